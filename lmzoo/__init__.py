@@ -1,0 +1,33 @@
+"""lmzoo: every kind of language model in history, trained on the same text, scored by one ruler.
+
+    model, tokenizer = lmzoo.load("runs/shakespeare-6gram")
+    score = lmzoo.evaluate.evaluate(model, tokenizer, text)
+    print(score.bits_per_character)
+
+Submodules load when they are first used, so `import lmzoo` costs nothing.
+"""
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "corpus", "evaluate", "interface", "load", "sample", "testing", "tokenizer"]
+
+if TYPE_CHECKING:
+    from lmzoo.interface import Model
+    from lmzoo.tokenizer import Tokenizer
+
+
+def load(folder: str) -> "tuple[Model, Tokenizer]":
+    """Read a run back: `lmzoo.load(folder) -> (model, tokenizer)`. Raises FormatError if it is damaged."""
+    from lmzoo import store
+
+    return store.load(folder)
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        module: ModuleType = importlib.import_module(f"lmzoo.{name}")
+        return module
+    raise AttributeError(f"module 'lmzoo' has no attribute {name!r}")

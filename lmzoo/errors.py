@@ -1,0 +1,53 @@
+"""Every error that lmzoo raises on purpose, and the exit code that the command line gives it.
+
+LmzooError                 1  the request was right and it failed
+├── DownloadError          1  a corpus could not be fetched whole
+├── ScoreError             1  a probability of zero, NaN or infinity
+├── NotFittedError         1  a model was asked before it was fitted or loaded
+└── UsageError             2  a flag, name, setting or input that cannot work
+    ├── TokenizerError     2  a text that a tokenizer cannot write, or a bad tokenizer spec
+    └── FormatError        2  a file that is corrupt, cut short or not what it claims to be
+
+A message says what was wrong (with the value), what would be right, and the likely cause. It is one line.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class LmzooError(Exception):
+    """The root of the tree. `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class DownloadError(LmzooError):
+    """A corpus could not be fetched, or did not arrive whole."""
+
+
+class ScoreError(LmzooError):
+    """A model gave a probability that no honest ruler can add up: zero, NaN or infinite."""
+
+
+class NotFittedError(LmzooError, AttributeError):
+    """A model was used before `fit`, `restore` or `lmzoo.load`."""
+
+
+class UsageError(LmzooError):
+    """The caller asked for something that cannot work."""
+
+    exit_code = 2
+
+
+class TokenizerError(UsageError):
+    """A text that this tokenizer cannot write, or a tokenizer that cannot be made."""
+
+
+class FormatError(UsageError):
+    """A file that is corrupt, cut short, or not what it claims to be."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """'; did you mean X?' or '' — to put behind "no such NAME" in a message."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -1,0 +1,167 @@
+"""The abilities a model can have. Read this first: everything else in lmzoo is built on this page.
+
+Letters, the same everywhere:
+
+    T  tokens in a text        V  vocabulary size        B  texts in a batch
+    D  features                H  blanks                 N  candidates
+
+Conventions, the same everywhere:
+
+- A token is an integer 0 … V-1. The last one, V-1, is `end`: it ends a text (or a line, where a corpus has
+  lines) and, as in GPT-2, it is what a model has just read when it starts.
+- Log-probabilities are natural logarithms (nats). Only the evaluator turns them into bits.
+- States are values. No method changes a state it was given, so a prefix is read once and continued many
+  ways: sampling, rescoring, coding and the live demo need nothing more.
+
+A concrete model is a dataclass. Its fields are its hyperparameters: the constructor, the config that is saved,
+the flags and help of `lmzoo train NAME` (the comment behind a field is its help), and nothing else. What `fit`
+learns is kept in attributes that end in an underscore. `models/uniform.py` is the smallest example.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lmzoo.errors import NotFittedError, UsageError
+
+State = Any
+Ids = NDArray[np.integer[Any]]
+
+
+class Progress:
+    """Where a long computation says how far it is. This one is silent; the command line's draws a bar."""
+
+    @contextmanager
+    def task(self, name: str, total: float | None = None) -> Iterator["Progress"]:
+        """A named piece of work of `total` units (None: unknown), to be used in a `with` statement."""
+        yield self
+
+    def advance(self, amount: float = 1, note: str = "") -> None:
+        """`amount` more units are done; `note` is a figure worth showing beside the bar."""
+
+
+@dataclass
+class Run:
+    """How to fit, never what: it is recorded as provenance and is no part of the model."""
+
+    seed: int = 0
+    device: str = "cpu"
+    seconds: float | None = None  # wall-clock budget; None: as the model sees fit
+    folder: Path | None = None  # where checkpoints go
+    progress: Progress = field(default_factory=Progress)
+
+
+class Model(ABC):
+    """What every animal can do: learn from ids, and be saved as plain arrays."""
+
+    name: ClassVar[str] = ""
+    year: ClassVar[int] = 0
+    paper: ClassVar[str] = ""
+
+    vocab_size_: int
+
+    @abstractmethod
+    def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:
+        """Learn from `train` (T,), with `valid` (T,) to choose settings by. Sets `vocab_size_`; returns self."""
+
+    def config(self) -> dict[str, Any]:
+        """The hyperparameters, as the constructor takes them."""
+        return asdict(self)  # type: ignore[call-overload]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All that is learned: every attribute that ends in an underscore, as an array."""
+        learned = {key: value for key, value in vars(self).items() if _is_learned(key)}
+        return {key.rstrip("_"): np.asarray(value) for key, value in learned.items()}
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> Self:
+        """The inverse of `arrays`. A 0-d array comes back as a Python number."""
+        for key, value in arrays.items():
+            setattr(self, key + "_", value if value.ndim else value.item())
+        return self
+
+    def size(self) -> tuple[int, str]:
+        """How big it is and in what unit: (12 345, 'parameters') or (67 890, 'n-grams')."""
+        return sum(v.size for v in self.arrays().values() if v.dtype.kind == "f" and v.ndim), "parameters"
+
+    def __getattr__(self, key: str) -> Any:
+        # Only reached for attributes that do not exist, so this costs nothing once a model is fitted.
+        if _is_learned(key):
+            name = type(self).__name__
+            raise NotFittedError(
+                f"this {name} has learned nothing yet: call fit(train, valid, vocab_size), or lmzoo.load(folder)"
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {key!r}")
+
+
+class LanguageModel(Model):
+    """P(next token | the tokens so far), for texts of any length."""
+
+    @property
+    @abstractmethod
+    def reach(self) -> int | None:
+        """How many tokens back it can see; None: no limit."""
+
+    @abstractmethod
+    def start(self) -> State:
+        """The state before the first token: as if `end` had just been read."""
+
+    @abstractmethod
+    def advance(self, state: State, tokens: Ids) -> State:
+        """The state after reading `tokens` (T,): the same wherever you cut them. Leaves `state` as it was."""
+
+    @abstractmethod
+    def next_log_probs(self, state: State) -> NDArray[np.floating[Any]]:
+        """log P(each token comes next), (V,), in nats; their exponentials sum to one."""
+
+    # Written once. A model may replace them by something faster that gives the same numbers:
+    # the contract test compares the two.
+
+    def log_probs(
+        self, tokens: ArrayLike, state: State | None = None
+    ) -> tuple[NDArray[np.floating[Any]], State]:
+        """log P of each of `tokens` (T,) given those before it, in nats, and the state after the last."""
+        tokens = check_ids(tokens, self.vocab_size_)
+        state = self.start() if state is None else state
+        scores = np.empty(len(tokens))
+        for t, token in enumerate(tokens):
+            scores[t] = self.next_log_probs(state)[token]
+            state = self.advance(state, tokens[t : t + 1])
+        return scores, state
+
+    def log_probs_many(self, texts: Sequence[ArrayLike]) -> list[NDArray[np.floating[Any]]]:
+        """`log_probs` of separate texts, each from `start()`; batched where a model can."""
+        return [self.log_probs(text)[0] for text in texts]
+
+
+class Encoder(ABC):
+    """Something that can be probed."""
+
+    @abstractmethod
+    def features(self, tokens: Ids) -> NDArray[np.floating[Any]]:
+        """A vector for each token: (T,) → (T, D)."""
+
+
+def check_ids(tokens: ArrayLike, vocab_size: int) -> Ids:
+    """`tokens` as an array (T,) of integers below V. Raises UsageError naming the first that is not."""
+    ids = np.asarray(tokens)
+    if ids.size == 0:
+        return ids.astype(np.int32).reshape(0)
+    if ids.ndim != 1 or ids.dtype.kind not in "iu":
+        raise UsageError(f"token ids must be a flat array of integers, not {ids.dtype} of shape {ids.shape}")
+    if ids.max() >= vocab_size or ids.min() < 0:
+        t = int(np.argmax((ids >= vocab_size) | (ids < 0)))
+        raise UsageError(
+            f"token id {ids[t]} at position {t} is not in this model's vocabulary of {vocab_size} "
+            f"(0 to {vocab_size - 1}): was the text encoded by another tokenizer?"
+        )
+    return ids
+
+
+def _is_learned(key: str) -> bool:
+    return key.endswith("_") and not key.startswith("_")

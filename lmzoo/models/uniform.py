@@ -1,0 +1,43 @@
+"""The smallest animal: every token is as likely as any other (Hartley 1928; Shannon's zero-order approximation).
+
+    P(w | anything) = 1 / V
+
+It knows the vocabulary and nothing else, so its bits are what any knowledge must improve on. Copy this file to
+start a model of your own: `lmzoo check mine.py` grades it and `lmzoo compare mine.py` puts it in the table.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmzoo.interface import Ids, LanguageModel, Run, State
+
+
+@dataclass
+class Uniform(LanguageModel):
+    """P(w) = 1/V, whatever came before."""
+
+    name: ClassVar[str] = "uniform"
+    year: ClassVar[int] = 1928
+    paper: ClassVar[str] = "Hartley 1928, Transmission of Information"
+
+    reach: ClassVar[int] = 0
+
+    def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:  # noqa: ARG002
+        """Remember V: there is nothing else to learn."""
+        self.vocab_size_ = vocab_size
+        return self
+
+    def start(self) -> State:
+        """Nothing is remembered: every state is ()."""
+        return ()
+
+    def advance(self, state: State, tokens: Ids) -> State:  # noqa: ARG002
+        """Reading changes nothing."""
+        return ()
+
+    def next_log_probs(self, state: State) -> NDArray[np.floating[Any]]:  # noqa: ARG002
+        """−ln V for each of the V tokens."""
+        return np.full(self.vocab_size_, -np.log(self.vocab_size_))
