@@ -1,0 +1,319 @@
+"""The bytes of a public file: from the cache, else a mirror, else its origin, and whole or not at all.
+
+A file lies at `<folder>/<file>` in the cache and in a mirror alike; a mirror may pack it as `.xz` or `.gz`.
+Whatever the way it came, its size and sha256 are checked before anyone sees it, and it enters the cache by a
+rename, so a cache never holds half a file. What a broken download leaves is `<file>.part`, and the next call
+continues from there (HTTP Range, RFC 9110 §14).
+"""
+
+import fnmatch
+import gzip
+import hashlib
+import io
+import lzma
+import os
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from lmzoo.errors import DownloadError, UsageError
+from lmzoo.interface import Progress
+
+if sys.platform != "win32":
+    import fcntl
+
+TIMEOUT = 30.0  # seconds without a byte
+CHUNK = 1 << 16
+PACKINGS = (".xz", ".gz", "")
+DAMAGED = (lzma.LZMAError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, RuntimeError)
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a corpus, as its card tells it. `size` and `sha256` are those of the unpacked contents."""
+
+    path: str  # <folder>/<file>, in the cache and in a mirror
+    size: int  # bytes
+    sha256: str = ""  # empty: not known; the one found first is recorded beside the cached file
+    url: str = ""  # empty: only a mirror has it
+    member: str = ""  # of the zip at `url`: a name, or a pattern whose matches are joined in order of name
+    tagged: bool = False  # the zip has word/tag pairs and blank lines: keep the words (NLTK's Brown corpus)
+    split: str = ""  # "train", "valid" or "test", where a corpus has a file for each
+
+
+@dataclass(frozen=True)
+class Obtained:
+    """A file that has been checked: its contents, where they came from, and if the cache has them now."""
+
+    file: File
+    contents: bytes
+    source: str
+    sha256: str
+    cached: bool
+
+
+def obtain(file: File, cache: Path, mirror: str = "", progress: Progress | None = None) -> Obtained:
+    """The checked contents of `file`; into `cache` on the way.
+
+    `mirror` is a folder or an http(s) URL. A cache that cannot be written is no hindrance where a mirror
+    folder has it. Raises DownloadError where nobody has the file whole, UsageError if `mirror` is neither.
+    """
+    found = _from_cache(file, cache)
+    if found is None and mirror and not _is_url(mirror):
+        found = _from_folder(file, Path(mirror).expanduser(), cache)
+    return found or _from_web(file, mirror, cache, progress or Progress())
+
+
+def _from_cache(file: File, cache: Path) -> Obtained | None:
+    path = cache / file.path
+    try:
+        found = _obtained(file, path.read_bytes(), f"cache {path}", cached=True)
+    except OSError:
+        return None
+    # A damaged file counts as none at all: it is fetched again and replaced.
+    whole = not _complaint(file, found.contents) and found.sha256 == _recorded(path, found.sha256)
+    return found if whole else None
+
+
+def _from_folder(file: File, mirror: Path, cache: Path) -> Obtained | None:
+    if not mirror.is_dir():
+        raise UsageError(f"the mirror {str(mirror)!r} is no folder and no http(s) URL (see LMZOO_MIRROR)")
+    for packing in PACKINGS:
+        packed = mirror / (file.path + packing)
+        if packed.is_file():
+            try:
+                contents = _unpacked(packed.read_bytes(), file)
+            except (*DAMAGED, OSError) as error:
+                raise DownloadError(f"the mirror's {packed} cannot be read: {_reason(error)}") from error
+            return _checked(file, contents, f"mirror {packed}", cache)
+    return None
+
+
+def _checked(file: File, contents: bytes, source: str, cache: Path) -> Obtained:
+    if complaint := _complaint(file, contents):
+        raise DownloadError(f"the {source} {complaint}: copy it there again")
+    try:
+        _store(file, contents, cache)
+    except OSError:
+        return _obtained(file, contents, source, cached=False)  # memory is enough
+    return _obtained(file, contents, source, cached=True)
+
+
+def _obtained(file: File, contents: bytes, source: str, cached: bool) -> Obtained:
+    return Obtained(file, contents, source, hashlib.sha256(contents).hexdigest(), cached)
+
+
+def _from_web(file: File, mirror: str, cache: Path, progress: Progress) -> Obtained:
+    answers = []
+    try:
+        with _alone(cache / file.path):
+            if again := _from_cache(file, cache):  # another command fetched it while this one waited
+                return again
+            for url in _addresses(file, mirror):
+                try:
+                    return _download(file, url, cache, progress)
+                except _Missing as missing:
+                    answers.append(f"{url} answers {missing}")
+    except OSError as error:
+        raise DownloadError(
+            f"cannot write {file.path} into the cache {cache}: {_reason(error)}; "
+            "make room there, or set LMZOO_CACHE to another folder"
+        ) from error
+    tried = answers[-1] if answers else f"no public address has {file.path}"
+    lacks = f" and the mirror {mirror} lacks it" if mirror else ""
+    raise DownloadError(
+        f"{tried}{lacks}: set LMZOO_MIRROR to a folder or URL that has {file.path} (plain, .xz or .gz)"
+    )
+
+
+def _addresses(file: File, mirror: str) -> list[str]:
+    own = [file.url] if file.url else []
+    if not _is_url(mirror):
+        return own
+    try:
+        urlsplit(mirror)
+    except ValueError as error:
+        raise UsageError(f"the mirror {mirror!r} is no URL: {error} (see LMZOO_MIRROR)") from error
+    return [f"{mirror.rstrip('/')}/{file.path}{packing}" for packing in PACKINGS] + own
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One download at a time in a folder, lest two commands started together write one .part twice."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.parent / ".lock", "ab") as lock:
+        if sys.platform != "win32":
+            with suppress(OSError):  # some network file systems have no locks
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _download(file: File, url: str, cache: Path, progress: Progress) -> Obtained:
+    """Fetch `url`, check, store. Raises DownloadError, _Missing, or OSError from the cache."""
+    packing = Path(urlsplit(url).path).suffix
+    part = cache / (file.path + (packing if packing in (".xz", ".gz", ".zip") else "") + ".part")
+    try:
+        _receive(url, part, progress)
+    except OSError:
+        with suppress(OSError):
+            part.unlink()  # a full disk is not helped by half a file
+        raise
+    packed = part.read_bytes()
+    part.unlink()
+    try:
+        contents = _members(packed, file) if url == file.url and file.member else _unpacked(packed, file)
+        complaint = _complaint(file, contents)
+    except DAMAGED as error:
+        complaint = f"is damaged ({_reason(error)})"
+    if complaint:
+        raise DownloadError(
+            f"{url} {complaint}; it is deleted: try again, or set LMZOO_MIRROR to a good copy"
+        )
+    _store(file, contents, cache)
+    return _obtained(file, contents, f"download {url}", cached=True)
+
+
+def _receive(url: str, part: Path, progress: Progress) -> None:
+    """Append to `part` what it lacks of `url`. Raises as `_download` does."""
+    import requests  # takes 0.1 s, and most calls never need it
+
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT)
+    except requests.RequestException as error:
+        raise DownloadError(
+            f"cannot reach {urlsplit(url).netloc or url} ({type(error).__name__}): without a network, set "
+            "LMZOO_MIRROR to a folder or URL that has the data"
+        ) from error
+    with response:
+        status, where = response.status_code, response.headers.get("Content-Range", "")
+        if where == f"bytes */{have}":
+            return  # complete already: the last call was stopped between the last byte and the check
+        if status in (403, 404, 410):
+            raise _Missing(f"{status} {response.reason}")
+        if have and not (status == 206 and where.startswith(f"bytes {have}-")):
+            part.unlink()  # this server cannot continue, or has another file now: from the beginning
+            _receive(url, part, progress)
+        elif status in (200, 206):
+            _write(response, part, have, progress)
+        else:
+            raise DownloadError(f"{url} answers {status} {response.reason}: try again later")
+
+
+def _write(response: Any, part: Path, have: int, progress: Progress) -> None:
+    import requests
+
+    length = response.headers.get("Content-Length", "")
+    total = have + int(length) if length.isdigit() else None
+    name = Path(urlsplit(response.url).path).name
+    with open(part, "ab") as out, progress.task(f"fetching {name}", total) as task:
+        task.advance(have)
+        try:
+            for chunk in response.iter_content(CHUNK):
+                out.write(chunk)
+                have += len(chunk)
+                task.advance(len(chunk))
+        except requests.RequestException as error:
+            raise DownloadError(
+                f"the connection to {response.url} was lost after {have:,} of "
+                f"{f'{total:,}' if total else 'an unknown number of'} bytes: "
+                "the same command again continues from there"
+            ) from error
+
+
+def _unpacked(packed: bytes, file: File) -> bytes:
+    """Plain, xz or gzip, told by the first bytes, and never more than one byte too many (no bombs)."""
+    if packed.startswith(b"\xfd7zXZ\x00"):
+        with lzma.open(io.BytesIO(packed)) as stream:
+            return stream.read(file.size + 1)
+    if packed.startswith(b"\x1f\x8b"):
+        with gzip.open(io.BytesIO(packed)) as stream:
+            return stream.read(file.size + 1)
+    return packed
+
+
+def _members(packed: bytes, file: File) -> bytes:
+    """The wanted members of a zip, joined in order of name. No file ever gets its name from a zip."""
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        names = sorted(name for name in archive.namelist() if fnmatch.fnmatchcase(name, file.member))
+        size = sum(archive.getinfo(name).file_size for name in names)
+        if not names:
+            raise zipfile.BadZipFile(f"no member {file.member!r} in it")
+        if size > (4 * file.size if file.tagged else file.size):
+            raise zipfile.BadZipFile(f"{file.member!r} in it has {size:,} bytes")
+        contents = b"".join(archive.read(name) for name in names)
+    return _untagged(contents) if file.tagged else contents
+
+
+def _untagged(contents: bytes) -> bytes:
+    """`The/at jury/nn said/vbd` → `The jury said`, a sentence a line, blank lines dropped."""
+    sentences = (line.split() for line in contents.split(b"\n"))
+    return b"".join(
+        b" ".join(pair.rpartition(b"/")[0] for pair in pairs) + b"\n" for pairs in sentences if pairs
+    )
+
+
+def _complaint(file: File, contents: bytes) -> str:
+    """What is wrong with `contents`, or ''."""
+    if len(contents) > file.size:
+        return f"has more than the {file.size:,} bytes that were expected"
+    if len(contents) < file.size:
+        return f"has {len(contents):,} bytes where {file.size:,} were expected"
+    found = hashlib.sha256(contents).hexdigest()
+    if file.sha256 and found != file.sha256:
+        return f"has sha256 {found} where {file.sha256} was expected"
+    return ""
+
+
+def _store(file: File, contents: bytes, cache: Path) -> None:
+    path = cache / file.path
+    write_atomically(path, contents)
+    if not file.sha256:
+        found = hashlib.sha256(contents).hexdigest()
+        write_atomically(_record(path), f"{found}  {path.name}\n".encode())
+
+
+def write_atomically(path: Path, contents: bytes) -> None:
+    """Write beside and rename: `path` is old or new, never half. Raises OSError, and then leaves nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(handle, "wb") as out:
+            out.write(contents)
+        os.chmod(name, 0o644)  # mkstemp's 0600 would shut others out of a shared cache
+        os.replace(name, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def _record(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def _recorded(path: Path, default: str) -> str:
+    try:
+        return _record(path).read_text("utf-8").split()[0]
+    except (OSError, ValueError, IndexError):
+        return default
+
+
+def _is_url(mirror: str) -> bool:
+    return mirror.lower().startswith(("http://", "https://"))
+
+
+def _reason(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+class _Missing(Exception):  # noqa: N818
+    """The server has no such file: ask the next."""
