@@ -67,7 +67,7 @@ def obtain(file: File, cache: Path, mirror: str = "", progress: Progress | None 
     """
     found = _from_cache(file, cache)
     if found is None and mirror and not _is_url(mirror):
-        found = _from_folder(file, Path(mirror).expanduser(), cache)
+        found = _from_folder(file, mirror, cache)
     return found or _from_web(file, mirror, cache, progress or Progress())
 
 
@@ -82,11 +82,12 @@ def _from_cache(file: File, cache: Path) -> Obtained | None:
     return found if whole else None
 
 
-def _from_folder(file: File, mirror: Path, cache: Path) -> Obtained | None:
-    if not mirror.is_dir():
-        raise UsageError(f"the mirror {str(mirror)!r} is no folder and no http(s) URL (see LMZOO_MIRROR)")
+def _from_folder(file: File, mirror: str, cache: Path) -> Obtained | None:
+    folder = Path(mirror).expanduser()
+    if not folder.is_dir():
+        raise UsageError(f"the mirror {mirror!r} is no folder and no http(s) URL (see LMZOO_MIRROR)")
     for packing in PACKINGS:
-        packed = mirror / (file.path + packing)
+        packed = folder / (file.path + packing)
         if packed.is_file():
             try:
                 contents = _unpacked(packed.read_bytes(), file)
