@@ -1,0 +1,148 @@
+"""Corpora published already tokenised, word by word and line by line: the Penn Treebank, WikiText, Brown.
+
+Each corpus has one of two layouts, learned from the training text:
+
+    leading   a space before every word and before the newline: " no it was n't \n"  (blank line: " \n")
+    plain     a space between words:                             "no it was n't\n"   (blank line: "\n")
+
+The vocabulary is closed. Where the corpus itself has the word `<unk>`, unknown words become it.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lmzoo._tokenizer_base import HOLE, Tokenizer, Tokens, spans
+from lmzoo.errors import FormatError, TokenizerError, nearest
+from lmzoo.interface import check_ids
+
+END = "</s>"
+UNKNOWN = "<unk>"
+
+_WORD = r"[^\s\ud800-\udfff]+"  # a lone surrogate is not text
+_LAYOUTS = {
+    "leading": re.compile(rf" {_WORD}| \n"),
+    "plain": re.compile(rf"(?<![^\n]){_WORD}|(?<=\S) {_WORD}|\n"),
+}
+_EXPECTED = {
+    "leading": "one space before each word, and a space before each newline",
+    "plain": "words with one space between them, and none at the end of a line",
+}
+
+
+class Split(Tokenizer):
+    r"""Words in order of first appearance, then `</s>`, the newline; V = words + 1. Always with lines.
+
+    An unknown word, or a text that is not in the corpus's layout, is a TokenizerError. If `<unk>` is in the
+    vocabulary an unknown word becomes `<unk>` instead: `decode(encode(text))` then is `text` with those words
+    replaced, and encoding that again gives the same ids. In every other case it is `text` exactly.
+    """
+
+    def __init__(self, words: list[str], layout: str):
+        """`words`: the vocabulary, distinct; `layout`: "leading" or "plain"."""
+        super().__init__("split", len(words) + 1, lines=True)
+        self._words, self._layout = words, layout
+        self._spaced = [*(f" {word}" for word in words), " \n" if layout == "leading" else "\n"]
+        self._ids = {piece: i for i, piece in enumerate(self._spaced)}
+        if layout == "plain":
+            self._ids.update({word: i for i, word in enumerate(words)})
+        self._unknown = self._ids.get(f" {UNKNOWN}", HOLE)
+
+    @classmethod
+    def train(cls, text: str) -> "Split":
+        """Learn layout and words. Raises TokenizerError where the text keeps to no layout."""
+        layout = "leading" if text.startswith(" ") else "plain"
+        words: dict[str, None] = {}
+        for start, end in _word_spans(text):
+            pieces = dict.fromkeys(_pieces(text, start, end, layout))
+            words.update(dict.fromkeys(piece.strip(" ") for piece in pieces))
+        words.pop("\n", None)
+        return cls(list(words), layout)
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> "Split":
+        """The inverse of `to_json`. Raises FormatError for anything that it cannot have written."""
+        words, layout = saved.get("words"), saved.get("layout")
+        if layout not in tuple(_LAYOUTS) or saved["spec"] != "split" or not saved["lines"]:
+            raise FormatError(f"a split tokenizer has lines and a layout, leading or plain, not {layout!r}")
+        if not isinstance(words, list) or not all(map(_is_word, words)):
+            raise FormatError("the words of a split tokenizer must be a list of strings without white space")
+        if len(set(words)) < len(words):
+            raise FormatError("the words of a split tokenizer must be distinct: this one has some twice")
+        return cls(words, layout)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self._header(), "layout": self._layout, "words": self._words}
+
+    def decode(self, ids: ArrayLike) -> str:
+        return "".join(self.pieces(ids))
+
+    def pieces(self, ids: ArrayLike) -> list[str]:
+        checked = check_ids(ids, self.vocab_size)
+        texts = [self._spaced[i] for i in checked.tolist()]
+        if self._layout == "plain":
+            starts = np.flatnonzero(np.concatenate([[True], checked == self.end])[: len(checked)])
+            for t in starts.tolist():  # the first word of a line has no space
+                texts[t] = texts[t].removeprefix(" ")
+        return texts
+
+    def token(self, token_id: int) -> str:
+        (checked,) = check_ids([token_id], self.vocab_size).tolist()
+        return END if checked == self.end else self._words[checked]
+
+    def _encode(self, text: str) -> Iterator[Tokens]:
+        for start, end in _word_spans(text):
+            pieces = _pieces(text, start, end, self._layout)
+            found = map(self._ids.get, pieces, repeat(self._unknown))
+            ids = np.fromiter(found, np.int32, len(pieces))
+            if HOLE in ids:
+                first = int(np.argmax(ids == HOLE))
+                raise self._unknown_word(text, start + sum(map(len, pieces[:first])), pieces[first])
+            yield ids
+
+    def _unknown_word(self, text: str, position: int, piece: str) -> TokenizerError:
+        word = piece.strip(" ")
+        line, column = _line_and_column(text, position + len(piece) - len(word))
+        return TokenizerError(
+            f"line {line}, column {column}: the word {word!r} is not in the closed vocabulary of "
+            f"{len(self._words)} words{nearest(word, self._words)} (all other tokenizers can spell any word)"
+        )
+
+
+def _is_word(word: Any) -> bool:
+    return isinstance(word, str) and re.fullmatch(_WORD, word) is not None
+
+
+def _word_spans(text: str) -> Iterator[tuple[int, int]]:
+    return spans(text, longest=len(text))  # never inside a word
+
+
+def _pieces(text: str, start: int, end: int, layout: str) -> list[str]:
+    """The pieces that text[start:end] is made of, nothing between them. Else TokenizerError."""
+    pieces = _LAYOUTS[layout].findall(text, start, end)
+    if sum(map(len, pieces)) != end - start:
+        raise _misfit(text, start, end, layout)
+    return pieces
+
+
+def _misfit(text: str, start: int, end: int, layout: str) -> TokenizerError:
+    """Say where the pieces of text[start:end] first leave a gap."""
+    expected = start
+    for match in _LAYOUTS[layout].finditer(text, start, end):
+        if match.start() > expected:
+            break
+        expected = match.end()
+    line, column = _line_and_column(text, expected)
+    return TokenizerError(
+        f"line {line}, column {column}: {text[expected : expected + 12]!r} does not fit the layout of the "
+        f"corpus, {_EXPECTED[layout]} (for text as people write it, use word:K or bpe:K)"
+    )
+
+
+def _line_and_column(text: str, position: int) -> tuple[int, int]:
+    """Both counted from 1."""
+    return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
