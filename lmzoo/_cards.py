@@ -10,6 +10,8 @@ from lmzoo._download import File
 from lmzoo._split import RULES
 from lmzoo.errors import FormatError
 
+SPLITS = ("train", "valid", "test")
+
 
 @dataclass(frozen=True)
 class Card:
@@ -51,10 +53,12 @@ def _card(path: Path) -> Card:
         fields = tomllib.loads(path.read_text("utf-8"))
         fields["files"] = tuple(File(**file) for file in fields.get("files", []))
         card = Card(name=path.stem, **fields)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError) as error:
+        rule = card.split.get("rule")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError, AttributeError) as error:
         raise FormatError(f"the card {path} is not right: {error}") from error
-    rule = card.split.get("rule")
-    if rule not in RULES and not (rule == "files" and card.files) and not card.generator:
+    if rule == "files" and {file.split for file in card.files} != set(SPLITS):
+        raise FormatError(f"the card {path} must have a file for each of {', '.join(SPLITS)}")
+    if rule not in {*RULES, "files"} and not card.generator:
         known = ", ".join([*RULES, "files"])
         raise FormatError(f"the card {path} has the split rule {rule!r}: the rules are {known}")
     return card
