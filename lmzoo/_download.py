@@ -196,7 +196,7 @@ def _receive(url: str, part: Path, progress: Progress) -> None:
         ) from error
     with response:
         status, where = response.status_code, response.headers.get("Content-Range", "")
-        if where == f"bytes */{have}":
+        if have and where == f"bytes */{have}":
             return  # complete already: the last call was stopped between the last byte and the check
         if status in (403, 404, 410):
             raise _Missing(f"{status} {response.reason}")
