@@ -1,0 +1,254 @@
+"""What a comparison says, in words and cells, before anybody has laid it out.
+
+Everything here is computed from the comparison (a plain dict, see `lmzoo.report`): the order of the rows, the
+distance from the true source, the sentences that a report opens with, the cells of its table. The page, the
+figures and the terminal all take it from here, so that they cannot disagree.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lmzoo.errors import ScoreError, UsageError
+
+Comparison = dict[str, Any]
+Row = dict[str, Any]
+
+DASH = "\N{EN DASH}"
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def plain(value: Any, where: str = "comparison") -> Any:
+    """`value` as JSON can hold it: dict, list, str, int, float, bool, None. Lone surrogates become U+FFFD.
+
+    Raises ScoreError naming the first number that is NaN or infinite, UsageError for any other type.
+    """
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, str):
+        return _SURROGATES.sub("\ufffd", value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ScoreError(
+                f"{where} is {value}: a report shows finite numbers only; give that row an error, not a score"
+            )
+        return float(value)
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist(), where)
+    if isinstance(value, Mapping):
+        return {plain(str(key)): plain(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    raise UsageError(
+        f"{where} is a {type(value).__name__}, which a report cannot keep: make it a number or text"
+    )
+
+
+def visible(text: str) -> str:
+    """`text` with U+FFFD for what no page or terminal should be sent: control characters, lone surrogates."""
+    return _CONTROL.sub("\ufffd", text.replace("\r\n", "\n"))
+
+
+def one_line(text: str) -> str:
+    """`visible` text on one line, every run of white space being one space."""
+    return " ".join(visible(text).split())
+
+
+def floor(comparison: Comparison) -> float | None:
+    """Bits per character of the true source on the test text; None where it is not known."""
+    corpus = comparison["corpus"]
+    characters = corpus["characters"]["test"]
+    return corpus["floor_bits"] / characters if corpus.get("floor_bits") is not None and characters else None
+
+
+def ranked(comparison: Comparison) -> list[Row]:
+    """The rows, fewest bits per character first and those without a score last, each with its `above`:
+    bits per character above the true source (None where unknown)."""
+    lowest = floor(comparison)
+
+    def bits(row: Row) -> float:
+        return row["score"]["bits_per_character"] if row["score"] else float("inf")
+
+    rows = sorted(comparison["rows"], key=bits)
+    return [
+        row | {"above": bits(row) - lowest if row["score"] and lowest is not None else None} for row in rows
+    ]
+
+
+def finding(comparison: Comparison) -> list[str]:
+    """What was found, in sentences, each computed from the comparison: the page opens with them."""
+    rows = ranked(comparison)
+    scored = [row for row in rows if row["score"]]
+    said = []
+    if scored:
+        said.append(_best(scored, comparison))
+        if (scored[0]["above"] or 0) < 0:
+            said.append(
+                "Only chance can go below the true source: more than that, and the test text has leaked."
+            )
+    if len(scored) > 1:
+        said.append(_runner_up(scored, comparison.get("differences", [])))
+    failed = len(rows) - len(scored)
+    if failed:
+        said.append(f"{failed} of {len(rows)} models could not be scored; the notes under the table say why.")
+    return said or ["Nothing was compared."]
+
+
+def _best(scored: list[Row], comparison: Comparison) -> str:
+    best = scored[0]
+    bits = best["score"]["bits_per_character"]
+    said = [f"{_name(best, scored)} needs {bits:.2f} bits per character"]
+    if best["above"] is not None:
+        said.append(f"{_gap(best['above'])} {'above' if best['above'] >= 0 else 'below'} the true source")
+    references = comparison.get("references", [])
+    if references:
+        nearest = min(references, key=lambda reference: reference["bits_per_character"])
+        gap = bits - nearest["bits_per_character"]
+        alone = "" if nearest["given_train"] else " alone"
+        said.append(f"{_gap(gap)} {'below' if gap < 0 else 'above'} {one_line(nearest['label'])}{alone}")
+    return (", ".join(said[:-1]) + " and " + said[-1] if len(said) > 2 else ", ".join(said)) + "."
+
+
+def _runner_up(scored: list[Row], differences: list[dict[str, Any]]) -> str:
+    """How far behind the second is, with the interval of the pair where there is one."""
+    best, second = scored[:2]
+    name = _name(second, scored)
+    gap = second["score"]["bits_per_character"] - best["score"]["bits_per_character"]
+    for pair in differences:
+        if {pair["a"], pair["b"]} != {best["label"], second["label"]}:
+            continue
+        low, high = sorted((abs(pair["low"]), abs(pair["high"])))
+        if pair["low"] <= 0 <= pair["high"]:
+            return f"{name} is level with it: the difference of {_gap(gap)} is within chance."
+        return f"The next best, {name}, needs {_gap(gap)} more (95 % interval {low:.3f} to {high:.3f})."
+    return f"The next best, {name}, needs {_gap(gap)} more."
+
+
+def _name(row: Row, scored: list[Row]) -> str:
+    """'<Smoothing> of order <n>' where its config says so and no other row's does; else its label."""
+
+    def spoken(row: Row) -> str:
+        config = row.get("config") or {}
+        if not isinstance(config.get("smoothing"), str) or "order" not in config:
+            return one_line(row["label"])
+        smoothing = in_words(config["smoothing"])
+        return f"{smoothing[:1].upper()}{smoothing[1:]} of order {config['order']}"
+
+    name = spoken(row)
+    return name if sum(spoken(other) == name for other in scored) == 1 else one_line(row["label"])
+
+
+def _gap(bits: float) -> str:
+    """A difference without its sign, with the digits that it needs."""
+    return f"{abs(bits):.2f}" if abs(bits) >= 0.095 else f"{abs(bits):.3f}"
+
+
+def signed(bits: float) -> str:
+    """A difference with its sign, the minus being a true one."""
+    return f"{bits:+.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def in_words(smoothing: str) -> str:
+    """How a smoothing is named in a sentence: 'modified-kneser-ney' is one of two people, not of three."""
+    for people in ("kneser-ney", "witten-bell", "good-turing", "jelinek-mercer"):
+        smoothing = smoothing.replace(people, people.title().replace("-", "\N{EN DASH}"))
+    return smoothing.replace("-", " ")
+
+
+# The table.
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table: its head, what it means, a row's number, how it is written, and what to add."""
+
+    head: str
+    meaning: str
+    number: Callable[[Row], float | None]
+    text: Callable[[Any], str]
+    aside: Callable[[Row], str] = lambda row: ""  # noqa: ARG005
+
+
+def amount(number: float) -> str:
+    """A count in at most four figures: 950, 12.3 k, 1.23 M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size * 0.9995:
+            return f"{number / size:.{max(0, 2 - int(math.log10(number / size + 1e-9)))}f} {letter}"
+    return f"{number:.0f}" if number >= 100 or number == int(number) else f"{number:.3g}"
+
+
+def _bytes(number: float) -> str:
+    return f"{amount(number)}B" if number >= 999.5 else f"{number} B"
+
+
+def _score(key: str) -> Callable[[Row], float | None]:
+    return lambda row: row["score"][key] if row["score"] else None
+
+
+def _interval(row: Row) -> str:
+    return f"{row['interval'][0]:.3f}{DASH}{row['interval'][1]:.3f}" if row.get("interval") else ""
+
+
+def _unit(row: Row) -> str:
+    return str(row["size"]["unit"])
+
+
+def _size(key: str) -> Callable[[Row], float | None]:
+    return lambda row: (row.get("size") or {}).get(key)
+
+
+def _row(key: str) -> Callable[[Row], float | None]:
+    return lambda row: row.get(key)
+
+
+COLUMNS = (
+    Column("year", "of the paper", lambda row: row["year"] or None, str),
+    Column("bits/char", "bits per character, with its 95 % bootstrap interval",
+           _score("bits_per_character"), "{:.3f}".format, aside=_interval),
+    Column("above", "bits per character above the true source", _row("above"), "{:.3f}".format),
+    Column("ppl/token", "perplexity per token, comparable only where the tokenizer is the same",
+           _score("perplexity_per_token"), amount),
+    Column("ppl/word", "perplexity per word of the corpus", _score("perplexity_per_word"), amount),
+    Column("size", "how much was learned", _size("count"), amount, aside=_unit),
+    Column("on disk", "bytes of the saved model", _size("bytes"), _bytes),
+    Column("train", "seconds to train", _row("train_seconds"), lambda value: f"{amount(value)} s"),
+    Column("tokens/s", "tokens scored in a second", _row("tokens_per_second"), amount),
+)  # fmt: skip
+
+
+def cells(comparison: Comparison) -> dict[str, Any]:
+    """Columns that have a number in them, lines of cells, and the footnotes: errors first, then remarks."""
+    rows = ranked(comparison)
+    columns = [column for column in COLUMNS if any(column.number(row) is not None for row in rows)]
+    notes: list[str] = []
+    lines = []
+    for row in rows:
+        remarks = [*([row["error"]] if row.get("error") else []), *row.get("notes", [])]
+        notes += [remark for remark in remarks if remark not in notes]
+        found = [_cell(column, row) for column in columns]
+        marks = [notes.index(remark) + 1 for remark in dict.fromkeys(remarks)]
+        lines.append({"row": row, "marks": marks, "cells": found})
+    return {"columns": columns, "lines": lines, "notes": notes}
+
+
+def _cell(column: Column, row: Row) -> dict[str, Any]:
+    number = column.number(row)
+    if number is None:
+        return {"number": None, "text": DASH, "aside": ""}
+    return {"number": number, "text": column.text(number), "aside": column.aside(row)}
+
+
+def verdicts(comparison: Comparison) -> list[dict[str, Any]]:
+    """Each pair with its verdict: real if the interval leaves zero out."""
+    pairs = []
+    for pair in comparison.get("differences", []):
+        better = pair["a"] if pair["delta"] < 0 else pair["b"]
+        level = pair["low"] <= 0 <= pair["high"]
+        pairs.append(pair | {"verdict": "level, within chance" if level else f"{better} is better"})
+    return pairs

@@ -1,0 +1,230 @@
+"""A comparison as something to read: one page that loads nothing from outside, its figures, and its JSON.
+
+    report.write(Path("reports/storyworld"), comparison)   # index.html, *.png, *.svg, results.json
+    rich.print(report.table(comparison))                   # the same table in the terminal
+
+A comparison is a plain dict (its shape is `results.json`'s): `corpus`, `rows`, and wherever there are any
+`references`, `differences`, `orders`, `passages` and `samples`. Labels, titles and samples are other people's
+text, so all of it is escaped by the template, stripped of control characters and never trusted.
+
+The page is a list of SECTIONS. To add one: a function here that returns what it shows (None leaves it out)
+or a figure in `lmzoo.figures`, its name in SECTIONS, and a macro of that name in `report.html.j2`.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import tempfile
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lmzoo import figures
+from lmzoo.errors import UsageError
+from lmzoo.figures import family
+from lmzoo.findings import (
+    Comparison,
+    amount,
+    cells,
+    finding,
+    floor,
+    one_line,
+    plain,
+    ranked,
+    signed,
+    verdicts,
+    visible,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+# Surprisal in bits → a class of the scale: each step up is twice the surprise.
+EDGES = (0.5, 1, 2, 4, 8, 16)
+# Background and text of each class: ColorBrewer's YlOrBr (Brewer 2003), which grows darker evenly, so that it
+# can be read without colour vision. The page and its dark mode share it; the tests hold its contrast.
+SCALE = (
+    ("#fffdf2", "#000000"), ("#fff0b3", "#000000"), ("#fed976", "#000000"), ("#fdae4b", "#000000"),
+    ("#ec7014", "#000000"), ("#b84203", "#ffffff"), ("#6b2204", "#ffffff"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: its anchor (and macro), its heading, and what it shows, None being nothing."""
+
+    id: str
+    title: str
+    view: Callable[[Comparison], Any] | None = None
+    figure: figures.Drawing | None = None
+
+
+def write(folder: Path, comparison: Comparison) -> Path:
+    """Write the report of `comparison` into `folder` (made if missing) and return the path of its index.html.
+
+    Everything is drawn before anything is written, and every file is renamed into place, index.html last: an
+    old report stays whole until the new one is. Raises ScoreError for a number that is NaN or infinite, and
+    UsageError for a folder that cannot be written or a value that JSON cannot hold.
+    """
+    files = render(comparison)
+    folder = Path(folder)
+    try:
+        _install(folder, files)
+    except OSError as error:
+        raise UsageError(f"cannot write the report into {folder}: {error.strerror or error}") from error
+    return folder / "index.html"
+
+
+def render(comparison: Comparison) -> dict[str, bytes]:
+    """The report as {file name: content}, index.html last. The same comparison gives the same bytes."""
+    comparison = plain(comparison)
+    files = {"results.json": _json(comparison)}
+    shown = []
+    for section in SECTIONS:
+        if section.figure:
+            content: Any = figures.picture(section.figure, comparison)
+            if content:
+                files[f"{section.id}.png"] = content.png
+                files[f"{section.id}.svg"] = content.wide
+        else:
+            content = section.view(comparison) if section.view else None
+        if content:
+            shown.append((section, content))
+    files["index.html"] = _page(comparison, shown).encode()
+    return files
+
+
+def table(comparison: Comparison) -> "Table":
+    """The table for a terminal (a rich Table), fewest bits per character first, footnotes as its caption."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    view = cells(plain(comparison))
+    # Tight, and only the labels may be broken, so that all ten columns fit into 80 characters.
+    made = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, caption_justify="left")
+    made.add_column("model", overflow="fold")
+    for column in view["columns"]:
+        made.add_column(column.head.replace("/", "/\n"), justify="right", no_wrap=True)
+    for line in view["lines"]:
+        marks = "".join(f" [{mark}]" for mark in line["marks"])
+        label = Text(one_line(line["row"]["label"]) + marks)
+        made.add_row(label, *(Text(_cell(cell)) for cell in line["cells"]))
+    notes = [f"[{number}] {one_line(note)}" for number, note in enumerate(view["notes"], 1)]
+    made.caption = Text("\n".join(notes)) if notes else None
+    return made
+
+
+def _cell(cell: dict[str, Any]) -> str:
+    return "\n".join(filter(None, (cell["text"], cell["aside"])))
+
+
+# What the sections show that is more than a table.
+
+
+def _passages(comparison: Comparison) -> list[dict[str, Any]]:
+    """Each scored passage: its pieces with their class of surprise, its total, and its worst surprises."""
+    models = {row["label"]: row["model"] for row in comparison["rows"]}
+    shown = []
+    for passage in comparison.get("passages", []):
+        pieces = [
+            {"text": piece["text"], "level": bisect_right(EDGES, piece["bits"]), "said": _surprise(piece)}
+            for piece in passage["pieces"]
+        ]
+        if not pieces:
+            continue
+        bits = sum(piece["bits"] for piece in passage["pieces"])
+        characters = sum(len(piece["text"]) for piece in passage["pieces"])
+        worst = sorted(passage["pieces"], key=lambda piece: -piece["bits"])[:3]
+        model = models.get(passage["label"], passage["label"])
+        shown.append({"label": passage["label"], "family": family(model), "pieces": pieces, "bits": bits,
+                      "characters": characters, "worst": [_surprise(piece) for piece in worst]})  # fmt: skip
+    return shown
+
+
+def _surprise(piece: dict[str, Any]) -> str:
+    """'“ the”: 3.2 bits, 1 in 9.2'"""
+    text = piece["text"].replace("\n", "↵").replace("\t", "→")
+    odds = f", 1 in {amount(2 ** piece['bits'])}" if piece["bits"] < 40 else ""
+    return f"“{text}”: {piece['bits']:.1f} bits{odds}"
+
+
+def _samples(comparison: Comparison) -> list[dict[str, Any]]:
+    models = {row["label"]: row["model"] for row in comparison["rows"]}
+    return [
+        sample | {"family": family(models.get(sample["label"], sample["label"]))}
+        for sample in comparison.get("samples", [])
+    ]
+
+
+SECTIONS = (
+    Section("table", "The table", view=lambda c: cells(c) if c["rows"] else None),
+    Section("bars", "Bits per character", figure=figures.bars),
+    Section("differences", "Which differences are real", view=verdicts),
+    Section("orders", "What looking further back is worth", figure=figures.orders),
+    Section("passages", "Where each model is surprised", view=_passages),
+    Section("samples", "What each model writes", view=_samples),
+    Section("provenance", "Every number, and what it was divided by", view=lambda c: {"rows": ranked(c)}),
+)
+
+
+# The page and the files.
+
+
+def _page(comparison: Comparison, sections: list[tuple[Section, Any]]) -> str:
+    """index.html. `visible` runs over every value that the template prints, so none can be forgotten."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
+    )  # fmt: skip
+    environment.filters |= {
+        "csp": _csp,
+        "data": _data_uri,
+        "marked": _marked,
+        "amount": amount,
+        "signed": signed,
+    }
+    return environment.get_template("report.html.j2").render(
+        comparison=comparison, sections=sections, finding=finding(comparison), floor=floor(comparison),
+        families=figures.FAMILIES, scale=SCALE, edges=EDGES, family=family,
+    )  # fmt: skip
+
+
+def _marked(text: str) -> Any:
+    """A piece of a passage, escaped, with a sign before every line end and tab."""
+    from markupsafe import Markup, escape
+
+    signs = escape(visible(text)).replace("\n", Markup("<i>↵</i>\n")).replace("\t", Markup("<i>→</i>\t"))
+    return Markup(f'<b class="space">{signs}</b>') if text.strip(" ") == "" else signs
+
+
+def _csp(source: str) -> str:
+    """The hash by which a Content-Security-Policy allows one inline <style> or <script> and no other."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
+
+
+def _data_uri(svg: bytes) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
+
+
+def _json(comparison: Comparison) -> bytes:
+    return (json.dumps(comparison, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+
+
+def _install(folder: Path, files: dict[str, bytes]) -> None:
+    """Write `files` beside their places and rename each into it, in order; drop an old report's figures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as beside:
+        for name, content in files.items():
+            (Path(beside) / name).write_bytes(content)
+        for name in files:
+            os.replace(Path(beside) / name, folder / name)
+    known = {f"{section.id}.{kind}" for section in SECTIONS if section.figure for kind in ("png", "svg")}
+    for stale in known - set(files):
+        (folder / stale).unlink(missing_ok=True)

@@ -1,0 +1,603 @@
+"""What a report is, against synthetic comparisons: no model is trained here."""
+
+import base64
+import copy
+import hashlib
+import io
+import json
+import math
+import re
+import shutil
+import subprocess
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from lmzoo import report
+from lmzoo.errors import ScoreError, UsageError
+
+SHA = "ab12" * 16
+STORY = "Sean came to the hack space.\nThe hyenas sit on the mat, and he likes them.\n"
+
+
+def score(bits_per_character: float, characters: int = 200_000) -> dict:
+    bits, tokens, words = bits_per_character * characters, characters // 4, characters // 5
+    return {
+        "bits": bits, "characters": characters, "bytes": characters + 20, "tokens": tokens, "words": words,
+        "bits_per_character": bits_per_character, "bits_per_byte": bits / (characters + 20),
+        "perplexity_per_token": 2 ** (bits / tokens), "perplexity_per_word": 2 ** (bits / words),
+        "protocol": "stream", "sha256": SHA,
+    }  # fmt: skip
+
+
+def row(label: str, bits: float | None, **changes: object) -> dict:
+    model = label.split()[0]
+    made = {
+        "label": label, "model": model, "year": 1995, "paper": f"The paper of {model}", "config": {},
+        "tokenizer": "word:5000", "train_seconds": 1.234, "reach": 4, "tokens_per_second": 1.2e6,
+        "size": {"count": 123_456, "unit": "n-grams", "bytes": 1_234_567},
+        "score": None if bits is None else score(bits),
+        "interval": None if bits is None else [bits - 0.02, bits + 0.02],
+        "error": "every token has probability zero" if bits is None else None, "notes": [],
+    }  # fmt: skip
+    return made | changes
+
+
+def passage(label: str, size: int, text: str = STORY) -> dict:
+    pieces = [text[i : i + size] for i in range(0, len(text), size)]
+    bits = [abs(math.sin(i * 1.7 + size)) ** 3 * 5 * size for i in range(len(pieces))]
+    return {"label": label, "pieces": [{"text": t, "bits": b} for t, b in zip(pieces, bits, strict=True)]}
+
+
+def comparison(**changes: object) -> dict:
+    """What `lmzoo compare` hands over on the built-in corpus, small."""
+    counts = {"train": 2_000_000, "valid": 200_000, "test": 200_000}
+    mkn = {"order": 5, "smoothing": "modified-kneser-ney"}
+    made = {
+        "name": "storyworld", "title": "Storyworld", "command": "lmzoo compare", "date": "2026-11-21",
+        "machine": "AMD EPYC, 2 cores, 24 GiB, Linux", "commit": "01808a0", "seconds": 61.2,
+        "versions": {"lmzoo": "0.1.0", "python": "3.11.7", "numpy": "2.4.1"},
+        "corpus": {
+            "name": "storyworld", "title": "Storyworld: small stories", "licence": "MIT", "citation": "",
+            "source": "generated, seed 0", "protocol": "stream", "sha256": dict.fromkeys(counts, SHA),
+            "characters": counts, "bytes": counts, "floor_bits": 220_000.0,
+        },
+        "rows": [
+            row("uniform", 2.46, year=1928, reach=0, size={"count": 0, "unit": "parameters", "bytes": 812}),
+            row("ngram order=5", 1.31, config=mkn),
+            row("ngram order=3", 1.47, config=mkn | {"order": 3}),
+            row("ngram order=5 smoothing=mle", None, config={"order": 5, "smoothing": "mle"}),
+        ],
+        "references": [
+            {"label": "xz", "given_train": True, "note": "given the training text", "bits": 3.8e5,
+             "bits_per_character": 1.91},
+            {"label": "bz2", "given_train": False, "note": "alone", "bits": 4e5, "bits_per_character": 2.0},
+            {"label": "gzip", "given_train": True, "note": "given its last 32 kB", "bits": 5e5,
+             "bits_per_character": 2.52},
+        ],
+        "differences": [
+            {"a": "ngram order=5", "b": "uniform", "delta": -1.15, "low": -1.2, "high": -1.1},
+            {"a": "ngram order=3", "b": "ngram order=5", "delta": 0.16, "low": 0.14, "high": 0.18},
+        ],
+        "orders": [
+            {"order": order, "smoothing": smoothing, "bits_per_character": 1.3 + 1.1 / order**1.7 + extra}
+            for smoothing, extra in (("modified-kneser-ney", 0.0), ("kneser-ney", 0.02))
+            for order in range(1, 7)
+        ],
+        "passages": [passage("ngram order=5", 4), passage("uniform", 1)],
+        "samples": [
+            {"label": "ngram order=5", "prompt": "The cat", "seed": 1, "text": " sits on the mat.\n" * 3},
+            {"label": "uniform", "prompt": "", "seed": 1, "text": "mat qua ;; rev the\n"},
+        ],
+    }  # fmt: skip
+    return copy.deepcopy(made) | changes
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return report.render(comparison())["index.html"].decode()
+
+
+def html(**changes: object) -> str:
+    return report.render(comparison(**changes))["index.html"].decode()
+
+
+class Reader(HTMLParser):
+    """Everything a test wants to know of a page: its tags with their attributes, and its text."""
+
+    def __init__(self, source: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(source)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        if self.tags[-1:] and self.tags[-1][0] not in ("style", "script"):
+            self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+# The files
+
+
+def test_a_report_is_a_page_its_figures_and_its_json(tmp_path):
+    path = report.write(tmp_path / "new" / "storyworld", comparison())
+    assert path == tmp_path / "new" / "storyworld" / "index.html"
+    names = {file.name for file in path.parent.iterdir()}
+    assert names == {"index.html", "results.json", "bars.png", "bars.svg", "orders.png", "orders.svg"}
+    assert (path.parent / "bars.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_results_json_gives_the_comparison_back(tmp_path):
+    given = comparison()
+    report.write(tmp_path, given)
+    assert json.loads((tmp_path / "results.json").read_text(encoding="utf-8")) == given
+
+
+def test_numpy_numbers_and_tuples_become_plain():
+    told = report.plain({"a": np.float32(0.5), "b": np.arange(2), "c": (np.int64(3), True, None)})
+    assert told == {"a": 0.5, "b": [0, 1], "c": [3, True, None]}
+    assert json.dumps(told) == '{"a": 0.5, "b": [0, 1], "c": [3, true, null]}'
+
+
+def test_the_same_comparison_gives_the_same_bytes():
+    assert report.render(comparison()) == report.render(comparison())
+
+
+def test_the_comparison_is_left_as_it_was():
+    given = comparison()
+    report.render(given)
+    assert given == comparison()
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf"), np.float64("nan")])
+def test_a_number_that_is_not_finite_is_refused_by_name(tmp_path, number):
+    given = comparison()
+    given["rows"][1]["score"]["bits"] = number
+    with pytest.raises(ScoreError, match=r"rows\[1\]\.score\.bits is -?(nan|inf)"):
+        report.write(tmp_path / "out", given)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(ScoreError, match=r"rows\[1\]\.score\.bits"):
+        report.table(given)
+
+
+def test_what_json_cannot_hold_is_refused_by_name(tmp_path):
+    with pytest.raises(UsageError, match=r"comparison\.machine is a set"):
+        report.write(tmp_path, comparison(machine={"a"}))
+
+
+def test_a_failure_while_drawing_leaves_the_old_report(tmp_path, monkeypatch):
+    report.write(tmp_path, comparison())
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+    def broken(*_):
+        raise RuntimeError("the pen broke")
+
+    section = report.Section("orders", "Orders", figure=broken)
+    monkeypatch.setattr(report, "SECTIONS", (*report.SECTIONS, section))
+    with pytest.raises(RuntimeError, match="pen"):
+        report.write(tmp_path, comparison(title="New"))
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_a_full_disk_leaves_the_old_report_and_says_so(tmp_path, monkeypatch):
+    report.write(tmp_path, comparison())
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+    def full(self, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UsageError, match="No space left on device"):
+        report.write(tmp_path, comparison(title="New"))
+    monkeypatch.undo()
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_a_folder_that_is_a_file_is_one_clear_line(tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(UsageError, match=r"cannot write the report into .*taken: "):
+        report.write(tmp_path / "taken", comparison())
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_a_second_report_takes_away_figures_that_no_longer_hold(tmp_path):
+    report.write(tmp_path, comparison())
+    (tmp_path / "notes.txt").write_text("mine")
+    report.write(tmp_path, comparison(orders=[]))
+    names = {file.name for file in tmp_path.iterdir()}
+    assert names == {"index.html", "results.json", "bars.png", "bars.svg", "notes.txt"}
+
+
+# Self-contained
+
+
+def test_nothing_is_loaded_from_outside(page):
+    reader = Reader(page)
+    loads = [
+        value
+        for _, found in reader.tags
+        for name, value in found.items()
+        if name in ("src", "srcset", "data")
+    ]
+    assert loads
+    assert all(value and value.startswith("data:image/svg+xml;base64,") for value in loads)
+    assert [link["href"] for link in reader.all("link")] == ["data:,"]
+    assert all(anchor["href"].startswith("#") for anchor in reader.all("a"))
+    assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest|WebSocket", page)
+    assert not any(tag in ("iframe", "object", "embed", "base", "form") for tag, _ in reader.tags)
+
+
+def test_the_policy_allows_the_inline_style_and_script_and_nothing_else(page):
+    policy = next(
+        m["content"] for m in Reader(page).all("meta") if m.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    for tag in ("style", "script"):
+        (source,) = re.findall(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"<[^>]+ (style|on\w+)=", page)
+
+
+# Text from outside
+
+
+EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(2)>{{ 7*7 }}'
+
+
+def test_text_from_outside_is_only_ever_text():
+    evil = comparison(
+        title=EVIL, machine=EVIL, command=EVIL, commit=EVIL, versions={"lmzoo": EVIL, EVIL: EVIL}
+    )
+    evil["corpus"] |= dict.fromkeys(("name", "title", "licence", "citation", "source", "protocol"), EVIL)
+    evil["rows"][0] |= {
+        "label": EVIL,
+        "paper": EVIL,
+        "tokenizer": EVIL,
+        "config": {EVIL: EVIL},
+        "notes": [EVIL],
+    }
+    evil["rows"][0]["size"] |= {"unit": EVIL}
+    evil["rows"][3] |= {"error": EVIL}
+    evil["references"][0] |= {"label": EVIL, "note": EVIL}
+    evil["differences"][0] |= {"a": EVIL}
+    evil["orders"][0] |= {"smoothing": EVIL}
+    evil["passages"] = [passage(EVIL, 3, EVIL)]
+    evil["samples"][0] |= {"label": EVIL, "prompt": EVIL, "text": EVIL}
+    reader = Reader(report.render(evil)["index.html"].decode())
+    assert len(reader.all("script")) == 1
+    assert all(set(image) == {"src", "alt"} for image in reader.all("img"))
+    assert not any(name.startswith("on") for _, found in reader.tags for name in found)
+    assert reader.text.count(EVIL) >= 12
+    assert "49" not in Reader(html(title="{{ 7*7 }}")).all("title")
+
+
+@pytest.mark.parametrize(
+    "text", ["\x00\x1b[31m", "\ud800 half", "שלום עולם", "日本語 😀 ‮evil", "$x^2$ \\frac", ""]
+)
+def test_strange_text_is_shown_and_breaks_nothing(tmp_path, text):
+    strange = comparison(title=text, samples=[{"label": text, "prompt": text, "seed": 0, "text": text}])
+    strange["rows"][1]["label"] = text
+    strange["passages"] = [passage(text, 1, text)]
+    strange["orders"][0]["smoothing"] = text
+    path = report.write(tmp_path, strange)
+    shown = path.read_text(encoding="utf-8")
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
+    assert ("\ufffd" in shown) == ("\x00" in text or "\ud800" in text)
+    assert json.loads((path.parent / "results.json").read_text(encoding="utf-8"))["title"] == text.replace(
+        "\ud800", "\ufffd"
+    )
+    assert "\x1b[31m" not in drawn(strange)
+
+
+# What the page says
+
+
+def test_the_page_opens_with_the_finding(page):
+    said = report.finding(comparison())
+    assert said == [
+        "Modified Kneser\u2013Ney of order 5 needs 1.31 bits per character, 0.21 above the true source and "
+        "0.60 below xz.",
+        "The next best, Modified Kneser\u2013Ney of order 3, needs 0.16 more (95 % interval 0.140 to 0.180).",
+        "1 of 4 models could not be scored; the notes under the table say why.",
+    ]
+    text = Reader(page).text
+    assert all(sentence in text for sentence in said)
+
+
+def test_the_finding_follows_the_numbers():
+    given = comparison(references=[], differences=[])
+    given["corpus"]["floor_bits"] = None
+    given["rows"][0]["score"] = score(1.004)
+    assert report.finding(given)[:2] == [
+        "uniform needs 1.00 bits per character.",
+        "The next best, Modified Kneser\u2013Ney of order 5, needs 0.31 more.",
+    ]
+    level = {"a": "ngram order=5", "b": "ngram order=3", "delta": -0.01, "low": -0.03, "high": 0.01}
+    near = comparison(rows=[row("ngram order=5", 1.31), row("ngram order=3", 1.32)], differences=[level])
+    assert (
+        report.finding(near)[1] == "ngram order=3 is level with it: the difference of 0.010 is within chance."
+    )
+    worse = comparison(rows=[row("uniform", 2.4)], references=comparison()["references"][1:2])
+    assert report.finding(worse) == [
+        "uniform needs 2.40 bits per character, 1.30 above the true source and 0.40 above bz2 alone."
+    ]
+
+
+def test_a_model_below_the_true_source_is_remarked_upon():
+    said = report.finding(comparison(rows=[row("gpt", 1.05)]))
+    assert "0.050 below the true source" in said[0]
+    assert "leaked" in said[1]
+
+
+def test_two_rows_of_one_description_are_told_apart_by_their_labels():
+    config = {"order": 5, "smoothing": "kneser-ney"}
+    said = report.finding(
+        comparison(rows=[row("ngram char", 1.3, config=config), row("ngram bpe", 1.4, config=config)])
+    )
+    assert said[0].startswith("ngram char needs")
+
+
+def test_every_number_stands_beside_what_it_was_divided_by(page):
+    text = Reader(page).text
+    for shown in (
+        "262,000.0",
+        "200,000",
+        "200,020",
+        "50,000",
+        "40,000",
+        "1.31000",
+        "AMD EPYC",
+        "01808a0",
+        SHA,
+    ):
+        assert shown in text
+    assert "220,000.0 bits / 200,000 characters = 1.10000 bits per character" in text
+
+
+def test_a_row_scored_on_another_text_is_marked():
+    other = comparison()
+    other["rows"][0]["score"]["sha256"] = "00" * 32
+    assert html().count("not the test text below") == 0
+    assert report.render(other)["index.html"].decode().count("not the test text below") == 1
+
+
+def test_an_error_is_a_dash_and_a_note():
+    shown = Reader(html())
+    assert "every token has probability zero" in shown.text
+    assert {"href": "#note-1", "aria-label": "note 1"} in shown.all("a")
+    assert "note-1" in [item.get("id") for item in shown.all("li")]
+
+
+def test_the_same_note_is_printed_once():
+    rows = [row("ngram", 1.3, notes=["counts too few"]), row("uniform", 2, notes=["counts too few", "other"])]
+    view = report.cells(comparison(rows=rows))
+    assert view["notes"] == ["counts too few", "other"]
+    assert [line["marks"] for line in view["lines"]] == [[1], [1, 2]]
+
+
+def test_differences_are_called_real_only_when_zero_is_outside():
+    pair = {"a": "x", "b": "y", "delta": -0.1, "low": -0.2, "high": 0.01}
+    verdicts = [
+        made["verdict"] for made in report.verdicts(comparison(differences=[pair, pair | {"high": -0.01}]))
+    ]
+    assert verdicts == ["level, within chance", "x is better"]
+
+
+@pytest.mark.parametrize(
+    ("key", "section"),
+    [("orders", "orders"), ("passages", "passages"), ("samples", "samples"), ("differences", "differences")],
+)
+def test_a_section_without_data_is_left_out(key, section):
+    full, empty = Reader(html()), Reader(html(**{key: []}))
+    assert section in [found.get("id") for found in full.all("section")]
+    assert section not in [found.get("id") for found in empty.all("section")]
+    assert f"#{section}" not in [anchor["href"] for anchor in empty.all("a")]
+    absent = comparison()
+    del absent[key]
+    assert section not in [
+        found.get("id") for found in Reader(report.render(absent)["index.html"].decode()).all("section")
+    ]
+
+
+def test_without_a_known_floor_nothing_speaks_of_a_true_source():
+    given = comparison(samples=[])
+    given["corpus"]["floor_bits"] = None
+    shown = Reader(report.render(given)["index.html"].decode())
+    assert "true source" not in shown.text
+    assert not any("true source" in (image["alt"] or "") for image in shown.all("img"))
+    assert "above" not in [column.head for column in report.cells(given)["columns"]]
+
+
+@pytest.mark.parametrize("rows", [[], [row("uniform", 2.5)], [row("uniform", None)]])
+def test_few_rows_are_a_report_too(rows):
+    text = Reader(html(rows=rows, references=[], differences=[], orders=[], passages=[], samples=[])).text
+    expected = (
+        "Nothing was compared"
+        if not rows
+        else ("2.50 bits" if rows[0]["score"] else "1 of 1 models could not")
+    )
+    assert expected in text
+
+
+def test_twenty_models_are_all_drawn_and_listed():
+    rows = [row(f"gpt layers={i}", 3 - i / 10) for i in range(20)]
+    shown = Reader(html(rows=rows))
+    labels = [found["data-value"] for found in shown.all("th") if "data-value" in found]
+    assert labels == [f"gpt layers={i}" for i in reversed(range(20))]
+    assert all(f"gpt layers={i} " in shown.all("img")[0]["alt"] for i in range(20))
+
+
+# Passages
+
+
+def test_a_passage_keeps_its_text_and_says_each_surprise(page):
+    spans = [found for found in Reader(page).all("span") if "title" in found]
+    assert len(spans) == sum(len(p["pieces"]) for p in comparison()["passages"])
+    assert all(re.fullmatch(r"s[0-6]", found["class"]) for found in spans)
+    (passage_html, _) = re.findall(r'<div class="text passage".*?>(.*?)</div>', page, re.DOTALL)
+    assert re.sub("<i>.</i>|<[^>]+>", "", passage_html) == STORY
+
+
+def test_each_step_of_the_scale_is_twice_the_surprise():
+    bits = [0, 0.49, 0.5, 1, 2, 4, 8, 16, 2000]
+    given = {"label": "ngram", "pieces": [{"text": "a", "bits": b} for b in bits]}
+    (shown,) = report._passages(comparison(passages=[given]))
+    assert [piece["level"] for piece in shown["pieces"]] == [0, 0, 1, 2, 3, 4, 5, 6, 6]
+    assert shown["pieces"][5]["said"] == "\u201ca\u201d: 4.0 bits, 1 in 16"
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of #rrggbb (WCAG 2.2)."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_the_scale_darkens_step_by_step_and_its_text_is_readable():
+    backgrounds = [luminance(background) for background, _ in report.SCALE]
+    assert backgrounds == sorted(backgrounds, reverse=True)
+    assert len(report.SCALE) == len(report.EDGES) + 1
+    for background, ink in report.SCALE:
+        light, dark = sorted((luminance(background), luminance(ink)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+# For everybody
+
+
+def test_tables_and_figures_can_be_heard(page):
+    reader = Reader(page)
+    assert all(head.get("scope") in ("col", "row") for head in reader.all("th"))
+    assert len(reader.all("caption")) == len(reader.all("table")) == 3
+    first, second = (image["alt"] for image in reader.all("img"))
+    assert first == (
+        "Bits per character, fewest first: ngram order=5 1.31, ngram order=3 1.47, uniform 2.46. "
+        "For comparison: true source 1.10, xz 1.91, bz2 alone 2.00, gzip 2.52."
+    )
+    assert "best at order 6" in second
+    assert reader.all("html")[0]["lang"] == "en"
+    ids = [found["id"] for _, found in reader.tags if "id" in found]
+    assert len(ids) == len(set(ids))
+    named = [found["aria-labelledby"] for _, found in reader.tags if "aria-labelledby" in found]
+    assert set(named) <= set(ids)
+    assert {anchor["href"][1:] for anchor in reader.all("a")} <= set(ids)
+
+
+# The terminal
+
+
+def drawn(given: dict, width: int = 80) -> str:
+    out = Console(width=width, file=io.StringIO(), color_system=None)
+    out.print(report.table(given))
+    return out.file.getvalue()
+
+
+def test_the_terminal_shows_the_same_table():
+    shown = drawn(comparison(), width=120)
+    heads = [column.header.replace("\n", "") for column in report.table(comparison()).columns]
+    assert heads == [
+        "model",
+        "year",
+        "bits/char",
+        "above",
+        "ppl/token",
+        "ppl/word",
+        "size",
+        "on disk",
+        "train",
+        "tokens/s",
+    ]
+    assert shown.index("1.310") < shown.index("1.470") < shown.index("2.460")
+    assert "1.290\u20131.330" in shown
+    assert "[1] every token has probability zero" in shown
+
+
+def test_eighty_characters_hold_every_number_whole():
+    shown = drawn(comparison())
+    assert "\u2026" not in shown
+    for number in ("1.310", "1.290\u20131.330", "0.210", "93.7", "123 k", "1.23 MB", "1.23 s", "1.20 M"):
+        assert number in shown
+
+
+def test_a_label_is_no_markup_in_the_terminal():
+    assert "[red]x[/red]" in drawn(comparison(rows=[row("[red]x[/red]", 2.0)]), width=120)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0"),
+        (3.14159, "3.14"),
+        (950, "950"),
+        (999.7, "1.00 k"),
+        (12_345, "12.3 k"),
+        (1e6, "1.00 M"),
+        (2.5e9, "2.50 G"),
+    ],
+)
+def test_amounts_are_short(number, text):
+    assert report.amount(number) == text
+
+
+# In a browser
+
+
+PROBE = """<!doctype html><body><iframe width={width} height=900></iframe><script>
+const frame = document.querySelector("iframe"), told = {{}};
+frame.onload = () => {{
+  const page = frame.contentDocument, root = page.documentElement;
+  told.overflow = Math.max(root.scrollWidth, page.body.scrollWidth) - root.clientWidth;
+  told.width = root.clientWidth;
+  const first = () => page.querySelector("tbody th").dataset.value;
+  told.best = first();
+  const year = page.querySelectorAll("thead th")[1];
+  year.querySelector("button").click();
+  told.oldest = first();
+  told.sorted = year.getAttribute("aria-sort");
+  const passage = page.querySelector(".passage"), key = new KeyboardEvent("keydown", {{ key: "ArrowRight" }});
+  passage.dispatchEvent(key);
+  told.readout = page.querySelector(".readout").textContent;
+  document.title = JSON.stringify(told);
+}};
+frame.srcdoc = {page};
+</script>"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [360, 1280, 1920])
+def test_a_browser_shows_it_without_overflow_or_complaint(tmp_path, page, width):
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no headless Chromium on the PATH")
+    source = json.dumps(page).replace("</", "<\\/").replace("<!--", "<\\!--")
+    (tmp_path / "probe.html").write_text(PROBE.format(width=width, page=source), encoding="utf-8")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync", "--enable-logging=stderr", "--dump-dom",
+             "--virtual-time-budget=5000", f"--user-data-dir={tmp_path / 'profile'}"]  # fmt: skip
+    ran = subprocess.run(
+        [browser, *flags, (tmp_path / "probe.html").as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    (title,) = re.findall("<title>(.*?)</title>", ran.stdout)[:1]
+    told = json.loads(unescape(title))
+    assert told["width"] in range(width - 20, width + 1)
+    assert told["overflow"] <= 0
+    assert (told["best"], told["oldest"], told["sorted"]) == ("ngram order=5", "uniform", "ascending")
+    assert re.match("\u201cSean\u201d: .* bits", told["readout"])
+    assert "CONSOLE" not in ran.stderr
