@@ -12,7 +12,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "corpus", "evaluate", "interface", "load", "sample", "testing", "tokenizer"]
+SUBMODULES = ("corpus", "evaluate", "interface", "sample", "store", "testing", "tokenizer")
+__all__ = ["__version__", "load"]
 
 if TYPE_CHECKING:
     from lmzoo.interface import Model
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
 
 def load(folder: str) -> "tuple[Model, Tokenizer]":
     """Read a run back: `lmzoo.load(folder) -> (model, tokenizer)`. Raises FormatError if it is damaged."""
-    from lmzoo import store
+    from lmzoo.store import load as load_run
 
-    return store.load(folder)
+    return load_run(folder)
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
+    if name in SUBMODULES:
         module: ModuleType = importlib.import_module(f"lmzoo.{name}")
         return module
     raise AttributeError(f"module 'lmzoo' has no attribute {name!r}")

@@ -65,10 +65,15 @@ class Model(ABC):
     paper: ClassVar[str] = ""
 
     vocab_size_: int
+    # What fit had to do otherwise than it was asked, in words: shown with the result and kept as provenance.
+    remarks: Sequence[str] = ()
 
     @abstractmethod
     def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:
         """Learn from `train` (T,), with `valid` (T,) to choose settings by. Sets `vocab_size_`; returns self."""
+
+    def warm_up(self) -> None:
+        """Compile or load what `fit` and scoring need, where that takes time, so that no clock counts it."""
 
     def config(self) -> dict[str, Any]:
         """The hyperparameters, as the constructor takes them."""
@@ -122,9 +127,7 @@ class LanguageModel(Model):
     # Written once. A model may replace them by something faster that gives the same numbers:
     # the contract test compares the two.
 
-    def log_probs(
-        self, tokens: ArrayLike, state: State | None = None
-    ) -> tuple[NDArray[np.floating[Any]], State]:
+    def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[NDArray[np.floating[Any]], State]:
         """log P of each of `tokens` (T,) given those before it, in nats, and the state after the last."""
         tokens = check_ids(tokens, self.vocab_size_)
         state = self.start() if state is None else state

@@ -90,9 +90,7 @@ def make(model: type[Model], given: dict[str, str]) -> Model:
     for key, text in given.items():
         if key not in known:
             has = ", ".join(known) or "none"
-            raise UsageError(
-                f"{model.name} has no setting {key!r}; it has: {has}{nearest(key, known)}"
-            )
+            raise UsageError(f"{model.name} has no setting {key!r}; it has: {has}{nearest(key, known)}")
         values[key] = _parse(known[key], text)
     return model(**values)
 

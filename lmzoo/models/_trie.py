@@ -14,6 +14,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from lmzoo.errors import FormatError
+
 Array = NDArray[Any]
 
 
@@ -68,3 +70,25 @@ def fallbacks(suffix: Array, children: Array) -> Array:
         if not barren.any():
             return result
         result[barren] = suffix[result[barren]]
+
+
+def check(vocab_size: int, words: Array, probs: Array, children: Array, gammas: Array, fallback: Array) -> None:
+    """Raise FormatError for arrays that `walk` could leave, or turn round in: they come from a file."""
+    nodes, contexts = len(words), len(gammas)
+    links = np.arange(1, len(fallback))
+    sound = (
+        0 < vocab_size < nodes
+        and len(probs) == len(fallback) == nodes
+        and 0 < contexts == len(children) - 1 <= nodes
+        and children[0] == 1
+        and children[1] == 1 + vocab_size
+        and children[-1] == nodes
+        and bool((np.diff(children) >= 0).all())
+        and fallback[0] == 0
+        and bool(((fallback[1:] >= 0) & (fallback[1:] < links) & (fallback[1:] < contexts)).all())
+        and bool(((words[1:] >= 0) & (words[1:] < vocab_size)).all())
+        and bool(((probs >= 0) & (probs <= 1 + 1e-6)).all())
+        and bool(((gammas >= 0) & np.isfinite(gammas)).all())
+    )
+    if not sound:
+        raise FormatError("these arrays are not an n-gram model's: links or probabilities are out of range")

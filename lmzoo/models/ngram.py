@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from lmzoo.errors import UsageError, nearest
 from lmzoo.interface import Ids, LanguageModel, Run, State, check_ids
 from lmzoo.models._counting import Level, count_ngrams
-from lmzoo.models._trie import fallbacks, walk
+from lmzoo.models._trie import check, fallbacks, walk
 
 Array = NDArray[Any]
 
@@ -134,6 +134,10 @@ class Ngram(LanguageModel):
         """It sees order - 1 tokens back."""
         return self.order - 1
 
+    def warm_up(self) -> None:
+        """Have the counting and walking loops compiled, or loaded where they were before."""
+        Ngram(order=2).fit(np.zeros(2, dtype=np.int32), np.zeros(0, dtype=np.int32), 2).log_probs([0])
+
     def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:  # noqa: ARG002
         """Count `train` (T,) and smooth. Where counts are too few for discounts, `remarks` says what was done."""
         train = check_ids(train, vocab_size)
@@ -155,15 +159,19 @@ class Ngram(LanguageModel):
         self.probs_ = np.concatenate([[1.0], *probs]).astype(np.float32)
         # γ and children belong to contexts: the root and all orders but the longest.
         self.gammas_ = np.concatenate(gammas).astype(np.float32)
-        self.children_ = np.concatenate(
-            [level.children[:-1] + first[level.order] for level in levels] + [first[-1:]]
-        )
+        self.children_ = np.concatenate([level.children[:-1] + first[level.order] for level in levels] + [first[-1:]])
         suffix = [level.suffix + first[level.order - 1] for level in levels]
         self.fallback_ = fallbacks(np.concatenate([[0], *suffix]).astype(np.int32), self.children_)
 
     def size(self) -> tuple[int, str]:
         """The distinct n-grams of all orders."""
         return int((self.counts_[1:] > 0).sum()), "n-grams"
+
+    def restore(self, arrays: dict[str, Array]) -> Self:
+        """The inverse of `arrays`. Raises FormatError for arrays that no fit could have made."""
+        super().restore(arrays)
+        check(self.vocab_size_, self.words_, self.probs_, self.children_, self.gammas_, self.fallback_)
+        return self
 
     # A state is the node of the longest context that was seen in training.
 

@@ -1,0 +1,5 @@
+"""`python -m lmzoo` is `lmzoo`."""
+
+from lmzoo.commands import main
+
+main()

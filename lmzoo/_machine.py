@@ -1,0 +1,77 @@
+"""Where and with what a figure was made: the part of provenance that no one should have to type."""
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("numpy", "scipy", "numba", "tokenizers", "torch")
+
+
+def provenance() -> dict[str, Any]:
+    """Date, machine, versions, commit and command: {"date", "machine", "versions", "commit", "command"}."""
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "machine": machine(),
+        "versions": versions(),
+        "commit": commit(),
+        "command": command(),
+    }
+
+
+def machine() -> str:
+    """'AMD EPYC, 2 cores, 24 GiB, Linux x86_64'."""
+    cpu = platform.processor() or platform.machine()
+    memory = ""
+    if sys.platform == "linux":
+        info = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        models = [line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name")]
+        cpu = models[0] if models else cpu
+        gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+        memory = f"{gib:.0f} GiB, "
+    return f"{cpu}, {os.cpu_count()} cores, {memory}{platform.system()} {platform.machine()}"
+
+
+def versions() -> dict[str, str]:
+    """lmzoo's, Python's and those of the packages that make numbers, as far as they are installed."""
+    from lmzoo import __version__
+
+    found = {"lmzoo": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str | None:
+    """The commit of the checkout that runs, with '+changes' where files differ from it; None outside of one."""
+    checkout = Path(__file__).parents[1]
+    if not (checkout / ".git").exists():
+        return None
+    try:
+        name = _git(checkout, "rev-parse", "--short=12", "HEAD")
+        changes = _git(checkout, "status", "--porcelain", "--untracked-files=no", "--", "lmzoo", "corpora")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return name + ("+changes" if changes else "")
+
+
+def _git(checkout: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(checkout), *arguments], capture_output=True, text=True, check=True, timeout=10
+    )
+    return done.stdout.strip()
+
+
+def command() -> str:
+    """The command line as it can be typed again."""
+    import shlex
+
+    program = Path(sys.argv[0]).name
+    return shlex.join(["lmzoo" if program in ("lmzoo", "cli.py", "__main__.py") else program, *sys.argv[1:]])

@@ -1,0 +1,282 @@
+"""Models side by side: the same text, the same ruler, one report.
+
+A contestant is a model of the zoo ("ngram:order=3"), a file of your own ("mine.py") or a finished run
+("runs/x"). One that fails leaves its error in its row, and the others stand.
+"""
+
+import bz2
+import lzma
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lmzoo import _machine, models, sample, store
+from lmzoo import train as training
+from lmzoo.corpus import SPLITS, Corpus, describe
+from lmzoo.errors import LmzooError
+from lmzoo.evaluate import Score, block_bits, evaluate, interval
+from lmzoo.interface import LanguageModel, Run
+from lmzoo.tokenizer import Tokenizer
+
+# The story so far: no knowledge, Shannon's letters and pairs and triples, and what sixty years made of them.
+DEFAULT = (
+    "uniform",
+    "ngram:order=1",
+    "ngram:order=2",
+    "ngram:order=3",
+    "ngram:order=5,smoothing=kneser-ney",
+    "ngram:order=5",
+)
+ORDERS = range(1, 9)  # of the curve of bits against order
+ORDERS_UP_TO = 5_000_000  # training tokens, above which that curve would take too long
+PASSAGE = 700  # characters of the passage that is coloured
+SAMPLE = 400  # characters of each sample
+LARGEST_PREFIX = 1 << 25  # bytes of training text that xz is given: more would take minutes
+
+
+@dataclass
+class Contestant:
+    """One row of the table, as it is filled in."""
+
+    label: str
+    row: dict[str, Any]
+    model: LanguageModel | None = None
+    tokenizer: Tokenizer | None = None
+    score: Score | None = None
+
+
+def compare(
+    contestants: Sequence[str], corpus: Corpus, folder: Path, run: Run, spec: str | None = None
+) -> dict[str, Any]:
+    """Train, score and contrast `contestants` on `corpus`: the comparison that `report.write` shows.
+
+    Runs of the trained models are kept in `folder`/runs. `spec` is the tokenizer (None: the corpus's own).
+    """
+    began = time.perf_counter()
+    for words in contestants:  # a wrong name or setting is said before anything is computed in vain
+        if not is_run(words):
+            name, given = training.parse(words)
+            models.make(models.find(name), given)
+    text = training.encode(corpus, spec, run)
+    entries = []
+    with run.progress.task("comparing", len(contestants) + 2) as task:
+        for words in contestants:
+            entries.append(_enter(words, text, folder / "runs", run))
+            task.advance(1, entries[-1].label)
+        _contrast(entries)
+        task.advance(1, "differences")
+        orders = _orders(entries, text, run)
+        task.advance(1)
+    scored = [entry for entry in entries if entry.score]
+    return {
+        "name": folder.name,
+        "title": f"Language models on {corpus.title}",
+        **_machine.provenance(),
+        "corpus": _corpus_facts(corpus),
+        "rows": [entry.row for entry in entries],
+        "references": compressors(corpus.train, corpus.test),
+        "differences": _differences(scored),
+        "orders": orders,
+        "passages": [_passage(entry) for entry in _two_to_contrast(scored)],
+        "samples": [_sample(entry, run.seed) for entry in scored],
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def _enter(words: str, text: training.Text, runs: Path, run: Run) -> Contestant:
+    """Train or load a contestant and score it; an error becomes its row's."""
+    entry = Contestant(words, {"label": words, "model": words, "year": None, "paper": "", "config": {}})
+    entry.row |= {
+        "tokenizer": text.tokenizer.spec,
+        "train_seconds": None,
+        "size": None,
+        "tokens_per_second": None,
+    }
+    entry.row |= {"reach": None, "score": None, "interval": None, "error": None, "notes": []}
+    try:
+        if is_run(words):
+            _load(entry, Path(words))
+        else:
+            _train(entry, words, text, runs, run)
+        assert entry.model is not None
+        assert entry.tokenizer is not None
+        entry.score = evaluate(entry.model, entry.tokenizer, text.corpus.test, text.corpus.protocol)
+        entry.row |= {"score": entry.score.to_json(), "tokens_per_second": entry.score.tokens_per_second}
+    except LmzooError as error:
+        entry.row["error"] = str(error)
+    except Exception as error:  # a file of somebody's own may fail in any way: that is its row's result
+        entry.row["error"] = f"{type(error).__name__}: {error}"
+    return entry
+
+
+def is_run(words: str) -> bool:
+    """Whether a contestant is the folder of a finished run."""
+    return (Path(words) / store.SUMS).is_file()
+
+
+def _train(entry: Contestant, words: str, text: training.Text, runs: Path, run: Run) -> None:
+    name, given = training.parse(words)
+    fitted = training.fit(name, given, text, run)
+    entry.label = label(fitted.model.name, given)
+    _describe(entry, fitted.model, text.tokenizer, fitted.provenance)
+    slug = entry.label.replace(" ", "-").replace("/", "_")
+    _weigh(entry, training.save(fitted, text, runs / slug))
+
+
+def label(name: str, given: dict[str, str]) -> str:
+    """('ngram', {'order': '3', 'smoothing': 'ml'}) → 'ngram order 3 ml': numbers with their names."""
+    words = [value if value.isidentifier() or "-" in value[1:] else f"{key} {value}" for key, value in given.items()]
+    return " ".join([name, *words])
+
+
+def _load(entry: Contestant, folder: Path) -> None:
+    model, text_tokenizer = store.load(folder)
+    entry.label = folder.name
+    _describe(entry, model, text_tokenizer, store.read_provenance(folder))
+    _weigh(entry, folder)
+
+
+def _describe(entry: Contestant, model: Any, text_tokenizer: Tokenizer, provenance: dict[str, Any]) -> None:
+    if not isinstance(model, LanguageModel):
+        raise LmzooError(f"{model.name} gives no probability to a text, so it has no bits")
+    entry.model, entry.tokenizer = model, text_tokenizer
+    entry.row |= {
+        "label": entry.label,
+        "model": model.name,
+        "year": model.year,
+        "paper": model.paper,
+        "config": model.config(),
+        "tokenizer": text_tokenizer.spec,
+        "reach": model.reach,
+        "train_seconds": provenance.get("training_seconds"),
+        "notes": list(provenance.get("remarks", [])),
+        "provenance": provenance,
+    }
+
+
+def _weigh(entry: Contestant, folder: Path) -> None:
+    assert entry.model is not None
+    count, unit = entry.model.size()
+    entry.row["size"] = {"count": count, "unit": unit, "bytes": store.bytes_on_disk(folder)}
+
+
+def _contrast(entries: list[Contestant]) -> None:
+    for entry in entries:
+        if entry.score and entry.tokenizer:
+            entry.row["interval"] = interval(*block_bits(entry.score, entry.tokenizer))
+
+
+def _differences(scored: list[Contestant]) -> list[dict[str, Any]]:
+    """Each model minus the next best, on the same blocks of text: bits per character and its interval."""
+    ranked = sorted(scored, key=lambda entry: entry.score.bits if entry.score else 0)
+    made = []
+    for a, b in pairwise(ranked):
+        assert a.score and b.score and a.tokenizer and b.tokenizer
+        (bits_a, characters), (bits_b, _) = block_bits(a.score, a.tokenizer), block_bits(b.score, b.tokenizer)
+        between = interval(bits_a - bits_b, characters)
+        if between:
+            delta = float((bits_a - bits_b).sum() / characters.sum())
+            made.append({"a": a.label, "b": b.label, "delta": delta, "low": between[0], "high": between[1]})
+    return made
+
+
+def _orders(entries: list[Contestant], text: training.Text, run: Run) -> list[dict[str, Any]]:
+    """Bits per character of the n-gram against its order, for each smoothing among the contestants."""
+    smoothings = {e.row["config"].get("smoothing"): e for e in entries if e.row["model"] == "ngram" and e.score}
+    if len(text.train) > ORDERS_UP_TO or not smoothings:
+        return []
+    points = []
+    with run.progress.task("order by order", len(ORDERS) * len(smoothings)) as task:
+        for smoothing in smoothings:
+            for order in ORDERS:
+                fitted = training.fit("ngram", {"order": str(order), "smoothing": smoothing}, text, run)
+                assert isinstance(fitted.model, LanguageModel)
+                score = evaluate(fitted.model, text.tokenizer, text.corpus.test, text.corpus.protocol)
+                bits = score.bits_per_character
+                points.append({"order": order, "smoothing": smoothing, "bits_per_character": bits})
+                task.advance(1)
+    return points
+
+
+def _two_to_contrast(scored: list[Contestant]) -> list[Contestant]:
+    """The best, and the weakest that knows anything at all."""
+    ranked = sorted(scored, key=lambda entry: entry.score.bits if entry.score else 0)
+    knowing = [entry for entry in ranked if entry.row["reach"] != 0 or entry.row["model"] != "uniform"]
+    return [knowing[-1], knowing[0]] if len(knowing) > 1 else ranked[:1]
+
+
+def _passage(entry: Contestant) -> dict[str, Any]:
+    """The first tokens of the test text, each with its bits."""
+    assert entry.score and entry.tokenizer
+    ids = entry.score.ids[:PASSAGE]  # a token has at least one byte
+    texts = entry.tokenizer.pieces(ids)
+    length = np.cumsum([len(piece) for piece in texts])
+    shown = int(np.searchsorted(length, PASSAGE))
+    pairs = zip(texts[:shown], entry.score.token_bits[:shown].tolist(), strict=True)
+    return {"label": entry.label, "pieces": [{"text": piece, "bits": bits} for piece, bits in pairs]}
+
+
+def _sample(entry: Contestant, seed: int) -> dict[str, Any]:
+    assert entry.model and entry.tokenizer
+    ids: list[int] = []
+    for token in sample.generate(entry.model, np.array([], dtype=np.int32), SAMPLE, seed=seed):
+        ids.append(token)
+        if len(ids) % 50 == 0 and len(entry.tokenizer.decode(ids)) >= SAMPLE:
+            break
+    return {"label": entry.label, "prompt": "", "seed": seed, "text": entry.tokenizer.decode(ids)[:SAMPLE]}
+
+
+def _corpus_facts(corpus: Corpus) -> dict[str, Any]:
+    counts = describe(corpus)
+    return {
+        "name": corpus.name,
+        "title": corpus.title,
+        "licence": corpus.licence,
+        "citation": corpus.citation,
+        "source": corpus.source,
+        "split": corpus.split,
+        "protocol": corpus.protocol,
+        "sha256": corpus.sha256,
+        "characters": {split: counts[split]["characters"] for split in SPLITS},
+        "bytes": {split: counts[split]["bytes"] for split in SPLITS},
+        "floor_bits": corpus.floor_bits["test"] if corpus.floor_bits else None,
+    }
+
+
+def compressors(train: str, test: str) -> list[dict[str, Any]]:
+    """What gzip, bz2 and xz make of the test text, with the training text before it where they can use it.
+
+    gzip looks back 32 kB, so it gets that much as a dictionary. xz can look back over all of it: what counts is
+    by how much the compressed text grows. bz2 starts each block of 900 kB afresh and is given nothing.
+    """
+    before, after = train.encode("utf-8", "surrogatepass"), test.encode("utf-8", "surrogatepass")
+    prefix = before[-LARGEST_PREFIX:]
+    all_of_it = "given the training text" if prefix == before else f"given the last {len(prefix) >> 20} MiB of it"
+    made: list[tuple[str, str, bool, Callable[[], int]]] = [
+        ("gzip", "given the last 32 kB of the training text", True, lambda: _deflate(before[-32768:], after)),
+        ("bz2", "alone", False, lambda: len(bz2.compress(after))),
+        ("xz", all_of_it, True, lambda: _xz(prefix + after) - _xz(prefix)),
+    ]
+    references = []
+    for label, note, given, size in made:
+        bits = 8 * size()
+        row = {"label": label, "given_train": given, "note": note}
+        references.append({**row, "bits": bits, "bits_per_character": bits / len(test)})
+    return references
+
+
+def _deflate(dictionary: bytes, data: bytes) -> int:
+    coder = zlib.compressobj(level=9, zdict=dictionary)
+    return len(coder.compress(data) + coder.flush())
+
+
+def _xz(data: bytes) -> int:
+    window = max(1 << 16, len(data))
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": window}]
+    return len(lzma.compress(data, format=lzma.FORMAT_XZ, filters=filters))
