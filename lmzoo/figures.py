@@ -118,7 +118,8 @@ def orders(comparison: Comparison, canvas: Canvas) -> tuple[Any, str] | None:
     curves = _curves(comparison.get("orders", []))
     if not curves:
         return None
-    figure, axes = _axes(canvas, height=canvas.width * (0.9 if canvas.labels_above else 0.52))
+    names = 3.2 * canvas.font / 72 * (len(curves) + 1)  # each on two lines
+    figure, axes = _axes(canvas, height=max(canvas.width * (0.9 if canvas.labels_above else 0.52), names + 1))
     ends = []
     for (smoothing, points), (marker, dash) in zip(curves.items(), cycle(_strokes()), strict=False):
         x, y = zip(*points, strict=True)
@@ -162,9 +163,8 @@ def _bar(axes: Any, canvas: Canvas, y: int, row: Row) -> None:
                          textcoords="offset points", size=canvas.font, weight="bold")  # fmt: skip
     _outline(text)
     if canvas.labels_above:
-        axes.text(
-            0, y - 0.3, _short(row["label"], 40, lines=1), size=canvas.font, va="bottom", parse_math=False
-        )
+        label = _short(row["label"], 40, lines=1)
+        _outline(axes.text(0, y - 0.3, label, size=canvas.font, va="bottom", parse_math=False, zorder=5))
 
 
 def _reference_lines(comparison: Comparison) -> list[tuple[str, float]]:
@@ -178,28 +178,31 @@ def _reference_lines(comparison: Comparison) -> list[tuple[str, float]]:
 
 
 def _mark(figure: Any, axes: Any, canvas: Canvas, lines: list[tuple[str, float]]) -> None:
-    """Vertical lines with their names above the axes, on as many storeys as keep the names apart."""
-    if not lines:
-        return
-    axes.set_xlim(0, max(axes.get_xlim()[1], max(x for _, x in lines) * 1.1))
+    """Vertical lines that rise to their names above the axes, on as many storeys as keep the names apart.
+
+    From right to left, so that a name which finds no room goes up, where no line runs through it.
+    """
+    axes.set_xlim(0, max([axes.get_xlim()[1], *(x * 1.1 for _, x in lines)]))
+    above = axes.get_xaxis_transform()  # x in bits, y = 1 at the top of the axes
     texts = []
-    for name, x in sorted(lines, key=lambda line: line[1]):
-        source = name == SOURCE
-        look = dict(SOURCE_LINE, linewidth=canvas.font / 7) if source else REFERENCE_LINE
-        axes.axvline(x, zorder=3, **look)
-        texts.append(axes.text(x, 1, f"{name} {x:.2f}", transform=axes.get_xaxis_transform(), va="bottom",
-                               size=canvas.font * 0.9, weight="bold" if source else "normal",
-                               parse_math=False))  # fmt: skip
+    for name, x in sorted(lines, key=lambda line: -line[1]):
+        weight = "bold" if name == SOURCE else "normal"
+        texts.append(axes.text(x, 1, f"{name} {x:.2f}", transform=above, size=canvas.font * 0.9, weight=weight,
+                               va="bottom", parse_math=False))  # fmt: skip
     figure.draw_without_rendering()
-    width = figure.bbox.width
-    free: list[float] = []  # the pixel at which each storey becomes free
+    storeys: list[float] = []  # the pixel at which the leftmost name of each begins
     for text in texts:
         box = text.get_window_extent()
-        left = min(box.x0, width - box.width - 4)
-        storey = next((i for i, end in enumerate(free) if left > end), len(free))
-        free[storey : storey + 1] = [left + box.width + canvas.font]
-        shift = (left - box.x0) / figure.dpi * 72, canvas.font * (0.2 + 1.25 * storey)
-        _move(text, shift)
+        left = min(box.x0, figure.bbox.width - box.width - 4)
+        # Nothing may begin within this name, neither on its own storey nor on its way to a higher one.
+        storey = next(i for i in range(len(storeys) + 1) if all(left + box.width < x for x in storeys[i:]))
+        storeys[storey : storey + 1] = [left - canvas.font]
+        rise = canvas.font * (0.2 + 1.25 * storey)
+        _move(text, ((left - box.x0) / figure.dpi * 72, rise))
+        look = dict(SOURCE_LINE, linewidth=canvas.font / 7) if text.get_weight() == "bold" else REFERENCE_LINE
+        axes.axvline(text.get_position()[0], zorder=3, **look)
+        axes.annotate("", (text.get_position()[0], 1), (0, rise), xycoords=above, textcoords="offset points",
+                      arrowprops={"arrowstyle": "-", "shrinkA": 0, "shrinkB": 0, **look})  # fmt: skip
 
 
 def _name_the_ends(figure: Any, axes: Any, canvas: Canvas, ends: list[tuple[float, str]]) -> None:

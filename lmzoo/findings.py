@@ -45,9 +45,7 @@ def plain(value: Any, where: str = "comparison") -> Any:
         return {plain(str(key)): plain(item, f"{where}.{key}") for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item, f"{where}[{i}]") for i, item in enumerate(value)]
-    raise UsageError(
-        f"{where} is a {type(value).__name__}, which a report cannot keep: make it a number or text"
-    )
+    raise UsageError(f"{where} is a {type(value).__name__}, which a report cannot keep: make it a number or text")
 
 
 def visible(text: str) -> str:
@@ -76,9 +74,7 @@ def ranked(comparison: Comparison) -> list[Row]:
         return row["score"]["bits_per_character"] if row["score"] else float("inf")
 
     rows = sorted(comparison["rows"], key=bits)
-    return [
-        row | {"above": bits(row) - lowest if row["score"] and lowest is not None else None} for row in rows
-    ]
+    return [row | {"above": bits(row) - lowest if row["score"] and lowest is not None else None} for row in rows]
 
 
 def finding(comparison: Comparison) -> list[str]:
@@ -89,9 +85,7 @@ def finding(comparison: Comparison) -> list[str]:
     if scored:
         said.append(_best(scored, comparison))
         if (scored[0]["above"] or 0) < 0:
-            said.append(
-                "Only chance can go below the true source: more than that, and the test text has leaked."
-            )
+            said.append("Only chance can go below the true source: more than that, and the test text has leaked.")
     if len(scored) > 1:
         said.append(_runner_up(scored, comparison.get("differences", [])))
     failed = len(rows) - len(scored)

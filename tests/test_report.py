@@ -1,11 +1,9 @@
-"""What a report is, against synthetic comparisons: no model is trained here."""
+"""What a report is: its files, its one page, its table in the terminal."""
 
 import base64
-import copy
 import hashlib
 import io
 import json
-import math
 import re
 import shutil
 import subprocess
@@ -19,87 +17,18 @@ from rich.console import Console
 
 from lmzoo import report
 from lmzoo.errors import ScoreError, UsageError
-
-SHA = "ab12" * 16
-STORY = "Sean came to the hack space.\nThe hyenas sit on the mat, and he likes them.\n"
-
-
-def score(bits_per_character: float, characters: int = 200_000) -> dict:
-    bits, tokens, words = bits_per_character * characters, characters // 4, characters // 5
-    return {
-        "bits": bits, "characters": characters, "bytes": characters + 20, "tokens": tokens, "words": words,
-        "bits_per_character": bits_per_character, "bits_per_byte": bits / (characters + 20),
-        "perplexity_per_token": 2 ** (bits / tokens), "perplexity_per_word": 2 ** (bits / words),
-        "protocol": "stream", "sha256": SHA,
-    }  # fmt: skip
-
-
-def row(label: str, bits: float | None, **changes: object) -> dict:
-    model = label.split()[0]
-    made = {
-        "label": label, "model": model, "year": 1995, "paper": f"The paper of {model}", "config": {},
-        "tokenizer": "word:5000", "train_seconds": 1.234, "reach": 4, "tokens_per_second": 1.2e6,
-        "size": {"count": 123_456, "unit": "n-grams", "bytes": 1_234_567},
-        "score": None if bits is None else score(bits),
-        "interval": None if bits is None else [bits - 0.02, bits + 0.02],
-        "error": "every token has probability zero" if bits is None else None, "notes": [],
-    }  # fmt: skip
-    return made | changes
-
-
-def passage(label: str, size: int, text: str = STORY) -> dict:
-    pieces = [text[i : i + size] for i in range(0, len(text), size)]
-    bits = [abs(math.sin(i * 1.7 + size)) ** 3 * 5 * size for i in range(len(pieces))]
-    return {"label": label, "pieces": [{"text": t, "bits": b} for t, b in zip(pieces, bits, strict=True)]}
-
-
-def comparison(**changes: object) -> dict:
-    """What `lmzoo compare` hands over on the built-in corpus, small."""
-    counts = {"train": 2_000_000, "valid": 200_000, "test": 200_000}
-    mkn = {"order": 5, "smoothing": "modified-kneser-ney"}
-    made = {
-        "name": "storyworld", "title": "Storyworld", "command": "lmzoo compare", "date": "2026-11-21",
-        "machine": "AMD EPYC, 2 cores, 24 GiB, Linux", "commit": "01808a0", "seconds": 61.2,
-        "versions": {"lmzoo": "0.1.0", "python": "3.11.7", "numpy": "2.4.1"},
-        "corpus": {
-            "name": "storyworld", "title": "Storyworld: small stories", "licence": "MIT", "citation": "",
-            "source": "generated, seed 0", "protocol": "stream", "sha256": dict.fromkeys(counts, SHA),
-            "characters": counts, "bytes": counts, "floor_bits": 220_000.0,
-        },
-        "rows": [
-            row("uniform", 2.46, year=1928, reach=0, size={"count": 0, "unit": "parameters", "bytes": 812}),
-            row("ngram order=5", 1.31, config=mkn),
-            row("ngram order=3", 1.47, config=mkn | {"order": 3}),
-            row("ngram order=5 smoothing=mle", None, config={"order": 5, "smoothing": "mle"}),
-        ],
-        "references": [
-            {"label": "xz", "given_train": True, "note": "given the training text", "bits": 3.8e5,
-             "bits_per_character": 1.91},
-            {"label": "bz2", "given_train": False, "note": "alone", "bits": 4e5, "bits_per_character": 2.0},
-            {"label": "gzip", "given_train": True, "note": "given its last 32 kB", "bits": 5e5,
-             "bits_per_character": 2.52},
-        ],
-        "differences": [
-            {"a": "ngram order=5", "b": "uniform", "delta": -1.15, "low": -1.2, "high": -1.1},
-            {"a": "ngram order=3", "b": "ngram order=5", "delta": 0.16, "low": 0.14, "high": 0.18},
-        ],
-        "orders": [
-            {"order": order, "smoothing": smoothing, "bits_per_character": 1.3 + 1.1 / order**1.7 + extra}
-            for smoothing, extra in (("modified-kneser-ney", 0.0), ("kneser-ney", 0.02))
-            for order in range(1, 7)
-        ],
-        "passages": [passage("ngram order=5", 4), passage("uniform", 1)],
-        "samples": [
-            {"label": "ngram order=5", "prompt": "The cat", "seed": 1, "text": " sits on the mat.\n" * 3},
-            {"label": "uniform", "prompt": "", "seed": 1, "text": "mat qua ;; rev the\n"},
-        ],
-    }  # fmt: skip
-    return copy.deepcopy(made) | changes
+from tests.comparisons import SHA, STORY, comparison, passage, row
 
 
 @pytest.fixture(scope="module")
 def page() -> str:
     return report.render(comparison())["index.html"].decode()
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Without figures, which take most of the time, for the tests that do not look at them."""
+    monkeypatch.setattr(report, "SECTIONS", tuple(section for section in report.SECTIONS if not section.figure))
 
 
 def html(**changes: object) -> str:
@@ -138,28 +67,25 @@ def test_a_report_is_a_page_its_figures_and_its_json(tmp_path):
     assert (path.parent / "bars.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_results_json_gives_the_comparison_back(tmp_path):
     given = comparison()
     report.write(tmp_path, given)
     assert json.loads((tmp_path / "results.json").read_text(encoding="utf-8")) == given
 
 
-def test_numpy_numbers_and_tuples_become_plain():
-    told = report.plain({"a": np.float32(0.5), "b": np.arange(2), "c": (np.int64(3), True, None)})
-    assert told == {"a": 0.5, "b": [0, 1], "c": [3, True, None]}
-    assert json.dumps(told) == '{"a": 0.5, "b": [0, 1], "c": [3, true, null]}'
-
-
 def test_the_same_comparison_gives_the_same_bytes():
     assert report.render(comparison()) == report.render(comparison())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_comparison_is_left_as_it_was():
     given = comparison()
     report.render(given)
     assert given == comparison()
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf"), np.float64("nan")])
 def test_a_number_that_is_not_finite_is_refused_by_name(tmp_path, number):
     given = comparison()
@@ -171,6 +97,7 @@ def test_a_number_that_is_not_finite_is_refused_by_name(tmp_path, number):
         report.table(given)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_json_cannot_hold_is_refused_by_name(tmp_path):
     with pytest.raises(UsageError, match=r"comparison\.machine is a set"):
         report.write(tmp_path, comparison(machine={"a"}))
@@ -190,6 +117,7 @@ def test_a_failure_while_drawing_leaves_the_old_report(tmp_path, monkeypatch):
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_full_disk_leaves_the_old_report_and_says_so(tmp_path, monkeypatch):
     report.write(tmp_path, comparison())
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
@@ -204,6 +132,7 @@ def test_a_full_disk_leaves_the_old_report_and_says_so(tmp_path, monkeypatch):
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_folder_that_is_a_file_is_one_clear_line(tmp_path):
     (tmp_path / "taken").write_text("mine")
     with pytest.raises(UsageError, match=r"cannot write the report into .*taken: "):
@@ -224,12 +153,7 @@ def test_a_second_report_takes_away_figures_that_no_longer_hold(tmp_path):
 
 def test_nothing_is_loaded_from_outside(page):
     reader = Reader(page)
-    loads = [
-        value
-        for _, found in reader.tags
-        for name, value in found.items()
-        if name in ("src", "srcset", "data")
-    ]
+    loads = [value for _, found in reader.tags for name, value in found.items() if name in ("src", "srcset", "data")]
     assert loads
     assert all(value and value.startswith("data:image/svg+xml;base64,") for value in loads)
     assert [link["href"] for link in reader.all("link")] == ["data:,"]
@@ -239,9 +163,7 @@ def test_nothing_is_loaded_from_outside(page):
 
 
 def test_the_policy_allows_the_inline_style_and_script_and_nothing_else(page):
-    policy = next(
-        m["content"] for m in Reader(page).all("meta") if m.get("http-equiv") == "Content-Security-Policy"
-    )
+    policy = next(m["content"] for m in Reader(page).all("meta") if m.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'; img-src data:;")
     for tag in ("style", "script"):
         (source,) = re.findall(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
@@ -258,9 +180,7 @@ EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(2)>{{ 7*7 }}'
 
 
 def test_text_from_outside_is_only_ever_text():
-    evil = comparison(
-        title=EVIL, machine=EVIL, command=EVIL, commit=EVIL, versions={"lmzoo": EVIL, EVIL: EVIL}
-    )
+    evil = comparison(title=EVIL, machine=EVIL, command=EVIL, commit=EVIL, versions={"lmzoo": EVIL, EVIL: EVIL})
     evil["corpus"] |= dict.fromkeys(("name", "title", "licence", "citation", "source", "protocol"), EVIL)
     evil["rows"][0] |= {
         "label": EVIL,
@@ -284,9 +204,7 @@ def test_text_from_outside_is_only_ever_text():
     assert "49" not in Reader(html(title="{{ 7*7 }}")).all("title")
 
 
-@pytest.mark.parametrize(
-    "text", ["\x00\x1b[31m", "\ud800 half", "שלום עולם", "日本語 😀 ‮evil", "$x^2$ \\frac", ""]
-)
+@pytest.mark.parametrize("text", ["\x00\x1b[31m", "\ud800 half", "שלום עולם", "日本語 😀 ‮evil", "$x^2$ \\frac", ""])
 def test_strange_text_is_shown_and_breaks_nothing(tmp_path, text):
     strange = comparison(title=text, samples=[{"label": text, "prompt": text, "seed": 0, "text": text}])
     strange["rows"][1]["label"] = text
@@ -317,39 +235,6 @@ def test_the_page_opens_with_the_finding(page):
     assert all(sentence in text for sentence in said)
 
 
-def test_the_finding_follows_the_numbers():
-    given = comparison(references=[], differences=[])
-    given["corpus"]["floor_bits"] = None
-    given["rows"][0]["score"] = score(1.004)
-    assert report.finding(given)[:2] == [
-        "uniform needs 1.00 bits per character.",
-        "The next best, Modified Kneser\u2013Ney of order 5, needs 0.31 more.",
-    ]
-    level = {"a": "ngram order=5", "b": "ngram order=3", "delta": -0.01, "low": -0.03, "high": 0.01}
-    near = comparison(rows=[row("ngram order=5", 1.31), row("ngram order=3", 1.32)], differences=[level])
-    assert (
-        report.finding(near)[1] == "ngram order=3 is level with it: the difference of 0.010 is within chance."
-    )
-    worse = comparison(rows=[row("uniform", 2.4)], references=comparison()["references"][1:2])
-    assert report.finding(worse) == [
-        "uniform needs 2.40 bits per character, 1.30 above the true source and 0.40 above bz2 alone."
-    ]
-
-
-def test_a_model_below_the_true_source_is_remarked_upon():
-    said = report.finding(comparison(rows=[row("gpt", 1.05)]))
-    assert "0.050 below the true source" in said[0]
-    assert "leaked" in said[1]
-
-
-def test_two_rows_of_one_description_are_told_apart_by_their_labels():
-    config = {"order": 5, "smoothing": "kneser-ney"}
-    said = report.finding(
-        comparison(rows=[row("ngram char", 1.3, config=config), row("ngram bpe", 1.4, config=config)])
-    )
-    assert said[0].startswith("ngram char needs")
-
-
 def test_every_number_stands_beside_what_it_was_divided_by(page):
     text = Reader(page).text
     for shown in (
@@ -367,6 +252,7 @@ def test_every_number_stands_beside_what_it_was_divided_by(page):
     assert "220,000.0 bits / 200,000 characters = 1.10000 bits per character" in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_row_scored_on_another_text_is_marked():
     other = comparison()
     other["rows"][0]["score"]["sha256"] = "00" * 32
@@ -374,6 +260,7 @@ def test_a_row_scored_on_another_text_is_marked():
     assert report.render(other)["index.html"].decode().count("not the test text below") == 1
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_error_is_a_dash_and_a_note():
     shown = Reader(html())
     assert "every token has probability zero" in shown.text
@@ -381,35 +268,21 @@ def test_an_error_is_a_dash_and_a_note():
     assert "note-1" in [item.get("id") for item in shown.all("li")]
 
 
-def test_the_same_note_is_printed_once():
-    rows = [row("ngram", 1.3, notes=["counts too few"]), row("uniform", 2, notes=["counts too few", "other"])]
-    view = report.cells(comparison(rows=rows))
-    assert view["notes"] == ["counts too few", "other"]
-    assert [line["marks"] for line in view["lines"]] == [[1], [1, 2]]
-
-
-def test_differences_are_called_real_only_when_zero_is_outside():
-    pair = {"a": "x", "b": "y", "delta": -0.1, "low": -0.2, "high": 0.01}
-    verdicts = [
-        made["verdict"] for made in report.verdicts(comparison(differences=[pair, pair | {"high": -0.01}]))
-    ]
-    assert verdicts == ["level, within chance", "x is better"]
-
-
-@pytest.mark.parametrize(
-    ("key", "section"),
-    [("orders", "orders"), ("passages", "passages"), ("samples", "samples"), ("differences", "differences")],
-)
-def test_a_section_without_data_is_left_out(key, section):
-    full, empty = Reader(html()), Reader(html(**{key: []}))
-    assert section in [found.get("id") for found in full.all("section")]
-    assert section not in [found.get("id") for found in empty.all("section")]
-    assert f"#{section}" not in [anchor["href"] for anchor in empty.all("a")]
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("section", ["differences", "passages", "samples"])
+def test_a_section_without_data_is_left_out(page, section):
     absent = comparison()
-    del absent[key]
-    assert section not in [
-        found.get("id") for found in Reader(report.render(absent)["index.html"].decode()).all("section")
-    ]
+    del absent[section]
+    missing = report.render(absent)["index.html"].decode()
+    for source, there in ((page, True), (html(**{section: []}), False), (missing, False)):
+        reader = Reader(source)
+        assert (section in [found.get("id") for found in reader.all("section")]) is there
+        assert (f"#{section}" in [anchor["href"] for anchor in reader.all("a")]) is there
+
+
+def test_a_figure_without_data_is_left_out(page):
+    assert '<section id="orders"' in page
+    assert '<section id="orders"' not in html(orders=[])
 
 
 def test_without_a_known_floor_nothing_speaks_of_a_true_source():
@@ -424,11 +297,7 @@ def test_without_a_known_floor_nothing_speaks_of_a_true_source():
 @pytest.mark.parametrize("rows", [[], [row("uniform", 2.5)], [row("uniform", None)]])
 def test_few_rows_are_a_report_too(rows):
     text = Reader(html(rows=rows, references=[], differences=[], orders=[], passages=[], samples=[])).text
-    expected = (
-        "Nothing was compared"
-        if not rows
-        else ("2.50 bits" if rows[0]["score"] else "1 of 1 models could not")
-    )
+    expected = "Nothing was compared" if not rows else ("2.50 bits" if rows[0]["score"] else "1 of 1 models could not")
     assert expected in text
 
 
@@ -536,22 +405,6 @@ def test_a_label_is_no_markup_in_the_terminal():
     assert "[red]x[/red]" in drawn(comparison(rows=[row("[red]x[/red]", 2.0)]), width=120)
 
 
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [
-        (0, "0"),
-        (3.14159, "3.14"),
-        (950, "950"),
-        (999.7, "1.00 k"),
-        (12_345, "12.3 k"),
-        (1e6, "1.00 M"),
-        (2.5e9, "2.50 G"),
-    ],
-)
-def test_amounts_are_short(number, text):
-    assert report.amount(number) == text
-
-
 # In a browser
 
 
@@ -584,7 +437,8 @@ def test_a_browser_shows_it_without_overflow_or_complaint(tmp_path, page, width)
         pytest.skip("no headless Chromium on the PATH")
     source = json.dumps(page).replace("</", "<\\/").replace("<!--", "<\\!--")
     (tmp_path / "probe.html").write_text(PROBE.format(width=width, page=source), encoding="utf-8")
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+             "--disable-background-networking",
              "--disable-component-update", "--disable-sync", "--enable-logging=stderr", "--dump-dom",
              "--virtual-time-budget=5000", f"--user-data-dir={tmp_path / 'profile'}"]  # fmt: skip
     ran = subprocess.run(
