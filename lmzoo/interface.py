@@ -38,7 +38,7 @@ class Progress:
     """Where a long computation says how far it is. This one is silent; the command line's draws a bar."""
 
     @contextmanager
-    def task(self, name: str, total: float | None = None) -> Iterator["Progress"]:
+    def task(self, name: str, total: float | None = None) -> Iterator["Progress"]:  # noqa: ARG002
         """A named piece of work of `total` units (None: unknown), to be used in a `with` statement."""
         yield self
 
@@ -72,7 +72,7 @@ class Model(ABC):
     def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:
         """Learn from `train` (T,), with `valid` (T,) to choose settings by. Sets `vocab_size_`; returns self."""
 
-    def warm_up(self) -> None:
+    def warm_up(self) -> None:  # noqa: B027
         """Compile or load what `fit` and scoring need, where that takes time, so that no clock counts it."""
 
     def config(self) -> dict[str, Any]:

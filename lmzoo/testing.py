@@ -97,7 +97,7 @@ def _before_fitting(make: Callable[..., Any], settings: dict[str, Any]) -> Itera
     def constructor() -> str:
         began = time.perf_counter()
         model = make(**settings)
-        extra = set(vars(model)) - {field.name for field in fields(model)}  # type: ignore[arg-type]
+        extra = set(vars(model)) - {field.name for field in fields(model)}
         if extra:
             return f"the constructor set {', '.join(sorted(extra))}: it must only store its settings; learn in fit"
         slow = time.perf_counter() - began > 1

@@ -1,0 +1,23 @@
+import os
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Nothing of the machine's cache is read or written; what tests make is shared between them."""
+    before = os.environ.get("LMZOO_CACHE")
+    os.environ["LMZOO_CACHE"] = str(tmp_path_factory.getbasetemp().parent / "lmzoo-cache")
+    yield
+    if before is None:
+        del os.environ["LMZOO_CACHE"]
+    else:
+        os.environ["LMZOO_CACHE"] = before
+
+
+def pytest_collection_modifyitems(items):
+    if not os.environ.get("LMZOO_MIRROR"):
+        skip = pytest.mark.skip(reason="LMZOO_MIRROR is not set: the public data sets are not here")
+        for item in items:
+            if "data" in item.keywords:
+                item.add_marker(skip)
