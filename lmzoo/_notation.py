@@ -87,6 +87,8 @@ def read_table(table: str, rows: dict[str, Any] | list[str]) -> dict[str, Word]:
 def read_template(template: str, capital: bool = False) -> Steps:
     """ "The {a=animal} sleeps." → ("The ", Slot("animal", variable="a"), " sleeps.")."""
     pieces = re.split(r"\{([^{}]*)\}", template)
+    if any(brace in piece for piece in pieces for brace in "{}"):
+        raise FormatError(f"{template!r} has a brace without its partner")
     steps: list[str | Slot] = [read_slot(x) if i % 2 else x for i, x in enumerate(pieces) if i % 2 or x]
     if capital and steps:
         first = steps[0]
@@ -98,9 +100,7 @@ def read_slot(source: str) -> Slot:
     """What stands between braces, taken apart. Raises FormatError if it is not in the notation."""
     match = SLOT.fullmatch(source)
     if match is None:
-        raise FormatError(
-            f"cannot read the slot {{{source}}}: the notation is at the top of the grammar file"
-        )
+        raise FormatError(f"cannot read the slot {{{source}}}: the notation is at the top of the grammar file")
     parts: dict[str, Any] = {key: part for key, part in match.groupdict().items() if part}
     parts["without"] = tuple(parts["without"].split(",")) if "without" in parts else ()
     return Slot(**parts | {"capital": "capital" in parts})
@@ -117,15 +117,11 @@ def check(rules: Rules, words: Words, kinds: dict[str, float]) -> None:
         if repeated := [text for text in texts if texts.count(text) > 1]:
             raise FormatError(f"rule {rule!r} has {repeated[0]!r} twice: join their weights")
         if any(weight <= 0 for weight, _ in options) or any(END in text for text in texts):
-            raise FormatError(
-                f"rule {rule!r} has a weight that is not above 0, or a blank line, which ends documents"
-            )
+            raise FormatError(f"rule {rule!r} has a weight that is not above 0, or a blank line, which ends documents")
     for table, rows in words.items():
         for one, other in itertools.permutations(rows, 2):
             if other.startswith(one + " "):
-                raise FormatError(
-                    f"in {table!r}, {one!r} begins {other!r}, so a reader may not know which it is"
-                )
+                raise FormatError(f"in {table!r}, {one!r} begins {other!r}, so a reader may not know which it is")
     reached: dict[tuple[str, str], list[Slot]] = {}
     for kind in kinds:
         _reach(kind, "$", (), rules, words, reached)
@@ -135,12 +131,8 @@ def check(rules: Rules, words: Words, kinds: dict[str, float]) -> None:
         if name not in known:
             close = nearest(name, [x for x in known if x])
             raise FormatError(f"{name!r} is no rule, no word table and never remembered{close}")
-    if twice := [
-        x for x in known if x and (x in rules) + (x in words) + any(s.variable == x for s in slots) > 1
-    ]:
-        raise FormatError(
-            f"{twice[0]!r} names two things: rules, word tables and variables need names of their own"
-        )
+    if twice := [x for x in known if x and (x in rules) + (x in words) + any(s.variable == x for s in slots) > 1]:
+        raise FormatError(f"{twice[0]!r} names two things: rules, word tables and variables need names of their own")
 
 
 def _reach(
@@ -154,9 +146,7 @@ def _reach(
     templates = [text.replace("$", argument) for _, text in rules.get(name, [])]
     templates += [x for word in words.get(name, {}).values() for x in word.features.values() if "{" in str(x)]
     texts = [text for text in templates if isinstance(text, str)]
-    slots = [
-        step for text in texts for step in read_template(text.replace("$", "_")) if isinstance(step, Slot)
-    ]
+    slots = [step for text in texts for step in read_template(text.replace("$", "_")) if isinstance(step, Slot)]
     for slot in slots:
         _reach(slot.name, slot.argument or "$", (*path, (name, argument)), rules, words, reached)
     reached[name, argument] = slots

@@ -47,7 +47,8 @@ class State(NamedTuple):
 class Derivation(NamedTuple):
     """One way to write a text: its log2 probability, and (tag, start, end) of the phenomena in it.
 
-    The first span is the whole document and its tag is the document's kind.
+    The first span is the whole document, and its tag is the document's kind; a prefix has only the spans that
+    it completes.
     """
 
     text: str
@@ -106,7 +107,7 @@ class Grammar:
                 state = _close(step, state)
             else:
                 state = _follow(step, _pick(self._alternatives(step, state.memory), source), state)
-        return Derivation(text, state.log2_prob, state.spans[::-1])
+        return _derivation(text, state)
 
     def derivations(self, text: str, prefix: bool = False) -> list[Derivation]:
         """Every way to write the document `text`, or (`prefix`) to begin one with it. [] if there is none."""
@@ -120,7 +121,7 @@ class Grammar:
             state = state._replace(position=position, todo=todo)
             cut_short = prefix and (position == len(text) or _runs_out(text, position, todo))
             if cut_short or (not todo and position == len(text)):
-                found.append(Derivation(text, state.log2_prob, state.spans[::-1]))
+                found.append(_derivation(text, state))
             elif todo and isinstance(todo[0], Close):
                 agenda.append(_close(todo[0], state))
             elif todo and isinstance(todo[0], Slot):
@@ -199,9 +200,7 @@ class Grammar:
             if strange := [name for name in weights if name not in self.words[table]]:
                 raise FormatError(f"{self.name}: {of.name!r} prefers {strange[0]!r}, which is no {table}")
         words = [(weight, self.words[table][name]) for name, weight in weights.items()]
-        left = [
-            (w, x) for w, x in words if x not in without and (below is None or x.features["value"] < below)
-        ]
+        left = [(w, x) for w, x in words if x not in without and (below is None or x.features["value"] < below)]
         if not left:
             raise FormatError(f"{self.name}: no {table} is left to draw (of {of and of.name}, below {below})")
         return _weigh((w, self._steps(_feature(x, form), capital), x) for w, x in left)
@@ -237,9 +236,7 @@ def _weigh(items: Iterable[tuple[float, Steps, Word | None]]) -> Alternatives:
 def _pick(choice: Alternatives, source: random.Random) -> tuple[float, Steps, Word | None]:
     if len(choice.items) == 1:
         return choice.items[0]
-    return choice.items[
-        min(bisect_right(choice.upto, source.random() * choice.upto[-1]), len(choice.upto) - 1)
-    ]
+    return choice.items[min(bisect_right(choice.upto, source.random() * choice.upto[-1]), len(choice.upto) - 1)]
 
 
 def _follow(slot: Slot, item: tuple[float, Steps, Word | None], state: State) -> State:
@@ -264,6 +261,10 @@ def _close(step: Close, state: State) -> State:
     assert state.todo is not None
     spans = ((step.tag, step.start, state.position), *state.spans)
     return state._replace(spans=spans, todo=state.todo[1])
+
+
+def _derivation(text: str, state: State) -> Derivation:
+    return Derivation(text, state.log2_prob, tuple(sorted(state.spans, key=lambda span: (span[1], -span[2]))))
 
 
 def _runs_out(text: str, position: int, todo: Todo | Steps) -> bool:
