@@ -98,8 +98,11 @@ def bars(comparison: Comparison, canvas: Canvas) -> tuple[Any, str] | None:
     if not rows:
         return None
     figure, axes = _axes(canvas, height=canvas.bar * len(rows) * (1.5 if canvas.labels_above else 1) + 1.6)
+    values = [row["score"]["bits_per_character"] for row in rows]
+    # Two places are enough to read from afar, unless they would make different models look alike.
+    places = 2 if len({round(value, 2) for value in values}) == len(set(values)) else 3
     for y, row in enumerate(rows):
-        _bar(axes, canvas, y, row)
+        _bar(axes, canvas, y, row, places)
     axes.set_ylim(len(rows) - 0.4, -0.9 if canvas.labels_above else -0.6)
     axes.set_xlim(0, axes.dataLim.x1 * 1.14)
     axes.set_yticks([])
@@ -152,14 +155,14 @@ def _axes(canvas: Canvas, height: float) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _bar(axes: Any, canvas: Canvas, y: int, row: Row) -> None:
+def _bar(axes: Any, canvas: Canvas, y: int, row: Row, places: int) -> None:
     """One bar from zero, its interval as a whisker, its value behind it."""
     bits = row["score"]["bits_per_character"]
     low, high = row.get("interval") or (bits, bits)
     axes.barh(y, bits, height=0.6 if not canvas.labels_above else 0.42, color=colour(row["model"]), zorder=2)
     if low < high:
         axes.plot([low, high], [y, y], color="black", linewidth=canvas.font / 7, zorder=4)
-    text = axes.annotate(f"{bits:.2f}", (max(bits, high), y), (canvas.font / 3, 0), va="center", zorder=5,
+    text = axes.annotate(f"{bits:.{places}f}", (max(bits, high), y), (canvas.font / 3, 0), va="center", zorder=5,
                          textcoords="offset points", size=canvas.font, weight="bold")  # fmt: skip
     _outline(text)
     if canvas.labels_above:

@@ -174,7 +174,7 @@ def amount(number: float) -> str:
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= size * 0.9995:
             return f"{number / size:.{max(0, 2 - int(math.log10(number / size + 1e-9)))}f} {letter}"
-    return f"{number:.0f}" if number >= 100 or number == int(number) else f"{number:.3g}"
+    return f"{number:.0f}" if number >= 100 or number == int(number) else f"{number:#.3g}"
 
 
 def _bytes(number: float) -> str:

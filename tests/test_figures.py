@@ -99,3 +99,10 @@ def test_drawing_leaves_the_settings_of_the_caller_alone():
         red = figures.picture(figures.bars, comparison())
         assert dict(matplotlib.rcParams) == before
     assert red == figures.picture(figures.bars, comparison())
+
+
+def test_close_models_are_told_apart_by_a_third_place():
+    close = [row("ngram order=5", 0.607), row("ngram order=4", 0.6096)]
+    assert {"0.607", "0.610"} <= set(texts(figures.bars(comparison(rows=close), WIDE)[0]))
+    apart = [row("ngram order=5", 0.607), row("ngram order=4", 0.7)]
+    assert {"0.61", "0.70"} <= set(texts(figures.bars(comparison(rows=apart), WIDE)[0]))

@@ -64,6 +64,7 @@ def test_differences_are_called_real_only_when_zero_is_outside():
     [
         (0, "0"),
         (3.14159, "3.14"),
+        (8.396, "8.40"),
         (950, "950"),
         (999.7, "1.00 k"),
         (12_345, "12.3 k"),
