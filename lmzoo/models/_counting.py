@@ -38,7 +38,7 @@ class Level:
     count: Array  # (G,) how often it occurs
     children: Array  # (C+1,) n-grams children[c] … children[c+1]-1 extend context c
     continuations: Array | None = None  # (G,) distinct words before it; None at the highest order
-    last: int | None = None  # the suffix of the text's last n-gram in suffix order (see counts_of_counts)
+    last: int | None = None  # the n-gram that the text's last n-gram in suffix order ends with, if it has one
 
     def __len__(self) -> int:
         return len(self.word)
@@ -55,17 +55,8 @@ class Level:
         return np.where(self.continuations > 0, self.continuations, self.count)
 
     def counts_of_counts(self) -> Array:
-        """How many n-grams have an adjusted count of 0, 1, 2, 3, 4: (5,), exactly as KenLM's lmplz finds them.
-
-        When its stream of n-grams runs dry, lmplz flushes the suffixes of the very last one with their raw
-        counts (lm/builder/adjust_counts.cc). It moves one n-gram an order, and the third digit of a discount on
-        a small text; without it no score would agree with KenLM's to more than four digits.
-        """
-        counts = np.bincount(np.minimum(self.adjusted, 5), minlength=6)
-        if self.last is not None and self.continuations is not None:
-            counts[min(self.adjusted[self.last], 5)] -= 1
-            counts[min(self.count[self.last], 5)] += 1
-        return counts[:5]
+        """How many n-grams have an adjusted count of 0, 1, 2, 3, 4, and 5 or more: (6,)."""
+        return np.bincount(np.minimum(self.adjusted, 5), minlength=6)
 
     def total(self, values: Array) -> Array:
         """Sum of `values` (G,) over the n-grams of each context: (C,)."""

@@ -65,17 +65,17 @@ class KneserNey:
     def taken(self, level: Level) -> Array:
         """The discount of each n-gram, (G,)."""
         if level.order not in self.discounts:
-            self.discounts[level.order] = self.estimate(level.counts_of_counts(), level.order)
+            self.discounts[level.order] = self.estimate(level)
         return self.discounts[level.order][np.minimum(level.adjusted, 3)]
 
-    def estimate(self, counts_of_counts: Array, order: int) -> Array:
+    def estimate(self, level: Level) -> Array:
         """D = n₁ / (n₁ + 2 n₂), from the n-grams seen once and twice (Ney, Essen & Kneser 1994)."""
-        _, n1, n2, _, _ = counts_of_counts
+        _, n1, n2, *_ = level.counts_of_counts()
         if n1 and n2:
             d = n1 / (n1 + 2 * n2)
         else:
             d = 0.75
-            self._remark(order, f"{n1} seen once and {n2} seen twice", "D = 0.75")
+            self._remark(level.order, f"{n1} seen once and {n2} seen twice", "D = 0.75")
         return np.array([0, d, d, d])
 
     def _remark(self, order: int, counts: str, instead: str) -> None:
@@ -87,9 +87,9 @@ class KneserNey:
 class ModifiedKneserNey(KneserNey):
     """Interpolated modified Kneser-Ney (Chen & Goodman 1998, §3): discounts for counts of 1, 2 and 3 or more."""
 
-    def estimate(self, counts_of_counts: Array, order: int) -> Array:
+    def estimate(self, level: Level) -> Array:
         """D_k = k − (k+1) · Y · n_{k+1}/n_k with Y = n₁/(n₁ + 2n₂) (eq. 26); KenLM's fallback if that fails."""
-        _, n1, n2, n3, n4 = counts_of_counts
+        _, n1, n2, n3, n4, _ = self._as_kenlm_counts(level)
         if n1 and n2 and n3:
             y = n1 / (n1 + 2 * n2)
             d = np.array([0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3])
@@ -98,8 +98,21 @@ class ModifiedKneserNey(KneserNey):
             why = f"they come out as {d[1]:.3g}, {d[2]:.3g}, {d[3]:.3g}"
         else:
             why = f"{n1} seen once, {n2} twice, {n3} three times"
-        self._remark(order, why, "0.5, 1, 1.5 as KenLM's --discount_fallback does")
+        self._remark(level.order, why, "0.5, 1, 1.5 as KenLM's --discount_fallback does")
         return np.array([0, 0.5, 1, 1.5])
+
+    def _as_kenlm_counts(self, level: Level) -> Array:
+        """The counts of counts, (6,), as KenLM's lmplz finds them.
+
+        When its stream of n-grams runs dry, lmplz flushes the suffixes of the very last one with their raw
+        counts (lm/builder/adjust_counts.cc). That moves one n-gram an order, and the third digit of a discount
+        on a small text; without it scores would agree with KenLM's to four digits only.
+        """
+        counts = level.counts_of_counts()
+        if level.last is not None and level.continuations is not None:
+            counts[min(level.adjusted[level.last], 5)] -= 1
+            counts[min(level.count[level.last], 5)] += 1
+        return counts
 
 
 SMOOTHINGS: dict[str, Callable[[], Any]] = {

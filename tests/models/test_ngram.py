@@ -1,0 +1,229 @@
+"""The n-gram: an example worked by hand, KenLM's own numbers, and the tables of the literature."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmzoo import corpus, testing, tokenizer
+from lmzoo.errors import FormatError, UsageError
+from lmzoo.evaluate import evaluate
+from lmzoo.models._counting import count_ngrams
+from lmzoo.models.ngram import SMOOTHINGS, ModifiedKneserNey, Ngram
+
+SMOOTH = [name for name in SMOOTHINGS if name != "ml"]
+GOLDEN = json.loads(Path(__file__).with_name("kenlm.json").read_text())
+NOTHING = np.array([], dtype=np.int32)
+
+
+def ids(letters, alphabet="abc$"):
+    return np.array([alphabet.index(letter) for letter in letters], dtype=np.int32)
+
+
+def kenlm_ids(train, test):
+    """KenLM's vocabulary in our numbers: words as they first appear, then <unk>, then </s> = <s>."""
+    vocabulary = {word: i for i, word in enumerate(dict.fromkeys(train.split()))}
+    unknown, end = len(vocabulary), len(vocabulary) + 1
+
+    def encode(text):
+        lines = text.splitlines()
+        return np.array([i for line in lines for i in [*(vocabulary.get(w, unknown) for w in line.split()), end]])
+
+    return encode(train), encode(test), end + 1
+
+
+class TestCounting:
+    """The text "ab$b$" is two lines, "ab" and "b"; $ is `end`, which also stands before the first."""
+
+    levels = count_ngrams(ids("ab$b$"), 4, 3)
+
+    def test_every_ngram_is_counted_within_its_line(self):
+        words = [list(level.word) for level in self.levels]
+        counts = [list(level.count) for level in self.levels]
+        assert words == [[0, 1, 2, 3], [1, 3, 0, 1], [3, 1, 3]]  # a b c $ | ab b$ $a $b | ab$ $ab $b$
+        assert counts == [[1, 2, 0, 2], [1, 2, 1, 1], [1, 1, 1]]
+
+    def test_continuations_are_the_distinct_words_before(self):
+        # a follows $, b follows a and $, $ follows b; nothing can follow a boundary from before it
+        assert list(self.levels[0].adjusted) == [1, 2, 0, 1]
+        assert list(self.levels[1].adjusted) == [1, 2, 1, 1]  # ab after $; b$ after a and $; $a, $b as they occur
+
+    def test_the_longest_ngrams_keep_their_counts(self):
+        assert list(self.levels[2].adjusted) == [1, 1, 1]
+
+    def test_no_ngram_reaches_across_a_line_end(self):
+        assert len(count_ngrams(ids("a$b$c$"), 4, 5)) == 3  # $a$ is the longest there is
+
+    @given(st.lists(st.integers(0, 4), max_size=60), st.integers(1, 6))
+    @settings(deadline=None)
+    def test_counts_are_those_of_a_dictionary(self, tokens, order):
+        text = [4, *tokens]
+        expected: dict[tuple[int, ...], int] = {}
+        for t in range(1, len(text)):
+            for n in range(1, order + 1):
+                gram = tuple(text[t - n + 1 : t + 1])
+                if len(gram) < n or 4 in gram[1:-1]:
+                    break
+                expected[gram] = expected.get(gram, 0) + 1
+        found = {}
+        grams: list[list[tuple[int, ...]]] = [[()]]
+        for level in count_ngrams(np.array(tokens, dtype=np.int32), 5, order):
+            spelled = zip(level.context.tolist(), level.word.tolist(), strict=True)
+            grams.append([(*grams[-1][context], word) for context, word in spelled])
+            shorter = [(gram, grams[-2][suffix]) for gram, suffix in zip(grams[-1], level.suffix, strict=True)]
+            assert all(gram[1:] == suffix for gram, suffix in shorter)
+            found |= {gram: n for gram, n in zip(grams[-1], level.count.tolist(), strict=True) if n}
+        assert found == expected
+
+
+class TestByHand:
+    """Trained on "abab$" with order 2: counts $a 1, ab 2, ba 1, b$ 1, and V = 4."""
+
+    def model(self, smoothing):
+        return Ngram(order=2, smoothing=smoothing).fit(ids("abab$"), NOTHING, 4)
+
+    def test_maximum_likelihood(self):
+        p = np.exp(self.model("ml").log_probs(ids("abab$"))[0])
+        assert np.allclose(p, [1, 1, 1 / 2, 1, 1 / 2])  # after $ always a; after a always b; after b: a or $
+
+    def test_kneser_ney(self):
+        # Bigrams: n1 = 3, n2 = 1, so D = 3/5. Unigrams count what they follow: a 2 (after $, b), b 1, $ 1, so
+        # n1 = 2, n2 = 1 and D = 2/4. p(a) = (2 - 1/2)/4 + (3 · 1/2)/4 · 1/4.
+        p_a = 1.5 / 4 + 1.5 / 4 / 4
+        model = self.model("kneser-ney")
+        assert np.exp(model.log_probs(ids("a"))[0]) == pytest.approx((1 - 0.6) / 1 + 0.6 * p_a)
+        after_b = model.next_log_probs(model.advance(model.start(), ids("ab")))
+        assert np.exp(after_b[0]) == pytest.approx((1 - 0.6) / 2 + (2 * 0.6 / 2) * p_a)
+        assert np.exp(after_b[2]) == pytest.approx((2 * 0.6 / 2) * 1.5 / 4 / 4)  # c was never seen
+
+    def test_an_unseen_context_leaves_all_to_the_shorter_one(self):
+        model = self.model("kneser-ney")
+        after_c = model.next_log_probs(model.advance(model.start(), ids("c")))
+        assert np.allclose(after_c, model.next_log_probs(0))
+
+    def test_too_few_counts_are_said_and_replaced_by_kenlms_fallback(self):
+        model = self.model("modified-kneser-ney")
+        assert [r.split(":")[0] for r in model.remarks] == ["order 1", "order 2"]
+        assert "0.5, 1, 1.5 as KenLM" in model.remarks[0]
+
+
+class TestKenLM:
+    """Scores by KenLM's own programs, on a text made for this test."""
+
+    @pytest.mark.parametrize("order", [2, 3, 4, 5])
+    def test_every_token_scores_the_same(self, order):
+        train, test, vocab_size = kenlm_ids(GOLDEN["text"], GOLDEN["test"])
+        model = Ngram(order=order).fit(train, NOTHING, vocab_size)
+        lines = np.split(test, np.flatnonzero(test == vocab_size - 1)[:-1] + 1)
+        ours = np.concatenate(model.log_probs_many(lines)) / np.log(10)
+        assert np.abs(ours - GOLDEN["orders"][str(order)]["log10_probs"]).max() < 1e-6
+
+    @pytest.mark.parametrize("order", [2, 3, 4, 5])
+    def test_the_discounts_are_the_same(self, order):
+        train, _, vocab_size = kenlm_ids(GOLDEN["text"], GOLDEN["test"])
+        smoothing = ModifiedKneserNey()
+        for level in count_ngrams(train, vocab_size, order):
+            smoothing.taken(level)
+        ours = [smoothing.discounts[n + 1][1:] for n in range(order)]
+        assert np.allclose(ours, GOLDEN["orders"][str(order)]["discounts"], atol=1e-5)
+
+    @pytest.mark.data
+    @pytest.mark.parametrize("order", [2, 3, 5])
+    def test_the_oracle(self, order):
+        """Every token of ten PTB lines, trained on two hundred."""
+        folder = Path(os.environ["LMZOO_MIRROR"]).parent / "oracle" / "kenlm"
+        if not folder.is_dir():
+            pytest.skip("there is no oracle/kenlm beside the mirror")
+        texts = [(folder / name).read_text() for name in ("train.txt", "valid10.txt")]
+        train, test, vocab_size = kenlm_ids(*texts)
+        model = Ngram(order=order).fit(train, NOTHING, vocab_size)
+        ours = model.log_probs(test)[0] / np.log(10)
+        printed = (folder / f"scores.o{order}.word.txt").read_text().split("\t")
+        theirs = [float(word.split()[-1]) for word in printed if "=" in word]
+        assert np.abs(ours - theirs).max() < 1e-6
+
+
+# Test perplexities of KenLM with a closed vocabulary (it has one token more, <unk>); the literature, which prints
+# one decimal, has 148.3 at order 3 and 141.2 at order 5 (Mikolov 2012).
+PTB = {1: 639.19, 2: 185.705, 3: 148.281, 4: 142.715, 5: 141.186, 6: 140.837}
+# Bits per character on the last tenth of Tiny Shakespeare after training on the first nine. KenLM knows 67 symbols
+# and we 257, among them all bytes: what the 190 others get costs some 0.0005 bits.
+SHAKESPEARE = {
+    2: 3.5830, 3: 2.9404, 4: 2.4801, 5: 2.2523, 6: 2.1967, 7: 2.1879, 8: 2.1918, 9: 2.1959, 10: 2.1965, 11: 2.1961,
+    12: 2.1956,
+}  # fmt: skip
+
+
+def fit_and_score(text, order, smoothing="modified-kneser-ney"):
+    made = tokenizer.train(text.tokenizer, text.train, text.lines)
+    model = Ngram(order=order, smoothing=smoothing).fit(made.encode(text.train), NOTHING, made.vocab_size)
+    return evaluate(model, made, text.test, text.protocol)
+
+
+@pytest.mark.data
+class TestPublishedFigures:
+    @pytest.mark.parametrize("order", PTB)
+    def test_ptb(self, order):
+        score = fit_and_score(corpus.load("ptb"), order)
+        assert score.tokens == score.words == 82430
+        assert score.perplexity_per_word == pytest.approx(PTB[order], rel=1e-5)
+
+    def test_wikitext2(self):
+        score = fit_and_score(corpus.load("wikitext2"), 5)
+        assert score.tokens == 245569
+        assert score.perplexity_per_word == pytest.approx(220.139, rel=1e-5)
+
+    @pytest.mark.parametrize("order", SHAKESPEARE)
+    def test_shakespeare_by_characters(self, order):
+        score = fit_and_score(corpus.load("shakespeare", refit=True), order)
+        assert score.characters == 111540
+        assert score.bits_per_character == pytest.approx(SHAKESPEARE[order], abs=0.001)
+
+
+class TestOddInput:
+    @pytest.mark.parametrize("smoothing", SMOOTH)
+    @given(tokens=st.lists(st.integers(0, 3), max_size=40), order=st.integers(1, 5))
+    @settings(deadline=None, max_examples=50)
+    def test_any_text_makes_a_distribution(self, smoothing, tokens, order):
+        model = Ngram(order=order, smoothing=smoothing).fit(np.array(tokens, dtype=np.int32), NOTHING, 5)
+        text = np.array([*tokens[:8], 4, 0], dtype=np.int32)
+        assert testing.sums_to_one(model, text) == ""
+        assert testing.scoring_equals_stepping(model, text) == ""
+
+    @pytest.mark.parametrize("smoothing", SMOOTH)
+    def test_a_vocabulary_of_one(self, smoothing):
+        model = Ngram(smoothing=smoothing).fit(np.zeros(3, dtype=np.int32), NOTHING, 1)
+        assert np.allclose(model.log_probs([0, 0, 0])[0], 0)
+
+    @pytest.mark.parametrize("smoothing", SMOOTH)
+    def test_one_token_repeated(self, smoothing):
+        model = Ngram(order=4, smoothing=smoothing).fit(np.zeros(1000, dtype=np.int32), NOTHING, 3)
+        assert model.log_probs(np.zeros(10, dtype=np.int32))[0][4:].min() > np.log(0.999)  # once it is under way
+
+    def test_an_order_beyond_the_text(self):
+        model = Ngram(order=40).fit(ids("abc"), NOTHING, 4)
+        assert model.remarks[-1] == "the text has no n-grams longer than 4: order 40 adds none"
+        assert np.isfinite(model.log_probs(ids("cba"))[0]).all()
+
+    @pytest.mark.parametrize("order", [0, -1, 65])
+    def test_an_order_that_cannot_be(self, order):
+        with pytest.raises(UsageError, match=f"order must be 1 to 64, not {order}"):
+            Ngram(order=order)
+
+    def test_a_smoothing_that_is_not_there(self):
+        with pytest.raises(UsageError, match="did you mean kneser-ney"):
+            Ngram(smoothing="knesser-ney")
+
+    @pytest.mark.parametrize(
+        ("key", "value"), [("fallback", 10**6), ("children", -1), ("words", 99), ("probs", np.nan), ("gammas", np.inf)]
+    )
+    def test_wild_arrays_from_a_file_are_refused(self, key, value):
+        arrays = Ngram(order=2).fit(ids("abcab$"), NOTHING, 4).arrays()
+        arrays[key] = arrays[key].copy()
+        arrays[key][1] = value
+        with pytest.raises(FormatError, match="out of range"):
+            Ngram(order=2).restore(arrays)
