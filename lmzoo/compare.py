@@ -214,12 +214,18 @@ def _two_to_contrast(scored: list[Contestant]) -> list[Contestant]:
 def _passage(entry: Contestant) -> dict[str, Any]:
     """The first tokens of the test text, each with its bits."""
     assert entry.score and entry.tokenizer
-    ids = entry.score.ids[:PASSAGE]  # a token has at least one byte
+    ids = entry.score.ids[: 4 * PASSAGE]  # a character has at most four bytes, and so at most four tokens
     texts = entry.tokenizer.pieces(ids)
-    length = np.cumsum([len(piece) for piece in texts])
-    shown = int(np.searchsorted(length, PASSAGE))
+    ends = np.cumsum([len(piece) for piece in texts])
+    shown = int(np.searchsorted(ends, len(_whole_words("".join(texts)[:PASSAGE])), side="right"))
     pairs = zip(texts[:shown], entry.score.token_bits[:shown].tolist(), strict=True)
     return {"label": entry.label, "pieces": [{"text": piece, "bits": bits} for piece, bits in pairs]}
+
+
+def _whole_words(text: str) -> str:
+    """`text` without the word that was cut at its end."""
+    end = max(text.rfind(" "), text.rfind("\n"))
+    return text[:end] if end > len(text) // 2 else text
 
 
 def _sample(entry: Contestant, seed: int) -> dict[str, Any]:
@@ -229,7 +235,7 @@ def _sample(entry: Contestant, seed: int) -> dict[str, Any]:
         ids.append(token)
         if len(ids) % 50 == 0 and len(entry.tokenizer.decode(ids)) >= SAMPLE:
             break
-    return {"label": entry.label, "prompt": "", "seed": seed, "text": entry.tokenizer.decode(ids)[:SAMPLE]}
+    return {"label": entry.label, "prompt": "", "seed": seed, "text": _whole_words(entry.tokenizer.decode(ids)[:SAMPLE])}
 
 
 def _corpus_facts(corpus: Corpus) -> dict[str, Any]:

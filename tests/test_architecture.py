@@ -1,0 +1,80 @@
+"""Data flows one way, and imports with it: the design, read from the import statements."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lmzoo
+
+PACKAGE = Path(lmzoo.__file__).parent
+# Each line may import from the lines above it, and within its own line.
+LAYERS = (
+    ("errors",),
+    ("interface",),
+    ("_notation", "grammar", "_download", "_cards", "_split", "corpus"),
+    ("_tokenizer_base", "_tokenizer_bpe", "_tokenizer_split", "tokenizer"),
+    ("models",),
+    ("sample", "evaluate", "testing"),
+    ("_machine", "store", "findings", "figures", "report"),
+    ("train", "compare"),
+    ("_terminal", "_flags", "commands"),
+    ("__main__", "__init__"),
+)
+LAYER = {module: number for number, layer in enumerate(LAYERS) for module in layer}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path):
+    """The lmzoo modules a file imports, wherever in it: 'models.ngram', 'errors', …"""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "lmzoo":
+            base = (node.module or "").removeprefix("lmzoo").lstrip(".")
+            yield from [base] if base else [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            yield from (a.name.removeprefix("lmzoo.") for a in node.names if a.name.startswith("lmzoo."))
+
+
+def layer_of(path):
+    relative = path.relative_to(PACKAGE)
+    return LAYER["models" if len(relative.parts) > 1 else relative.stem]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path):
+    for module in imports(path):
+        if module != "__version__":
+            assert LAYER[module.split(".")[0]] <= layer_of(path), f"{path.name} may not import {module}"
+
+
+@pytest.mark.parametrize("name", ["sample", "evaluate", "testing"])
+def test_no_evaluator_knows_a_model(name):
+    assert not any(module.startswith("models") for module in imports(PACKAGE / f"{name}.py"))
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "models").glob("*.py")), ids=lambda path: path.stem)
+def test_no_model_sees_text(path):
+    allowed = {"errors", "interface"}
+    found = {module for module in imports(path) if not module.startswith("models._")}
+    assert found <= allowed
+
+
+def test_no_file_needs_a_second_reading():
+    long = {path.name: lines for path in FILES if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400}
+    assert not long
+
+
+def test_importing_lmzoo_loads_nothing_heavy():
+    heavy = "{'torch', 'gensim', 'matplotlib', 'numba', 'scipy', 'numpy', 'tokenizers'}"
+    code = f"import sys, lmzoo; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_nothing_is_unpickled():
+    for path in FILES:
+        source = path.read_text(encoding="utf-8")
+        assert "import pickle" not in source
+        assert "allow_pickle=True" not in source

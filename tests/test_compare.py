@@ -1,0 +1,176 @@
+"""Side by side: one row a contestant, whatever becomes of it, and one report."""
+
+import json
+import lzma
+
+import numpy as np
+import pytest
+
+from lmzoo import _cards, compare, report, store, tokenizer
+from lmzoo import corpus as corpora
+from lmzoo.errors import UsageError
+from lmzoo.evaluate import evaluate
+from lmzoo.grammar import Grammar
+from lmzoo.interface import Run
+from lmzoo.models.ngram import Ngram
+
+STUDENT = '''
+from dataclasses import dataclass
+import numpy as np
+from lmzoo.interface import LanguageModel
+
+@dataclass
+class Unigram(LanguageModel):
+    add: float = 1.0  # to every count
+    reach = 0
+    def fit(self, train, valid, vocab_size, run=None):
+        self.vocab_size_ = vocab_size
+        counts = np.bincount(train, minlength=vocab_size) + self.add
+        self.table_ = np.log(counts / counts.sum())
+        return self
+    def start(self): return ()
+    def advance(self, state, tokens): return ()
+    def next_log_probs(self, state): return self.table_
+'''
+FAILS = STUDENT.replace("return self\n", "raise ZeroDivisionError('homework is hard')\n", 1)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A corpus of one's own: 500 kB of the built-in grammar."""
+    path = tmp_path_factory.mktemp("corpus") / "small.txt"
+    grammar = Grammar.load(_cards.folder() / "storyworld.grammar.toml")
+    path.write_text("".join(grammar.generate(500_000, "small")), encoding="utf-8")
+    return corpora.load(path)
+
+
+@pytest.fixture(scope="module")
+def outcome(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reports") / "small"
+    (folder.parent / "unigram.py").write_text(STUDENT, encoding="utf-8")
+    (folder.parent / "fails.py").write_text(FAILS, encoding="utf-8")
+    made = tokenizer.train("char", small.train)
+    model = Ngram(order=4).fit(made.encode(small.train), made.encode(small.valid), made.vocab_size)
+    run = store.save(model, made, folder.parent / "my-run", {"corpus": "small", "training_seconds": 1.5})
+    contestants = [
+        "uniform", "ngram:order=2", "ngram:order=3,smoothing=ml", "ngram:order=4", str(run),
+        f"{folder.parent / 'unigram.py'}:add=0.5", str(folder.parent / "fails.py"),
+    ]  # fmt: skip
+    return compare.compare(contestants, small, folder, Run(seed=1)), folder
+
+
+def row(outcome, label):
+    (found,) = [r for r in outcome[0]["rows"] if r["label"].startswith(label)]
+    return found
+
+
+def test_every_contestant_has_its_row_in_order(outcome):
+    labels = [r["label"] for r in outcome[0]["rows"]]
+    assert labels[:5] == ["uniform", "ngram order 2", "ngram order 3 ml", "ngram order 4", "my-run"]
+    assert labels[5].endswith("add 0.5")
+
+
+def test_one_that_fails_leaves_its_error_and_the_others_stand(outcome):
+    assert "homework is hard" in row(outcome, str(outcome[1].parent / "fails.py"))["error"]
+    assert "probability of zero" in row(outcome, "ngram order 3 ml")["error"]
+    assert sum(r["score"] is not None for r in outcome[0]["rows"]) == 5
+
+
+def test_a_row_says_what_the_ruler_says(outcome, small):
+    made = tokenizer.train("char", small.train)
+    model = Ngram(order=2).fit(made.encode(small.train), made.encode(small.valid), made.vocab_size)
+    score = evaluate(model, made, small.test)
+    found = row(outcome, "ngram order 2")
+    assert found["score"]["bits"] == score.bits
+    assert found["interval"][0] < found["score"]["bits_per_character"] < found["interval"][1]
+    assert found["size"]["unit"] == "n-grams"
+    assert found["size"]["bytes"] > 1000
+    assert found["reach"] == 1
+
+
+def test_a_finished_run_is_a_row_like_any_other(outcome):
+    assert row(outcome, "my-run")["score"]["bits"] == row(outcome, "ngram order 4")["score"]["bits"]
+    assert row(outcome, "my-run")["train_seconds"] == 1.5
+
+
+def test_differences_are_between_neighbours_and_have_paired_intervals(outcome):
+    first = outcome[0]["differences"][-1]
+    assert first["b"] == "uniform"
+    assert first["low"] < first["delta"] < first["high"] < 0
+
+
+def test_the_curve_of_orders_meets_the_rows(outcome):
+    points = {p["order"]: p["bits_per_character"] for p in outcome[0]["orders"]}
+    assert points[2] == pytest.approx(row(outcome, "ngram order 2")["score"]["bits_per_character"])
+    assert sorted(points) == list(compare.ORDERS)
+
+
+def test_passages_show_the_same_text_twice(outcome, small):
+    weak, strong = ("".join(piece["text"] for piece in p["pieces"]) for p in outcome[0]["passages"])
+    assert weak == strong
+    assert small.test.startswith(weak)
+    assert 600 < len(weak) <= compare.PASSAGE
+
+
+def test_every_scored_model_has_a_sample_that_its_seed_repeats(outcome):
+    assert len(outcome[0]["samples"]) == 5
+    assert row(outcome, "my-run") is not None
+    texts = {s["label"]: s["text"] for s in outcome[0]["samples"]}
+    assert texts["my-run"] == texts["ngram order 4"]
+
+
+def test_the_report_can_be_written_and_read(outcome):
+    page = report.write(outcome[1], outcome[0])
+    assert "ngram order 4" in page.read_text(encoding="utf-8")
+    saved = json.loads((outcome[1] / "results.json").read_text(encoding="utf-8"))
+    assert saved["rows"][0]["score"]["bits"] == outcome[0]["rows"][0]["score"]["bits"]
+
+
+def test_trained_models_are_kept_as_runs(outcome):
+    model, _ = store.load(outcome[1] / "runs" / "ngram-order-4")
+    assert model == Ngram(order=4)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("ngarm", "did you mean ngram"),
+        ("ngram:ordre=3", "did you mean order"),
+        ("ngram:order=x", "whole number"),
+        ("ngram:order", "NAME=VALUE"),
+        ("ngram:order=0", "1 to 64"),
+        ("./nothing.py", "no model file"),
+    ],
+)
+def test_a_wrong_name_is_said_before_any_work(words, said, small, tmp_path):
+    with pytest.raises(UsageError, match=said):
+        compare.compare(["uniform", words], small, tmp_path / "r", Run())
+    assert not (tmp_path / "r").exists()
+
+
+class TestCompressors:
+    text = "".join(chr(97 + i) for i in np.random.default_rng(0).integers(0, 26, 5000))
+
+    def test_text_seen_in_training_costs_xz_and_gzip_next_to_nothing(self):
+        bits = {r["label"]: r["bits_per_character"] for r in compare.compressors("x" * 999 + self.text, self.text)}
+        assert bits["gzip"] < 0.3
+        assert bits["xz"] < 0.3
+        assert bits["bz2"] > np.log2(26)  # it is given nothing, and a random text cannot be compressed
+
+    def test_without_training_text_xz_is_xz(self):
+        bits = {r["label"]: r["bits"] for r in compare.compressors("", self.text)}
+        alone = 8 * (len(lzma.compress(self.text.encode())) - len(lzma.compress(b"")))
+        assert bits["xz"] == pytest.approx(alone, rel=0.02)
+
+
+class TestTheBuiltInCorpus:
+    """The floor is exact: no model is below the true source by more than chance."""
+
+    def test_no_model_beats_the_true_source(self, tmp_path):
+        text = corpora.load("storyworld")
+        outcome = compare.compare(["uniform", "ngram:order=2", "ngram:order=5"], text, tmp_path, Run())
+        grammar = Grammar.load(_cards.folder() / "storyworld.grammar.toml")
+        assert text.floor_bits["test"] == pytest.approx(-sum(grammar.log2_probs(text.test)))
+        floor = text.floor_bits["test"] / len(text.test)
+        for found in outcome["rows"]:
+            assert found["interval"][0] > floor
