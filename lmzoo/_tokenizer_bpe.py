@@ -36,7 +36,7 @@ _BYTE = {char: byte for byte, char in _PRINTED.items()}
 # White space as Unicode defines it (Python's \s has four characters more). A field is a stretch of it and
 # what follows: no piece of GPT-2's rule reaches from one field into the next, so each can be merged alone.
 _SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-_FIELD = re.compile(f"[{_SPACE}]*[^{_SPACE}]+|[{_SPACE}]+")
+FIELD = re.compile(f"[{_SPACE}]*[^{_SPACE}]+|[{_SPACE}]+")
 _MANY_FIELDS = 1 << 20  # remembered while a text is encoded; more of them would cost more memory than time
 
 
@@ -91,7 +91,7 @@ class Bpe(ByteTokenizer):
     def _encode(self, text: str) -> Iterator[Tokens]:
         known: dict[str, bytes] = {}  # a field → its ids, as the bytes of an int32 array
         for start, end in spans(text):
-            fields = _FIELD.findall(text, start, end)
+            fields = FIELD.findall(text, start, end)
             if len(known) > _MANY_FIELDS:
                 known.clear()
             known.update(self._merged(field for field in dict.fromkeys(fields) if field not in known))
