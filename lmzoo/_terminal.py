@@ -1,10 +1,215 @@
-"""How lmzoo speaks in a terminal: progress bars and notes on stderr, results on stdout."""
+"""How lmzoo speaks in a terminal: results on stdout, progress and errors on stderr, and an exit code.
 
-from collections.abc import Iterator
+Exit codes: 0 done, 1 it failed, 2 wrong usage or input, 130 interrupted. Whatever goes wrong is said in one line.
+"""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
+import typer
+from typer.core import TyperGroup
+
+from lmzoo.errors import LmzooError, UsageError, nearest
 from lmzoo.interface import Progress
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+PIPED_WIDTH = 200  # columns of a table that nobody looks at yet
+# The root of the command line's own errors, wherever this version of Typer keeps it.
+WrongUsage: Any = typer.BadParameter.__mro__[2]
+
+
+class InterruptedByUserError(LmzooError):
+    """The user pressed Ctrl-C."""
+
+    exit_code = INTERRUPTED
+
+
+class ReaderGoneError(Exception):
+    """Whoever read our output has closed it, as `| head` does."""
+
+
+class Commands(TyperGroup):
+    """Commands in the order a newcomer needs them, whose unknown names are errors with the nearest one."""
+
+    order: Sequence[str] = ()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, those in `order` first."""
+        return sorted(super().list_commands(ctx), key=[*self.order, *super().list_commands(ctx)].index)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that `args` ask for."""
+        known = self.list_commands(ctx)
+        if args[0] not in known:
+            raise UsageError(
+                f"no command {args[0]!r} in {ctx.command_path}{nearest(args[0], known)}; there are: {', '.join(known)}"
+            )
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it. Ctrl-C and a closed pipe become errors of ours before Typer has its say on them."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            raise InterruptedByUserError("interrupted; nothing half-written was left") from None
+        except BrokenPipeError:
+            raise ReaderGoneError from None
+        return result
+
+
+def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line `app`, say any error in one line, and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a sampled lone surrogate is no reason to stop
+    code, message = _outcome(app, arguments)
+    if message:
+        print(f"lmzoo: {one_line(message)}", file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _forget_stdout()
+    raise SystemExit(code)
+
+
+def _outcome(app: typer.Typer, arguments: Sequence[str] | None) -> tuple[int, str]:
+    """The exit code and what to say."""
+    try:
+        code = app(arguments, standalone_mode=False)
+    except LmzooError as error:
+        return error.exit_code, str(error)
+    except WrongUsage as error:
+        return 2, _wrong_usage(error)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED, "interrupted; nothing half-written was left"
+    except ReaderGoneError:
+        return _forget_stdout(), ""
+    except MemoryError:
+        return 1, "out of memory: a smaller order, vocabulary or corpus needs less"
+    except OSError as error:
+        return 1, f"{error.filename or 'input or output'}: {error.strerror or error}"
+    except Exception as error:  # a bug, ours or that of a model of somebody's own
+        if os.environ.get("LMZOO_TRACEBACK"):
+            raise
+        return 1, f"{where(error)}; LMZOO_TRACEBACK=1 shows the way there"
+    return (code, "") if isinstance(code, int) else (0, "")
+
+
+def _wrong_usage(error: Any) -> str:
+    """What is wrong with a flag or argument, what comes nearest, and where to read about it."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "lmzoo"
+    message = str(error.format_message()).rstrip(".")
+    if context and hasattr(error, "possibilities"):  # only an unknown flag has these
+        known = [flag for parameter in context.command.params for flag in parameter.opts if flag.startswith("--")]
+        message = f"no flag {error.option_name} in {path}{nearest(error.option_name, known)}"
+        if path.endswith(" train"):
+            message += "; flags come after the model: lmzoo train MODEL …"
+    return f"{message}; see {path} --help"
+
+
+def where(error: BaseException) -> str:
+    """'ZeroDivisionError: division by zero (mine.py, line 12)'."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{place}"
+
+
+def one_line(text: str) -> str:
+    """`text` as one line that can do nothing to a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
+
+
+def _forget_stdout() -> int:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain when it closes it
+    return 1
+
+
+# ── Results ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def show(renderable: Any) -> None:
+    """Print a table or text: as wide as the terminal is, or wide where there is none."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(width=PIPED_WIDTH)
+    console.print(renderable, soft_wrap=not hasattr(renderable, "add_row"))
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers_from: int) -> None:
+    """A table: words, which may fold, in the first `numbers_from` columns, and numbers, which may not, after."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for n, column in enumerate(columns):
+        if n < numbers_from:
+            table.add_column(column, overflow="fold")
+        else:
+            table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))  # as text, lest a name in brackets be taken for markup
+    show(table)
+
+
+def show_json(value: Any) -> None:
+    """Print JSON."""
+    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def show_checks(checks: Sequence[Any]) -> None:
+    """One line for each check: ✓ or ✗, its name, and what is wrong."""
+    from rich.text import Text
+
+    for check in checks:
+        mark = Text("✓", "green") if check.passed else Text("✗", "red")
+        message = f": {one_line(check.message)}" if check.message else ""
+        show(mark + Text(f" {check.name.replace('_', ' ')}{message}"))
+    print(f"{sum(check.passed for check in checks)} of {len(checks)} checks passed")
+
+
+def show_notes(notes: Sequence[str]) -> None:
+    """Remarks on a result: all of them, or of many the first two and the last."""
+    shown = notes if len(notes) <= 4 else [*notes[:2], f"{len(notes) - 3} more such notes are in the run", notes[-1]]
+    for note in shown:
+        print(f"note: {note}")
+
+
+def show_scores(rows: Sequence[dict[str, Any]]) -> None:
+    """Scores of runs: a table of ratios, then all that they were divided by."""
+    columns = ("run", "bits/char", "95 % interval", "bits/byte", "ppl/token", "ppl/word", "tokens/s")
+    show_table(columns, [_score_cells(row) for row in rows], numbers_from=1)
+    for row in rows:
+        counts = ", ".join(f"{row[key]:,} {key}" for key in ("characters", "bytes", "tokens", "words"))
+        print(f"{row['run']}: {row['bits']:,.1f} bits over {counts}")
+        print(f"  {row['corpus']} {row['split']}, {row['protocol']}, {row['tokenizer']}; sha256 {row['sha256']}")
+        for note in row["notes"]:
+            print(f"  note: {note}")
+
+
+def _score_cells(row: dict[str, Any]) -> list[str]:
+    return [
+        Path(row["run"]).name or row["run"],
+        f"{row['bits_per_character']:.4f}",
+        "{:.3f}–{:.3f}".format(*row["interval"]) if row["interval"] else "–",
+        f"{row['bits_per_byte']:.4f}",
+        f"{row['perplexity_per_token']:.2f}",
+        f"{row['perplexity_per_word']:.2f}" if row["perplexity_per_word"] else "–",
+        f"{row['tokens_per_second']:,.0f}",
+    ]
+
+
+# ── Progress ──────────────────────────────────────────────────────────────────────────────────────
 
 
 class Bars(Progress):
@@ -37,19 +242,25 @@ class Bars(Progress):
         if self._bars is not None:
             return
         from rich.console import Console
-        from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            SpinnerColumn,
+            TaskProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
         from rich.progress import Progress as RichProgress
 
         console = Console(stderr=True)
         self._bars = RichProgress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=30),
+            TaskProgressColumn(),
             TimeElapsedColumn(),
-            TextColumn("eta"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=console,
             transient=True,
             disable=self.quiet or not console.is_terminal,

@@ -1,12 +1,13 @@
 """Writing with a model: what is sampled is what is scored, for both go through `next_log_probs`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmzoo.errors import UsageError
-from lmzoo.interface import Ids, LanguageModel
+from lmzoo.errors import ScoreError, UsageError
+from lmzoo.interface import Ids, LanguageModel, check_ids
 
 
 def generate(
@@ -22,53 +23,99 @@ def generate(
     """Up to `length` token ids that continue `prompt` (T,), one by one.
 
     `temperature` 0 is greedy; `top_k` keeps the k likeliest tokens, `top_p` the fewest whose probabilities reach p
-    (nucleus sampling, Holtzman et al. 2020). The same seed gives the same text.
+    (nucleus sampling, Holtzman et al. 2020). The same seed gives the same text. Raises UsageError at once for a
+    setting out of range, or a prompt that the model's vocabulary does not have.
     """
-    if temperature < 0:
+    if not 0 <= temperature < float("inf"):
         raise UsageError(f"temperature must be 0 (greedy) or more, not {temperature}")
     if top_k is not None and top_k < 1:
         raise UsageError(f"top-k must be at least 1, not {top_k}")
     if top_p is not None and not 0 < top_p <= 1:
         raise UsageError(f"top-p must be above 0 and at most 1, not {top_p}")
+    if length < 0:
+        raise UsageError(f"length must be 0 or more, not {length}")
+    if seed < 0:
+        raise UsageError(f"seed must be 0 or more, not {seed}")
+    prompt = check_ids(prompt, model.vocab_size_)
     rng = np.random.default_rng(seed)
+    return _continue(model, prompt, length, lambda log_probs: choose(log_probs, temperature, top_k, top_p, rng))
+
+
+def _continue(model: LanguageModel, prompt: Ids, length: int, pick: Callable[[Any], int]) -> Iterator[int]:
     state = model.advance(model.start(), prompt)
     for _ in range(length):
-        token = choose(model.next_log_probs(state), temperature, top_k, top_p, rng)
+        token = pick(model.next_log_probs(state))
         yield token
         state = model.advance(state, np.array([token], dtype=np.int32))
 
 
 def choose(
-    log_probs: NDArray[np.floating],
+    log_probs: NDArray[np.floating[Any]],
     temperature: float,
     top_k: int | None,
     top_p: float | None,
     rng: np.random.Generator,
 ) -> int:
-    """One token of a distribution (V,), reshaped as `generate` says."""
+    """One token of a distribution (V,), reshaped as `generate` says. Raises ScoreError where it is none."""
+    best = np.max(log_probs)
+    if not np.isfinite(best):
+        raise ScoreError(f"there is nothing to choose from: the likeliest token has a log-probability of {best}")
     if temperature == 0:
         return int(np.argmax(log_probs))
-    logits = np.asarray(log_probs, dtype=np.float64) / temperature
-    if top_k is not None and top_k < len(logits):
-        logits[np.argsort(-logits, kind="stable")[top_k:]] = -np.inf
-    probs = np.exp(logits - logits.max())
+    probs = reshape(log_probs, temperature, top_k, top_p)
+    return int(
+        np.searchsorted(np.cumsum(probs), rng.random() * probs.sum(), side="right").clip(0, probs.nonzero()[0][-1])
+    )
+
+
+def reshape(
+    log_probs: NDArray[np.floating[Any]], temperature: float, top_k: int | None, top_p: float | None
+) -> NDArray[np.float64]:
+    """The probabilities (V,) that tokens are drawn by: sharpened or flattened, then cut to the likeliest.
+
+    Of tokens equally likely, those with the lower ids are kept.
+    """
+    with np.errstate(over="ignore"):  # of a temperature next to nothing: all but the best become impossible
+        logits = (np.asarray(log_probs, dtype=np.float64) - np.max(log_probs)) / temperature
+    likeliest = np.argsort(-logits, kind="stable")
+    if top_k is not None:
+        logits[likeliest[top_k:]] = -np.inf
+    probs: NDArray[np.float64] = np.exp(logits)
     probs /= probs.sum()
     if top_p is not None and top_p < 1:
-        likeliest = np.argsort(-probs, kind="stable")
         before = np.cumsum(probs[likeliest]) - probs[likeliest]
         probs[likeliest[before >= top_p]] = 0
         probs /= probs.sum()
-    return int(np.searchsorted(np.cumsum(probs), rng.random() * probs.sum(), side="right").clip(0, len(probs) - 1))
+    return probs
 
 
-def stream(tokens: Iterator[int], decode: Callable[[list[int]], str]) -> Iterator[str]:
-    """The text of `tokens` as it comes, held back while a character is only partly there."""
+def stream(tokens: Iterable[int], decode: Callable[[list[int]], str], before: Sequence[int] = ()) -> Iterator[str]:
+    """The text that `tokens` add behind the ids `before`, as it comes; joined, the pieces are the text of all.
+
+    A character that is only partly there is held back. `decode` is a tokenizer's.
+    """
+    last = list(before[-1:])  # whether a word needs a space depends on the token before it
     pending: list[int] = []
     for token in tokens:
         pending.append(token)
-        text = decode(pending)
-        if not text.endswith("\ufffd") or len(pending) > 4:  # no character is longer than four bytes
-            yield text
-            pending = []
+        ready = _ready(pending, decode)
+        if ready:
+            yield _added(last, pending[:ready], decode)
+            last, pending = pending[ready - 1 : ready], pending[ready:]
     if pending:
-        yield decode(pending)
+        yield _added(last, pending, decode)
+
+
+def _ready(pending: list[int], decode: Callable[[list[int]], str]) -> int:
+    """How many of `pending` are settled, whatever comes next."""
+    text = decode(pending)
+    if not text.endswith("\ufffd"):
+        return len(pending)
+    # What ends in U+FFFD may be a character without its last byte, which is among the last three tokens, or
+    # never become one. It is settled as far as it decodes the same when cut off.
+    head, tail = pending[:-3], pending[-3:]
+    return len(head) if head and decode(head) + decode(tail) == text else 0
+
+
+def _added(last: list[int], ids: list[int], decode: Callable[[list[int]], str]) -> str:
+    return decode(last + ids)[len(decode(last)) :]

@@ -9,9 +9,11 @@
 There is no pickle and no code in it. It is written beside its place and renamed into it, so it is whole or absent.
 """
 
+import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from lmzoo import models, tokenizer
 from lmzoo.errors import FormatError, LmzooError, UsageError
@@ -29,6 +33,8 @@ from lmzoo.tokenizer import Tokenizer
 FORMAT = 1
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "provenance.json")
 SUMS = "SHA256SUMS"
+DRAFT = ".lmzoo-"  # what the names of unfinished folders begin with
+SOMEBODY_WAS_FASTER = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
 
 
 def save(model: Model, text_tokenizer: Tokenizer, folder: str | Path, provenance: dict[str, Any] | None = None) -> Path:
@@ -36,18 +42,18 @@ def save(model: Model, text_tokenizer: Tokenizer, folder: str | Path, provenance
     from safetensors.numpy import save_file
 
     folder = Path(folder)
-    cls = type(model)
     config = {
         "format": FORMAT,
         "model": model.name,
         "config": model.config(),
         "vocab_size": model.vocab_size_,
         # The code of a model from outside the zoo is not saved: who loads the run must say where it is.
-        "outside": not cls.__module__.startswith("lmzoo.models."),
+        "outside": not type(model).__module__.startswith("lmzoo.models."),
     }
     with _new_folder(folder) as draft:
         _write_json(draft / "config.json", config)
-        save_file({k: np.asarray(v, order="C") for k, v in model.arrays().items()}, draft / "model.safetensors")
+        save_file(_as_numbers(model), draft / "model.safetensors")
+        shutil.copymode(draft / "config.json", draft / "model.safetensors")  # which only its owner could read
         _write_json(draft / "tokenizer.json", text_tokenizer.to_json())
         _write_json(draft / "provenance.json", provenance or {})
         sums = [f"{_sha256(draft / name)}  {name}\n" for name in FILES]
@@ -55,33 +61,54 @@ def save(model: Model, text_tokenizer: Tokenizer, folder: str | Path, provenance
     return folder
 
 
+def _as_numbers(model: Model) -> dict[str, NDArray[Any]]:
+    arrays = {key: np.asarray(value, order="C") for key, value in model.arrays().items()}
+    for key, array in arrays.items():
+        if array.dtype.kind not in "biuf":
+            raise UsageError(
+                f"{model.name} cannot be saved: what it learned in {key}_ is {array.dtype}, not numbers; keep it out "
+                "of attributes that end in '_', or override arrays and restore"
+            )
+    return arrays
+
+
 def load(folder: str | Path, code: str | Path | None = None) -> tuple[Model, Tokenizer]:
     """Read a run back. `code` is the file of a model from outside the zoo.
 
     Raises UsageError where there is no run, FormatError (naming the file) where it is damaged or foreign.
     """
-    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     folder = Path(folder)
     verify(folder)
     config = read_config(folder)
-    if config["outside"] and code is None:
-        raise UsageError(f"{folder} was made by a model of your own: say which with --code FILE.py")
-    cls = models.find(str(code) if code is not None else config["model"])
+    cls = _class(folder, config, code)
     try:
-        model = cls(**config["config"])
-        arrays = load_file(folder / "model.safetensors")
-        model.restore(arrays)
         text_tokenizer = tokenizer.from_json(_read_json(folder / "tokenizer.json"))
-        sizes = model.vocab_size_, text_tokenizer.vocab_size
-    except SafetensorError as error:
-        raise FormatError(f"{folder / 'model.safetensors'} is damaged: {error}") from None
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise FormatError(f"{folder} does not hold a {config['model']} of this version: {error}") from None
-    if sizes[0] != sizes[1]:
-        raise FormatError(f"{folder}: the model knows {sizes[0]} tokens, its tokenizer {sizes[1]}")
+        model = cls(**config["config"])
+        model.restore(load_file(folder / "model.safetensors"))
+        sizes = {config["vocab_size"], model.vocab_size_, text_tokenizer.vocab_size}
+    except Exception as error:  # the checksums are right, so it was written like that: by another version or on purpose
+        raise FormatError(f"{folder} does not hold a {cls.name} of this version: {error}") from None
+    if len(sizes) > 1 or not all(isinstance(size, int) for size in sizes):
+        raise FormatError(
+            f"{folder}: its model knows {model.vocab_size_} tokens and its tokenizer {text_tokenizer.vocab_size}: they "
+            "are of different runs"
+        )
     return model, text_tokenizer
+
+
+def _class(folder: Path, config: dict[str, Any], code: str | Path | None) -> type[Model]:
+    """The model's class: of the zoo by its name alone, so that no run can name a file to execute."""
+    name = config["model"]
+    if code is None and config["outside"]:
+        raise UsageError(f"{folder} was made by a model of your own: say which with --code FILE.py")
+    if code is None and name not in models.names():
+        raise FormatError(f"{folder} holds a {name!r}, which this version of lmzoo does not have")
+    cls = models.find(name if code is None else str(Path(code).absolute()))
+    if cls.name != name:
+        raise UsageError(f"{folder} was made by the model {name!r}, and {code} has {cls.name!r}: give the other file")
+    return cls
 
 
 def verify(folder: Path) -> None:
@@ -95,7 +122,9 @@ def verify(folder: Path) -> None:
         raise FormatError(f"{folder} is not a whole run: it has no readable {SUMS}") from None
     for name in FILES:
         path = folder / name
-        if not path.is_file() or path.is_symlink():
+        if path.is_symlink():
+            raise FormatError(f"{path} is a link, and a run holds its files itself: copy the file here")
+        if not path.is_file():
             raise FormatError(f"{folder} is not a whole run: {name} is missing")
         if sums.get(name) != _sha256(path):
             raise FormatError(f"{path} is damaged: its contents do not match {SUMS}; train or copy the run again")
@@ -104,11 +133,15 @@ def verify(folder: Path) -> None:
 def read_config(folder: Path) -> dict[str, Any]:
     """config.json of a run, checked for the keys that every run has."""
     config = _read_json(folder / "config.json")
-    if not isinstance(config, dict) or not {"format", "model", "config", "vocab_size"} <= set(config):
+    if not isinstance(config, dict) or "format" not in config:
         raise FormatError(f"{folder / 'config.json'} is not a run's configuration")
     if config["format"] != FORMAT:
-        raise FormatError(f"{folder} has format {config['format']}; this version of lmzoo reads format {FORMAT}")
-    return {"outside": False, **config}
+        raise FormatError(f"{folder} has format {config['format']!r}; this version of lmzoo reads format {FORMAT}")
+    kinds = {"model": str, "config": dict, "vocab_size": int, "outside": bool}
+    for key, kind in kinds.items():
+        if not isinstance(config.get(key), kind):
+            raise FormatError(f"{folder / 'config.json'} is not a run's configuration: it has no proper {key!r}")
+    return config
 
 
 def read_provenance(folder: str | Path) -> dict[str, Any]:
@@ -125,38 +158,63 @@ def bytes_on_disk(folder: str | Path) -> int:
 def claim(folder: str | Path, overwrite: bool = False) -> None:
     """Make sure, before any work, that `folder` can be made. Raises UsageError saying why it cannot."""
     folder = Path(folder)
-    if folder.exists() and not overwrite:
-        raise UsageError(f"{folder} exists already: choose another --out, or give --overwrite to replace it")
-    if folder.exists() and not (folder / SUMS).is_file():
-        raise UsageError(f"{folder} is not a run, so it is not overwritten: choose another --out")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".lmzoo-"):
-            pass
+        if os.path.lexists(folder) and not overwrite:
+            raise UsageError(f"{folder} exists already: choose another --out, or give --overwrite to replace a run")
+        if os.path.lexists(folder) and not (folder / SUMS).is_file():
+            raise UsageError(f"{folder} is not a run, so it is not overwritten: choose another --out")
+        try_to_write(folder.parent)
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from None
+
+
+def try_to_write(folder: Path) -> None:
+    """Raise OSError if nothing could be written to `folder`, or made where it shall be. Leaves nothing there."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    with tempfile.TemporaryDirectory(dir=folder, prefix=DRAFT):
+        pass
 
 
 @contextmanager
 def _new_folder(folder: Path) -> Iterator[Path]:
     """A draft folder beside `folder`, renamed onto it when all went well and removed when not."""
     claim(folder, overwrite=True)
-    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    place = folder.resolve()  # a link to a run stays a link
+    draft = place.parent / f"{DRAFT}{secrets.token_hex(6)}"
     try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        draft.mkdir()
         yield draft
         for path in draft.iterdir():
             _sync(path)
-        draft.chmod(0o755)
-        old = Path(f"{draft}.old")
-        if folder.exists():
-            folder.rename(old)
-        draft.rename(folder)
-        _sync(folder.parent)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise LmzooError(f"{folder} could not be written: {error.strerror or error}; nothing was left there") from None
+        _put(draft, place)
+        _sync(place.parent)
+    except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise LmzooError(f"{folder} could not be written: {why}; nothing was changed there") from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _put(draft: Path, place: Path) -> None:
+    """Rename `draft` to `place`, and what was there away; if that fails, what was there is back."""
+    old = place.parent / f"{DRAFT}{secrets.token_hex(6)}"
+    for attempts_left in reversed(range(20)):  # somebody else may be replacing it too
+        try:
+            if place.exists():
+                place.rename(old)
+            draft.rename(place)
+        except BaseException as error:
+            if old.exists() and not place.exists():
+                old.rename(place)
+            if not isinstance(error, OSError) or error.errno not in SOMEBODY_WAS_FASTER or not attempts_left:
+                raise
+        else:
+            return
+        finally:
+            if place.exists():
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:
@@ -168,7 +226,12 @@ def _sync(path: Path) -> None:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    try:
+        text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{path.name} cannot be written, for not all of it is plain JSON: {error}") from None
+    # What UTF-8 has no bytes for, a lone surrogate, is written as JSON writes it: \udc80.
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _read_json(path: Path) -> Any:

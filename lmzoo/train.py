@@ -1,4 +1,4 @@
-"""From a model, a corpus and a tokenizer to a fitted model with its provenance: what `train` and `compare` share."""
+"""From a model, a corpus and a tokenizer to a run, and from a run to its score: what the commands share."""
 
 import time
 from dataclasses import dataclass
@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from lmzoo import _machine, models, store, tokenizer
-from lmzoo.corpus import Corpus
+from lmzoo import corpus as corpora
+from lmzoo.corpus import Corpus, cards
 from lmzoo.errors import UsageError
-from lmzoo.interface import Ids, Model, Run
+from lmzoo.evaluate import block_bits, evaluate, interval
+from lmzoo.interface import Ids, LanguageModel, Model, Progress, Run
 from lmzoo.tokenizer import Tokenizer
 
 
@@ -68,6 +70,7 @@ def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
         "config": model.config(),
         "corpus": corpus.name,
         "source": corpus.source,
+        "corpus_path": own_path(corpus),
         "split": corpus.split,
         "refit": corpus.refit,
         "protocol": corpus.protocol,
@@ -85,6 +88,82 @@ def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
     return Fitted(model, seconds, provenance)
 
 
+def own_path(corpus: Corpus) -> str | None:
+    """The absolute path of a text of one's own, so that it is found from anywhere; None: the name says all."""
+    card = cards().get(corpus.name)
+    return None if card and card.title == corpus.title else str(Path(corpus.title).absolute())
+
+
 def save(fitted: Fitted, text: Text, folder: Path) -> Path:
     """Write it as a run."""
     return store.save(fitted.model, text.tokenizer, folder, fitted.provenance)
+
+
+# ── A run, scored again ───────────────────────────────────────────────────────────────────────────
+
+
+def score_run(
+    folder: Path,
+    corpus: str | None,
+    split: str,
+    protocol: str | None,
+    code: Path | None,
+    mirror: str | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Score the run in `folder` on `split` of `corpus` (None: of what it was trained on): what `lmzoo eval` prints.
+
+    `code` is the file of a model from outside the zoo. Raises as `store.load`, `corpus.load` and `evaluate` do.
+    """
+    model, text_tokenizer = store.load(folder, code)
+    if not isinstance(model, LanguageModel):
+        raise UsageError(f"{folder}: {model.name} gives no probability to a text, so it has no bits")
+    provenance = store.read_provenance(folder)
+    source = corpora.load(corpus or corpus_of(folder, provenance), mirror=mirror, progress=progress)
+    text = source.train + source.valid + source.test if split == "all" else getattr(source, split)
+    model.warm_up()
+    score = evaluate(model, text_tokenizer, text, protocol or source.protocol)
+    count, unit = model.size()
+    notes = notes_on(source, split, provenance, own=corpus is None)
+    if score.replaced:
+        notes.append(f"{score.replaced:,} unknown words were read as <unk>: that text was scored")
+    return {
+        "run": str(folder),
+        "model": model.name,
+        "corpus": source.name,
+        "split": split,
+        **score.to_json(),
+        "interval": interval(*block_bits(score, text_tokenizer)),
+        "reach": model.reach,
+        "adapts_at_test_time": False,
+        "size": {"count": count, "unit": unit, "bytes": store.bytes_on_disk(folder)},
+        "notes": notes,
+        "provenance": provenance,
+    }
+
+
+def corpus_of(folder: Path, provenance: dict[str, Any]) -> str:
+    """The name or path of what a run was trained on. Raises UsageError where it is not known, or gone."""
+    path, name = provenance.get("corpus_path"), provenance.get("corpus")
+    if not name:
+        raise UsageError(f"{folder} does not say what it was trained on: give --corpus")
+    if path and not Path(path).exists():
+        raise UsageError(f"{folder} was trained on {path}, which is not there any more: give --corpus")
+    return str(path or name)
+
+
+def notes_on(corpus: Corpus, split: str, provenance: dict[str, Any], own: bool) -> list[str]:
+    """What a reader must know of a score of `split`: that its text was trained on, or (its `own`) has changed."""
+    then = provenance.get("sha256", {})
+    unseen = ("valid", "test")
+    same = [part for part in unseen if corpus.sha256[part] == then.get(part)]
+    if provenance.get("refit"):  # validation was part of training
+        unseen, trained_on = ("test",), "valid" in same
+    else:
+        trained_on = corpus.sha256["train"] == then.get("train")
+    notes = []
+    if own and (len(same) < 2 or not (trained_on or provenance.get("refit"))):
+        notes.append(f"{corpus.name} has changed since: its sha256 is not that of the text this run was trained on")
+    if trained_on and split not in unseen:
+        notes.append("this text was part of the training: the score says nothing about unseen text")
+    return notes

@@ -7,15 +7,16 @@ of your own, given by its path, works wherever a name does. Nothing here is impo
 import ast
 import hashlib
 import importlib
-import importlib.util
 import inspect
 import io
 import sys
 import tokenize
-from dataclasses import MISSING, dataclass, fields
+import traceback
+from dataclasses import MISSING, Field, dataclass, fields
+from functools import cache
 from pathlib import Path
-from types import ModuleType
-from typing import Any, get_type_hints
+from types import ModuleType, NoneType
+from typing import Any, get_args, get_type_hints
 
 from lmzoo.errors import UsageError, nearest
 from lmzoo.interface import Model
@@ -23,14 +24,18 @@ from lmzoo.interface import Model
 HERE = Path(__file__).parent
 
 
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+
 @dataclass(frozen=True)
 class Setting:
-    """A field of a model's dataclass: `help` is the comment behind it."""
+    """A field of a model's dataclass: `type` is one of KINDS, `help` the comment behind the field."""
 
     name: str
     type: type
     default: Any
     help: str
+    required: bool = False  # it has no default
 
 
 def names() -> list[str]:
@@ -39,20 +44,21 @@ def names() -> list[str]:
     return sorted(found, key=lambda name: (about(name)["year"], name))
 
 
+@cache
 def about(name: str) -> dict[str, Any]:
     """Year, paper and first line of a model's file, read from its source without importing it."""
     tree = ast.parse((HERE / f"{name}.py").read_text(encoding="utf-8"))
     facts = {"name": name, "year": 0, "paper": "", "summary": (ast.get_docstring(tree) or "").split("\n")[0]}
     for node in ast.walk(tree):
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id in facts:
-            if isinstance(node.value, ast.Constant) and node.value.value:
-                facts[node.target.id] = node.value.value
+        match node:
+            case ast.AnnAssign(target=ast.Name(id=key), value=ast.Constant(value=value)) if key in facts and value:
+                facts[key] = value
     return facts
 
 
 def find(name: str) -> type[Model]:
     """The model class of a name in the zoo, or of a path to a Python file. Raises UsageError if there is none."""
-    if name.endswith(".py") or "/" in name:
+    if name.endswith(".py") or "/" in name or "\\" in name:
         return _only_model(_load_file(Path(name)), name)
     if name not in names():
         raise UsageError(f"no model named {name!r}; the zoo has: {', '.join(names())}{nearest(name, names())}")
@@ -66,8 +72,11 @@ def find(name: str) -> type[Model]:
 
 
 def settings(model: type[Model]) -> list[Setting]:
-    """The fields of a model's dataclass with their types, defaults and comments, in order."""
-    hints = get_type_hints(model)
+    """The fields of a model's dataclass with their types, defaults and comments, in order.
+
+    Raises UsageError for a field that could not be a flag or be written to JSON: each is one of KINDS, or None.
+    """
+    hints = _hints(model)
     comments: dict[str, str] = {}
     for base in reversed(model.__mro__):
         if base.__module__ not in ("builtins", "abc", "lmzoo.interface"):
@@ -75,9 +84,10 @@ def settings(model: type[Model]) -> list[Setting]:
     return [
         Setting(
             field.name,
-            hints[field.name],
-            None if field.default is MISSING else field.default,
+            _kind(model, field.name, hints[field.name]),
+            _default(field),
             comments.get(field.name, ""),
+            field.default is MISSING and field.default_factory is MISSING,
         )
         for field in fields(model)  # type: ignore[arg-type]
     ]
@@ -86,13 +96,41 @@ def settings(model: type[Model]) -> list[Setting]:
 def make(model: type[Model], given: dict[str, str]) -> Model:
     """A model from settings as text: {'order': '3'}. Raises UsageError naming a setting that cannot be."""
     known = {setting.name: setting for setting in settings(model)}
-    values = {}
-    for key, text in given.items():
+    for key in given:
         if key not in known:
             has = ", ".join(known) or "none"
             raise UsageError(f"{model.name} has no setting {key!r}; it has: {has}{nearest(key, known)}")
-        values[key] = _parse(known[key], text)
-    return model(**values)
+    for setting in known.values():
+        if setting.required and setting.name not in given:
+            raise UsageError(
+                f"{model.name} needs its setting {setting.name!r}, {KINDS[setting.type]}: it has no default"
+            )
+    return model(**{key: _parse(known[key], text) for key, text in given.items()})
+
+
+def _default(field: Field[Any]) -> Any:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return None if field.default is MISSING else field.default
+
+
+def _hints(model: type[Model]) -> dict[str, Any]:
+    try:
+        return get_type_hints(model)
+    except (NameError, TypeError) as error:
+        raise UsageError(f"the types of {model.__name__}'s fields cannot be read: {error}") from None
+
+
+def _kind(model: type[Model], name: str, hint: Any) -> type:
+    """int, float, bool or str, also of `int | None`."""
+    options = [option for option in get_args(hint) or (hint,) if option is not NoneType]
+    if len(options) != 1 or options[0] not in KINDS:
+        raise UsageError(
+            f"the field {name!r} of {model.__name__} is {getattr(hint, '__name__', hint)}: a setting can be "
+            "int, float, bool or str, or one of them or None"
+        )
+    kind: type = options[0]
+    return kind
 
 
 def _parse(setting: Setting, text: str) -> Any:
@@ -100,48 +138,60 @@ def _parse(setting: Setting, text: str) -> Any:
         if text.lower() not in ("true", "false"):
             raise UsageError(f"{setting.name} is true or false, not {text!r}")
         return text.lower() == "true"
-    if setting.type in (int, float):
-        try:
-            return setting.type(text)
-        except ValueError:
-            kind = {int: "a whole number", float: "a number"}[setting.type]
-            raise UsageError(f"{setting.name} must be {kind}, not {text!r}") from None
-    return text
+    try:
+        return setting.type(text)
+    except ValueError:
+        raise UsageError(f"{setting.name} must be {KINDS[setting.type]}, not {text!r}") from None
 
 
 def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise UsageError(f"no model file at {path}")
+    """The module of a FILE.py, run from its source: nothing is left beside it, and no stale bytecode is read."""
+    try:
+        source = path.read_bytes()
+    except IsADirectoryError:
+        raise UsageError(f"{path} is a folder: a model is a Python file (a run can be compared, not trained)") from None
+    except FileNotFoundError:
+        raise UsageError(f"no model file at {path}") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     # A name of its own for each file and content, so that two files called model.py do not mix.
-    digest = hashlib.sha256(str(path.resolve()).encode() + path.read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogatepass") + source).hexdigest()[:12]
     name = f"lmzoo_file_{path.stem}_{digest}"
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(name)
+    module.__file__ = str(path.resolve())
     sys.modules[name] = module  # dataclasses look their module up
     try:
-        spec.loader.exec_module(module)
+        exec(compile(source, module.__file__, "exec"), vars(module))
     except BaseException as error:
         del sys.modules[name]
-        if isinstance(error, Exception):
-            raise UsageError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
-        raise
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise UsageError(f"{path} cannot be imported: {_why(error, module.__file__)}") from error
     return module
 
 
+def _why(error: BaseException, file: str) -> str:
+    """'ZeroDivisionError in line 3: division by zero'."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"it needs {error.name}, which is not installed"
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__} in line {error.lineno}: {error.msg}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f"{type(error).__name__}{f' in line {lines[-1]}' if lines else ''}: {error}"
+
+
 def _only_model(module: ModuleType, name: str) -> type[Model]:
-    found = [
+    own = [
         value
-        for value in vars(module).values()
-        if isinstance(value, type)
-        and issubclass(value, Model)
-        and value.__module__ == module.__name__
-        and not inspect.isabstract(value)
-        and not value.__name__.startswith("_")
+        for value in dict.fromkeys(value for value in vars(module).values() if isinstance(value, type))
+        if issubclass(value, Model) and value.__module__ == module.__name__ and not value.__name__.startswith("_")
     ]
+    found = [model for model in own if not inspect.isabstract(model)]
+    if not found and own:
+        lacks = ", ".join(sorted(own[0].__abstractmethods__))
+        raise UsageError(f"{own[0].__name__} in {name} is not a whole model yet: it lacks {lacks}")
     if len(found) != 1:
         has = ", ".join(model.__name__ for model in found) or "none"
         raise UsageError(

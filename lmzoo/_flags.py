@@ -1,0 +1,164 @@
+"""The flags of the command line: those that commands share, and those that a model brings along.
+
+A model's flags are the fields of its dataclass, and their help is the comment behind each field. So a new model,
+or a file of somebody's own, has its command and its help without a line written for it.
+"""
+
+import copy
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+
+from lmzoo._terminal import Commands
+from lmzoo.errors import UsageError
+
+
+def whole(flag: str, help: str) -> Any:  # noqa: A002 (as Typer calls it)
+    """An option that takes a whole number, and says so of anything else."""
+    return typer.Option(flag, parser=_reader(flag, int, "a whole number"), metavar="INT", help=help)
+
+
+def number(flag: str, help: str) -> Any:  # noqa: A002 (as Typer calls it)
+    """An option that takes a number, and says so of anything else."""
+    return typer.Option(flag, parser=_reader(flag, float, "a number"), metavar="NUMBER", help=help)
+
+
+def _reader(flag: str, kind: type, words: str) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return kind(str(text))
+        except ValueError:
+            raise UsageError(f"{flag} must be {words}, not {text!r}") from None
+
+    return read
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
+Seed = Annotated[int, whole("--seed", help="0 or more; the same seed gives the same result.")]
+Mirror = Annotated[
+    str | None,
+    typer.Option(envvar="LMZOO_MIRROR", help="Folder or URL to take corpora from, laid out as CORPUS/FILE."),
+]
+CorpusName = Annotated[str, typer.Option("--corpus", help="A name from `lmzoo corpora`, a text file or a folder.")]
+TokenizerSpec = Annotated[
+    str | None,
+    typer.Option(
+        "--tokenizer",
+        help="byte, char, word:K (the K most frequent words, as word:5000), bpe:K (K pieces), split (at spaces) "
+        "or gpt2.",
+        show_default="the corpus's own",
+    ),
+]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        help="Wall-clock above zero for each model that trains by steps: 90s, 3m, 1h. (Counting takes what it takes.)",
+        show_default="the model's own",
+    ),
+]
+Refit = Annotated[
+    bool,
+    typer.Option("--refit", help="Train on train + validation: for the last fit, once settings are chosen."),
+]
+Code = Annotated[Path | None, typer.Option(help="The FILE.py of a model of your own, to load a run that it made.")]
+
+
+def parse_budget(text: str | None) -> float | None:
+    """'90s', '3m', '1h' or '45' → seconds. Raises UsageError for anything else, and for nothing at all."""
+    if text is None:
+        return None
+    unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:], 0)
+    try:
+        seconds = float(text[:-1]) * unit if unit else float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"a budget is a time above zero, like 90s, 3m or 1h, not {text!r}")
+    return seconds
+
+
+class ModelCommands(Commands):
+    """One subcommand for each model, made when it is asked for from `action(name, settings, **shared flags)`."""
+
+    action: Callable[..., None]
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """The models of the zoo, oldest idea first."""
+        from lmzoo import models
+
+        return models.names()
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """A model as the list of them needs it: its name and its idea, without importing it."""
+        from lmzoo import models
+
+        def idea() -> None: ...
+
+        idea.__doc__ = _escape(models.about(cmd_name)["summary"])
+        return _command(cmd_name, idea)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ARG002
+        """A model as it is trained, with all its flags; a FILE.py is as good as a name."""
+        if args[0].startswith("-"):
+            raise UsageError(f"say which model before its flags: lmzoo train MODEL {args[0]} …")
+        return args[0], model_command(args[0], type(self).action), args[1:]
+
+
+def model_command(name: str, action: Callable[..., None]) -> Any:
+    """The command that trains the model `name`: the model's own flags first, then the keyword flags of `action`."""
+    from lmzoo import models
+
+    model = models.find(name)
+    settings = models.settings(model)
+    shared = [p for p in inspect.signature(action).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    taken = {parameter.name for parameter in shared} | {"json", "help"}
+    for setting in settings:
+        if setting.name in taken:
+            raise UsageError(f"{name}: its setting {setting.name!r} is a flag of every model; give it another name")
+
+    def train(**flags: Any) -> None:
+        chosen = {setting.name: flags.pop(setting.name) for setting in settings}
+        action(name, {key: str(value) for key, value in chosen.items() if value is not None}, **flags)
+
+    parameters = [*map(_flag, settings), *map(_in_panel, shared)]
+    train.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    train.__annotations__ = {p.name: p.annotation for p in parameters}
+    train.__doc__ = _escape("\n\n".join(filter(None, [inspect.getdoc(model), model.paper])))
+    return _command(name, train, f"Example: lmzoo train {name} --corpus storyworld --out runs/mine")
+
+
+def _flag(setting: Any) -> inspect.Parameter:
+    """A setting as a parameter that Typer understands."""
+    flag = "--" + setting.name.replace("_", "-")
+    option = typer.Option(help=_escape(setting.help))
+    if setting.type in (int, float):
+        option = (whole if setting.type is int else number)(flag, help=_escape(setting.help))
+    kind = setting.type | None if setting.default is None else setting.type
+    default = inspect.Parameter.empty if setting.required else setting.default
+    return inspect.Parameter(
+        setting.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
+    )
+
+
+def _in_panel(parameter: inspect.Parameter) -> inspect.Parameter:
+    """A shared flag, listed below the model's own."""
+    kind, option = get_args(parameter.annotation)
+    option = copy.copy(option)
+    option.rich_help_panel = "Options of every model"
+    return parameter.replace(annotation=Annotated[kind, option])
+
+
+def _command(name: str, function: Callable[..., None], epilog: str | None = None) -> Any:
+    one = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+    one.command(name, epilog=epilog, context_settings={"help_option_names": ["-h", "--help"]})(function)
+    command = typer.main.get_command(one)
+    command.name = name
+    return command
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", "\\[")  # a comment like "in [0, 1]" is no markup
