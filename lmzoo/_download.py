@@ -129,9 +129,7 @@ def _from_web(file: File, mirror: str, cache: Path, progress: Progress) -> Obtai
         ) from error
     tried = answers[-1] if answers else f"no public address has {file.path}"
     lacks = f" and the mirror {mirror} lacks it" if mirror else ""
-    raise DownloadError(
-        f"{tried}{lacks}: set LMZOO_MIRROR to a folder or URL that has {file.path} (plain, .xz or .gz)"
-    )
+    raise DownloadError(f"{tried}{lacks}: set LMZOO_MIRROR to a folder or URL that has {file.path} (plain, .xz or .gz)")
 
 
 def _addresses(file: File, mirror: str) -> list[str]:
@@ -174,9 +172,7 @@ def _download(file: File, url: str, cache: Path, progress: Progress) -> Obtained
     except DAMAGED as error:
         complaint = f"is damaged ({_reason(error)})"
     if complaint:
-        raise DownloadError(
-            f"{url} {complaint}; it is deleted: try again, or set LMZOO_MIRROR to a good copy"
-        )
+        raise DownloadError(f"{url} {complaint}; it is deleted: try again, or set LMZOO_MIRROR to a good copy")
     _store(file, contents, cache)
     return _obtained(file, contents, f"download {url}", cached=True)
 
@@ -257,9 +253,7 @@ def _members(packed: bytes, file: File) -> bytes:
 def _untagged(contents: bytes) -> bytes:
     """`The/at jury/nn said/vbd` → `The jury said`, a sentence a line, blank lines dropped."""
     sentences = (line.split() for line in contents.split(b"\n"))
-    return b"".join(
-        b" ".join(pair.rpartition(b"/")[0] for pair in pairs) + b"\n" for pairs in sentences if pairs
-    )
+    return b"".join(b" ".join(pair.rpartition(b"/")[0] for pair in pairs) + b"\n" for pairs in sentences if pairs)
 
 
 def _complaint(file: File, contents: bytes) -> str:

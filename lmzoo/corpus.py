@@ -197,9 +197,7 @@ def _refitted(corpus: Corpus) -> Corpus:
     train, valid = corpus.train, corpus.valid
     if corpus.lines and not train.endswith("\n"):
         train += "\n"  # lest the last line of one and the first of the other become one
-    floor = corpus.floor_bits and corpus.floor_bits | {
-        "train": corpus.floor_bits["train"] + corpus.floor_bits["valid"]
-    }
+    floor = corpus.floor_bits and corpus.floor_bits | {"train": corpus.floor_bits["train"] + corpus.floor_bits["valid"]}
     hashes = corpus.sha256 | _hashes({"train": train + valid})
     return replace(corpus, train=train + valid, sha256=hashes, floor_bits=floor, refit=True)
 

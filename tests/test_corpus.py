@@ -356,9 +356,7 @@ def test_storyworld_is_made_again_when_its_grammar_changes(small_world, tmp_path
     assert len(list((tmp_path / "cache/storyworld").glob("*.json"))) == 2
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda b: b[:-100], lambda b: b.replace(b" the ", b" teh ", 1), lambda b: b"[]"]
-)
+@pytest.mark.parametrize("damage", [lambda b: b[:-100], lambda b: b.replace(b" the ", b" teh ", 1), lambda b: b"[]"])
 def test_a_damaged_storyworld_is_made_again(small_world, tmp_path, damage):
     first = corpus.load("storyworld")
     (kept,) = (tmp_path / "cache/storyworld").glob("*.json")
