@@ -87,10 +87,10 @@ def load(folder: str | Path, code: str | Path | None = None) -> tuple[Model, Tok
         text_tokenizer = tokenizer.from_json(_read_json(folder / "tokenizer.json"))
         model = cls(**config["config"])
         model.restore(load_file(folder / "model.safetensors"))
-        sizes = {config["vocab_size"], model.vocab_size_, text_tokenizer.vocab_size}
+        sizes = [config["vocab_size"], model.vocab_size_, text_tokenizer.vocab_size]
     except Exception as error:  # the checksums are right, so it was written like that: by another version or on purpose
         raise FormatError(f"{folder} does not hold a {cls.name} of this version: {error}") from None
-    if len(sizes) > 1 or not all(isinstance(size, int) for size in sizes):
+    if not all(type(size) is int and size == sizes[0] for size in sizes):
         raise FormatError(
             f"{folder}: its model knows {model.vocab_size_} tokens and its tokenizer {text_tokenizer.vocab_size}: they "
             "are of different runs"
@@ -159,13 +159,22 @@ def claim(folder: str | Path, overwrite: bool = False) -> None:
     """Make sure, before any work, that `folder` can be made. Raises UsageError saying why it cannot."""
     folder = Path(folder)
     try:
-        if os.path.lexists(folder) and not overwrite:
+        if _is_there(folder) and not overwrite:
             raise UsageError(f"{folder} exists already: choose another --out, or give --overwrite to replace a run")
-        if os.path.lexists(folder) and not (folder / SUMS).is_file():
+        # Asked more than once, for somebody may be replacing a run there at this moment.
+        if not any((folder / SUMS).is_file() or not _is_there(folder) for _ in range(5)):
             raise UsageError(f"{folder} is not a run, so it is not overwritten: choose another --out")
         try_to_write(folder.parent)
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from None
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def try_to_write(folder: Path) -> None:
@@ -200,21 +209,23 @@ def _new_folder(folder: Path) -> Iterator[Path]:
 def _put(draft: Path, place: Path) -> None:
     """Rename `draft` to `place`, and what was there away; if that fails, what was there is back."""
     old = place.parent / f"{DRAFT}{secrets.token_hex(6)}"
-    for attempts_left in reversed(range(20)):  # somebody else may be replacing it too
-        try:
-            if place.exists():
-                place.rename(old)
-            draft.rename(place)
-        except BaseException as error:
-            if old.exists() and not place.exists():
-                old.rename(place)
-            if not isinstance(error, OSError) or error.errno not in SOMEBODY_WAS_FASTER or not attempts_left:
-                raise
-        else:
-            return
-        finally:
-            if place.exists():
-                shutil.rmtree(old, ignore_errors=True)
+    try:
+        for attempts_left in reversed(range(20)):
+            try:
+                if place.exists():
+                    place.rename(old)
+                draft.rename(place)
+                break
+            except OSError as error:
+                if error.errno not in SOMEBODY_WAS_FASTER or not attempts_left:
+                    raise
+                shutil.rmtree(old, ignore_errors=True)  # theirs is there now: replace that
+    except BaseException:
+        if old.exists() and not place.exists():
+            old.rename(place)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from lmzoo import _machine, models, store, tokenizer
 from lmzoo import corpus as corpora
 from lmzoo.corpus import Corpus, cards
-from lmzoo.errors import UsageError
+from lmzoo.errors import LmzooError, UsageError
 from lmzoo.evaluate import block_bits, evaluate, interval
 from lmzoo.interface import Ids, LanguageModel, Model, Progress, Run
 from lmzoo.tokenizer import Tokenizer
@@ -122,7 +122,10 @@ def score_run(
     source = corpora.load(corpus or corpus_of(folder, provenance), mirror=mirror, progress=progress)
     text = source.train + source.valid + source.test if split == "all" else getattr(source, split)
     model.warm_up()
-    score = evaluate(model, text_tokenizer, text, protocol or source.protocol)
+    try:
+        score = evaluate(model, text_tokenizer, text, protocol or source.protocol)
+    except LmzooError as error:  # of many runs, say which
+        raise type(error)(f"{folder}: {error}") from None
     count, unit = model.size()
     notes = notes_on(source, split, provenance, own=corpus is None)
     if score.replaced:

@@ -216,5 +216,8 @@ def _field_comments(cls: type) -> dict[str, str]:
     for token in tokenize.generate_tokens(io.StringIO(inspect.cleandoc(source)).readline):
         if token.type == tokenize.COMMENT and len(words) > 1 and words[1] == ":":
             comments[words[0]] = token.string.lstrip("# ")
-        words = [] if token.type in (tokenize.NEWLINE, tokenize.NL) else [*words, token.string]
+        if token.type in (tokenize.NEWLINE, tokenize.NL):
+            words = []
+        elif token.type not in (tokenize.INDENT, tokenize.DEDENT):
+            words.append(token.string)
     return comments

@@ -1,0 +1,73 @@
+"""Provenance that no one has to type."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from datetime import date
+
+import numpy as np
+import pytest
+
+import lmzoo
+from lmzoo import _machine
+
+
+def test_provenance_is_plain_json_and_whole():
+    facts = _machine.provenance()
+    assert json.loads(json.dumps(facts)) == facts
+    assert set(facts) == {"date", "machine", "versions", "commit", "command"}
+    date.fromisoformat(facts["date"])
+
+
+def test_versions_are_of_what_is_installed():
+    found = _machine.versions()
+    assert found["lmzoo"] == lmzoo.__version__
+    assert found["numpy"] == np.__version__
+    assert found["python"] == ".".join(map(str, sys.version_info[:3]))
+
+
+def test_the_machine_has_cores():
+    assert re.search(r"\d+ cores", _machine.machine())
+
+
+@pytest.mark.parametrize("program", ["/usr/bin/lmzoo", "/a/lmzoo/__main__.py"])
+def test_the_command_can_be_typed_again(monkeypatch, program):
+    monkeypatch.setattr(sys, "argv", [program, "generate", "my run", "--prompt", "it's"])
+    assert shlex.split(_machine.command()) == ["lmzoo", "generate", "my run", "--prompt", "it's"]
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A checkout that lmzoo seems to run from."""
+    (tmp_path / "lmzoo").mkdir()
+    (tmp_path / "lmzoo" / "_machine.py").write_text("")
+    monkeypatch.setattr(_machine, "__file__", str(tmp_path / "lmzoo" / "_machine.py"))
+    return tmp_path
+
+
+def git(checkout, *arguments):
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", "-C", checkout, *identity, *arguments], check=True, capture_output=True)
+
+
+def test_the_commit_says_whether_files_differ_from_it(checkout):
+    git(checkout, "init")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-m", "one")
+    clean = _machine.commit()
+    assert re.fullmatch("[0-9a-f]{12}", clean)
+    (checkout / "lmzoo" / "_machine.py").write_text("x = 1\n")
+    assert _machine.commit() == f"{clean}+changes"
+
+
+def test_outside_of_a_checkout_there_is_no_commit(checkout):
+    assert _machine.commit() is None
+
+
+def test_a_checkout_without_commits_or_git_has_none(checkout, monkeypatch):
+    git(checkout, "init")
+    assert _machine.commit() is None
+    monkeypatch.setenv("PATH", "")
+    assert _machine.commit() is None

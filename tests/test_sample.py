@@ -1,0 +1,162 @@
+"""Sampling: what is sampled is what is scored."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+
+from lmzoo import models, sample, testing, tokenizer
+from lmzoo.errors import ScoreError, UsageError
+
+NOTHING = np.array([], dtype=np.int32)
+
+
+@pytest.fixture(scope="module")
+def trigram():
+    train = testing.practice_text(3000)
+    return models.find("ngram")(order=3).fit(train, train[:100], testing.VOCAB_SIZE)
+
+
+# ── The distribution ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("prompt", [[], [3], [3, 1]])
+def test_tokens_are_drawn_as_often_as_they_are_probable(trigram, prompt):
+    draws = 4000
+    prompt = np.array(prompt, dtype=np.int32)
+    drawn = [next(sample.generate(trigram, prompt, 1, seed=seed)) for seed in range(draws)]
+    expected = draws * np.exp(trigram.next_log_probs(trigram.advance(trigram.start(), prompt)))
+    counts = np.bincount(drawn, minlength=testing.VOCAB_SIZE)
+    often = np.argsort(-expected)[: (expected >= 5).sum()]
+    rest = [draws - counts[often].sum()], [draws - expected[often].sum()]
+    assert chisquare(np.append(counts[often], rest[0]), np.append(expected[often], rest[1])).pvalue > 1e-3
+
+
+def test_a_long_sample_costs_what_the_model_says_it_should(trigram):
+    """The mean surprise of a model at its own samples is its entropy."""
+    ids = np.array(list(sample.generate(trigram, NOTHING, 5000, seed=1)))
+    scores, _ = trigram.log_probs(ids)
+    entropies, state = [], trigram.start()
+    for t in range(len(ids)):
+        log_probs = trigram.next_log_probs(state)
+        entropies.append(-(np.exp(log_probs) * log_probs).sum())
+        state = trigram.advance(state, ids[t : t + 1])
+    surprise = -scores - np.array(entropies)  # a martingale difference: mean 0
+    assert abs(surprise.mean()) < 4 * surprise.std() / np.sqrt(len(ids))
+
+
+log_probs_of = st.lists(st.floats(0.001, 1), min_size=1, max_size=12).map(lambda p: np.log(np.array(p) / sum(p)))
+
+
+@given(log_probs=log_probs_of, k=st.integers(1, 15), temperature=st.floats(0.1, 5))
+def test_top_k_keeps_the_k_likeliest_and_their_odds(log_probs, k, temperature):
+    probs = sample.reshape(log_probs, temperature, k, None)
+    kept = np.flatnonzero(probs)
+    assert len(kept) == min(k, len(log_probs))
+    assert log_probs[kept].min() >= np.delete(log_probs, kept).max(initial=-np.inf)
+    np.testing.assert_allclose(probs.sum(), 1)
+    odds = np.log(probs[kept]) - np.log(probs[kept[0]])
+    np.testing.assert_allclose(odds, (log_probs[kept] - log_probs[kept[0]]) / temperature, atol=1e-9)
+
+
+@given(log_probs=log_probs_of, p=st.floats(0.01, 0.99))
+def test_top_p_keeps_the_fewest_that_reach_p(log_probs, p):
+    kept = np.flatnonzero(sample.reshape(log_probs, 1.0, None, p))
+    masses = np.sort(np.exp(log_probs[kept]))
+    assert masses.sum() >= p - 1e-9
+    assert masses[1:].sum() < p + 1e-9
+    assert log_probs[kept].min() >= np.delete(log_probs, kept).max(initial=-np.inf)
+
+
+@given(log_probs=log_probs_of, seed=st.integers(0, 9))
+def test_temperature_zero_is_greedy_and_top_1_the_same(log_probs, seed):
+    rng = np.random.default_rng(seed)
+    best = int(np.argmax(log_probs))
+    assert sample.choose(log_probs, 0, None, None, rng) == best
+    assert sample.choose(log_probs, 1, 1, None, rng) == best
+    assert sample.choose(log_probs, 1e-300, None, None, rng) in np.flatnonzero(log_probs == log_probs.max())
+
+
+def test_what_is_impossible_is_never_drawn():
+    log_probs = np.array([-np.inf, 0.0, -np.inf])
+    rng = np.random.default_rng(0)
+    assert {sample.choose(log_probs, t, k, p, rng) for t in (0.5, 1, 9) for k in (None, 3) for p in (None, 0.9)} == {1}
+
+
+@pytest.mark.parametrize("log_probs", [[-np.inf, -np.inf], [np.nan, 0.0]])
+def test_what_is_no_distribution_is_an_error(log_probs):
+    with pytest.raises(ScoreError, match="nothing to choose from"):
+        sample.choose(np.array(log_probs), 1, None, None, np.random.default_rng(0))
+
+
+# ── Settings ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_same_seed_gives_the_same_tokens(trigram):
+    one, same, other = (list(sample.generate(trigram, NOTHING, 50, seed=seed)) for seed in (1, 1, 2))
+    assert one == same != other
+
+
+def test_length_zero_is_nothing(trigram):
+    assert list(sample.generate(trigram, NOTHING, 0)) == []
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"temperature": -1}, {"temperature": float("nan")}, {"temperature": float("inf")}, {"top_k": 0},
+        {"top_p": 0}, {"top_p": 1.5}, {"top_p": float("nan")}, {"seed": -1},
+    ],
+)  # fmt: skip
+def test_a_setting_out_of_range_is_named_at_once(trigram, setting):
+    with pytest.raises(
+        UsageError, match=f"{next(iter(setting)).replace('_', '-')} must be .*{next(iter(setting.values()))}"
+    ):
+        sample.generate(trigram, NOTHING, 1, **setting)
+
+
+def test_a_prompt_of_another_vocabulary_is_named_at_once(trigram):
+    with pytest.raises(UsageError, match="token id 99"):
+        sample.generate(trigram, np.array([99]), 1)
+
+
+# ── Text as it comes ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_character_comes_whole():
+    made = tokenizer.train("byte", "")
+    assert list(sample.stream(made.encode("é😀a").tolist(), made.decode)) == ["é", "😀", "a"]
+
+
+@given(ids=st.lists(st.integers(0, 255) | st.sampled_from([0xF0, 0x9F, 0x98, 0x80, 0xED, 0xA0, 0xC3, 0xA9])))
+@settings(max_examples=500)
+def test_pieces_of_any_bytes_join_to_their_text(ids):
+    made = tokenizer.train("byte", "")
+    assert "".join(sample.stream(ids, made.decode)) == made.decode(ids)
+
+
+@given(ids=st.lists(st.sampled_from([0xF0, 0x9F, 0x80, 0xFF]), min_size=20))
+def test_bytes_that_are_no_text_are_not_held_back_for_ever(ids):
+    """While nothing comes, at most the last few tokens are waited for."""
+    made = tokenizer.train("byte", "")
+    read = 0
+
+    def tokens():
+        nonlocal read
+        for id_ in ids:
+            read += 1
+            yield id_
+
+    first = next(iter(sample.stream(tokens(), made.decode)))
+    assert first
+    assert read <= 8
+
+
+@pytest.mark.parametrize("text", ["the cat sat\non the mat\n", " the cat sat \n on the mat \n"])
+def test_words_of_a_split_corpus_keep_their_spaces(text):
+    made = tokenizer.train("split", text)
+    ids = made.encode(text).tolist()
+    for cut in range(len(ids) + 1):
+        before = made.decode(ids[:cut])
+        assert before + "".join(sample.stream(ids[cut:], made.decode, ids[:cut])) == text
