@@ -2,25 +2,33 @@
 
 Plumbing, not mathematics: every probability is made of these counts in `ngram.py`.
 
-An n-gram is found by extending the (n-1)-gram that ends one token earlier. So a level is made from the one
-below it by a single stable counting sort of text positions: they are sorted by word once, and a stable sort by
-context then leaves them sorted by (context, word). That is two passes of O(T) an order, whatever the order, and
-needs memory for a few integers a token.
+An n-gram is found by extending the (n-1)-gram that ends one token earlier. So a level is made from the one below
+it: text positions are gathered by context (a counting sort) and sorted by word within each. Contexts are taken in
+ranges, each a sorted run of its own that fits in the processor's cache, or in as little memory as it is given; the
+runs are counted on as many threads as there are cores, and joined in the order of their ranges they are the level.
+Time is O(T) an order, but for the sorting within contexts; memory is some 20 bytes a token and 12 a distinct n-gram.
 
 `end` bounds a line or a text: an n-gram may begin with it (it is then the start symbol, KenLM's <s>) or finish
 with it (</s>), and never has it in between.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from lmzoo.interface import Ids
+from lmzoo.interface import Ids, Progress
 
 Array = NDArray[Any]
+
+BYTES_A_TOKEN = 32  # that a run takes for each of its positions
+RUN = 2_000_000  # positions in a run, where memory does not ask for fewer: longer ones leave the cache
+THREADS = min(8, os.cpu_count() or 1)
 
 
 @dataclass
@@ -33,7 +41,6 @@ class Level:
 
     order: int
     word: Array  # (G,) the last word
-    context: Array  # (G,) the n-gram without its last word
     suffix: Array  # (G,) the n-gram without its first word
     count: Array  # (G,) how often it occurs
     children: Array  # (C+1,) n-grams children[c] … children[c+1]-1 extend context c
@@ -43,7 +50,12 @@ class Level:
     def __len__(self) -> int:
         return len(self.word)
 
-    @property
+    @cached_property
+    def context(self) -> Array:
+        """The n-gram without its last word, (G,)."""
+        return np.repeat(np.arange(len(self.children) - 1, dtype=np.int32), np.diff(self.children))
+
+    @cached_property
     def adjusted(self) -> Array:
         """Kneser & Ney's counts (G,): distinct words before the n-gram, where it has any before it.
 
@@ -54,9 +66,9 @@ class Level:
             return self.count
         return np.where(self.continuations > 0, self.continuations, self.count)
 
-    def counts_of_counts(self) -> Array:
-        """How many n-grams have an adjusted count of 0, 1, 2, 3, 4, and 5 or more: (6,)."""
-        return np.bincount(np.minimum(self.adjusted, 5), minlength=6)
+    def counts_of_counts(self, counts: Array, most: int = 5) -> Array:
+        """How many n-grams have a count of 0, 1, … most-1, and `most` or more: (most+1,)."""
+        return np.bincount(np.minimum(counts, most), minlength=most + 1)
 
     def total(self, values: Array) -> Array:
         """Sum of `values` (G,) over the n-grams of each context: (C,)."""
@@ -67,50 +79,156 @@ class Level:
         return sums
 
 
-def count_ngrams(tokens: Ids, vocab_size: int, order: int) -> list[Level]:
+def count_ngrams(
+    tokens: Ids, vocab_size: int, order: int, memory: int | None = None, progress: Progress | None = None
+) -> list[Level]:
     """Count the n-grams of orders 1 … `order` in `tokens` (T,): a list of levels, shortest first.
 
-    The list is shorter than `order` where the text has no n-grams that long.
+    The list is shorter than `order` where the text has no n-grams that long. `memory` (bytes) bounds what the
+    sorting takes beside the text and the result: the contexts are then counted in several runs.
     """
     end = vocab_size - 1
-    text = np.concatenate([[end], tokens]).astype(np.int32)  # position 0 is the start symbol
+    text = np.concatenate([np.array([end], dtype=np.int32), tokens], dtype=np.int32)  # 0: the start symbol
     depth = _depths(text, end, order)
-    by_word = _sort_by(np.arange(1, len(text), dtype=np.int32), text, vocab_size)
     last = _last_in_suffix_order(text, end, order)
     levels = [_unigrams(text, vocab_size)]
     levels[0].last = int(text[last])
     ngram = text.copy()  # ngram[t]: number of the n-gram of the current order that ends at position t
-    for n in range(2, order + 1):
-        context = _contexts(ngram, depth, n)
-        positions = _sort_by(by_word, context, len(levels[-1]))
-        if len(positions) == 0:
-            break
-        level = Level(n, *_extend(text, context, positions, ngram, len(levels[-1])))
-        level.last = int(ngram[last]) if depth[last] >= n - 1 else None
-        levels[-1].continuations = np.bincount(level.suffix, minlength=len(levels[-1])).astype(np.int32)
-        levels.append(level)
+    with (progress or Progress()).task("counting n-grams", order) as task:
+        for n in range(2, order + 1):
+            task.advance(1, f"order {n}")
+            level = _next_level(n, text, depth, ngram, levels[-1], memory)
+            if level is None:
+                break
+            level.last = int(ngram[last]) if depth[last] >= n - 1 else None
+            levels[-1].continuations = _tally(level.suffix, len(levels[-1]))
+            levels.append(level)
     return levels
+
+
+def _next_level(n: int, text: Array, depth: Array, ngram: Array, below: Level, memory: int | None) -> Level | None:
+    """The n-grams of order n, from those of order n-1 in `ngram`, which is overwritten with their numbers."""
+    context = _contexts(ngram, depth, n)
+    children = np.zeros(len(below) + 1, dtype=np.int32)
+    with ThreadPoolExecutor(THREADS) as pool:  # the compiled loops let go of Python's lock
+        runs = list(
+            pool.map(
+                lambda run: _count_run(text, context, ngram, children, *run), _runs(below.count, len(text), memory)
+            )
+        )
+    if not children.any():
+        return None
+    np.cumsum(children, out=children)
+    _renumber(ngram, context, children)
+    word, suffix, count = (np.concatenate(column) for column in zip(*runs, strict=True))
+    return Level(n, word, suffix, count, children)
+
+
+def _runs(count: Array, tokens: int, memory: int | None) -> list[tuple[int, int]]:
+    """Ranges [first, stop) of contexts, each with as many occurrences as a run has room for (or one context)."""
+    room = min(RUN, tokens) if memory is None else min(RUN, max(1024, memory // BYTES_A_TOKEN // THREADS))
+    occurrences = np.cumsum(count, dtype=np.int64)
+    ranges: list[tuple[int, int]] = []
+    first = 0
+    while first < len(count):
+        used = int(occurrences[first - 1]) if first else 0
+        stop = max(first + 1, int(np.searchsorted(occurrences, used + room, side="right")))
+        ranges.append((first, stop))
+        first = stop
+    return ranges
 
 
 def _unigrams(text: Array, vocab_size: int) -> Level:
     words = np.arange(vocab_size, dtype=np.int32)
     nothing = np.zeros(vocab_size, dtype=np.int32)
-    count = np.bincount(text[1:], minlength=vocab_size).astype(np.int32)
-    return Level(1, words, nothing, nothing, count, np.array([0, vocab_size]))
+    return Level(1, words, nothing, _tally(text[1:], vocab_size), np.array([0, vocab_size], dtype=np.int32))
 
 
 def _last_in_suffix_order(text: Array, end: int, order: int) -> int:
     """Where the n-gram ends that is last when compared word by word from its end, newest words last."""
-    seen = np.zeros(text.max() + 1, dtype=np.int64)
-    seen[text[::-1]] = np.arange(len(text))[::-1]  # where each word was first seen
+    seen = np.zeros(int(text.max()) + 1, dtype=np.int32)
+    _first_seen(text, seen)
     seen[end] = -1
-    ends = np.arange(1, len(text)) if len(text) > 1 else np.array([0])
+    ends = np.arange(1, len(text), dtype=np.int32) if len(text) > 1 else np.array([0])
     for back in range(order):
         rank = seen[text[ends - back]]
         ends = ends[rank == rank.max()]
         if len(ends) == 1 or (rank.max() < 0 and back > 0):
             break
     return int(ends[0])
+
+
+def _tally(keys: Array, buckets: int) -> Array:
+    return np.bincount(keys, minlength=buckets).astype(np.int32)
+
+
+@njit(cache=True, nogil=True)
+def _count_run(text, context, ngram, children, first, stop):  # type: ignore[no-untyped-def]
+    """Count the n-grams whose context is in [first, stop): their words, suffixes and counts, in order.
+
+    Writes into `children`, shifted by one, how many n-grams each context has, and into `ngram` which of its
+    context's n-grams stands at each position: 0, 1, …
+    """
+    place = np.zeros(stop - first + 1, np.int64)
+    for c in context:
+        if first <= c < stop:
+            place[c - first + 1] += 1
+    for c in range(stop - first):
+        place[c + 1] += place[c]
+    size = place[-1]
+    found = np.empty(size, np.int64)  # word and position in one number, so that sorting is by both
+    for t in range(len(context)):
+        c = context[t]
+        if first <= c < stop:
+            found[place[c - first]] = (np.int64(text[t]) << 32) | t
+            place[c - first] += 1
+    word, suffix, count = np.empty(size, np.int32), np.empty(size, np.int32), np.zeros(size, np.int32)
+    g = -1
+    begin = 0
+    for c in range(stop - first):
+        _sort(found[begin : place[c]])
+        child = -1
+        for i in range(begin, place[c]):
+            w, t = found[i] >> 32, found[i] & 0xFFFFFFFF
+            if child < 0 or w != word[g]:
+                g += 1
+                child += 1
+                word[g] = w
+                suffix[g] = ngram[t]
+            count[g] += 1
+            ngram[t] = child
+        children[first + c + 1] = child + 1
+        begin = place[c]
+    return word[: g + 1].copy(), suffix[: g + 1].copy(), count[: g + 1].copy()
+
+
+@njit(cache=True, nogil=True)
+def _sort(values):  # type: ignore[no-untyped-def]
+    """Sort in place; most contexts have so few positions that a call would cost more than the sorting."""
+    if len(values) > 12:
+        values.sort()
+        return
+    for i in range(1, len(values)):
+        value = values[i]
+        k = i
+        while k > 0 and values[k - 1] > value:
+            values[k] = values[k - 1]
+            k -= 1
+        values[k] = value
+
+
+@njit(cache=True)
+def _renumber(ngram, context, children):  # type: ignore[no-untyped-def]
+    """From "the k-th n-gram of its context" to its number in the level."""
+    for t in range(len(ngram)):
+        if context[t] >= 0:
+            ngram[t] += children[context[t]]
+
+
+@njit(cache=True)
+def _first_seen(text, seen):  # type: ignore[no-untyped-def]
+    for t in range(len(text) - 1, -1, -1):
+        seen[text[t]] = t
 
 
 @njit(cache=True)
@@ -130,53 +248,3 @@ def _contexts(ngram, depth, n):  # type: ignore[no-untyped-def]
         if depth[t] >= n - 1:
             context[t] = ngram[t - 1]
     return context
-
-
-@njit(cache=True)
-def _sort_by(positions, key, buckets):  # type: ignore[no-untyped-def]
-    """`positions`, stably sorted by key[position]; those with a negative key are left out."""
-    place = np.zeros(buckets + 1, np.int64)
-    for p in positions:
-        if key[p] >= 0:
-            place[key[p] + 1] += 1
-    for k in range(buckets):
-        place[k + 1] += place[k]
-    out = np.empty(place[buckets], np.int32)
-    for p in positions:
-        k = key[p]
-        if k >= 0:
-            out[place[k]] = p
-            place[k] += 1
-    return out
-
-
-@njit(cache=True)
-def _extend(text, context, positions, ngram, contexts):  # type: ignore[no-untyped-def]
-    """Number the n-grams at `positions`, which are sorted by (context, word).
-
-    Overwrites `ngram`; gives word, context, suffix, count (G,) and children (C+1,).
-    """
-    distinct = 0
-    for i in range(len(positions)):
-        p = positions[i]
-        if i == 0 or context[p] != context[positions[i - 1]] or text[p] != text[positions[i - 1]]:
-            distinct += 1
-    word = np.empty(distinct, np.int32)
-    parent = np.empty(distinct, np.int32)
-    suffix = np.empty(distinct, np.int32)
-    count = np.zeros(distinct, np.int32)
-    children = np.zeros(contexts + 1, np.int64)
-    g = -1
-    for i in range(len(positions)):
-        p = positions[i]
-        if g < 0 or context[p] != parent[g] or text[p] != word[g]:
-            g += 1
-            word[g] = text[p]
-            parent[g] = context[p]
-            suffix[g] = ngram[p]
-            children[context[p] + 1] += 1
-        count[g] += 1
-        ngram[p] = g
-    for c in range(contexts):
-        children[c + 1] += children[c]
-    return word, parent, suffix, count, children

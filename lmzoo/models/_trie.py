@@ -8,18 +8,120 @@ in training. Reading a word either finds a child, or pays γ and falls back to t
 has a child for every word, so it always ends. (Aho & Corasick 1975 with weights on the failure links.)
 """
 
-from typing import Any
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from typing import Any, Self
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from lmzoo.errors import FormatError
+from lmzoo.models._counting import Level
 
 Array = NDArray[Any]
 
+WORTH_A_THREAD = 200_000  # tokens, below which starting one costs more than it saves
 
-@njit(cache=True, inline="always")
+
+@dataclass
+class Trie:
+    """All nodes, N of them: the root, then the n-grams of order 1, 2, … The first C of them have children."""
+
+    words: Array  # (N,) int32: the last word; -1 for the root
+    probs: Array  # (N,) float32: p(word | the words before it)
+    counts: Array  # (N,) int32: how often it was seen in training
+    fallback: Array  # (N,) int32: the longest proper suffix that has children, or the root
+    children: Array  # (C+1,) int32: the children of node c are children[c] … children[c+1]-1
+    gammas: Array  # (C,) float32: the weight that node c gives to shorter contexts
+
+    @classmethod
+    def build(cls, levels: list[Level], probs: list[Array], gammas: list[Array]) -> Self:
+        """One node for each n-gram of `levels`; `probs` (G,) and `gammas` (C,) as the model has them, by level."""
+        first = np.cumsum([0, 1] + [len(level) for level in levels]).tolist()  # first[n]: the first node of order n
+        nodes, contexts = first[-1], first[-2]
+        trie = cls(
+            words=np.empty(nodes, np.int32),
+            probs=np.empty(nodes, np.float32),
+            counts=np.empty(nodes, np.int32),
+            fallback=np.empty(nodes, np.int32),
+            children=np.empty(contexts + 1, np.int32),
+            gammas=np.empty(contexts, np.float32),
+        )
+        trie.words[0], trie.probs[0], trie.fallback[0] = -1, 1, 0
+        trie.counts[0] = levels[0].count.sum()
+        has_children = np.zeros(nodes, dtype=bool)
+        for level, prob, gamma in zip(levels, probs, gammas, strict=True):
+            n = level.order
+            here, below = slice(first[n], first[n + 1]), slice(first[n - 1], first[n])
+            trie.words[here], trie.probs[here], trie.counts[here] = level.word, prob, level.count
+            trie.gammas[below] = gamma
+            trie.children[below] = level.children[:-1]
+            trie.children[below] += np.int32(first[n])
+            has_children[below] = level.children[1:] > level.children[:-1]
+            # A suffix without children carries no γ and leads nowhere, so what it falls back to is next.
+            suffix = level.suffix + np.int32(first[n - 1])
+            trie.fallback[here] = np.where(has_children[suffix] | (suffix == 0), suffix, trie.fallback[suffix])
+        trie.children[contexts] = nodes
+        return trie
+
+    def arrays(self) -> dict[str, Array]:
+        """The arrays, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def walk(self, tokens: Array, state: int) -> tuple[Array, int]:
+        """Probability of each token (T,) read one after the other from `state`, and the state after the last."""
+        probs = np.empty(len(tokens))
+        end = _walk(tokens, state, probs, *self._columns)
+        return probs, int(end)
+
+    def walk_many(self, tokens: Array, starts: Array, state: int) -> Array:
+        """`walk` over texts that stand one behind the other in `tokens`, at `starts`, each from `state`: (T,)."""
+        probs = np.empty(len(tokens))
+        threads = max(1, min(os.cpu_count() or 1, len(tokens) // WORTH_A_THREAD, len(starts) - 1))
+        cuts = np.linspace(0, len(starts) - 1, threads + 1).astype(int).tolist()
+        parts = [starts[a : b + 1] for a, b in pairwise(cuts)]
+        with ThreadPoolExecutor(threads) as pool:  # the compiled loop lets go of Python's lock
+            list(pool.map(lambda part: _walk_many(tokens, part, state, probs, *self._columns), parts))
+        return probs
+
+    def distribution(self, state: int, vocab_size: int) -> Array:
+        """p(w | state) of every word, (V,): the unigrams, then what each longer context says."""
+        contexts = [state]
+        while contexts[-1] != 0:
+            contexts.append(int(self.fallback[contexts[-1]]))
+        probs = self.probs[1 : 1 + vocab_size].astype(np.float64)
+        for context in contexts[-2::-1]:
+            children = slice(self.children[context], self.children[context + 1])
+            probs *= self.gammas[context]
+            probs[self.words[children]] = self.probs[children]
+        return probs
+
+    @property
+    def _columns(self) -> tuple[Array, ...]:
+        return self.words, self.probs, self.children, self.gammas, self.fallback
+
+    def check(self, vocab_size: int) -> None:
+        """Raise FormatError for arrays that `walk` could leave, or turn round in: they come from a file."""
+        nodes, contexts = len(self.words), len(self.gammas)
+        wanted = {"words": "i4", "probs": "f4", "counts": "i4", "fallback": "i4", "children": "i4", "gammas": "f4"}
+        sound = (
+            all(getattr(self, key).dtype == dtype and getattr(self, key).ndim == 1 for key, dtype in wanted.items())
+            and 0 < vocab_size < nodes
+            and len(self.probs) == len(self.fallback) == len(self.counts) == nodes
+            and 0 < contexts == len(self.children) - 1 <= nodes
+            and self.children[0] == 1
+            and self.children[1] == 1 + vocab_size
+            and self.children[-1] == nodes
+            and _is_sound(vocab_size, *self._columns)
+        )
+        if not sound:
+            raise FormatError("these arrays are not an n-gram model's: links or probabilities are out of range")
+
+
+@njit(cache=True, nogil=True, inline="always")
 def _find(state, word, words, children):  # type: ignore[no-untyped-def]
     """The child of `state` by `word`, or -1. The root's children are the unigrams, in order of word."""
     if state == 0:
@@ -35,7 +137,7 @@ def _find(state, word, words, children):  # type: ignore[no-untyped-def]
     return low if low < children[state + 1] and words[low] == word else -1
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, nogil=True, inline="always")
 def _step(state, word, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
     """(probability of `word` in `state`, the state after it)."""
     gamma = 1.0
@@ -48,47 +150,27 @@ def _step(state, word, words, probs, children, gammas, fallback):  # type: ignor
     return gamma * probs[child], child if is_context else fallback[child]
 
 
-@njit(cache=True)
-def walk(tokens, state, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
-    """Probability of each token (T,) read one after the other from `state`, and the state after the last."""
-    scores = np.empty(len(tokens))
+@njit(cache=True, nogil=True)
+def _walk(tokens, state, out, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
     for t in range(len(tokens)):
-        scores[t], state = _step(state, tokens[t], words, probs, children, gammas, fallback)
-    return scores, state
+        out[t], state = _step(state, tokens[t], words, probs, children, gammas, fallback)
+    return state
 
 
-def fallbacks(suffix: Array, children: Array) -> Array:
-    """For each node, its longest proper suffix that has children (or the root): where to look next.
-
-    `suffix` (G,) is the node without its first word; nodes without children carry no γ, so they are skipped.
-    """
-    is_context = np.zeros(len(suffix), dtype=bool)
-    is_context[: len(children) - 1] = children[1:] > children[:-1]
-    result = suffix.copy()
-    while True:
-        barren = ~is_context[result] & (result > 0)
-        if not barren.any():
-            return result
-        result[barren] = suffix[result[barren]]
+@njit(cache=True, nogil=True)
+def _walk_many(tokens, starts, start, out, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
+    for text in range(len(starts) - 1):
+        state = start
+        for t in range(starts[text], starts[text + 1]):
+            out[t], state = _step(state, tokens[t], words, probs, children, gammas, fallback)
 
 
-def check(vocab_size: int, words: Array, probs: Array, children: Array, gammas: Array, fallback: Array) -> None:
-    """Raise FormatError for arrays that `walk` could leave, or turn round in: they come from a file."""
-    nodes, contexts = len(words), len(gammas)
-    links = np.arange(1, len(fallback))
-    sound = (
-        0 < vocab_size < nodes
-        and len(probs) == len(fallback) == nodes
-        and 0 < contexts == len(children) - 1 <= nodes
-        and children[0] == 1
-        and children[1] == 1 + vocab_size
-        and children[-1] == nodes
-        and bool((np.diff(children) >= 0).all())
-        and fallback[0] == 0
-        and bool(((fallback[1:] >= 0) & (fallback[1:] < links) & (fallback[1:] < contexts)).all())
-        and bool(((words[1:] >= 0) & (words[1:] < vocab_size)).all())
-        and bool(((probs >= 0) & (probs <= 1 + 1e-6)).all())
-        and bool(((gammas >= 0) & np.isfinite(gammas)).all())
-    )
-    if not sound:
-        raise FormatError("these arrays are not an n-gram model's: links or probabilities are out of range")
+@njit(cache=True)
+def _is_sound(vocab_size, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
+    for c in range(len(gammas)):
+        if not (children[c] <= children[c + 1] and 0 <= gammas[c] < np.inf):
+            return False
+    for g in range(1, len(words)):
+        if not (0 <= words[g] < vocab_size and 0 <= probs[g] <= 1.000001 and 0 <= fallback[g] < min(g, len(gammas))):
+            return False
+    return fallback[0] == 0

@@ -6,11 +6,20 @@ One recursion serves every smoothing. The probability of a word w after the word
 
 where h⁻ is h without its oldest word, and the shortest estimate of all is uniform: p(w) = 1/V. A smoothing says
 how much to believe the counts, α, and how much to leave to the shorter context, γ. Where h never occurred there
-is nothing to believe: p(w | h) = p(w | h⁻).
+is nothing to believe: p(w | h) = p(w | h⁻). Those that "back off" leave the shorter context to unseen words alone:
+p(w | h) = α(w | h) where hw was seen, and γ(h) · p(w | h⁻) where not.
 
-    ml                     α = c(hw) / c(h)                     γ = 0
-    kneser-ney             α = (a(hw) − D) / a(h·)              γ = D · N₁₊(h·) / a(h·)
-    modified-kneser-ney    α = (a(hw) − D_{a(hw)}) / a(h·)      γ = Σ_k D_k N_k(h·) / a(h·)
+With c(·) counts, c(h·) = Σ_w c(hw), N₁₊(h·) the number of different words seen after h, r = c(hw):
+
+    ml                   α = c(hw) / c(h·)                         γ = 0
+    add-k                α = (c(hw) + k) / (c(h·) + kV)            for the longest context only
+    jelinek-mercer       α = λ_h · c(hw) / c(h·)                   γ = 1 − λ_h, λ by EM on the validation text
+    witten-bell          α = c(hw) / (c(h·) + N₁₊(h·))             γ = N₁₊(h·) / (c(h·) + N₁₊(h·))
+    absolute             α = (c(hw) − D) / c(h·)                   γ = D · N₁₊(h·) / c(h·)
+    katz                 α = d_r · c(hw) / c(h·)                   backs off; d_r by Good & Turing
+    kneser-ney           absolute, with a(·) for c(·)
+    modified-kneser-ney  α = (a(hw) − D_{a(hw)}) / a(h·)           γ = Σ_k D_k N_k(h·) / a(h·)
+    stupid-backoff       α = c(hw) / c(h·)                         backs off with γ = 0.4: a score, no probability
 
 a(·) are Kneser & Ney's counts: for all but the longest n-grams, not how often a word was seen but after how many
 different words. ("San Francisco" is frequent, "Francisco" follows one word only.) The definitions agree with
@@ -18,7 +27,6 @@ KenLM's (Heafield 2013), whose scores are the oracle of the tests; two things di
 the vocabulary is one of V here, so there is no <unk>; and all arithmetic is in float64, rounded once to float32.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -28,49 +36,144 @@ from numpy.typing import ArrayLike, NDArray
 from lmzoo.errors import UsageError, nearest
 from lmzoo.interface import Ids, LanguageModel, Run, State, check_ids
 from lmzoo.models._counting import Level, count_ngrams
-from lmzoo.models._trie import check, fallbacks, walk
+from lmzoo.models._trie import Trie
 
 Array = NDArray[Any]
 
 
-class MaximumLikelihood:
+class Smoothing:
+    """How much of p(w | h) is counted, α, and how much is left to the shorter context, γ."""
+
+    backs_off: ClassVar[bool] = False  # γ · p(w | h⁻) is for unseen words alone
+    is_distribution: ClassVar[bool] = True
+
+    def __init__(self, settings: "Ngram") -> None:
+        self.settings = settings
+        self.remarks: list[str] = []
+
+    def prepare(self, levels: list[Level], valid: Ids) -> None:
+        """Estimate what needs all levels, or the validation text (T,)."""
+
+    def alpha(self, level: Level) -> Array:
+        """α(w | h) of each n-gram of the level, (G,)."""
+        raise NotImplementedError
+
+    def gamma(self, level: Level, alpha: Array, lower: Array) -> Array:  # noqa: ARG002
+        """γ(h) of each context of the level, (C,), given its α(w | h) and p(w | h⁻), both (G,).
+
+        If not said otherwise: what α leaves, of what is left of p(· | h⁻). All of it where h was never seen.
+        """
+        left = 1 - level.total(alpha)
+        if not self.backs_off:
+            return left
+        return left / np.maximum(1 - level.total(np.where(level.count > 0, lower, 0)), 1e-12)
+
+
+class MaximumLikelihood(Smoothing):
     """Relative frequencies. What was not seen is impossible, so most texts are: the ruler will say where."""
 
     def alpha(self, level: Level) -> Array:
-        """c(hw) / c(h), (G,)."""
+        """c(hw) / c(h·)."""
         return level.count / np.maximum(level.total(level.count), 1)[level.context]
 
-    def gamma(self, level: Level) -> Array:
-        """Nothing is left for shorter contexts where h was seen, (C,)."""
+    def gamma(self, level: Level, alpha: Array, lower: Array) -> Array:  # noqa: ARG002
+        """Nothing where h was seen."""
         return (level.total(level.count) == 0).astype(float)
 
 
-class KneserNey:
-    """Interpolated Kneser-Ney (Kneser & Ney 1995; Chen & Goodman 1998, §2.7): one discount for each order."""
-
-    def __init__(self) -> None:
-        self.discounts: dict[int, Array] = {}  # order → D by count 0, 1, 2, 3+
-        self.remarks: list[str] = []
+class AddK(Smoothing):
+    """Laplace's rule (k = 1) and Lidstone's: every word is taken to have been seen k times more."""
 
     def alpha(self, level: Level) -> Array:
-        """(a(hw) − D) / a(h·), (G,)."""
-        total = np.maximum(level.total(level.adjusted), 1)
-        return (level.adjusted - self.taken(level)) / total[level.context]
+        """c(hw) / (c(h·) + kV); shorter contexts are not believed at all, so they stay uniform."""
+        if level.continuations is not None:
+            return np.zeros(len(level))
+        return level.count / (level.total(level.count) + self.settings.k * self.settings.vocab_size_)[level.context]
 
-    def gamma(self, level: Level) -> Array:
-        """What α took off, as a share of the whole: Σ_w D / a(h·), (C,). All of it where h was never seen."""
-        total = level.total(level.adjusted)
-        return np.where(total > 0, level.total(self.taken(level)) / np.maximum(total, 1), 1.0)
 
-    def taken(self, level: Level) -> Array:
-        """The discount of each n-gram, (G,)."""
+class JelinekMercer(Smoothing):
+    """Linear interpolation (Jelinek & Mercer 1980), one weight for each order and size of c(h·).
+
+    The weights maximise the likelihood of the validation text, all orders together, by EM. Contexts share a weight
+    with those whose count has as many binary digits.
+    """
+
+    ROUNDS = 30
+
+    def prepare(self, levels: list[Level], valid: Ids) -> None:
+        """EM: a weight is how often its mixture's counted part was to thank, of all the times it was asked."""
+        self.weights = np.full((len(levels) + 1, 33), 0.5)
+        if len(valid) == 0:
+            self.remarks.append("no validation text to fit the weights of Jelinek-Mercer on: all are 1/2")
+            return
+        counted, asked = _held_out(levels, valid, len(levels[0]) - 1)
+        for _ in range(self.ROUNDS):
+            lower = np.full(len(valid), 1 / len(levels[0]))
+            mixed = []
+            for level, ml, bucket in zip(levels, counted, asked, strict=True):
+                weight = np.where(bucket > 0, self.weights[level.order][bucket], 0)
+                mixed.append((weight * ml, (1 - weight) * lower))
+                lower = mixed[-1][0] + mixed[-1][1]
+            blame = np.ones(len(valid))
+            for level, (here, below), bucket in zip(levels[::-1], mixed[::-1], asked[::-1], strict=True):
+                share = blame * here / (here + below)
+                total = np.bincount(bucket, blame, 33)
+                gained = np.bincount(bucket, share, 33)
+                self.weights[level.order] = np.where(total > 0, gained / np.maximum(total, 1e-300), 0.5)
+                blame = blame * below / (here + below)
+        self.weights = np.clip(self.weights, 1e-6, 1 - 1e-6)
+
+    def alpha(self, level: Level) -> Array:
+        """λ · c(hw) / c(h·)."""
+        total = level.total(level.count)
+        return (self._weight(level) / np.maximum(total, 1))[level.context] * level.count
+
+    def gamma(self, level: Level, alpha: Array, lower: Array) -> Array:  # noqa: ARG002
+        """1 − λ."""
+        return 1 - self._weight(level)
+
+    def _weight(self, level: Level) -> Array:
+        return np.where(level.total(level.count) > 0, self.weights[level.order][_digits(level.total(level.count))], 0)
+
+
+class WittenBell(Smoothing):
+    """Witten & Bell 1991, method C: something new is as likely as it has been so far."""
+
+    def alpha(self, level: Level) -> Array:
+        """c(hw) / (c(h·) + N₁₊(h·))."""
+        kinds = level.total(level.count > 0)
+        return level.count / np.maximum(level.total(level.count) + kinds, 1)[level.context]
+
+
+class AbsoluteDiscounting(Smoothing):
+    """Ney, Essen & Kneser 1994: take the same D from every count that is not zero."""
+
+    def __init__(self, settings: "Ngram") -> None:
+        super().__init__(settings)
+        self.discounts: dict[int, Array] = {}  # order → D by count 0, 1, 2, 3+
+
+    def counts(self, level: Level) -> Array:
+        """The counts that are discounted, (G,)."""
+        return level.count
+
+    def alpha(self, level: Level) -> Array:
+        """(c(hw) − D) / c(h·)."""
+        counts = self.counts(level)
+        return (counts - self._taken(level)) / np.maximum(level.total(counts), 1)[level.context]
+
+    def gamma(self, level: Level, alpha: Array, lower: Array) -> Array:  # noqa: ARG002
+        """What α took off, as a share of the whole: Σ_w D / c(h·)."""
+        total = level.total(self.counts(level))
+        return np.where(total > 0, level.total(self._taken(level)) / np.maximum(total, 1), 1.0)
+
+    def _taken(self, level: Level) -> Array:
         if level.order not in self.discounts:
             self.discounts[level.order] = self.estimate(level)
-        return self.discounts[level.order][np.minimum(level.adjusted, 3)]
+        return self.discounts[level.order][np.minimum(self.counts(level), 3)]
 
     def estimate(self, level: Level) -> Array:
-        """D = n₁ / (n₁ + 2 n₂), from the n-grams seen once and twice (Ney, Essen & Kneser 1994)."""
-        _, n1, n2, *_ = level.counts_of_counts()
+        """D = n₁ / (n₁ + 2 n₂), from the n-grams counted once and twice."""
+        _, n1, n2, *_ = level.counts_of_counts(self.counts(level)).tolist()
         if n1 and n2:
             d = n1 / (n1 + 2 * n2)
         else:
@@ -84,12 +187,20 @@ class KneserNey:
         )
 
 
+class KneserNey(AbsoluteDiscounting):
+    """Interpolated Kneser-Ney (Kneser & Ney 1995; Chen & Goodman 1998, §2.7): absolute, on a(·)."""
+
+    def counts(self, level: Level) -> Array:
+        """Kneser & Ney's."""
+        return level.adjusted
+
+
 class ModifiedKneserNey(KneserNey):
     """Interpolated modified Kneser-Ney (Chen & Goodman 1998, §3): discounts for counts of 1, 2 and 3 or more."""
 
     def estimate(self, level: Level) -> Array:
         """D_k = k − (k+1) · Y · n_{k+1}/n_k with Y = n₁/(n₁ + 2n₂) (eq. 26); KenLM's fallback if that fails."""
-        _, n1, n2, n3, n4, _ = self._as_kenlm_counts(level)
+        _, n1, n2, n3, n4, _ = self._as_kenlm_counts(level).tolist()
         if n1 and n2 and n3:
             y = n1 / (n1 + 2 * n2)
             d = np.array([0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3])
@@ -108,17 +219,71 @@ class ModifiedKneserNey(KneserNey):
         counts (lm/builder/adjust_counts.cc). That moves one n-gram an order, and the third digit of a discount
         on a small text; without it scores would agree with KenLM's to four digits only.
         """
-        counts = level.counts_of_counts()
+        counts = level.counts_of_counts(level.adjusted)
         if level.last is not None and level.continuations is not None:
             counts[min(level.adjusted[level.last], 5)] -= 1
             counts[min(level.count[level.last], 5)] += 1
         return counts
 
 
-SMOOTHINGS: dict[str, Callable[[], Any]] = {
+class Katz(Smoothing):
+    """Katz 1987: counts up to K are discounted as Good & Turing say, and what that frees goes to unseen words."""
+
+    backs_off = True
+    K = 7
+
+    def alpha(self, level: Level) -> Array:
+        """d_r · c(hw) / c(h·), where d_r = (r*/r − x) / (1 − x), r* = (r+1) n_{r+1}/n_r, x = (K+1) n_{K+1}/n_1."""
+        discounted = self._ratios(level)[np.minimum(level.count, self.K + 1)] * level.count
+        alpha: Array = discounted / np.maximum(level.total(level.count), 1)[level.context]
+        total, kinds, used = level.total(level.count), level.total(level.count > 0), level.total(alpha)
+        # A context that saw every word has nobody to leave anything to; one whose counts are all high would leave
+        # nothing, and gives as much as if one more word had been seen.
+        scale = np.where(kinds == self.settings.vocab_size_, 1 / np.maximum(used, 1e-300), 1.0)
+        scale = np.where((kinds < self.settings.vocab_size_) & (used > 1 - 1e-9), total / (total + 1), scale)
+        return scale[level.context] * alpha
+
+    def _ratios(self, level: Level) -> Array:
+        n = level.counts_of_counts(level.count, self.K + 2).astype(float)
+        ratios = np.ones(self.K + 2)
+        if (n[1 : self.K + 2] == 0).any():
+            self.remarks.append(
+                f"order {level.order}: too few {level.order}-grams for Good-Turing (none seen "
+                f"{int(np.argmin(n[1 : self.K + 2])) + 1} times), nothing was discounted"
+            )
+            return ratios
+        r = np.arange(1, self.K + 1)
+        common = (self.K + 1) * n[self.K + 1] / n[1]
+        found = ((r + 1) * n[2 : self.K + 2] / (r * n[1 : self.K + 1]) - common) / (1 - common)
+        sound = (found > 0) & (found <= 1)
+        if not sound.all():
+            bad = ", ".join(f"{d:.3g} for counts of {k}" for k, d in zip(r[~sound], found[~sound], strict=True))
+            self.remarks.append(f"order {level.order}: Good-Turing's discount comes out as {bad}: left undiscounted")
+        ratios[1 : self.K + 1] = np.where(sound, found, 1)
+        return ratios
+
+
+class StupidBackoff(MaximumLikelihood):
+    """Brants et al. 2007: relative frequencies, and 0.4 of the shorter context's where there are none."""
+
+    backs_off = True
+    is_distribution = False
+
+    def gamma(self, level: Level, alpha: Array, lower: Array) -> Array:  # noqa: ARG002
+        """0.4 (§4), so scores do not sum to one."""
+        return np.where(level.total(level.count) > 0, 0.4, 1.0)
+
+
+SMOOTHINGS: dict[str, type[Smoothing]] = {
     "ml": MaximumLikelihood,
+    "add-k": AddK,
+    "jelinek-mercer": JelinekMercer,
+    "witten-bell": WittenBell,
+    "absolute": AbsoluteDiscounting,
+    "katz": Katz,
     "kneser-ney": KneserNey,
     "modified-kneser-ney": ModifiedKneserNey,
+    "stupid-backoff": StupidBackoff,
 }
 
 
@@ -127,7 +292,9 @@ class Ngram(LanguageModel):
     """P(w | the last order-1 tokens), by counting and smoothing."""
 
     order: int = 5  # the longest n-gram that is counted, 1 to 64
-    smoothing: str = "modified-kneser-ney"  # ml, kneser-ney or modified-kneser-ney
+    # ml, add-k, jelinek-mercer, witten-bell, absolute, katz, kneser-ney, modified-kneser-ney or stupid-backoff
+    smoothing: str = "modified-kneser-ney"
+    k: float = 1.0  # what add-k adds to every count, above 0
 
     name: ClassVar[str] = "ngram"
     year: ClassVar[int] = 1998
@@ -141,6 +308,8 @@ class Ngram(LanguageModel):
                 f"no smoothing named {self.smoothing!r}; there are: {', '.join(SMOOTHINGS)}"
                 f"{nearest(self.smoothing, SMOOTHINGS)}"
             )
+        if not 0 < self.k < float("inf"):
+            raise UsageError(f"k must be above 0, not {self.k}: it is added to every count")
 
     @property
     def reach(self) -> int:
@@ -149,41 +318,42 @@ class Ngram(LanguageModel):
 
     def warm_up(self) -> None:
         """Have the counting and walking loops compiled, or loaded where they were before."""
-        Ngram(order=2).fit(np.zeros(2, dtype=np.int32), np.zeros(0, dtype=np.int32), 2).log_probs([0])
+        Ngram(order=2).fit(np.zeros(2, dtype=np.int32), np.zeros(0, dtype=np.int32), 2).log_probs_many([[0], [0]])
 
-    def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:  # noqa: ARG002
-        """Count `train` (T,) and smooth. Where counts are too few for discounts, `remarks` says what was done."""
-        train = check_ids(train, vocab_size)
+    def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:
+        """Count `train` (T,) and smooth. Where counts are too few for an estimate, `remarks` says what was done."""
+        run = run or Run()
+        train, valid = check_ids(train, vocab_size), check_ids(valid, vocab_size)
         self.vocab_size_ = vocab_size
-        smoothing = SMOOTHINGS[self.smoothing]()
-        levels = count_ngrams(train, vocab_size, self.order)
-        alphas_gammas = [(smoothing.alpha(level), smoothing.gamma(level)) for level in levels]
-        self._lay_out(levels, _interpolate(levels, alphas_gammas), [gamma for _, gamma in alphas_gammas])
-        self.remarks = [*getattr(smoothing, "remarks", [])]
+        levels = count_ngrams(train, vocab_size, self.order, progress=run.progress)
+        smoothing = SMOOTHINGS[self.smoothing](self)
+        smoothing.prepare(levels, valid)
+        probs, gammas = [np.array([1 / vocab_size])], []  # the empty n-gram's stands for 1/V
+        for level in levels:
+            lower = probs[-1][level.suffix]
+            alpha = smoothing.alpha(level)
+            gammas.append(smoothing.gamma(level, alpha, lower))
+            seen = level.count > 0 if smoothing.backs_off else False  # unigrams are listed whether seen or not
+            probs.append(np.where(seen, alpha, alpha + gammas[-1][level.context] * lower))
+        self.trie_ = Trie.build(levels, probs[1:], gammas)
+        self.remarks = smoothing.remarks
         if len(levels) < self.order:
             self.remarks.append(f"the text has no n-grams longer than {len(levels)}: order {self.order} adds none")
         return self
 
-    def _lay_out(self, levels: list[Level], probs: list[Array], gammas: list[Array]) -> None:
-        """Put all levels one behind the other under a root, for `_trie.walk`: node 0, then order 1, 2, …"""
-        first = np.cumsum([0, 1] + [len(level) for level in levels])  # first[n]: the first node of order n
-        self.words_ = np.concatenate([[-1], *[level.word for level in levels]]).astype(np.int32)
-        self.counts_ = np.concatenate([[levels[0].count.sum()], *[level.count for level in levels]])
-        self.probs_ = np.concatenate([[1.0], *probs]).astype(np.float32)
-        # γ and children belong to contexts: the root and all orders but the longest.
-        self.gammas_ = np.concatenate(gammas).astype(np.float32)
-        self.children_ = np.concatenate([level.children[:-1] + first[level.order] for level in levels] + [first[-1:]])
-        suffix = [level.suffix + first[level.order - 1] for level in levels]
-        self.fallback_ = fallbacks(np.concatenate([[0], *suffix]).astype(np.int32), self.children_)
-
     def size(self) -> tuple[int, str]:
         """The distinct n-grams of all orders."""
-        return int((self.counts_[1:] > 0).sum()), "n-grams"
+        return int((self.trie_.counts[1:] > 0).sum()), "n-grams"
+
+    def arrays(self) -> dict[str, Array]:
+        """The trie's arrays, and V."""
+        return {"vocab_size": np.asarray(self.vocab_size_), **self.trie_.arrays()}
 
     def restore(self, arrays: dict[str, Array]) -> Self:
         """The inverse of `arrays`. Raises FormatError for arrays that no fit could have made."""
-        super().restore(arrays)
-        check(self.vocab_size_, self.words_, self.probs_, self.children_, self.gammas_, self.fallback_)
+        self.vocab_size_ = int(arrays["vocab_size"])
+        self.trie_ = Trie(**{key: value for key, value in arrays.items() if key != "vocab_size"})
+        self.trie_.check(self.vocab_size_)
         return self
 
     # A state is the node of the longest context that was seen in training.
@@ -197,38 +367,50 @@ class Ngram(LanguageModel):
         # Nothing older than the last order - 1 tokens can matter, so a long text is not read whole.
         if len(tokens) >= self.order:
             state, tokens = 0, tokens[len(tokens) - self.order + 1 :]
-        return self._walk(check_ids(tokens, self.vocab_size_), state)[1]
+        return self.trie_.walk(check_ids(tokens, self.vocab_size_).astype(np.int32), state)[1]
+
+    def next_log_probs(self, state: State) -> Array:
+        """log P of every token, (V,), in nats."""
+        return _log(self.trie_.distribution(state, self.vocab_size_))
 
     def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[Array, State]:
         """log P of each of `tokens` (T,), in nats, and the state after them: one look-up a token."""
         state = self.start() if state is None else state
-        probs, state = self._walk(check_ids(tokens, self.vocab_size_), state)
+        probs, state = self.trie_.walk(check_ids(tokens, self.vocab_size_).astype(np.int32), state)
         return _log(probs), state
 
-    def next_log_probs(self, state: State) -> Array:
-        """log P of every token, (V,), in nats: the unigrams, then what each longer context says."""
-        contexts = [state]
-        while contexts[-1] != 0:
-            contexts.append(int(self.fallback_[contexts[-1]]))
-        probs = self.probs_[1 : 1 + self.vocab_size_].astype(np.float64)
-        for context in contexts[-2::-1]:
-            children = slice(self.children_[context], self.children_[context + 1])
-            probs *= self.gammas_[context]
-            probs[self.words_[children]] = self.probs_[children]
-        return _log(probs)
-
-    def _walk(self, tokens: Ids, state: int) -> tuple[Array, int]:
-        arrays = self.words_, self.probs_, self.children_, self.gammas_, self.fallback_
-        probs, state = walk(tokens.astype(np.int32), state, *arrays)
-        return probs, int(state)
+    def log_probs_many(self, texts: Any) -> list[Array]:
+        """`log_probs` of separate texts, in one pass over all of them."""
+        starts = np.cumsum([0, *(len(text) for text in texts)])
+        tokens = check_ids(np.concatenate([np.zeros(0, dtype=np.int32), *texts]), self.vocab_size_)
+        log_probs = _log(self.trie_.walk_many(tokens.astype(np.int32), starts, self.start()))
+        return [log_probs[a:b] for a, b in zip(starts, starts[1:], strict=False)]
 
 
-def _interpolate(levels: list[Level], alphas_gammas: list[tuple[Array, Array]]) -> list[Array]:
-    """p(w | h) = α(w | h) + γ(h) · p(w | h⁻) for every n-gram that was seen, order by order: [(G,), …]."""
-    probs: list[Array] = [np.array([1 / len(levels[0])])]  # the empty n-gram's stands for 1/V
-    for level, (alpha, gamma) in zip(levels, alphas_gammas, strict=True):
-        probs.append(alpha + gamma[level.context] * probs[-1][level.suffix])
-    return probs[1:]
+def _held_out(levels: list[Level], text: Ids, end: int) -> tuple[list[Array], list[Array]]:
+    """For each level, c(hw)/c(h·) and the size class of c(h·) (0: h unseen) at each position of `text`: (T,)."""
+    ratios, buckets = [], []
+    words = np.concatenate([[end], text])
+    context = np.zeros(len(words), dtype=np.int64)  # of each token: the n-gram of the level below, before it
+    for level in levels:
+        total = level.total(level.count)
+        known = context[1:] >= 0
+        keys = level.context.astype(np.int64) * len(levels[0]) + level.word
+        wanted = context[1:] * len(levels[0]) + words[1:]
+        found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        hit = known & (keys[found] == wanted)
+        ratios.append(np.where(hit, level.count[found] / np.maximum(total[np.maximum(context[1:], 0)], 1), 0))
+        buckets.append(np.where(known, _digits(total[np.maximum(context[1:], 0)]), 0))
+        ngram = np.concatenate([[end if level.order == 1 else -1], np.where(hit, found, -1)])
+        context = np.concatenate([[-1], ngram[:-1]])
+        if level.order > 1:  # nothing but the start symbol itself reaches back across a line end
+            context[1:][words[:-1] == end] = -1
+    return ratios, buckets
+
+
+def _digits(counts: Array) -> Array:
+    """How many binary digits each count has, 0 for 0."""
+    return np.frexp(counts)[1].clip(0, 32)
 
 
 def _log(probs: Array) -> Array:
