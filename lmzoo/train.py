@@ -158,14 +158,13 @@ def corpus_of(folder: Path, provenance: dict[str, Any]) -> str:
 def notes_on(corpus: Corpus, split: str, provenance: dict[str, Any], own: bool) -> list[str]:
     """What a reader must know of a score of `split`: that its text was trained on, or (its `own`) has changed."""
     then = provenance.get("sha256", {})
-    unseen = ("valid", "test")
-    same = [part for part in unseen if corpus.sha256[part] == then.get(part)]
-    if provenance.get("refit"):  # validation was part of training
-        unseen, trained_on = ("test",), "valid" in same
-    else:
-        trained_on = corpus.sha256["train"] == then.get("train")
+    refit = bool(provenance.get("refit"))  # then validation was part of training
+    same = [part for part in ("valid", "test") if corpus.sha256[part] == then.get(part)]
+    same_train = corpus.sha256["train"] == then.get("train")
+    trained_on = "valid" in same if refit else same_train
+    unseen = {"test"} if refit else {"valid", "test"}
     notes = []
-    if own and (len(same) < 2 or not (trained_on or provenance.get("refit"))):
+    if own and (len(same) < 2 or not (same_train or refit)):
         notes.append(f"{corpus.name} has changed since: its sha256 is not that of the text this run was trained on")
     if trained_on and split not in unseen:
         notes.append("this text was part of the training: the score says nothing about unseen text")
