@@ -275,7 +275,8 @@ ARRAYS = ("words", "probs", "children", "gammas", "fallback", "vocab_size")
 WILD = st.sampled_from([-(2**31), -1, 0, 1, 2, 7, 255, 10**6, 2**31 - 1])
 
 
-def test_a_vocabulary_of_fractions(run):
+def test_a_vocabulary_of_fractions(tmp_path):
+    run = store.save(*make("uniform"), tmp_path / "run")
     forge(run, arrays={"vocab_size": load_file(run / "model.safetensors")["vocab_size"].astype(float)})
     with pytest.raises(FormatError, match="different runs"):
         store.load(run)
