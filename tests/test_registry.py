@@ -139,6 +139,13 @@ def test_the_comment_behind_a_field_is_its_help(mine):
     assert (setting.name, setting.type, setting.default, setting.help) == ("x", int, 1, "how many, 1 to 9")
 
 
+def test_a_long_comment_may_stand_above_its_field(mine):
+    setting, plain = models.settings(
+        models.find(write(mine, "# how many,\n    # 1 to 9\n    x: int = 1\n    y: int = 2"))
+    )
+    assert (setting.help, plain.help) == ("how many, 1 to 9", "")
+
+
 @pytest.mark.parametrize(
     ("field", "given", "says"),
     [

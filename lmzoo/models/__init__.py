@@ -206,18 +206,21 @@ def _only_model(module: ModuleType, name: str) -> type[Model]:
 
 
 def _field_comments(cls: type) -> dict[str, str]:
-    """field name → the comment on its line."""
+    """field name → the comment on its line, or, where that has none, on the lines above it."""
     try:
         source = inspect.getsource(cls)
     except (OSError, TypeError):
         return {}
     comments: dict[str, str] = {}
+    above: list[str] = []
     words: list[str] = []
     for token in tokenize.generate_tokens(io.StringIO(inspect.cleandoc(source)).readline):
-        if token.type == tokenize.COMMENT and len(words) > 1 and words[1] == ":":
-            comments[words[0]] = token.string.lstrip("# ")
-        if token.type in (tokenize.NEWLINE, tokenize.NL):
-            words = []
-        elif token.type not in (tokenize.INDENT, tokenize.DEDENT):
+        if token.type == tokenize.COMMENT:
+            above = [token.string.lstrip("# ")] if words else [*above, token.string.lstrip("# ")]
+        elif token.type == tokenize.NEWLINE:
+            if above and words[1:2] == [":"]:
+                comments[words[0]] = " ".join(above)
+            above, words = [], []
+        elif token.type not in (tokenize.NL, tokenize.INDENT, tokenize.DEDENT):
             words.append(token.string)
     return comments
