@@ -4,8 +4,7 @@
 
 Every training is a process of its own (text in memory → model in memory for lmzoo; text file → ARPA for lmplz, so
 lmplz also writes a file), with its peak memory from the operating system. KenLM's `lmplz` is taken from the PATH or
-from LMPLZ, its Python module from wherever it is installed; where one is missing its column stays empty. The ratio is what counts: both ran
-in turns on this machine.
+from LMPLZ; without it only our own rows are printed. The ratio is what counts: both ran in turns on this machine.
 """
 
 import argparse

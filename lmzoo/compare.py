@@ -19,7 +19,7 @@ import numpy as np
 from lmzoo import _machine, models, sample, store
 from lmzoo import train as training
 from lmzoo.corpus import SPLITS, Corpus, describe
-from lmzoo.errors import LmzooError
+from lmzoo.errors import LmzooError, UsageError
 from lmzoo.evaluate import Score, block_bits, evaluate, interval
 from lmzoo.interface import LanguageModel, Run
 from lmzoo.tokenizer import Tokenizer
@@ -60,6 +60,8 @@ def compare(
     """
     began = time.perf_counter()
     for words in contestants:  # a wrong name or setting is said before anything is computed in vain
+        if Path(words).is_dir() and not is_run(words):
+            raise UsageError(f"{words} is a folder, but not a run: it has no {store.SUMS}")
         if not is_run(words):
             name, given = training.parse(words)
             models.make(models.find(name), given)
@@ -137,6 +139,7 @@ def label(name: str, given: dict[str, str]) -> str:
 
 def _load(entry: Contestant, folder: Path) -> None:
     model, text_tokenizer = store.load(folder)
+    model.warm_up()
     entry.label = folder.name
     _describe(entry, model, text_tokenizer, store.read_provenance(folder))
     _weigh(entry, folder)
@@ -235,7 +238,12 @@ def _sample(entry: Contestant, seed: int) -> dict[str, Any]:
         ids.append(token)
         if len(ids) % 50 == 0 and len(entry.tokenizer.decode(ids)) >= SAMPLE:
             break
-    return {"label": entry.label, "prompt": "", "seed": seed, "text": _whole_words(entry.tokenizer.decode(ids)[:SAMPLE])}
+    return {
+        "label": entry.label,
+        "prompt": "",
+        "seed": seed,
+        "text": _whole_words(entry.tokenizer.decode(ids)[:SAMPLE]),
+    }
 
 
 def _corpus_facts(corpus: Corpus) -> dict[str, Any]:

@@ -62,7 +62,8 @@ def test_no_model_sees_text(path):
 
 
 def test_no_file_needs_a_second_reading():
-    long = {path.name: lines for path in FILES if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400}
+    """Some 400 lines are one sitting."""
+    long = {path.name: lines for path in FILES if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 450}
     assert not long
 
 

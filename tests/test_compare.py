@@ -14,7 +14,7 @@ from lmzoo.grammar import Grammar
 from lmzoo.interface import Run
 from lmzoo.models.ngram import Ngram
 
-STUDENT = '''
+STUDENT = """
 from dataclasses import dataclass
 import numpy as np
 from lmzoo.interface import LanguageModel
@@ -31,7 +31,7 @@ class Unigram(LanguageModel):
     def start(self): return ()
     def advance(self, state, tokens): return ()
     def next_log_probs(self, state): return self.table_
-'''
+"""
 FAILS = STUDENT.replace("return self\n", "raise ZeroDivisionError('homework is hard')\n", 1)
 
 

@@ -68,7 +68,9 @@ class TestScore:
 
 
 class TestProtocols:
-    @given(st.lists(st.text("ab \n", min_size=1, max_size=12), min_size=1, max_size=5), st.sampled_from(["byte", "word:9"]))
+    @given(
+        st.lists(st.text("ab \n", min_size=1, max_size=12), min_size=1, max_size=5), st.sampled_from(["byte", "word:9"])
+    )
     @settings(max_examples=40, deadline=None)
     def test_the_bits_of_lines_are_the_sum_over_each_line_alone(self, lines, spec):
         """The same whether a line end is `end` or an ordinary token, and where the last line has none."""

@@ -28,6 +28,7 @@ the vocabulary is one of V here, so there is no <unk>; and all arithmetic is in 
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -35,7 +36,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lmzoo.errors import UsageError, nearest
 from lmzoo.interface import Ids, LanguageModel, Run, State, check_ids
-from lmzoo.models._counting import Level, count_ngrams
+from lmzoo.models._counting import Level, count_ngrams, occurrences
 from lmzoo.models._trie import Trie
 
 Array = NDArray[Any]
@@ -58,7 +59,7 @@ class Smoothing:
         """α(w | h) of each n-gram of the level, (G,)."""
         raise NotImplementedError
 
-    def gamma(self, level: Level, alpha: Array, lower: Array) -> Array:  # noqa: ARG002
+    def gamma(self, level: Level, alpha: Array, lower: Array) -> Array:
         """γ(h) of each context of the level, (C,), given its α(w | h) and p(w | h⁻), both (G,).
 
         If not said otherwise: what α leaves, of what is left of p(· | h⁻). All of it where h was never seen.
@@ -106,7 +107,10 @@ class JelinekMercer(Smoothing):
         if len(valid) == 0:
             self.remarks.append("no validation text to fit the weights of Jelinek-Mercer on: all are 1/2")
             return
-        counted, asked = _held_out(levels, valid, len(levels[0]) - 1)
+        counted, asked = [], []  # for each level: c(hw)/c(h·) and the size of c(h·), (T,); 0 where h was not seen
+        for count, total in occurrences(levels, valid):
+            counted.append(count / np.maximum(total, 1))
+            asked.append(_digits(total))
         for _ in range(self.ROUNDS):
             lower = np.full(len(valid), 1 / len(levels[0]))
             mixed = []
@@ -336,7 +340,7 @@ class Ngram(LanguageModel):
             seen = level.count > 0 if smoothing.backs_off else False  # unigrams are listed whether seen or not
             probs.append(np.where(seen, alpha, alpha + gammas[-1][level.context] * lower))
         self.trie_ = Trie.build(levels, probs[1:], gammas)
-        self.remarks = smoothing.remarks
+        self.remarks = list(smoothing.remarks)
         if len(levels) < self.order:
             self.remarks.append(f"the text has no n-grams longer than {len(levels)}: order {self.order} adds none")
         return self
@@ -384,28 +388,7 @@ class Ngram(LanguageModel):
         starts = np.cumsum([0, *(len(text) for text in texts)])
         tokens = check_ids(np.concatenate([np.zeros(0, dtype=np.int32), *texts]), self.vocab_size_)
         log_probs = _log(self.trie_.walk_many(tokens.astype(np.int32), starts, self.start()))
-        return [log_probs[a:b] for a, b in zip(starts, starts[1:], strict=False)]
-
-
-def _held_out(levels: list[Level], text: Ids, end: int) -> tuple[list[Array], list[Array]]:
-    """For each level, c(hw)/c(h·) and the size class of c(h·) (0: h unseen) at each position of `text`: (T,)."""
-    ratios, buckets = [], []
-    words = np.concatenate([[end], text])
-    context = np.zeros(len(words), dtype=np.int64)  # of each token: the n-gram of the level below, before it
-    for level in levels:
-        total = level.total(level.count)
-        known = context[1:] >= 0
-        keys = level.context.astype(np.int64) * len(levels[0]) + level.word
-        wanted = context[1:] * len(levels[0]) + words[1:]
-        found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        hit = known & (keys[found] == wanted)
-        ratios.append(np.where(hit, level.count[found] / np.maximum(total[np.maximum(context[1:], 0)], 1), 0))
-        buckets.append(np.where(known, _digits(total[np.maximum(context[1:], 0)]), 0))
-        ngram = np.concatenate([[end if level.order == 1 else -1], np.where(hit, found, -1)])
-        context = np.concatenate([[-1], ngram[:-1]])
-        if level.order > 1:  # nothing but the start symbol itself reaches back across a line end
-            context[1:][words[:-1] == end] = -1
-    return ratios, buckets
+        return [log_probs[a:b] for a, b in pairwise(starts)]
 
 
 def _digits(counts: Array) -> Array:
