@@ -53,6 +53,7 @@ class Run:
     seed: int = 0
     device: str = "cpu"
     seconds: float | None = None  # wall-clock budget; None: as the model sees fit
+    memory: int | None = None  # bytes to make do with, where a model can; None: as many as it likes
     folder: Path | None = None  # where checkpoints go
     progress: Progress = field(default_factory=Progress)
 

@@ -24,10 +24,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from lmzoo.interface import Ids, Progress
+from lmzoo.models._scratch import Scratch, release
 
 Array = NDArray[Any]
 
 BYTES_A_TOKEN = 32  # that a run takes for each of its positions
+PART = 500_000  # n-grams that are worked on at a time
 RUN = 2_000_000  # positions in a run, where memory does not ask for fewer: longer ones leave the cache
 THREADS = min(8, os.cpu_count() or 1)
 
@@ -69,25 +71,45 @@ class Level:
 
     def counts_of_counts(self, counts: Array, most: int = 5) -> Array:
         """How many n-grams have a count of 0, 1, … most-1, and `most` or more: (most+1,)."""
-        return np.bincount(np.minimum(counts, most), minlength=most + 1)
+        return _tally_up_to(counts, most)
 
     def total(self, values: Array) -> Array:
-        """Sum of `values` (G,) over the n-grams of each context: (C,)."""
-        sums: Array = np.zeros(len(self.children) - 1)
-        occupied = self.children[1:] > self.children[:-1]
-        if len(values):
-            sums[occupied] = np.add.reduceat(values, self.children[:-1][occupied], dtype=np.float64)
-        return sums
+        """Sum of `values` (G,) over the n-grams of each context: (C,) float64."""
+        return _sum_runs(values, self.children)
+
+    def parts(self) -> Iterator[tuple[slice, slice, "Level"]]:
+        """This level in parts that fit in the cache: which n-grams, which contexts, and they as a level.
+
+        All that a part says of its contexts is as in the whole; only their numbers start from 0.
+        """
+        cuts = np.searchsorted(self.children, np.arange(PART, len(self) + PART, PART), side="left").tolist()
+        start = 0
+        for stop in cuts:
+            stop = min(stop, len(self.children) - 1)
+            if stop > start:
+                here = slice(int(self.children[start]), int(self.children[stop]))
+                more = None if self.continuations is None else self.continuations[here]
+                children = self.children[start : stop + 1] - self.children[start]
+                part = Level(self.order, self.word[here], self.suffix[here], self.count[here], children, more)
+                yield here, slice(start, stop), part
+            start = stop
+
+    def release(self) -> None:
+        """Let go of what can be read or computed again."""
+        release(self.word, self.suffix, self.count, self.children, self.continuations)
+        self.__dict__.pop("context", None)
+        self.__dict__.pop("adjusted", None)
 
 
 def count_ngrams(
-    tokens: Ids, vocab_size: int, order: int, memory: int | None = None, progress: Progress | None = None
+    tokens: Ids, vocab_size: int, order: int, scratch: Scratch | None = None, progress: Progress | None = None
 ) -> list[Level]:
     """Count the n-grams of orders 1 … `order` in `tokens` (T,): a list of levels, shortest first.
 
-    The list is shorter than `order` where the text has no n-grams that long. `memory` (bytes) bounds what the
-    sorting takes beside the text and the result: the contexts are then counted in several runs.
+    The list is shorter than `order` where the text has no n-grams that long. Where `scratch` has little memory the
+    runs are as short as that asks for, and the levels are kept in files.
     """
+    scratch = scratch or Scratch()
     end = vocab_size - 1
     text = np.concatenate([np.array([end], dtype=np.int32), tokens], dtype=np.int32)  # 0: the start symbol
     depth = _depths(text, end, order)
@@ -98,11 +120,12 @@ def count_ngrams(
     with (progress or Progress()).task("counting n-grams", order) as task:
         for n in range(2, order + 1):
             task.advance(1, f"order {n}")
-            level = _next_level(n, text, depth, ngram, levels[-1], memory)
+            level = _next_level(n, text, depth, ngram, levels[-1], scratch)
             if level is None:
                 break
             level.last = int(ngram[last]) if depth[last] >= n - 1 else None
-            levels[-1].continuations = _tally(level.suffix, len(levels[-1]))
+            levels[-1].continuations = scratch.keep(_tally(level.suffix, len(levels[-1])))
+            levels[-1].release()
             levels.append(level)
     return levels
 
@@ -131,22 +154,27 @@ def occurrences(levels: list[Level], tokens: Ids) -> Iterator[tuple[Array, Array
         context = np.concatenate([[-1], ngram[:-1]])
 
 
-def _next_level(n: int, text: Array, depth: Array, ngram: Array, below: Level, memory: int | None) -> Level | None:
+def _next_level(n: int, text: Array, depth: Array, ngram: Array, below: Level, scratch: Scratch) -> Level | None:
     """The n-grams of order n, from those of order n-1 in `ngram`, which is overwritten with their numbers."""
     context = _contexts(ngram, depth, n)
     children = np.zeros(len(below) + 1, dtype=np.int32)
+    ranges = _runs(below.count, len(text), scratch.memory)
     with ThreadPoolExecutor(THREADS) as pool:  # the compiled loops let go of Python's lock
-        runs = list(
-            pool.map(
-                lambda run: _count_run(text, context, ngram, children, *run), _runs(below.count, len(text), memory)
-            )
-        )
+        runs = list(pool.map(lambda run: _count_run(text, context, ngram, children, *run), ranges))
     if not children.any():
         return None
     np.cumsum(children, out=children)
     _renumber(ngram, context, children)
-    word, suffix, count = (np.concatenate(column) for column in zip(*runs, strict=True))
-    return Level(n, word, suffix, count, children)
+    word, suffix, count = (_joined(column, scratch) for column in zip(*runs, strict=True))
+    return Level(n, word, suffix, count, scratch.keep(children))
+
+
+def _joined(runs: tuple[Array, ...], scratch: Scratch) -> Array:
+    """The runs of a column, one behind the other."""
+    column = scratch.empty(sum(map(len, runs)), np.int32)
+    np.concatenate(runs, out=column)
+    release(column, *runs)
+    return column
 
 
 def _runs(count: Array, tokens: int, memory: int | None) -> list[tuple[int, int]]:
@@ -183,8 +211,30 @@ def _last_in_suffix_order(text: Array, end: int, order: int) -> int:
     return int(ends[0])
 
 
-def _tally(keys: Array, buckets: int) -> Array:
-    return np.bincount(keys, minlength=buckets).astype(np.int32)
+@njit(cache=True)
+def _tally(keys, buckets):  # type: ignore[no-untyped-def]
+    tally = np.zeros(buckets, np.int32)
+    for key in keys:
+        tally[key] += 1
+    return tally
+
+
+@njit(cache=True)
+def _tally_up_to(values, most):  # type: ignore[no-untyped-def]
+    tally = np.zeros(most + 1, np.int64)
+    for value in values:
+        tally[min(value, most)] += 1
+    return tally
+
+
+@njit(cache=True, nogil=True)
+def _sum_runs(values, cuts):  # type: ignore[no-untyped-def]
+    """The sums of values[cuts[c]:cuts[c+1]] for each c."""
+    sums = np.zeros(len(cuts) - 1)
+    for c in range(len(cuts) - 1):
+        for g in range(cuts[c], cuts[c + 1]):
+            sums[c] += values[g]
+    return sums
 
 
 @njit(cache=True, nogil=True)

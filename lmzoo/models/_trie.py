@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from lmzoo.errors import FormatError
 from lmzoo.models._counting import Level
+from lmzoo.models._scratch import Scratch, release
 
 Array = NDArray[Any]
 
@@ -38,33 +39,29 @@ class Trie:
     gammas: Array  # (C,) float32: the weight that node c gives to shorter contexts
 
     @classmethod
-    def build(cls, levels: list[Level], probs: list[Array], gammas: list[Array]) -> Self:
+    def build(cls, levels: list[Level], probs: list[Array], gammas: list[Array], scratch: Scratch) -> Self:
         """One node for each n-gram of `levels`; `probs` (G,) and `gammas` (C,) as the model has them, by level."""
         first = np.cumsum([0, 1] + [len(level) for level in levels]).tolist()  # first[n]: the first node of order n
         nodes, contexts = first[-1], first[-2]
         trie = cls(
-            words=np.empty(nodes, np.int32),
-            probs=np.empty(nodes, np.float32),
-            counts=np.empty(nodes, np.int32),
-            fallback=np.empty(nodes, np.int32),
-            children=np.empty(contexts + 1, np.int32),
-            gammas=np.empty(contexts, np.float32),
+            words=scratch.empty(nodes, np.int32),
+            probs=scratch.empty(nodes, np.float32),
+            counts=scratch.empty(nodes, np.int32),
+            fallback=scratch.empty(nodes, np.int32),
+            children=scratch.empty(contexts + 1, np.int32),
+            gammas=scratch.empty(contexts, np.float32),
         )
         trie.words[0], trie.probs[0], trie.fallback[0] = -1, 1, 0
         trie.counts[0] = levels[0].count.sum()
-        has_children = np.zeros(nodes, dtype=bool)
         for level, prob, gamma in zip(levels, probs, gammas, strict=True):
             n = level.order
             here, below = slice(first[n], first[n + 1]), slice(first[n - 1], first[n])
             trie.words[here], trie.probs[here], trie.counts[here] = level.word, prob, level.count
             trie.gammas[below] = gamma
-            trie.children[below] = level.children[:-1]
-            trie.children[below] += np.int32(first[n])
-            has_children[below] = level.children[1:] > level.children[:-1]
-            # A suffix without children carries no γ and leads nowhere, so what it falls back to is next.
-            suffix = level.suffix + np.int32(first[n - 1])
-            trie.fallback[here] = np.where(has_children[suffix] | (suffix == 0), suffix, trie.fallback[suffix])
-        trie.children[contexts] = nodes
+            np.add(level.children[:-1], np.int32(first[n]), out=trie.children[below])
+            trie.children[first[n]] = first[n + 1]  # where the last context of this level ends, for now
+            _link(level.suffix, first[n - 1], trie.children, trie.fallback, trie.fallback[here])
+            release(level.word, level.suffix, level.count, level.children, prob, gamma, *trie.arrays().values())
         return trie
 
     def arrays(self) -> dict[str, Array]:
@@ -119,6 +116,14 @@ class Trie:
         )
         if not sound:
             raise FormatError("these arrays are not an n-gram model's: links or probabilities are out of range")
+
+
+@njit(cache=True)
+def _link(suffix, first, children, fallback, out):  # type: ignore[no-untyped-def]
+    """The longest proper suffix that has children. One without carries no γ and leads nowhere: take what it takes."""
+    for g in range(len(suffix)):
+        node = suffix[g] + first
+        out[g] = node if node == 0 or children[node + 1] > children[node] else fallback[node]
 
 
 @njit(cache=True, nogil=True, inline="always")

@@ -37,6 +37,7 @@ from numpy.typing import ArrayLike, NDArray
 from lmzoo.errors import UsageError, nearest
 from lmzoo.interface import Ids, LanguageModel, Run, State, check_ids
 from lmzoo.models._counting import Level, count_ngrams, occurrences
+from lmzoo.models._scratch import Scratch, release
 from lmzoo.models._trie import Trie
 
 Array = NDArray[Any]
@@ -156,6 +157,10 @@ class AbsoluteDiscounting(Smoothing):
         super().__init__(settings)
         self.discounts: dict[int, Array] = {}  # order → D by count 0, 1, 2, 3+
 
+    def prepare(self, levels: list[Level], valid: Ids) -> None:  # noqa: ARG002
+        """The discounts of each order."""
+        self.discounts = {level.order: self.estimate(level) for level in levels}
+
     def counts(self, level: Level) -> Array:
         """The counts that are discounted, (G,)."""
         return level.count
@@ -171,8 +176,6 @@ class AbsoluteDiscounting(Smoothing):
         return np.where(total > 0, level.total(self._taken(level)) / np.maximum(total, 1), 1.0)
 
     def _taken(self, level: Level) -> Array:
-        if level.order not in self.discounts:
-            self.discounts[level.order] = self.estimate(level)
         return self.discounts[level.order][np.minimum(self.counts(level), 3)]
 
     def estimate(self, level: Level) -> Array:
@@ -236,9 +239,13 @@ class Katz(Smoothing):
     backs_off = True
     K = 7
 
+    def prepare(self, levels: list[Level], valid: Ids) -> None:  # noqa: ARG002
+        """d_r of each order, for r = 0 … K and more than K."""
+        self.ratios = {level.order: self._ratios(level) for level in levels}
+
     def alpha(self, level: Level) -> Array:
         """d_r · c(hw) / c(h·), where d_r = (r*/r − x) / (1 − x), r* = (r+1) n_{r+1}/n_r, x = (K+1) n_{K+1}/n_1."""
-        discounted = self._ratios(level)[np.minimum(level.count, self.K + 1)] * level.count
+        discounted = self.ratios[level.order][np.minimum(level.count, self.K + 1)] * level.count
         alpha: Array = discounted / np.maximum(level.total(level.count), 1)[level.context]
         total, kinds, used = level.total(level.count), level.total(level.count > 0), level.total(alpha)
         # A context that saw every word has nobody to leave anything to; one whose counts are all high would leave
@@ -329,17 +336,12 @@ class Ngram(LanguageModel):
         run = run or Run()
         train, valid = check_ids(train, vocab_size), check_ids(valid, vocab_size)
         self.vocab_size_ = vocab_size
-        levels = count_ngrams(train, vocab_size, self.order, progress=run.progress)
+        scratch = Scratch(run.memory)
+        levels = count_ngrams(train, vocab_size, self.order, scratch, run.progress)
         smoothing = SMOOTHINGS[self.smoothing](self)
         smoothing.prepare(levels, valid)
-        probs, gammas = [np.array([1 / vocab_size])], []  # the empty n-gram's stands for 1/V
-        for level in levels:
-            lower = probs[-1][level.suffix]
-            alpha = smoothing.alpha(level)
-            gammas.append(smoothing.gamma(level, alpha, lower))
-            seen = level.count > 0 if smoothing.backs_off else False  # unigrams are listed whether seen or not
-            probs.append(np.where(seen, alpha, alpha + gammas[-1][level.context] * lower))
-        self.trie_ = Trie.build(levels, probs[1:], gammas)
+        probs, gammas = _interpolate(levels, smoothing, scratch)
+        self.trie_ = Trie.build(levels, probs, gammas, scratch)
         self.remarks = list(smoothing.remarks)
         if len(levels) < self.order:
             self.remarks.append(f"the text has no n-grams longer than {len(levels)}: order {self.order} adds none")
@@ -389,6 +391,24 @@ class Ngram(LanguageModel):
         tokens = check_ids(np.concatenate([np.zeros(0, dtype=np.int32), *texts]), self.vocab_size_)
         log_probs = _log(self.trie_.walk_many(tokens.astype(np.int32), starts, self.start()))
         return [log_probs[a:b] for a, b in pairwise(starts)]
+
+
+def _interpolate(levels: list[Level], smoothing: Smoothing, scratch: Scratch) -> tuple[list[Array], list[Array]]:
+    """The recursion: p(w | h) of every n-gram (G,) and γ(h) of every context (C,), a pair of arrays for each level."""
+    probs, gammas = [np.array([1 / len(levels[0])])], []  # the empty n-gram's stands for 1/V
+    for level in levels:
+        probs.append(scratch.empty(len(level), np.float64))
+        gammas.append(scratch.empty(len(level.children) - 1, np.float64))
+        for ngrams, contexts, part in level.parts():
+            lower = probs[-2][part.suffix]
+            alpha = smoothing.alpha(part)
+            gamma = smoothing.gamma(part, alpha, lower)
+            seen = part.count > 0 if smoothing.backs_off else False  # unigrams are listed whether seen or not
+            probs[-1][ngrams] = np.where(seen, alpha, alpha + gamma[part.context] * lower)
+            gammas[-1][contexts] = gamma
+        level.release()
+        release(probs[-2], gammas[-1])
+    return probs[1:], gammas
 
 
 def _digits(counts: Array) -> Array:

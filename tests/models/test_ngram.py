@@ -126,8 +126,7 @@ class TestKenLM:
     def test_the_discounts_are_the_same(self, order):
         train, _, vocab_size = kenlm_ids(GOLDEN["text"], GOLDEN["test"])
         smoothing = ModifiedKneserNey(Ngram(order))
-        for level in count_ngrams(train, vocab_size, order):
-            smoothing.alpha(level)
+        smoothing.prepare(count_ngrams(train, vocab_size, order), NOTHING)
         ours = [smoothing.discounts[n + 1][1:] for n in range(order)]
         assert np.allclose(ours, GOLDEN["orders"][str(order)]["discounts"], atol=1e-5)
 
