@@ -67,6 +67,28 @@ Refit = Annotated[
 Code = Annotated[Path | None, typer.Option(help="The FILE.py of a model of your own, to load a run that it made.")]
 
 
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        help="Make do with about this much memory, where the model can (ngram): 500M, 1G.", show_default="no limit"
+    ),
+]
+
+
+def parse_memory(text: str | None) -> int | None:
+    """'500M', '1G' or '2GB' → bytes. Raises UsageError for anything else, and for less than a megabyte."""
+    if text is None:
+        return None
+    digits = text.upper().removesuffix("B").removesuffix("I")
+    try:
+        size = float(digits[:-1]) * {"M": 1 << 20, "G": 1 << 30}[digits[-1:]]
+    except (ValueError, KeyError):
+        size = 0
+    if not 1 << 20 <= size < 1 << 50:
+        raise UsageError(f"memory is a size of at least 1M, like 500M or 1G, not {text!r}")
+    return int(size)
+
+
 def parse_budget(text: str | None) -> float | None:
     """'90s', '3m', '1h' or '45' → seconds. Raises UsageError for anything else, and for nothing at all."""
     if text is None:
@@ -139,6 +161,10 @@ def _flag(setting: Any) -> inspect.Parameter:
         option = (whole if setting.type is int else number)(flag, help=_escape(setting.help))
     kind = setting.type | None if setting.default is None else setting.type
     default = inspect.Parameter.empty if setting.required else setting.default
+    if setting.words:  # the words are read with the other settings, where their names are known
+        metavar = "|".join(["INT" if setting.type is int else "NUMBER", *setting.words])
+        kind, option = str, typer.Option(flag, metavar=metavar, help=_escape(setting.help))
+        default = default if setting.required else str(default)
     return inspect.Parameter(
         setting.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
     )

@@ -16,6 +16,7 @@ from lmzoo._flags import (
     Code,
     CorpusName,
     Json,
+    Memory,
     Mirror,
     ModelCommands,
     Quiet,
@@ -24,6 +25,7 @@ from lmzoo._flags import (
     TokenizerSpec,
     number,
     parse_budget,
+    parse_memory,
     whole,
 )
 from lmzoo._terminal import Bars, Commands, show, show_checks, show_json, show_notes, show_scores, show_table
@@ -119,6 +121,7 @@ def _train(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there already.")] = False,
     refit: Refit = False,
     budget: Budget = None,
+    memory: Memory = None,
     seed: Seed = 0,
     mirror: Mirror = None,
     as_json: Json = False,
@@ -131,7 +134,7 @@ def _train(
     from lmzoo.interface import LanguageModel, Run
 
     models.make(models.find(name), settings)  # what is wrong with the words is said before anything is read
-    run = Run(seed=seed, seconds=parse_budget(budget), progress=Bars(quiet))
+    run = Run(seed, seconds=parse_budget(budget), memory=parse_memory(memory), progress=Bars(quiet))
     out = out or Path("runs") / f"{Path(corpus).stem}-{Path(name).stem}"
     store.claim(out, overwrite)
     source = corpora.load(corpus, mirror=mirror, refit=refit, progress=run.progress)

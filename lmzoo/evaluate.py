@@ -107,6 +107,12 @@ def evaluate(model: LanguageModel, tokenizer: Tokenizer, text: str, protocol: st
             f"the model knows {model.vocab_size_} tokens and the tokenizer {tokenizer.spec} has "
             f"{tokenizer.vocab_size}: they are not of the same run"
         )
+    if not model.is_distribution:
+        raise ScoreError(
+            f"{model.name or type(model).__name__} gives scores that do not sum to one over the vocabulary "
+            f"({', '.join(f'{k} {v}' for k, v in model.config().items())}): they can rank texts, but they are no "
+            "probabilities, and bits of them would be a figure that nothing else could be compared with"
+        )
     parts = _parts(tokenizer, text, protocol)
     ids = np.concatenate(parts)
     began = time.perf_counter()

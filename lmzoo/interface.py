@@ -109,6 +109,11 @@ class LanguageModel(Model):
     """P(next token | the tokens so far), for texts of any length."""
 
     @property
+    def is_distribution(self) -> bool:
+        """False where its scores do not sum to one: they may rank texts, but the ruler gives them no bits."""
+        return True
+
+    @property
     @abstractmethod
     def reach(self) -> int | None:
         """How many tokens back it can see; None: no limit."""

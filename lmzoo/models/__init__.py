@@ -16,7 +16,7 @@ from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
 from pathlib import Path
 from types import ModuleType, NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lmzoo.errors import UsageError, nearest
 from lmzoo.interface import Model
@@ -36,6 +36,7 @@ class Setting:
     default: Any
     help: str
     required: bool = False  # it has no default
+    words: tuple[str, ...] = ()  # what it may be besides, as "auto" of `int | Literal["auto"]`
 
 
 def names() -> list[str]:
@@ -88,6 +89,7 @@ def settings(model: type[Model]) -> list[Setting]:
             _default(field),
             comments.get(field.name, ""),
             field.default is MISSING and field.default_factory is MISSING,
+            _words(hints[field.name]),
         )
         for field in fields(model)  # type: ignore[arg-type]
     ]
@@ -123,7 +125,9 @@ def _hints(model: type[Model]) -> dict[str, Any]:
 
 def _kind(model: type[Model], name: str, hint: Any) -> type:
     """int, float, bool or str, also of `int | None`."""
-    options = [option for option in get_args(hint) or (hint,) if option is not NoneType]
+    options = [
+        option for option in get_args(hint) or (hint,) if option is not NoneType and get_origin(option) is not Literal
+    ]
     if len(options) != 1 or options[0] not in KINDS:
         raise UsageError(
             f"the field {name!r} of {model.__name__} is {getattr(hint, '__name__', hint)}: a setting can be "
@@ -133,7 +137,14 @@ def _kind(model: type[Model], name: str, hint: Any) -> type:
     return kind
 
 
+def _words(hint: Any) -> tuple[str, ...]:
+    """('auto',) of `int | Literal["auto"]`."""
+    return tuple(word for option in get_args(hint) if get_origin(option) is Literal for word in get_args(option))
+
+
 def _parse(setting: Setting, text: str) -> Any:
+    if text in setting.words:
+        return text
     if setting.type is bool:
         if text.lower() not in ("true", "false"):
             raise UsageError(f"{setting.name} is true or false, not {text!r}")
@@ -141,7 +152,8 @@ def _parse(setting: Setting, text: str) -> Any:
     try:
         return setting.type(text)
     except ValueError:
-        raise UsageError(f"{setting.name} must be {KINDS[setting.type]}, not {text!r}") from None
+        kinds = " or ".join([KINDS[setting.type], *setting.words])
+        raise UsageError(f"{setting.name} must be {kinds}, not {text!r}") from None
 
 
 def _load_file(path: Path) -> ModuleType:

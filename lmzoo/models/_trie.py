@@ -9,6 +9,7 @@ has a child for every word, so it always ends. (Aho & Corasick 1975 with weights
 """
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from itertools import pairwise
@@ -16,9 +17,10 @@ from typing import Any, Self
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lmzoo.errors import FormatError
+from lmzoo.interface import Ids, LanguageModel, State, check_ids
 from lmzoo.models._counting import Level
 from lmzoo.models._scratch import Scratch, release
 
@@ -56,12 +58,16 @@ class Trie:
         for level, prob, gamma in zip(levels, probs, gammas, strict=True):
             n = level.order
             here, below = slice(first[n], first[n + 1]), slice(first[n - 1], first[n])
-            trie.words[here], trie.probs[here], trie.counts[here] = level.word, prob, level.count
+            columns = (trie.words, level.word), (trie.probs, prob), (trie.counts, level.count)
+            for column, values in columns:
+                column[here] = values
+                release(column, values)
             trie.gammas[below] = gamma
+            release(trie.gammas, gamma)
             np.add(level.children[:-1], np.int32(first[n]), out=trie.children[below])
             trie.children[first[n]] = first[n + 1]  # where the last context of this level ends, for now
             _link(level.suffix, first[n - 1], trie.children, trie.fallback, trie.fallback[here])
-            release(level.word, level.suffix, level.count, level.children, prob, gamma, *trie.arrays().values())
+            release(level.suffix, level.children, trie.children, trie.fallback)
         return trie
 
     def arrays(self) -> dict[str, Array]:
@@ -116,6 +122,71 @@ class Trie:
         )
         if not sound:
             raise FormatError("these arrays are not an n-gram model's: links or probabilities are out of range")
+
+
+class TrieModel(LanguageModel):
+    """A language model that is a trie: what an n-gram model does once it is estimated, or read from a file.
+
+    A state is the node of the longest context that was seen in training.
+    """
+
+    trie_: Trie
+    order_: int
+
+    @property
+    def reach(self) -> int:
+        """It sees order - 1 tokens back."""
+        return self.order_ - 1
+
+    def size(self) -> tuple[int, str]:
+        """The distinct n-grams of all orders that it has seen."""
+        return int((self.trie_.counts[1:] > 0).sum()), "n-grams"
+
+    def arrays(self) -> dict[str, Array]:
+        """The trie's arrays, the order and V."""
+        numbers = {"vocab_size": np.asarray(self.vocab_size_), "order": np.asarray(self.order_)}
+        return {**numbers, **self.trie_.arrays()}
+
+    def restore(self, arrays: dict[str, Array]) -> Self:
+        """The inverse of `arrays`. Raises FormatError for arrays that no fit could have made."""
+        columns = dict(arrays)
+        self.vocab_size_, self.order_ = (int(columns.pop(key)) for key in ("vocab_size", "order"))
+        self.trie_ = Trie(**columns)
+        self.trie_.check(self.vocab_size_)
+        return self
+
+    def start(self) -> State:
+        """The context that consists of `end`."""
+        return self.advance(0, np.array([self.vocab_size_ - 1]))
+
+    def advance(self, state: State, tokens: Ids) -> State:
+        """The longest context after reading `tokens` (T,), at most order - 1 of them."""
+        # Nothing older than the last order - 1 tokens can matter, so a long text is not read whole.
+        if len(tokens) >= self.order_:
+            state, tokens = 0, tokens[len(tokens) - self.order_ + 1 :]
+        return self.trie_.walk(check_ids(tokens, self.vocab_size_).astype(np.int32), state)[1]
+
+    def next_log_probs(self, state: State) -> Array:
+        """log P of every token, (V,), in nats."""
+        return _log(self.trie_.distribution(state, self.vocab_size_))
+
+    def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[Array, State]:
+        """log P of each of `tokens` (T,), in nats, and the state after them: one look-up a token."""
+        state = self.start() if state is None else state
+        probs, state = self.trie_.walk(check_ids(tokens, self.vocab_size_).astype(np.int32), state)
+        return _log(probs), state
+
+    def log_probs_many(self, texts: Sequence[ArrayLike]) -> list[Array]:
+        """`log_probs` of separate texts, in one pass over all of them."""
+        starts = np.cumsum([0, *(len(np.asarray(text)) for text in texts)])
+        tokens = check_ids(np.concatenate([np.zeros(0, dtype=np.int32), *texts]), self.vocab_size_)
+        log_probs = _log(self.trie_.walk_many(tokens.astype(np.int32), starts, self.start()))
+        return [log_probs[a:b] for a, b in pairwise(starts)]
+
+
+def _log(probs: Array) -> Array:
+    with np.errstate(divide="ignore"):  # maximum likelihood knows impossible events; the ruler names them
+        return np.log(probs)
 
 
 @njit(cache=True)

@@ -28,17 +28,16 @@ the vocabulary is one of V here, so there is no <unk>; and all arithmetic is in 
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from lmzoo.errors import UsageError, nearest
-from lmzoo.interface import Ids, LanguageModel, Run, State, check_ids
+from lmzoo.errors import FormatError, UsageError, nearest
+from lmzoo.interface import Ids, Run, check_ids
 from lmzoo.models._counting import Level, count_ngrams, occurrences
 from lmzoo.models._scratch import Scratch, release
-from lmzoo.models._trie import Trie
+from lmzoo.models._trie import Trie, TrieModel
 
 Array = NDArray[Any]
 
@@ -285,6 +284,16 @@ class StupidBackoff(MaximumLikelihood):
         return np.where(level.total(level.count) > 0, 0.4, 1.0)
 
 
+class Imported(Smoothing):
+    """Probabilities that were read from an ARPA file: `lmzoo import` makes such a model, no fit does."""
+
+    backs_off = True
+
+    def prepare(self, levels: list[Level], valid: Ids) -> None:  # noqa: ARG002
+        """There is nothing to estimate."""
+        raise UsageError("the smoothing 'arpa' is that of a file read by `lmzoo import`: it cannot be fitted")
+
+
 SMOOTHINGS: dict[str, type[Smoothing]] = {
     "ml": MaximumLikelihood,
     "add-k": AddK,
@@ -295,15 +304,19 @@ SMOOTHINGS: dict[str, type[Smoothing]] = {
     "kneser-ney": KneserNey,
     "modified-kneser-ney": ModifiedKneserNey,
     "stupid-backoff": StupidBackoff,
+    "arpa": Imported,
 }
+# What `smoothing: auto` tries. Jelinek-Mercer has its weights from the validation text, so it would flatter itself.
+TRIED = ("witten-bell", "absolute", "katz", "kneser-ney", "modified-kneser-ney")
 
 
 @dataclass
-class Ngram(LanguageModel):
+class Ngram(TrieModel):
     """P(w | the last order-1 tokens), by counting and smoothing."""
 
-    order: int = 5  # the longest n-gram that is counted, 1 to 64
-    # ml, add-k, jelinek-mercer, witten-bell, absolute, katz, kneser-ney, modified-kneser-ney or stupid-backoff
+    # the longest n-gram that is counted, 1 to 64; auto: what serves the validation text best
+    order: int | Literal["auto"] = 5
+    # ml, add-k, jelinek-mercer, witten-bell, absolute, katz, kneser-ney, modified-kneser-ney, stupid-backoff or auto
     smoothing: str = "modified-kneser-ney"
     k: float = 1.0  # what add-k adds to every count, above 0
 
@@ -312,20 +325,20 @@ class Ngram(LanguageModel):
     paper: ClassVar[str] = "Chen & Goodman 1998, An Empirical Study of Smoothing Techniques"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.order <= 64:
-            raise UsageError(f"order must be 1 to 64, not {self.order}: it is the length of the longest n-gram")
-        if self.smoothing not in SMOOTHINGS:
+        if self.order != "auto" and not 1 <= self.order <= 64:
+            raise UsageError(f"order must be 1 to 64 or auto, not {self.order}: it is the longest n-gram's length")
+        if self.smoothing not in (*SMOOTHINGS, "auto"):
             raise UsageError(
-                f"no smoothing named {self.smoothing!r}; there are: {', '.join(SMOOTHINGS)}"
+                f"no smoothing named {self.smoothing!r}; there are: {', '.join(SMOOTHINGS)}, auto"
                 f"{nearest(self.smoothing, SMOOTHINGS)}"
             )
         if not 0 < self.k < float("inf"):
             raise UsageError(f"k must be above 0, not {self.k}: it is added to every count")
 
     @property
-    def reach(self) -> int:
-        """It sees order - 1 tokens back."""
-        return self.order - 1
+    def is_distribution(self) -> bool:
+        """Whether what it gives are probabilities: stupid back-off's scores are none."""
+        return SMOOTHINGS[self.smoothing].is_distribution if self.smoothing != "auto" else True
 
     def warm_up(self) -> None:
         """Have the counting and walking loops compiled, or loaded where they were before."""
@@ -335,7 +348,10 @@ class Ngram(LanguageModel):
         """Count `train` (T,) and smooth. Where counts are too few for an estimate, `remarks` says what was done."""
         run = run or Run()
         train, valid = check_ids(train, vocab_size), check_ids(valid, vocab_size)
-        self.vocab_size_ = vocab_size
+        if "auto" in (self.order, self.smoothing):
+            return self._choose(train, valid, vocab_size, run)
+        assert self.order != "auto"
+        self.vocab_size_, self.order_, self.smoothing_ = vocab_size, self.order, self.smoothing
         scratch = Scratch(run.memory)
         levels = count_ngrams(train, vocab_size, self.order, scratch, run.progress)
         smoothing = SMOOTHINGS[self.smoothing](self)
@@ -347,50 +363,44 @@ class Ngram(LanguageModel):
             self.remarks.append(f"the text has no n-grams longer than {len(levels)}: order {self.order} adds none")
         return self
 
-    def size(self) -> tuple[int, str]:
-        """The distinct n-grams of all orders."""
-        return int((self.trie_.counts[1:] > 0).sum()), "n-grams"
+    def _choose(self, train: Ids, valid: Ids, vocab_size: int, run: Run) -> Self:
+        """Fit with each smoothing that may be meant, and longer and longer n-grams until two in a row do not help."""
+        if len(valid) == 0:
+            raise UsageError("there is no validation text to choose by: give an order and a smoothing instead of auto")
+        tried: list[tuple[float, Ngram]] = []
+        for smoothing in TRIED if self.smoothing == "auto" else (self.smoothing,):
+            lowest, worse = np.inf, 0
+            for order in range(1, 65) if self.order == "auto" else (self.order,):
+                model = Ngram(order, smoothing, self.k).fit(train, valid, vocab_size, run)
+                bits = float(-model.log_probs(valid)[0].mean() / np.log(2))
+                worse = 0 if bits < lowest else worse + 1
+                lowest = min(bits, lowest)
+                model = model if worse == 0 else Ngram(order, smoothing)  # no need to keep one that is not wanted
+                tried.append((bits, model))
+                if worse == 2:
+                    break
+        bits, best = min(tried, key=lambda pair: pair[0])
+        if not np.isfinite(bits):
+            raise UsageError(f"{self.smoothing} finds the validation text impossible, so no order can be chosen by it")
+        self.__dict__ |= {key: value for key, value in vars(best).items() if key.endswith("_")}
+        listed = "; ".join(f"{model.smoothing} {model.order}: {bits:.4f}" for bits, model in tried)
+        chosen = f"chosen by validation text: order {best.order}, {best.smoothing} (bits a token: {listed})"
+        self.remarks = [chosen, *best.remarks]
+        return self
 
     def arrays(self) -> dict[str, Array]:
-        """The trie's arrays, and V."""
-        return {"vocab_size": np.asarray(self.vocab_size_), **self.trie_.arrays()}
+        """The trie's arrays, the order and V; and the smoothing, as the bytes of its name."""
+        return {**super().arrays(), "smoothing": np.frombuffer(self.smoothing_.encode(), dtype=np.uint8)}
 
     def restore(self, arrays: dict[str, Array]) -> Self:
         """The inverse of `arrays`. Raises FormatError for arrays that no fit could have made."""
-        self.vocab_size_ = int(arrays["vocab_size"])
-        self.trie_ = Trie(**{key: value for key, value in arrays.items() if key != "vocab_size"})
-        self.trie_.check(self.vocab_size_)
-        return self
-
-    # A state is the node of the longest context that was seen in training.
-
-    def start(self) -> State:
-        """The context that consists of `end`."""
-        return self.advance(0, np.array([self.vocab_size_ - 1]))
-
-    def advance(self, state: State, tokens: Ids) -> State:
-        """The longest context after reading `tokens` (T,), at most order - 1 of them."""
-        # Nothing older than the last order - 1 tokens can matter, so a long text is not read whole.
-        if len(tokens) >= self.order:
-            state, tokens = 0, tokens[len(tokens) - self.order + 1 :]
-        return self.trie_.walk(check_ids(tokens, self.vocab_size_).astype(np.int32), state)[1]
-
-    def next_log_probs(self, state: State) -> Array:
-        """log P of every token, (V,), in nats."""
-        return _log(self.trie_.distribution(state, self.vocab_size_))
-
-    def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[Array, State]:
-        """log P of each of `tokens` (T,), in nats, and the state after them: one look-up a token."""
-        state = self.start() if state is None else state
-        probs, state = self.trie_.walk(check_ids(tokens, self.vocab_size_).astype(np.int32), state)
-        return _log(probs), state
-
-    def log_probs_many(self, texts: Any) -> list[Array]:
-        """`log_probs` of separate texts, in one pass over all of them."""
-        starts = np.cumsum([0, *(len(text) for text in texts)])
-        tokens = check_ids(np.concatenate([np.zeros(0, dtype=np.int32), *texts]), self.vocab_size_)
-        log_probs = _log(self.trie_.walk_many(tokens.astype(np.int32), starts, self.start()))
-        return [log_probs[a:b] for a, b in pairwise(starts)]
+        columns = dict(arrays)
+        self.smoothing_ = columns.pop("smoothing").tobytes().decode()
+        if self.smoothing_ not in SMOOTHINGS:
+            raise FormatError(
+                f"there is no smoothing named {self.smoothing_!r}: the file is damaged or of a later version"
+            )
+        return super().restore(columns)
 
 
 def _interpolate(levels: list[Level], smoothing: Smoothing, scratch: Scratch) -> tuple[list[Array], list[Array]]:
@@ -414,8 +424,3 @@ def _interpolate(levels: list[Level], smoothing: Smoothing, scratch: Scratch) ->
 def _digits(counts: Array) -> Array:
     """How many binary digits each count has, 0 for 0."""
     return np.frexp(counts)[1].clip(0, 32)
-
-
-def _log(probs: Array) -> Array:
-    with np.errstate(divide="ignore"):  # maximum likelihood knows impossible events; the ruler names them
-        return np.log(probs)

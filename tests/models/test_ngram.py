@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmzoo import corpus, testing, tokenizer
-from lmzoo.errors import FormatError, UsageError
+from lmzoo.errors import FormatError, ScoreError, UsageError
 from lmzoo.evaluate import evaluate
-from lmzoo.models._counting import count_ngrams
-from lmzoo.models.ngram import SMOOTHINGS, ModifiedKneserNey, Ngram
+from lmzoo.interface import Run
+from lmzoo.models._counting import _runs, count_ngrams
+from lmzoo.models.ngram import SMOOTHINGS, TRIED, ModifiedKneserNey, Ngram
 
-SMOOTH = [name for name in SMOOTHINGS if name not in ("ml", "stupid-backoff")]
+SMOOTH = [name for name in SMOOTHINGS if name not in ("ml", "stupid-backoff", "arpa")]
 GOLDEN = json.loads(Path(__file__).with_name("kenlm.json").read_text())
 NOTHING = np.array([], dtype=np.int32)
 
@@ -197,6 +198,71 @@ class TestPublishedFigures:
         assert score.bits_per_character == pytest.approx(SHAKESPEARE[order], abs=0.001)
 
 
+class TestChoosing:
+    train, valid = testing.practice_text(3000), testing.practice_text(500, seed=1)
+
+    def bits(self, model):
+        return -model.fit(self.train, self.valid, 12).log_probs(self.valid)[0].sum()
+
+    def test_auto_takes_the_order_that_serves_the_validation_text_best(self):
+        chosen = Ngram(order="auto").fit(self.train, self.valid, 12)
+        by_hand = min(range(1, 7), key=lambda order: self.bits(Ngram(order=order)))
+        assert chosen.order_ == by_hand
+        assert chosen.reach == by_hand - 1
+        assert chosen.remarks[0].startswith(f"chosen by validation text: order {by_hand}, modified-kneser-ney")
+
+    def test_auto_takes_the_best_smoothing_too(self):
+        chosen = Ngram(order="auto", smoothing="auto").fit(self.train, self.valid, 12)
+        best = min(self.bits(Ngram(order=order, smoothing=name)) for name in TRIED for order in range(1, 7))
+        assert self.bits(Ngram(chosen.order_, chosen.smoothing_)) == pytest.approx(best)
+
+    def test_the_choice_is_saved(self):
+        chosen = Ngram(order="auto", smoothing="auto").fit(self.train, self.valid, 12)
+        again = Ngram(**chosen.config()).restore(chosen.arrays())
+        assert (again.order_, again.smoothing_) == (chosen.order_, chosen.smoothing_)
+
+    def test_without_validation_text_there_is_nothing_to_choose_by(self):
+        with pytest.raises(UsageError, match="no validation text"):
+            Ngram(order="auto").fit(self.train, NOTHING, 12)
+
+
+class TestStupidBackoff:
+    """Scores, but no probabilities: it may rank texts, and gets no bits."""
+
+    def test_scores_are_relative_frequencies_with_a_penalty(self):
+        model = Ngram(order=2, smoothing="stupid-backoff").fit(ids("abab$"), NOTHING, 4)
+        scores = np.exp(model.log_probs(ids("aba"))[0])
+        assert np.allclose(scores, [1, 1, 1 / 2])
+        assert np.exp(model.log_probs(ids("b"))[0]) == pytest.approx(0.4 * 2 / 5)  # b never starts a line
+
+    def test_the_ruler_says_why_it_gets_no_bits(self):
+        made = tokenizer.train("byte", "")
+        model = Ngram(smoothing="stupid-backoff").fit(made.encode("the cat"), NOTHING, 257)
+        with pytest.raises(ScoreError, match=r"do not sum to one .* smoothing stupid-backoff"):
+            evaluate(model, made, "the cat")
+
+
+class TestLittleMemory:
+    """Counted in sorted runs, kept in files: the same model to the last bit."""
+
+    text = np.random.default_rng(0).zipf(1.3, 200_000).clip(0, 999).astype(np.int32)
+
+    @pytest.mark.parametrize("smoothing", ["modified-kneser-ney", "katz"])
+    def test_the_model_is_the_same(self, smoothing, monkeypatch):
+        monkeypatch.setattr("lmzoo.models._scratch.SMALL", 1 << 12)
+        monkeypatch.setattr("lmzoo.models._counting.PART", 5000)
+        little = Ngram(order=4, smoothing=smoothing).fit(self.text, NOTHING, 1000, Run(memory=1 << 20))
+        monkeypatch.undo()
+        plenty = Ngram(order=4, smoothing=smoothing).fit(self.text, NOTHING, 1000)
+        assert isinstance(little.trie_.probs, np.memmap)
+        for key, array in plenty.arrays().items():
+            assert np.array_equal(array, little.arrays()[key]), key
+
+    def test_many_runs_were_made(self):
+        assert len(_runs(np.full(100, 2000), 200_000, 1 << 20)) > 10
+        assert len(_runs(np.full(100, 2000), 200_000, None)) == 1
+
+
 class TestOddInput:
     @pytest.mark.parametrize("smoothing", SMOOTH)
     @given(tokens=st.lists(st.integers(0, 3), max_size=40), order=st.integers(1, 5))
@@ -225,7 +291,7 @@ class TestOddInput:
 
     @pytest.mark.parametrize("order", [0, -1, 65])
     def test_an_order_that_cannot_be(self, order):
-        with pytest.raises(UsageError, match=f"order must be 1 to 64, not {order}"):
+        with pytest.raises(UsageError, match=f"order must be 1 to 64 or auto, not {order}"):
             Ngram(order=order)
 
     def test_a_smoothing_that_is_not_there(self):
