@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from lmzoo import models, tokenizer
+from lmzoo import _tensors, models, tokenizer
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.interface import Model
 from lmzoo.tokenizer import Tokenizer
@@ -39,8 +39,6 @@ SOMEBODY_WAS_FASTER = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
 
 def save(model: Model, text_tokenizer: Tokenizer, folder: str | Path, provenance: dict[str, Any] | None = None) -> Path:
     """Write a run; `folder` must not exist (see `claim`). Raises UsageError or LmzooError in one line."""
-    from safetensors.numpy import save_file
-
     folder = Path(folder)
     config = {
         "format": FORMAT,
@@ -52,8 +50,7 @@ def save(model: Model, text_tokenizer: Tokenizer, folder: str | Path, provenance
     }
     with _new_folder(folder) as draft:
         _write_json(draft / "config.json", config)
-        save_file(_as_numbers(model), draft / "model.safetensors")
-        shutil.copymode(draft / "config.json", draft / "model.safetensors")  # which only its owner could read
+        _tensors.write(draft / "model.safetensors", _as_numbers(model))
         _write_json(draft / "tokenizer.json", text_tokenizer.to_json())
         _write_json(draft / "provenance.json", provenance or {})
         sums = [f"{_sha256(draft / name)}  {name}\n" for name in FILES]
@@ -77,8 +74,6 @@ def load(folder: str | Path, code: str | Path | None = None) -> tuple[Model, Tok
 
     Raises UsageError where there is no run, FormatError (naming the file) where it is damaged or foreign.
     """
-    from safetensors.numpy import load_file
-
     folder = Path(folder)
     verify(folder)
     config = read_config(folder)
@@ -86,7 +81,7 @@ def load(folder: str | Path, code: str | Path | None = None) -> tuple[Model, Tok
     try:
         text_tokenizer = tokenizer.from_json(_read_json(folder / "tokenizer.json"))
         model = cls(**config["config"])
-        model.restore(load_file(folder / "model.safetensors"))
+        model.restore(_tensors.read(folder / "model.safetensors"))
         sizes = [config["vocab_size"], model.vocab_size_, text_tokenizer.vocab_size]
     except Exception as error:  # the checksums are right, so it was written like that: by another version or on purpose
         raise FormatError(f"{folder} does not hold a {cls.name} of this version: {error}") from None
