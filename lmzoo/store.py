@@ -17,6 +17,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,18 @@ def load(folder: str | Path, code: str | Path | None = None) -> tuple[Model, Tok
     Raises UsageError where there is no run, FormatError (naming the file) where it is damaged or foreign.
     """
     folder = Path(folder)
-    verify(folder)
+    with ThreadPoolExecutor(1) as pool:  # hashing a big model takes as long as reading its vocabulary
+        verified = pool.submit(verify, folder)
+        try:
+            loaded = _load(folder, code)
+        except LmzooError:
+            verified.result()  # a damaged file says more of the cause
+            raise
+        verified.result()
+    return loaded
+
+
+def _load(folder: Path, code: str | Path | None) -> tuple[Model, Tokenizer]:
     config = read_config(folder)
     cls = _class(folder, config, code)
     try:
@@ -83,7 +95,7 @@ def load(folder: str | Path, code: str | Path | None = None) -> tuple[Model, Tok
         model = cls(**config["config"])
         model.restore(_tensors.read(folder / "model.safetensors"))
         sizes = [config["vocab_size"], model.vocab_size_, text_tokenizer.vocab_size]
-    except Exception as error:  # the checksums are right, so it was written like that: by another version or on purpose
+    except Exception as error:  # if the checksums are right, it was written so: by another version or on purpose
         raise FormatError(f"{folder} does not hold a {cls.name} of this version: {error}") from None
     if not all(type(size) is int and size == sizes[0] for size in sizes):
         raise FormatError(

@@ -26,7 +26,7 @@ from lmzoo.models._scratch import Scratch, release
 
 Array = NDArray[Any]
 
-WORTH_A_THREAD = 200_000  # tokens, below which starting one costs more than it saves
+WORTH_A_THREAD = 20_000  # tokens, below which starting one costs more than it saves
 
 
 @dataclass
@@ -77,17 +77,23 @@ class Trie:
     def walk(self, tokens: Array, state: int) -> tuple[Array, int]:
         """Probability of each token (T,) read one after the other from `state`, and the state after the last."""
         probs = np.empty(len(tokens))
-        end = _walk(tokens, state, probs, *self._columns)
-        return probs, int(end)
+        return probs, int(_walk(tokens, state, probs, *self._columns))
 
-    def walk_many(self, tokens: Array, starts: Array, state: int) -> Array:
-        """`walk` over texts that stand one behind the other in `tokens`, at `starts`, each from `state`: (T,)."""
+    def walk_many(self, tokens: Array, starts: Array, states: Array) -> Array:
+        """`walk` over texts that stand one behind the other in `tokens` (T,), between `starts` (B+1,): (T,).
+
+        Text b is read from states[b] (B,). They are shared out between threads.
+        """
         probs = np.empty(len(tokens))
-        threads = max(1, min(os.cpu_count() or 1, len(tokens) // WORTH_A_THREAD, len(starts) - 1))
-        cuts = np.linspace(0, len(starts) - 1, threads + 1).astype(int).tolist()
-        parts = [starts[a : b + 1] for a, b in pairwise(cuts)]
+        threads = max(1, min(os.cpu_count() or 1, len(tokens) // WORTH_A_THREAD, len(states)))
+        if threads == 1:
+            _walk_many(tokens, starts, states, 0, len(states), probs, *self._columns)
+            return probs
+        cuts = np.searchsorted(starts, np.linspace(0, len(tokens), threads + 1)).tolist()
+        cuts[0], cuts[-1] = 0, len(states)
         with ThreadPoolExecutor(threads) as pool:  # the compiled loop lets go of Python's lock
-            list(pool.map(lambda part: _walk_many(tokens, part, state, probs, *self._columns), parts))
+            jobs = [(tokens, starts, states, a, b, probs, *self._columns) for a, b in pairwise(cuts)]
+            list(pool.map(_walk_many, *zip(*jobs, strict=True)))
         return probs
 
     def distribution(self, state: int, vocab_size: int) -> Array:
@@ -172,15 +178,20 @@ class TrieModel(LanguageModel):
 
     def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[Array, State]:
         """log P of each of `tokens` (T,), in nats, and the state after them: one look-up a token."""
+        ids = check_ids(tokens, self.vocab_size_).astype(np.int32)
         state = self.start() if state is None else state
-        probs, state = self.trie_.walk(check_ids(tokens, self.vocab_size_).astype(np.int32), state)
-        return _log(probs), state
+        # Where a part begins, its state is that of the tokens before it, so the parts can be read at once.
+        starts = np.linspace(0, len(ids), 2 + len(ids) // (2 * WORTH_A_THREAD)).astype(np.int64)
+        states = [state, *(self.advance(state, ids[:start]) for start in starts[1:-1])]
+        probs = self.trie_.walk_many(ids, starts, np.array(states))
+        return _log(probs), self.advance(state, ids)
 
     def log_probs_many(self, texts: Sequence[ArrayLike]) -> list[Array]:
         """`log_probs` of separate texts, in one pass over all of them."""
         starts = np.cumsum([0, *(len(np.asarray(text)) for text in texts)])
         tokens = check_ids(np.concatenate([np.zeros(0, dtype=np.int32), *texts]), self.vocab_size_)
-        log_probs = _log(self.trie_.walk_many(tokens.astype(np.int32), starts, self.start()))
+        states = np.full(len(texts), self.start())
+        log_probs = _log(self.trie_.walk_many(tokens.astype(np.int32), starts, states))
         return [log_probs[a:b] for a, b in pairwise(starts)]
 
 
@@ -234,9 +245,9 @@ def _walk(tokens, state, out, words, probs, children, gammas, fallback):  # type
 
 
 @njit(cache=True, nogil=True)
-def _walk_many(tokens, starts, start, out, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
-    for text in range(len(starts) - 1):
-        state = start
+def _walk_many(tokens, starts, states, first, stop, out, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
+    for text in range(first, stop):
+        state = states[text]
         for t in range(starts[text], starts[text + 1]):
             out[t], state = _step(state, tokens[t], words, probs, children, gammas, fallback)
 
