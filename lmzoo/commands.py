@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from lmzoo import __version__, _terminal
+from lmzoo import __version__, _classes_command, _terminal
 from lmzoo._flags import (
     Budget,
     Code,
@@ -35,7 +35,7 @@ CardName = Annotated[str, typer.Argument(help="A name from `lmzoo corpora`.")]
 
 
 class _Lmzoo(Commands):
-    order = ("compare", "train", "eval", "generate", "models", "corpora", "check")
+    order = ("compare", "train", "eval", "generate", "models", "corpora", "check", "classes")
 
 
 app = typer.Typer(
@@ -358,3 +358,7 @@ def check_file(
         show_checks(checks)
     if not all(check.passed for check in checks):
         raise typer.Exit(1)
+
+
+# Commands for one kind of model stand in files of their own.
+app.command("classes", epilog=_classes_command.EPILOG)(_classes_command.show_classes)

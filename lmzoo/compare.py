@@ -30,6 +30,7 @@ DEFAULT = (
     "ngram:order=1",
     "ngram:order=2",
     "ngram:order=3",
+    "classes",
     "ngram:order=5,smoothing=kneser-ney",
     "ngram:order=5",
 )

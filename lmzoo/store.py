@@ -95,6 +95,8 @@ def _load(folder: Path, code: str | Path | None) -> tuple[Model, Tokenizer]:
         model = cls(**config["config"])
         model.restore(_tensors.read(folder / "model.safetensors"))
         sizes = [config["vocab_size"], model.vocab_size_, text_tokenizer.vocab_size]
+    except KeyError as error:
+        raise FormatError(f"{folder} does not hold a {cls.name} of this version: it lacks {error}") from None
     except Exception as error:  # if the checksums are right, it was written so: by another version or on purpose
         raise FormatError(f"{folder} does not hold a {cls.name} of this version: {error}") from None
     if not all(type(size) is int and size == sizes[0] for size in sizes):
