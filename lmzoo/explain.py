@@ -115,7 +115,7 @@ class Reader:
                 f"{model.name or type(model).__name__} has no table of n-grams to look into: only a model that counts "
                 "can be explained so, like one by `lmzoo train ngram`"
             )
-        name = getattr(model, "smoothing", "")
+        name = vars(model).get("smoothing_", "")  # the one that was chosen, where `auto` was asked for
         smoothing = SMOOTHINGS.get(name)
         weighed = float(getattr(model, "prune", 0)) > 0  # then p was left as it is while γ changed
         cut = any(part.strip("0 ") for part in str(getattr(model, "cutoffs", "")).split(","))

@@ -192,7 +192,7 @@ class TestContinuations:
         assert all(whole[row["id"]] == pytest.approx(row["probability"], rel=1e-6) for row in rows)
 
 
-class TestModelsWithoutAllCounts:
+class TestModelsOfOtherOrigin:
     """What cannot be known any more is None, and the sum is still the sum."""
 
     @pytest.mark.parametrize("smoothing", [name for name in FITTED if SMOOTHINGS[name].is_distribution])
@@ -215,9 +215,17 @@ class TestModelsWithoutAllCounts:
             assert all(term["total"] is term["adjusted"] is term["weight"] is None for term in fact["terms"])
         assert [fact["terms"][-1]["count"] for fact in facts] == [7, 5, 1, 7, 3, 6]
 
+    def test_the_chosen_smoothing_is_explained_where_any_would_do(self):
+        words = tokenizer.train("split", TEXT)
+        ids = words.encode(TEXT)
+        model = Ngram(order=3, smoothing="auto").fit(ids, ids, words.vocab_size)
+        fact = explain(model, words, "the cat")[-1]
+        assert fact["smoothing"] == model.smoothing_ in SMOOTHINGS
+        assert fact["terms"][0]["total"] is not None
+
     def test_those_read_from_a_file(self):
         model, words = fitted("modified-kneser-ney")
-        model.smoothing = "arpa"
+        model.smoothing = model.smoothing_ = "arpa"
         model.trie_.counts = np.full_like(model.trie_.counts, -1)
         fact = explain(model, words, "the cat sat")[-1]
         assert fact["probability"] == pytest.approx(np.exp(model.log_probs(words.encode("the cat sat"))[0][-1]))
