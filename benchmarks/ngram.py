@@ -1,13 +1,19 @@
-"""The n-gram beside KenLM: seconds and memory to train, tokens a second to score, and whether they agree.
+"""The n-gram beside KenLM, in one run on one machine: training, memory, scoring, and whether the scores agree.
 
-    python benchmarks/ngram.py [CORPUS ...] [--order 5] [--runs 3]
+    python benchmarks/ngram.py [ptb wikitext2 books] [--order 5] [--runs 3] [--save]
 
-Every training is a process of its own (text in memory → model in memory for lmzoo; text file → ARPA for lmplz, so
-lmplz also writes a file), with its peak memory from the operating system. KenLM's `lmplz` is taken from the PATH or
-from LMPLZ; without it only our own rows are printed. The ratio is what counts: both ran in turns on this machine.
+Both read the same text file, words between single spaces. Each training is a process of its own, in turns, with its
+peak memory from the operating system: lmzoo from text to a model in memory (reading words and fitting are also timed
+apart), lmplz from text to an ARPA file that is thrown away. Scoring is of the test text, for lmzoo from ids and for
+the `kenlm` module from strings (it looks its words up in a hash table while it goes). KenLM's programs are taken from
+the PATH or from LMPLZ and BUILD_BINARY, and its module from where it is installed; what is missing leaves its lines
+out. Compare ratios, not seconds: the machine may have been busy.
 """
 
 import argparse
+import contextlib
+import datetime
+import io
 import json
 import os
 import resource
@@ -17,68 +23,133 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 LMPLZ = os.environ.get("LMPLZ") or shutil.which("lmplz")
+BUILD_BINARY = os.environ.get("BUILD_BINARY") or shutil.which("build_binary")
 
 
-def ours(corpus: str, order: int) -> None:
-    """Train and score in this process; print one JSON line."""
+def text_of(corpus: str, split: str) -> str:
+    """The text as both read it: one line a line, single spaces, and <unk> renamed (it is KenLM's own word)."""
     from lmzoo import corpus as corpora
+
+    lines = getattr(corpora.load(corpus), split).split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    return "".join(" ".join(line.split()).replace("<unk>", "xxunkxx") + "\n" for line in lines)
+
+
+def peak_memory() -> int:
+    """Bytes at most in use so far. (`getrusage` would count those of the process that started this one too.)"""
+    if sys.platform == "linux":
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def train_ours(path: Path, order: int, memory: int | None) -> dict[str, Any]:
+    """Text file → model, in this process."""
     from lmzoo import tokenizer
-    from lmzoo.evaluate import evaluate
+    from lmzoo.interface import Run
     from lmzoo.models.ngram import Ngram
 
-    text = corpora.load(corpus)
-    began = time.perf_counter()
-    made = tokenizer.train("split" if text.lines else text.tokenizer, text.train, text.lines)
-    train = made.encode(text.train)
-    encoded = time.perf_counter()
     model = Ngram(order=order)
     model.warm_up()
-    warm = time.perf_counter()
-    model.fit(train, train[:0], made.vocab_size)
-    fitted = time.perf_counter()
-    score = evaluate(model, made, text.test, text.protocol)
-    print(
-        json.dumps(
-            {
-                "tokens": len(train),
-                "encode": encoded - began,
-                "fit": fitted - warm,
-                "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-                "score_rate": score.tokens_per_second,
-                "perplexity": score.perplexity_per_token,
-                "ngrams": model.size()[0],
-            }
-        )
-    )
+    began = time.perf_counter()
+    text = path.read_text(encoding="utf-8")
+    words = tokenizer.train("split", text)
+    ids = words.encode(text)
+    del text
+    read = time.perf_counter()
+    model.fit(ids, ids[:0], words.vocab_size, Run(memory=memory))
+    done = time.perf_counter()
+    peak = peak_memory()
+    return {"tokens": len(ids), "read": read - began, "fit": done - read, "seconds": done - began, "peak": peak,
+            "ngrams": model.size()[0]}  # fmt: skip
 
 
-def kenlm(text: Path, order: int) -> tuple[float, int]:
-    """Seconds and peak bytes of lmplz from text to ARPA."""
+def train_kenlm(path: Path, order: int) -> dict[str, Any]:
+    """Text file → ARPA, by lmplz with a gigabyte for its sorting."""
     assert LMPLZ
-    with text.open("rb") as source:
+    command = [LMPLZ, "-o", str(order), "-S", "1G", "--discount_fallback", "-T", str(path.parent)]
+    with path.open("rb") as source:
         began = time.perf_counter()
-        process = subprocess.Popen(
-            [LMPLZ, "-o", str(order), "-S", "1G", "--discount_fallback", "-T", str(text.parent)],
-            stdin=source,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        process = subprocess.Popen(command, stdin=source, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
     if status:
         raise SystemExit("lmplz failed")
-    return time.perf_counter() - began, usage.ru_maxrss * 1024
+    return {"seconds": seconds, "peak": usage.ru_maxrss * 1024}
 
 
-def kenlm_text(corpus: str, folder: Path) -> Path:
-    """The training text as lmplz takes it: <unk> is KenLM's own word, so ours is renamed."""
-    from lmzoo import corpus as corpora
+def in_a_process(path: Path, order: int, memory: int | None) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--ours", str(path), "--order", str(order), "--memory", str(memory or 0)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
 
-    path = folder / "train.txt"
-    path.write_text(corpora.load(corpus).train.replace("<unk>", "xxunkxx"), encoding="utf-8")
-    return path
+
+def seconds_of(work: Callable[[], Any], repeat: int = 5) -> float:
+    """The median of `repeat` runs."""
+    times = []
+    for _ in range(repeat):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def scoring(corpus: str, order: int, folder: Path) -> dict[str, Any]:
+    """Tokens a second, perplexities and the largest difference between single scores (log10)."""
+    from lmzoo import sample, store, tokenizer
+    from lmzoo.models.ngram import Ngram
+
+    train, test = (text_of(corpus, split) for split in ("train", "test"))
+    words = tokenizer.train("split", train + ("" if corpus != "books" else test))
+    ids = words.encode(train)
+    model = Ngram(order=order).fit(ids, ids[:0], words.vocab_size)
+    lines = test.splitlines()
+    encoded = [words.encode(line + "\n") for line in lines]
+    tokens = sum(map(len, encoded))
+    found: dict[str, Any] = {"test_tokens": tokens}
+    found["ours"] = tokens / seconds_of(lambda: model.log_probs_many(encoded))
+    log_probs = np.concatenate(model.log_probs_many(encoded))
+    found["perplexity"] = float(np.exp(-log_probs.mean()))
+    found["next_log_probs"] = seconds_of(lambda: [model.next_log_probs(model.start()) for _ in range(20)]) / 20
+    prompt = np.array([], dtype=np.int32)
+    found["sample_1000"] = seconds_of(lambda: list(sample.generate(model, prompt, 1000, seed=1)), 3)
+    store.save(model, words, folder / "run")
+    found["load"] = seconds_of(lambda: store.load(folder / "run"), 3)
+    found["bytes"] = store.bytes_on_disk(folder / "run")
+    with contextlib.suppress(ImportError):
+        found |= kenlm_scoring(folder, order, lines, log_probs / np.log(10))
+    return found
+
+
+def kenlm_scoring(folder: Path, order: int, lines: list[str], ours: Any) -> dict[str, Any]:
+    import kenlm
+
+    if not (LMPLZ and BUILD_BINARY):
+        return {}
+    arpa, binary = folder / "model.arpa", folder / "model.bin"
+    with (folder / "train.txt").open("rb") as source, arpa.open("wb") as target:
+        options = ["-o", str(order), "-S", "1G", "--discount_fallback", "-T", str(folder)]
+        subprocess.run([LMPLZ, *options], stdin=source, stdout=target, stderr=subprocess.DEVNULL, check=True)
+    subprocess.run([BUILD_BINARY, arpa, binary], capture_output=True, check=True)
+    arpa.unlink()
+    with contextlib.redirect_stderr(io.StringIO()):
+        model = kenlm.Model(str(binary))
+    theirs = np.array([score for line in lines for score, _, _ in model.full_scores(line)])
+    seconds = seconds_of(lambda: [model.score(line) for line in lines])
+    return {
+        "kenlm": len(theirs) / seconds,
+        "kenlm_bytes": binary.stat().st_size,
+        "largest_difference": float(np.abs(theirs - ours).max()),
+    }
 
 
 def main() -> None:
@@ -86,38 +157,69 @@ def main() -> None:
     parser.add_argument("corpora", nargs="*", default=["ptb", "wikitext2"])
     parser.add_argument("--order", type=int, default=5)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--ours", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--save", action="store_true", help="write the figures to benchmarks/results/DATE-ngram.json")
+    parser.add_argument("--ours", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--memory", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.ours:
-        return ours(arguments.corpora[0], arguments.order)
-    print(f"{'corpus':10} {'tokens':>11} {'':6} {'fit s (min-max)':>20} {'tokens/s':>11} {'peak MB':>8} {'ratio':>6}")
-    for corpus in arguments.corpora:
-        with tempfile.TemporaryDirectory() as folder:
-            text = kenlm_text(corpus, Path(folder)) if LMPLZ else None
-            mine, theirs = [], []
-            for _ in range(arguments.runs):
-                command = [sys.executable, __file__, corpus, "--order", str(arguments.order), "--ours"]
-                done = subprocess.run(command, capture_output=True, text=True, check=True)
-                mine.append(json.loads(done.stdout))
-                if text:
-                    theirs.append(kenlm(text, arguments.order))
-        tokens = mine[0]["tokens"]
-        fits = [run["fit"] + run["encode"] for run in mine]
-        fit = statistics.median(fits)
-        row("lmzoo", corpus, tokens, fits, max(run["rss"] for run in mine))
-        if theirs:
-            seconds = [run[0] for run in theirs]
-            row("lmplz", corpus, tokens, seconds, max(run[1] for run in theirs), statistics.median(seconds) / fit)
-        rates = [run["score_rate"] for run in mine]
-        print(f"{'':10} scoring {statistics.median(rates):,.0f} tokens/s, test perplexity {mine[0]['perplexity']:.3f}")
-    return None
+        print(json.dumps(train_ours(arguments.ours, arguments.order, arguments.memory or None)))
+        return
+    from lmzoo import _machine
+
+    results = {corpus: measure(corpus, arguments.order, arguments.runs) for corpus in arguments.corpora}
+    if arguments.save:
+        folder = Path(__file__).parent / "results"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}-ngram.json"
+        path.write_text(json.dumps({**_machine.provenance(), "results": results}, indent=1) + "\n", encoding="utf-8")
+        print(f"saved {path}")
 
 
-def row(who: str, corpus: str, tokens: int, seconds: list[float], rss: int, ratio: float | None = None) -> None:
+def measure(corpus: str, order: int, runs: int) -> dict[str, Any]:
+    """Everything about one corpus, printed as it comes."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = folder / "train.txt"
+        path.write_text(text_of(corpus, "train"), encoding="utf-8")
+        trainings: dict[str, list[dict[str, Any]]] = {"lmzoo": [], "lmzoo in 1 GiB": [], "lmplz": []}
+        for _ in range(runs):
+            trainings["lmzoo"].append(in_a_process(path, order, None))
+            if LMPLZ:
+                trainings["lmplz"].append(train_kenlm(path, order))
+        trainings["lmzoo in 1 GiB"].append(in_a_process(path, order, 1 << 30))
+        tokens = trainings["lmzoo"][0]["tokens"]
+        print(f"\n{corpus}, order {order}: {tokens:,} tokens, {trainings['lmzoo'][0]['ngrams']:,} n-grams")
+        for who, rows in trainings.items():
+            if rows:
+                print_training(who, rows, tokens, trainings["lmplz"])
+        scored = scoring(corpus, order, folder)
+    print_scoring(scored)
+    return {"training": trainings, "scoring": scored}
+
+
+def print_training(who: str, rows: list[dict[str, Any]], tokens: int, theirs: list[dict[str, Any]]) -> None:
+    seconds = [row["seconds"] for row in rows]
     middle = statistics.median(seconds)
-    spread = f"{middle:.2f} ({min(seconds):.2f}-{max(seconds):.2f})"
-    versus = f"{ratio:.2f}x" if ratio else ""
-    print(f"{corpus:10} {tokens:11,} {who:6} {spread:>20} {tokens / middle:11,.0f} {rss / 1e6:8,.0f} {versus:>6}")
+    spread = f"{middle:7.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
+    versus = f"{statistics.median(row['seconds'] for row in theirs) / middle:5.2f} x lmplz" if theirs else ""
+    peak = max(row["peak"] for row in rows) / 2**20
+    apart = ""
+    if "read" in rows[0]:
+        read, fit = (statistics.median(row[part] for row in rows) for part in ("read", "fit"))
+        apart = f"  (reading words {read:.2f} s, fitting {fit:.2f} s)"
+    print(f"  train  {who:15} {spread:32} {tokens / middle:11,.0f} tokens/s  {peak:6,.0f} MiB  {versus}{apart}")
+
+
+def print_scoring(found: dict[str, Any]) -> None:
+    kenlm = f", kenlm.score {found['kenlm']:,.0f}: {found['ours'] / found['kenlm']:.2f} x" if "kenlm" in found else ""
+    print(f"  score  {found['ours']:,.0f} tokens/s{kenlm}; perplexity {found['perplexity']:.3f}")
+    if "largest_difference" in found:
+        print(f"         single scores differ by at most {found['largest_difference']:.1e} in log10")
+    print(
+        f"  next_log_probs {found['next_log_probs'] * 1e3:.3f} ms, 1,000 samples {found['sample_1000']:.2f} s, "
+        f"load {found['load']:.2f} s, {found['bytes'] / 1e6:,.1f} MB on disk"
+        + (f" (KenLM's probing binary: {found['kenlm_bytes'] / 1e6:,.1f} MB)" if "kenlm_bytes" in found else "")
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from lmzoo import __version__, _classes_command, _terminal
+from lmzoo import __version__, _classes_command, _explain_command, _terminal
 from lmzoo._flags import (
     Budget,
     Code,
@@ -35,7 +35,7 @@ CardName = Annotated[str, typer.Argument(help="A name from `lmzoo corpora`.")]
 
 
 class _Lmzoo(Commands):
-    order = ("compare", "train", "eval", "generate", "models", "corpora", "check", "classes")
+    order = ("compare", "train", "eval", "generate", "models", "corpora", "check", "explain", "ngrams", "classes")
 
 
 app = typer.Typer(
@@ -361,4 +361,6 @@ def check_file(
 
 
 # Commands for one kind of model stand in files of their own.
+app.command("explain", epilog=_explain_command.EXPLAIN_EPILOG)(_explain_command.explain_text)
+app.command("ngrams", epilog=_explain_command.NGRAMS_EPILOG)(_explain_command.list_ngrams)
 app.command("classes", epilog=_classes_command.EPILOG)(_classes_command.show_classes)

@@ -24,7 +24,7 @@ from lmzoo.findings import Comparison, Row, floor, in_words, ranked
 # apart. Yellow is left out, being hard to see on white. The first family whose pattern fits a name has it.
 FAMILIES = {
     "baseline": ("#999999", r"uniform|unigram"),
-    "count": ("#0072b2", r"ngram|katz|kneser|ppm|cache"),
+    "count": ("#0072b2", r"ngram|classes|katz|kneser|ppm|cache"),
     "association": ("#009e73", r"pmi|glove|word2vec|fasttext|svd"),
     "feedforward": ("#e69f00", r"mlp|bengio|cnn"),
     "recurrent": ("#56b4e9", r"rnn|lstm|gru|elmo"),

@@ -97,7 +97,7 @@ class Classes(LanguageModel):
 
     def size(self) -> tuple[int, str]:
         """The distinct n-grams of classes, and the V words' probabilities in theirs."""
-        return self.ngram_.size()[0] + self.vocab_size_, "class n-grams and words"
+        return self.ngram_.size()[0] + self.vocab_size_, "class n-grams"
 
     def arrays(self) -> dict[str, Array]:
         """Each word's class and probability in it, (V,), and the arrays of the class n-gram."""

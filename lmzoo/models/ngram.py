@@ -12,7 +12,7 @@ p(w | h) = α(w | h) where hw was seen, and γ(h) · p(w | h⁻) where not.
 With c(·) counts, c(h·) = Σ_w c(hw), N₁₊(h·) the number of different words seen after h, r = c(hw):
 
     ml                   α = c(hw) / c(h·)                         γ = 0
-    add-k                α = (c(hw) + k) / (c(h·) + kV)            for the longest context only
+    add-k                α = c(hw) / (c(h·) + kV)                  γ = kV / (c(h·) + kV), straight to 1/V
     jelinek-mercer       α = λ_h · c(hw) / c(h·)                   γ = 1 − λ_h, λ by EM on the validation text
     witten-bell          α = c(hw) / (c(h·) + N₁₊(h·))             γ = N₁₊(h·) / (c(h·) + N₁₊(h·))
     absolute             α = (c(hw) − D) / c(h·)                   γ = D · N₁₊(h·) / c(h·)
@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from lmzoo.errors import FormatError, UsageError, nearest
 from lmzoo.interface import Ids, Run, check_ids
 from lmzoo.models._counting import Level, count_ngrams, occurrences
+from lmzoo.models._pruning import Parts, cut, entropy_prune, parse_cutoffs
 from lmzoo.models._scratch import Scratch, release
 from lmzoo.models._trie import Trie, TrieModel
 
@@ -64,7 +65,7 @@ class Smoothing:
 
         If not said otherwise: what α leaves, of what is left of p(· | h⁻). All of it where h was never seen.
         """
-        left = 1 - level.total(alpha)
+        left = np.maximum(1 - level.total(alpha), 0)  # rounding can leave a little less than nothing
         if not self.backs_off:
             return left
         return left / np.maximum(1 - level.total(np.where(level.count > 0, lower, 0)), 1e-12)
@@ -86,7 +87,7 @@ class AddK(Smoothing):
     """Laplace's rule (k = 1) and Lidstone's: every word is taken to have been seen k times more."""
 
     def alpha(self, level: Level) -> Array:
-        """c(hw) / (c(h·) + kV); shorter contexts are not believed at all, so they stay uniform."""
+        """c(hw) / (c(h·) + kV); shorter contexts are not believed at all, so that γ is for the uniform 1/V."""
         if level.continuations is not None:
             return np.zeros(len(level))
         return level.count / (level.total(level.count) + self.settings.k * self.settings.vocab_size_)[level.context]
@@ -319,6 +320,9 @@ class Ngram(TrieModel):
     # ml, add-k, jelinek-mercer, witten-bell, absolute, katz, kneser-ney, modified-kneser-ney, stupid-backoff or auto
     smoothing: str = "modified-kneser-ney"
     k: float = 1.0  # what add-k adds to every count, above 0
+    # drop n-grams seen so often or less, a count for each order: 0,0,1 drops what is longer than two and seen once
+    cutoffs: str = "0"
+    prune: float = 0.0  # drop n-grams without which perplexity rises by a smaller share, as 1e-8 (Stolcke 1998)
 
     name: ClassVar[str] = "ngram"
     year: ClassVar[int] = 1998
@@ -334,6 +338,11 @@ class Ngram(TrieModel):
             )
         if not 0 < self.k < float("inf"):
             raise UsageError(f"k must be above 0, not {self.k}: it is added to every count")
+        parse_cutoffs(self.cutoffs)
+        if not 0 <= self.prune < float("inf"):
+            raise UsageError(f"prune must be 0 or more, not {self.prune}: it is a share by which perplexity may rise")
+        if self.prune and not self.is_distribution:
+            raise UsageError(f"{self.smoothing} gives scores, no probabilities, which prune weighs: use cutoffs")
 
     @property
     def is_distribution(self) -> bool:
@@ -357,11 +366,16 @@ class Ngram(TrieModel):
         smoothing = SMOOTHINGS[self.smoothing](self)
         smoothing.prepare(levels, valid)
         probs, gammas = _interpolate(levels, smoothing, scratch)
-        self.trie_ = Trie.build(levels, probs, gammas, scratch)
+        self.trie_ = Trie.build(*self._pruned(levels, probs, gammas), scratch)
         self.remarks = list(smoothing.remarks)
         if len(levels) < self.order:
             self.remarks.append(f"the text has no n-grams longer than {len(levels)}: order {self.order} adds none")
         return self
+
+    def _pruned(self, levels: list[Level], probs: list[Array], gammas: list[Array]) -> Parts:
+        thresholds, backs_off = parse_cutoffs(self.cutoffs), SMOOTHINGS[self.smoothing].backs_off
+        parts = cut(levels, probs, gammas, thresholds, backs_off=backs_off, is_distribution=self.is_distribution)
+        return entropy_prune(*parts, self.prune)
 
     def _choose(self, train: Ids, valid: Ids, vocab_size: int, run: Run) -> Self:
         """Fit with each smoothing that may be meant, and longer and longer n-grams until two in a row do not help."""
@@ -371,7 +385,7 @@ class Ngram(TrieModel):
         for smoothing in TRIED if self.smoothing == "auto" else (self.smoothing,):
             lowest, worse = np.inf, 0
             for order in range(1, 65) if self.order == "auto" else (self.order,):
-                model = Ngram(order, smoothing, self.k).fit(train, valid, vocab_size, run)
+                model = Ngram(order, smoothing, self.k, self.cutoffs, self.prune).fit(train, valid, vocab_size, run)
                 bits = float(-model.log_probs(valid)[0].mean() / np.log(2))
                 worse = 0 if bits < lowest else worse + 1
                 lowest = min(bits, lowest)
