@@ -264,5 +264,6 @@ def _doubts(trie: Trie, idle: Array, names: list[str]) -> list[str]:
 
 
 def _phrase(trie: Trie, node: int, names: list[str]) -> str:
-    *context, last = spelled(trie, int(node))
-    return repr(" ".join([START if word == len(names) - 1 else names[word] for word in context] + [names[last]]))
+    """The n-gram of a node as a file spells it: `end` is </s> where it is the last of several words."""
+    *context, last = [names[word] for word in spelled(trie, int(node))]
+    return repr(" ".join([START if word == END else word for word in context or [last]] + [last] * bool(context)))
