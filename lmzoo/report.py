@@ -93,8 +93,36 @@ def render(comparison: Comparison) -> dict[str, bytes]:
             content = section.view(comparison) if section.view else None
         if content:
             shown.append((section, content))
+    files["README.md"] = _summary(comparison, [section for section, _ in shown if section.figure]).encode()
     files["index.html"] = _page(comparison, shown).encode()
     return files
+
+
+def _summary(comparison: Comparison, drawn: list[Section]) -> str:
+    """The finding, the table, the figures and where it all comes from, as Markdown: what a repository shows."""
+    view = cells(comparison)
+
+    def line(*words: str) -> str:
+        return "| " + " | ".join(word.replace("|", "\\|").replace("\n", " ") for word in words) + " |"
+
+    rows = [line("model", *(column.head for column in view["columns"]))]
+    rows.append(line("---", *("---:" for _ in view["columns"])))
+    for found in view["lines"]:
+        marks = "".join(f" [{mark}]" for mark in found["marks"])
+        rows.append(line(one_line(found["row"]["label"]) + marks, *(_cell(cell) for cell in found["cells"])))
+    notes = [f"{number}. {one_line(note)}" for number, note in enumerate(view["notes"], 1)]
+    facts = {key: comparison.get(key) for key in ("command", "commit", "machine", "date")}
+    facts["versions"] = ", ".join(f"{name} {version}" for name, version in (comparison.get("versions") or {}).items())
+    parts = [
+        f"# {one_line(comparison['title'])}",
+        " ".join(finding(comparison)),
+        "\n".join(rows),
+        "\n".join(notes),
+        *(f"![{section.title}]({section.id}.png)" for section in drawn),
+        "\n".join(f"- {key}: `{one_line(str(value))}`" for key, value in facts.items() if value),
+        "The page is `index.html`, one file to open; `results.json` holds every figure and what it was divided by.",
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def table(comparison: Comparison) -> "Table":

@@ -26,7 +26,7 @@ def test_a_report_is_a_page_its_figures_and_its_json(tmp_path):
     path = report.write(tmp_path / "new" / "storyworld", comparison())
     assert path == tmp_path / "new" / "storyworld" / "index.html"
     names = {file.name for file in path.parent.iterdir()}
-    assert names == {"index.html", "results.json", "bars.png", "bars.svg", "orders.png", "orders.svg"}
+    assert names == {"index.html", "README.md", "results.json", "bars.png", "bars.svg", "orders.png", "orders.svg"}
     assert (path.parent / "bars.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -103,12 +103,21 @@ def test_a_folder_that_is_a_file_is_one_clear_line(tmp_path):
     assert (tmp_path / "taken").read_text() == "mine"
 
 
+def test_the_summary_is_a_table_in_markdown_whatever_the_labels(tmp_path):
+    report.write(tmp_path, comparison(rows=[row("a|b\n<script>", 1.5), row("plain", 2.5)]))
+    summary = (tmp_path / "README.md").read_text(encoding="utf-8")
+    lines = [line for line in summary.splitlines() if line.startswith("| ")]
+    assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
+    assert len(lines) == 4
+    assert "![Bits per character](bars.png)" in summary
+
+
 def test_a_second_report_takes_away_figures_that_no_longer_hold(tmp_path):
     report.write(tmp_path, comparison())
     (tmp_path / "notes.txt").write_text("mine")
     report.write(tmp_path, comparison(orders=[]))
     names = {file.name for file in tmp_path.iterdir()}
-    assert names == {"index.html", "results.json", "bars.png", "bars.svg", "notes.txt"}
+    assert names == {"index.html", "README.md", "results.json", "bars.png", "bars.svg", "notes.txt"}
 
 
 # The terminal
