@@ -23,6 +23,7 @@ Array = NDArray[Any]
 
 BLOCK = 1 << 23  # bytes read and printed at a time
 LONGEST_LINE = 1 << 20  # bytes
+UNREACHABLE, UNKNOWN = -1, -2  # contexts
 NEVER = -99.0  # what stands for log10 0 in a file, as SRILM writes it
 ROUNDING = 1e-6  # a log-probability above 0 by no more than this is 0, rounded
 HIGHEST_BACKOFF = 30.0  # that float32 has room for, with some to spare
@@ -233,48 +234,56 @@ def power(log):  # type: ignore[no-untyped-def]
     return 10.0**log if log > NEVER else 0.0
 
 
+@njit(cache=True)
+def _ngram(text, at, table, blob, starts, trie_words, children, words, path):  # type: ignore[no-untyped-def]
+    """(node of the context, last word, where they end) of the words that stand at `at`; see `scan`.
+
+    The node is UNREACHABLE with <s> after the first place or </s> before the last, and UNKNOWN where a word or the
+    context is. `words` and `path` (order,) are the numbers and nodes of the n-gram read before, often nearly the same.
+    """
+    order, end = len(words), len(starts) - 3  # the last two words are </s> and <s>
+    unreachable, node, word = False, 0, -1
+    for k in range(order):
+        begin = at = _skip(text, at)
+        while not _is_space(text[at]) and text[at] != _NEWLINE:
+            at += 1
+        word = table[_slot(text, begin, at, table, blob, starts)] if at > begin else -1
+        if word < 0:
+            return UNKNOWN, word, at
+        unreachable |= (k > 0 and word == end + 1) or (k < order - 1 and word == end)
+        if k < order - 1 and not unreachable:
+            if word != words[k]:
+                words[k] = word
+                words[k + 1] = -1  # what stands below it is of another path
+                path[k] = _find(node, min(word, end), trie_words, children)
+            node = path[k]
+            if node < 0:
+                words[k] = -1
+                return UNKNOWN, word, at
+    return UNREACHABLE if unreachable else node, min(word, end), at
+
+
 @njit(cache=True, nogil=True)
 def scan(text, at, stop, has_backoff, table, blob, starts, trie_words, children, words, path, out):  # type: ignore[no-untyped-def]
     """Read n-grams from text[at:stop], whole lines, as long as they are as expected and there is room in `out`.
 
-    `out` is the columns (context node, word, p, γ); a context of -1 is an n-gram that can never apply,
-    with <s> after the first place or </s> before the last. `words` (order,) and `path` (order,) are the word numbers
-    and nodes of the line before, which is often the same but for its end. Returns (where it stopped, lines read).
+    `out` is the columns (context node, word, p, γ); `words` (all -1) and `path` (order,) are room to work in. Returns
+    (where it stopped, lines read).
     """
     contexts, lasts, probs, gammas = out
-    order, end, lines = len(words), len(starts) - 3, 0  # the last two words are </s> and <s>
+    lines = 0
     while at < stop and lines < len(contexts):
         value, i = _number(text, _skip(text, at))
         if not value <= ROUNDING or not _is_space(text[i]):
             break
-        known, unreachable, node = True, False, 0
-        for k in range(order):
-            a = _skip(text, i)
-            i = a
-            while not _is_space(text[i]) and text[i] != _NEWLINE:
-                i += 1
-            word = table[_slot(text, a, i, table, blob, starts)] if i > a else -1
-            if word < 0:
-                known = False
-                break
-            unreachable |= (k > 0 and word == end + 1) or (k < order - 1 and word == end)
-            if k < order - 1 and not unreachable:
-                if word != words[k]:
-                    words[k] = word
-                    words[k + 1] = -1  # what stands below it is of another path
-                    path[k] = _find(node, min(word, end), trie_words, children)
-                node = path[k]
-                if node < 0:
-                    known = False
-                    break
-        if not known:
-            words[:] = -1
+        node, word, i = _ngram(text, i, table, blob, starts, trie_words, children, words, path)
+        if node == UNKNOWN:
             break
         weight, i = _backoff(text, i, has_backoff)
         if np.isnan(weight):
             break
-        contexts[lines] = -1 if unreachable else node
-        lasts[lines], probs[lines], gammas[lines] = min(word, end), power(min(value, 0.0)), power(weight)
+        contexts[lines], lasts[lines] = node, word
+        probs[lines], gammas[lines] = power(min(value, 0.0)), power(weight)
         lines += 1
         at = i
     return at, lines

@@ -1,13 +1,16 @@
 r"""The sections of an ARPA file in their order: \data\, \1-grams:, …, \end\. What does not fit is named by its line."""
 
+import os
 import re
 from bisect import bisect_right
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmzoo._arpa_lines import Lines, Words, parse, power, scan, shown
+from lmzoo._arpa_lines import UNREACHABLE, Lines, Words, parse, power, scan, shown
 from lmzoo._arpa_trie import DuplicateError, GrowingTrie
 from lmzoo._tokenizer_split import UNKNOWN
 from lmzoo.errors import FormatError
@@ -17,6 +20,8 @@ from lmzoo.models._trie import _find
 Array = NDArray[Any]
 
 HIGHEST_ORDER = 64
+THREADS = min(8, os.cpu_count() or 1)
+WORTH_A_THREAD = 1 << 20  # bytes, below which starting one costs more than it saves
 _COUNT = re.compile(rb"ngram\s+(\d{1,3})\s*=\s*(\d{1,18})")
 _COLUMNS = (np.int32, np.int32, np.float32, np.float32)  # context, word, p, γ
 _START, _END = b"<s>", b"</s>"
@@ -38,8 +43,9 @@ class Reader:
         """The whole file. Raises FormatError naming the line."""
         counts = self._data()
         self._unigrams(counts[0])
-        for order, count in enumerate(counts[1:], start=2):
-            self._ngrams(order, count, order < len(counts))
+        with ThreadPoolExecutor(THREADS) as self._pool:  # the compiled loop lets go of Python's lock
+            for order, count in enumerate(counts[1:], start=2):
+                self._ngrams(order, count, order < len(counts))
         self._expect(b"\\end\\")
         while (line := self._lines.line()) is not None:
             if line.strip():
@@ -98,8 +104,11 @@ class Reader:
                 return None
             raise self._lines.error(f"{order}-grams end here: {read:,} of the {announced:,} that \\data\\ announces")
         if read == announced:
-            raise self._lines.error(f"one more {order}-gram than the {announced:,} that \\data\\ announces")
+            raise self._surplus(order)
         return text
+
+    def _surplus(self, order: int, ahead: int = 0) -> FormatError:
+        return self._lines.error(f"one more {order}-gram than \\data\\ announces", ahead)
 
     def _parse(self, line: bytes, order: int, has_backoff: bool) -> tuple[float, list[bytes], float]:
         try:
@@ -151,11 +160,10 @@ class Reader:
         self._expect(b"\\%d-grams:" % order)
         parts: list[list[Array]] = [[] for _ in _COLUMNS]
         marks: list[tuple[int, int]] = []  # (an entry's number, its line); those after it are on the lines after that
-        path = (np.full(order, -1), np.zeros(order, np.int64))
         read = 0
         while True:
             marks.append((read, self._lines.number + 1))
-            read += self._scan(has_backoff, path, announced - read, parts)
+            read += self._scan(order, has_backoff, announced - read, parts)
             if (line := self._entry(order, read, announced)) is None:
                 break
             marks.append((read, self._lines.number))
@@ -166,22 +174,42 @@ class Reader:
             [np.concatenate([np.empty(0, kind), *part]) for kind, part in zip(_COLUMNS, parts, strict=True)], marks
         )
 
-    def _scan(self, has_backoff: bool, path: tuple[Array, Array], room: int, parts: list[list[Array]]) -> int:
+    def _scan(self, order: int, has_backoff: bool, room: int, parts: list[list[Array]]) -> int:
         """Append to `parts` what the compiled loop can read of the lines from here on; returns how many it were."""
         lines, words, trie, read = self._lines, self._words, self._trie, 0
-        while (stop := lines.whole()) > lines.at:
-            size = min(room - read, (stop - lines.at) // (2 * len(path[0]) + 2) + 1)  # a word takes two bytes at least
+        tables = (words.table, words.blob, words.starts, trie.words, trie.children)
+
+        def run(start: int, stop: int) -> tuple[int, int, tuple[Array, ...]]:
+            size = min(room - read, (stop - start) // (2 * order + 2) + 1)  # a word takes two bytes at least
             out = tuple(np.empty(size, kind) for kind in _COLUMNS)
+            path = (np.full(order, -1), np.zeros(order, np.int64))
+            at, done = scan(text, start, stop, has_backoff, *tables, *path, out)
+            return at, done, tuple(column[:done].copy() for column in out)
+
+        while (stop := lines.whole()) > lines.at:
             text = np.frombuffer(lines.block, np.uint8)
-            tables = (words.table, words.blob, words.starts, trie.words, trie.children)
-            lines.at, done = scan(text, lines.at, stop, has_backoff, *tables, *path, out)
-            for part, column in zip(parts, out, strict=True):
-                part.append(column[:done].copy())
-            lines.number += done
-            read += done
-            if lines.at < stop:
-                break
+            runs = list(pairwise(self._cuts(stop)))
+            for (at, done, out), (_, end) in zip(self._pool.map(run, *zip(*runs, strict=True)), runs, strict=True):
+                if read + done > room:
+                    raise self._surplus(order, room - read + 1)
+                for part, column in zip(parts, out, strict=True):
+                    part.append(column)
+                lines.at = at
+                lines.number += done
+                read += done
+                if at < end:  # there is something else: what others have read behind it is not wanted
+                    return read
         return read
+
+    def _cuts(self, stop: int) -> list[int]:
+        """Where to cut the lines up to `stop` so that there is a part for each core, if that pays.
+
+        Only at the start of a block: a file of nothing but odd lines must not be scanned to the end for each of them.
+        """
+        at, block = self._lines.at, self._lines.block
+        threads = THREADS if at == 0 and stop > WORTH_A_THREAD else 1
+        inner = [block.rfind(b"\n", at, at + (stop - at) * k // threads) + 1 for k in range(1, threads)]
+        return [at, *sorted({cut for cut in inner if cut > at}), stop]
 
     def _slowly(self, line: bytes, order: int, has_backoff: bool) -> tuple[int, int, float, float]:
         """A line that the compiled loop left: (context, word, p, γ), or the FormatError that says why."""
@@ -191,8 +219,8 @@ class Reader:
                 raise self._lines.error(f"the word {shown(word)} is not among the 1-grams")
         end, node = len(self.names), 0
         if _START in words[1:] or _END in words[:-1]:
-            node = -1
-        for n, word in enumerate(words[:-1] if node == 0 else [], start=1):
+            return UNREACHABLE, 0, 0.0, 0.0
+        for n, word in enumerate(words[:-1], start=1):
             node = _find(node, min(self._numbers[word], end), self._trie.words, self._trie.children)
             if node < 0:
                 missing = shown(b" ".join(words[:n]))
@@ -203,7 +231,7 @@ class Reader:
 
     def _add(self, columns: list[Array], marks: list[tuple[int, int]]) -> None:
         """Put an order's n-grams, but for those that can never apply, into the trie."""
-        reachable = np.flatnonzero(columns[0] >= 0)
+        reachable = np.flatnonzero(columns[0] != UNREACHABLE)
         if len(reachable) < len(columns[0]):
             self._unreachable += len(columns[0]) - len(reachable)
             columns = [column[reachable] for column in columns]

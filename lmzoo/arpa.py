@@ -5,8 +5,8 @@ r"""ARPA files: n-gram models as text, as every toolkit since the 1990s reads an
     ngram 2=2
 
     \1-grams:
-    -99      <s>      -0.3010   log10 p(w | h), h and w, log10 γ(h w): the weight of what is shorter
-    -0.4771  the      -0.1761
+    -99      <s>      -0.2218   log10 p(w | h), h and w, log10 γ(h w): the weight of what is shorter
+    -0.4771  the      -0.0458
     -0.4771  cat
     -0.4771  </s>
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmzoo import _arpa_lines, arpa, tokenizer
+from lmzoo import _arpa_lines, _arpa_reader, arpa, tokenizer
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.interface import Progress
 from lmzoo.models.ngram import SMOOTHINGS, Ngram
@@ -139,6 +139,18 @@ class TestRead:
             monkeypatch.setattr(_arpa_lines, "BLOCK", size)
             assert same_trie(arpa.read(GOLDEN)[0].trie_, whole)
 
+    def test_parts_of_a_block_are_read_by_many_threads_at_once(self, monkeypatch, tmp_path):
+        whole = arpa.read(GOLDEN)[0].trie_
+        text = GOLDEN.read_text()
+        surplus = saved(tmp_path / "surplus.arpa", text.replace("ngram 3=90", "ngram 3=89"))
+        monkeypatch.setattr(_arpa_lines, "BLOCK", 700)
+        monkeypatch.setattr(_arpa_reader, "WORTH_A_THREAD", 1)
+        monkeypatch.setattr(_arpa_reader, "THREADS", 5)
+        assert same_trie(arpa.read(GOLDEN)[0].trie_, whole)
+        last = text.splitlines().index("\\end\\") - 1  # counted from 1, the line before the blank one before that
+        with pytest.raises(FormatError, match=f"line {last}: one more 3-gram than"):
+            arpa.read(surplus)
+
     def test_minus_99_is_a_probability_of_zero(self, tmp_path):
         model, made = arpa.read(saved(tmp_path / "zero.arpa", SRILM.replace("-0.60206\tb", "-99\tb")))
         assert model.log_probs(made.encode("b\n"))[0][0] == -np.inf
@@ -219,7 +231,7 @@ class TestRefusals:
             ("ngram 1=5", "ngram 1=five", "line 3: a count like 'ngram 1=1000' is due here, not 'ngram 1=five'"),
             ("ngram 2=3", "2-grams: 3", "line 4: a count like 'ngram 2=1000' is due here, not '2-grams: 3'"),
             ("ngram 2=3", "ngram 2=4", "line 19: 2-grams end here: 3 of the 4 that \\data\\ announces"),
-            ("ngram 2=3", "ngram 2=2", "line 17: one more 2-gram than the 2 that \\data\\ announces"),
+            ("ngram 2=3", "ngram 2=2", "line 17: one more 2-gram than \\data\\ announces"),
             ("ngram 1=5", "ngram 1=6", "line 14: 1-grams end here: 5 of the 6 that"),
             ("ngram 1=5", "ngram 1=0", "line 7: 4 n-grams of order 1 to 3 are announced, 0 of them 1-grams"),
             ("ngram 1=5", "ngram 1=99999999999", "at most 64 orders and 2^31 n-grams"),
