@@ -77,7 +77,8 @@ def reshape(
     """
     with np.errstate(over="ignore"):  # of a temperature next to nothing: all but the best become impossible
         logits = (np.asarray(log_probs, dtype=np.float64) - np.max(log_probs)) / temperature
-    likeliest = np.argsort(-logits, kind="stable")
+    cut_short = top_k is not None or (top_p is not None and top_p < 1)
+    likeliest = np.argsort(-logits, kind="stable") if cut_short else np.empty(0, dtype=np.intp)
     if top_k is not None:
         logits[likeliest[top_k:]] = -np.inf
     probs: NDArray[np.float64] = np.exp(logits)

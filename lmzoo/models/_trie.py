@@ -98,14 +98,15 @@ class Trie:
 
     def distribution(self, state: int, vocab_size: int) -> Array:
         """p(w | state) of every word, (V,): the unigrams, then what each longer context says."""
-        contexts = [state]
-        while contexts[-1] != 0:
-            contexts.append(int(self.fallback[contexts[-1]]))
-        probs = self.probs[1 : 1 + vocab_size].astype(np.float64)
-        for context in contexts[-2::-1]:
+        share, shares = 1.0, []  # of each context, longest first: what all longer ones together leave to it
+        while state != 0:
+            shares.append((state, share))
+            share *= float(self.gammas[state])
+            state = int(self.fallback[state])
+        probs: Array = np.multiply(self.probs[1 : 1 + vocab_size], share, dtype=np.float64)
+        for context, share in reversed(shares):
             children = slice(self.children[context], self.children[context + 1])
-            probs *= self.gammas[context]
-            probs[self.words[children]] = self.probs[children]
+            probs[self.words[children]] = self.probs[children].astype(np.float64) * share
         return probs
 
     @property
