@@ -10,6 +10,7 @@ The vocabulary is closed. Where the corpus itself has the word `<unk>`, unknown 
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import repeat
 from typing import Any
 
@@ -24,6 +25,7 @@ END = "</s>"
 UNKNOWN = "<unk>"
 
 _WORD = r"[^\s\ud800-\udfff]+"  # a lone surrogate is not text
+_IS_WORD = re.compile(_WORD).fullmatch
 _LAYOUTS = {
     "leading": re.compile(rf" {_WORD}| \n"),
     "plain": re.compile(rf"(?<![^\n]){_WORD}|(?<=\S) {_WORD}|\n"),
@@ -47,10 +49,16 @@ class Split(Tokenizer):
         super().__init__("split", len(words) + 1, lines=True)
         self._words, self._layout = words, layout
         self._spaced = [*(f" {word}" for word in words), " \n" if layout == "leading" else "\n"]
-        self._ids = {piece: i for i, piece in enumerate(self._spaced)}
-        if layout == "plain":
-            self._ids.update({word: i for i, word in enumerate(words)})
-        self._unknown = self._ids.get(f" {UNKNOWN}", HOLE)
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        """piece → id. Made when a text is first encoded: a vocabulary can be large, and a run only looked at."""
+        ids = {piece: i for i, piece in enumerate(self._spaced)}
+        return ids | {word: i for i, word in enumerate(self._words)} if self._layout == "plain" else ids
+
+    @cached_property
+    def _unknown(self) -> int:
+        return self._ids.get(f" {UNKNOWN}", HOLE)
 
     @classmethod
     def train(cls, text: str) -> "Split":
@@ -114,7 +122,7 @@ class Split(Tokenizer):
 
 
 def _is_word(word: Any) -> bool:
-    return isinstance(word, str) and re.fullmatch(_WORD, word) is not None
+    return isinstance(word, str) and _IS_WORD(word) is not None
 
 
 def _word_spans(text: str) -> Iterator[tuple[int, int]]:

@@ -34,6 +34,7 @@ def folder(tmp_path_factory):
 def test_the_readme_shows_commands():
     assert len(commands("")) == 6
     assert len(commands("data")) == 4
+    assert len(commands("count")) == 8
     assert len(commands("mine")) == 3
 
 
@@ -44,6 +45,13 @@ def test_what_you_can_do(folder):
     (python,) = [block for language, _, block in BLOCKS if language == "python"]
     done = subprocess.run([sys.executable, "-c", python], cwd=folder, capture_output=True, text=True, check=True)
     assert len(done.stdout.split()) >= 5
+
+
+def test_counting(folder):
+    if not (folder / "runs" / "trigram").exists():
+        run("lmzoo train ngram --order 3 --out runs/trigram", folder)
+    for command in commands("count"):
+        assert run(command, folder)
 
 
 @pytest.mark.data

@@ -146,8 +146,8 @@ class TrieModel(LanguageModel):
         return self.order_ - 1
 
     def size(self) -> tuple[int, str]:
-        """The distinct n-grams of all orders that it has seen."""
-        return int((self.trie_.counts[1:] > 0).sum()), "n-grams"
+        """The distinct n-grams of all orders that it has seen (or has from a file, which gives no counts: -1)."""
+        return int(np.count_nonzero(self.trie_.counts[1:])), "n-grams"
 
     def arrays(self) -> dict[str, Array]:
         """The trie's arrays, the order and V."""
