@@ -52,23 +52,20 @@ class Split(Tokenizer):
 
     @cached_property
     def _ids(self) -> dict[str, int]:
-        """piece → id. Made when a text is first encoded: a vocabulary can be large, and a run only looked at."""
-        ids = {piece: i for i, piece in enumerate(self._spaced)}
-        return ids | {word: i for i, word in enumerate(self._words)} if self._layout == "plain" else ids
-
-    @cached_property
-    def _unknown(self) -> int:
-        return self._ids.get(f" {UNKNOWN}", HOLE)
+        """word → id. Made when a text is first encoded: a vocabulary can be large, and a run only looked at."""
+        return {word: i for i, word in enumerate([*self._words, "\n"])}
 
     @classmethod
     def train(cls, text: str) -> "Split":
         """Learn layout and words. Raises TokenizerError where the text keeps to no layout."""
         layout = "leading" if text.startswith(" ") else "plain"
-        words: dict[str, None] = {}
+        words: dict[str, None] = {"\n": None}
         for start, end in _word_spans(text):
-            pieces = dict.fromkeys(_pieces(text, start, end, layout))
-            words.update(dict.fromkeys(piece.strip(" ") for piece in pieces))
-        words.pop("\n", None)
+            found = dict.fromkeys(_quick_words(text, start, end, layout))
+            if not all(map(_is_word, found.keys() - words.keys())):
+                _pieces(text, start, end, layout)  # says where
+            words |= found
+        del words["\n"]
         return cls(list(words), layout)
 
     @classmethod
@@ -104,13 +101,19 @@ class Split(Tokenizer):
 
     def _encode(self, text: str) -> Iterator[Tokens]:
         for start, end in _word_spans(text):
-            pieces = _pieces(text, start, end, self._layout)
-            found = map(self._ids.get, pieces, repeat(self._unknown))
-            ids = np.fromiter(found, np.int32, len(pieces))
-            if HOLE in ids:
-                first = int(np.argmax(ids == HOLE))
-                raise self._unknown_word(text, start + sum(map(len, pieces[:first])), pieces[first])
-            yield ids
+            words = _quick_words(text, start, end, self._layout)
+            ids = np.fromiter(map(self._ids.get, words, repeat(HOLE)), np.int32, len(words))
+            yield ids if HOLE not in ids else self._with_unknown(text, start, end)
+
+    def _with_unknown(self, text: str, start: int, end: int) -> Tokens:
+        """The ids of text[start:end], where something is unknown: a word, or how words are set apart."""
+        pieces = _pieces(text, start, end, self._layout)
+        unknown = self._ids.get(UNKNOWN, HOLE)
+        ids = np.fromiter((self._ids.get(piece.lstrip(" "), unknown) for piece in pieces), np.int32, len(pieces))
+        if HOLE in ids:
+            first = int(np.argmax(ids == HOLE))
+            raise self._unknown_word(text, start + sum(map(len, pieces[:first])), pieces[first])
+        return ids
 
     def _unknown_word(self, text: str, position: int, piece: str) -> TokenizerError:
         word = piece.strip(" ")
@@ -127,6 +130,20 @@ def _is_word(word: Any) -> bool:
 
 def _word_spans(text: str) -> Iterator[tuple[int, int]]:
     return spans(text, longest=len(text))  # never inside a word
+
+
+def _quick_words(text: str, start: int, end: int, layout: str) -> list[str]:
+    """The words and newlines of text[start:end], by splitting at spaces alone.
+
+    Where the text does not keep to its layout, something among them is no word: "" or one with white space in it.
+    """
+    chunk = text[start:end]
+    if layout == "leading":
+        return chunk[1:].split(" ") if chunk[:1] == " " else [""]
+    misfit = any(spaces in chunk for spaces in ("  ", " \n", "\n ")) or (start == 0 and chunk[:1] == " ")
+    if misfit or (end == len(text) and chunk[-1:] == " "):
+        return [""]
+    return [word for word in chunk.replace("\n", " \n ").split(" ") if word]
 
 
 def _pieces(text: str, start: int, end: int, layout: str) -> list[str]:
