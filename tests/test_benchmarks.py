@@ -1,0 +1,176 @@
+"""The commands that make committed reports: run whole, on a text small enough, and held to what they claim."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+from lmzoo.models.ngram import SMOOTHINGS, Ngram
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+WORDS = [f"{first}{second}" for first in "bcdfghklmnprst" for second in ("a", "ade", "e", "ing", "o", "ore", "u", "um")]
+
+
+def smoothing(*arguments, folder):
+    command = [sys.executable, BENCHMARKS / "smoothing.py", *arguments, "--out", folder]
+    environment = os.environ | {"PYTHONPATH": str(BENCHMARKS.parent)}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+
+
+def chatter(size):
+    """So many words, each one of three that may follow the one before: something that order 2 can learn."""
+    dice, words = random.Random(0), [0]
+    while len(words) < size:
+        words.append((7 * words[-1] + dice.choice((1, 1, 2, 5))) % len(WORDS))
+    return " ".join(WORDS[word] + ("\n" if i % 9 == 0 else "") for i, word in enumerate(words))
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """What the command leaves, refitted: long enough for intervals, which want ten blocks of 2,000 characters."""
+    folder = tmp_path_factory.mktemp("smoothing")
+    (folder / "chatter.txt").write_text(chatter(105_000), encoding="utf-8")
+    settings = ("--orders", "1-3", "--repeats", "1", "--refit", "--tokenizer", "word:200")
+    done = smoothing(folder / "chatter.txt", *settings, folder=folder / "report")
+    assert done.returncode == 0, done.stderr
+    return folder / "report"
+
+
+@pytest.fixture(scope="module")
+def rows(report):
+    results = json.loads((report / "results.json").read_text(encoding="utf-8"))
+    return {(row["smoothing"], row["order"]): row for row in results["rows"]}
+
+
+@pytest.fixture
+def beside(monkeypatch):
+    """The modules of `benchmarks/` are imported by their bare names."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+
+
+def test_every_smoothing_that_can_be_fitted_has_a_row_at_every_order(rows):
+    more = {"add-one", "katz-cutoffs", "classes"}
+    names = {name for name, _ in rows}
+    assert names == set(SMOOTHINGS) - {"arpa"} | more
+    assert {order for _, order in rows} == {1, 2, 3}
+    assert len(rows) == 3 * len(names)
+
+
+def test_what_has_no_bits_says_why(rows):
+    assert "a probability of zero" in rows["ml", 3]["error"]
+    assert "do not sum to one" in rows["stupid-backoff", 2]["error"]
+    assert "200 classes for" in rows["classes", 2]["error"]
+    for row in rows.values():
+        assert (row["test"] is None) == (row["error"] is not None)
+
+
+def test_a_row_has_figures_with_intervals_size_and_seconds(rows):
+    row = rows["modified-kneser-ney", 2]
+    assert row["test"]["perplexity_per_token"] == pytest.approx(2 ** row["test"]["bits_per_token"])
+    assert row["test"]["interval"][0] < row["test"]["bits_per_token"] < row["test"]["interval"][1]
+    low, high = row["test"]["interval_per_character"]
+    assert low < row["test"]["bits_per_character"] < high
+    assert row["fit_seconds"] > 0
+    assert row["bytes"] > 4 * row["size"] > 0
+
+
+def test_differences_are_those_of_the_figures_and_paired(rows):
+    row, base = rows["witten-bell", 3], rows["jelinek-mercer", 3]
+    apart = row["test"]["bits_per_token"] - base["test"]["bits_per_token"]
+    assert row["minus_baseline"]["delta"] == pytest.approx(apart, abs=1e-9)
+    low, high = row["minus_baseline"]["interval"]
+    assert low < apart < high
+    assert high - low < np.ptp(row["test"]["interval"])  # as the same blocks are as hard for both
+    assert min(r["minus_best"]["delta"] for (_, order), r in rows.items() if order == 3 and r["test"]) == 0
+    assert row["minus_shorter"]["delta"] == pytest.approx(
+        row["test"]["bits_per_token"] - rows["witten-bell", 2]["test"]["bits_per_token"], abs=1e-9
+    )
+    assert rows["witten-bell", 1]["minus_shorter"] is None
+
+
+def test_add_k_has_the_k_that_validation_text_prefers(rows):
+    for order in (1, 2, 3):
+        chosen, one = rows["add-k", order], rows["add-one", order]
+        assert chosen["valid"]["bits"] <= one["valid"]["bits"]
+        assert chosen["k"] <= 1
+
+
+def test_weights_that_were_held_out_stay_when_all_text_is_counted(beside):
+    """Fitted on text that is counted, too, they would believe every count, and pay for it on new text."""
+    from smoothing import HeldOut
+
+    tokens = np.random.default_rng(0).zipf(1.3, 9000).clip(1, 200).astype(np.int32) - 1
+    train, valid, both, test = tokens[:6000], tokens[6000:7000], tokens[:7000], tokens[7000:]
+    naive = Ngram(3, "jelinek-mercer").fit(both, valid, 200)
+    with patch.dict(SMOOTHINGS, {"jelinek-mercer": HeldOut}):
+        Ngram(3, "jelinek-mercer").fit(train, valid, 200)
+        kept = Ngram(3, "jelinek-mercer").fit(both, valid[:0], 200)
+    assert kept.trie_.counts[0] == naive.trie_.counts[0]
+    assert kept.log_probs(test)[0].mean() > naive.log_probs(test)[0].mean() + 0.5
+
+
+def test_the_page_has_findings_tables_figures_and_how_it_was_made(report):
+    page = (report / "README.md").read_text(encoding="utf-8")
+    assert "The validation text chooses" in page
+    for heading in ("Perplexity of the test text", "Difference from Jelinek–Mercer", "Every figure", "How this was"):
+        assert f"## {heading}" in page
+    assert "| modified Kneser–Ney | 3 |" in page
+    assert "python benchmarks/smoothing.py" in page
+    assert "--refit" in page
+    for figure in ("curves", "differences"):
+        assert f"]({figure}.png)" in page
+        png = (report / f"{figure}.png").read_bytes()
+        assert png.startswith(b"\x89PNG")
+        assert 10_000 < len(png) < 300_000
+        assert b"<svg" in (report / f"{figure}.svg").read_bytes()
+
+
+def test_what_cannot_work_is_one_line(tmp_path):
+    done = smoothing("no such corpus", folder=tmp_path / "report")
+    assert done.returncode == 1
+    assert done.stderr.startswith("smoothing.py: no corpus, file or folder")
+    assert "Traceback" not in done.stderr
+    done = smoothing("ptb", "--orders", "3-1", folder=tmp_path / "report")
+    assert done.returncode == 2
+    assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize("wanted", [[10, 50, 90], [50, 50, 50], [1, 2, 3, 98, 99], [0, 0, 0, 0], [49, 50, 51, 52]])
+def test_names_beside_lines_never_overlap_and_move_no_more_than_they_must(beside, wanted):
+    from smoothing_figures import spread
+
+    placed = spread(wanted, 10, 0, 100)
+    assert all(b - a >= 10 - 1e-9 for a, b in pairwise(placed))
+    assert min(placed) >= 0
+    assert max(placed) <= 100
+    if wanted == [10, 50, 90]:
+        assert placed == wanted
+    if wanted == [50, 50, 50]:
+        assert placed == [40, 50, 60]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("corpus", "flags", "order", "within"), [("ptb", [], 3, 0.0006), ("shakespeare", ["--refit"], 5, 0.0008)]
+)
+def test_figures_are_those_of_others(corpus, flags, order, within, tmp_path):
+    """The published and KenLM's, to the digits that they were printed with (and 192 symbols more: see the notes)."""
+    done = smoothing(corpus, "--orders", str(order), "--repeats", "1", *flags, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    ours = {row["smoothing"]: row["test"] for row in results["rows"]}
+    theirs = json.loads((BENCHMARKS / "smoothing_published.json").read_text(encoding="utf-8"))[corpus]
+    compared = [row for row in theirs["rows"] if row["order"] == order]
+    assert compared
+    for row in compared:
+        digits = 0.5 * 10 ** -len(row["figure"].partition(".")[2])
+        figure = ours[row["smoothing"]][theirs["unit"]]
+        assert figure == pytest.approx(float(row["figure"]), abs=max(within, 1.01 * digits)), row["who"]
+    assert "## Beside others' figures" in (tmp_path / "README.md").read_text(encoding="utf-8")
