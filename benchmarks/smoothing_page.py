@@ -169,7 +169,8 @@ def footnotes(results: Results) -> str:
         f"- add-k: the k chosen on the validation text, by order: {', '.join(chosen)}. Like add-one it believes the "
         "longest context alone, and gives what it has not seen to all tokens alike.",
         "- Jelinek–Mercer: one weight for each order and size of the context's count, fitted by EM on the validation "
-        "text, so its validation figure flatters it." + (_REFIT if results["corpus"]["refit"] else ""),
+        "text, so its validation figure flatters it and is not among those chosen from."
+        + (_REFIT if results["corpus"]["refit"] else ""),
         "- Katz: Good–Turing discounts for counts up to 7. With cut-offs, n-grams of three and more tokens that were "
         "seen once are dropped, as SRILM does by default; in all other rows nothing is dropped.",
     ]
@@ -189,7 +190,10 @@ def remarks(results: Results) -> str:
     return "\n".join(["## Where counts were too few", "", *lines]) if lines else ""
 
 
-_REFIT = " The counts were then taken again from training and validation text, and the weights stayed."
+_REFIT = (
+    " As for all rows the counts were then taken again from training and validation text, and the weights stayed; "
+    "validation figures are from before that."
+)
 
 
 def beside_others(results: Results) -> str:

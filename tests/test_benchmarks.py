@@ -12,6 +12,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
+from lmzoo import corpus
 from lmzoo.models.ngram import SMOOTHINGS, Ngram
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -158,15 +159,15 @@ def test_names_beside_lines_never_overlap_and_move_no_more_than_they_must(beside
 
 @pytest.mark.data
 @pytest.mark.parametrize(
-    ("corpus", "flags", "order", "within"), [("ptb", [], 3, 0.0006), ("shakespeare", ["--refit"], 5, 0.0008)]
+    ("name", "flags", "order", "within"), [("ptb", [], 3, 0.0006), ("shakespeare", ["--refit"], 5, 0.0008)]
 )
-def test_figures_are_those_of_others(corpus, flags, order, within, tmp_path):
+def test_figures_are_those_of_others(name, flags, order, within, tmp_path):
     """The published and KenLM's, to the digits that they were printed with (and 192 symbols more: see the notes)."""
-    done = smoothing(corpus, "--orders", str(order), "--repeats", "1", *flags, folder=tmp_path)
+    done = smoothing(name, "--orders", str(order), "--repeats", "1", *flags, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     ours = {row["smoothing"]: row["test"] for row in results["rows"]}
-    theirs = json.loads((BENCHMARKS / "smoothing_published.json").read_text(encoding="utf-8"))[corpus]
+    theirs = json.loads((BENCHMARKS / "smoothing_published.json").read_text(encoding="utf-8"))[name]
     compared = [row for row in theirs["rows"] if row["order"] == order]
     assert compared
     for row in compared:
@@ -174,3 +175,15 @@ def test_figures_are_those_of_others(corpus, flags, order, within, tmp_path):
         figure = ours[row["smoothing"]][theirs["unit"]]
         assert figure == pytest.approx(float(row["figure"]), abs=max(within, 1.01 * digits)), row["who"]
     assert "## Beside others' figures" in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("order", [2, 5, 7])
+def test_what_kenlm_has_less_of_is_vocabulary(order):
+    """With the characters of the training text and `end` alone, Tiny Shakespeare has KenLM's bits to the last digit."""
+    text = corpus.load("shakespeare", refit=True)
+    kinds = sorted(set(text.train))
+    train, test = (np.array([kinds.index(c) for c in part], dtype=np.int32) for part in (text.train, text.test))
+    bits = -Ngram(order).fit(train, train[:0], len(kinds) + 1).log_probs(test)[0].mean() / np.log(2)
+    theirs = json.loads((BENCHMARKS / "smoothing_published.json").read_text(encoding="utf-8"))["shakespeare"]["rows"]
+    assert f"{bits:.4f}" == next(row["figure"] for row in theirs if row["order"] == order)
