@@ -182,7 +182,8 @@ class TrieModel(LanguageModel):
         ids = check_ids(tokens, self.vocab_size_).astype(np.int32)
         state = self.start() if state is None else state
         # Where a part begins, its state is that of the tokens before it, so the parts can be read at once.
-        starts = np.linspace(0, len(ids), 2 + len(ids) // (2 * WORTH_A_THREAD)).astype(np.int64)
+        parts = max(1, min(4 * LANES, len(ids) // 1000))
+        starts = np.linspace(0, len(ids), parts + 1).astype(np.int64)
         states = [state, *(self.advance(state, ids[:start]) for start in starts[1:-1])]
         probs = self.trie_.walk_many(ids, starts, np.array(states))
         return _log(probs), self.advance(state, ids)
@@ -245,12 +246,62 @@ def _walk(tokens, state, out, words, probs, children, gammas, fallback):  # type
     return state
 
 
+LANES = 16  # texts that are read in turns
+
+
 @njit(cache=True, nogil=True)
-def _walk_many(tokens, starts, states, first, stop, out, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
-    for text in range(first, stop):
-        state = states[text]
-        for t in range(starts[text], starts[text + 1]):
-            out[t], state = _step(state, tokens[t], words, probs, children, gammas, fallback)
+def _walk_many(tokens, starts, states, text, stop, out, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
+    """What `_walk` does, for the texts from `text` to `stop`: a step of one and a step of the next, in turns.
+
+    A look-up in a big trie waits for memory most of the time, and one text's waiting is the others' time to work.
+    """
+    # Of the text in each lane: the word that is looked for, in which state, where it stands, and where the text ends.
+    word, state = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    at, end = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    # The children among which it may be, and the last of all that the state has.
+    low, high, limit = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    gamma = np.ones(LANES)
+    busy = np.ones(LANES, np.bool_)
+    running = LANES
+    while running > 0:
+        for k in range(LANES):
+            if not busy[k]:
+                continue
+            lowest, highest, w = low[k], high[k], word[k]
+            if lowest < highest:  # one step of the binary search, without a jump to guess
+                middle = (lowest + highest) >> 1
+                less = words[middle] < w
+                low[k] = middle + 1 if less else lowest
+                high[k] = highest if less else middle
+                continue
+            node, t = state[k], at[k]
+            if t < end[k]:
+                child = 1 + w if node == 0 else lowest
+                if node > 0 and not (lowest < limit[k] and words[lowest] == w):
+                    gamma[k] *= gammas[node]  # not there: pay, and look after a shorter context
+                    node = np.int64(fallback[node])
+                    state[k] = node
+                    if node > 0:
+                        low[k], high[k], limit[k] = children[node], children[node + 1], children[node + 1]
+                    continue
+                out[t] = gamma[k] * probs[child]
+                gamma[k] = 1.0
+                is_context = child < len(gammas) and children[child + 1] > children[child]
+                node = child if is_context else np.int64(fallback[child])
+                t += 1
+            if t == end[k]:  # on with the next text that has tokens
+                while text < stop and starts[text] == starts[text + 1]:
+                    text += 1
+                if text == stop:
+                    busy[k] = False
+                    running -= 1
+                    continue
+                t, end[k], node = starts[text], starts[text + 1], states[text]
+                text += 1
+            at[k], state[k], word[k] = t, node, tokens[t]
+            low[k], high[k], limit[k] = 0, 0, 0
+            if node > 0:
+                low[k], high[k], limit[k] = children[node], children[node + 1], children[node + 1]
 
 
 @njit(cache=True)
