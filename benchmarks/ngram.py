@@ -109,7 +109,9 @@ def scoring(corpus: str, order: int, folder: Path) -> dict[str, Any]:
     from lmzoo.models.ngram import Ngram
 
     train, test = (text_of(corpus, split) for split in ("train", "test"))
-    words = tokenizer.train("split", train + ("" if corpus != "books" else test))
+    saved = tokenizer.train("split", train).to_json()
+    saved["words"].append("<unk>")  # KenLM's vocabulary has it, so ours has it here
+    words = tokenizer.from_json(saved)
     ids = words.encode(train)
     model = Ngram(order=order).fit(ids, ids[:0], words.vocab_size)
     lines = test.splitlines()

@@ -19,8 +19,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
-from unittest.mock import patch
+from typing import Any
 
 import numpy as np
 import smoothing_page
@@ -32,7 +31,7 @@ from lmzoo.errors import LmzooError
 from lmzoo.evaluate import Score, block_bits, evaluate, interval
 from lmzoo.interface import Ids, LanguageModel
 from lmzoo.models.classes import Classes
-from lmzoo.models.ngram import SMOOTHINGS, JelinekMercer, Ngram
+from lmzoo.models.ngram import SMOOTHINGS, Ngram
 from lmzoo.tokenizer import Tokenizer
 
 Array = NDArray[Any]
@@ -42,22 +41,6 @@ BASELINE = "jelinek-mercer"  # as Chen & Goodman have it
 KS = (1.0, 0.1, 0.01, 0.001, 0.0001, 0.00001)  # what add-k may add
 CLASSES = 200
 CUTOFFS = "0,0,1"  # SRILM's default for Good-Turing: what is longer than two and seen once is dropped
-
-
-class HeldOut(JelinekMercer):
-    """Jelinek-Mercer that keeps its weights when counts are taken again with no validation text beside them.
-
-    Weights that were fitted on text which is also counted would believe the longest n-grams blindly: there, they
-    are always right.
-    """
-
-    kept: ClassVar[dict[int, Array]] = {}  # order → weights
-
-    def prepare(self, levels: list[Any], valid: Ids) -> None:
-        if len(valid) or len(levels) not in self.kept:
-            super().prepare(levels, valid)
-            self.kept[len(levels)] = self.weights
-        self.weights = self.kept[len(levels)]
 
 
 @dataclass(frozen=True)
@@ -113,12 +96,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     for model in (Ngram(), Classes()):
         model.warm_up()
     entries: dict[tuple[str, int], Entry] = {}
-    HeldOut.kept.clear()
-    with patch.dict(SMOOTHINGS, {BASELINE: HeldOut}):
-        for order in arguments.orders:
-            for name, candidates in contestants(order).items():
-                entries[name, order] = entry = enter(name, order, candidates, texts, arguments.repeats)
-                print(line(entry.row), flush=True)
+    for order in arguments.orders:
+        for name, candidates in contestants(order).items():
+            entries[name, order] = entry = enter(name, order, candidates, texts, arguments.repeats)
+            print(line(entry.row), flush=True)
     contrast(entries)
     rows = [entry.row for entry in entries.values()]
     unseen = [row for row in rows if row["test"] and row["smoothing"] != BASELINE]  # its weights have seen `valid`
@@ -187,7 +168,7 @@ def enter(name: str, order: int, candidates: list[LanguageModel], texts: Texts, 
         entry.row |= {"fit_seconds": round(seconds, 4), "k": model.config()["k"] if name == "add-k" else None}
         entry.row["valid"] = summary(scored(model, texts, "valid"))
         if len(texts.final) != len(texts.train):
-            model.fit(texts.final, texts.valid[:0], texts.tokenizer.vocab_size)
+            model.fit(texts.final, texts.valid, texts.tokenizer.vocab_size)
         score = scored(model, texts, "test")
         entry.bits, entry.tokens = blocks(score, texts)
         entry.row["test"] = summary(score) | {"interval": interval(entry.bits, entry.tokens)}

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -101,20 +100,6 @@ def test_add_k_has_the_k_that_validation_text_prefers(rows):
         chosen, one = rows["add-k", order], rows["add-one", order]
         assert chosen["valid"]["bits"] <= one["valid"]["bits"]
         assert chosen["k"] <= 1
-
-
-def test_weights_that_were_held_out_stay_when_all_text_is_counted(beside):
-    """Fitted on text that is counted, too, they would believe every count, and pay for it on new text."""
-    from smoothing import HeldOut
-
-    tokens = np.random.default_rng(0).zipf(1.3, 9000).clip(1, 200).astype(np.int32) - 1
-    train, valid, both, test = tokens[:6000], tokens[6000:7000], tokens[:7000], tokens[7000:]
-    naive = Ngram(3, "jelinek-mercer").fit(both, valid, 200)
-    with patch.dict(SMOOTHINGS, {"jelinek-mercer": HeldOut}):
-        Ngram(3, "jelinek-mercer").fit(train, valid, 200)
-        kept = Ngram(3, "jelinek-mercer").fit(both, valid[:0], 200)
-    assert kept.trie_.counts[0] == naive.trie_.counts[0]
-    assert kept.log_probs(test)[0].mean() > naive.log_probs(test)[0].mean() + 0.5
 
 
 def test_the_page_has_findings_tables_figures_and_how_it_was_made(report):

@@ -154,6 +154,14 @@ def occurrences(levels: list[Level], tokens: Ids) -> Iterator[tuple[Array, Array
         context = np.concatenate([[-1], ngram[:-1]])
 
 
+def without(train: Ids, valid: Ids) -> Ids:
+    """`train` without `valid` at its end, where a refit puts it: nothing may be chosen on a text that is counted."""
+    tail = valid[8:]  # where the two were joined, a tokenizer may have cut differently
+    if len(tail) and len(tail) < len(train) and np.array_equal(train[-len(tail) :], tail):
+        return train[: -len(valid)]
+    return train
+
+
 def _next_level(n: int, text: Array, depth: Array, ngram: Array, below: Level, scratch: Scratch) -> Level | None:
     """The n-grams of order n, from those of order n-1 in `ngram`, which is overwritten with their numbers."""
     context = _contexts(ngram, depth, n)

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from lmzoo.errors import FormatError, UsageError, nearest
 from lmzoo.interface import Ids, Run, check_ids
-from lmzoo.models._counting import Level, count_ngrams, occurrences
+from lmzoo.models._counting import Level, count_ngrams, occurrences, without
 from lmzoo.models._pruning import Parts, cut, entropy_prune, parse_cutoffs
 from lmzoo.models._scratch import Scratch, release
 from lmzoo.models._trie import Trie, TrieModel
@@ -48,6 +48,7 @@ class Smoothing:
 
     backs_off: ClassVar[bool] = False  # γ · p(w | h⁻) is for unseen words alone
     is_distribution: ClassVar[bool] = True
+    uses_validation: ClassVar[bool] = False  # what `prepare` estimates is estimated on the validation text
 
     def __init__(self, settings: "Ngram") -> None:
         self.settings = settings
@@ -101,10 +102,11 @@ class JelinekMercer(Smoothing):
     """
 
     ROUNDS = 30
+    uses_validation = True
 
     def prepare(self, levels: list[Level], valid: Ids) -> None:
         """EM: a weight is how often its mixture's counted part was to thank, of all the times it was asked."""
-        self.weights = np.full((len(levels) + 1, 33), 0.5)
+        self.weights = np.full((65, 33), 0.5)
         if len(valid) == 0:
             self.remarks.append("no validation text to fit the weights of Jelinek-Mercer on: all are 1/2")
             return
@@ -364,7 +366,11 @@ class Ngram(TrieModel):
         scratch = Scratch(run.memory)
         levels = count_ngrams(train, vocab_size, self.order, scratch, run.progress)
         smoothing = SMOOTHINGS[self.smoothing](self)
-        smoothing.prepare(levels, valid)
+        unseen = without(train, valid)
+        if smoothing.uses_validation and unseen is not train:
+            smoothing.prepare(count_ngrams(unseen, vocab_size, self.order, scratch, run.progress), valid)
+        else:
+            smoothing.prepare(levels, valid)
         probs, gammas = _interpolate(levels, smoothing, scratch)
         self.trie_ = Trie.build(*self._pruned(levels, probs, gammas), scratch)
         self.remarks = list(smoothing.remarks)
@@ -381,11 +387,12 @@ class Ngram(TrieModel):
         """Fit with each smoothing that may be meant, and longer and longer n-grams until two in a row do not help."""
         if len(valid) == 0:
             raise UsageError("there is no validation text to choose by: give an order and a smoothing instead of auto")
+        unseen = without(train, valid)
         tried: list[tuple[float, Ngram]] = []
         for smoothing in TRIED if self.smoothing == "auto" else (self.smoothing,):
             lowest, worse = np.inf, 0
             for order in range(1, 65) if self.order == "auto" else (self.order,):
-                model = Ngram(order, smoothing, self.k, self.cutoffs, self.prune).fit(train, valid, vocab_size, run)
+                model = Ngram(order, smoothing, self.k, self.cutoffs, self.prune).fit(unseen, valid, vocab_size, run)
                 bits = float(-model.log_probs(valid)[0].mean() / np.log(2))
                 worse = 0 if bits < lowest else worse + 1
                 lowest = min(bits, lowest)
@@ -396,6 +403,8 @@ class Ngram(TrieModel):
         bits, best = min(tried, key=lambda pair: pair[0])
         if not np.isfinite(bits):
             raise UsageError(f"{self.smoothing} finds the validation text impossible, so no order can be chosen by it")
+        if unseen is not train:
+            best.fit(train, valid, vocab_size, run)
         self.__dict__ |= {key: value for key, value in vars(best).items() if key.endswith("_")}
         listed = "; ".join(f"{model.smoothing} {model.order}: {bits:.4f}" for bits, model in tried)
         chosen = f"chosen by validation text: order {best.order}, {best.smoothing} (bits a token: {listed})"

@@ -226,6 +226,25 @@ class TestChoosing:
             Ngram(order="auto").fit(self.train, NOTHING, 12)
 
 
+class TestRefit:
+    """When the validation text is part of the training text, nothing is chosen by how well it is remembered."""
+
+    train, valid, test = (testing.practice_text(2000, seed=seed) for seed in range(3))
+    both = np.concatenate([train, valid])
+
+    def test_jelinek_mercer_keeps_the_weights_of_the_text_it_had_not_seen(self):
+        def bits(train):
+            return -Ngram(order=2, smoothing="jelinek-mercer").fit(train, self.valid, 12).log_probs(self.test)[0].sum()
+
+        assert bits(self.both) < bits(self.train)
+
+    def test_auto_chooses_as_without_it_and_counts_it_then(self):
+        before = Ngram(order="auto", smoothing="auto").fit(self.train, self.valid, 12)
+        after = Ngram(order="auto", smoothing="auto").fit(self.both, self.valid, 12)
+        assert (after.order_, after.smoothing_) == (before.order_, before.smoothing_)
+        assert after.trie_.counts[0] == len(self.both)
+
+
 class TestStupidBackoff:
     """Scores, but no probabilities: it may rank texts, and gets no bits."""
 
