@@ -130,38 +130,6 @@ def count_ngrams(
     return levels
 
 
-def occurrences(levels: list[Level], tokens: Ids) -> Iterator[tuple[Array, Array]]:
-    """For each level, at each position of another text (T,): how often the n-gram that ends there was counted, and
-    how often its context: two arrays (T,), zero where the n-gram or the context was not seen.
-    """
-    vocab_size = len(levels[0])
-    end = vocab_size - 1
-    words = np.concatenate([np.array([end], dtype=np.int64), tokens])
-    context = np.zeros(len(words), dtype=np.int64)  # the n-gram of the level below before each position, or -1
-    for level in levels:
-        keys = level.context.astype(np.int64) * vocab_size + level.word
-        wanted = context * vocab_size + words
-        place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        seen = (context >= 0) & (keys[place] == wanted)
-        total = level.total(level.count)
-        yield np.where(seen, level.count[place], 0)[1:], np.where(context >= 0, total[np.maximum(context, 0)], 0)[1:]
-        ngram = np.where(seen, place, -1)
-        if level.order > 1:  # of what ends with `end`, nothing longer than `end` itself is a context
-            ngram[words == end] = -1
-            ngram[0] = -1
-        else:
-            ngram[0] = end
-        context = np.concatenate([[-1], ngram[:-1]])
-
-
-def without(train: Ids, valid: Ids) -> Ids:
-    """`train` without `valid` at its end, where a refit puts it: nothing may be chosen on a text that is counted."""
-    tail = valid[8:]  # where the two were joined, a tokenizer may have cut differently
-    if len(tail) and len(tail) < len(train) and np.array_equal(train[-len(tail) :], tail):
-        return train[: -len(valid)]
-    return train
-
-
 def _next_level(n: int, text: Array, depth: Array, ngram: Array, below: Level, scratch: Scratch) -> Level | None:
     """The n-grams of order n, from those of order n-1 in `ngram`, which is overwritten with their numbers."""
     context = _contexts(ngram, depth, n)

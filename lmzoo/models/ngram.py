@@ -35,7 +35,8 @@ from numpy.typing import NDArray
 
 from lmzoo.errors import FormatError, UsageError, nearest
 from lmzoo.interface import Ids, Run, check_ids
-from lmzoo.models._counting import Level, count_ngrams, occurrences, without
+from lmzoo.models._counting import Level, count_ngrams
+from lmzoo.models._held_out import digits, nearest_known, occurrences, without
 from lmzoo.models._pruning import Parts, cut, entropy_prune, parse_cutoffs
 from lmzoo.models._scratch import Scratch, release
 from lmzoo.models._trie import Trie, TrieModel
@@ -113,7 +114,7 @@ class JelinekMercer(Smoothing):
         counted, asked = [], []  # for each level: c(hw)/c(h·) and the size of c(h·), (T,); 0 where h was not seen
         for count, total in occurrences(levels, valid):
             counted.append(count / np.maximum(total, 1))
-            asked.append(_digits(total))
+            asked.append(digits(total))
         for _ in range(self.ROUNDS):
             lower = np.full(len(valid), 1 / len(levels[0]))
             mixed = []
@@ -126,7 +127,7 @@ class JelinekMercer(Smoothing):
                 share = blame * here / (here + below)
                 total = np.bincount(bucket, blame, 33)
                 gained = np.bincount(bucket, share, 33)
-                self.weights[level.order] = np.where(total > 0, gained / np.maximum(total, 1e-300), 0.5)
+                self.weights[level.order] = nearest_known(gained / np.maximum(total, 1e-300), total > 0)
                 blame = blame * below / (here + below)
         self.weights = np.clip(self.weights, 1e-6, 1 - 1e-6)
 
@@ -140,7 +141,7 @@ class JelinekMercer(Smoothing):
         return 1 - self._weight(level)
 
     def _weight(self, level: Level) -> Array:
-        return np.where(level.total(level.count) > 0, self.weights[level.order][_digits(level.total(level.count))], 0)
+        return np.where(level.total(level.count) > 0, self.weights[level.order][digits(level.total(level.count))], 0)
 
 
 class WittenBell(Smoothing):
@@ -442,8 +443,3 @@ def _interpolate(levels: list[Level], smoothing: Smoothing, scratch: Scratch) ->
         level.release()
         release(probs[-2], gammas[-1])
     return probs[1:], gammas
-
-
-def _digits(counts: Array) -> Array:
-    """How many binary digits each count has, 0 for 0."""
-    return np.frexp(counts)[1].clip(0, 32)
