@@ -85,8 +85,6 @@ def encode(corpus: str) -> np.ndarray:
 
 
 def save(points: dict[str, list[dict[str, Any]]], corpus: str, order: int) -> None:
-    from matplotlib.figure import Figure
-
     from lmzoo import _machine
 
     folder = Path(__file__).parent / "results"
@@ -94,26 +92,32 @@ def save(points: dict[str, list[dict[str, Any]]], corpus: str, order: int) -> No
     stem = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}-scale"
     facts = {**_machine.provenance(), "corpus": corpus, "order": order, "points": points}
     (folder / f"{stem}.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    draw(points, f"order {order}, {corpus}").savefig(folder / f"{stem}.png", dpi=100)
+    print(f"saved {folder / stem}.json and .png")
+
+
+def draw(points: dict[str, list[dict[str, Any]]], what: str) -> Any:
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(12, 5), layout="constrained")
     left, right = figure.subplots(1, 2)
-    styles = {"no limit": ("#0072b2", "o"), "1 GiB": ("#d55e00", "s")}
+    styles = {"no limit": ("#0072b2", "o", 10), "1 GiB": ("#d55e00", "s", -24)}
     for limit, rows in points.items():
-        colour, marker = styles[limit]
+        colour, marker, above = styles[limit]
         tokens = [row["tokens"] / 1e6 for row in rows]
         for axes, values in ((left, [r["seconds"] for r in rows]), (right, [r["peak"] / 2**30 for r in rows])):
             axes.plot(tokens, values, color=colour, marker=marker, linewidth=2.5, markersize=8)
-            axes.annotate(limit, (tokens[-1], values[-1]), (-10, 10), textcoords="offset points", color=colour,
+            axes.annotate(limit, (tokens[-1], values[-1]), (-10, above), textcoords="offset points", color=colour,
                           fontsize=14, ha="right")  # fmt: skip
     for axes, title in ((left, "seconds to train"), (right, "peak memory, GiB")):
-        axes.set_title(f"{title}: order {order}, {corpus}", fontsize=16, loc="left")
+        axes.set_title(f"{title}: {what}", fontsize=16, loc="left")
         axes.set_xlabel("million tokens", fontsize=14)
         axes.tick_params(labelsize=13)
         axes.set_ylim(bottom=0)
         axes.set_xlim(left=0)
         axes.spines[["top", "right"]].set_visible(False)
     right.axhline(1, color="#999999", linestyle=":", linewidth=2)
-    figure.savefig(folder / f"{stem}.png", dpi=100)
-    print(f"saved {folder / stem}.json and .png")
+    return figure
 
 
 if __name__ == "__main__":
