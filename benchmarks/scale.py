@@ -101,7 +101,7 @@ def draw(points: dict[str, list[dict[str, Any]]], what: str) -> Any:
 
     figure = Figure(figsize=(12, 5), layout="constrained")
     left, right = figure.subplots(1, 2)
-    styles = {"no limit": ("#0072b2", "o", 10), "1 GiB": ("#d55e00", "s", -24)}
+    styles = {"no limit": ("#0072b2", "o", 10), "1 GiB": ("#d55e00", "s", -46)}
     for limit, rows in points.items():
         colour, marker, above = styles[limit]
         tokens = [row["tokens"] / 1e6 for row in rows]
