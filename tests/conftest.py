@@ -1,6 +1,11 @@
 import os
 
 import pytest
+from hypothesis import settings
+
+# No test is timed, and CI tries the same examples each time: what it finds can be found again.
+settings.register_profile("lmzoo", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("lmzoo")
 
 
 @pytest.fixture(scope="session", autouse=True)
