@@ -98,8 +98,9 @@ class AddK(Smoothing):
 class JelinekMercer(Smoothing):
     """Linear interpolation (Jelinek & Mercer 1980), one weight for each order and size of c(h·).
 
-    The weights maximise the likelihood of the validation text, all orders together, by EM. Contexts share a weight
-    with those whose count has as many binary digits.
+    The weights make the validation text likeliest, all orders together, by EM. Contexts share a weight with those
+    whose count has as many binary digits; each weight has been to thank once and not once beforehand, so that few
+    occasions make no certainty.
     """
 
     ROUNDS = 30
@@ -127,9 +128,8 @@ class JelinekMercer(Smoothing):
                 share = blame * here / (here + below)
                 total = np.bincount(bucket, blame, 33)
                 gained = np.bincount(bucket, share, 33)
-                self.weights[level.order] = nearest_known(gained / np.maximum(total, 1e-300), total > 0)
+                self.weights[level.order] = nearest_known((gained + 1) / (total + 2), total > 0)
                 blame = blame * below / (here + below)
-        self.weights = np.clip(self.weights, 1e-6, 1 - 1e-6)
 
     def alpha(self, level: Level) -> Array:
         """λ · c(hw) / c(h·)."""
