@@ -373,14 +373,20 @@ class Ngram(TrieModel):
         else:
             smoothing.prepare(levels, valid)
         probs, gammas = _interpolate(levels, smoothing, scratch)
-        self.trie_ = Trie.build(*self._pruned(levels, probs, gammas), scratch)
+        kept, kept_probs, kept_gammas = self._pruned(levels, probs, gammas)
+        self.trie_ = Trie.build(kept, kept_probs, kept_gammas, scratch)
         self.remarks = list(smoothing.remarks)
+        if kept is not levels:
+            was, now = (sum(map(len, some)) for some in (levels, kept))
+            self.remarks.append(f"pruned from {was:,} to {now:,} n-grams: {1 - now / was:.1%} saved")
         if len(levels) < self.order:
             self.remarks.append(f"the text has no n-grams longer than {len(levels)}: order {self.order} adds none")
         return self
 
     def _pruned(self, levels: list[Level], probs: list[Array], gammas: list[Array]) -> Parts:
         thresholds, backs_off = parse_cutoffs(self.cutoffs), SMOOTHINGS[self.smoothing].backs_off
+        if not any(thresholds) and self.prune == 0:
+            return levels, probs, gammas
         parts = cut(levels, probs, gammas, thresholds, backs_off=backs_off, is_distribution=self.is_distribution)
         return entropy_prune(*parts, self.prune)
 
@@ -401,15 +407,15 @@ class Ngram(TrieModel):
                 tried.append((bits, model))
                 if worse == 2:
                     break
-        bits, best = min(tried, key=lambda pair: pair[0])
-        if not np.isfinite(bits):
+        lowest, best = min(tried, key=lambda pair: pair[0])
+        if not np.isfinite(lowest):
             raise UsageError(f"{self.smoothing} finds the validation text impossible, so no order can be chosen by it")
         if unseen is not train:
             best.fit(train, valid, vocab_size, run)
         self.__dict__ |= {key: value for key, value in vars(best).items() if key.endswith("_")}
         listed = "; ".join(f"{model.smoothing} {model.order}: {bits:.4f}" for bits, model in tried)
-        chosen = f"chosen by validation text: order {best.order}, {best.smoothing} (bits a token: {listed})"
-        self.remarks = [chosen, *best.remarks]
+        self.remarks = [f"chosen by validation text: {best.smoothing} {best.order} (bits a token: {listed})"]
+        self.remarks += best.remarks
         return self
 
     def arrays(self) -> dict[str, Array]:
@@ -421,9 +427,7 @@ class Ngram(TrieModel):
         columns = dict(arrays)
         self.smoothing_ = columns.pop("smoothing").tobytes().decode()
         if self.smoothing_ not in SMOOTHINGS:
-            raise FormatError(
-                f"there is no smoothing named {self.smoothing_!r}: the file is damaged or of a later version"
-            )
+            raise FormatError(f"there is no smoothing named {self.smoothing_!r}: damaged, or of a later version")
         return super().restore(columns)
 
 

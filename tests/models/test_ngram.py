@@ -209,7 +209,7 @@ class TestChoosing:
         by_hand = min(range(1, 7), key=lambda order: self.bits(Ngram(order=order)))
         assert chosen.order_ == by_hand
         assert chosen.reach == by_hand - 1
-        assert chosen.remarks[0].startswith(f"chosen by validation text: order {by_hand}, modified-kneser-ney")
+        assert chosen.remarks[0].startswith(f"chosen by validation text: modified-kneser-ney {by_hand}")
 
     def test_auto_takes_the_best_smoothing_too(self):
         chosen = Ngram(order="auto", smoothing="auto").fit(self.train, self.valid, 12)
@@ -243,6 +243,18 @@ class TestRefit:
         after = Ngram(order="auto", smoothing="auto").fit(self.both, self.valid, 12)
         assert (after.order_, after.smoothing_) == (before.order_, before.smoothing_)
         assert after.trie_.counts[0] == len(self.both)
+
+
+class TestPruning:
+    text = testing.practice_text(3000)
+
+    def test_what_it_saves_is_said(self):
+        whole = Ngram(order=4).fit(self.text, NOTHING, 12)
+        small = Ngram(order=4, cutoffs="0,0,1", prune=1e-4).fit(self.text, NOTHING, 12)
+        before, after = len(whole.trie_.words) - 1, len(small.trie_.words) - 1
+        assert after < before
+        assert small.remarks[-1] == f"pruned from {before:,} to {after:,} n-grams: {1 - after / before:.1%} saved"
+        assert not any("pruned" in remark for remark in whole.remarks)
 
 
 class TestStupidBackoff:
