@@ -20,7 +20,7 @@ from lmzoo import _machine, models, sample, store
 from lmzoo import train as training
 from lmzoo.corpus import SPLITS, Corpus, describe
 from lmzoo.errors import LmzooError, UsageError
-from lmzoo.evaluate import Score, block_bits, evaluate, interval
+from lmzoo.evaluate import Array, Score, block_bits, evaluate, interval
 from lmzoo.interface import LanguageModel, Run
 from lmzoo.tokenizer import Tokenizer
 
@@ -50,6 +50,7 @@ class Contestant:
     model: LanguageModel | None = None
     tokenizer: Tokenizer | None = None
     score: Score | None = None
+    blocks: tuple[Array, Array] | None = None  # the score's bits and characters by block, (K,) each
 
 
 def compare(
@@ -173,7 +174,8 @@ def _weigh(entry: Contestant, folder: Path) -> None:
 def _contrast(entries: list[Contestant]) -> None:
     for entry in entries:
         if entry.score and entry.tokenizer:
-            entry.row["interval"] = interval(*block_bits(entry.score, entry.tokenizer))
+            entry.blocks = block_bits(entry.score, entry.tokenizer)
+            entry.row["interval"] = interval(*entry.blocks)
 
 
 def _differences(scored: list[Contestant]) -> list[dict[str, Any]]:
@@ -181,8 +183,8 @@ def _differences(scored: list[Contestant]) -> list[dict[str, Any]]:
     ranked = sorted(scored, key=lambda entry: entry.score.bits if entry.score else 0)
     made = []
     for a, b in pairwise(ranked):
-        assert a.score and b.score and a.tokenizer and b.tokenizer
-        (bits_a, characters), (bits_b, _) = block_bits(a.score, a.tokenizer), block_bits(b.score, b.tokenizer)
+        assert a.blocks and b.blocks
+        (bits_a, characters), (bits_b, _) = a.blocks, b.blocks
         between = interval(bits_a - bits_b, characters)
         if between:
             delta = float((bits_a - bits_b).sum() / characters.sum())
