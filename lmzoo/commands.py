@@ -4,7 +4,7 @@ Heavy modules are imported where they are used, so that help is there at once.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -240,17 +240,22 @@ def generate_text(
     prompt: Annotated[str, typer.Option(help="The text to go on from.")] = "",
     length: Annotated[int, whole("--length", help="Tokens to write, 0 or more.")] = 200,
     temperature: Annotated[
-        float, number("--temperature", help="Below 1 safer, above 1 wilder; 0 takes the likeliest.")
-    ] = 1.0,
+        float | None, number("--temperature", help="Below 1 safer, above 1 wilder; 0 takes the likeliest. [default: 1]")
+    ] = None,
     top_k: Annotated[int | None, whole("--top-k", help="Choose among the k likeliest tokens only, 1 or more.")] = None,
     top_p: Annotated[
         float | None, typer.Option(help="Choose among the likeliest that reach p together, above 0 up to 1.")
+    ] = None,
+    beam: Annotated[
+        int | None, whole("--beam", help="Write the likeliest text: beam search that keeps so many, 1 or more.")
     ] = None,
     seed: Seed = 0,
     code: Code = None,
     as_json: Json = False,
 ) -> None:
     """Let a run write: what is sampled is what is scored."""
+    if beam is not None and (temperature, top_k, top_p) != (None, None, None):
+        raise UsageError("--beam looks for the likeliest text: it goes without --temperature, --top-k and --top-p")
     import numpy as np
 
     from lmzoo import sample, store
@@ -260,8 +265,15 @@ def generate_text(
     if not isinstance(model, LanguageModel):
         raise UsageError(f"{run}: {model.name} gives no probability to a text, so it cannot write one")
     ids = text_tokenizer.encode(prompt) if prompt else np.array([], dtype=np.int32)
-    settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    tokens = sample.generate(model, ids, length, **settings)
+    settings: dict[str, Any]
+    tokens: Iterable[int]
+    if beam is None:
+        temperature = 1.0 if temperature is None else temperature
+        settings = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+        tokens = sample.generate(model, ids, length, **settings)
+    else:
+        tokens, log_prob = sample.beam_search(model, ids, length, beam)
+        settings = {"beam": beam, "log_probability": log_prob}  # nats
     if as_json:
         written = list(tokens)
         text = "".join(sample.stream(written, text_tokenizer.decode, ids.tolist()))

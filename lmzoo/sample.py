@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo.errors import ScoreError, UsageError
-from lmzoo.interface import Ids, LanguageModel, check_ids
+from lmzoo.interface import Ids, LanguageModel, State, check_ids
 
 
 def generate(
@@ -49,6 +49,41 @@ def _continue(model: LanguageModel, prompt: Ids, length: int, pick: Callable[[An
         state = model.advance(state, np.array([token], dtype=np.int32))
 
 
+def beam_search(model: LanguageModel, prompt: Ids, length: int, width: int) -> tuple[list[int], float]:
+    """The likeliest `length` token ids behind `prompt` (T,) that beam search finds, and their log P in nats.
+
+    After each token the `width` likeliest continuations are kept (Lowerre 1976). 1 is greedy; as many as there are
+    continuations is an exhaustive search. Of equals, the one from the likelier prefix is kept, then the lower id.
+    Raises UsageError for a setting out of range or a prompt of another vocabulary, ScoreError for no distribution.
+    """
+    if width < 1:
+        raise UsageError(f"beam must be at least 1, not {width}")
+    if length < 0:
+        raise UsageError(f"length must be 0 or more, not {length}")
+    state = model.advance(model.start(), check_ids(prompt, model.vocab_size_))
+    kept: list[tuple[list[int], float, State]] = [([], 0.0, state)]
+    for _ in range(length):
+        longer = np.stack([total + np.asarray(model.next_log_probs(state), np.float64) for _, total, state in kept])
+        best = _likeliest(longer.ravel(), width)
+        grown = []
+        for prefix, token in zip(*np.divmod(best, longer.shape[1]), strict=True):
+            tokens, _, state = kept[prefix]
+            read = model.advance(state, np.array([token], dtype=np.int32))
+            grown.append(([*tokens, int(token)], float(longer[prefix, token]), read))
+        kept = grown
+    tokens, total, _ = kept[0]
+    return tokens, total
+
+
+def _likeliest(log_probs: NDArray[np.float64], most: int) -> NDArray[np.intp]:
+    """Where the `most` highest of (N,) stand, highest first and the earlier first of equals; none impossible."""
+    _refuse_nothing(log_probs)
+    most = min(most, len(log_probs))
+    threshold = max(np.partition(log_probs, -most)[-most], np.finfo(np.float64).min)
+    places = np.flatnonzero(log_probs >= threshold)  # few, so that sorting all N is spared
+    return places[np.argsort(-log_probs[places], kind="stable")][:most]
+
+
 def choose(
     log_probs: NDArray[np.floating[Any]],
     temperature: float,
@@ -57,15 +92,19 @@ def choose(
     rng: np.random.Generator,
 ) -> int:
     """One token of a distribution (V,), reshaped as `generate` says. Raises ScoreError where it is none."""
-    best = np.max(log_probs)
-    if not np.isfinite(best):
-        raise ScoreError(f"there is nothing to choose from: the likeliest token has a log-probability of {best}")
+    _refuse_nothing(log_probs)
     if temperature == 0:
         return int(np.argmax(log_probs))
     probs = reshape(log_probs, temperature, top_k, top_p)
     return int(
         np.searchsorted(np.cumsum(probs), rng.random() * probs.sum(), side="right").clip(0, probs.nonzero()[0][-1])
     )
+
+
+def _refuse_nothing(log_probs: NDArray[np.floating[Any]]) -> None:
+    best = np.max(log_probs)
+    if not np.isfinite(best):
+        raise ScoreError(f"there is nothing to choose from: the likeliest token has a log-probability of {best}")
 
 
 def reshape(

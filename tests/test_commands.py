@@ -463,10 +463,25 @@ def test_words_of_a_split_corpus_keep_their_spaces(lmzoo, refuses, here):
         (["--top-p", "1.1"], "top-p"),
         (["--length", "-1"], "length"),
         (["--seed", "-1"], "seed"),
+        (["--beam", "0"], "beam must be at least 1"),
+        (["--beam", "2", "--temperature", "1"], "--beam looks for the likeliest text"),
+        (["--beam", "2", "--top-k", "1"], "--beam looks for the likeliest text"),
+        (["--beam", "2", "--top-p", "1"], "--beam looks for the likeliest text"),
     ],
 )
 def test_settings_out_of_range_are_named_before_a_word_is_written(refuses, run, flags, says):
     refuses("generate", run, "--prompt", "the", *flags, says=says)
+
+
+def test_a_beam_writes_one_text_and_says_how_likely_it_is(lmzoo, run):
+    flags = ["--prompt", "the c", "--length", "20"]
+    facts = lmzoo("generate", run, *flags, "--beam", "8", "--json").json
+    assert facts["beam"] == 8
+    assert lmzoo("generate", run, *flags, "--beam", "8").out == "the c" + facts["text"] + "\n"
+    one = lmzoo("generate", run, *flags, "--beam", "1", "--json").json
+    assert one["text"] == lmzoo("generate", run, *flags, "--temperature", "0", "--json").json["text"]
+    assert one["log_probability"] <= facts["log_probability"] < 0
+    assert "beam search" in lmzoo("generate", "--help").out
 
 
 def test_nothing_more_than_asked_for(lmzoo, run):

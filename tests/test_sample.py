@@ -1,5 +1,7 @@
 """Sampling: what is sampled is what is scored."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from scipy.stats import chisquare
 
 from lmzoo import models, sample, testing, tokenizer
 from lmzoo.errors import ScoreError, UsageError
+from lmzoo.models.uniform import Uniform
 
 NOTHING = np.array([], dtype=np.int32)
 
@@ -88,6 +91,63 @@ def test_what_is_impossible_is_never_drawn():
 def test_what_is_no_distribution_is_an_error(log_probs):
     with pytest.raises(ScoreError, match="nothing to choose from"):
         sample.choose(np.array(log_probs), 1, None, None, np.random.default_rng(0))
+
+
+# ── The likeliest text ────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_wide_beam_is_an_exhaustive_search(trigram):
+    """Of all 12³ continuations, scored by the model itself, none is likelier."""
+    prompt = np.array([5, 7], dtype=np.int32)
+    _, state = trigram.log_probs(prompt)
+    every = list(itertools.product(range(testing.VOCAB_SIZE), repeat=3))
+    totals = [trigram.log_probs(np.array(tokens), state)[0].sum() for tokens in every]
+    tokens, total = sample.beam_search(trigram, prompt, 3, testing.VOCAB_SIZE**2)
+    assert tuple(tokens) == every[int(np.argmax(totals))]
+    assert total == pytest.approx(max(totals))
+
+
+def test_a_beam_finds_what_greed_misses():
+    """Token 0 is likelier at first (0.6), but only 1 leads to a certain token: 0.4 beats 0.6 · 0.5."""
+
+    class Garden(Uniform):
+        def advance(self, state, tokens):
+            return (*state, *tokens.tolist())
+
+        def next_log_probs(self, state):
+            return np.log({(): [0.6, 0.4], (0,): [0.5, 0.5], (1,): [1e-300, 1.0]}[state])
+
+    garden = Garden().fit(NOTHING, NOTHING, 2)
+    assert sample.beam_search(garden, NOTHING, 2, 1) == ([0, 0], pytest.approx(np.log(0.3)))
+    assert sample.beam_search(garden, NOTHING, 2, 2) == ([1, 1], pytest.approx(np.log(0.4)))
+
+
+@given(prompt=st.lists(st.integers(0, testing.VOCAB_SIZE - 1), max_size=3), width=st.integers(1, 6))
+@settings(max_examples=20)
+def test_a_beam_says_what_the_model_says_of_its_text_and_one_is_greedy(trigram, prompt, width):
+    prompt = np.array(prompt, dtype=np.int32)
+    tokens, total = sample.beam_search(trigram, prompt, 6, width)
+    assert total == pytest.approx(trigram.log_probs(np.append(prompt, tokens))[0][len(prompt) :].sum())
+    greedy = list(sample.generate(trigram, prompt, 6, temperature=0))
+    assert sample.beam_search(trigram, prompt, 6, 1)[0] == greedy
+
+
+def test_of_equals_the_lowest_ids_are_kept():
+    uniform = Uniform().fit(NOTHING, NOTHING, 5)
+    assert sample.beam_search(uniform, NOTHING, 3, 4) == ([0, 0, 0], pytest.approx(-3 * np.log(5)))
+
+
+def test_a_beam_goes_round_what_is_impossible():
+    bigram = models.find("ngram")(order=2, smoothing="ml").fit(np.array([0, 1, 0, 1, 3]), NOTHING, 4)
+    tokens, total = sample.beam_search(bigram, np.array([0]), 2, 50)
+    assert tokens == [1, 0]
+    assert total == pytest.approx(np.log(0.5))
+
+
+@pytest.mark.parametrize(("length", "width", "said"), [(1, 0, "beam must be .* not 0"), (-1, 1, "length must be .*-1")])
+def test_a_beam_or_length_out_of_range_is_named(trigram, length, width, said):
+    with pytest.raises(UsageError, match=said):
+        sample.beam_search(trigram, NOTHING, length, width)
 
 
 # ── Settings ──────────────────────────────────────────────────────────────────────────────────────
