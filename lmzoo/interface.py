@@ -19,10 +19,11 @@ learns is kept in attributes that end in an underscore. `models/uniform.py` is t
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -48,13 +49,24 @@ class Progress:
 
 @dataclass
 class Run:
-    """How to fit, never what: it is recorded as provenance and is no part of the model."""
+    """How to fit, never what: it is recorded as provenance and is no part of the model.
+
+    A model that trains by steps stops at the first budget that is spent; one that counts takes what it takes.
+    """
 
     seed: int = 0
-    device: str = "cpu"
+    device: str = "auto"  # cpu, cuda, cuda:1, mps; auto: the fastest there is
     seconds: float | None = None  # wall-clock budget; None: as the model sees fit
+    steps: int | None = None  # budget of optimiser steps
+    tokens: float | None = None  # budget of training tokens read
+    flops: float | None = None  # budget of floating-point operations, forward and backward
+    precision: str = "auto"  # float32 or bfloat16; auto: the faster one, where the hardware has it
+    compile: str = "auto"  # yes or no; auto: where it pays for itself within the budget
     memory: int | None = None  # bytes to make do with, where a model can; None: as many as it likes
-    folder: Path | None = None  # where checkpoints go
+    folder: Path | None = None  # where checkpoints go; None: there are none
+    resume: bool = False  # go on from the checkpoint in `folder`
+    tensorboard: Path | None = None  # where to write TensorBoard's files; None: nowhere
+    tokens_per_character: float | None = None  # of the training text, so that progress can be shown in bits of it
     progress: Progress = field(default_factory=Progress)
 
 
@@ -68,6 +80,10 @@ class Model(ABC):
     vocab_size_: int
     # What fit had to do otherwise than it was asked, in words: shown with the result and kept as provenance.
     remarks: Sequence[str] = ()
+    # What fit measured of itself (steps, tokens, device, …): kept as provenance.
+    facts: Mapping[str, Any] = MappingProxyType({})
+    # What fit saw along its way, a dict for each time it looked: kept as metrics.jsonl.
+    history: Sequence[dict[str, Any]] = ()
 
     @abstractmethod
     def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:
@@ -75,6 +91,10 @@ class Model(ABC):
 
     def warm_up(self) -> None:  # noqa: B027
         """Compile or load what `fit` and scoring need, where that takes time, so that no clock counts it."""
+
+    def to(self, device: str) -> Self:  # noqa: ARG002
+        """Compute on `device` from now on, where a model can; others stay where they are. Returns self."""
+        return self
 
     def config(self) -> dict[str, Any]:
         """The hyperparameters, as the constructor takes them."""
