@@ -128,6 +128,10 @@ class Model(ABC):
 class LanguageModel(Model):
     """P(next token | the tokens so far), for texts of any length."""
 
+    # True where it learns from the text it is scored on as that goes by, across the ends of lines: a cache, say.
+    # The ruler never starts such a model anew within a text, and marks its figures: they are not static ones.
+    adapts: ClassVar[bool] = False
+
     @property
     def is_distribution(self) -> bool:
         """False where its scores do not sum to one: they may rank texts, but the ruler gives them no bits."""
