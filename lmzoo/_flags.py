@@ -6,6 +6,7 @@ or a file of somebody's own, has its command and its help without a line written
 
 import copy
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -56,8 +57,9 @@ TokenizerSpec = Annotated[
 Budget = Annotated[
     str | None,
     typer.Option(
-        help="Wall-clock above zero for each model that trains by steps: 90s, 3m, 1h. (Counting takes what it takes.)",
-        show_default="the model's own",
+        help="For each model that trains by steps: a wall-clock time like 90s, 3m or 1h, or 2000steps, 5Mtokens, "
+        "1e15flops. (Counting takes what it takes.)",
+        show_default="3m",
     ),
 ]
 Refit = Annotated[
@@ -67,6 +69,21 @@ Refit = Annotated[
 Code = Annotated[Path | None, typer.Option(help="The FILE.py of a model of your own, to load a run that it made.")]
 
 
+Device = Annotated[
+    str, typer.Option(help="cpu, cuda, cuda:N, mps, or auto: the fastest there is. (Counting is done on the CPU.)")
+]
+Precision = Annotated[
+    str, typer.Option(help="float32, bfloat16, or auto: bf16 for matrix products where the hardware is faster with it.")
+]
+Compile = Annotated[
+    str, typer.Option("--compile", help="yes, no, or auto: torch.compile where it pays for itself within the budget.")
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the training that was interrupted or killed on its way to --out.")
+]
+TensorBoard = Annotated[
+    Path | None, typer.Option("--tensorboard", help="Folder to write TensorBoard's files to, as the training goes.")
+]
 Memory = Annotated[
     str | None,
     typer.Option(
@@ -89,18 +106,30 @@ def parse_memory(text: str | None) -> int | None:
     return int(size)
 
 
-def parse_budget(text: str | None) -> float | None:
-    """'90s', '3m', '1h' or '45' → seconds. Raises UsageError for anything else, and for nothing at all."""
+BUDGETS = {"s": ("seconds", 1), "m": ("seconds", 60), "h": ("seconds", 3600)}
+BUDGETS |= {"steps": ("steps", 1), "tokens": ("tokens", 1), "flops": ("flops", 1)}
+SIZES = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+
+
+def parse_budget(text: str | None) -> dict[str, Any]:
+    """'90s', '3m', '1h', '45', '2000steps', '5Mtokens' or '1e15flops' → {'seconds': 90.0}, {'steps': 2000}, …
+
+    Raises UsageError for anything else, and for nothing at all. None → {}.
+    """
     if text is None:
-        return None
-    unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:], 0)
+        return {}
+    match = re.fullmatch(r"([\d.]+(?:e\d+)?)([kMGTP]?)(s|m|h|steps|tokens|flops|)", text.replace(" ", ""))
     try:
-        seconds = float(text[:-1]) * unit if unit else float(text)
+        amount = float(match[1]) * SIZES[match[2]] if match else -1.0
     except ValueError:
-        seconds = -1
-    if not 0 < seconds < float("inf"):
-        raise UsageError(f"a budget is a time above zero, like 90s, 3m or 1h, not {text!r}")
-    return seconds
+        amount = -1.0
+    name, unit = BUDGETS[(match and match[3]) or "s"]
+    timed_size = match and match[2] and name == "seconds"  # 5M would be five million of what?
+    if not 0 < amount < float("inf") or timed_size or (name == "steps" and amount < 1):
+        raise UsageError(
+            f"a budget is a time above zero, like 90s, 3m or 1h, or 2000steps, 5Mtokens or 1e15flops, not {text!r}"
+        )
+    return {name: int(amount) if name == "steps" else amount * unit}
 
 
 class ModelCommands(Commands):
@@ -137,20 +166,37 @@ def model_command(name: str, action: Callable[..., None]) -> Any:
     model = models.find(name)
     settings = models.settings(model)
     shared = [p for p in inspect.signature(action).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    taken = {parameter.name for parameter in shared} | {"json", "help"}
+    taken = {parameter.name for parameter in shared} | {"json", "help", "preset", "context"}
     for setting in settings:
         if setting.name in taken:
             raise UsageError(f"{name}: its setting {setting.name!r} is a flag of every model; give it another name")
 
-    def train(**flags: Any) -> None:
-        chosen = {setting.name: flags.pop(setting.name) for setting in settings}
-        action(name, {key: str(value) for key, value in chosen.items() if value is not None}, **flags)
+    def train(context: typer.Context, **flags: Any) -> None:
+        values = {setting.name: flags.pop(setting.name) for setting in settings}
+        # What was not typed is left to the model's defaults, or to the preset.
+        typed = {key for key in values if context.get_parameter_source(key).name != "DEFAULT"}  # type: ignore[union-attr]
+        chosen = {key: str(value) for key, value in values.items() if key in typed and value is not None}
+        if flags.get("preset"):
+            chosen["preset"] = flags["preset"]
+        action(name, chosen, **{key: value for key, value in flags.items() if key != "preset"})
 
-    parameters = [*map(_flag, settings), *map(_in_panel, shared)]
+    parameters = [_CONTEXT, *map(_flag, settings), *_preset_flag(models.presets(model)), *map(_in_panel, shared)]
     train.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     train.__annotations__ = {p.name: p.annotation for p in parameters}
     train.__doc__ = _escape("\n\n".join(filter(None, [inspect.getdoc(model), model.paper])))
     return _command(name, train, f"Example: lmzoo train {name} --corpus storyworld --out runs/mine")
+
+
+_CONTEXT = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+
+
+def _preset_flag(presets: dict[str, dict[str, Any]]) -> list[inspect.Parameter]:
+    """--preset, for a model that has some."""
+    if not presets:
+        return []
+    words = f"A set of settings by name, which the other flags change: {', '.join(presets)}."
+    kind = Annotated[str | None, typer.Option("--preset", help=words)]
+    return [inspect.Parameter("preset", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)]
 
 
 def _flag(setting: Any) -> inspect.Parameter:
@@ -165,6 +211,8 @@ def _flag(setting: Any) -> inspect.Parameter:
         metavar = "|".join(["INT" if setting.type is int else "NUMBER", *setting.words])
         kind, option = str, typer.Option(flag, metavar=metavar, help=_escape(setting.help))
         default = default if setting.required else str(default)
+    if setting.shared:
+        option.rich_help_panel = "How it is trained"
     return inspect.Parameter(
         setting.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
     )

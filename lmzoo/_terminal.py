@@ -57,8 +57,8 @@ class Commands(TyperGroup):
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
-        except KeyboardInterrupt:
-            raise InterruptedByUserError("interrupted; nothing half-written was left") from None
+        except KeyboardInterrupt as stop:  # who has something to go on from says so
+            raise InterruptedByUserError(str(stop) or "interrupted; nothing half-written was left") from None
         except BrokenPipeError:
             raise ReaderGoneError from None
         return result
@@ -193,6 +193,8 @@ def show_scores(rows: Sequence[dict[str, Any]]) -> None:
         counts = ", ".join(f"{row[key]:,} {key}" for key in ("characters", "bytes", "tokens", "words"))
         print(f"{row['run']}: {row['bits']:,.1f} bits over {counts}")
         print(f"  {row['corpus']} {row['split']}, {row['protocol']}, {row['tokenizer']}; sha256 {row['sha256']}")
+        for part in row.get("weights", []):
+            print(f"  weight: {part['weight']:.4f} {part['run']}")
         for note in row["notes"]:
             print(f"  note: {note}")
 

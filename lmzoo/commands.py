@@ -14,14 +14,19 @@ from lmzoo import __version__, _classes_command, _exchange, _explain_command, _t
 from lmzoo._flags import (
     Budget,
     Code,
+    Compile,
     CorpusName,
+    Device,
     Json,
     Memory,
     Mirror,
     ModelCommands,
+    Precision,
     Quiet,
     Refit,
+    Resume,
     Seed,
+    TensorBoard,
     TokenizerSpec,
     number,
     parse_budget,
@@ -106,7 +111,7 @@ def compare_models(
     from lmzoo import corpus as corpora
     from lmzoo.interface import Run
 
-    run = Run(seed=seed, seconds=parse_budget(budget), progress=Bars(quiet))
+    run = Run(seed=seed, progress=Bars(quiet), **parse_budget(budget))
     source = corpora.load(corpus, mirror=mirror, refit=refit, progress=run.progress)
     folder = out or Path("reports") / source.name
     try:
@@ -134,6 +139,11 @@ def _train(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there already.")] = False,
     refit: Refit = False,
     budget: Budget = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    compiled: Compile = "auto",
+    resume: Resume = False,
+    tensorboard: TensorBoard = None,
     memory: Memory = None,
     seed: Seed = 0,
     mirror: Mirror = None,
@@ -141,15 +151,26 @@ def _train(
     quiet: Quiet = False,
 ) -> None:
     from lmzoo import corpus as corpora
-    from lmzoo import models, store
+    from lmzoo import models
     from lmzoo import train as training
     from lmzoo.evaluate import evaluate
     from lmzoo.interface import LanguageModel, Run
 
     models.make(models.find(name), settings)  # what is wrong with the words is said before anything is read
-    run = Run(seed, seconds=parse_budget(budget), memory=parse_memory(memory), progress=Bars(quiet))
     out = out or Path("runs") / f"{Path(corpus).stem}-{Path(name).stem}"
-    store.claim(out, overwrite)
+    run = Run(
+        seed,
+        device,
+        precision=precision,
+        compile=compiled,
+        memory=parse_memory(memory),
+        folder=training.unfinished(out),
+        resume=resume,
+        tensorboard=tensorboard,
+        progress=Bars(quiet),
+        **parse_budget(budget),
+    )
+    training.claim(out, resume, overwrite)
     source = corpora.load(corpus, mirror=mirror, refit=refit, progress=run.progress)
     text = training.encode(source, tokenizer, run)
     with run.progress.task(f"training {name}"):
@@ -208,6 +229,9 @@ def evaluate_runs(
         str | None,
         typer.Option(help="stream (context carries on) or lines (each alone).", show_default="the corpus's own"),
     ] = None,
+    mix: Annotated[
+        bool, typer.Option("--mix", help="And all of them as one, with weights fitted on the validation text.")
+    ] = False,
     code: Code = None,
     mirror: Mirror = None,
     as_json: Json = False,
@@ -220,12 +244,17 @@ def evaluate_runs(
 
     _one_of("split", split, (*SPLITS, "all"))
     _one_of("protocol", protocol or PROTOCOLS[0], PROTOCOLS)
+    if mix and len(runs) < 2:
+        raise UsageError("--mix needs two runs or more: lmzoo eval RUN RUN --mix")
     bars = Bars(quiet)
-    rows = []
+    scored = []
     with bars.task("scoring", len(runs)):
         for folder in runs:
-            rows.append(training.score_run(folder, corpus, split, protocol, code, mirror, bars))
+            scored.append(training.score_run(folder, corpus, split, protocol, code, mirror, bars))
             bars.advance(1)
+    rows = [one.row for one in scored]
+    if mix:
+        rows.append(training.mix_runs(scored, bars))
     return show_json(rows) if as_json else show_scores(rows)
 
 

@@ -4,6 +4,7 @@
     model.safetensors   all that was learned, as plain arrays
     tokenizer.json      all that the tokenizer needs
     provenance.json     data and its hashes, seed, versions, machine, command
+    metrics.jsonl       the learning curve, of a model that trains by steps
     SHA256SUMS          of the files above: `sha256sum -c SHA256SUMS` checks them by hand
 
 There is no pickle and no code in it. It is written beside its place and renamed into it, so it is whole or absent.
@@ -16,7 +17,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,12 +34,19 @@ from lmzoo.tokenizer import Tokenizer
 
 FORMAT = 1
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "provenance.json")
+METRICS = "metrics.jsonl"
 SUMS = "SHA256SUMS"
 DRAFT = ".lmzoo-"  # what the names of unfinished folders begin with
 SOMEBODY_WAS_FASTER = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
 
 
-def save(model: Model, text_tokenizer: Tokenizer, folder: str | Path, provenance: dict[str, Any] | None = None) -> Path:
+def save(
+    model: Model,
+    text_tokenizer: Tokenizer,
+    folder: str | Path,
+    provenance: dict[str, Any] | None = None,
+    history: Sequence[dict[str, Any]] = (),
+) -> Path:
     """Write a run; `folder` must not exist (see `claim`). Raises UsageError or LmzooError in one line."""
     folder = Path(folder)
     config = {
@@ -54,7 +62,12 @@ def save(model: Model, text_tokenizer: Tokenizer, folder: str | Path, provenance
         _tensors.write(draft / "model.safetensors", _as_numbers(model))
         _write_json(draft / "tokenizer.json", text_tokenizer.to_json())
         _write_json(draft / "provenance.json", provenance or {})
-        sums = [f"{_sha256(draft / name)}  {name}\n" for name in FILES]
+        names: tuple[str, ...] = FILES
+        if history:
+            lines = [json.dumps(figures) + "\n" for figures in history]
+            (draft / METRICS).write_text("".join(lines), encoding="utf-8")
+            names = (*FILES, METRICS)
+        sums = [f"{_sha256(draft / name)}  {name}\n" for name in names]
         (draft / SUMS).write_text("".join(sums), encoding="utf-8")
     return folder
 
@@ -129,7 +142,7 @@ def verify(folder: Path) -> None:
         sums = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
     except (OSError, ValueError):
         raise FormatError(f"{folder} is not a whole run: it has no readable {SUMS}") from None
-    for name in FILES:
+    for name in (*FILES, *([METRICS] if METRICS in sums else [])):
         path = folder / name
         if path.is_symlink():
             raise FormatError(f"{path} is a link, and a run holds its files itself: copy the file here")

@@ -1,7 +1,8 @@
 """From a model, a corpus and a tokenizer to a run, and from a run to its score: what the commands share."""
 
+import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ from lmzoo import _machine, models, store, tokenizer
 from lmzoo import corpus as corpora
 from lmzoo.corpus import Corpus, cards
 from lmzoo.errors import LmzooError, UsageError
-from lmzoo.evaluate import block_bits, evaluate, interval
+from lmzoo.evaluate import ADAPTS, Score, block_bits, evaluate, interval, mix
 from lmzoo.interface import Ids, LanguageModel, Model, Progress, Run
+from lmzoo.mixture import Mixture, fit_weights
 from lmzoo.tokenizer import Tokenizer
+
+BUDGETS = ("seconds", "steps", "tokens", "flops")  # of `Run`
 
 
 @dataclass
@@ -61,6 +65,7 @@ def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
     """Make the model `name` (or the one in that file) with the settings `given` and fit it on `text`."""
     model = models.make(models.find(name), given)
     model.warm_up()
+    run = replace(run, tokens_per_character=len(text.train) / len(text.corpus.train))
     began = time.perf_counter()
     model.fit(text.train, text.valid, text.tokenizer.vocab_size, run)
     seconds = time.perf_counter() - began
@@ -79,9 +84,10 @@ def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
         "vocab_size": text.tokenizer.vocab_size,
         "training_tokens": len(text.train),
         "training_seconds": round(seconds, 3),
-        "budget_seconds": run.seconds,
+        "budget": {name: value for name in BUDGETS if (value := getattr(run, name)) is not None},
         "seed": run.seed,
-        "device": run.device,
+        "device": "cpu",
+        **model.facts,
         "remarks": list(model.remarks),
         **_machine.provenance(),
     }
@@ -94,12 +100,43 @@ def own_path(corpus: Corpus) -> str | None:
     return None if card and card.title == corpus.title else str(Path(corpus.title).absolute())
 
 
+def unfinished(folder: Path) -> Path:
+    """Where the checkpoints of the training are that will become the run `folder`."""
+    return folder.with_name(f"{folder.name}.unfinished")
+
+
+def claim(folder: Path, resume: bool, overwrite: bool) -> None:
+    """Make sure, before any work, that the run `folder` can be made and nothing is lost by it.
+
+    Raises UsageError where it cannot, or where an unfinished training would be written over.
+    """
+    store.claim(folder, overwrite)
+    left = unfinished(folder)
+    if not (resume or overwrite) and any(left.glob("checkpoint*")):
+        raise UsageError(f"{left} is an unfinished training: --resume goes on with it, --overwrite begins anew")
+
+
 def save(fitted: Fitted, text: Text, folder: Path) -> Path:
-    """Write it as a run."""
-    return store.save(fitted.model, text.tokenizer, folder, fitted.provenance)
+    """Write it as a run; what was kept to go on from is then needed no more."""
+    store.save(fitted.model, text.tokenizer, folder, fitted.provenance, fitted.model.history)
+    shutil.rmtree(unfinished(folder), ignore_errors=True)
+    return folder
 
 
 # ── A run, scored again ───────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Scored:
+    """A run and its score: what a row of `lmzoo eval` is made of."""
+
+    folder: Path
+    model: LanguageModel
+    tokenizer: Tokenizer
+    corpus: Corpus
+    protocol: str
+    score: Score
+    row: dict[str, Any]
 
 
 def score_run(
@@ -110,7 +147,7 @@ def score_run(
     code: Path | None,
     mirror: str | None,
     progress: Progress,
-) -> dict[str, Any]:
+) -> Scored:
     """Score the run in `folder` on `split` of `corpus` (None: of what it was trained on): what `lmzoo eval` prints.
 
     `code` is the file of a model from outside the zoo. Raises as `store.load`, `corpus.load` and `evaluate` do.
@@ -122,15 +159,15 @@ def score_run(
     source = corpora.load(corpus or corpus_of(folder, provenance), mirror=mirror, progress=progress)
     text = source.train + source.valid + source.test if split == "all" else getattr(source, split)
     model.warm_up()
-    try:
-        score = evaluate(model, text_tokenizer, text, protocol or source.protocol)
-    except LmzooError as error:  # of many runs, say which
-        raise type(error)(f"{folder}: {error}") from None
+    protocol = protocol or source.protocol
+    score = _evaluate(folder, model, text_tokenizer, text, protocol)
     count, unit = model.size()
     notes = notes_on(source, split, provenance, own=corpus is None)
     if score.replaced:
         notes.append(f"{score.replaced:,} unknown words were read as <unk>: that text was scored")
-    return {
+    if model.adapts:
+        notes.append(ADAPTS)
+    row = {
         "run": str(folder),
         "model": model.name,
         "corpus": source.name,
@@ -138,11 +175,70 @@ def score_run(
         **score.to_json(),
         "interval": interval(*block_bits(score, text_tokenizer)),
         "reach": model.reach,
-        "adapts_at_test_time": False,
+        "adapts_at_test_time": model.adapts,
         "size": {"count": count, "unit": unit, "bytes": store.bytes_on_disk(folder)},
         "notes": notes,
         "provenance": provenance,
     }
+    return Scored(folder, model, text_tokenizer, source, protocol, score, row)
+
+
+def _evaluate(folder: Path, model: LanguageModel, text_tokenizer: Tokenizer, text: str, protocol: str) -> Score:
+    try:
+        return evaluate(model, text_tokenizer, text, protocol)
+    except LmzooError as error:  # of many runs, say which
+        raise type(error)(f"{folder}: {error}") from None
+
+
+def mix_runs(parts: Sequence[Scored], progress: Progress) -> dict[str, Any]:
+    """The row of the linear mixture of `parts`, its weights fitted on the validation text of their corpus.
+
+    Raises UsageError naming two runs that cannot be mixed: they have other tokenizers, or were scored on other texts.
+    """
+    first = parts[0]
+    for part in parts[1:]:
+        _refuse_unlike(first, part)
+    valid = []
+    with progress.task("scoring validation text", len(parts)) as task:
+        for part in parts:
+            text = first.corpus.valid
+            valid.append(_evaluate(part.folder, part.model, part.tokenizer, text, part.protocol).log_probs)
+            task.advance(1)
+    mixture = Mixture([part.model for part in parts])
+    weights = fit_weights(np.stack(valid))
+    score = mix([part.score for part in parts], weights)
+    return first.row | {
+        "run": "mixture",
+        "model": mixture.name,
+        **score.to_json(),
+        "interval": interval(*block_bits(score, first.tokenizer)),
+        "reach": mixture.reach,
+        "adapts_at_test_time": mixture.adapts,
+        "size": {"count": len(parts), "unit": "models", "bytes": sum(part.row["size"]["bytes"] for part in parts)},
+        "weights": [{"run": str(p.folder), "weight": float(w)} for p, w in zip(parts, weights, strict=True)],
+        "notes": _notes_on_mixture(parts),
+        "provenance": {"runs": [str(part.folder) for part in parts], "weights_fitted_on": first.corpus.sha256["valid"]},
+    }
+
+
+def _refuse_unlike(a: Scored, b: Scored) -> None:
+    if a.tokenizer.to_json() != b.tokenizer.to_json():
+        kinds = f"{a.tokenizer.spec} and {b.tokenizer.spec}"
+        how = kinds if a.tokenizer.spec != b.tokenizer.spec else f"both {a.tokenizer.spec}, of other texts"
+        raise UsageError(f"{a.folder} and {b.folder} have other tokenizers ({how}): only like tokens can be mixed")
+    texts = [(part.protocol, part.score.sha256, part.corpus.sha256["valid"]) for part in (a, b)]
+    if texts[0] != texts[1]:
+        raise UsageError(f"{a.folder} and {b.folder} were scored on other texts: give --corpus, so that both have one")
+
+
+def _notes_on_mixture(parts: Sequence[Scored]) -> list[str]:
+    notes = list(dict.fromkeys(note for part in parts for note in part.row["notes"]))
+    seen = [str(p.folder) for p in parts if p.row["provenance"].get("refit")]
+    if seen:
+        notes.append(f"the weights were fitted on text that {' and '.join(seen)} was trained on, and trust it too much")
+    if parts[0].row["split"] in ("valid", "all"):
+        notes.append("the weights were fitted on this very text, or a part of it")
+    return notes
 
 
 def corpus_of(folder: Path, provenance: dict[str, Any]) -> str:

@@ -17,15 +17,20 @@ CHECKS = (
 )  # fmt: skip
 
 
+def small(name):
+    """The settings under which a big model can be tried in seconds."""
+    return models.presets(models.find(name)).get("tiny", {})
+
+
 @cache
 def checks(name):
-    return {check.name: check for check in testing.check_model(models.find(name))}
+    return {check.name: check for check in testing.check_model(models.find(name), **small(name))}
 
 
 @cache
 def fitted(name):
     train, valid = testing.practice_text(3000), testing.practice_text(500, seed=1)
-    return models.find(name)().fit(train, valid, testing.VOCAB_SIZE, Run(seconds=3))
+    return models.find(name)(**small(name)).fit(train, valid, testing.VOCAB_SIZE, Run(steps=50))
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -37,6 +37,7 @@ class Setting:
     help: str
     required: bool = False  # it has no default
     words: tuple[str, ...] = ()  # what it may be besides, as "auto" of `int | Literal["auto"]`
+    shared: bool = False  # declared by a class that several models derive from
 
 
 def names() -> list[str]:
@@ -73,7 +74,7 @@ def find(name: str) -> type[Model]:
 
 
 def settings(model: type[Model]) -> list[Setting]:
-    """The fields of a model's dataclass with their types, defaults and comments, in order.
+    """The fields of a model's dataclass with their types, defaults and comments, in order, its own before shared ones.
 
     Raises UsageError for a field that could not be a flag or be written to JSON: each is one of KINDS, or None.
     """
@@ -82,7 +83,8 @@ def settings(model: type[Model]) -> list[Setting]:
     for base in reversed(model.__mro__):
         if base.__module__ not in ("builtins", "abc", "lmzoo.interface"):
             comments |= _field_comments(base)
-    return [
+    shared = {name for base in model.__mro__[1:] for name in getattr(base, "__dataclass_fields__", ())}
+    found = [
         Setting(
             field.name,
             _kind(model, field.name, hints[field.name]),
@@ -90,24 +92,44 @@ def settings(model: type[Model]) -> list[Setting]:
             comments.get(field.name, ""),
             field.default is MISSING and field.default_factory is MISSING,
             _words(hints[field.name]),
+            field.name in shared,
         )
         for field in fields(model)  # type: ignore[arg-type]
     ]
+    return sorted(found, key=lambda setting: setting.shared)
+
+
+def presets(model: type[Model]) -> dict[str, dict[str, Any]]:
+    """The named sets of settings that a model's class brings as PRESETS."""
+    found: dict[str, dict[str, Any]] = getattr(model, "PRESETS", {})
+    return found
 
 
 def make(model: type[Model], given: dict[str, str]) -> Model:
-    """A model from settings as text: {'order': '3'}. Raises UsageError naming a setting that cannot be."""
+    """A model from settings as text: {'order': '3'}. Raises UsageError naming a setting that cannot be.
+
+    {'preset': 'tiny'} is a set of settings by name, which others in `given` override.
+    """
+    chosen = _preset(model, given["preset"]) if "preset" in given and presets(model) else {}
+    given = {key: text for key, text in given.items() if key != "preset" or not presets(model)}
     known = {setting.name: setting for setting in settings(model)}
     for key in given:
         if key not in known:
             has = ", ".join(known) or "none"
             raise UsageError(f"{model.name} has no setting {key!r}; it has: {has}{nearest(key, known)}")
     for setting in known.values():
-        if setting.required and setting.name not in given:
+        if setting.required and setting.name not in {**chosen, **given}:
             raise UsageError(
                 f"{model.name} needs its setting {setting.name!r}, {KINDS[setting.type]}: it has no default"
             )
-    return model(**{key: _parse(known[key], text) for key, text in given.items()})
+    return model(**{**chosen, **{key: _parse(known[key], text) for key, text in given.items()}})
+
+
+def _preset(model: type[Model], name: str) -> dict[str, Any]:
+    known = presets(model)
+    if name not in known:
+        raise UsageError(f"{model.name} has no preset {name!r}; it has: {', '.join(known)}{nearest(name, known)}")
+    return known[name]
 
 
 def _default(field: Field[Any]) -> Any:

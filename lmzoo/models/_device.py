@@ -1,0 +1,94 @@
+"""Where a network computes and in what precision: asked of the hardware once, here and nowhere else."""
+
+import os
+import time
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+
+from lmzoo.errors import UsageError
+from lmzoo.interface import Run
+
+# Below this width the casts of bf16 autocast cost more on a CPU than its faster products save (benchmarks/neural.py).
+NARROWEST_BF16 = 192
+PRECISIONS = ("auto", "float32", "bfloat16")
+COMPILE = ("auto", "yes", "no")
+
+
+@dataclass(frozen=True)
+class Means:
+    """How a network is trained: on what device, in what precision, compiled or not."""
+
+    device: torch.device
+    bf16: bool
+    compiled: bool
+
+    def autocast(self) -> torch.autocast:
+        """Matrix products in bf16 where that was chosen; weights, sums and losses stay in float32."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+
+
+def find(name: str) -> torch.device:
+    """'auto', 'cpu', 'cuda', 'cuda:1' or 'mps' as a device. Raises UsageError where it is not there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if kind not in there or (number and not number.isdigit()):
+        raise UsageError(f"no device {name!r}: it can be auto, cpu, cuda, cuda:N or mps")
+    if int(number or 0) >= there[kind]:
+        has = ", ".join(f"{key} ({count})" for key, count in there.items() if count)
+        raise UsageError(f"this machine has no device {name}: it has {has}")
+    return torch.device(name)
+
+
+def means(run: Run, width: int, compile_pays: bool) -> Means:
+    """What `run` asks for, with each "auto" decided for a network `width` wide. Raises UsageError for what cannot be.
+
+    `compile_pays` is whether compilation would pay for itself within the budget.
+    """
+    device = find(_of_this_process(run.device))
+    if run.precision not in PRECISIONS:
+        raise UsageError(f"no precision {run.precision!r}; there are: {', '.join(PRECISIONS)}")
+    if run.compile not in COMPILE:
+        raise UsageError(f"compile is {', '.join(COMPILE)}, not {run.compile!r}")
+    bf16 = run.precision == "bfloat16" or (run.precision == "auto" and _bf16_pays(device, width))
+    compiled = run.compile == "yes" or (run.compile == "auto" and compile_pays)
+    if device.type == "cuda" and run.precision == "auto":
+        torch.set_float32_matmul_precision("high")  # TF32 for what autocast leaves in float32
+    return Means(device, bf16, compiled)
+
+
+def _of_this_process(name: str) -> str:
+    """Under torchrun each process takes the device of its own rank."""
+    rank = os.environ.get("LOCAL_RANK")
+    return f"cuda:{rank}" if rank and name in ("auto", "cuda") and torch.cuda.is_available() else name
+
+
+def _bf16_pays(device: torch.device, width: int) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and width >= NARROWEST_BF16 and _cpu_has_bf16()
+
+
+@cache
+def _cpu_has_bf16() -> bool:
+    """Whether the CPU multiplies bf16 itself (AVX-512 BF16 or AMX): elsewhere it is emulated, and slower."""
+    try:
+        flags = open("/proc/cpuinfo", encoding="utf-8", errors="replace").read()  # noqa: SIM115
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def matrix_rate(means: Means, size: int = 8192, times: int = 10) -> float:
+    """FLOP/s of a large matrix product on a GPU, measured: what the utilisation (MFU) of a training is a share of."""
+    matrix = torch.randn(size, size, device=means.device, dtype=torch.bfloat16 if means.bf16 else torch.float32)
+    matrix @ matrix
+    torch.cuda.synchronize(means.device)
+    began = time.perf_counter()
+    for _ in range(times):
+        matrix @ matrix
+    torch.cuda.synchronize(means.device)
+    return 2.0 * size**3 * times / (time.perf_counter() - began)

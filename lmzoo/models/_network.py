@@ -1,0 +1,219 @@
+"""What the neural models share: the settings of their training, and reading a text with what they carry along.
+
+A model's file has its paper, its own settings and its `Net`; all it says to this file is `build`. How a text longer
+than a window is read by a net that carries no memory is in `_window`; the training is in `_trainer`.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from lmzoo.errors import UsageError
+from lmzoo.interface import Ids, LanguageModel, Run, State, check_ids
+from lmzoo.models import _device
+from lmzoo.models._held_out import without
+from lmzoo.models._net import Memory, Net
+from lmzoo.models._trainer import Trainer
+
+LOGITS_AT_ONCE = 1 << 23  # numbers, when a long text is scored
+TEXTS_AT_ONCE = 128
+
+
+class Reading(NamedTuple):
+    """The state of a text that is being read: what its next token is predicted from, and what is carried on."""
+
+    hidden: Tensor  # (D,)
+    memory: Memory  # of a batch of one
+
+
+@dataclass
+class Network(LanguageModel):
+    """A neural language model, trained by steps.
+
+    Raises UsageError where a setting cannot be, such as a window longer than the training text.
+    """
+
+    batch: int = 32  # pieces of text read side by side in a step
+    window: int = 64  # tokens of each that are read in a step: how far back the gradient reaches
+    optimizer: str = "adamw"  # adamw, muon (the matrices between hidden layers by Muon, the rest by AdamW) or sgd
+    learning_rate: float = 3e-3  # at its highest
+    matrix_rate: float = 0.02  # of muon's matrices
+    beta2: float = 0.99  # of AdamW's second moments
+    weight_decay: float = 0.01  # of the matrices
+    warmup: float = 0.02  # share of the budget in which the learning rate rises
+    cooldown: float = 0.8  # share of the budget, at its end, in which the learning rate falls to zero
+    clip: float = 1.0  # the longest gradient; 0: any
+    accumulate: int = 1  # parts in which a batch is read, where it does not fit into memory at once
+    average: float = 0.0  # share of the budget, at its end, over which the weights are averaged
+    patience: int = 0  # stop after that many looks (ten to a budget) at validation text without a gain; 0: never
+
+    # Whether training carries memory from window to window of a text, or draws windows in random order.
+    carried: ClassVar[bool] = True
+
+    def warm_up(self) -> None:
+        """Let PyTorch load what its optimisers need, which takes a second or more."""
+        weight = torch.nn.Parameter(torch.zeros(1))
+        weight.grad = torch.zeros(1)
+        torch.optim.AdamW([weight]).step()
+
+    @abstractmethod
+    def build(self, vocab_size: int) -> Net:
+        """The net with these settings and first weights. Raises UsageError for settings that cannot be."""
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Of its hidden layers: decides whether bf16 pays."""
+
+    @property
+    def lead(self) -> int:
+        """How many ids before a window a net without carried memory reads as its memory."""
+        return 0
+
+    def compile_pays(self, run: Run) -> bool:
+        """Whether torch.compile would pay for itself within the budget of `run`: on a GPU, if no more is known."""
+        return _device.find(run.device).type == "cuda"
+
+    # ── Learning ──────────────────────────────────────────────────────────────────────────────────
+
+    def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:
+        """Train on `train` (N,) until the budget of `run` is spent (180 seconds, if it has none), and keep the weights
+        under which `valid` (M,) was likeliest. Raises LmzooError where the loss becomes no number.
+        """
+        run = run or Run()
+        self._refuse_odd_settings()
+        train = check_ids(train, vocab_size)
+        if len(without(train, valid)) < len(train):
+            valid = valid[:0]  # a refit: nothing can be chosen on a text that is learned
+        means = _device.means(run, self.width, self.compile_pays(run))
+        torch.manual_seed(run.seed)
+        net = self.build(vocab_size).to(means.device).train()
+        trainer = Trainer(net, self, train, check_ids(valid, vocab_size), vocab_size, run, means)
+        trainer.train()
+        self.net_, self.vocab_size_ = net.eval(), vocab_size
+        self.history, self.facts, self.remarks = trainer.history, trainer.facts, trainer.remarks
+        return self
+
+    def _refuse_odd_settings(self) -> None:
+        shares = ("warmup", "cooldown", "average")
+        at_least = {"learning_rate": 0.0, "matrix_rate": 0.0, "weight_decay": 0.0, "clip": 0.0, "patience": 0}
+        for name, least in {**at_least, **dict.fromkeys(shares, 0.0), "accumulate": 1}.items():
+            most = 1.0 if name in shares else float("inf")
+            if not least <= getattr(self, name) <= most:
+                asked = f"{least} to {most}" if name in shares else f"at least {least}"
+                raise UsageError(f"{name} must be {asked}, not {getattr(self, name)}")
+        if self.accumulate > self.batch:
+            raise UsageError(f"a batch of {self.batch} cannot be read in {self.accumulate} parts: lower accumulate")
+
+    def to(self, device: str) -> Self:
+        """Compute on that device. Raises UsageError where it is not there."""
+        self.net_.to(_device.find(device))
+        return self
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The weights, by their names in the net."""
+        weights = {f"net.{name}": value.cpu().numpy() for name, value in self.net_.weights().items()}
+        return {"vocab_size": np.asarray(self.vocab_size_), **weights}
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> Self:
+        """The inverse of `arrays`. Raises KeyError for weights that are missing, ValueError for others' shapes."""
+        self.vocab_size_ = int(arrays["vocab_size"])
+        net = self.build(self.vocab_size_)
+        given = {name[4:]: value for name, value in arrays.items() if name.startswith("net.")}
+        net.put_weights({name: torch.from_numpy(np.array(value)) for name, value in given.items()})
+        self.net_ = net.eval()
+        return self
+
+    # ── Reading ───────────────────────────────────────────────────────────────────────────────────
+
+    def start(self) -> State:
+        """Having read `end`, as at every text's beginning."""
+        return self._read(np.array([self.vocab_size_ - 1]), self.net_.blank(1))
+
+    @torch.inference_mode()
+    def _read(self, tokens: Ids, memory: Memory) -> Reading:
+        for piece in np.array_split(tokens, -(-len(tokens) // self._tokens_at_once())):
+            hidden, memory = self.net_(self._tensor(piece)[None], memory)
+        return Reading(hidden[0, -1].clone(), memory)
+
+    def advance(self, state: State, tokens: Ids) -> State:
+        """The state after reading `tokens` (T,)."""
+        tokens = check_ids(tokens, self.vocab_size_)
+        return self._read(tokens, state.memory) if len(tokens) else state
+
+    @torch.inference_mode()
+    def next_log_probs(self, state: State) -> NDArray[np.floating[Any]]:
+        """log P of each token (V,), in nats, summed in double precision."""
+        log_probs: NDArray[np.float64] = self.net_.head(state.hidden).double().log_softmax(-1).cpu().numpy()
+        return log_probs
+
+    @torch.inference_mode()
+    def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[NDArray[Any], State]:
+        """log P of each of `tokens` (T,), in nats, piece after piece, and the state after the last."""
+        ids = check_ids(tokens, self.vocab_size_)
+        state = self.start() if state is None else state
+        scores = [np.empty(0)]
+        for piece in np.array_split(ids, -(-len(ids) // self._tokens_at_once()) or 1):
+            if len(piece):
+                targets = self._tensor(piece)
+                hidden, memory = self.net_(targets[None], state.memory)
+                before = torch.cat([state.hidden[None], hidden[0, :-1]])
+                scores.append(self._scores(before, targets))
+                state = Reading(hidden[0, -1].clone(), memory)
+        return np.concatenate(scores), state
+
+    @torch.inference_mode()
+    def log_probs_many(self, texts: Sequence[ArrayLike]) -> list[NDArray[Any]]:
+        """`log_probs` of separate texts; short ones of about one length are read side by side."""
+        ids = [check_ids(text, self.vocab_size_) for text in texts]
+        scores: list[NDArray[Any]] = [np.empty(0)] * len(ids)
+        for group in _of_one_length(ids, self._tokens_at_once()):
+            if len(group) == 1:
+                scores[group[0]] = self.log_probs(ids[group[0]])[0]
+                continue
+            longest = max(len(ids[n]) for n in group)
+            end = self.vocab_size_ - 1
+            padded = np.full((len(group), longest + 1), end, dtype=np.int64)  # `end` before and, unscored, behind
+            for row, n in enumerate(group):
+                padded[row, 1 : len(ids[n]) + 1] = ids[n]
+            rows = self._tensor(padded)
+            hidden, _ = self.net_(rows[:, :-1], self.net_.blank(len(group)))
+            flat = self._scores(hidden.flatten(0, 1), rows[:, 1:].flatten()).reshape(len(group), longest)
+            for row, n in enumerate(group):
+                scores[n] = flat[row, : len(ids[n])]
+        return scores
+
+    def _scores(self, hidden: Tensor, targets: Tensor) -> NDArray[Any]:
+        """log P of `targets` (T,) after the hidden vectors (T, D), in nats."""
+        pieces = -(-len(targets) // self._tokens_at_once())
+        found = [
+            self.net_.head(h).float().log_softmax(-1).gather(-1, t[:, None])[:, 0]
+            for h, t in zip(hidden.tensor_split(pieces), targets.tensor_split(pieces), strict=True)
+        ]
+        scores: NDArray[Any] = torch.cat(found).cpu().numpy().astype(np.float64)
+        return scores
+
+    def _tokens_at_once(self) -> int:
+        return max(64, min(4096, LOGITS_AT_ONCE // self.vocab_size_))
+
+    def _tensor(self, ids: Ids) -> Tensor:
+        return torch.from_numpy(np.asarray(ids, dtype=np.int64)).to(self.net_.device)
+
+
+def _of_one_length(texts: Sequence[Ids], most: int) -> Iterator[list[int]]:
+    """The numbers of the texts, in groups of about one length with at most `most` tokens, or one text, in each."""
+    order = sorted(range(len(texts)), key=lambda n: len(texts[n]))
+    group: list[int] = []
+    for n in order:
+        if group and (len(group) == TEXTS_AT_ONCE or (len(group) + 1) * (len(texts[n]) + 1) > most):
+            yield group
+            group = []
+        group.append(n)
+    if group:
+        yield group

@@ -1,0 +1,105 @@
+"""Optimisers, by the names that they have in the papers, and the average of the weights on their way."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from lmzoo.errors import UsageError
+
+NAMES = ("adamw", "muon", "sgd")
+
+
+class Settings(Protocol):
+    """What of a model's fields concerns its optimiser."""
+
+    optimizer: str
+    learning_rate: float
+    matrix_rate: float
+    beta2: float
+    weight_decay: float
+
+
+def make(net: nn.Module, settings: Settings, vocab_size: int) -> list[torch.optim.Optimizer]:
+    """The optimisers of `net`'s weights, each with its learning rate as `initial_lr` of its groups.
+
+    adamw (Loshchilov & Hutter 2019): decay for matrices only. muon (Jordan 2024): the matrices between hidden
+    layers get an orthogonalised momentum of the rate `matrix_rate`, all else AdamW. sgd: plain, as Zaremba 2014.
+    Raises UsageError for a name that is none of NAMES.
+    """
+    if settings.optimizer not in NAMES:
+        raise UsageError(f"no optimizer {settings.optimizer!r}; there are: {', '.join(NAMES)}")
+    weights = [weight for weight in net.parameters() if weight.requires_grad]
+    made: list[torch.optim.Optimizer] = []
+    if settings.optimizer == "sgd":
+        made.append(torch.optim.SGD(weights, settings.learning_rate, weight_decay=settings.weight_decay, fused=True))
+    else:
+        inner = [w for w in weights if _is_inner(w, vocab_size)] if settings.optimizer == "muon" else []
+        if inner:
+            made.append(
+                torch.optim.Muon(
+                    inner,
+                    settings.matrix_rate,
+                    weight_decay=settings.weight_decay,
+                    adjust_lr_fn="original",
+                )
+            )
+        taken = set(map(id, inner))
+        rest = [weight for weight in weights if id(weight) not in taken]
+        groups = [
+            {"params": [w for w in rest if w.ndim > 1], "weight_decay": settings.weight_decay},
+            {"params": [w for w in rest if w.ndim <= 1], "weight_decay": 0.0},
+        ]
+        made.append(
+            torch.optim.AdamW(
+                [group for group in groups if group["params"]],
+                settings.learning_rate,
+                betas=(0.9, settings.beta2),
+                fused=True,
+            )
+        )
+    for group in _groups(made):
+        group["initial_lr"] = group["lr"]
+    return made
+
+
+def _is_inner(weight: torch.Tensor, vocab_size: int) -> bool:
+    """A matrix between hidden layers: neither side is the vocabulary."""
+    return weight.ndim == 2 and vocab_size not in weight.shape
+
+
+def _groups(optimizers: Iterable[torch.optim.Optimizer]) -> list[dict[str, Any]]:
+    return [group for optimizer in optimizers for group in optimizer.param_groups]
+
+
+def set_rate(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None:
+    """Let each learn at `factor` of its own rate."""
+    for group in _groups(optimizers):
+        group["lr"] = group["initial_lr"] * factor
+
+
+class Average:
+    """The mean of the weights since `add` was first called (Polyak & Juditsky 1992), kept beside them."""
+
+    def __init__(self, net: nn.Module):
+        self.weights = list(net.parameters())
+        self.mean: list[torch.Tensor] = []
+        self.count = 0
+
+    @torch.no_grad()
+    def add(self) -> None:
+        """Take in the weights as they are now."""
+        self.count += 1
+        if self.count == 1:
+            self.mean = [weight.detach().clone() for weight in self.weights]
+        else:
+            torch._foreach_lerp_(self.mean, [w.detach() for w in self.weights], 1 / self.count)
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchange the mean and the weights; a second time puts them back. Nothing before the first `add`."""
+        for weight, mean in zip(self.weights, self.mean, strict=False):
+            kept = weight.detach().clone()
+            weight.copy_(mean)
+            mean.copy_(kept)
