@@ -20,7 +20,7 @@ from lmzoo import _machine, models, sample, store
 from lmzoo import train as training
 from lmzoo.corpus import SPLITS, Corpus, describe
 from lmzoo.errors import LmzooError, UsageError
-from lmzoo.evaluate import Array, Score, block_bits, evaluate, interval
+from lmzoo.evaluate import ADAPTS, Array, Score, block_bits, evaluate, interval
 from lmzoo.interface import LanguageModel, Run
 from lmzoo.tokenizer import Tokenizer
 
@@ -160,7 +160,8 @@ def _describe(entry: Contestant, model: Any, text_tokenizer: Tokenizer, provenan
         "tokenizer": text_tokenizer.spec,
         "reach": model.reach,
         "train_seconds": provenance.get("training_seconds"),
-        "notes": list(provenance.get("remarks", [])),
+        "adapts_at_test_time": model.adapts,
+        "notes": [*provenance.get("remarks", []), *([ADAPTS] if model.adapts else [])],
         "provenance": provenance,
     }
 

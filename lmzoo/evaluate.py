@@ -8,6 +8,9 @@ Bits are −Σ log₂ P over all tokens of the untouched text. Every ratio is ta
     perplexity_per_word    2^(bits / words): the words between white space, and under the protocol `lines` one more
                            for each line end, as PTB and WikiText have it
 
+A model that adapts to the text it reads (a cache) is never started anew within it: under `lines` it reads on across
+line ends, where the others forget, and its figures are marked as no static ones.
+
 Since no tokenizer of the zoo loses anything, the first two and the last compare any two models. A zero, NaN or
 infinite probability is an error that names the position; nothing is ever left out of the sum.
 """
@@ -15,7 +18,7 @@ infinite probability is an error that names the position; nothing is ever left o
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,7 @@ from numpy.typing import NDArray
 
 from lmzoo.errors import ScoreError, UsageError
 from lmzoo.interface import Ids, LanguageModel
+from lmzoo.mixture import combine
 from lmzoo.tokenizer import Tokenizer
 
 Array = NDArray[Any]
@@ -30,6 +34,8 @@ Array = NDArray[Any]
 PROTOCOLS = ("stream", "lines")
 BLOCK = 2000  # characters: what the bootstrap resamples, since neighbouring tokens are not independent
 RESAMPLES = 9999
+# What every figure of a model that adapts is marked with.
+ADAPTS = "adapts to the test text as it reads it, across line ends: no static figure"
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,11 @@ class Score:
     replaced: int = 0  # words that a closed vocabulary could only read as <unk>
     token_bits: Array = field(repr=False, compare=False, default_factory=lambda: np.zeros(0))
     ids: Array = field(repr=False, compare=False, default_factory=lambda: np.zeros(0, dtype=np.int32))
+
+    @property
+    def log_probs(self) -> Array:
+        """log P of each token, (T,), in nats: what the bits were made of."""
+        return -np.log(2) * self.token_bits
 
     @property
     def bits_per_character(self) -> float:
@@ -93,7 +104,8 @@ class Score:
 
 
 def evaluate(model: LanguageModel, tokenizer: Tokenizer, text: str, protocol: str = "stream") -> Score:
-    """Score `text` under `protocol`: "stream" carries context through, "lines" scores every line from the start.
+    """Score `text` under `protocol`: "stream" carries context through, "lines" scores every line from the start
+    (but for a model that `adapts`, which reads on).
 
     Raises UsageError for an empty text or one that does not fit the model, and ScoreError, naming the token and
     where it stands, for a probability of zero, NaN or infinity.
@@ -116,7 +128,7 @@ def evaluate(model: LanguageModel, tokenizer: Tokenizer, text: str, protocol: st
     parts = _parts(tokenizer, text, protocol)
     ids = np.concatenate(parts)
     began = time.perf_counter()
-    token_bits = np.concatenate(model.log_probs_many(parts)) / -np.log(2)
+    token_bits = np.concatenate(model.log_probs_many([ids] if model.adapts else parts)) / -np.log(2)
     seconds = time.perf_counter() - began
     _refuse_nonsense(token_bits, ids, model, tokenizer)
     scored = tokenizer.decode(ids)  # the same text, but for words that a closed vocabulary reads as <unk>
@@ -135,6 +147,13 @@ def evaluate(model: LanguageModel, tokenizer: Tokenizer, text: str, protocol: st
         token_bits=token_bits,
         ids=ids,
     )
+
+
+def mix(scores: Sequence[Score], weights: Array) -> Score:
+    """The score of the linear mixture, with `weights` (M,), of models whose `scores` are of the same tokens."""
+    token_bits = combine(np.stack([score.log_probs for score in scores]), weights) / -np.log(2)
+    seconds = sum(score.seconds for score in scores)
+    return replace(scores[0], bits=float(token_bits.sum()), token_bits=token_bits, seconds=seconds)
 
 
 def count_words(text: str, protocol: str) -> int:

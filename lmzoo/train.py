@@ -2,9 +2,12 @@
 
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lmzoo import _machine, models, store, tokenizer
 from lmzoo import corpus as corpora

@@ -17,7 +17,7 @@ LAYERS = (
     ("_notation", "grammar", "_download", "_cards", "_split", "corpus"),
     ("_tokenizer_base", "_tokenizer_bpe", "_tokenizer_split", "tokenizer"),
     ("models",),
-    ("sample", "evaluate", "testing"),
+    ("sample", "mixture", "evaluate", "testing"),
     ("_machine", "_tensors", "store", "findings", "figures", "report"),
     ("train", "compare", "arpa", "_arpa_lines", "_arpa_trie", "_arpa_reader", "explain"),
     ("_terminal", "_flags", "_exchange", "_explain_command", "_classes_command", "commands"),
@@ -49,7 +49,7 @@ def test_imports_go_one_way(path):
             assert LAYER[module.split(".")[0]] <= layer_of(path), f"{path.name} may not import {module}"
 
 
-@pytest.mark.parametrize("name", ["sample", "evaluate", "testing"])
+@pytest.mark.parametrize("name", ["sample", "mixture", "evaluate", "testing"])
 def test_no_evaluator_knows_a_model(name):
     assert not any(module.startswith("models") for module in imports(PACKAGE / f"{name}.py"))
 

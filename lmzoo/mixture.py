@@ -1,0 +1,117 @@
+"""Several models as one: the linear interpolation of what they predict (Jelinek & Mercer 1980).
+
+    p(w | h) = Σ_i λ_i p_i(w | h)        λ_i ≥ 0, Σ_i λ_i = 1
+
+The weights λ are those that make a text likeliest that no part was trained on. That likelihood is concave in λ, so
+expectation-maximisation (Dempster, Laird & Rubin 1977), which raises it with every step, ends at its maximum:
+
+    λ_i ← 1/T Σ_t λ_i p_i(w_t) / Σ_j λ_j p_j(w_t)
+
+M is the number of models that are mixed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lmzoo.errors import ScoreError, UsageError
+from lmzoo.interface import Ids, LanguageModel, Run, State, check_ids
+
+Array = NDArray[Any]
+
+ENOUGH = 1e-9  # nats a token that a step must gain to be followed by another
+MOST_STEPS = 2000
+
+
+def combine(log_probs: Array, weights: Array) -> Array:
+    """log Σ_i λ_i p_i in nats, (…): from `log_probs` (M, …) in nats and `weights` (M,)."""
+    highest = log_probs.max(axis=0)
+    highest = np.where(np.isfinite(highest), highest, 0)  # where no part thinks it possible, −∞ comes out
+    with np.errstate(divide="ignore"):
+        mixed: Array = np.log(np.tensordot(weights, np.exp(log_probs - highest), 1)) + highest
+    return mixed
+
+
+def fit_weights(log_probs: Array) -> Array:
+    """The λ (M,) under which a text is likeliest, from the log P (M, T), in nats, that each part gives its tokens.
+
+    Raises UsageError for a text of no tokens, ScoreError for one that no part thinks possible.
+    """
+    models, tokens = log_probs.shape
+    if tokens == 0:
+        raise UsageError("there is no validation text to fit the weights of a mixture on")
+    highest = log_probs.max(axis=0)
+    if not np.isfinite(highest).all():
+        t = int(np.argmin(np.isfinite(highest)))
+        raise ScoreError(f"no weights make this text possible: every part gives token {t} a probability of zero")
+    probs = np.exp(log_probs - highest)  # one factor for all parts, which changes no step
+    weights = np.full(models, 1 / models)
+    before = -np.inf
+    for _ in range(MOST_STEPS):
+        likelihood = float(np.log(weights @ probs).mean())
+        if likelihood - before < ENOUGH:
+            break
+        before, weights = likelihood, em_step(weights, probs)
+    return weights
+
+
+def em_step(weights: Array, probs: Array) -> Array:
+    """Each part's share of the text, (M,), if `weights` (M,) are right. `probs` (M, T) may be scaled by token."""
+    raised: Array = weights * (probs / (weights @ probs)).mean(axis=1)
+    return raised / raised.sum()
+
+
+@dataclass
+class Mixture(LanguageModel):
+    """Σ_i λ_i p_i of fitted models with one vocabulary. Fitting it fits λ alone."""
+
+    parts: Sequence[LanguageModel]
+
+    name: ClassVar[str] = "mixture"
+    year: ClassVar[int] = 1980
+    paper: ClassVar[str] = "Jelinek & Mercer 1980, Interpolated Estimation of Markov Source Parameters"
+
+    def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:  # noqa: ARG002
+        """Choose λ on `valid` (T,). Raises UsageError for parts with another vocabulary."""
+        for part in self.parts:
+            if part.vocab_size_ != vocab_size:
+                raise UsageError(f"{part.name} knows {part.vocab_size_} tokens, not {vocab_size}: it cannot be mixed")
+        self.vocab_size_ = vocab_size
+        self.weights_ = fit_weights(np.stack([part.log_probs(valid)[0] for part in self.parts]))
+        return self
+
+    @property
+    def adapts(self) -> bool:  # type: ignore[override]
+        """Whether any part adapts."""
+        return any(part.adapts for part in self.parts)
+
+    @property
+    def reach(self) -> int | None:
+        """As far back as any part sees."""
+        reaches = [part.reach for part in self.parts if part.reach is not None]
+        return max(reaches) if len(reaches) == len(self.parts) else None
+
+    # A state is a tuple of the parts' states, (M,).
+
+    def start(self) -> State:
+        """Where each part starts."""
+        return tuple(part.start() for part in self.parts)
+
+    def advance(self, state: State, tokens: Ids) -> State:
+        """Where each part is after reading `tokens` (T,)."""
+        return tuple(part.advance(own, tokens) for part, own in zip(self.parts, state, strict=True))
+
+    def next_log_probs(self, state: State) -> Array:
+        """log P of every token, (V,), in nats."""
+        pairs = zip(self.parts, state, strict=True)
+        return combine(np.stack([part.next_log_probs(own) for part, own in pairs]), self.weights_)
+
+    def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[Array, State]:
+        """log P of each of `tokens` (T,), in nats, and the state after them."""
+        tokens = check_ids(tokens, self.vocab_size_)
+        state = self.start() if state is None else state
+        read = [part.log_probs(tokens, own) for part, own in zip(self.parts, state, strict=True)]
+        return combine(np.stack([scores for scores, _ in read]), self.weights_), tuple(after for _, after in read)
