@@ -22,8 +22,8 @@ from lmzoo.interface import Ids, LanguageModel, Run, State, check_ids
 
 Array = NDArray[Any]
 
-ENOUGH = 1e-9  # nats a token that a step must gain to be followed by another
-MOST_STEPS = 2000
+ENOUGH = 1e-6  # nats a token by which the best weights may be better than those that are found
+MOST_STEPS = 5000
 
 
 def combine(log_probs: Array, weights: Array) -> Array:
@@ -49,19 +49,19 @@ def fit_weights(log_probs: Array) -> Array:
         raise ScoreError(f"no weights make this text possible: every part gives token {t} a probability of zero")
     probs = np.exp(log_probs - highest)  # one factor for all parts, which changes no step
     weights = np.full(models, 1 / models)
-    before = -np.inf
     for _ in range(MOST_STEPS):
-        likelihood = float(np.log(weights @ probs).mean())
-        if likelihood - before < ENOUGH:
+        ratios = gains(weights, probs)
+        weights = weights * ratios
+        # By Jensen's inequality no weights would be better by more than this, and where it is little, it is enough.
+        if np.log(ratios.max()) < ENOUGH:
             break
-        before, weights = likelihood, em_step(weights, probs)
     return weights
 
 
-def em_step(weights: Array, probs: Array) -> Array:
-    """Each part's share of the text, (M,), if `weights` (M,) are right. `probs` (M, T) may be scaled by token."""
-    raised: Array = weights * (probs / (weights @ probs)).mean(axis=1)
-    return raised / raised.sum()
+def gains(weights: Array, probs: Array) -> Array:
+    """1/T Σ_t p_i / Σ_j λ_j p_j, (M,): by what a step multiplies `weights` (M,). `probs` (M, T), scaled or not."""
+    ratios: Array = probs @ (1 / (weights @ probs)) / probs.shape[1]
+    return ratios
 
 
 @dataclass

@@ -323,6 +323,41 @@ def test_eval_of_another_text_given_as_a_path(lmzoo, run, here):
     assert (row["corpus"], row["characters"], row["notes"]) == ("other.txt", 1080, [])
 
 
+def test_eval_mixes_runs_with_weights_fitted_on_the_validation_text(lmzoo, run):
+    lmzoo("train", "cache", "--corpus", "own.txt", "--window", "300", "--out", "cache")
+    flags = ["--split", "valid", "--mix"]
+    ngram, cache, mixture = lmzoo("eval", run, "cache", *flags, "--json").json
+    assert mixture.keys() >= ngram.keys()
+    assert mixture["bits"] <= min(ngram["bits"], cache["bits"])  # on the text that the weights were fitted on
+    assert mixture["bits_per_character"] == mixture["bits"] / mixture["characters"]
+    assert [part["run"] for part in mixture["weights"]] == [str(run), "cache"]
+    assert sum(part["weight"] for part in mixture["weights"]) == pytest.approx(1)
+    assert [row["adapts_at_test_time"] for row in (ngram, cache, mixture)] == [False, True, True]
+    assert mixture["reach"] == 300
+    assert any("adapts to the test text" in note for note in mixture["notes"])
+    assert any("fitted on this very text" in note for note in mixture["notes"])
+    out = lmzoo("eval", run, "cache", *flags).out
+    assert f"weight: {mixture['weights'][1]['weight']:.4f} cache" in out
+
+
+def test_a_mixture_says_that_its_weights_trust_a_part_too_much(lmzoo, run):
+    lmzoo("train", "ngram", "--order", "1", "--corpus", "own.txt", "--out", "refit", "--refit")
+    notes = lmzoo("eval", run, "refit", "--mix", "--json").json[-1]["notes"]
+    assert notes == ["the weights were fitted on text that refit was trained on, and trust it too much"]
+
+
+def test_what_cannot_be_mixed_is_refused(lmzoo, refuses, run, here):
+    refuses("eval", run, "--mix", says="two runs or more")
+    (here / "other.txt").write_text("a dog and a cat see trees. " * 99, encoding="utf-8")
+    lmzoo("train", "uniform", "--tokenizer", "byte", "--corpus", "own.txt", "--out", "bytes")
+    lmzoo("train", "uniform", "--tokenizer", "word:9", "--corpus", "own.txt", "--out", "words")
+    lmzoo("train", "uniform", "--tokenizer", "word:9", "--corpus", "other.txt", "--out", "others")
+    lmzoo("train", "uniform", "--tokenizer", "byte", "--corpus", "other.txt", "--out", "other-bytes")
+    refuses("eval", "bytes", "words", "--mix", says=["bytes and words have other tokenizers", "byte and word:9"])
+    refuses("eval", "words", "others", "--mix", says="both word:9, of other texts")
+    refuses("eval", "bytes", "other-bytes", "--mix", says=["bytes and other-bytes were scored", "--corpus"])
+
+
 @pytest.mark.parametrize("width", [80, 200])
 def test_tables_fit_the_width_they_are_given(lmzoo, run, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))

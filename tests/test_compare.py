@@ -131,6 +131,14 @@ def test_trained_models_are_kept_as_runs(outcome):
     assert model == Ngram(order=4)
 
 
+def test_a_model_that_adapts_is_marked_with_a_footnote(small, tmp_path):
+    outcome = compare.compare(["uniform", "cache:window=50"], small, tmp_path / "r", Run())
+    static, adapting = outcome["rows"]
+    assert (static["adapts_at_test_time"], adapting["adapts_at_test_time"]) == (False, True)
+    assert static["notes"] == []
+    assert "adapts to the test text" in report.render(outcome)["README.md"].decode()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lmzoo import tokenizer
 from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluate import Score, block_bits, count_words, evaluate, interval
+from lmzoo.models.cache import Cache
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
 
@@ -88,6 +89,16 @@ class TestProtocols:
         _, state = model.log_probs(made.encode(first))
         bits = evaluate(model, made, first).bits - model.log_probs(made.encode(rest), state)[0].sum() / np.log(2)
         assert evaluate(model, made, TEXT).bits == pytest.approx(bits)
+
+    @pytest.mark.parametrize("end_is_newline", [True, False])
+    def test_a_model_that_adapts_reads_on_across_the_ends_of_lines(self, end_is_newline):
+        """And a static one does not: it would have been surprised by each line as by a first one."""
+        cache, made = fitted(lines=end_is_newline, model=Cache())
+        score = evaluate(cache, made, TEXT, "lines")
+        assert score.bits == pytest.approx(cache.log_probs(score.ids)[0].sum() / -np.log(2))
+        assert score.words == count_words(TEXT, "lines")
+        alone = sum(evaluate(cache, made, line + "\n", "lines").bits for line in TEXT.split("\n")[:-1])
+        assert score.bits < alone
 
     def test_line_ends_are_words_under_lines_alone(self):
         assert count_words(" no it was \n \n", "lines") == 5
