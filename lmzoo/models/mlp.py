@@ -1,0 +1,109 @@
+"""The neural probabilistic language model: words as vectors, and a net that reads n of them (Bengio et al. 2003).
+
+The last n tokens are looked up in one table C, their m-dimensional vectors stand side by side, and a hidden layer
+and, if wanted, direct connections lead from there to a score for each word of the vocabulary:
+
+    x = (C(w_{t-1}), …, C(w_{t-n}))
+    y = b + W x + U tanh(d + H x)
+    P(w_t | w_{t-n} … w_{t-1}) = softmax(y)
+
+What is near in the table is treated alike, so a sentence teaches about all those that are made of similar words.
+
+Departures: dropout (Srivastava et al. 2014), further hidden layers and other activations, where they are asked for;
+AdamW or Muon and no asynchronous descent. Before the first token the context is filled with `end`.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from lmzoo.errors import UsageError
+from lmzoo.models._net import Memory, Net
+from lmzoo.models._network import Network
+
+ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "gelu": nn.functional.gelu}
+
+
+@dataclass
+class MLP(Network):
+    """A net that reads the last n tokens, as vectors that it learns: the first word embeddings."""
+
+    name: ClassVar[str] = "mlp"
+    year: ClassVar[int] = 2003
+    paper: ClassVar[str] = "Bengio, Ducharme, Vincent & Jauvin 2003, A Neural Probabilistic Language Model"
+
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+        "tiny": {"context": 4, "embedding": 16, "hidden": 32, "batch": 256},  # for a first try
+    }
+
+    context: int = 16  # tokens that it sees; an n-gram of order n sees n - 1
+    embedding: int = 48  # size of a token's vector
+    hidden: int = 512  # units of a hidden layer
+    layers: int = 1  # hidden layers
+    activation: str = "tanh"  # of the hidden units: tanh, relu or gelu
+    direct: bool = True  # also connect the vectors of the context to the softmax directly
+    dropout: float = 0.1  # of the context's vectors and of the hidden units
+    batch: int = 2048  # pieces of text read side by side in a step
+    window: int = 1  # tokens of each that are predicted in a step: with 1 they are drawn from all over the text
+    learning_rate: float = 3e-3  # at its highest
+
+    carried: ClassVar[bool] = False
+
+    @property
+    def width(self) -> int:
+        """Units of a hidden layer."""
+        return self.hidden
+
+    @property
+    def reach(self) -> int:
+        """Tokens that it sees."""
+        return self.context
+
+    @property
+    def lead(self) -> int:
+        """The ids before a window's first token that are in the context of the second."""
+        return self.context - 1
+
+    def build(self, vocab_size: int) -> Net:
+        """The net, with PyTorch's first weights."""
+        for name in ("context", "embedding", "hidden", "layers"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        if self.activation not in ACTIVATIONS:
+            raise UsageError(f"no activation {self.activation!r}; there are: {', '.join(ACTIVATIONS)}")
+        return MLPNet(vocab_size, self)
+
+
+class MLPNet(Net):
+    """Embeddings of n tokens → hidden layers → softmax; memory is the ids before, (B, n - 1)."""
+
+    def __init__(self, vocab_size: int, settings: MLP):
+        super().__init__()
+        s = settings
+        self.context, self.direct, self.activation = s.context, s.direct, ACTIVATIONS[s.activation]
+        read = s.context * s.embedding
+        self.embedding = nn.Embedding(vocab_size, s.embedding)  # C
+        self.layers = nn.ModuleList(nn.Linear(read if n == 0 else s.hidden, s.hidden) for n in range(s.layers))  # H, d
+        self.output = nn.Linear(s.hidden + read if s.direct else s.hidden, vocab_size)  # U beside W, b
+        self.dropout = nn.Dropout(s.dropout)
+
+    def blank(self, batch: int) -> Memory:
+        """`end`, as before the first token."""
+        end = self.embedding.num_embeddings - 1
+        return (torch.full((batch, self.context - 1), end, device=self.device),)
+
+    def forward(self, ids: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """ids (B, T) → hidden units and, where they are connected directly, the n vectors (B, T, D)."""
+        read = torch.cat([memory[0], ids], dim=1)  # (B, n - 1 + T)
+        vectors = self.embedding(read).unfold(1, self.context, 1)  # (B, T, m, n)
+        x = self.dropout(vectors.transpose(2, 3).flatten(2))  # the oldest token first
+        h = x
+        for layer in self.layers:
+            h = self.dropout(self.activation(layer(h)))
+        return torch.cat([h, x], dim=-1) if self.direct else h, (read[:, ids.shape[1] :],)
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Logits (…, V)."""
+        return self.output(hidden)
