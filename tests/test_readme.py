@@ -35,6 +35,7 @@ def test_the_readme_shows_commands():
     assert len(commands("")) == 6
     assert len(commands("data")) == 4
     assert len(commands("count")) == 8
+    assert len(commands("mix")) == 3
     assert len(commands("mine")) == 3
 
 
@@ -51,6 +52,13 @@ def test_counting(folder):
     if not (folder / "runs" / "trigram").exists():
         run("lmzoo train ngram --order 3 --out runs/trigram", folder)
     for command in commands("count"):
+        assert run(command, folder)
+
+
+def test_mixing(folder):
+    if not (folder / "runs" / "trigram").exists():
+        run("lmzoo train ngram --order 3 --out runs/trigram", folder)
+    for command in commands("mix"):
         assert run(command, folder)
 
 
