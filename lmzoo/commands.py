@@ -99,6 +99,7 @@ def compare_models(
     corpus: CorpusName = "storyworld",
     tokenizer: TokenizerSpec = None,
     budget: Budget = None,
+    device: Device = "auto",
     out: Annotated[Path | None, typer.Option(help="Folder of the report.", show_default="reports/CORPUS")] = None,
     refit: Refit = False,
     seed: Seed = 1,
@@ -111,7 +112,8 @@ def compare_models(
     from lmzoo import corpus as corpora
     from lmzoo.interface import Run
 
-    run = Run(seed=seed, progress=Bars(quiet), **parse_budget(budget))
+    spend = parse_budget(budget if budget or contestants else compare.DEFAULT_BUDGET)
+    run = Run(seed=seed, device=device, progress=Bars(quiet), **spend)
     source = corpora.load(corpus, mirror=mirror, refit=refit, progress=run.progress)
     folder = out or Path("reports") / source.name
     try:

@@ -24,7 +24,8 @@ from lmzoo.evaluate import ADAPTS, Array, Score, block_bits, evaluate, interval
 from lmzoo.interface import LanguageModel, Run
 from lmzoo.tokenizer import Tokenizer
 
-# The story so far: no knowledge, Shannon's letters and pairs and triples, and what sixty years made of them.
+# The story so far: no knowledge, Shannon's letters and pairs and triples, what sixty years made of counting them, and
+# the networks that learned to predict.
 DEFAULT = (
     "uniform",
     "ngram:order=1",
@@ -33,7 +34,12 @@ DEFAULT = (
     "classes",
     "ngram:order=5,smoothing=kneser-ney",
     "ngram:order=5",
+    "mlp",
+    "rnn",
+    "lstm",
+    "gpt",
 )
+DEFAULT_BUDGET = "20s"  # of each network in it: the whole story is to be told in three minutes
 ORDERS = range(1, 9)  # of the curve of bits against order
 ORDERS_UP_TO = 5_000_000  # training tokens, above which that curve would take too long
 PASSAGE = 700  # characters of the passage that is coloured
