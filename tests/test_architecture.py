@@ -32,7 +32,8 @@ def imports(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "lmzoo":
             base = (node.module or "").removeprefix("lmzoo").lstrip(".")
-            yield from [base] if base else [alias.name for alias in node.names]
+            inside = f"{base}." if base == "models" else ""  # of these packages the names are modules
+            yield from [f"{inside}{alias.name}" for alias in node.names] if inside or not base else [base]
         elif isinstance(node, ast.Import):
             yield from (a.name.removeprefix("lmzoo.") for a in node.names if a.name.startswith("lmzoo."))
 
