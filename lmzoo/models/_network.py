@@ -43,7 +43,7 @@ class Network(LanguageModel):
     window: int = 64  # tokens of each that are read in a step: how far back the gradient reaches
     optimizer: str = "adamw"  # adamw, muon (the matrices between hidden layers by Muon, the rest by AdamW) or sgd
     learning_rate: float = 3e-3  # at its highest
-    matrix_rate: float = 0.02  # of muon's matrices
+    matrix_rate: float = 0.01  # of muon's matrices
     beta2: float = 0.99  # of AdamW's second moments
     weight_decay: float = 0.01  # of the matrices
     warmup: float = 0.02  # share of the budget in which the learning rate rises

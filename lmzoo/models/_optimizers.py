@@ -42,7 +42,7 @@ def make(net: nn.Module, settings: Settings, vocab_size: int) -> list[torch.opti
                     inner,
                     settings.matrix_rate,
                     weight_decay=settings.weight_decay,
-                    adjust_lr_fn="original",
+                    adjust_lr_fn="match_rms_adamw",  # so that one rate suits matrices of every shape,
                 )
             )
         taken = set(map(id, inner))
