@@ -1,0 +1,93 @@
+"""The recurrent network: what it has read is in its hidden units, and goes round (Elman 1990; Mikolov et al. 2010).
+
+For each token's embedding x, and the hidden units h of the token before:
+
+    h ← tanh(W x + U h + b)
+    P(next | so far) = softmax(V h + d)
+
+Its gradient fades or bursts on the way back through time (Bengio, Simard & Frasconi 1994): it is cut after a window
+and made no longer than `clip` (Mikolov 2012). The gated recurrent unit (Cho et al. 2014) lets each unit keep its value:
+
+    r = σ(W_r x + U_r h + b_r)          what of the past is read
+    z = σ(W_z x + U_z h + b_z)          what is kept
+    h ← z ⊙ h + (1 - z) ⊙ tanh(W x + b + r ⊙ (U h + c))
+
+Departures: an embedding smaller than the hidden layer, layers that stand on each other with dropout between them (as
+in the LSTM), and AdamW. Mikolov's softmax was factored by word classes. The reset gate is where cuDNN has it: after U.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from lmzoo.errors import UsageError
+from lmzoo.models._net import Memory, Net
+from lmzoo.models._network import Network
+
+CELLS = {"elman": nn.RNN, "gru": nn.GRU}
+
+
+@dataclass
+class RNN(Network):
+    """A net whose hidden units are read again with the next token: a memory without an end, and without a lock."""
+
+    name: ClassVar[str] = "rnn"
+    year: ClassVar[int] = 1990
+    paper: ClassVar[str] = "Elman 1990, Finding Structure in Time; Mikolov et al. 2010, as a language model"
+
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+        "tiny": {"hidden": 32, "embedding": 16, "batch": 16, "window": 16},  # for a first try
+    }
+
+    cell: str = "elman"  # elman, or gru: the gated recurrent unit
+    layers: int = 1  # recurrent layers that stand on each other
+    hidden: int = 512  # units of each
+    embedding: int = 64  # size of a token's vector
+    dropout: float = 0.1  # of outputs, between layers and before the softmax
+    batch: int = 64  # pieces of text read side by side in a step
+    window: int = 32  # tokens of each that are read in a step: how far back the gradient reaches
+
+    reach: ClassVar[None] = None
+
+    @property
+    def width(self) -> int:
+        """Units of a layer."""
+        return self.hidden
+
+    def build(self, vocab_size: int) -> Net:
+        """The net, with PyTorch's first weights."""
+        for name in ("layers", "hidden", "embedding"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        if self.cell not in CELLS:
+            raise UsageError(f"no cell {self.cell!r}; there are: {', '.join(CELLS)} (the LSTM is a model of its own)")
+        return RNNNet(vocab_size, self)
+
+
+class RNNNet(Net):
+    """Embedding → recurrent layers → softmax; memory is h, (B, layers, H)."""
+
+    def __init__(self, vocab_size: int, settings: RNN):
+        super().__init__()
+        s = settings
+        between = s.dropout if s.layers > 1 else 0.0
+        self.embedding = nn.Embedding(vocab_size, s.embedding)
+        self.recurrent = CELLS[s.cell](s.embedding, s.hidden, s.layers, batch_first=True, dropout=between)
+        self.dropout = nn.Dropout(s.dropout)
+        self.output = nn.Linear(s.hidden, vocab_size)
+
+    def blank(self, batch: int) -> Memory:
+        """Zeros, as before the first token."""
+        return (torch.zeros(batch, self.recurrent.num_layers, self.recurrent.hidden_size, device=self.device),)
+
+    def forward(self, ids: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """ids (B, T) → outputs of the last layer (B, T, H)."""
+        h = memory[0].transpose(0, 1).contiguous()  # PyTorch has the layers first
+        outputs, h = self.recurrent(self.embedding(ids), h)
+        return self.dropout(outputs), (h.transpose(0, 1),)
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Logits (…, V)."""
+        return self.output(hidden)
