@@ -1,0 +1,220 @@
+"""The generative pre-trained transformer: attention alone, many layers of it (Radford et al. 2018, 2019).
+
+With token embeddings W (V, D) and position embeddings P (T, D), for the tokens u₁ … u_T of a window:
+
+    x ← W[u] + P
+    x ← x + attention(norm(x))          in each layer; see `_attention`
+    x ← x + MLP(norm(x))                MLP(x) = W₂ gelu(W₁ x + b₁) + b₂, four times as wide inside
+    P(next | so far) = softmax(W norm(x))
+
+The defaults are GPT-2's architecture (2019) and its first weights: N(0, 0.02), of those that add to x less by
+√(2 · layers). GPT-1 (2018) is `norm_first` false; what came after GPT-2, up to Llama (Touvron et al. 2023), is the
+preset `llama`.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu, relu, silu
+
+from lmzoo.errors import UsageError, nearest
+from lmzoo.models._attention import Attention, Past, sinusoids
+from lmzoo.models._net import Memory, Net
+from lmzoo.models._window import Windowed
+
+CHOICES = {
+    "positions": ("learned", "sinusoidal", "rotary"),
+    "norm": ("layernorm", "rmsnorm"),
+    "activation": ("gelu", "swiglu", "relu2"),
+}
+GPT2 = {"window": 1024, "dropout": 0.1, "batch": 8, "learning_rate": 6e-4, "beta2": 0.95, "weight_decay": 0.1}
+
+
+@dataclass
+class GPT(Windowed):
+    """Decoder-only transformer: every token looks at those before it in its window."""
+
+    name: ClassVar[str] = "gpt"
+    year: ClassVar[int] = 2018
+    paper: ClassVar[str] = "Radford et al. 2018, Improving Language Understanding by Generative Pre-Training"
+
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+        "tiny": {"layers": 2, "heads": 2, "width": 32, "window": 16, "batch": 16, "learning_rate": 1e-2},  # a first try
+        "gpt-nano": {},  # minutes on a CPU
+        "gpt2": {**GPT2, "layers": 12, "heads": 12, "width": 768},  # 124 million weights
+        "gpt2-medium": {**GPT2, "layers": 24, "heads": 16, "width": 1024},  # 355 million
+        "gpt2-large": {**GPT2, "layers": 36, "heads": 20, "width": 1280},  # 774 million
+        "gpt2-xl": {**GPT2, "layers": 48, "heads": 25, "width": 1600},  # 1,558 million
+        # Where GPT-2 had come to by 2023, at the default size
+        "llama": {
+            "positions": "rotary", "norm": "rmsnorm", "activation": "swiglu", "kv_heads": 2, "bias": False,
+            "tied": False,
+        },
+    }  # fmt: skip
+
+    layers: int = 4  # of attention and MLP
+    heads: int = 4  # of attention, in each layer
+    width: int = 128  # features of a token
+    window: int = 128  # tokens that it sees at most, and of a text in a training step
+    batch: int = 16  # windows in a step
+    dropout: float = 0.0  # of embeddings, attention and what each layer adds
+    learning_rate: float = 2e-3  # at its highest
+    norm_first: bool = True  # before attention and MLP, as GPT-2; else after adding them, as GPT-1 and Vaswani 2017
+    positions: str = "learned"  # learned (Radford 2018), sinusoidal (Vaswani 2017) or rotary (Su et al. 2021)
+    norm: str = "layernorm"  # layernorm (Ba et al. 2016) or rmsnorm (Zhang & Sennrich 2019)
+    activation: str = "gelu"  # gelu (Hendrycks & Gimpel 2016), swiglu (Shazeer 2020) or relu2 (So et al. 2021)
+    kv_heads: int = 0  # heads for keys and values, each shared by a group of heads (Ainslie et al. 2023); 0: all
+    bias: bool = True  # vectors added in every layer; Llama has none
+    tied: bool = True  # one table for embedding and softmax (Press & Wolf 2017)
+    qk_norm: bool = False  # norm of queries and keys (Henry et al. 2020)
+    zero_init: bool = False  # zeros as the first weights of all that adds to x (Zhang et al. 2019)
+    softcap: float = 0.0  # logits stay between -softcap and softcap (Gemma Team 2024); 0: any
+    bigrams: int = 0  # rows of a table for pairs of tokens, hashed, beside the embeddings (modded-nanogpt 2025)
+    shortcut: bool = False  # each layer takes in the embeddings too, as much as it learns (modded-nanogpt 2024)
+
+    def build(self, vocab_size: int) -> Net:
+        """The net with GPT-2's first weights. Raises UsageError for settings that cannot be."""
+        self._refuse_odd_shapes()
+        return GPTNet(vocab_size, self)
+
+    def _refuse_odd_shapes(self) -> None:
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                given = getattr(self, name)
+                raise UsageError(f"{name} is {' or '.join(known)}, not {given!r}{nearest(given, known)}")
+        for name, least in {"layers": 1, "heads": 1, "width": 1, "kv_heads": 0, "softcap": 0, "bigrams": 0}.items():
+            if getattr(self, name) < least:
+                raise UsageError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"dropout must be at least 0 and less than 1, not {self.dropout}")
+        if self.width % self.heads:
+            raise UsageError(f"a width of {self.width} cannot be shared by {self.heads} heads: choose a multiple")
+        if self.heads % (self.kv_heads or self.heads):
+            raise UsageError(f"{self.heads} heads cannot share {self.kv_heads} kv_heads: choose a divisor")
+        if self.positions != "learned" and self.width // self.heads % 2:
+            raise UsageError(
+                f"{self.positions} positions need an even width of each head, not {self.width}/{self.heads}"
+            )
+
+
+class GPTNet(Net):
+    """Embeddings → blocks → norm → softmax. Memory is () or the last id (B, 1) and each layer's keys and values."""
+
+    def __init__(self, vocab_size: int, settings: GPT):
+        super().__init__()
+        s = self.settings = settings
+        self.embedding = nn.Embedding(vocab_size, s.width)
+        self.positions = nn.Embedding(s.window, s.width) if s.positions == "learned" else None
+        self.bigrams = nn.Embedding(s.bigrams, s.width) if s.bigrams else None
+        self.dropout = nn.Dropout(s.dropout)
+        self.blocks = nn.ModuleList(Block(s) for _ in range(s.layers))
+        self.norm = _norm(s) if s.norm_first else nn.Identity()
+        self.output = nn.Linear(s.width, vocab_size, bias=False)
+        self._first_weights()
+        if s.tied:
+            self.output.weight = self.embedding.weight
+
+    def _first_weights(self) -> None:
+        s = self.settings
+        for name, weight in self.named_parameters():
+            if weight.ndim > 1:
+                adds = name.endswith(("attention.out.weight", "mlp.down.weight"))
+                nn.init.normal_(weight, std=0.02 / math.sqrt(2 * s.layers) if adds else 0.02)
+                if s.zero_init and (adds or name in ("output.weight", "bigrams.weight")):
+                    nn.init.zeros_(weight)
+            elif name.endswith("bias"):
+                nn.init.zeros_(weight)
+
+    def blank(self, batch: int) -> Memory:  # noqa: ARG002
+        """Nothing was read."""
+        return ()
+
+    def forward(self, ids: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """ids (B, T) → hidden vectors (B, T, D), each of the tokens up to its own; no memory while it learns."""
+        last, *past = memory or (None,)
+        x = first = self.dropout(self._embed(ids, past[0].shape[-2] if past else 0, last))
+        kept: list[Tensor] = [ids[:, -1:]]
+        for n, block in enumerate(self.blocks):
+            x, (keys, values) = block(x, first, (past[2 * n], past[2 * n + 1]) if past else None)
+            kept += [keys, values]
+        return self.norm(x), () if self.training else tuple(kept)
+
+    def _embed(self, ids: Tensor, before: int, last: Tensor | None) -> Tensor:
+        """The first x (B, T, D) of ids that follow `before` others, of which `last` (B, 1) is the last."""
+        x = self.embedding(ids)
+        if self.positions is not None:
+            x = x + self.positions.weight[before : before + ids.shape[1]]
+        elif self.settings.positions == "sinusoidal":
+            x = x + sinusoids(before, ids.shape[1], self.settings.width, x.device)
+        if self.bigrams is not None:
+            size = self.embedding.num_embeddings
+            last = torch.full_like(ids[:, :1], size - 1) if last is None else last  # `end`
+            pairs = torch.cat([last, ids[:, :-1]], 1) * size + ids
+            x = x + self.bigrams(pairs * 2_654_435_761 % (1 << 32) % self.settings.bigrams)  # Knuth's hash
+        return x
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Logits (…, V)."""
+        logits, cap = self.output(hidden), self.settings.softcap
+        return cap * torch.tanh(logits / cap) if cap else logits
+
+    def flops(self, window: int) -> float:
+        """Those of the weights, and of the products of queries, keys and values: 12 · layers · width · window."""
+        return super().flops(window) + 12.0 * self.settings.layers * self.settings.width * window
+
+
+class Block(nn.Module):
+    """x ← x + attention(norm(x)); x ← x + MLP(norm(x)). GPT-1 has the norm outside: x ← norm(x + attention(x))."""
+
+    def __init__(self, settings: GPT):
+        super().__init__()
+        s = settings
+        self.norm_first = s.norm_first
+        self.norms = nn.ModuleList([_norm(s), _norm(s)])
+        rotary = s.positions == "rotary"
+        self.attention = Attention(s.width, s.heads, s.kv_heads or s.heads, s.bias, rotary, s.qk_norm, s.dropout)
+        self.mlp = MLP(s)
+        self.dropout = nn.Dropout(s.dropout)
+        self.shares = nn.Parameter(torch.tensor([1.0, 0.0])) if s.shortcut else None
+
+    def forward(self, x: Tensor, first: Tensor, past: Past | None) -> tuple[Tensor, Past]:
+        """x (B, T, D) after `past`; `first` is x as it came from the embeddings."""
+        if self.shares is not None:
+            x = self.shares[0] * x + self.shares[1] * first
+        attend, transform = self.norms
+        if self.norm_first:
+            found, past = self.attention(attend(x), past)
+            x = x + self.dropout(found)
+            return x + self.dropout(self.mlp(transform(x))), past
+        found, past = self.attention(x, past)
+        x = attend(x + self.dropout(found))
+        return transform(x + self.dropout(self.mlp(x))), past
+
+
+class MLP(nn.Module):
+    """W₂ f(W₁ x), four times as wide inside. SwiGLU has a third matrix, so it is 8/3 as wide: as many weights."""
+
+    def __init__(self, settings: GPT):
+        super().__init__()
+        s = settings
+        self.activation = s.activation
+        inner = -(-8 * s.width // 3 // 8) * 8 if s.activation == "swiglu" else 4 * s.width
+        self.up = nn.Linear(s.width, 2 * inner if s.activation == "swiglu" else inner, bias=s.bias)
+        self.down = nn.Linear(inner, s.width, bias=s.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, D) → (…, D)."""
+        inner = self.up(x)
+        if self.activation == "swiglu":
+            gate, inner = inner.chunk(2, -1)
+            return self.down(silu(gate) * inner)
+        return self.down(relu(inner).square() if self.activation == "relu2" else gelu(inner, approximate="tanh"))
+
+
+def _norm(settings: GPT) -> nn.Module:
+    if settings.norm == "rmsnorm":
+        return nn.RMSNorm(settings.width, eps=1e-5)
+    return nn.LayerNorm(settings.width, bias=settings.bias)
