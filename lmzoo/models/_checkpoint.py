@@ -18,79 +18,93 @@ from safetensors.torch import save_file
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.interface import Ids, Run
 from lmzoo.models._batches import Share
+from lmzoo.models._device import Means
 
 Tensors = dict[str, torch.Tensor]
 
 
-def name(rank: int) -> str:
-    """Each process of several has a file of its own."""
-    return f"checkpoint{f'-{rank}' if rank else ''}.safetensors"
+def path(folder: Path) -> Path:
+    """Where in a folder it is."""
+    return folder / "checkpoint.safetensors"
 
 
-def fingerprint(config: dict[str, Any], train: Ids, vocab_size: int, run: Run, share: Share) -> dict[str, Any]:
+def fingerprint(
+    model: str, config: dict[str, Any], texts: dict[str, Ids], vocab_size: int, run: Run, means: Means, share: Share
+) -> dict[str, Any]:
     """What a checkpoint is of: another training's would lead to numbers that no uninterrupted run gives."""
+    budget = {name: getattr(run, name) for name in ("steps", "tokens", "flops", "seconds")}
     return {
-        "settings": config,
+        "model": model,
+        "setting": config,
         "vocabulary": vocab_size,
-        "training text": hashlib.sha256(np.ascontiguousarray(train, dtype=np.int64).tobytes()).hexdigest(),
+        **{f"{name} text": _digest_of_ids(ids) for name, ids in texts.items()},
         "seed": run.seed,
-        "budget": [run.steps, run.tokens, run.flops, run.seconds],
-        "processes": share.of,
+        "budget of": budget,
+        "precision": "bfloat16" if means.bf16 else "float32",
+        "number of processes": share.of,
     }
 
 
-def write(folder: Path, tensors: Tensors, facts: dict[str, Any], rank: int = 0) -> None:
+def _digest_of_ids(ids: Ids) -> str:
+    digest = hashlib.sha256()
+    for piece in np.array_split(ids, len(ids) // (1 << 22) + 1):  # a long text is not copied whole
+        digest.update(np.ascontiguousarray(piece, dtype=np.int32).data)
+    return digest.hexdigest()
+
+
+def write(folder: Path, tensors: Tensors, facts: dict[str, Any]) -> None:
     """Write or replace the checkpoint in `folder`. Raises LmzooError where it cannot be written."""
     tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     text = json.dumps(facts, sort_keys=True)
     header = {"facts": text, "sha256": _digest(tensors, text)}
-    path = folder / name(rank)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    place = path(folder)
+    draft = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         save_file(tensors, draft, header)
         with draft.open("rb+") as file:
             os.fsync(file.fileno())
-        draft.replace(path)
+        draft.replace(place)
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or error
-        raise LmzooError(f"{path} could not be written: {why}; an older one there is still whole") from None
+        raise LmzooError(f"{place} could not be written: {why}; an older one there is still whole") from None
     finally:
         draft.unlink(missing_ok=True)
 
 
-def read(folder: Path, wanted: dict[str, Any], rank: int = 0) -> tuple[Tensors, dict[str, Any]]:
+def read(folder: Path, wanted: dict[str, Any]) -> tuple[Tensors, dict[str, Any]]:
     """The tensors and facts of the checkpoint in `folder`, which must be of `wanted`, a `fingerprint`.
 
     Raises UsageError where there is none or it is another training's, FormatError where it is damaged, cut short or
     something else.
     """
-    path = folder / name(rank)
-    if not path.is_file():
-        raise UsageError(f"there is nothing to resume: {path} does not exist; train without --resume")
+    place = path(folder)
+    if not place.is_file():
+        raise UsageError(f"there is nothing to resume: {place} does not exist; train without --resume")
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(place, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
         facts = json.loads(header["facts"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise FormatError(f"{path} is cut short, or no checkpoint of a training ({error}): train anew") from None
+        raise FormatError(f"{place} is cut short, or no checkpoint of a training ({error}): train anew") from None
     if header.get("sha256") != _digest(tensors, header["facts"]):
-        raise FormatError(f"{path} is damaged: its contents do not match its checksum; train anew")
-    _refuse_another(path, facts.get("of", {}), json.loads(json.dumps(wanted)))
+        raise FormatError(f"{place} is damaged: its contents do not match its checksum; train anew")
+    _refuse_another(place, facts.get("of", {}), json.loads(json.dumps(wanted)))
     return tensors, facts
 
 
-def _refuse_another(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    for key, value in wanted.items():
-        if found.get(key) == value:
+def _refuse_another(place: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    for key, has in wanted.items():
+        had = found.get(key)
+        if had == has:
             continue
-        had, has = found.get(key), value
+        what = key
         if isinstance(had, dict) and isinstance(has, dict):  # of many settings, the first that differs
-            key = next(k for k in {**has, **had} if had.get(k) != has.get(k))
-            had, has = had.get(key), has.get(key)
-        told = "" if key == "training text" else f" ({had}, and now {has})"
-        raise UsageError(f"{path} is of a training with another {key}{told}: resume with what it began with")
+            inner = next(k for k in {**has, **had} if had.get(k) != has.get(k))
+            what, had, has = f"{key} {inner}", had.get(inner), has.get(inner)
+        told = "" if key.endswith("text") else f" ({had}, and now {has})"
+        raise UsageError(f"{place} is of a training with another {what}{told}: resume with what it began with")
 
 
 def _digest(tensors: Tensors, text: str) -> str:
@@ -125,15 +139,15 @@ def to_optimizers(optimizers: list[torch.optim.Optimizer], tensors: Tensors) -> 
 
 def of_random_numbers(device: torch.device) -> Tensors:
     """Where the random numbers of dropout stand."""
-    gpu = {"random.cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
-    return {"random.cpu": torch.get_rng_state(), **gpu}
+    gpu = {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
+    return {"cpu": torch.get_rng_state(), **gpu}
 
 
-def to_random_numbers(device: torch.device, tensors: Tensors) -> None:
+def to_random_numbers(device: torch.device, states: Tensors) -> None:
     """The inverse of `of_random_numbers`."""
-    torch.set_rng_state(tensors["random.cpu"])
-    if device.type == "cuda" and "random.cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["random.cuda"], device)
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)
 
 
 def part(tensors: Tensors, prefix: str) -> Tensors:

@@ -33,9 +33,9 @@ def find(name: str) -> torch.device:
     """'auto', 'cpu', 'cuda', 'cuda:1' or 'mps' as a device. Raises UsageError where it is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    kind, _, number = name.partition(":")
+    kind, colon, number = name.partition(":")
     there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    if kind not in there or (number and not number.isdigit()):
+    if kind not in there or (colon and not number.isdecimal()):
         raise UsageError(f"no device {name!r}: it can be auto, cpu, cuda, cuda:N or mps")
     if int(number or 0) >= there[kind]:
         has = ", ".join(f"{key} ({count})" for key, count in there.items() if count)
@@ -55,15 +55,21 @@ def means(run: Run, width: int, compile_pays: bool) -> Means:
         raise UsageError(f"compile is {', '.join(COMPILE)}, not {run.compile!r}")
     bf16 = run.precision == "bfloat16" or (run.precision == "auto" and _bf16_pays(device, width))
     compiled = run.compile == "yes" or (run.compile == "auto" and compile_pays)
-    if device.type == "cuda" and run.precision == "auto":
-        torch.set_float32_matmul_precision("high")  # TF32 for what autocast leaves in float32
+    if device.type == "cuda":  # TF32 for what autocast leaves in float32, unless float32 is asked for
+        torch.set_float32_matmul_precision("highest" if run.precision == "float32" else "high")
     return Means(device, bf16, compiled)
 
 
 def _of_this_process(name: str) -> str:
-    """Under torchrun each process takes the device of its own rank."""
-    rank = os.environ.get("LOCAL_RANK")
-    return f"cuda:{rank}" if rank and name in ("auto", "cuda") and torch.cuda.is_available() else name
+    """Under torchrun each process takes the GPU of its own rank. Raises UsageError where they are too few."""
+    processes, rank = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), os.environ.get("LOCAL_RANK", "0")
+    if processes == 1 or not (name.startswith("cuda") or (name == "auto" and torch.cuda.is_available())):
+        return name
+    if ":" in name:
+        raise UsageError(f"{processes} processes cannot share {name}: with --device cuda each takes its own")
+    if torch.cuda.device_count() < processes:
+        raise UsageError(f"{processes} processes need a GPU each, and this machine has {torch.cuda.device_count()}")
+    return f"cuda:{rank}"
 
 
 def _bf16_pays(device: torch.device, width: int) -> bool:
@@ -83,7 +89,21 @@ def _cpu_has_bf16() -> bool:
 
 
 def matrix_rate(means: Means, size: int = 8192, times: int = 10) -> float:
-    """FLOP/s of a large matrix product on a GPU, measured: what the utilisation (MFU) of a training is a share of."""
+    """FLOP/s of a large matrix product on a GPU, measured: what the utilisation (MFU) of a training is a share of.
+
+    0 on other devices, and where there is no room to measure it.
+    """
+    if means.device.type != "cuda":
+        return 0.0
+    try:
+        return _matrix_rate(means, size, times)
+    except torch.OutOfMemoryError:
+        return 0.0
+    finally:
+        torch.cuda.empty_cache()
+
+
+def _matrix_rate(means: Means, size: int, times: int) -> float:
     matrix = torch.randn(size, size, device=means.device, dtype=torch.bfloat16 if means.bf16 else torch.float32)
     matrix @ matrix
     torch.cuda.synchronize(means.device)

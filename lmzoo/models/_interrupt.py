@@ -2,15 +2,19 @@
 
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+ONE_REQUEST = 1.0  # seconds: what comes sooner after the first is the same Ctrl-C, passed on by torchrun
+
 
 class Interruption:
-    """In a `with` statement, the first SIGINT or SIGTERM is only noted in `asked`; a second interrupts at once."""
+    """In a `with` statement, the first SIGINT or SIGTERM is only noted in `asked`; a later one interrupts at once."""
 
     def __init__(self) -> None:
         self.asked = False
+        self._when = 0.0
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -20,9 +24,10 @@ class Interruption:
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        if self.asked:
+        if self.asked and time.monotonic() - self._when > ONE_REQUEST:
             raise KeyboardInterrupt
-        self.asked = True
+        if not self.asked:
+            self.asked, self._when = True, time.monotonic()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

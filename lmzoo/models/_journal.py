@@ -12,14 +12,27 @@ NAME = "metrics.jsonl"
 class Journal:
     """Writes each dict of figures as a line of JSON to `folder`, and to TensorBoard where `tensorboard` says.
 
-    Raises UsageError where TensorBoard is asked for and not installed, LmzooError where nothing can be written.
+    Nothing is touched before `begin`. Raises UsageError where TensorBoard is asked for and not installed, LmzooError
+    where nothing can be written.
     """
 
     def __init__(self, folder: Path | None, tensorboard: Path | None):
         self.path = folder and folder / NAME
-        self.board: Any = _board(tensorboard) if tensorboard else None
+        self.tensorboard = tensorboard
+        self.board: Any = None
+        if tensorboard:
+            _writer()
+
+    def begin(self, history: list[dict[str, Any]]) -> None:
+        """Start anew after `history`: what a killed run wrote after its last checkpoint will be written again."""
         if self.path:
-            self.go_on([])
+            self._put("w", history)
+        if self.tensorboard:
+            after = history[-1]["step"] + 1 if history else None
+            try:
+                self.board = _writer()(str(self.tensorboard), purge_step=after)
+            except OSError as error:
+                raise LmzooError(f"{self.tensorboard} could not be written: {error.strerror}") from None
 
     def write(self, facts: dict[str, Any]) -> None:
         """One more line; each figure is a curve over the step."""
@@ -29,11 +42,6 @@ class Journal:
             for key, value in facts.items():
                 if key != "step":
                     self.board.add_scalar(key, value, facts["step"])
-
-    def go_on(self, history: list[dict[str, Any]]) -> None:
-        """Begin with `history`: what was written after the checkpoint of a killed run is written anew."""
-        if self.path:
-            self._put("w", history)
 
     def _put(self, mode: str, lines: list[dict[str, Any]]) -> None:
         assert self.path
@@ -50,9 +58,9 @@ class Journal:
             self.board.close()
 
 
-def _board(folder: Path) -> Any:
+def _writer() -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise UsageError("TensorBoard is not installed: pip install tensorboard, or leave out --tensorboard") from None
-    return SummaryWriter(str(folder))
+    return SummaryWriter

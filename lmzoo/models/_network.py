@@ -88,17 +88,27 @@ class Network(LanguageModel):
         """
         run = run or Run()
         self._refuse_odd_settings()
+        if not 0 <= run.seed < 1 << 63:
+            raise UsageError(f"seed must be 0 or more, not {run.seed}")
         train = check_ids(train, vocab_size)
         if len(without(train, valid)) < len(train):
             valid = valid[:0]  # a refit: nothing can be chosen on a text that is learned
         means = _device.means(run, self.width, self.compile_pays(run))
         torch.manual_seed(run.seed)
-        net = self.build(vocab_size).to(means.device).train()
+        net = self._build_or_say_why_not(vocab_size).to(means.device).train()
         trainer = Trainer(net, self, train, check_ids(valid, vocab_size), vocab_size, run, means)
         trainer.train()
         self.net_, self.vocab_size_ = net.eval(), vocab_size
         self.history, self.facts, self.remarks = trainer.history, trainer.facts, trainer.remarks
         return self
+
+    def _build_or_say_why_not(self, vocab_size: int) -> Net:
+        try:
+            return self.build(vocab_size)
+        except (ValueError, RuntimeError) as error:  # PyTorch's words for a share above one, a size below zero, …
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            raise UsageError(f"a {self.name} with these settings cannot be: {str(error).splitlines()[0]}") from None
 
     def _refuse_odd_settings(self) -> None:
         shares = ("warmup", "cooldown", "average")
@@ -108,7 +118,9 @@ class Network(LanguageModel):
             if not least <= getattr(self, name) <= most:
                 asked = f"{least} to {most}" if name in shares else f"at least {least}"
                 raise UsageError(f"{name} must be {asked}, not {getattr(self, name)}")
-        if self.accumulate > self.batch:
+        if not 0 <= self.beta2 < 1:
+            raise UsageError(f"beta2 must be 0 or more and below 1, not {self.beta2}")
+        if self.accumulate > self.batch > 0:
             raise UsageError(f"a batch of {self.batch} cannot be read in {self.accumulate} parts: lower accumulate")
 
     def to(self, device: str) -> Self:
@@ -150,7 +162,7 @@ class Network(LanguageModel):
     @torch.inference_mode()
     def next_log_probs(self, state: State) -> NDArray[np.floating[Any]]:
         """log P of each token (V,), in nats, summed in double precision."""
-        log_probs: NDArray[np.float64] = self.net_.head(state.hidden).double().log_softmax(-1).cpu().numpy()
+        log_probs: NDArray[np.float64] = self.net_.head(state.hidden).cpu().double().log_softmax(-1).numpy()
         return log_probs
 
     @torch.inference_mode()

@@ -1,27 +1,19 @@
 """Optimisers, by the names that they have in the papers, and the average of the weights on their way."""
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
 
 from lmzoo.errors import UsageError
+from lmzoo.models._net import Net
+from lmzoo.models._settings import Settings
 
 NAMES = ("adamw", "muon", "sgd")
 
 
-class Settings(Protocol):
-    """What of a model's fields concerns its optimiser."""
-
-    optimizer: str
-    learning_rate: float
-    matrix_rate: float
-    beta2: float
-    weight_decay: float
-
-
-def make(net: nn.Module, settings: Settings, vocab_size: int) -> list[torch.optim.Optimizer]:
+def make(net: Net, settings: Settings) -> list[torch.optim.Optimizer]:
     """The optimisers of `net`'s weights, each with its learning rate as `initial_lr` of its groups.
 
     adamw (Loshchilov & Hutter 2019): decay for matrices only. muon (Jordan 2024): the matrices between hidden
@@ -35,7 +27,7 @@ def make(net: nn.Module, settings: Settings, vocab_size: int) -> list[torch.opti
     if settings.optimizer == "sgd":
         made.append(torch.optim.SGD(weights, settings.learning_rate, weight_decay=settings.weight_decay, fused=True))
     else:
-        inner = [w for w in weights if _is_inner(w, vocab_size)] if settings.optimizer == "muon" else []
+        inner = _inner(net, weights) if settings.optimizer == "muon" else []
         if inner:
             made.append(
                 torch.optim.Muon(
@@ -64,9 +56,17 @@ def make(net: nn.Module, settings: Settings, vocab_size: int) -> list[torch.opti
     return made
 
 
-def _is_inner(weight: torch.Tensor, vocab_size: int) -> bool:
-    """A matrix between hidden layers: neither side is the vocabulary."""
-    return weight.ndim == 2 and vocab_size not in weight.shape
+def _inner(net: Net, weights: list[nn.Parameter]) -> list[nn.Parameter]:
+    """The matrices between hidden layers: neither a table that is looked up nor what makes the logits."""
+    tables = {id(module.weight) for module in net.modules() if isinstance(module, nn.Embedding)}
+    hidden, _ = net(torch.zeros(1, 1, dtype=torch.long, device=net.device), net.blank(1))
+    logits = net.head(hidden.detach())
+    of_head = torch.autograd.grad(logits.sum(), weights, allow_unused=True)
+    return [
+        weight
+        for weight, gradient in zip(weights, of_head, strict=True)
+        if weight.ndim == 2 and gradient is None and id(weight) not in tables
+    ]
 
 
 def _groups(optimizers: Iterable[torch.optim.Optimizer]) -> list[dict[str, Any]]:

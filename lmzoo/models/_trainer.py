@@ -7,7 +7,9 @@ the same numbers, several processes, and a stop in words when the loss is no num
 
 import math
 import time
-from typing import Any, Protocol
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,43 +18,22 @@ from torch.nn.functional import cross_entropy
 from lmzoo.errors import LmzooError, UsageError
 from lmzoo.interface import Ids, Run
 from lmzoo.models import _checkpoint, _device, _optimizers, _out_of_memory, _together
-from lmzoo.models._batches import Share, Streams, Windows
+from lmzoo.models._batches import Batch, Share, Streams, Windows
 from lmzoo.models._budget import Budget, rate
 from lmzoo.models._interrupt import Interruption
 from lmzoo.models._journal import Journal
 from lmzoo.models._net import Memory, Net
 from lmzoo.models._optimizers import Average
+from lmzoo.models._settings import Settings
 
 LOOKS = 10  # at the validation text, evenly over the budget
 REPORTS = 100  # of the training loss
 RECENT = 5  # reports, over which the speed is taken
 VALIDATION_SHARE = 0.01  # of the training tokens, for each look
 FEWEST, MOST = 1 << 12, 1 << 16  # validation tokens of a look
-CHECKPOINT_EVERY = 60.0  # seconds
-
-
-class Settings(_optimizers.Settings, Protocol):
-    """What of a model's fields concerns its training."""
-
-    batch: int
-    window: int
-    accumulate: int
-    warmup: float
-    cooldown: float
-    clip: float
-    average: float
-    patience: int
-
-    @property
-    def carried(self) -> bool:
-        """Whether memory is carried from window to window of one text, or windows come in random order."""
-
-    @property
-    def lead(self) -> int:
-        """How many ids before a window are its memory."""
-
-    def config(self) -> dict[str, Any]:
-        """All settings."""
+CHECKPOINT_EVERY = 60.0  # seconds, and
+CHECKPOINT_SHARE = 0.05  # of the time at most
+SHOWN = 1000  # steps of the progress bar
 
 
 # The numbers that the next step depends on, beside the tensors.
@@ -72,17 +53,23 @@ class Trainer:
         self.began = time.perf_counter()
         self.net, self.settings, self.run, self.means, self.vocab_size = net, settings, run, means, vocab_size
         self.share = _together.begin(means.device)
+        self.train_text, self.valid = train, valid
+        self.remarks: list[str] = []
+        if 0 < len(valid) < 2 * settings.window:
+            self.valid = valid[:0]
+            self.remarks.append(f"validation text of {len(valid)} tokens is too short to choose the best weights by")
         self.read = self._order(train, self.share)
-        self.valid = valid
+        self.parts = _parts(settings.batch, settings.accumulate)
         self.tokens_per_step = settings.batch * settings.window * self.share.of
         self.budget = Budget.of(run, self.tokens_per_step, net.flops(settings.window))
-        self.optimizers = _optimizers.make(net, settings, vocab_size)
+        self.weights = [weight for weight in net.parameters() if weight.requires_grad]
+        self.optimizers = _optimizers.make(net, settings)
         self.average = Average(net)
         self.loss_of = torch.compile(self._loss_of) if means.compiled else self._loss_of
-        self.peak = _device.matrix_rate(means) if means.device.type == "cuda" else 0.0
-        self.fingerprint = _checkpoint.fingerprint(settings.config(), train, vocab_size, run, self.share)
-        self.journal = Journal(run.folder, run.tensorboard)
+        self.peak = _device.matrix_rate(means) * self.share.of
+        self.journal = Journal(run.folder, run.tensorboard) if self.share.rank == 0 else Journal(None, None)
         self.step_number, self.seconds, self.earlier_seconds, self.spent = 0, 0.0, 0.0, 0.0
+        self.saved, self.seconds_to_save = time.perf_counter(), 0.0
         self.memory: Memory = ()
         self.best: dict[str, Tensor] = {}
         self.best_loss, self.best_step, self.stale, self.look_tokens = math.inf, 0, 0, 0
@@ -90,7 +77,6 @@ class Trainer:
         self.losses_summed = 0
         self.bad_step = torch.full((), math.inf, device=means.device)
         self.history: list[dict[str, Any]] = []
-        self.remarks: list[str] = []
         self.facts: dict[str, Any] = {}
 
     def _order(self, text: Ids, share: Share, batch: int | None = None) -> Streams | Windows:
@@ -106,20 +92,23 @@ class Trainer:
         torch.manual_seed(_together.seed_of_this_process(self.run.seed, self.share))
         if self.run.resume:
             self._resume()
-        saved = time.perf_counter()
+        self.journal.begin(self.history)
         with Interruption() as interruption, self.run.progress.task("learning", 1.0) as bar:
             bar.advance(self.spent)
+            shown = self.spent
             while self.spent < 1:
-                _out_of_memory.or_what_fits(self.step, self.settings.batch, self._sizes, self._try)
-                before, stop = self._clock(interruption)
-                bar.advance(min(self.spent, 1) - before)
+                s = self.settings
+                _out_of_memory.or_what_fits(self.step, s.batch, s.accumulate, self._sizes, self._try)
+                before, stop, save = self._clock(interruption)
+                if _crossed(shown, self.spent, SHOWN):
+                    bar.advance(min(self.spent, 1) - shown)
+                    shown = self.spent
                 if _crossed(before, self.spent, REPORTS):
                     bar.advance(0, self._report())
                 if _crossed(before, self.spent, LOOKS) and self._look() and self.spent < 1:
                     break
-                if self.run.folder and (stop or time.perf_counter() - saved > CHECKPOINT_EVERY):
+                if stop or save:
                     self.save()
-                    saved = time.perf_counter()
                 if stop:
                     raise KeyboardInterrupt(self._how_to_go_on())
         self._finish()
@@ -129,23 +118,21 @@ class Trainer:
         s = self.settings
         _optimizers.set_rate(self.optimizers, rate(self.spent, s.warmup, s.cooldown))
         batch = self.read(self.step_number)
-        if s.lead:
-            self.memory = (self._put(batch.ids[:, : s.lead]),)
-        elif batch.fresh:
-            self.memory = self.net.blank(s.batch)
-        loss, memories = torch.zeros((), device=self.means.device), []
-        for rows in torch.arange(s.batch).chunk(s.accumulate):
-            part = slice(int(rows[0]), int(rows[-1]) + 1)
-            ids, targets = self._put(batch.ids[part, s.lead :]), self._put(batch.targets[part])
-            nats, penalty, memory = self.loss_of(ids, targets, tuple(m[part] for m in self.memory))
-            ((nats + penalty) / s.accumulate).backward()
-            loss += nats.detach() / s.accumulate
-            memories.append(memory)
+        ids, targets = self._put(batch.ids), self._put(batch.targets)
+        memory = self._before(batch, ids, self.memory)
+        loss, after = torch.zeros((), device=self.means.device), []
+        for part in self.parts:
+            part_of_batch = (part.stop - part.start) / s.batch
+            own = tuple(m[part] for m in memory)
+            nats, penalty, left = self.loss_of(ids[part, s.lead :], targets[part], own)
+            ((nats + penalty) * part_of_batch).backward()
+            loss += nats.detach() * part_of_batch
+            after.append(left)
         if s.carried:
-            self.memory = tuple(torch.cat(parts) for parts in zip(*memories, strict=True))
-        _together.mean_gradients(self.net.parameters(), self.share)
+            self.memory = after[0] if len(after) == 1 else tuple(map(torch.cat, zip(*after, strict=True)))
+        _together.mean([*(w.grad for w in self.weights if w.grad is not None), loss], self.share)
         if s.clip:
-            torch.nn.utils.clip_grad_norm_(self.net.parameters(), s.clip)
+            torch.nn.utils.clip_grad_norm_(self.weights, s.clip)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
@@ -154,20 +141,38 @@ class Trainer:
             self.average.add()
         self._remember(loss)
 
-    def _try(self, rows: int) -> None:
-        """Go forth and back with that many rows: does it fit?"""
+    def _before(self, batch: Batch, ids: Tensor, carried: Memory) -> Memory:
+        """What the net remembers before the rows of a batch, whose ids (B, lead + T) are on the device."""
+        if self.settings.lead:
+            return (ids[:, : self.settings.lead],)
+        return self.net.blank(len(ids)) if batch.fresh else carried
+
+    def _forward(self, rows: int) -> Tensor:
         batch = self.read(self.step_number)
-        memory = (self._put(batch.ids[:rows, : self.settings.lead]),) if self.settings.lead else self.net.blank(rows)
-        ids = self._put(batch.ids[:rows, self.settings.lead :])
-        self._loss_of(ids, self._put(batch.targets[:rows]), memory)[0].backward()
+        ids = self._put(batch.ids[:rows])
+        memory = self._before(batch, ids, self.net.blank(rows))
+        return self._loss_of(ids[:, self.settings.lead :], self._put(batch.targets[:rows]), memory)[0]
+
+    def _try(self, rows: int) -> None:
+        """Make a step with that many rows, of a training that is lost anyway: does it fit?"""
+        self._forward(rows).backward()
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
 
     def _sizes(self) -> dict[str, int]:
-        """What takes memory, in numbers: for a message about the lack of it."""
+        """What takes memory, in bytes: for a message about the lack of it."""
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
         s, v = self.settings, self.vocab_size
-        weights = sum(weight.numel() for weight in self.net.parameters())
+        rows = self.parts[0].stop
+        kept = rows * _out_of_memory.kept_for_the_gradient(lambda: self._forward(1), self.weights)
+        logits = 4 * 3 * rows * s.window * v  # as they are, as log-probabilities and their gradient
+        numbers = sum(weight.numel() for weight in self.weights)
         return {
-            f"the logits of {s.batch} × {s.window} tokens × {v:,} to choose from": 3 * s.batch * s.window * v,
-            f"{weights:,} weights, their gradients and what the optimiser keeps": 4 * weights,
+            f"the logits of batch × window × vocabulary, {rows} × {s.window} × {v:,}": logits,
+            f"what the layers keep of batch × window, {rows} × {s.window} tokens": kept - logits,
+            f"the {numbers:,} weights, their gradients and what the optimiser keeps of them": 4 * 4 * numbers,
         }
 
     def _loss_of(self, ids: Tensor, targets: Tensor, memory: Memory) -> tuple[Tensor, Tensor | float, Memory]:
@@ -183,12 +188,14 @@ class Trainer:
             return ids.to(self.means.device)
         return ids.pin_memory().to(self.means.device, non_blocking=True)
 
-    def _clock(self, interruption: Interruption) -> tuple[float, bool]:
-        """Look at the clock: the share of the budget that was spent before, and whether to stop."""
-        now = self.earlier_seconds + time.perf_counter() - self.began
-        self.seconds, stop = _together.agree([now, float(interruption.asked)], self.share)
+    def _clock(self, interruption: Interruption) -> tuple[float, bool, bool]:
+        """Look at the clock: the share of the budget that was spent before, whether to stop, and whether to save."""
+        now = time.perf_counter()
+        due = now - self.saved > max(CHECKPOINT_EVERY, self.seconds_to_save / CHECKPOINT_SHARE)
+        told = [self.earlier_seconds + now - self.began, float(interruption.asked), float(due)]
+        self.seconds, stop, save = _together.agree(told, self.share)
         before, self.spent = self.spent, self.budget.spent(self.step_number, self.seconds)
-        return before, bool(stop)
+        return before, bool(stop), bool(save)
 
     # ── What is seen of it ────────────────────────────────────────────────────────────────────────
 
@@ -204,32 +211,44 @@ class Trainer:
     def _refuse_nonsense(self) -> None:
         bad = float(self.bad_step)
         if bad < math.inf:
-            s = self.settings
-            now = s.learning_rate * rate(self.spent, s.warmup, s.cooldown)
-            kept = f"; the checkpoint in {self.run.folder} is from before" if self._has_checkpoint() else ""
-            raise LmzooError(
-                f"the loss became no number at step {int(bad)} (learning rate {now:.2g}): try --learning-rate "
-                f"{s.learning_rate / 3:.1g}, a longer --warmup or a smaller --clip{kept}"
-            )
+            raise LmzooError(f"the loss became no number at step {int(bad):,} {self._what_to_try()}")
+
+    def _refuse_lost_weights(self) -> None:
+        """Before they are kept: a step can have made them infinite though its own loss was not."""
+        self._refuse_nonsense()
+        if not all(bool(weight.isfinite().all()) for weight in self.weights):
+            raise LmzooError(f"the weights became no numbers by step {self.step_number:,} {self._what_to_try()}")
+
+    def _what_to_try(self) -> str:
+        s = self.settings
+        now = s.learning_rate * rate(self.spent, s.warmup, s.cooldown)
+        muon = f" and --matrix-rate {s.matrix_rate / 3:.1g}" if s.optimizer == "muon" else ""
+        clip = "a smaller --clip" if s.clip else "--clip 1"
+        kept = self.run.folder and _checkpoint.path(self.run.folder).is_file()
+        words = f"; {self.run.folder} holds what was before, and --overwrite begins anew" if kept else ""
+        return (
+            f"(learning rate {now:.2g}): try --learning-rate {s.learning_rate / 3:.1g}{muon}, a longer --warmup or "
+            f"{clip}{words}"
+        )
 
     def _report(self) -> str:
         """Write down how the training goes; returns what is shown beside the progress bar."""
-        loss = float(_together.mean(self.sum_of_losses / self.losses_summed, self.share))
+        loss = float(self.sum_of_losses) / self.losses_summed
         self._refuse_nonsense()
         self.sum_of_losses.zero_()
         self.losses_summed = 0
         earlier = self.history[-RECENT] if len(self.history) >= RECENT else {"tokens": 0, "seconds": 0.0}
         speed = (self._tokens() - earlier["tokens"]) / max(self.seconds - earlier["seconds"], 1e-9)
-        self._write({"train_nats_per_token": loss, "tokens_per_second": round(speed, 1)})
-        bits = loss / math.log(2)
-        shown = f"{bits:.3f} bits/token"
+        figures = {"train_nats_per_token": loss, "tokens_per_second": round(speed, 1)}
+        shown = f"{loss / math.log(2):.3f} bits/token"
         if self.run.tokens_per_character:
-            shown = f"{bits * self.run.tokens_per_character:.3f} bits/char"
+            shown = f"{loss / math.log(2) * self.run.tokens_per_character:.3f} bits/char"
         shown += f" · {speed:,.0f} tokens/s"
-        return shown + (f" · {self._utilisation(speed):.0%} MFU" if self.peak else "")
-
-    def _utilisation(self, tokens_per_second: float) -> float:
-        return tokens_per_second * self.net.flops(self.settings.window) / self.peak
+        if self.peak:
+            figures["mfu"] = speed * self.net.flops(self.settings.window) / self.peak
+            shown += f" · {figures['mfu']:.0%} MFU"
+        self._write(figures)
+        return shown
 
     def _tokens(self) -> int:
         return self.step_number * self.tokens_per_step
@@ -238,8 +257,7 @@ class Trainer:
         when = {"step": self.step_number, "tokens": self._tokens(), "seconds": round(self.seconds, 3)}
         facts = when | figures
         self.history.append(facts)
-        if self.share.rank == 0:
-            self.journal.write(facts)
+        self.journal.write(facts)
 
     def _look(self) -> bool:
         """Measure the loss on the validation text and keep the best weights; whether patience is at its end."""
@@ -249,7 +267,7 @@ class Trainer:
             self.look_tokens = int(min(max(VALIDATION_SHARE * self._tokens() / self.spent, FEWEST), MOST))
         if self.average.count:
             self.average.swap()
-        loss = self.validation_loss()
+        loss = _together.agree([self.validation_loss()], self.share)[0]
         self._write({"valid_nats_per_token": loss})
         if loss < self.best_loss:
             self.best_loss, self.best_step, self.stale = loss, self.step_number, 0
@@ -265,25 +283,24 @@ class Trainer:
         """Nats per token of the first validation tokens, read in parallel pieces: to choose by, not to report."""
         text = self.valid[: self.look_tokens]
         rows = max(1, min(self.settings.batch, len(text) // (2 * self.settings.window)))
-        if len(text) < 2 * self.settings.window:
-            return math.inf
         order = self._order(text, Share(), rows)
         self.net.eval()
         total, memory = torch.zeros((), device=self.means.device), self.net.blank(rows)
         for step in range(order.per_pass):
             batch = order(step)
-            if self.settings.lead:
-                memory = (self._put(batch.ids[:, : self.settings.lead]),)
-            elif not self.settings.carried:
-                memory = self.net.blank(rows)
-            ids = self._put(batch.ids[:, self.settings.lead :])
-            nats, _, memory = self._loss_of(ids, self._put(batch.targets), memory)
+            ids = self._put(batch.ids)
+            memory = self._before(batch, ids, memory)
+            nats, _, memory = self._loss_of(ids[:, self.settings.lead :], self._put(batch.targets), memory)
             total += nats
         self.net.train()
         return float(total) / order.per_pass
 
     def _finish(self) -> None:
         """Leave the best weights in the net, or the mean of the last ones, and the facts."""
+        if self.spent < 1:
+            self.remarks.append(
+                f"stopped at {self.spent:.0%} of the budget: {self.stale} times the validation text was no likelier"
+            )
         if self.best:
             self.net.put_weights(self.best)
             if self.best_step < self.step_number:
@@ -293,10 +310,12 @@ class Trainer:
                 )
         elif self.average.count:
             self.average.swap()
+        self._refuse_lost_weights()
         self.facts = {
             "steps": self.step_number,
             "tokens_read": self._tokens(),
             "flops": self._tokens() * self.net.flops(self.settings.window),
+            "training_seconds": round(self.seconds, 3),
             "device": str(self.means.device),
             "precision": "bfloat16" if self.means.bf16 else "float32",
             "compiled": self.means.compiled,
@@ -306,51 +325,66 @@ class Trainer:
 
     # ── Going on ──────────────────────────────────────────────────────────────────────────────────
 
-    def _has_checkpoint(self) -> bool:
-        return bool(self.run.folder and (self.run.folder / _checkpoint.name(self.share.rank)).is_file())
-
     def _how_to_go_on(self) -> str:
         done = f"interrupted at step {self.step_number:,}, {self.spent:.0%} of the budget"
         if not self.run.folder:
             return f"{done}; nothing was kept"
         return f"{done}; all of it is in {self.run.folder}: give the same command with --resume to go on"
 
+    @cached_property
+    def _fingerprint(self) -> dict[str, Any]:
+        s, texts = self.settings, {"training": self.train_text, "validation": self.valid}
+        return _checkpoint.fingerprint(s.name, s.config(), texts, self.vocab_size, self.run, self.means, self.share)
+
     def save(self) -> None:
-        """Write a checkpoint: all that the next step depends on."""
+        """Write a checkpoint: all that the next step depends on, of every process, in one file."""
         if not self.run.folder:
             return
-        self._refuse_nonsense()
-        tensors = {
-            **{f"net.{name}": value for name, value in self.net.weights().items()},
-            **{f"best.{name}": value for name, value in self.best.items()},
-            **{f"mean.{n}": value for n, value in enumerate(self.average.mean)},
-            **{f"memory.{n}": value for n, value in enumerate(self.memory)},
-            **_checkpoint.of_optimizers(self.optimizers),
-            **_checkpoint.of_random_numbers(self.means.device),
-            "sum_of_losses": self.sum_of_losses,
-        }
-        facts = {"of": self.fingerprint, "averaged": self.average.count, "history": self.history}
-        facts |= {name: getattr(self, name) for name in RESUMED}
-        _checkpoint.write(self.run.folder, tensors, facts, self.share.rank)
+        began = time.perf_counter()
+        self._refuse_lost_weights()
+        own = {f"memory.{n}": value for n, value in enumerate(self.memory)}
+        own |= {f"random.{key}": value for key, value in _checkpoint.of_random_numbers(self.means.device).items()}
+        of_each = {f"each.{name}": _together.gather(value, self.share) for name, value in own.items()}
+        if self.share.rank == 0:
+            tensors = {
+                **{f"net.{name}": value for name, value in self.net.weights().items()},
+                **{f"best.{name}": value for name, value in self.best.items()},
+                **{f"mean.{n}": value for n, value in enumerate(self.average.mean)},
+                **_checkpoint.of_optimizers(self.optimizers),
+                **of_each,
+                "sum_of_losses": self.sum_of_losses,
+            }
+            facts = {"of": self._fingerprint, "averaged": self.average.count, "history": self.history}
+            facts |= {name: getattr(self, name) for name in RESUMED}
+            _checkpoint.write(self.run.folder, tensors, facts)
+        self.saved = time.perf_counter()
+        self.seconds_to_save = self.saved - began
 
     def _resume(self) -> None:
         if not self.run.folder:
             raise UsageError("there is nothing to resume: this run has no folder for checkpoints")
-        tensors, facts = _checkpoint.read(self.run.folder, self.fingerprint, self.share.rank)
+        tensors, facts = _checkpoint.read(self.run.folder, self._fingerprint)
         device = self.means.device
         self.net.put_weights(_checkpoint.part(tensors, "net"))
         self.best = {name: value.to(device) for name, value in _checkpoint.part(tensors, "best").items()}
-        mean, memory = _checkpoint.part(tensors, "mean"), _checkpoint.part(tensors, "memory")
+        mean = _checkpoint.part(tensors, "mean")
         self.average.mean = [mean[str(n)].to(device) for n in range(len(mean))]
         self.average.count = facts["averaged"]
+        own = {name: value[self.share.rank] for name, value in _checkpoint.part(tensors, "each").items()}
+        memory = _checkpoint.part(own, "memory")
         self.memory = tuple(memory[str(n)].to(device) for n in range(len(memory)))
         _checkpoint.to_optimizers(self.optimizers, tensors)
-        _checkpoint.to_random_numbers(device, tensors)
+        _checkpoint.to_random_numbers(device, _checkpoint.part(own, "random"))
         self.sum_of_losses = tensors["sum_of_losses"].to(device)
         for name in RESUMED:
             setattr(self, name, facts[name])
         self.earlier_seconds, self.history = self.seconds, facts["history"]
-        self.journal.go_on(self.history)
+
+
+def _parts(batch: int, parts: int) -> list[slice]:
+    """The rows of a batch in so many parts, the first ones at most one row longer than the others."""
+    ends = [-(-batch * n // parts) for n in range(parts + 1)]
+    return [slice(begin, end) for begin, end in pairwise(ends)]
 
 
 def _crossed(before: float, after: float, marks: int) -> bool:
