@@ -49,8 +49,8 @@ TokenizerSpec = Annotated[
     str | None,
     typer.Option(
         "--tokenizer",
-        help="byte, char, word:K (the K most frequent words, as word:5000), bpe:K (K pieces), split (at spaces) "
-        "or gpt2.",
+        help="byte, char, word:K (the K most frequent words, as word:5000), bpe:K (K pieces), split (at "
+        "spaces), split:min=N (words seen less than N times are <unk>) or gpt2.",
         show_default="the corpus's own",
     ),
 ]

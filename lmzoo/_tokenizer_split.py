@@ -5,10 +5,13 @@ Each corpus has one of two layouts, learned from the training text:
     leading   a space before every word and before the newline: " no it was n't \n"  (blank line: " \n")
     plain     a space between words:                             "no it was n't\n"   (blank line: "\n")
 
-The vocabulary is closed. Where the corpus itself has the word `<unk>`, unknown words become it.
+The vocabulary is closed. Where the corpus itself has the word `<unk>`, unknown words become it. `split:min=4` brings
+that word with it: what the training text has fewer than 4 times is read as `<unk>` too (Bengio et al. 2003 so merged
+the words of Brown), so that it is learned as any other word is.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import repeat
@@ -44,9 +47,9 @@ class Split(Tokenizer):
     replaced, and encoding that again gives the same ids. In every other case it is `text` exactly.
     """
 
-    def __init__(self, words: list[str], layout: str):
+    def __init__(self, words: list[str], layout: str, spec: str = "split"):
         """`words`: the vocabulary, distinct; `layout`: "leading" or "plain"."""
-        super().__init__("split", len(words) + 1, lines=True)
+        super().__init__(spec, len(words) + 1, lines=True)
         self._words, self._layout = words, layout
         self._spaced = [*(f" {word}" for word in words), " \n" if layout == "leading" else "\n"]
 
@@ -56,29 +59,36 @@ class Split(Tokenizer):
         return {word: i for i, word in enumerate([*self._words, "\n"])}
 
     @classmethod
-    def train(cls, text: str) -> "Split":
-        """Learn layout and words. Raises TokenizerError where the text keeps to no layout."""
+    def train(cls, text: str, least: int = 1) -> "Split":
+        """Learn layout and words; those that occur fewer than `least` times are `<unk>`, which is the last word if it
+        is not in the text itself. Raises TokenizerError where the text keeps to no layout.
+        """
         layout = "leading" if text.startswith(" ") else "plain"
-        words: dict[str, None] = {"\n": None}
+        counts = Counter({"\n": 0})
         for start, end in _word_spans(text):
-            found = dict.fromkeys(_quick_words(text, start, end, layout))
-            if not all(map(_is_word, found.keys() - words.keys())):
+            found = Counter(_quick_words(text, start, end, layout))
+            if not all(map(_is_word, found.keys() - counts.keys())):
                 _pieces(text, start, end, layout)  # says where
-            words |= found
-        del words["\n"]
-        return cls(list(words), layout)
+            counts.update(found)
+        del counts["\n"]
+        if least == 1:
+            return cls(list(counts), layout)
+        counts[UNKNOWN] += least
+        return cls([word for word, count in counts.items() if count >= least], layout, f"split:min={least}")
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Split":
         """The inverse of `to_json`. Raises FormatError for anything that it cannot have written."""
         words, layout = saved.get("words"), saved.get("layout")
-        if layout not in tuple(_LAYOUTS) or saved["spec"] != "split" or not saved["lines"]:
+        if layout not in tuple(_LAYOUTS) or not saved["lines"]:
             raise FormatError(f"a split tokenizer has lines and a layout, leading or plain, not {layout!r}")
         if not isinstance(words, list) or not all(map(_is_word, words)):
             raise FormatError("the words of a split tokenizer must be a list of strings without white space")
         if len(set(words)) < len(words):
             raise FormatError("the words of a split tokenizer must be distinct: this one has some twice")
-        return cls(words, layout)
+        if saved["spec"] != "split" and UNKNOWN not in words:
+            raise FormatError(f"the words of a {saved['spec']} tokenizer must have {UNKNOWN} among them")
+        return cls(words, layout, saved["spec"])
 
     def to_json(self) -> dict[str, Any]:
         return {**self._header(), "layout": self._layout, "words": self._words}
@@ -120,7 +130,8 @@ class Split(Tokenizer):
         line, column = _line_and_column(text, position + len(piece) - len(word))
         return TokenizerError(
             f"line {line}, column {column}: the word {word!r} is not in the closed vocabulary of "
-            f"{len(self._words)} words{nearest(word, self._words)} (all other tokenizers can spell any word)"
+            f"{len(self._words)} words{nearest(word, self._words)} (split:min=2 would read it as {UNKNOWN}; all other "
+            "tokenizers can spell any word)"
         )
 
 

@@ -85,7 +85,7 @@ def continuations(
 
 def encode(tokenizer: Tokenizer, text: str) -> Array:
     """The ids of `text` (T,) as one types it: a corpus with a space before each word need not be typed so."""
-    if tokenizer.spec == "split" and text and tokenizer.pieces([0])[0].startswith(" "):
+    if tokenizer.spec.startswith("split") and text and tokenizer.pieces([0])[0].startswith(" "):
         text = "\n".join(" " + " ".join(line.split()) if line.split() else "" for line in text.split("\n"))
         text = text.replace("\n", " \n")
     return tokenizer.encode(text)

@@ -1,13 +1,14 @@
 """Text ↔ token ids, without loss: `decode(encode(text)) == text` for every string and every tokenizer.
 
-    byte      the 256 bytes of UTF-8                                           V = 257
-    char      the characters of the training text                              V = 257 + those not ASCII
-    word:K    its K most frequent words, each with the space before            V = 257 + K, or less
-    bpe:K     byte-pair encoding learned from it                               V = K, or less
-    gpt2      GPT-2's byte-pair encoding, from its published files             V = 50257
-    split     the words of a corpus that was published already tokenised       V = 1 + words
+    byte           the 256 bytes of UTF-8                                           V = 257
+    char           the characters of the training text                              V = 257 + those not ASCII
+    word:K         its K most frequent words, each with the space before            V = 257 + K, or less
+    bpe:K          byte-pair encoding learned from it                               V = K, or less
+    gpt2           GPT-2's byte-pair encoding, from its published files             V = 50257
+    split          the words of a corpus that was published already tokenised       V = 1 + words
+    split:min=N    those that occur N times and more; all others are read as <unk>  V = 2 + words
 
-There is no `<unk>` here: what a vocabulary lacks is spelled in the 256 byte tokens that every vocabulary has,
+There is no other `<unk>`: what a vocabulary lacks is spelled in the 256 byte tokens that every vocabulary has,
 so every model gives every text a probability and bits per character can be compared between all of them. Only
 `split` is closed, as the published results on such corpora want it.
 
@@ -44,7 +45,7 @@ from lmzoo.errors import FormatError, TokenizerError, nearest
 
 __all__ = ["KINDS", "Bpe", "Byte", "Char", "Split", "Tokenizer", "Word", "from_json", "load_gpt2", "train"]
 
-KINDS = ("byte", "char", "word:K", "bpe:K", "split", "gpt2")
+KINDS = ("byte", "char", "word:K", "bpe:K", "split", "split:min=N", "gpt2")
 LARGEST = 10_000_000
 
 _BYTE_SPELLINGS = [bytes([byte]) for byte in range(BYTES)]
@@ -158,7 +159,7 @@ def train(spec: str, text: str, lines: bool = False) -> Tokenizer:
     if kind == "char":
         return Char.train(text, lines)
     if kind == "split":
-        return Split.train(text)
+        return Split.train(text, least=size or 1)
     return load_gpt2(find_gpt2(), lines) if kind == "gpt2" else Byte(lines)
 
 
@@ -180,11 +181,13 @@ def from_json(saved: Any) -> Tokenizer:
 
 
 def _parse(spec: str) -> tuple[str, int]:
-    """'word:50000' → ('word', 50000); 'char' → ('char', 0). Raises TokenizerError."""
+    """'word:50000' → ('word', 50000); 'split:min=4' → ('split', 4); 'char' → ('char', 0). Raises TokenizerError."""
     kind, colon, size = spec.partition(":")
     sized = {known.partition(":")[0]: ":" in known for known in KINDS}
     if kind not in sized:
         raise TokenizerError(f"no tokenizer {spec!r}: there are {', '.join(KINDS)}{nearest(kind, sized)}")
+    if kind == "split":
+        return kind, _least(spec, size) if colon else 0
     if not sized[kind]:
         if colon:
             raise TokenizerError(f"the tokenizer {kind!r} has no size: write {kind!r}, not {spec!r}")
@@ -196,6 +199,16 @@ def _parse(spec: str) -> tuple[str, int]:
             f"as in {kind}:8192"
         )
     return kind, int(size)
+
+
+def _least(spec: str, least: str) -> int:
+    """'min=4' → 4. Raises TokenizerError."""
+    match = re.fullmatch("min=([0-9]{1,9})", least)
+    if not match or int(match[1]) < 2:
+        raise TokenizerError(
+            f"{spec!r}: split takes the least count of a word that is known, from 2, as in split:min=4"
+        )
+    return int(match[1])
 
 
 def _can_be_learned(piece: str) -> bool:

@@ -366,6 +366,39 @@ class TestSplit:
         with pytest.raises(TokenizerError, match=r"line 2, column 5: the word 'jurys' .* did you mean jury\?"):
             train("split", BROWN).encode("It said .\nThe jurys said .\n")
 
+    def test_words_below_the_least_count_are_unk(self):
+        """Bengio et al. (2003) merge the words that Brown has three times and less."""
+        t = train("split:min=2", "the cat and the dog\nand a cat .\n")
+        assert [t.token(i) for i in range(t.vocab_size)] == ["the", "cat", "and", "<unk>", "</s>"]
+        text = "the dog and the bird\n"
+        assert t.encode(text).tolist() == [0, 3, 2, 0, 3, 4]
+        assert t.decode(t.encode(text)) == "the <unk> and the <unk>\n"
+        assert t.spec == "split:min=2"
+
+    def test_the_corpus_s_own_unk_stays_and_takes_the_rare_words(self):
+        t = train("split:min=2", " <unk> a b a \n")
+        assert [t.token(i) for i in range(t.vocab_size)] == ["<unk>", "a", "</s>"]
+        assert t.encode(" <unk> a b a \n").tolist() == [0, 1, 0, 1, 2]
+
+    @given(st.lists(st.lists(words)), st.integers(2, 4), layouts)
+    def test_with_rare_words_replaced_a_text_comes_back(self, lines, least, layout):
+        text = lay_out(lines, layout, [])
+        t = train(f"split:min={least}", text)
+        ids = t.encode(text)
+        seen = [word for line in lines for word in line]
+        known = {word for word in seen if seen.count(word) >= least} | {"<unk>"}
+        replaced = [[word if word in known else "<unk>" for word in line] for line in lines]
+        assert t.decode(ids) == lay_out(replaced, layout, [])
+        assert t.vocab_size == len(known) + 1
+        again = tokenizer.from_json(json.loads(json.dumps(t.to_json())))
+        assert again.spec == t.spec
+        assert np.array_equal(again.encode(text), ids)
+
+    @pytest.mark.parametrize("spec", ["split:", "split:4", "split:min=1", "split:min=", "split:min=-2", "split:max=4"])
+    def test_a_least_count_that_is_none_says_how_to_write_it(self, spec):
+        with pytest.raises(TokenizerError, match=f"'{spec}': split takes the least count .* as in split:min=4"):
+            train(spec, "a b\n")
+
     @pytest.mark.parametrize(
         ("text", "place"),
         [
@@ -451,6 +484,7 @@ class TestBadInput:
             *({"spec": "split", "lines": True, "layout": "plain", "words": w} for w in (["a b"], [""], ["a\n"], None)),
             *({"spec": "split", "lines": True, "layout": layout, "words": []} for layout in (None, "tabs", [])),
             {"spec": "split", "lines": False, "layout": "plain", "words": []},
+            {"spec": "split:min=4", "lines": True, "layout": "plain", "words": ["a"]},
         ],
     )  # fmt: skip
     def test_a_saved_tokenizer_that_is_damaged(self, damage):
