@@ -4,6 +4,7 @@ import os
 import time
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import torch
 
@@ -82,7 +83,7 @@ def _bf16_pays(device: torch.device, width: int) -> bool:
 def _cpu_has_bf16() -> bool:
     """Whether the CPU multiplies bf16 itself (AVX-512 BF16 or AMX): elsewhere it is emulated, and slower."""
     try:
-        flags = open("/proc/cpuinfo", encoding="utf-8", errors="replace").read()  # noqa: SIM115
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -282,7 +282,7 @@ class Trainer:
     def validation_loss(self) -> float:
         """Nats per token of the first validation tokens, read in parallel pieces: to choose by, not to report."""
         text = self.valid[: self.look_tokens]
-        rows = max(1, min(self.settings.batch, len(text) // (2 * self.settings.window)))
+        rows = max(1, min(self.parts[0].stop, len(text) // (2 * self.settings.window)))
         order = self._order(text, Share(), rows)
         self.net.eval()
         total, memory = torch.zeros((), device=self.means.device), self.net.blank(rows)

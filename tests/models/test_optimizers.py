@@ -1,0 +1,72 @@
+import pytest
+import torch
+
+from lmzoo.errors import UsageError
+from lmzoo.models import _optimizers
+from lmzoo.testing import VOCAB_SIZE
+from tests.models.training import NETWORKS, network
+
+
+def names_of(net, optimizer):
+    names = {id(weight): name for name, weight in net.named_parameters()}
+    return {names[id(weight)] for group in optimizer.param_groups for weight in group["params"]}
+
+
+def made(model):
+    net = model.build(VOCAB_SIZE)
+    return net, _optimizers.make(net, model)
+
+
+def test_muon_takes_the_matrices_between_hidden_layers():
+    net, (muon, adamw) = made(network("lstm", optimizer="muon", layers=2))
+    assert isinstance(muon, torch.optim.Muon)
+    assert names_of(net, muon) == {f"layers.{n}.weight_{kind}_l0" for kind in ("ih", "hh") for n in (0, 1)}
+    assert names_of(net, muon) | names_of(net, adamw) == {name for name, _ in net.named_parameters()}
+
+
+def test_muon_tells_the_vocabulary_from_a_hidden_layer_of_the_same_size():
+    settings = {"optimizer": "muon", "hidden": VOCAB_SIZE, "embedding": VOCAB_SIZE}
+    net, (muon, _) = made(network("lstm", **settings))
+    assert names_of(net, muon) == {"layers.0.weight_ih_l0", "layers.0.weight_hh_l0"}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_muon_takes_no_table_and_nothing_that_makes_logits(name):
+    net, optimizers = made(network(name, optimizer="muon"))
+    inner = names_of(net, optimizers[0]) if len(optimizers) > 1 else set()
+    tables = {f"{name}.weight" for name, module in net.named_modules() if isinstance(module, torch.nn.Embedding)}
+    assert not inner & tables
+    assert all(dict(net.named_parameters())[name].ndim == 2 for name in inner)
+    assert "output.weight" not in inner
+
+
+def test_adamw_decays_matrices_and_nothing_else():
+    _, (adamw,) = made(network("lstm", optimizer="adamw", weight_decay=0.25))
+    decays = {weight.ndim: group["weight_decay"] for group in adamw.param_groups for weight in group["params"]}
+    assert decays == {2: 0.25, 1: 0.0}
+
+
+def test_the_rate_of_each_is_a_share_of_its_own():
+    _, optimizers = made(network("lstm", optimizer="muon", learning_rate=0.5, matrix_rate=0.25))
+    _optimizers.set_rate(optimizers, 0.5)
+    _optimizers.set_rate(optimizers, 0.1)
+    assert [group["lr"] for optimizer in optimizers for group in optimizer.param_groups] == [0.025, 0.05, 0.05]
+
+
+def test_an_unknown_one_is_refused():
+    with pytest.raises(UsageError, match=r"no optimizer 'adam'.* adamw, muon, sgd"):
+        made(network("lstm", optimizer="adam"))
+
+
+def test_an_average_is_the_plain_mean_and_swaps_with_the_weights():
+    net = torch.nn.Linear(3, 2)
+    average = _optimizers.Average(net)
+    seen = []
+    for number in range(7):
+        torch.nn.init.normal_(net.weight, number)
+        seen.append(net.weight.detach().clone())
+        average.add()
+    average.swap()
+    assert torch.allclose(net.weight, torch.stack(seen).mean(0), atol=1e-6)
+    average.swap()
+    assert torch.equal(net.weight, seen[-1])
