@@ -166,15 +166,15 @@ def model_command(name: str, action: Callable[..., None]) -> Any:
     model = models.find(name)
     settings = models.settings(model)
     shared = [p for p in inspect.signature(action).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    taken = {parameter.name for parameter in shared} | {"json", "help", "preset", "context"}
+    taken = {parameter.name for parameter in shared} | {"json", "help", "preset", "click_context"}
     for setting in settings:
         if setting.name in taken:
             raise UsageError(f"{name}: its setting {setting.name!r} is a flag of every model; give it another name")
 
-    def train(context: typer.Context, **flags: Any) -> None:
+    def train(click_context: typer.Context, **flags: Any) -> None:
         values = {setting.name: flags.pop(setting.name) for setting in settings}
         # What was not typed is left to the model's defaults, or to the preset.
-        typed = {key for key in values if context.get_parameter_source(key).name != "DEFAULT"}  # type: ignore[union-attr]
+        typed = {key for key in values if click_context.get_parameter_source(key).name != "DEFAULT"}  # type: ignore[union-attr]
         chosen = {key: str(value) for key, value in values.items() if key in typed and value is not None}
         if flags.get("preset"):
             chosen["preset"] = flags["preset"]
@@ -187,7 +187,7 @@ def model_command(name: str, action: Callable[..., None]) -> Any:
     return _command(name, train, f"Example: lmzoo train {name} --corpus storyworld --out runs/mine")
 
 
-_CONTEXT = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+_CONTEXT = inspect.Parameter("click_context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
 
 
 def _preset_flag(presets: dict[str, dict[str, Any]]) -> list[inspect.Parameter]:
