@@ -10,28 +10,34 @@ from lmzoo._flags import Json, Quiet
 from lmzoo._terminal import Bars, show_json, show_notes
 from lmzoo.errors import UsageError, nearest
 
-EXPORT_EPILOG = "Example: lmzoo export runs/ptb-ngram ptb.arpa.gz"
+EXPORT_EPILOG = "Example: lmzoo export runs/ptb-ngram ptb.arpa.gz; lmzoo export runs/gpt my-gpt"
 IMPORT_EPILOG = (
-    "Example: lmzoo import ptb.arpa.gz --out runs/kenlm --layout leading; lmzoo eval runs/kenlm --corpus ptb"
+    "Example: lmzoo import ptb.arpa.gz --out runs/kenlm --layout leading; lmzoo eval runs/kenlm --corpus ptb; "
+    "lmzoo import gpt2 --out runs/gpt2"
 )
 LAYOUTS = ("plain", "leading")
 
 
 def export_run(
-    run: Annotated[Path, typer.Argument(help="Folder of an n-gram run.")],
-    file: Annotated[Path, typer.Argument(help="ARPA file to write; .gz compresses it.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there already.")] = False,
+    run: Annotated[Path, typer.Argument(help="Folder of an n-gram or gpt run.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="What to write: of an n-gram an ARPA file (.gz compresses it), of a gpt a folder."),
+    ],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write an n-gram run as an ARPA file, which KenLM, SRILM and others read."""
+    """Write an n-gram run as an ARPA file, which KenLM, SRILM and others read, or a gpt run as Hugging Face's GPT-2."""
     from lmzoo import arpa, store
     from lmzoo.models.ngram import Ngram
 
+    if (run / "config.json").is_file() and store.read_config(run)["model"] == "gpt":
+        return _export_gpt(run, file, overwrite, as_json)
     _claim_file(file, overwrite)
     model, tokenizer = store.load(run)
     if not isinstance(model, Ngram):
-        raise UsageError(f"{run}: only an ngram can be written as an ARPA file, and this is a {model.name}")
+        raise UsageError(f"{run}: only an ngram or a gpt can be exported, and this is a {model.name}")
     counts = arpa.write(model, tokenizer, file, Bars(quiet))
     facts = {"run": str(run), "file": str(file), "ngrams": counts, "bytes": file.stat().st_size}
     if as_json:
@@ -42,32 +48,81 @@ def export_run(
     return None
 
 
+def _export_gpt(run: Path, folder: Path, overwrite: bool, as_json: bool) -> None:
+    from lmzoo import models, store
+
+    models.find("gpt")  # says what to install, where PyTorch is not there
+    from lmzoo import gpt2
+
+    gpt2.claim(folder, overwrite)
+    model, tokenizer = store.load(run)
+    assert isinstance(model, gpt2.GPT)
+    files = gpt2.write(model, tokenizer, folder, overwrite)
+    size = sum((folder / name).stat().st_size for name in files)
+    if as_json:
+        return show_json({"run": str(run), "folder": str(folder), "files": files, "bytes": size})
+    print(f"wrote {folder}: {', '.join(files)}, {size:,} bytes; transformers loads it as GPT2LMHeadModel")
+    if "tokenizer.json" not in files:
+        print(f"note: transformers has no tokenizer like {tokenizer.spec}, so the folder has none: encode with lmzoo")
+    return None
+
+
 def import_file(
-    file: Annotated[Path, typer.Argument(help="An ARPA file, plain or gzipped.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="An ARPA file, plain or gzipped; a folder with a GPT-2 as Hugging Face transformers saves it; or "
+            "gpt2, which is fetched as corpora are (from LMZOO_MIRROR, if that has it in gpt2/)."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run to make.")],
     layout: Annotated[
         str,
-        typer.Option(help="Of texts to be scored: plain, or leading: a space before every word, as in the PTB files."),
+        typer.Option(
+            help="Of texts that an ARPA file scores: plain, or leading: a space before every word, as in the PTB files."
+        ),
     ] = LAYOUTS[0],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there already.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Read an n-gram model from an ARPA file, as KenLM, SRILM and others write it, and save it as a run."""
-    from lmzoo import arpa, store
+    """Read a model from an ARPA file, as KenLM, SRILM and others write it, or GPT-2's weights; save it as a run."""
+    from lmzoo import store
 
     if layout not in LAYOUTS:
         raise UsageError(f"no layout {layout!r}{nearest(layout, LAYOUTS)}; there are: {', '.join(LAYOUTS)}")
     store.claim(out, overwrite)
-    model, tokenizer = arpa.read(file, Bars(quiet), layout)
-    facts = {"run": str(out), **_provenance(file, model, tokenizer.vocab_size)}
-    store.save(model, tokenizer, out, {key: value for key, value in facts.items() if key != "run"})
+    path = Path(file)
+    if path.is_dir() or (file == "gpt2" and not path.exists()):
+        model, tokenizer, facts = _read_gpt2(path, quiet)
+        found = f"{facts['parameters']:,} parameters over {tokenizer.vocab_size:,} tokens"
+    else:
+        from lmzoo import arpa
+
+        model, tokenizer = arpa.read(path, Bars(quiet), layout)
+        facts = _origin(path) | {"ngrams": len(model.trie_.words) - 1}
+        found = f"{facts['ngrams']:,} n-grams of order 1 to {model.order} over {tokenizer.vocab_size:,} words"
+    facts = _provenance(model, tokenizer) | facts
+    store.save(model, tokenizer, out, facts)
     if as_json:
-        return show_json(facts)
-    print(f"{file}: {facts['ngrams']:,} n-grams of order 1 to {model.order} over {tokenizer.vocab_size:,} words")
+        return show_json({"run": str(out), **facts})
+    print(f"{file}: {found}")
     show_notes(model.remarks)
     print(f"saved as {out}; score a text with: lmzoo eval {out} --corpus …")
     return None
+
+
+def _read_gpt2(folder: Path, quiet: bool) -> tuple[Any, Any, dict[str, Any]]:
+    from lmzoo import models
+
+    models.find("gpt")  # says what to install, where PyTorch is not there
+    from lmzoo import gpt2
+
+    if not folder.is_dir():
+        folder = gpt2.fetch(str(folder), Bars(quiet))
+    model, tokenizer = gpt2.read(folder)
+    origin = _origin(folder / gpt2.weight_files(folder)[0])
+    return model, tokenizer, origin | {"parameters": model.size()[0]}
 
 
 def _claim_file(file: Path, overwrite: bool) -> None:
@@ -86,19 +141,20 @@ def _claim_file(file: Path, overwrite: bool) -> None:
         raise UsageError(f"{file} cannot be written: {error.strerror}; choose another place") from None
 
 
-def _provenance(file: Path, model: Any, vocab_size: int) -> dict[str, Any]:
-    from lmzoo import _machine
-
+def _origin(file: Path) -> dict[str, Any]:
     with file.open("rb") as raw:
         digest = hashlib.file_digest(raw, "sha256").hexdigest()
+    return {"imported_from": str(file.absolute()), "imported_sha256": digest}
+
+
+def _provenance(model: Any, tokenizer: Any) -> dict[str, Any]:
+    from lmzoo import _machine
+
     return {
         "model": model.name,
         "config": model.config(),
-        "imported_from": str(file.absolute()),
-        "imported_sha256": digest,
-        "tokenizer": "split",
-        "vocab_size": vocab_size,
-        "ngrams": len(model.trie_.words) - 1,
+        "tokenizer": tokenizer.spec,
+        "vocab_size": tokenizer.vocab_size,
         "remarks": list(model.remarks),
         **_machine.provenance(),
     }

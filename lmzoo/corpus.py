@@ -77,7 +77,7 @@ def load(
     name = os.fspath(name_or_path)
     card = cards().get(name)
     if card:
-        corpus = _from_card(card, _mirror(mirror), _cache(cache), progress or Progress())
+        corpus = _from_card(card, _mirror(mirror), cache_folder(cache), progress or Progress())
     elif name and _exists(name):
         corpus = _from_path(Path(name))
     else:
@@ -101,8 +101,8 @@ def fetch(
     if card is None:
         raise UsageError(_unknown(name))
     if card.generator:
-        _from_card(card, "", _cache(cache), progress or Progress())
-    return [_download.obtain(f, _cache(cache), _mirror(mirror), progress) for f in card.files]
+        _from_card(card, "", cache_folder(cache), progress or Progress())
+    return [_download.obtain(f, cache_folder(cache), _mirror(mirror), progress) for f in card.files]
 
 
 def describe(corpus: Corpus) -> dict[str, dict[str, int]]:
@@ -130,7 +130,8 @@ def _mirror(mirror: str | os.PathLike[str] | None) -> str:
     return os.environ.get("LMZOO_MIRROR", "") if mirror is None else os.fspath(mirror)
 
 
-def _cache(cache: str | os.PathLike[str] | None) -> Path:
+def cache_folder(cache: str | os.PathLike[str] | None = None) -> Path:
+    """Where files that were fetched are kept: `cache`, else LMZOO_CACHE, else the place that the system has for it."""
     if cache := cache or os.environ.get("LMZOO_CACHE"):
         return Path(cache).expanduser()
     import pooch  # takes 0.15 s

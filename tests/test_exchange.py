@@ -106,11 +106,11 @@ def test_import_for_texts_with_a_space_before_every_word(lmzoo):
         (("export", "run", "no/out.arpa"), "no/out.arpa cannot be written: there is no folder no"),
         (
             ("export", "uniform", "out.arpa"),
-            "uniform: only an ngram can be written as an ARPA file, and this is a uniform",
+            "uniform: only an ngram or a gpt can be exported, and this is a uniform",
         ),
         (("export", "stupid", "out.arpa"), "stupid-backoff gives scores that do not sum to one"),
         (("import", "missing.arpa", "--out", "new"), "missing.arpa cannot be read: No such file or directory"),
-        (("import", "run", "--out", "new"), "run cannot be read: Is a directory"),
+        (("import", "run", "--out", "new"), "run: config.json has no model_type, not 'gpt2'"),
         (("import", "there", "--out", "new"), "there, line 1: the file ends here and has no \\data\\ line"),
         (("import", "cut.arpa.gz", "--out", "new"), "line 1: the compressed file is damaged or cut short"),
         (("import", "there", "--out", "run"), "run exists already: choose another --out, or give --overwrite"),

@@ -94,6 +94,28 @@ def test_a_block_is_pytorchs_transformer_layer(norm_first):
     torch.testing.assert_close(block(x, x, None)[0], expected, atol=1e-5, rtol=1e-5)
 
 
+def test_the_preset_llama_is_the_llama_of_transformers():
+    transformers = pytest.importorskip("transformers")
+    net = scattered(small(**GPT.PRESETS["llama"], window=20).build(30))
+    sizes = {"vocab_size": 30, "hidden_size": 32, "intermediate_size": 88, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "rms_norm_eps": 1e-5}
+    theirs = transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes, **heads)).eval()
+    weights = {"model.embed_tokens.weight": net.embedding.weight, "model.norm.weight": net.norm.weight}
+    for n, block in enumerate(net.blocks):
+        (q, k, v), (gate, up) = block.attention.qkv.weight.split([32, 16, 16]), block.mlp.up.weight.chunk(2)
+        at, mlp = f"model.layers.{n}.self_attn", f"model.layers.{n}.mlp"
+        weights |= {
+            f"{at}.q_proj.weight": q, f"{at}.k_proj.weight": k, f"{at}.v_proj.weight": v,
+            f"{at}.o_proj.weight": block.attention.out.weight, f"{mlp}.gate_proj.weight": gate,
+            f"{mlp}.up_proj.weight": up, f"{mlp}.down_proj.weight": block.mlp.down.weight,
+            f"model.layers.{n}.input_layernorm.weight": block.norms[0].weight,
+            f"model.layers.{n}.post_attention_layernorm.weight": block.norms[1].weight,
+        }  # fmt: skip
+    theirs.load_state_dict({**weights, "lm_head.weight": net.output.weight})
+    ids = torch.randint(30, (2, 20))
+    torch.testing.assert_close(net.head(net(ids, ())[0]), theirs(ids).logits, atol=1e-4, rtol=1e-4)
+
+
 def test_attention_by_hand():
     """One head of one feature: the second token asks 2, the keys answer 0 and 1: weights 1 : e²."""
     q, k, v = (torch.tensor(numbers).view(1, 1, 2, 1) for numbers in ([5.0, 2.0], [0.0, 1.0], [10.0, 20.0]))
