@@ -36,6 +36,7 @@ def test_the_readme_shows_commands():
     assert len(commands("data")) == 4
     assert len(commands("count")) == 8
     assert len(commands("mix")) == 3
+    assert len(commands("net")) == 4
     assert len(commands("mine")) == 3
 
 
@@ -59,6 +60,13 @@ def test_mixing(folder):
     if not (folder / "runs" / "trigram").exists():
         run("lmzoo train ngram --order 3 --out runs/trigram", folder)
     for command in commands("mix"):
+        assert run(command, folder)
+
+
+def test_learning_to_predict(folder):
+    if not (folder / "runs" / "trigram").exists():
+        run("lmzoo train ngram --order 3 --out runs/trigram", folder)
+    for command in commands("net"):
         assert run(command, folder)
 
 

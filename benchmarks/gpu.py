@@ -1,0 +1,219 @@
+"""Everything that wants a CUDA GPU, in one call of under nine minutes that leaves one JSON.
+
+    python benchmarks/gpu.py [--out results.json] [--mirror FOLDER] [--minutes 5]
+
+    agreement   every network's log-probabilities on the CPU and on the GPU, and in bf16
+    gpt2        the training step of GPT-2 (124M) in bf16: tokens a second, MFU of the matrix rate measured there
+    lstm        the training step of an LSTM beside cuDNN's own (`torch.nn.LSTM`, forward and backward, no trainer)
+    books       a character GPT trained on `books` (or the corpus named) for some minutes, and its bits per character
+    profile     where the time of a GPT-2 step goes, by kernel
+
+A part that fails leaves its error in its place and the others stand. `--rehearse` does all of it on the CPU with tiny
+models: it shows that the parts work, and its figures say nothing.
+"""
+
+import argparse
+import json
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+NETWORKS = ("mlp", "rnn", "lstm", "gpt")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, default=Path("gpu.json"))
+    parser.add_argument("--corpus", default="books", help="for the character GPT; storyworld is always there")
+    parser.add_argument("--mirror", help="folder that the corpus is taken from")
+    parser.add_argument("--minutes", type=float, default=5, help="training time of the character GPT")
+    parser.add_argument("--rehearse", action="store_true", help="on the CPU, tiny: do the parts work?")
+    options = parser.parse_args()
+    if not options.rehearse and not torch.cuda.is_available():
+        parser.error("this machine has no CUDA device; --rehearse tries the parts on the CPU")
+    from lmzoo import _machine
+
+    device = "cpu" if options.rehearse else "cuda"
+    results: dict[str, Any] = {**_machine.provenance(), "rehearsal": options.rehearse, "torch": torch.__version__}
+    if not options.rehearse:
+        results["gpu"] = torch.cuda.get_device_name()
+    parts: dict[str, Callable[[], Any]] = {
+        "agreement": lambda: agreement(device),
+        "gpt2": lambda: gpt2_step(device, options.rehearse),
+        "lstm": lambda: lstm_step(device, options.rehearse),
+        "profile": lambda: profile(device, options.rehearse),
+        "books": lambda: books(device, options),
+    }
+    for name, part in parts.items():
+        began = time.perf_counter()
+        try:
+            results[name] = part()
+        except Exception as error:  # the other figures are worth having
+            results[name] = {"error": f"{type(error).__name__}: {error}", "where": traceback.format_exc(limit=-3)}
+        results[name] |= {"seconds": round(time.perf_counter() - began, 1)}
+        print(name, json.dumps(results[name], indent=1)[:3000], flush=True)
+        options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def agreement(device: str) -> dict[str, Any]:
+    """The largest difference, in nats, of single log-probabilities between the CPU and `device`, for each network."""
+    from lmzoo import models, testing
+    from lmzoo.interface import Run
+
+    train, valid, text = (testing.practice_text(n, seed) for n, seed in ((3000, 0), (500, 1), (600, 2)))
+    found = {}
+    for name in NETWORKS:
+        cls = models.find(name)
+        model = cls(**models.presets(cls)["tiny"]).fit(train, valid, testing.VOCAB_SIZE, Run(steps=40, device=device))
+        there = model.log_probs(text)[0]
+        stepping = testing.scoring_equals_stepping(model)
+        with torch.autocast(device, torch.bfloat16):
+            bf16 = model.log_probs(text)[0]
+        here = model.to("cpu").log_probs(text)[0]
+        found[name] = {
+            "float32": float(np.abs(there - here).max()),
+            "bfloat16": float(np.abs(bf16 - here).max()),
+            "scoring_equals_stepping": stepping or "yes",
+        }
+        assert not stepping, stepping
+        assert found[name]["float32"] < 5e-3, f"{name}: {found[name]}"  # TF32 has ten bits of mantissa
+        assert found[name]["bfloat16"] < 0.3, f"{name}: {found[name]}"
+    return found
+
+
+def _trainer(name: str, settings: dict[str, Any], vocab_size: int, device: str) -> Any:
+    from lmzoo import models
+    from lmzoo.interface import Run
+    from lmzoo.models import _device
+    from lmzoo.models._trainer import Trainer
+
+    model: Any = models.find(name)(**settings)
+    run = Run(seconds=1e9, device=device)
+    means = _device.means(run, model.width, model.compile_pays(run))
+    net = model.build(vocab_size).to(means.device).train()
+    ids = np.random.default_rng(0).integers(vocab_size, size=4_000_000).astype(np.int32)
+    return Trainer(net, model, ids, ids[:0], vocab_size, run, means)
+
+
+def _timed(step: Callable[[], None], device: str, seconds: float) -> float:
+    """Seconds that one step takes, once it is warm."""
+    for _ in range(3):
+        step()
+    _wait(device)
+    began, steps = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        for _ in range(5):
+            step()
+        _wait(device)
+        steps += 5
+    return (time.perf_counter() - began) / steps
+
+
+def _wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def gpt2_step(device: str, rehearse: bool) -> dict[str, Any]:
+    """Tokens a second of GPT-2's step in bf16, by batch, and MFU: of the measured rate of an 8,192 × 8,192 product."""
+    rows = []
+    for batch in (2,) if rehearse else (8, 16, 32):
+        from lmzoo import models
+
+        preset = models.presets(models.find("gpt"))["tiny" if rehearse else "gpt2"]
+        trainer = _trainer("gpt", {**preset, "batch": batch}, 300 if rehearse else 50257, device)
+        window = trainer.settings.window
+        seconds = _timed(trainer.step, device, 1 if rehearse else 15)
+        tokens = batch * window / seconds
+        flops = tokens * trainer.net.flops(window)
+        row = {"batch": batch, "window": window, "tokens_per_second": tokens, "flops_per_second": flops}
+        if trainer.peak:
+            row |= {"matrix_rate": trainer.peak, "mfu": flops / trainer.peak}
+            row["gib"] = torch.cuda.max_memory_allocated() / 2**30
+        rows.append(row | {"compiled": trainer.means.compiled, "bf16": trainer.means.bf16})
+        del trainer
+        if device == "cuda":
+            torch.cuda.empty_cache()
+    return {"rows": rows}
+
+
+def lstm_step(device: str, rehearse: bool) -> dict[str, Any]:
+    """Tokens a second of the trainer's LSTM step beside cuDNN's forward and backward on the same shapes in bf16."""
+    hidden, batch, window, vocab_size = (16, 4, 8, 50) if rehearse else (1024, 64, 128, 256)
+    sizes = {"layers": 2, "hidden": hidden, "embedding": hidden, "batch": batch, "window": window, "dropout": 0.0}
+    trainer = _trainer("lstm", sizes | {"optimizer": "adamw"}, vocab_size, device)
+    ours = batch * window / _timed(trainer.step, device, 1 if rehearse else 10)
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    net = torch.nn.LSTM(hidden, hidden, 2, batch_first=True, device=device, dtype=dtype)
+    x = torch.randn(batch, window, hidden, device=device, dtype=dtype)
+
+    def bare() -> None:
+        net(x)[0].sum().backward()
+        net.zero_grad()
+
+    cudnn = batch * window / _timed(bare, device, 1 if rehearse else 10)
+    return {"sizes": sizes, "ours_tokens_per_second": ours, "bare_tokens_per_second": cudnn, "ratio": ours / cudnn}
+
+
+def profile(device: str, rehearse: bool) -> dict[str, Any]:
+    """The kernels that take the most time in five steps of GPT-2 (124M)."""
+    from torch.profiler import ProfilerActivity
+
+    from lmzoo import models
+
+    preset = models.presets(models.find("gpt"))["tiny" if rehearse else "gpt2"]
+    trainer = _trainer("gpt", {**preset, "batch": 2 if rehearse else 16}, 300 if rehearse else 50257, device)
+    for _ in range(3):
+        trainer.step()
+    _wait(device)
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
+    with torch.profiler.profile(activities=activities) as seen:
+        for _ in range(5):
+            trainer.step()
+        _wait(device)
+    key = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
+    events = sorted(seen.key_averages(), key=lambda event: -getattr(event, key))
+    total = sum(getattr(event, key) for event in events)
+    top = [{"name": e.key[:100], "share": getattr(e, key) / total, "calls": e.count} for e in events[:20]]
+    return {"five_steps_ms": total / 1000, "top": top}
+
+
+def books(device: str, options: argparse.Namespace) -> dict[str, Any]:
+    """A character GPT on a real text: its bits per character on the whole test text, by the ruler."""
+    from lmzoo import corpus, train
+    from lmzoo.evaluate import block_bits, evaluate, interval
+    from lmzoo.interface import Run
+
+    source = corpus.load("storyworld" if options.rehearse else options.corpus, mirror=options.mirror)
+    seconds = 3.0 if options.rehearse else 60 * options.minutes
+    run = Run(seconds=seconds, device=device)
+    text = train.encode(source, "char", run)
+    settings = {"preset": "tiny"} if options.rehearse else dict(CHARACTER_GPT)
+    fitted = train.fit("gpt", settings, text, run)
+    test = source.test[:3_000] if options.rehearse else source.test
+    score = evaluate(fitted.model, text.tokenizer, test)  # type: ignore[arg-type]
+    speed = [row["tokens_per_second"] for row in fitted.model.history if "tokens_per_second" in row]
+    return {
+        "corpus": source.name,
+        "settings": fitted.model.config(),
+        "bits_per_character": score.bits_per_character,
+        "interval": interval(*block_bits(score, text.tokenizer)),
+        "characters": score.characters,
+        "training_tokens_per_second": speed[-1],
+        "scoring_tokens_per_second": score.tokens_per_second,
+        **fitted.provenance,
+    }
+
+
+# For five minutes of a large GPU and some 69 MB of text.
+CHARACTER_GPT = {
+    "layers": "8", "heads": "8", "width": "512", "window": "512", "batch": "64", "dropout": "0.0",
+}  # fmt: skip
+
+if __name__ == "__main__":
+    main()
