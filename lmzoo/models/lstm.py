@@ -57,10 +57,10 @@ class LSTM(Network):
     }  # fmt: skip
 
     layers: int = 1  # LSTMs that stand on each other
-    hidden: int = 512  # cells of each
+    hidden: int = 384  # cells of each
     embedding: int = 64  # size of a token's vector
     tied: bool = False  # one table of vectors for reading and for the softmax; the last layer has their size then
-    dropout: float = 0.3  # of the last layer's outputs, before the softmax
+    dropout: float = 0.35  # of the last layer's outputs, before the softmax
     dropout_between: float = 0.3  # of the other layers' outputs
     dropout_inputs: float = 0.0  # of the vectors that the first layer reads
     dropout_words: float = 0.0  # of whole words of the table: wherever they stand, they are read as zeros
@@ -68,9 +68,9 @@ class LSTM(Network):
     locked: bool = False  # drop the same units at all positions of a window (variational dropout)
     alpha: float = 0.0  # weight of the mean square of the dropped outputs in the loss (AR)
     beta: float = 0.0  # weight of the mean square of their change from token to token in the loss (TAR)
-    batch: int = 64  # pieces of text read side by side in a step
-    window: int = 32  # tokens of each that are read in a step: how far back the gradient reaches
-    learning_rate: float = 5e-3  # at its highest
+    window: int = 80  # tokens of each that are read in a step: how far back the gradient reaches
+    optimizer: str = "muon"  # adamw, muon (the matrices of the layers by Muon, the rest by AdamW) or sgd
+    learning_rate: float = 1e-2  # at its highest
     weight_decay: float = 0.05  # of the matrices
 
     reach: ClassVar[None] = None
