@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, rms_norm, scaled_dot_product_attention
 
+from lmzoo.models._net import Stack
+
 Past = tuple[Tensor, Tensor]  # keys and values (B, K, S, d) of the S tokens read before, K heads of them
 
 
@@ -22,7 +24,7 @@ class Attention(nn.Module):
         self.size = width // heads
         self.sizes = [heads * self.size, kv_heads * self.size, kv_heads * self.size]
         self.rotary, self.qk_norm, self.dropped = rotary, qk_norm, dropped
-        self.qkv = nn.Linear(width, sum(self.sizes), bias=bias)
+        self.qkv = Stack(width, self.sizes, bias)
         self.out = nn.Linear(width, width, bias=bias)
 
     def forward(self, x: Tensor, past: Past | None) -> tuple[Tensor, Past]:

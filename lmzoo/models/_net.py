@@ -6,6 +6,14 @@ from torch import Tensor, nn
 Memory = tuple[Tensor, ...]  # what a net carries from one token to the next; each tensor is (B, …)
 
 
+class Stack(nn.Linear):
+    """Several matrices of `sizes` rows that stand on each other, for one product; an optimiser may take them apart."""
+
+    def __init__(self, width: int, sizes: list[int], bias: bool):
+        super().__init__(width, sum(sizes), bias)
+        self.sizes = sizes
+
+
 class Net(nn.Module):
     """`forward(ids (B, T), memory) → (hidden (B, T, D), memory)` and `head(hidden) → logits (B, T, V)`.
 

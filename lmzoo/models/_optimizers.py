@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lmzoo.errors import UsageError
-from lmzoo.models._net import Net
+from lmzoo.models._net import Net, Stack
 from lmzoo.models._settings import Settings
 
 NAMES = ("adamw", "muon", "sgd")
@@ -29,14 +29,7 @@ def make(net: Net, settings: Settings) -> list[torch.optim.Optimizer]:
     else:
         inner = _inner(net, weights) if settings.optimizer == "muon" else []
         if inner:
-            made.append(
-                torch.optim.Muon(
-                    inner,
-                    settings.matrix_rate,
-                    weight_decay=settings.weight_decay,
-                    adjust_lr_fn="match_rms_adamw",  # so that one rate suits matrices of every shape,
-                )
-            )
+            made.append(StackedMuon(inner, _stacked(net), settings.matrix_rate, settings.weight_decay))
         taken = set(map(id, inner))
         rest = [weight for weight in weights if id(weight) not in taken]
         groups = [
@@ -67,6 +60,50 @@ def _inner(net: Net, weights: list[nn.Parameter]) -> list[nn.Parameter]:
         for weight, gradient in zip(weights, of_head, strict=True)
         if weight.ndim == 2 and gradient is None and id(weight) not in tables
     ]
+
+
+def _stacked(net: Net) -> dict[int, list[int]]:
+    """The rows of each matrix of a weight (by its id) in which several stand on each other: gates; queries, keys, …"""
+    found: dict[int, list[int]] = {}
+    for module in net.modules():
+        if isinstance(module, nn.RNNBase):
+            size = module.hidden_size
+            found |= {id(weight): [size] * (len(weight) // size) for weight in module.parameters()}
+        elif isinstance(module, Stack):
+            found[id(module.weight)] = module.sizes
+    return found
+
+
+class StackedMuon(torch.optim.Muon):
+    """Muon (Jordan 2024) in which matrices that stand on each other in one weight are orthogonalised each by itself.
+
+    `stacked` has the rows of each, by the id of the weight; a weight that is not in it is one matrix.
+    """
+
+    def __init__(self, weights: list[nn.Parameter], stacked: dict[int, list[int]], rate: float, decay: float):
+        self.weights = weights
+        self.parts = [
+            [nn.Parameter(part) for part in weight.detach().split(stacked.get(id(weight), [len(weight)]))]
+            for weight in weights
+        ]
+        every = [part for parts in self.parts for part in parts]
+        # One rate suits matrices of every shape, and the one that suits AdamW.
+        super().__init__(every, rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+
+    def step(self, closure: Any = None) -> Any:
+        """Give each part its rows of the gradient, and step: the parts are views of the weights."""
+        for weight, parts in zip(self.weights, self.parts, strict=True):
+            sizes = [len(part) for part in parts]
+            gradients = (None,) * len(parts) if weight.grad is None else weight.grad.split(sizes)
+            for part, rows, gradient in zip(parts, weight.detach().split(sizes), gradients, strict=True):
+                part.data, part.grad = rows, gradient  # anew, lest the weight have moved
+        return super().step(closure)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of the weights."""
+        for weight in self.weights:
+            weight.grad = None
+        super().zero_grad(set_to_none)
 
 
 def _groups(optimizers: Iterable[torch.optim.Optimizer]) -> list[dict[str, Any]]:

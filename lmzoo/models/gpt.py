@@ -22,7 +22,7 @@ from torch.nn.functional import gelu, relu, silu
 
 from lmzoo.errors import UsageError, nearest
 from lmzoo.models._attention import Attention, Past, sinusoids
-from lmzoo.models._net import Memory, Net
+from lmzoo.models._net import Memory, Net, Stack
 from lmzoo.models._window import Windowed
 
 CHOICES = {
@@ -202,7 +202,7 @@ class MLP(nn.Module):
         s = settings
         self.activation = s.activation
         inner = -(-8 * s.width // 3 // 8) * 8 if s.activation == "swiglu" else 4 * s.width
-        self.up = nn.Linear(s.width, 2 * inner if s.activation == "swiglu" else inner, bias=s.bias)
+        self.up = Stack(s.width, [inner, inner] if s.activation == "swiglu" else [inner], s.bias)
         self.down = nn.Linear(inner, s.width, bias=s.bias)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ from tests.models.training import NETWORKS, network
 
 def names_of(net, optimizer):
     names = {id(weight): name for name, weight in net.named_parameters()}
-    return {names[id(weight)] for group in optimizer.param_groups for weight in group["params"]}
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    return {names[id(weight)] for weight in getattr(optimizer, "weights", weights)}
 
 
 def made(model):
@@ -22,6 +23,29 @@ def test_muon_takes_the_matrices_between_hidden_layers():
     assert isinstance(muon, torch.optim.Muon)
     assert names_of(net, muon) == {f"layers.{n}.weight_{kind}_l0" for kind in ("ih", "hh") for n in (0, 1)}
     assert names_of(net, muon) | names_of(net, adamw) == {name for name, _ in net.named_parameters()}
+
+
+def test_muon_takes_each_gate_for_a_matrix_of_its_own():
+    stacked, apart = torch.nn.Parameter(torch.randn(8, 3)), [torch.nn.Parameter(torch.randn(2, 3)) for _ in range(4)]
+    for n, part in enumerate(apart):
+        part.data = stacked.data[2 * n : 2 * n + 2].clone()
+    together = _optimizers.StackedMuon([stacked], {id(stacked): [2] * 4}, 0.1, 0.1)
+    alone = torch.optim.Muon(apart, 0.1, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    for _ in range(3):
+        stacked.grad = torch.randn(8, 3)
+        for n, part in enumerate(apart):
+            part.grad = stacked.grad[2 * n : 2 * n + 2].clone()
+        together.step()
+        alone.step()
+    assert torch.equal(stacked, torch.cat([part.data for part in apart]))
+    together.zero_grad()
+    assert stacked.grad is None
+
+
+@pytest.mark.parametrize(("name", "rows"), [("lstm", 4), ("rnn", 1), ("gpt", 3)])
+def test_networks_say_what_is_stacked(name, rows):
+    net, (muon, _) = made(network(name, optimizer="muon"))
+    assert max(len(parts) for parts in muon.parts) == rows
 
 
 def test_muon_tells_the_vocabulary_from_a_hidden_layer_of_the_same_size():
