@@ -69,8 +69,21 @@ Refit = Annotated[
 Code = Annotated[Path | None, typer.Option(help="The FILE.py of a model of your own, to load a run that it made.")]
 
 
+def parse_device(text: str) -> str:
+    """The name of a device, there or not. Raises UsageError for what can be none."""
+    if not re.fullmatch(r"auto|mps|(cpu|cuda)(:\d+)?", text):
+        raise UsageError(f"no device {text!r}: it can be auto, cpu, cuda, cuda:N or mps")
+    return text
+
+
 Device = Annotated[
-    str, typer.Option(help="cpu, cuda, cuda:N, mps, or auto: the fastest there is. (Counting is done on the CPU.)")
+    str,
+    typer.Option(
+        "--device",
+        parser=parse_device,
+        metavar="TEXT",
+        help="cpu, cuda, cuda:N, mps, or auto: the fastest there is. (Counting is done on the CPU.)",
+    ),
 ]
 Precision = Annotated[
     str, typer.Option(help="float32, bfloat16, or auto: bf16 for matrix products where the hardware is faster with it.")

@@ -70,6 +70,8 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a sampled lone surrogate is no reason to stop
     code, message = _outcome(app, arguments)
+    if process() and message:  # what is wrong for all processes is said by the first
+        message = "" if code in (2, INTERRUPTED) else f"process {process()}: {message}"
     if message:
         print(f"lmzoo: {one_line(message)}", file=sys.stderr)
     try:
@@ -77,6 +79,11 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         code = _forget_stdout()
     raise SystemExit(code)
+
+
+def process() -> int:
+    """The number of this process among those that `torchrun` started; 0 where it is alone."""
+    return int(os.environ.get("RANK", 0)) if int(os.environ.get("WORLD_SIZE", 1)) > 1 else 0
 
 
 def _outcome(app: typer.Typer, arguments: Sequence[str] | None) -> tuple[int, str]:
@@ -218,7 +225,7 @@ class Bars(Progress):
     """A progress bar with an ETA for each task, on stderr while it is a terminal, gone when it is done."""
 
     def __init__(self, quiet: bool = False):
-        self.quiet = quiet
+        self.quiet = quiet or process() > 0
         self._bars: Any = None
         self._open: list[Any] = []
 

@@ -153,7 +153,7 @@ def _train(
     quiet: Quiet = False,
 ) -> None:
     from lmzoo import corpus as corpora
-    from lmzoo import models
+    from lmzoo import models, store
     from lmzoo import train as training
     from lmzoo.evaluate import evaluate
     from lmzoo.interface import LanguageModel, Run
@@ -177,6 +177,8 @@ def _train(
     text = training.encode(source, tokenizer, run)
     with run.progress.task(f"training {name}"):
         fitted = training.fit(name, settings, text, run)
+    if _terminal.process():  # of several, the first one does the rest
+        return None
     training.save(fitted, text, out)
     facts = {"run": str(out), **fitted.provenance}
     if isinstance(fitted.model, LanguageModel) and not refit:
@@ -190,8 +192,14 @@ def _train(
     count, unit = fitted.model.size()
     print(
         f"{fitted.model.name} learned {len(text.train):,} tokens of {source.name} ({text.tokenizer.spec}, "
-        f"V = {text.tokenizer.vocab_size:,}) in {fitted.seconds:.2f} s: {count:,} {unit}"
+        f"V = {text.tokenizer.vocab_size:,}) in {facts['training_seconds']:.2f} s: {count:,} {unit}"
     )
+    if "steps" in facts:
+        print(
+            f"{facts['steps']:,} steps, {facts['tokens_read']:,} tokens read "
+            f"({facts['tokens_read'] / len(text.train):.2f} times the text) on {facts['device']} in "
+            f"{facts['precision']}; the curve is in {out / store.METRICS}"
+        )
     show_notes(facts["remarks"])
     if "valid_bits_per_character" in facts:
         print(f"validation: {facts['valid_bits_per_character']:.4f} bits per character")
@@ -235,6 +243,7 @@ def evaluate_runs(
         bool, typer.Option("--mix", help="And all of them as one, with weights fitted on the validation text.")
     ] = False,
     code: Code = None,
+    device: Device = "auto",
     mirror: Mirror = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -252,7 +261,7 @@ def evaluate_runs(
     scored = []
     with bars.task("scoring", len(runs)):
         for folder in runs:
-            scored.append(training.score_run(folder, corpus, split, protocol, code, mirror, bars))
+            scored.append(training.score_run(folder, corpus, split, protocol, code, mirror, bars, device))
             bars.advance(1)
     rows = [one.row for one in scored]
     if mix:
@@ -282,6 +291,7 @@ def generate_text(
     ] = None,
     seed: Seed = 0,
     code: Code = None,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Let a run write: what is sampled is what is scored."""
@@ -295,6 +305,7 @@ def generate_text(
     model, text_tokenizer = store.load(run, code)
     if not isinstance(model, LanguageModel):
         raise UsageError(f"{run}: {model.name} gives no probability to a text, so it cannot write one")
+    model.to(device)
     ids = text_tokenizer.encode(prompt) if prompt else np.array([], dtype=np.int32)
     settings: dict[str, Any]
     tokens: Iterable[int]

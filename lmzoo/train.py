@@ -111,11 +111,14 @@ def unfinished(folder: Path) -> Path:
 def claim(folder: Path, resume: bool, overwrite: bool) -> None:
     """Make sure, before any work, that the run `folder` can be made and nothing is lost by it.
 
-    Raises UsageError where it cannot, or where an unfinished training would be written over.
+    Raises UsageError where it cannot, where an unfinished training would be written over, or there is none to resume.
     """
     store.claim(folder, overwrite)
     left = unfinished(folder)
-    if not (resume or overwrite) and any(left.glob("checkpoint*")):
+    checkpoints = list(left.glob("checkpoint*"))
+    if resume and not checkpoints:
+        raise UsageError(f"there is nothing to resume: {left} holds no unfinished training; train without --resume")
+    if checkpoints and not (resume or overwrite):
         raise UsageError(f"{left} is an unfinished training: --resume goes on with it, --overwrite begins anew")
 
 
@@ -150,6 +153,7 @@ def score_run(
     code: Path | None,
     mirror: str | None,
     progress: Progress,
+    device: str = "auto",
 ) -> Scored:
     """Score the run in `folder` on `split` of `corpus` (None: of what it was trained on): what `lmzoo eval` prints.
 
@@ -161,7 +165,7 @@ def score_run(
     provenance = store.read_provenance(folder)
     source = corpora.load(corpus or corpus_of(folder, provenance), mirror=mirror, progress=progress)
     text = source.train + source.valid + source.test if split == "all" else getattr(source, split)
-    model.warm_up()
+    model.to(device).warm_up()
     protocol = protocol or source.protocol
     score = _evaluate(folder, model, text_tokenizer, text, protocol)
     count, unit = model.size()

@@ -36,7 +36,8 @@ def _with_others() -> Iterator[None]:
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        raise LmzooError(f"another process of this training has stopped ({str(error).splitlines()[0]})") from None
+        why = str(error).splitlines()[0][:150]
+        raise LmzooError(f"another process of this training has stopped or cannot be reached: {why}") from None
 
 
 def mean(tensors: Sequence[torch.Tensor], share: Share) -> None:

@@ -370,7 +370,7 @@ class Trainer:
         mean = _checkpoint.part(tensors, "mean")
         self.average.mean = [mean[str(n)].to(device) for n in range(len(mean))]
         self.average.count = facts["averaged"]
-        own = {name: value[self.share.rank] for name, value in _checkpoint.part(tensors, "each").items()}
+        own = {name: value[self.share.rank].clone() for name, value in _checkpoint.part(tensors, "each").items()}
         memory = _checkpoint.part(own, "memory")
         self.memory = tuple(memory[str(n)].to(device) for n in range(len(memory)))
         _checkpoint.to_optimizers(self.optimizers, tensors)

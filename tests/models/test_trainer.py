@@ -13,25 +13,13 @@ from lmzoo.errors import LmzooError, UsageError
 from lmzoo.interface import Progress, Run
 from lmzoo.models import _checkpoint, _trainer
 from lmzoo.testing import VOCAB_SIZE, practice_text
-from tests.models.training import NETWORKS, TRAIN, VALID, begin, network, weights
+from tests.models.training import NETWORKS, TRAIN, VALID, begin, network, stop_at, weights
 
 NOTHING = TRAIN[:0]
 
 
 class Killed(BaseException):
     """What no handler expects."""
-
-
-def stop_at(monkeypatch, number, stop):
-    """Let `stop(trainer)` happen after that many steps."""
-    step = _trainer.Trainer.step
-
-    def stepping(trainer):
-        step(trainer)
-        if trainer.step_number == number:
-            stop(trainer)
-
-    monkeypatch.setattr(_trainer.Trainer, "step", stepping)
 
 
 def kill(trainer):

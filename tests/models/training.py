@@ -30,3 +30,15 @@ def begin(model, train=TRAIN, valid=VALID, **run):
 def weights(net):
     """Copies of all weights, one after the other."""
     return torch.cat([weight.detach().flatten().clone() for weight in net.parameters()])
+
+
+def stop_at(monkeypatch, number, stop):
+    """Let `stop(trainer)` happen after that many steps."""
+    step = Trainer.step
+
+    def stepping(trainer):
+        step(trainer)
+        if trainer.step_number == number:
+            stop(trainer)
+
+    monkeypatch.setattr(Trainer, "step", stepping)
