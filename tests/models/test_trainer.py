@@ -243,14 +243,20 @@ def test_a_loss_that_is_no_number_stops_it_with_what_to_try(monkeypatch, tmp_pat
     with pytest.raises(
         LmzooError, match=r"weights became no numbers by step 12 .*try --learning-rate .*--warmup .*--clip"
     ):
-        fit(network(), folder=tmp_path)
+        fit(network(optimizer="adamw", learning_rate=0.005, cooldown=0.8), folder=tmp_path)
     monkeypatch.setattr(_trainer, "CHECKPOINT_EVERY", 1e9)  # noticed by the loss of the next step, not when saving
     with pytest.raises(
         LmzooError, match=r"the loss became no number at step 13 \(learning rate 0.0025\): try "
     ) as caught:
-        fit(network(), folder=tmp_path)
+        fit(network(optimizer="adamw", learning_rate=0.005, cooldown=0.8), folder=tmp_path)
     assert "--overwrite begins anew" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_rate_of_muon_is_named_too(monkeypatch):
+    stop_at(monkeypatch, 12, lambda trainer: trainer.net.output.weight.data.fill_(math.nan))
+    with pytest.raises(LmzooError, match=r"try --learning-rate 0\.003 and --matrix-rate 0\.02, "):
+        fit(network(optimizer="muon", learning_rate=0.009, matrix_rate=0.06))
 
 
 def test_a_checkpoint_is_never_of_weights_that_are_no_numbers(monkeypatch, tmp_path):
