@@ -186,7 +186,8 @@ class Trainer:
     def _put(self, ids: Tensor) -> Tensor:
         if self.means.device.type != "cuda":
             return ids.to(self.means.device)
-        return ids.pin_memory().to(self.means.device, non_blocking=True)
+        # Contiguous, for rows cut from longer ones would be copied once more, out of memory that is not pinned.
+        return ids.contiguous().pin_memory().to(self.means.device, non_blocking=True)
 
     def _clock(self, interruption: Interruption) -> tuple[float, bool, bool]:
         """Look at the clock: the share of the budget that was spent before, whether to stop, and whether to save."""

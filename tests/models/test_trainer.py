@@ -313,6 +313,18 @@ def test_a_killed_training_goes_on_to_the_same_weights_bit_for_bit(name, optimiz
     assert not same_weights(whole, fit(make(), steps=37, seed=4))
 
 
+@pytest.mark.parametrize("name", ["lstm", "gpt"])
+def test_it_does_so_in_bf16_too(name, tmp_path, monkeypatch):
+    """What is carried from step to step is then of that type."""
+    stop_at(monkeypatch, 9, lambda trainer: os.kill(os.getpid(), signal.SIGTERM) if not trainer.run.resume else None)
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(name), folder=tmp_path, precision="bfloat16")
+    resumed = fit(network(name), folder=tmp_path, precision="bfloat16", resume=True)
+    monkeypatch.undo()
+    assert same_weights(fit(network(name), precision="bfloat16"), resumed)
+    assert not same_weights(fit(network(name), precision="float32"), resumed)
+
+
 def test_time_spent_before_is_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(_trainer, "CHECKPOINT_EVERY", 0.0)
     monkeypatch.setattr(_trainer, "CHECKPOINT_SHARE", 1e9)
