@@ -48,7 +48,7 @@ PUBLISHED = {
 FREE = {"layers", "heads", "width", "window", "dropout", "tied", "zero_init", "batch", "learning_rate"}
 FIXED = {
     "norm_first": True, "positions": "learned", "norm": "layernorm", "activation": "gelu", "kv_heads": 0, "bias": True,
-    "qk_norm": False, "softcap": 0.0, "bigrams": 0, "shortcut": False,
+    "qk_norm": False, "softcap": 0.0, "bigrams": 0, "trigrams": 0, "shortcut": False,
 }  # fmt: skip
 # What of theirs we have, beside their defaults (those first).
 THEIRS: dict[str, tuple[Any, ...]] = {

@@ -1,6 +1,8 @@
 """Where a network computes and in what precision: asked of the hardware once, here and nowhere else."""
 
 import os
+import shutil
+import sysconfig
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -87,6 +89,13 @@ def _cpu_has_bf16() -> bool:
     except OSError:
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def can_compile_for_cpu() -> bool:
+    """Whether what torch.compile needs for a CPU is here: a C++ compiler and Python's headers."""
+    compilers = [os.environ.get("CXX", ""), "g++", "clang++"]
+    headers = Path(sysconfig.get_paths()["include"]) / "Python.h"
+    return headers.is_file() and any(name and shutil.which(name) for name in compilers)
 
 
 def matrix_rate(means: Means, size: int = 8192, times: int = 10) -> float:

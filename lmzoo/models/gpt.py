@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, relu, silu
 
 from lmzoo.errors import UsageError, nearest
+from lmzoo.interface import Run
+from lmzoo.models import _device
 from lmzoo.models._attention import Attention, Past, sinusoids
 from lmzoo.models._net import Memory, Net, Stack
 from lmzoo.models._window import Windowed
@@ -30,6 +32,9 @@ CHOICES = {
     "norm": ("layernorm", "rmsnorm"),
     "activation": ("gelu", "swiglu", "relu2"),
 }
+OLDER = 2  # ids before a token that its first vector may depend on
+# Seconds. Compilation takes half a minute of two cores, and a step in bf16 two thirds of the time afterwards.
+ENOUGH_TO_COMPILE = 120.0
 GPT2 = {"window": 1024, "dropout": 0.1, "batch": 8, "learning_rate": 6e-4, "beta2": 0.95, "weight_decay": 0.1}
 
 
@@ -73,6 +78,7 @@ class GPT(Windowed):
     zero_init: bool = False  # zeros as the first weights of all that adds to x (Zhang et al. 2019)
     softcap: float = 0.0  # logits stay between -softcap and softcap (Gemma Team 2024); 0: any
     bigrams: int = 0  # rows of a table for pairs of tokens, hashed, beside the embeddings (modded-nanogpt 2025)
+    trigrams: int = 0  # rows of one for three tokens
     shortcut: bool = False  # each layer takes in the embeddings too, as much as it learns (modded-nanogpt 2024)
 
     def build(self, vocab_size: int) -> Net:
@@ -80,12 +86,20 @@ class GPT(Windowed):
         self._refuse_odd_shapes()
         return GPTNet(vocab_size, self)
 
+    def compile_pays(self, run: Run) -> bool:
+        """On a CPU too, where a budget of time has room for it."""
+        timed = run.steps is None and run.tokens is None and run.flops is None
+        enough = run.seconds is None or run.seconds >= ENOUGH_TO_COMPILE
+        on_cpu = timed and enough and _device.find(run.device).type == "cpu"
+        return super().compile_pays(run) or (on_cpu and _device.can_compile_for_cpu())
+
     def _refuse_odd_shapes(self) -> None:
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 given = getattr(self, name)
                 raise UsageError(f"{name} is {' or '.join(known)}, not {given!r}{nearest(given, known)}")
-        for name, least in {"layers": 1, "heads": 1, "width": 1, "kv_heads": 0, "softcap": 0, "bigrams": 0}.items():
+        least_of = {"layers": 1, "heads": 1, "width": 1, "kv_heads": 0, "softcap": 0, "bigrams": 0, "trigrams": 0}
+        for name, least in least_of.items():
             if getattr(self, name) < least:
                 raise UsageError(f"{name} must be at least {least}, not {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
@@ -101,14 +115,15 @@ class GPT(Windowed):
 
 
 class GPTNet(Net):
-    """Embeddings → blocks → norm → softmax. Memory is () or the last id (B, 1) and each layer's keys and values."""
+    """Embeddings → blocks → norm → softmax. Memory is () or the last ids (B, 2) and each layer's keys and values."""
 
     def __init__(self, vocab_size: int, settings: GPT):
         super().__init__()
         s = self.settings = settings
         self.embedding = nn.Embedding(vocab_size, s.width)
         self.positions = nn.Embedding(s.window, s.width) if s.positions == "learned" else None
-        self.bigrams = nn.Embedding(s.bigrams, s.width) if s.bigrams else None
+        tables = (nn.Embedding(n, s.width) if n else nn.Identity() for n in (s.bigrams, s.trigrams))
+        self.ngrams = nn.ModuleList(tables)
         self.dropout = nn.Dropout(s.dropout)
         self.blocks = nn.ModuleList(Block(s) for _ in range(s.layers))
         self.norm = _norm(s) if s.norm_first else nn.Identity()
@@ -123,7 +138,7 @@ class GPTNet(Net):
             if weight.ndim > 1:
                 adds = name.endswith(("attention.out.weight", "mlp.down.weight"))
                 nn.init.normal_(weight, std=0.02 / math.sqrt(2 * s.layers) if adds else 0.02)
-                if s.zero_init and (adds or name in ("output.weight", "bigrams.weight")):
+                if s.zero_init and (adds or name == "output.weight" or name.startswith("ngrams.")):
                     nn.init.zeros_(weight)
             elif name.endswith("bias"):
                 nn.init.zeros_(weight)
@@ -134,26 +149,30 @@ class GPTNet(Net):
 
     def forward(self, ids: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         """ids (B, T) → hidden vectors (B, T, D), each of the tokens up to its own; no memory while it learns."""
-        last, *past = memory or (None,)
-        x = first = self.dropout(self._embed(ids, past[0].shape[-2] if past else 0, last))
-        kept: list[Tensor] = [ids[:, -1:]]
+        ends = torch.full_like(ids[:, :1], self.embedding.num_embeddings - 1).expand(-1, OLDER)
+        older, *past = memory or (ends,)
+        text = torch.cat([older, ids], 1)
+        x = first = self.dropout(self._embed(text, past[0].shape[-2] if past else 0))
+        kept: list[Tensor] = [text[:, -OLDER:]]
         for n, block in enumerate(self.blocks):
             x, (keys, values) = block(x, first, (past[2 * n], past[2 * n + 1]) if past else None)
             kept += [keys, values]
         return self.norm(x), () if self.training else tuple(kept)
 
-    def _embed(self, ids: Tensor, before: int, last: Tensor | None) -> Tensor:
-        """The first x (B, T, D) of ids that follow `before` others, of which `last` (B, 1) is the last."""
-        x = self.embedding(ids)
+    def _embed(self, text: Tensor, before: int) -> Tensor:
+        """The first x (B, T, D) of `text` (B, 2 + T) from its third id on, before which are `before` positions."""
+        length = text.shape[1] - OLDER
+        x = self.embedding(text[:, OLDER:])
         if self.positions is not None:
-            x = x + self.positions.weight[before : before + ids.shape[1]]
+            x = x + self.positions.weight[before : before + length]
         elif self.settings.positions == "sinusoidal":
-            x = x + sinusoids(before, ids.shape[1], self.settings.width, x.device)
-        if self.bigrams is not None:
-            size = self.embedding.num_embeddings
-            last = torch.full_like(ids[:, :1], size - 1) if last is None else last  # `end`
-            pairs = torch.cat([last, ids[:, :-1]], 1) * size + ids
-            x = x + self.bigrams(pairs * 2_654_435_761 % (1 << 32) % self.settings.bigrams)  # Knuth's hash
+            x = x + sinusoids(before, length, self.settings.width, x.device)
+        number = text[:, OLDER:]
+        for n, table in enumerate(self.ngrams, 2):  # of n tokens, the newest last
+            number = number + text[:, OLDER + 1 - n :][:, :length] * self.embedding.num_embeddings ** (n - 1)
+            if isinstance(table, nn.Embedding):
+                rows = (number * 2_654_435_761 % (1 << 32)) * table.num_embeddings >> 32  # Knuth's hash
+                x = x + table(rows)
         return x
 
     def head(self, hidden: Tensor) -> Tensor:

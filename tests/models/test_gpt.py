@@ -17,7 +17,7 @@ VARIANTS = [
     {}, {"norm_first": False}, {"positions": "rotary"}, {"positions": "sinusoidal"}, {"norm": "rmsnorm"},
     {"activation": "swiglu"}, {"activation": "relu2"}, {"kv_heads": 2}, {"kv_heads": 1}, {"bias": False},
     {"tied": False}, {"qk_norm": True}, {"zero_init": True, "tied": False}, {"softcap": 5.0}, {"bigrams": 64},
-    {"shortcut": True}, GPT.PRESETS["llama"], {"dropout": 0.2},
+    {"trigrams": 300}, {"shortcut": True}, GPT.PRESETS["llama"], {"dropout": 0.2},
 ]  # fmt: skip
 
 
@@ -150,11 +150,27 @@ def test_softcapped_logits_stay_within():
     assert net.head(torch.randn(100, 32) * 100).abs().max() <= 2.0
 
 
-def test_a_pair_of_tokens_has_its_own_vector():
-    net = scattered(small(bigrams=5000, positions="rotary").build(5))
-    first, second = net._embed(torch.tensor([[1, 2, 3], [0, 2, 3]]), 0, None)
-    assert not torch.equal(first[1], second[1])
-    assert torch.equal(first[2], second[2])
+def test_pairs_and_triples_of_tokens_have_vectors_of_their_own():
+    def vectors(*text, **tables):
+        """The first vectors of the text's third id and on: the two before it are only looked back at."""
+        net = scattered(small(positions="rotary", **tables).build(5))
+        return net._embed(torch.tensor([text]), 0)[0]
+
+    pairs, triples = {"bigrams": 5000}, {"trigrams": 5000}
+    assert not torch.equal(vectors(0, 1, 2, **pairs), vectors(0, 3, 2, **pairs))
+    assert torch.equal(vectors(0, 1, 2, **pairs), vectors(4, 1, 2, **pairs))
+    assert not torch.equal(vectors(0, 1, 2, **triples), vectors(4, 1, 2, **triples))
+    assert torch.equal(vectors(0, 1, 2, 3, 4, **triples)[2], vectors(2, 3, 4, **triples)[0])
+
+
+def test_few_pairs_share_a_row():
+    """The hash spreads the 65² pairs of 65 characters over as many rows about as evenly as chance: 63 % are taken."""
+    net = GPT(layers=1, heads=1, width=2, bigrams=65**2, positions="rotary").build(257)
+    taken = []
+    net.ngrams[0].register_forward_hook(lambda table, given, found: taken.append(given[0]))
+    letters = torch.arange(60, 125)
+    net._embed(torch.cartesian_prod(torch.tensor([0]), letters, letters), 0)
+    assert len(taken[0].unique()) > 0.6 * 65**2
 
 
 # ── Its settings ──────────────────────────────────────────────────────────────────────────────────
@@ -191,3 +207,27 @@ def test_every_variant_learns(settings):
 def test_settings_that_cannot_be_are_named(settings, says):
     with pytest.raises(UsageError, match=f"^[^\n]*{says.replace('?', '[?]')}[^\n]*$"):
         GPT(**settings).build(10)
+
+
+# ── How it is trained ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("run", "pays"),
+    [
+        (Run(), True),  # 180 seconds
+        (Run(seconds=180), True),
+        (Run(seconds=20), False),
+        (Run(steps=50), False),
+        (Run(seconds=180, tokens=1e6), False),
+    ],
+)
+def test_it_is_compiled_where_a_budget_of_time_has_room_for_it(monkeypatch, run, pays):
+    monkeypatch.setattr("lmzoo.models._device.can_compile_for_cpu", lambda: True)
+    run.device = "cpu"
+    assert GPT().compile_pays(run) is pays
+
+
+def test_it_is_not_compiled_where_there_is_no_compiler(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert not GPT().compile_pays(Run(device="cpu"))
