@@ -82,7 +82,7 @@ def our_step(ids: Any, vocab_size: int, batch: int, precision: str, compiled: st
     from lmzoo.models._trainer import Trainer
     from lmzoo.models.gpt import GPT
 
-    model = GPT(**SAME, batch=batch, optimizer="adamw")
+    model = GPT(**{**GPT.PRESETS["gpt-nano"], **SAME, "batch": batch})
     run = Run(seconds=1e9, precision=precision, compile=compiled, device="cpu")
     net = model.build(vocab_size).train()
     means = _device.means(run, model.width, False)

@@ -24,7 +24,7 @@ from lmzoo import corpus, store
 from lmzoo._download import File, obtain
 from lmzoo.errors import DownloadError, FormatError, LmzooError, UsageError
 from lmzoo.interface import Progress
-from lmzoo.models.gpt import GPT
+from lmzoo.models.gpt import GPT, GPT2
 from lmzoo.tokenizer import Bpe, Byte, Tokenizer
 
 END = "<|endoftext|>"
@@ -45,11 +45,8 @@ PUBLISHED = {
 }
 
 # What of our settings a Hugging Face GPT-2 can have: these as they like, the others as GPT-2 has them.
-FREE = {"layers", "heads", "width", "window", "dropout", "tied", "zero_init", "batch", "learning_rate"}
-FIXED = {
-    "norm_first": True, "positions": "learned", "norm": "layernorm", "activation": "gelu", "kv_heads": 0, "bias": True,
-    "qk_norm": False, "softcap": 0.0, "bigrams": 0, "trigrams": 0, "shortcut": False,
-}  # fmt: skip
+FREE = {"layers", "heads", "width", "window", "dropout", "tied", "zero_init", "batch", "optimizer", "learning_rate"}
+FIXED = {name: value for name, value in GPT2.items() if name not in FREE}
 # What of theirs we have, beside their defaults (those first).
 THEIRS: dict[str, tuple[Any, ...]] = {
     "activation_function": ("gelu_new", "gelu_pytorch_tanh"), "layer_norm_epsilon": (1e-5,), "n_inner": (None,),
@@ -120,7 +117,7 @@ def _settings(config: dict[str, Any], folder: Path) -> GPT:
         "dropout": float(config.get("resid_pdrop", 0.1)),
         "tied": config.get("tie_word_embeddings", True) is not False,
     }
-    return GPT(**{**GPT.PRESETS["gpt2"], **FIXED, **own})
+    return GPT(**{**GPT.PRESETS["gpt2"], **own})
 
 
 def _names(model: GPT) -> Iterator[tuple[str, str, bool]]:

@@ -12,7 +12,7 @@ import typer
 from lmzoo import _terminal, gpt2, store, tokenizer
 from lmzoo._download import File
 from lmzoo._exchange import export_run, import_file
-from lmzoo.models.gpt import GPT
+from lmzoo.models.gpt import GPT, GPT2
 from lmzoo.models.uniform import Uniform
 
 transformers = pytest.importorskip("transformers")
@@ -50,7 +50,7 @@ def saved(model, folder):
 
 def our_model(text=TEXT, **settings):
     torch.manual_seed(6)
-    model = GPT(**{"layers": 2, "heads": 2, "width": 16, "window": 20, **settings})
+    model = GPT(**{**GPT2, "layers": 2, "heads": 2, "width": 16, "window": 20, **settings})
     model.vocab_size_, model.net_ = text.vocab_size, model.build(text.vocab_size).eval()
     for weight in model.net_.parameters():
         torch.nn.init.normal_(weight, std=0.25)

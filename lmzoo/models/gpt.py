@@ -7,9 +7,10 @@ With token embeddings W (V, D) and position embeddings P (T, D), for the tokens 
     x ← x + MLP(norm(x))                MLP(x) = W₂ gelu(W₁ x + b₁) + b₂, four times as wide inside
     P(next | so far) = softmax(W norm(x))
 
-The defaults are GPT-2's architecture (2019) and its first weights: N(0, 0.02), of those that add to x less by
-√(2 · layers). GPT-1 (2018) is `norm_first` false; what came after GPT-2, up to Llama (Touvron et al. 2023), is the
-preset `llama`.
+That is GPT-2 (2019), the presets gpt-nano to gpt2-xl; GPT-1 (2018) had the norms elsewhere. The preset `llama` is what
+had become of it by 2023 (Touvron et al.). The defaults are what learns most from a small text in minutes.
+
+The first weights are GPT-2's: N(0, 0.02), of those that add to x less by √(2 · layers).
 """
 
 import math
@@ -35,7 +36,18 @@ CHOICES = {
 OLDER = 2  # ids before a token that its first vector may depend on
 # Seconds. Compilation takes half a minute of two cores, and a step in bf16 two thirds of the time afterwards.
 ENOUGH_TO_COMPILE = 120.0
-GPT2 = {"window": 1024, "dropout": 0.1, "batch": 8, "learning_rate": 6e-4, "beta2": 0.95, "weight_decay": 0.1}
+# The architectures, whatever the defaults are.
+GPT2 = {
+    "norm_first": True, "positions": "learned", "norm": "layernorm", "activation": "gelu", "kv_heads": 0, "bias": True,
+    "tied": True, "qk_norm": False, "zero_init": False, "softcap": 0.0, "bigrams": 0, "trigrams": 0, "shortcut": False,
+}  # fmt: skip
+LLAMA = {
+    **GPT2, "positions": "rotary", "norm": "rmsnorm", "activation": "swiglu", "kv_heads": 2, "bias": False,
+    "tied": False,
+}  # fmt: skip
+NANO = {"layers": 4, "heads": 4, "width": 128, "window": 128, "dropout": 0.0}
+ADAMW = {"optimizer": "adamw", "beta2": 0.95, "weight_decay": 0.1}
+PAPERS = {**GPT2, **ADAMW, "window": 1024, "dropout": 0.1, "batch": 8, "learning_rate": 6e-4}
 
 
 @dataclass
@@ -47,39 +59,37 @@ class GPT(Windowed):
     paper: ClassVar[str] = "Radford et al. 2018, Improving Language Understanding by Generative Pre-Training"
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
-        "tiny": {"layers": 2, "heads": 2, "width": 32, "window": 16, "batch": 16, "learning_rate": 1e-2},  # a first try
-        "gpt-nano": {},  # minutes on a CPU
-        "gpt2": {**GPT2, "layers": 12, "heads": 12, "width": 768},  # 124 million weights
-        "gpt2-medium": {**GPT2, "layers": 24, "heads": 16, "width": 1024},  # 355 million
-        "gpt2-large": {**GPT2, "layers": 36, "heads": 20, "width": 1280},  # 774 million
-        "gpt2-xl": {**GPT2, "layers": 48, "heads": 25, "width": 1600},  # 1,558 million
-        # Where GPT-2 had come to by 2023, at the default size
-        "llama": {
-            "positions": "rotary", "norm": "rmsnorm", "activation": "swiglu", "kv_heads": 2, "bias": False,
-            "tied": False,
-        },
-    }  # fmt: skip
+        # for a first try
+        "tiny": {**GPT2, **ADAMW, "layers": 2, "heads": 2, "width": 32, "window": 16, "learning_rate": 1e-2},
+        "gpt-nano": {**GPT2, **ADAMW, **NANO, "learning_rate": 2e-3},  # GPT-2's form in minutes on a CPU
+        "llama": {**LLAMA, **ADAMW, **NANO, "learning_rate": 2e-3},  # what had become of it by 2023, at that size
+        "gpt2": {**PAPERS, "layers": 12, "heads": 12, "width": 768},  # 124 million weights
+        "gpt2-medium": {**PAPERS, "layers": 24, "heads": 16, "width": 1024},  # 355 million
+        "gpt2-large": {**PAPERS, "layers": 36, "heads": 20, "width": 1280},  # 774 million
+        "gpt2-xl": {**PAPERS, "layers": 48, "heads": 25, "width": 1600},  # 1,558 million
+    }
 
     layers: int = 4  # of attention and MLP
-    heads: int = 4  # of attention, in each layer
+    heads: int = 2  # of attention, in each layer
     width: int = 128  # features of a token
     window: int = 128  # tokens that it sees at most, and of a text in a training step
     batch: int = 16  # windows in a step
     dropout: float = 0.0  # of embeddings, attention and what each layer adds
-    learning_rate: float = 2e-3  # at its highest
+    optimizer: str = "muon"  # muon (the matrices between hidden layers by Muon, the rest by AdamW), adamw or sgd
+    learning_rate: float = 6e-3  # at its highest
     norm_first: bool = True  # before attention and MLP, as GPT-2; else after adding them, as GPT-1 and Vaswani 2017
-    positions: str = "learned"  # learned (Radford 2018), sinusoidal (Vaswani 2017) or rotary (Su et al. 2021)
-    norm: str = "layernorm"  # layernorm (Ba et al. 2016) or rmsnorm (Zhang & Sennrich 2019)
-    activation: str = "gelu"  # gelu (Hendrycks & Gimpel 2016), swiglu (Shazeer 2020) or relu2 (So et al. 2021)
+    positions: str = "rotary"  # learned (Radford 2018), sinusoidal (Vaswani 2017) or rotary (Su et al. 2021)
+    norm: str = "rmsnorm"  # layernorm (Ba et al. 2016) or rmsnorm (Zhang & Sennrich 2019)
+    activation: str = "relu2"  # gelu (Hendrycks & Gimpel 2016), swiglu (Shazeer 2020) or relu2 (So et al. 2021)
     kv_heads: int = 0  # heads for keys and values, each shared by a group of heads (Ainslie et al. 2023); 0: all
-    bias: bool = True  # vectors added in every layer; Llama has none
-    tied: bool = True  # one table for embedding and softmax (Press & Wolf 2017)
-    qk_norm: bool = False  # norm of queries and keys (Henry et al. 2020)
-    zero_init: bool = False  # zeros as the first weights of all that adds to x (Zhang et al. 2019)
-    softcap: float = 0.0  # logits stay between -softcap and softcap (Gemma Team 2024); 0: any
-    bigrams: int = 0  # rows of a table for pairs of tokens, hashed, beside the embeddings (modded-nanogpt 2025)
-    trigrams: int = 0  # rows of one for three tokens
-    shortcut: bool = False  # each layer takes in the embeddings too, as much as it learns (modded-nanogpt 2024)
+    bias: bool = False  # vectors added in every layer; Llama has none
+    tied: bool = False  # one table for embedding and softmax (Press & Wolf 2017)
+    qk_norm: bool = True  # norm of queries and keys (Henry et al. 2020)
+    zero_init: bool = True  # zeros as the first weights of all that adds to x (Zhang et al. 2019)
+    softcap: float = 15.0  # logits stay between -softcap and softcap (Gemma Team 2024); 0: any
+    bigrams: int = 4096  # rows of a table for pairs of tokens, hashed, beside the embeddings (modded-nanogpt 2025)
+    trigrams: int = 32768  # rows of one for three tokens
+    shortcut: bool = True  # each layer takes in the embeddings too, as much as it learns (modded-nanogpt 2024)
 
     def build(self, vocab_size: int) -> Net:
         """The net with GPT-2's first weights. Raises UsageError for settings that cannot be."""

@@ -11,18 +11,18 @@ from lmzoo import models, testing
 from lmzoo.errors import UsageError
 from lmzoo.interface import Run
 from lmzoo.models._attention import attend, rotate, sinusoids
-from lmzoo.models.gpt import GPT
+from lmzoo.models.gpt import ADAMW, GPT, GPT2, LLAMA
 
 VARIANTS = [
     {}, {"norm_first": False}, {"positions": "rotary"}, {"positions": "sinusoidal"}, {"norm": "rmsnorm"},
     {"activation": "swiglu"}, {"activation": "relu2"}, {"kv_heads": 2}, {"kv_heads": 1}, {"bias": False},
     {"tied": False}, {"qk_norm": True}, {"zero_init": True, "tied": False}, {"softcap": 5.0}, {"bigrams": 64},
-    {"trigrams": 300}, {"shortcut": True}, GPT.PRESETS["llama"], {"dropout": 0.2},
+    {"trigrams": 300}, {"shortcut": True}, LLAMA, {"dropout": 0.2},
 ]  # fmt: skip
 
 
 def small(**settings):
-    return GPT(**{"layers": 2, "heads": 4, "width": 32, "window": 12, "batch": 16, **settings})
+    return GPT(**{**GPT2, **ADAMW, "layers": 2, "heads": 4, "width": 32, "window": 12, "batch": 16, **settings})
 
 
 def scattered(net):
@@ -49,7 +49,7 @@ def test_presets_have_as_many_weights_as_gpt2(preset, weights):
 
 
 def test_swiglu_and_fewer_heads_cost_what_the_llama_papers_say():
-    net = GPT(layers=1, heads=8, width=96, **{**GPT.PRESETS["llama"], "kv_heads": 2}).build(10)
+    net = GPT(layers=1, heads=8, width=96, **LLAMA).build(10)
     attention = 96 * 96 + 2 * 96 * 24 + 96 * 96  # two of eight heads for keys and values
     mlp = 3 * 96 * 256  # 8/3 of 96
     assert sum(weight.numel() for weight in net.parameters()) == attention + mlp + 3 * 96 + 2 * 10 * 96
@@ -57,7 +57,7 @@ def test_swiglu_and_fewer_heads_cost_what_the_llama_papers_say():
 
 def test_the_first_weights_are_those_of_gpt2():
     torch.manual_seed(0)
-    net = GPT(layers=8, heads=2, width=64, window=64).build(500)
+    net = GPT(layers=8, heads=2, width=64, window=64, **GPT2).build(500)
     std = {name: weight.detach().std().item() for name, weight in net.named_parameters()}
     assert std["embedding.weight"] == pytest.approx(0.02, rel=0.1)
     assert std["blocks.3.attention.qkv.weight"] == pytest.approx(0.02, rel=0.1)
@@ -67,7 +67,7 @@ def test_the_first_weights_are_those_of_gpt2():
 
 
 def test_a_step_costs_six_operations_a_weight_and_the_products_of_attention():
-    net = GPT(layers=3, heads=2, width=16, window=20, bias=False).build(50)
+    net = GPT(layers=3, heads=2, width=16, window=20, **{**GPT2, "bias": False}).build(50)
     matrices = 3 * (4 + 8) * 16 * 16 + 50 * 16
     assert net.flops(20) == 6 * matrices + 12 * 3 * 16 * 20
 
@@ -96,7 +96,7 @@ def test_a_block_is_pytorchs_transformer_layer(norm_first):
 
 def test_the_preset_llama_is_the_llama_of_transformers():
     transformers = pytest.importorskip("transformers")
-    net = scattered(small(**GPT.PRESETS["llama"], window=20).build(30))
+    net = scattered(small(**LLAMA, window=20).build(30))
     sizes = {"vocab_size": 30, "hidden_size": 32, "intermediate_size": 88, "num_hidden_layers": 2}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "rms_norm_eps": 1e-5}
     theirs = transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes, **heads)).eval()
@@ -165,7 +165,7 @@ def test_pairs_and_triples_of_tokens_have_vectors_of_their_own():
 
 def test_few_pairs_share_a_row():
     """The hash spreads the 65² pairs of 65 characters over as many rows about as evenly as chance: 63 % are taken."""
-    net = GPT(layers=1, heads=1, width=2, bigrams=65**2, positions="rotary").build(257)
+    net = GPT(layers=1, heads=1, width=2, bigrams=65**2, trigrams=0).build(257)
     taken = []
     net.ngrams[0].register_forward_hook(lambda table, given, found: taken.append(given[0]))
     letters = torch.arange(60, 125)
@@ -182,6 +182,21 @@ def test_every_variant_steps_as_it_scores(settings):
     model.vocab_size_, model.net_ = testing.VOCAB_SIZE, scattered(model.build(testing.VOCAB_SIZE))
     for check in (testing.scoring_equals_stepping, testing.future_never_matters, testing.states_are_values):
         assert check(model) == ""
+
+
+def test_the_defaults_are_a_variant_too():
+    model = GPT(width=32, window=12)
+    model.vocab_size_, model.net_ = testing.VOCAB_SIZE, scattered(model.build(testing.VOCAB_SIZE))
+    assert testing.scoring_equals_stepping(model) == ""
+    text = testing.practice_text(2000)
+    GPT(width=32, window=12, batch=8).fit(text, text[:0], testing.VOCAB_SIZE, Run(steps=10))
+
+
+def test_presets_differ_in_architecture_alone():
+    """So that `compare gpt:preset=gpt-nano gpt:preset=llama` tells what the architecture is worth."""
+    nano, llama = GPT.PRESETS["gpt-nano"], GPT.PRESETS["llama"]
+    differing = {name for name in nano if nano[name] != llama[name]}
+    assert differing == {"positions", "norm", "activation", "kv_heads", "bias", "tied"}
 
 
 @pytest.mark.parametrize("settings", VARIANTS, ids=str)
