@@ -76,6 +76,11 @@ def test_windows_come_in_another_order_in_each_pass():
     assert np.argsort(first).tolist() != np.argsort(second).tolist()
 
 
+def test_windows_are_cut_elsewhere_in_each_pass():
+    read = Windows(text(100), END, 1, 5, 0, 0, Share())
+    assert {int(read(number * read.count).targets[0, 0]) % 5 for number in range(50)} == set(range(5))
+
+
 def test_more_windows_than_can_be_shuffled_are_drawn_each_for_itself(monkeypatch):
     monkeypatch.setattr(_batches, "LARGEST_SHUFFLE", 10)
     read = Windows(text(60), END, 4, 5, 0, 0, Share())

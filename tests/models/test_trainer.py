@@ -325,6 +325,24 @@ def test_it_does_so_in_bf16_too(name, tmp_path, monkeypatch):
     assert not same_weights(fit(network(name), precision="float32"), resumed)
 
 
+def test_the_losses_since_the_last_report_are_kept(tmp_path, monkeypatch):
+    """Of 250 steps two or three make a report: step 11 is in the midst of one."""
+    whole = fit(network(window=4), steps=250)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 11, lambda trainer: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(KeyboardInterrupt):
+            fit(network(window=4), steps=250, folder=tmp_path)
+    resumed = fit(network(window=4), steps=250, folder=tmp_path, resume=True)
+    losses = [[row.get("train_nats_per_token") for row in model.history] for model in (whole, resumed)]
+    assert losses[0] == losses[1]
+
+
+def test_the_first_weights_are_of_the_seed():
+    first, same, other = (fit(network(learning_rate=0.0, matrix_rate=0.0), steps=1, seed=n) for n in (1, 1, 2))
+    assert same_weights(first, same)
+    assert not same_weights(first, other)
+
+
 def test_time_spent_before_is_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(_trainer, "CHECKPOINT_EVERY", 0.0)
     monkeypatch.setattr(_trainer, "CHECKPOINT_SHARE", 1e9)
