@@ -244,7 +244,7 @@ for words in sys.argv[1:]:
         if done.code:
             raise
 """
-PLAIN = "--dropout 0 --optimizer sgd --learning-rate 0.5"  # AdamW makes much of what rounding does to small gradients
+PLAIN = "--dropout 0 --optimizer sgd --learning-rate 0.5"  # no optimiser that magnifies rounding
 ROWS = {"lstm": 8, "mlp": 128}  # one carries memory along, the other draws windows
 
 
