@@ -97,8 +97,8 @@ class MLPNet(Net):
     def forward(self, ids: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         """ids (B, T) → hidden units and, where they are connected directly, the n vectors (B, T, D)."""
         read = torch.cat([memory[0], ids], dim=1)  # (B, n - 1 + T)
-        vectors = self.embedding(read).unfold(1, self.context, 1)  # (B, T, m, n)
-        x = self.dropout(vectors.transpose(2, 3).flatten(2))  # the oldest token first
+        contexts = read.unfold(1, self.context, 1)  # (B, T, n), the oldest token first
+        x = self.dropout(self.embedding(contexts).flatten(2))  # (B, T, n m)
         h = x
         for layer in self.layers:
             h = self.dropout(self.activation(layer(h)))
