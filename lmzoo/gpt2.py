@@ -45,7 +45,19 @@ PUBLISHED = {
 }
 
 # What of our settings a Hugging Face GPT-2 can have: these as they like, the others as GPT-2 has them.
-FREE = {"layers", "heads", "width", "window", "dropout", "tied", "zero_init", "batch", "optimizer", "learning_rate"}
+FREE = {
+    "rows",
+    "layers",
+    "heads",
+    "width",
+    "window",
+    "dropout",
+    "tied",
+    "zero_init",
+    "batch",
+    "optimizer",
+    "learning_rate",
+}
 FIXED = {name: value for name, value in GPT2.items() if name not in FREE}
 # What of theirs we have, beside their defaults (those first).
 THEIRS: dict[str, tuple[Any, ...]] = {

@@ -14,7 +14,7 @@ from lmzoo.errors import UsageError
 from lmzoo.interface import Run
 
 # Below this width the casts of bf16 autocast cost more on a CPU than its faster products save (benchmarks/neural.py).
-NARROWEST_BF16 = 192
+NARROWEST_BF16 = 128
 PRECISIONS = ("auto", "float32", "bfloat16")
 COMPILE = ("auto", "yes", "no")
 

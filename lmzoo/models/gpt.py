@@ -33,13 +33,12 @@ CHOICES = {
     "norm": ("layernorm", "rmsnorm"),
     "activation": ("gelu", "swiglu", "relu2"),
 }
-OLDER = 2  # ids before a token that its first vector may depend on
 # Seconds. Compilation takes half a minute of two cores, and a step in bf16 two thirds of the time afterwards.
 ENOUGH_TO_COMPILE = 120.0
 # The architectures, whatever the defaults are.
 GPT2 = {
     "norm_first": True, "positions": "learned", "norm": "layernorm", "activation": "gelu", "kv_heads": 0, "bias": True,
-    "tied": True, "qk_norm": False, "zero_init": False, "softcap": 0.0, "bigrams": 0, "trigrams": 0, "shortcut": False,
+    "tied": True, "qk_norm": False, "zero_init": False, "softcap": 0.0, "ngrams": 1, "shortcut": False,
 }  # fmt: skip
 LLAMA = {
     **GPT2, "positions": "rotary", "norm": "rmsnorm", "activation": "swiglu", "kv_heads": 2, "bias": False,
@@ -87,8 +86,8 @@ class GPT(Windowed):
     qk_norm: bool = True  # norm of queries and keys (Henry et al. 2020)
     zero_init: bool = True  # zeros as the first weights of all that adds to x (Zhang et al. 2019)
     softcap: float = 15.0  # logits stay between -softcap and softcap (Gemma Team 2024); 0: any
-    bigrams: int = 4096  # rows of a table for pairs of tokens, hashed, beside the embeddings (modded-nanogpt 2025)
-    trigrams: int = 32768  # rows of one for three tokens
+    ngrams: int = 4  # also look up the last 2, 3 … n tokens in a table (modded-nanogpt 2025, for pairs); 1: none
+    rows: int = 65536  # of that table, which n-grams are hashed into
     shortcut: bool = True  # each layer takes in the embeddings too, as much as it learns (modded-nanogpt 2024)
 
     def build(self, vocab_size: int) -> Net:
@@ -108,7 +107,7 @@ class GPT(Windowed):
             if getattr(self, name) not in known:
                 given = getattr(self, name)
                 raise UsageError(f"{name} is {' or '.join(known)}, not {given!r}{nearest(given, known)}")
-        least_of = {"layers": 1, "heads": 1, "width": 1, "kv_heads": 0, "softcap": 0, "bigrams": 0, "trigrams": 0}
+        least_of = {"layers": 1, "heads": 1, "width": 1, "kv_heads": 0, "softcap": 0, "ngrams": 1, "rows": 1}
         for name, least in least_of.items():
             if getattr(self, name) < least:
                 raise UsageError(f"{name} must be at least {least}, not {getattr(self, name)}")
@@ -125,15 +124,17 @@ class GPT(Windowed):
 
 
 class GPTNet(Net):
-    """Embeddings → blocks → norm → softmax. Memory is () or the last ids (B, 2) and each layer's keys and values."""
+    """Embeddings → blocks → norm → softmax.
+
+    Memory is () or the last ids (B, N - 1), for n-grams of N, and each layer's keys and values.
+    """
 
     def __init__(self, vocab_size: int, settings: GPT):
         super().__init__()
         s = self.settings = settings
         self.embedding = nn.Embedding(vocab_size, s.width)
         self.positions = nn.Embedding(s.window, s.width) if s.positions == "learned" else None
-        tables = (nn.Embedding(n, s.width) if n else nn.Identity() for n in (s.bigrams, s.trigrams))
-        self.ngrams = nn.ModuleList(tables)
+        self.ngrams = nn.Embedding(s.rows, s.width) if s.ngrams > 1 else None
         self.dropout = nn.Dropout(s.dropout)
         self.blocks = nn.ModuleList(Block(s) for _ in range(s.layers))
         self.norm = _norm(s) if s.norm_first else nn.Identity()
@@ -148,7 +149,7 @@ class GPTNet(Net):
             if weight.ndim > 1:
                 adds = name.endswith(("attention.out.weight", "mlp.down.weight"))
                 nn.init.normal_(weight, std=0.02 / math.sqrt(2 * s.layers) if adds else 0.02)
-                if s.zero_init and (adds or name == "output.weight" or name.startswith("ngrams.")):
+                if s.zero_init and (adds or name == "output.weight" or name == "ngrams.weight"):
                     nn.init.zeros_(weight)
             elif name.endswith("bias"):
                 nn.init.zeros_(weight)
@@ -159,30 +160,30 @@ class GPTNet(Net):
 
     def forward(self, ids: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         """ids (B, T) → hidden vectors (B, T, D), each of the tokens up to its own; no memory while it learns."""
-        ends = torch.full_like(ids[:, :1], self.embedding.num_embeddings - 1).expand(-1, OLDER)
+        ends = torch.full_like(ids[:, :1], self.embedding.num_embeddings - 1).expand(-1, self.settings.ngrams - 1)
         older, *past = memory or (ends,)
         text = torch.cat([older, ids], 1)
         x = first = self.dropout(self._embed(text, past[0].shape[-2] if past else 0))
-        kept: list[Tensor] = [text[:, -OLDER:]]
+        kept: list[Tensor] = [text[:, ids.shape[1] :]]
         for n, block in enumerate(self.blocks):
             x, (keys, values) = block(x, first, (past[2 * n], past[2 * n + 1]) if past else None)
             kept += [keys, values]
         return self.norm(x), () if self.training else tuple(kept)
 
     def _embed(self, text: Tensor, before: int) -> Tensor:
-        """The first x (B, T, D) of `text` (B, 2 + T) from its third id on, before which are `before` positions."""
-        length = text.shape[1] - OLDER
-        x = self.embedding(text[:, OLDER:])
+        """The first x (B, T, D) of `text` (B, N - 1 + T) from its Nth id on, before which are `before` positions."""
+        older = self.settings.ngrams - 1
+        length = text.shape[1] - older
+        x = self.embedding(text[:, older:])
         if self.positions is not None:
             x = x + self.positions.weight[before : before + length]
         elif self.settings.positions == "sinusoidal":
             x = x + sinusoids(before, length, self.settings.width, x.device)
-        number = text[:, OLDER:]
-        for n, table in enumerate(self.ngrams, 2):  # of n tokens, the newest last
-            number = number + text[:, OLDER + 1 - n :][:, :length] * self.embedding.num_embeddings ** (n - 1)
-            if isinstance(table, nn.Embedding):
-                rows = (number * 2_654_435_761 % (1 << 32)) * table.num_embeddings >> 32  # Knuth's hash
-                x = x + table(rows)
+        if self.ngrams is not None:
+            number = text[:, older:]
+            for n in range(1, older + 1):  # older tokens than the newest
+                number = number * self.embedding.num_embeddings + text[:, older - n :][:, :length] + n
+                x = x + self.ngrams(_hashed(number) * self.settings.rows >> 32)
         return x
 
     def head(self, hidden: Tensor) -> Tensor:
@@ -193,6 +194,12 @@ class GPTNet(Net):
     def flops(self, window: int) -> float:
         """Those of the weights, and of the products of queries, keys and values: 12 · layers · width · window."""
         return super().flops(window) + 12.0 * self.settings.layers * self.settings.width * window
+
+
+def _hashed(numbers: Tensor) -> Tensor:
+    """Numbers below 2³² that look random (the multipliers are Knuth's and Marsaglia's); what overflows wraps."""
+    numbers = numbers * 2_654_435_761 % (1 << 32)
+    return (numbers ^ numbers >> 15) * 1_181_783_497 % (1 << 32)
 
 
 class Block(nn.Module):

@@ -16,8 +16,8 @@ from lmzoo.models.gpt import ADAMW, GPT, GPT2, LLAMA
 VARIANTS = [
     {}, {"norm_first": False}, {"positions": "rotary"}, {"positions": "sinusoidal"}, {"norm": "rmsnorm"},
     {"activation": "swiglu"}, {"activation": "relu2"}, {"kv_heads": 2}, {"kv_heads": 1}, {"bias": False},
-    {"tied": False}, {"qk_norm": True}, {"zero_init": True, "tied": False}, {"softcap": 5.0}, {"bigrams": 64},
-    {"trigrams": 300}, {"shortcut": True}, LLAMA, {"dropout": 0.2},
+    {"tied": False}, {"qk_norm": True}, {"zero_init": True, "tied": False}, {"softcap": 5.0}, {"ngrams": 2, "rows": 64},
+    {"ngrams": 4, "rows": 300}, {"shortcut": True}, LLAMA, {"dropout": 0.2},
 ]  # fmt: skip
 
 
@@ -150,27 +150,26 @@ def test_softcapped_logits_stay_within():
     assert net.head(torch.randn(100, 32) * 100).abs().max() <= 2.0
 
 
+def first_vectors(net, *text):
+    """The first vectors (T, D) of the text's tokens behind the N - 1 that are only looked back at."""
+    return net._embed(torch.tensor([text]), 0)[0]
+
+
 def test_pairs_and_triples_of_tokens_have_vectors_of_their_own():
-    def vectors(*text, **tables):
-        """The first vectors of the text's third id and on: the two before it are only looked back at."""
-        net = scattered(small(positions="rotary", **tables).build(5))
-        return net._embed(torch.tensor([text]), 0)[0]
-
-    pairs, triples = {"bigrams": 5000}, {"trigrams": 5000}
-    assert not torch.equal(vectors(0, 1, 2, **pairs), vectors(0, 3, 2, **pairs))
-    assert torch.equal(vectors(0, 1, 2, **pairs), vectors(4, 1, 2, **pairs))
-    assert not torch.equal(vectors(0, 1, 2, **triples), vectors(4, 1, 2, **triples))
-    assert torch.equal(vectors(0, 1, 2, 3, 4, **triples)[2], vectors(2, 3, 4, **triples)[0])
+    pairs, triples = (scattered(small(positions="rotary", ngrams=n, rows=50_000).build(5)) for n in (2, 3))
+    assert not torch.equal(first_vectors(pairs, 1, 2), first_vectors(pairs, 3, 2))
+    assert not torch.equal(first_vectors(triples, 0, 1, 2), first_vectors(triples, 4, 1, 2))
+    assert torch.equal(first_vectors(triples, 0, 1, 2, 3, 4)[2], first_vectors(triples, 2, 3, 4)[0])
 
 
-def test_few_pairs_share_a_row():
-    """The hash spreads the 65² pairs of 65 characters over as many rows about as evenly as chance: 63 % are taken."""
-    net = GPT(layers=1, heads=1, width=2, bigrams=65**2, trigrams=0).build(257)
+def test_few_ngrams_share_a_row():
+    """The hash spreads 40³ n-grams of each length over as many rows about as evenly as chance: 63 % are taken."""
+    net = GPT(layers=1, heads=1, width=2, ngrams=3, rows=40**3 + 40**2).build(257)
     taken = []
-    net.ngrams[0].register_forward_hook(lambda table, given, found: taken.append(given[0]))
-    letters = torch.arange(60, 125)
-    net._embed(torch.cartesian_prod(torch.tensor([0]), letters, letters), 0)
-    assert len(taken[0].unique()) > 0.6 * 65**2
+    net.ngrams.register_forward_hook(lambda table, given, found: taken.append(given[0]))
+    letters = torch.arange(60, 100)
+    net._embed(torch.cartesian_prod(letters, letters, letters), 0)
+    assert len(torch.cat([rows.flatten() for rows in taken]).unique()) > 0.6 * (40**3 + 40**2)
 
 
 # ── Its settings ──────────────────────────────────────────────────────────────────────────────────

@@ -44,7 +44,7 @@ def test_muon_takes_each_gate_for_a_matrix_of_its_own():
 
 @pytest.mark.parametrize(("name", "rows"), [("lstm", 4), ("rnn", 1), ("gpt", 3)])
 def test_networks_say_what_is_stacked(name, rows):
-    net, (muon, _) = made(network(name, optimizer="muon"))
+    _, (muon, _) = made(network(name, optimizer="muon"))
     assert max(len(parts) for parts in muon.parts) == rows
 
 
