@@ -46,6 +46,7 @@ PUBLISHED = {
 
 # What of our settings a Hugging Face GPT-2 can have: these as they like, the others as GPT-2 has them.
 FREE = {
+    "backoff",
     "rows",
     "layers",
     "heads",

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, relu, silu
+from torch.nn.functional import dropout, gelu, relu, silu
 
 from lmzoo.errors import UsageError, nearest
 from lmzoo.interface import Run
@@ -87,7 +87,8 @@ class GPT(Windowed):
     zero_init: bool = True  # zeros as the first weights of all that adds to x (Zhang et al. 2019)
     softcap: float = 15.0  # logits stay between -softcap and softcap (Gemma Team 2024); 0: any
     ngrams: int = 4  # also look up the last 2, 3 … n tokens in a table (modded-nanogpt 2025, for pairs); 1: none
-    rows: int = 65536  # of that table, which n-grams are hashed into
+    rows: int = 32768  # of that table, which n-grams are hashed into
+    backoff: float = 0.5  # share of n-grams that are not looked up while it learns, so that it need not rely on them
     shortcut: bool = True  # each layer takes in the embeddings too, as much as it learns (modded-nanogpt 2024)
 
     def build(self, vocab_size: int) -> Net:
@@ -111,8 +112,9 @@ class GPT(Windowed):
         for name, least in least_of.items():
             if getattr(self, name) < least:
                 raise UsageError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout must be at least 0 and less than 1, not {self.dropout}")
+        for name in ("dropout", "backoff"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 0 and less than 1, not {getattr(self, name)}")
         if self.width % self.heads:
             raise UsageError(f"a width of {self.width} cannot be shared by {self.heads} heads: choose a multiple")
         if self.heads % (self.kv_heads or self.heads):
@@ -183,7 +185,8 @@ class GPTNet(Net):
             number = text[:, older:]
             for n in range(1, older + 1):  # older tokens than the newest
                 number = number * self.embedding.num_embeddings + text[:, older - n :][:, :length] + n
-                x = x + self.ngrams(_hashed(number) * self.settings.rows >> 32)
+                found = self.ngrams(_hashed(number) * self.settings.rows >> 32)
+                x = x + found * dropout(torch.ones_like(x[..., :1]), self.settings.backoff, self.training)
         return x
 
     def head(self, hidden: Tensor) -> Tensor:
