@@ -65,7 +65,7 @@ class Trainer:
         self.weights = [weight for weight in net.parameters() if weight.requires_grad]
         self.optimizers = _optimizers.make(net, settings)
         self.average = Average(net)
-        self.loss_of = torch.compile(self._loss_of) if means.compiled else self._loss_of
+        self.loss_of = _device.compiled(self._loss_of, run) if means.compiled else self._loss_of
         self.peak = _device.matrix_rate(means) * self.share.of
         self.journal = Journal(run.folder, run.tensorboard) if self.share.rank == 0 else Journal(None, None)
         self.step_number, self.seconds, self.earlier_seconds, self.spent = 0, 0.0, 0.0, 0.0

@@ -1,4 +1,5 @@
 import os
+from functools import partial
 
 import pytest
 import torch
@@ -34,11 +35,32 @@ def test_odd_ways_to_compute_are_refused(setting, value):
         _device.means(Run(device="cpu", **{setting: value}), 64, False)
 
 
-def test_what_is_asked_for_is_done():
+def test_what_is_asked_for_is_done(monkeypatch):
+    monkeypatch.setattr(_device, "can_compile_for_cpu", lambda: True)
     means = _device.means(Run(device="cpu", precision="bfloat16", compile="yes"), 1, False)
     assert means == _device.Means(torch.device("cpu"), bf16=True, compiled=True)
     means = _device.means(Run(device="cpu", precision="float32", compile="no"), 4096, True)
     assert means == _device.Means(torch.device("cpu"), bf16=False, compiled=False)
+
+
+def test_compiling_without_a_compiler_is_refused(monkeypatch):
+    monkeypatch.setattr(_device, "can_compile_for_cpu", lambda: False)
+    with pytest.raises(UsageError, match="needs a C\\+\\+ compiler"):
+        _device.means(Run(device="cpu", compile="yes"), 64, False)
+
+
+def test_what_cannot_be_compiled_runs_as_it_is_unless_it_was_asked_for(monkeypatch):
+    def broken(graph, inputs):
+        raise RuntimeError("no compiler after all")
+
+    def double(x):
+        return 2 * x
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=broken))
+    assert float(_device.compiled(double, Run(compile="auto"))(torch.ones(()))) == 2.0
+    torch._dynamo.reset()
+    with pytest.raises(Exception, match="no compiler after all"):
+        _device.compiled(double, Run(compile="yes"))(torch.ones(()))
 
 
 def test_a_narrow_net_is_not_cast_and_bf16_products_are_bf16():
