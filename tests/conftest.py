@@ -3,6 +3,9 @@ import os
 import pytest
 from hypothesis import settings
 
+# Each worker of pytest-xdist has a core of its own: threads of several that wait for each other take ten times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # No test is timed, and CI tries the same examples each time: what it finds can be found again.
 settings.register_profile("lmzoo", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("lmzoo")

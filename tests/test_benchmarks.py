@@ -172,3 +172,16 @@ def test_what_kenlm_has_less_of_is_vocabulary(order):
     bits = -Ngram(order).fit(train, train[:0], len(kinds) + 1).log_probs(test)[0].mean() / np.log(2)
     theirs = json.loads((BENCHMARKS / "smoothing_published.json").read_text(encoding="utf-8"))["shakespeare"]["rows"]
     assert f"{bits:.4f}" == next(row["figure"] for row in theirs if row["order"] == order)
+
+
+def test_what_wants_a_gpu_can_be_rehearsed_without_one(tmp_path):
+    command = [sys.executable, BENCHMARKS / "gpu.py", "--rehearse", "--out", tmp_path / "gpu.json"]
+    environment = os.environ | {"PYTHONPATH": str(BENCHMARKS.parent)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
+    parts = ("agreement", "gpt2", "lstm", "profile", "books")
+    assert not [results[part]["error"] for part in parts if "error" in results[part]]
+    assert results["rehearsal"]
+    assert results["books"]["bits_per_character"] < 8
+    assert set(results["agreement"]) == {"mlp", "rnn", "lstm", "gpt", "seconds"}
