@@ -45,6 +45,7 @@ class RNN(Network):
     layers: int = 1  # recurrent layers that stand on each other
     hidden: int = 512  # units of each
     embedding: int = 64  # size of a token's vector
+    tied: bool = False  # one table of vectors for reading and for the softmax (Press & Wolf 2017)
     dropout: float = 0.1  # of outputs, between layers and before the softmax
     batch: int = 64  # pieces of text read side by side in a step
     window: int = 32  # tokens of each that are read in a step: how far back the gradient reaches
@@ -63,6 +64,10 @@ class RNN(Network):
                 raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
         if self.cell not in CELLS:
             raise UsageError(f"no cell {self.cell!r}; there are: {', '.join(CELLS)} (the LSTM is a model of its own)")
+        if self.tied and self.hidden != self.embedding:
+            raise UsageError(
+                f"tied: outputs ({self.hidden}) must be as large as embeddings ({self.embedding}): give both one size"
+            )
         return RNNNet(vocab_size, self)
 
 
@@ -77,6 +82,10 @@ class RNNNet(Net):
         self.recurrent = CELLS[s.cell](s.embedding, s.hidden, s.layers, batch_first=True, dropout=between)
         self.dropout = nn.Dropout(s.dropout)
         self.output = nn.Linear(s.hidden, vocab_size)
+        if s.tied:
+            self.output.weight = self.embedding.weight
+            nn.init.uniform_(self.output.weight, -0.1, 0.1)
+            nn.init.zeros_(self.output.bias)
 
     def blank(self, batch: int) -> Memory:
         """Zeros, as before the first token."""

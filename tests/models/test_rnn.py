@@ -75,3 +75,11 @@ def test_a_size_of_nothing_is_an_error(setting):
 def test_an_unknown_cell_is_named_with_those_there_are():
     with pytest.raises(UsageError, match="no cell 'lstm'; there are: elman, gru"):
         fitted(cell="lstm")
+
+
+def test_one_table_reads_and_predicts_where_it_is_tied():
+    net = RNN(hidden=8, embedding=8, tied=True).build(12)
+    assert net.output.weight is net.embedding.weight
+    assert sum(weight.numel() for weight in net.parameters()) == 12 * 8 + 12 + 2 * (8 * 8 + 8)
+    with pytest.raises(UsageError, match=r"outputs \(16\) must be as large as embeddings \(8\)"):
+        RNN(hidden=16, embedding=8, tied=True).build(12)
