@@ -158,7 +158,12 @@ def _train(
     from lmzoo.evaluate import evaluate
     from lmzoo.interface import LanguageModel, Run
 
-    models.make(models.find(name), settings)  # what is wrong with the words is said before anything is read
+    model = models.find(name)
+    models.make(model, settings)  # what is wrong with the words is said before anything is read
+    _one_of("precision", precision, PRECISIONS)
+    _one_of("answer to --compile", compiled, ("auto", "yes", "no"))
+    if resume and not model.resumes:
+        raise UsageError(f"{name} is not trained by steps, so there is nothing to resume: train it without --resume")
     out = out or Path("runs") / f"{Path(corpus).stem}-{Path(name).stem}"
     run = Run(
         seed,
@@ -205,6 +210,9 @@ def _train(
         print(f"validation: {facts['valid_bits_per_character']:.4f} bits per character")
     print(f"saved as {out}; score it with: lmzoo eval {out}")
     return None
+
+
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 class _Train(ModelCommands):

@@ -46,8 +46,8 @@ PUBLISHED = {
 
 # What of our settings a Hugging Face GPT-2 can have: these as they like, the others as GPT-2 has them.
 FREE = {
-    "backoff",
-    "rows",
+    "ngram_dropout",
+    "ngram_rows",
     "layers",
     "heads",
     "width",

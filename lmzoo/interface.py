@@ -78,6 +78,8 @@ class Model(ABC):
     paper: ClassVar[str] = ""
 
     vocab_size_: int
+    # Whether fit leaves checkpoints in `Run.folder` and can go on from them.
+    resumes: ClassVar[bool] = False
     # What fit had to do otherwise than it was asked, in words: shown with the result and kept as provenance.
     remarks: Sequence[str] = ()
     # What fit measured of itself (steps, tokens, device, …): kept as provenance.

@@ -161,7 +161,11 @@ def test_an_unfinished_training_is_begun_anew_only_on_request(here, lmzoo, monke
         ("train ngram --corpus own.txt --device nonsense", "no device 'nonsense'"),
         ("train lstm --corpus own.txt --device cpu:7", "this machine has no device cpu:7"),
         ("train lstm --corpus own.txt --precision int4", "no precision 'int4'; there are: auto, float32, bfloat16"),
-        ("train lstm --corpus own.txt --compile maybe", "compile is auto, yes, no, not 'maybe'"),
+        ("train lstm --corpus own.txt --compile maybe", "no answer to --compile 'maybe'"),
+        ("train rnn --corpus own.txt --dropout nan", "dropout must be a number, not nan"),
+        ("train mlp --corpus own.txt --dropout 1", "dropout must be 0 or more and below 1, not 1.0"),
+        ("train lstm --corpus own.txt --learning-rate inf", "learning_rate must be a number, not inf"),
+        ("train lstm --corpus own.txt --alpha -1", "alpha and beta must be 0 or more"),
         ("train lstm --corpus own.txt --window 100000", "window of 100000 tokens is longer than the training text"),
         ("train lstm --corpus own.txt --batch 100000", "is more than the training text"),
         ("train lstm --corpus own.txt --budget 0steps", "not '0steps'"),
@@ -179,6 +183,24 @@ def test_what_cannot_be_is_said_in_one_line(here, lmzoo, words, says):
     assert said.count("\n") == 1
     assert says in said
     assert sorted(path.name for path in here.iterdir()) == ["own.txt"]  # nothing half-made is left
+
+
+def test_a_counting_model_touches_no_unfinished_network(here, lmzoo):
+    blow("SIGINT", train())
+    left = Path("run.unfinished", "checkpoint.safetensors")
+    before = left.read_bytes()
+    code, _, said = lmzoo("train ngram --corpus own.txt --out run --resume")
+    assert code == 2
+    assert "ngram is not trained by steps, so there is nothing to resume" in said
+    assert left.read_bytes() == before
+
+
+def test_a_window_may_be_longer_than_a_look(here, lmzoo):
+    """A look at the validation text takes 4,096 tokens or more: never less than the window wants."""
+    Path("long.txt").write_text(TEXT * 12)
+    code, out, _ = lmzoo(train(text="long.txt", budget="20steps", more="--window 6000 --batch 1"))
+    assert code == 0
+    assert "20 steps, 120,000 tokens read" in out
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")

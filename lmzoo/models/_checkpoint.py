@@ -20,6 +20,7 @@ from lmzoo.interface import Ids, Run
 from lmzoo.models._batches import Share
 from lmzoo.models._device import Means
 
+FORMAT = 1  # one more whenever what a checkpoint holds is changed
 Tensors = dict[str, torch.Tensor]
 
 
@@ -34,6 +35,7 @@ def fingerprint(
     """What a checkpoint is of: another training's would lead to numbers that no uninterrupted run gives."""
     budget = {name: getattr(run, name) for name in ("steps", "tokens", "flops", "seconds")}
     return {
+        "format of checkpoints": FORMAT,
         "model": model,
         "setting": config,
         "vocabulary": vocab_size,
@@ -87,9 +89,9 @@ def read(folder: Path, wanted: dict[str, Any]) -> tuple[Tensors, dict[str, Any]]
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
         facts = json.loads(header["facts"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise FormatError(f"{place} is cut short, or no checkpoint of a training ({error}): train anew") from None
+        raise FormatError(f"{place} is cut short, or no checkpoint ({error}): --overwrite begins anew") from None
     if header.get("sha256") != _digest(tensors, header["facts"]):
-        raise FormatError(f"{place} is damaged: its contents do not match its checksum; train anew")
+        raise FormatError(f"{place} is damaged: its contents do not match its checksum; --overwrite begins anew")
     _refuse_another(place, facts.get("of", {}), json.loads(json.dumps(wanted)))
     return tensors, facts
 

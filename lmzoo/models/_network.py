@@ -4,6 +4,7 @@ A model's file has its paper, its own settings and its `Net`; all it says to thi
 than a window is read by a net that carries no memory is in `_window`; the training is in `_trainer`.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from lmzoo.errors import UsageError
+from lmzoo.errors import LmzooError, UsageError
 from lmzoo.interface import Ids, LanguageModel, Run, State, check_ids
 from lmzoo.models import _device
 from lmzoo.models._held_out import without
 from lmzoo.models._net import Memory, Net
+from lmzoo.models._out_of_memory import is_lack_of_memory
 from lmzoo.models._trainer import Trainer
 
 LOGITS_AT_ONCE = 1 << 23  # numbers, when a long text is scored
@@ -53,6 +55,7 @@ class Network(LanguageModel):
     average: float = 0.0  # share of the budget, at its end, over which the weights are averaged
     patience: int = 0  # stop after that many looks (ten to a budget) at validation text without a gain; 0: never
 
+    resumes: ClassVar[bool] = True
     # Whether training carries memory from window to window of a text, or draws windows in random order.
     carried: ClassVar[bool] = True
 
@@ -95,22 +98,30 @@ class Network(LanguageModel):
             valid = valid[:0]  # a refit: nothing can be chosen on a text that is learned
         means = _device.means(run, self.width, self.compile_pays(run))
         torch.manual_seed(run.seed)
-        net = self._build_or_say_why_not(vocab_size).to(means.device).train()
+        net = self._build_or_say_why_not(vocab_size, means.device).train()
         trainer = Trainer(net, self, train, check_ids(valid, vocab_size), vocab_size, run, means)
         trainer.train()
         self.net_, self.vocab_size_ = net.eval(), vocab_size
         self.history, self.facts, self.remarks = trainer.history, trainer.facts, trainer.remarks
         return self
 
-    def _build_or_say_why_not(self, vocab_size: int) -> Net:
+    def _build_or_say_why_not(self, vocab_size: int, device: torch.device) -> Net:
         try:
-            return self.build(vocab_size)
+            return self.build(vocab_size).to(device)
         except (ValueError, RuntimeError) as error:  # PyTorch's words for a share above one, a size below zero, …
-            if isinstance(error, torch.OutOfMemoryError):
-                raise
+            if isinstance(error, RuntimeError) and is_lack_of_memory(error):
+                raise LmzooError(
+                    f"out of memory: the weights of this {self.name} do not fit; a smaller width ({self.width}) or "
+                    f"vocabulary ({vocab_size:,}) would"
+                ) from None
             raise UsageError(f"a {self.name} with these settings cannot be: {str(error).splitlines()[0]}") from None
 
     def _refuse_odd_settings(self) -> None:
+        for name, value in self.config().items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UsageError(f"{name} must be a number, not {value}")
+            if name.startswith("dropout") and not 0 <= value < 1:
+                raise UsageError(f"{name} must be 0 or more and below 1, not {value}")
         shares = ("warmup", "cooldown", "average")
         at_least = {"learning_rate": 0.0, "matrix_rate": 0.0, "weight_decay": 0.0, "clip": 0.0, "patience": 0}
         for name, least in {**at_least, **dict.fromkeys(shares, 0.0), "accumulate": 1}.items():

@@ -23,7 +23,7 @@ def or_what_fits(
     try:
         return step()
     except RuntimeError as error:
-        if not _is_lack_of_memory(error):
+        if not is_lack_of_memory(error):
             raise
     # Out of the handler, so that what the failed step held on to is free.
     known = sizes()
@@ -54,13 +54,14 @@ def kept_for_the_gradient(forward: Callable[[], object], weights: Iterable[torch
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
             held = forward()  # noqa: F841 (as long as it is held, no storage is used twice)
     except RuntimeError as error:
-        if not _is_lack_of_memory(error):
+        if not is_lack_of_memory(error):
             raise
         return 0
     return sum(kept.values())
 
 
-def _is_lack_of_memory(error: RuntimeError) -> bool:
+def is_lack_of_memory(error: RuntimeError) -> bool:
+    """Whether PyTorch raised `error` because memory did not suffice."""
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in LACK)
 
 
@@ -68,7 +69,7 @@ def _goes_through(fits: Callable[[int], None], rows: int) -> bool:
     try:
         fits(rows)
     except RuntimeError as error:
-        if not _is_lack_of_memory(error):
+        if not is_lack_of_memory(error):
             raise
         return False
     return True

@@ -265,14 +265,16 @@ class Trainer:
         if not len(self.valid):
             return False
         if not self.look_tokens:
-            self.look_tokens = int(min(max(VALIDATION_SHARE * self._tokens() / self.spent, FEWEST), MOST))
+            share = min(max(VALIDATION_SHARE * self._tokens() / self.spent, FEWEST), MOST)
+            self.look_tokens = int(max(share, 2 * self.settings.window))
         if self.average.count:
             self.average.swap()
         loss = _together.agree([self.validation_loss()], self.share)[0]
         self._write({"valid_nats_per_token": loss})
         if loss < self.best_loss:
             self.best_loss, self.best_step, self.stale = loss, self.step_number, 0
-            self.best = {name: value.clone() for name, value in self.net.weights().items()}
+            # On the CPU, where there is more room for them.
+            self.best = {name: value.to("cpu", copy=True) for name, value in self.net.weights().items()}
         else:
             self.stale += 1
         if self.average.count:
@@ -367,7 +369,7 @@ class Trainer:
         tensors, facts = _checkpoint.read(self.run.folder, self._fingerprint)
         device = self.means.device
         self.net.put_weights(_checkpoint.part(tensors, "net"))
-        self.best = {name: value.to(device) for name, value in _checkpoint.part(tensors, "best").items()}
+        self.best = _checkpoint.part(tensors, "best")
         mean = _checkpoint.part(tensors, "mean")
         self.average.mean = [mean[str(n)].to(device) for n in range(len(mean))]
         self.average.count = facts["averaged"]

@@ -87,8 +87,8 @@ class GPT(Windowed):
     zero_init: bool = True  # zeros as the first weights of all that adds to x (Zhang et al. 2019)
     softcap: float = 15.0  # logits stay between -softcap and softcap (Gemma Team 2024); 0: any
     ngrams: int = 4  # also look up the last 2, 3 … n tokens in a table (modded-nanogpt 2025, for pairs); 1: none
-    rows: int = 32768  # of that table, which n-grams are hashed into
-    backoff: float = 0.5  # share of n-grams that are not looked up while it learns, so that it need not rely on them
+    ngram_rows: int = 32768  # of that table, which n-grams are hashed into
+    ngram_dropout: float = 0.5  # share of n-grams that are not looked up while it learns, not to be relied on
     shortcut: bool = True  # each layer takes in the embeddings too, as much as it learns (modded-nanogpt 2024)
 
     def build(self, vocab_size: int) -> Net:
@@ -108,11 +108,11 @@ class GPT(Windowed):
             if getattr(self, name) not in known:
                 given = getattr(self, name)
                 raise UsageError(f"{name} is {' or '.join(known)}, not {given!r}{nearest(given, known)}")
-        least_of = {"layers": 1, "heads": 1, "width": 1, "kv_heads": 0, "softcap": 0, "ngrams": 1, "rows": 1}
+        least_of = {"layers": 1, "heads": 1, "width": 1, "kv_heads": 0, "softcap": 0, "ngrams": 1, "ngram_rows": 1}
         for name, least in least_of.items():
             if getattr(self, name) < least:
                 raise UsageError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        for name in ("dropout", "backoff"):
+        for name in ("dropout", "ngram_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 0 and less than 1, not {getattr(self, name)}")
         if self.width % self.heads:
@@ -136,7 +136,7 @@ class GPTNet(Net):
         s = self.settings = settings
         self.embedding = nn.Embedding(vocab_size, s.width)
         self.positions = nn.Embedding(s.window, s.width) if s.positions == "learned" else None
-        self.ngrams = nn.Embedding(s.rows, s.width) if s.ngrams > 1 else None
+        self.ngrams = nn.Embedding(s.ngram_rows, s.width) if s.ngrams > 1 else None
         self.dropout = nn.Dropout(s.dropout)
         self.blocks = nn.ModuleList(Block(s) for _ in range(s.layers))
         self.norm = _norm(s) if s.norm_first else nn.Identity()
@@ -185,8 +185,8 @@ class GPTNet(Net):
             number = text[:, older:]
             for n in range(1, older + 1):  # older tokens than the newest
                 number = number * self.embedding.num_embeddings + text[:, older - n :][:, :length] + n
-                found = self.ngrams(_hashed(number) * self.settings.rows >> 32)
-                x = x + found * dropout(torch.ones_like(x[..., :1]), self.settings.backoff, self.training)
+                found = self.ngrams(_hashed(number) * self.settings.ngram_rows >> 32)
+                x = x + found * dropout(torch.ones_like(x[..., :1]), self.settings.ngram_dropout, self.training)
         return x
 
     def head(self, hidden: Tensor) -> Tensor:

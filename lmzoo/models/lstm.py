@@ -88,6 +88,8 @@ class LSTM(Network):
         for name in ("dropout", "dropout_between", "dropout_inputs", "dropout_words", "weight_drop"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} must be 0 or more and below 1, not {getattr(self, name)}")
+        if self.alpha < 0 or self.beta < 0:
+            raise UsageError(f"alpha and beta must be 0 or more, not {self.alpha} and {self.beta}")
         if self.tied and self.layers == 1 and self.hidden != self.embedding:
             raise UsageError(
                 f"tied: the last layer's outputs must be as large as the embeddings ({self.embedding}), and the only "

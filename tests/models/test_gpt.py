@@ -16,8 +16,8 @@ from lmzoo.models.gpt import ADAMW, GPT, GPT2, LLAMA
 VARIANTS = [
     {}, {"norm_first": False}, {"positions": "rotary"}, {"positions": "sinusoidal"}, {"norm": "rmsnorm"},
     {"activation": "swiglu"}, {"activation": "relu2"}, {"kv_heads": 2}, {"kv_heads": 1}, {"bias": False},
-    {"tied": False}, {"qk_norm": True}, {"zero_init": True, "tied": False}, {"softcap": 5.0}, {"ngrams": 2, "rows": 64},
-    {"ngrams": 4, "rows": 300}, {"shortcut": True}, LLAMA, {"dropout": 0.2},
+    {"tied": False}, {"qk_norm": True}, {"zero_init": True, "tied": False}, {"softcap": 5.0},
+    {"ngrams": 2, "ngram_rows": 64}, {"ngrams": 4, "ngram_rows": 300}, {"shortcut": True}, LLAMA, {"dropout": 0.2},
 ]  # fmt: skip
 
 
@@ -156,7 +156,7 @@ def first_vectors(net, *text):
 
 
 def test_pairs_and_triples_of_tokens_have_vectors_of_their_own():
-    pairs, triples = (scattered(small(positions="rotary", ngrams=n, rows=50_000).build(5)) for n in (2, 3))
+    pairs, triples = (scattered(small(positions="rotary", ngrams=n, ngram_rows=50_000).build(5)) for n in (2, 3))
     assert not torch.equal(first_vectors(pairs, 1, 2), first_vectors(pairs, 3, 2))
     assert not torch.equal(first_vectors(triples, 0, 1, 2), first_vectors(triples, 4, 1, 2))
     assert torch.equal(first_vectors(triples, 0, 1, 2, 3, 4)[2], first_vectors(triples, 2, 3, 4)[0])
@@ -164,7 +164,7 @@ def test_pairs_and_triples_of_tokens_have_vectors_of_their_own():
 
 def test_few_ngrams_share_a_row():
     """The hash spreads 40³ n-grams of each length over as many rows about as evenly as chance: 63 % are taken."""
-    net = GPT(layers=1, heads=1, width=2, ngrams=3, rows=40**3 + 40**2).build(257)
+    net = GPT(layers=1, heads=1, width=2, ngrams=3, ngram_rows=40**3 + 40**2).build(257)
     taken = []
     net.ngrams.register_forward_hook(lambda table, given, found: taken.append(given[0]))
     letters = torch.arange(60, 100)
