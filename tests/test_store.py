@@ -26,7 +26,9 @@ TEXT = "the cat sat on the mat, and the dog saw café 😀.\n" * 20
 def make(name="ngram", text=TEXT, **settings_):
     made = tokenizer.train("char", text)
     ids = made.encode(text)
-    return models.find(name)(**settings_).fit(ids, ids[:100], made.vocab_size, Run(seconds=3)), made
+    model = models.find(name)
+    small = models.presets(model).get("tiny", {}) | settings_
+    return model(**small).fit(ids, ids[:100], made.vocab_size, Run(steps=10)), made
 
 
 def forge(run, **changes):

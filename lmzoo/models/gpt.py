@@ -8,9 +8,17 @@ With token embeddings W (V, D) and position embeddings P (T, D), for the tokens 
     P(next | so far) = softmax(W norm(x))
 
 That is GPT-2 (2019), the presets gpt-nano to gpt2-xl; GPT-1 (2018) had the norms elsewhere. The preset `llama` is what
-had become of it by 2023 (Touvron et al.). The defaults are what learns most from a small text in minutes.
+had become of it by 2023 (Touvron et al.). The first weights are N(0, 0.02), of those that add to x less by
+√(2 · layers).
 
-The first weights are GPT-2's: N(0, 0.02), of those that add to x less by √(2 · layers).
+The defaults are what learns most from a small text in minutes, and depart from GPT-2 in this:
+
+    x ← W[u_t] + Σ_n E[hash(u_{t-n+1} … u_t)]     the last 2, 3, 4 tokens are looked up too, half of them in training
+    x ← a x + b x₀                                before each layer, x₀ being the line above; a and b are learned
+    logits ← c · tanh(logits / c)
+
+and in rotary positions, norms without bias, relu² in the MLP, normed queries and keys, zeros as the first weights of
+all that adds to x, a softmax with a table of its own, and Muon. Each has a flag.
 """
 
 import math

@@ -116,7 +116,7 @@ def test_the_average_is_the_mean_of_the_weights_at_the_end_of_the_budget():
         ({"accumulate": 17}, "cannot be read in 17 parts"),
         ({"accumulate": 0}, "accumulate must be at least 1"),
         ({"warmup": 1.5}, "warmup must be 0.0 to 1.0, not 1.5"),
-        ({"learning_rate": float("nan")}, "learning_rate must be at least 0.0, not nan"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a number, not nan"),
         ({"beta2": 1.0}, "beta2 must be 0 or more and below 1, not 1.0"),
         ({"dropout": 1.5}, "lstm with these settings cannot be|dropout"),
         ({"hidden": -3}, "lstm with these settings cannot be|hidden"),
