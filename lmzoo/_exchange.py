@@ -93,7 +93,7 @@ def import_file(
         raise UsageError(f"no layout {layout!r}{nearest(layout, LAYOUTS)}; there are: {', '.join(LAYOUTS)}")
     store.claim(out, overwrite)
     path = Path(file)
-    if path.is_dir() or (file == "gpt2" and not path.exists()):
+    if path.is_dir() or (file.startswith("gpt2") and not path.exists()):
         model, tokenizer, facts = _read_gpt2(path, quiet)
         found = f"{facts['parameters']:,} parameters over {tokenizer.vocab_size:,} tokens"
     else:

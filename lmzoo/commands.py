@@ -292,7 +292,7 @@ def generate_text(
     ] = None,
     top_k: Annotated[int | None, whole("--top-k", help="Choose among the k likeliest tokens only, 1 or more.")] = None,
     top_p: Annotated[
-        float | None, typer.Option(help="Choose among the likeliest that reach p together, above 0 up to 1.")
+        float | None, number("--top-p", help="Choose among the likeliest that reach p together, above 0 up to 1.")
     ] = None,
     beam: Annotated[
         int | None, whole("--beam", help="Write the likeliest text: beam search that keeps so many, 1 or more.")

@@ -70,8 +70,11 @@ THEIRS: dict[str, tuple[Any, ...]] = {
 def fetch(name: str, progress: Progress | None = None) -> Path:
     """The folder in the cache that has the published model `name`, from the mirror LMZOO_MIRROR or its origin.
 
-    Raises DownloadError where nobody has a file whole, and where the cache cannot keep it.
+    Raises UsageError for another name, DownloadError where nobody has a file whole or the cache cannot keep it.
     """
+    if name not in PUBLISHED:
+        known = ", ".join(PUBLISHED)
+        raise UsageError(f"no published model {name!r} is known, only {known}: give the folder of a downloaded one")
     cache = corpus.cache_folder()
     for file in PUBLISHED[name]:
         if not obtain(file, cache, os.environ.get("LMZOO_MIRROR", ""), progress).cached:

@@ -381,3 +381,9 @@ def test_the_published_tokenizer_is_openais_own():
         from lmzoo._tokenizer_bpe import _read
 
         assert hashlib.sha256(_read(folder, name).encode()).hexdigest() == sums[theirs]
+
+
+def test_a_published_model_without_known_checksums_is_named_with_those_that_have_them(lmzoo):
+    code, _, err = lmzoo("import", "gpt2-medium", "--out", "run")
+    assert code == 2
+    assert "no published model 'gpt2-medium' is known, only gpt2: give the folder of a downloaded one" in err
