@@ -134,6 +134,12 @@ class Network(LanguageModel):
         if self.accumulate > self.batch > 0:
             raise UsageError(f"a batch of {self.batch} cannot be read in {self.accumulate} parts: lower accumulate")
 
+    def _refuse_below_one(self, *names: str) -> None:
+        """Raise UsageError where one of these settings is less than 1."""
+        for name in names:
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
+
     def to(self, device: str) -> Self:
         """Compute on that device. Raises UsageError where it is not there."""
         self.net_.to(_device.find(device))

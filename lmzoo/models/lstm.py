@@ -82,9 +82,7 @@ class LSTM(Network):
 
     def build(self, vocab_size: int) -> Net:
         """The net: forget gates open (bias 1), a tied table even between -0.1 and 0.1, the rest as PyTorch has it."""
-        for name in ("layers", "hidden", "embedding"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        self._refuse_below_one("layers", "hidden", "embedding")
         for name in ("dropout", "dropout_between", "dropout_inputs", "dropout_words", "weight_drop"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} must be 0 or more and below 1, not {getattr(self, name)}")

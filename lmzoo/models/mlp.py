@@ -68,9 +68,7 @@ class MLP(Network):
 
     def build(self, vocab_size: int) -> Net:
         """The net, with PyTorch's first weights."""
-        for name in ("context", "embedding", "hidden", "layers"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        self._refuse_below_one("context", "embedding", "hidden", "layers")
         if self.activation not in ACTIVATIONS:
             raise UsageError(f"no activation {self.activation!r}; there are: {', '.join(ACTIVATIONS)}")
         return MLPNet(vocab_size, self)

@@ -59,9 +59,7 @@ class RNN(Network):
 
     def build(self, vocab_size: int) -> Net:
         """The net, with PyTorch's first weights."""
-        for name in ("layers", "hidden", "embedding"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        self._refuse_below_one("layers", "hidden", "embedding")
         if self.cell not in CELLS:
             raise UsageError(f"no cell {self.cell!r}; there are: {', '.join(CELLS)} (the LSTM is a model of its own)")
         if self.tied and self.hidden != self.embedding:
