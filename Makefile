@@ -22,11 +22,11 @@ check: $(VENV)/.ready-test
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lmzoo needs Python 3.11 or newer: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -c constraints.txt -e '.[neural]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[neural,vectors]'
 	touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready
-	$(BIN)/pip install -q -c constraints.txt -e '.[neural,test]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[neural,vectors,test]'
 	touch $@
 
 clean:

@@ -14,7 +14,7 @@ PACKAGE = Path(lmzoo.__file__).parent
 LAYERS = (
     ("errors",),
     ("interface",),
-    ("_notation", "grammar", "_download", "_cards", "_split", "corpus"),
+    ("_notation", "grammar", "_download", "_cards", "_split", "corpus", "tasks"),
     ("_tokenizer_base", "_tokenizer_bpe", "_tokenizer_split", "tokenizer"),
     ("models",),
     ("sample", "mixture", "evaluate", "testing"),

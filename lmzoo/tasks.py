@@ -1,0 +1,65 @@
+"""What models are asked beside predicting: public test sets, each with a card in `corpora/tasks/`.
+
+A card names title, licence, citation and files, as a corpus's card does, and its files are found the same way: in the
+cache, a mirror, or at their public address.
+"""
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmzoo import _cards, corpus
+from lmzoo._download import File, obtain
+from lmzoo.errors import FormatError, UsageError, nearest
+from lmzoo.interface import Progress
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is known of a test set before it is read."""
+
+    name: str
+    title: str
+    licence: str
+    citation: str
+    files: tuple[File, ...]
+    note: str = ""
+
+
+def names() -> list[str]:
+    """The tasks that have a card."""
+    return sorted(path.stem for path in _folder().glob("*.toml"))
+
+
+def find(name: str) -> Task:
+    """The card of a task. Raises UsageError for a name that has none, FormatError for a card that is not right."""
+    if name not in names():
+        raise UsageError(f"no task {name!r}{nearest(name, names())}; there are: {', '.join(names())}")
+    path = _folder() / f"{name}.toml"
+    try:
+        fields = tomllib.loads(path.read_text("utf-8"))
+        fields["files"] = tuple(File(**file) for file in fields["files"])
+        return Task(name=name, **fields)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise FormatError(f"the card {path} is not right: {error}") from error
+
+
+def fetch(name: str, mirror: str | None = None, progress: Progress | None = None) -> dict[str, str]:
+    """The files of a task as text, by name: {"EN-RG-65": "gem\\tjewel\\t3.94\\n…", …}, line ends being \\n.
+
+    `mirror` is a folder or URL (None: LMZOO_MIRROR). Raises as `find` does, and DownloadError where nobody has them.
+    """
+    source = os.environ.get("LMZOO_MIRROR", "") if mirror is None else mirror
+    texts = {}
+    for file in find(name).files:
+        contents = obtain(file, corpus.cache_folder(), source, progress).contents
+        try:
+            texts[Path(file.path).stem] = contents.decode("utf-8").replace("\r\n", "\n")
+        except UnicodeDecodeError as error:
+            raise FormatError(f"{file.path} is not UTF-8: {error.reason} at byte {error.start:,}") from None
+    return texts
+
+
+def _folder() -> Path:
+    return _cards.folder() / "tasks"

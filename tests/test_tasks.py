@@ -1,0 +1,44 @@
+"""Test sets: their cards, and how they are found."""
+
+import hashlib
+
+import pytest
+
+from lmzoo import tasks
+from lmzoo.errors import UsageError
+
+
+def test_every_card_can_be_read_and_names_its_source():
+    assert {"words", "science", "arc"} <= set(tasks.names())
+    for name in tasks.names():
+        task = tasks.find(name)
+        assert task.title and task.licence and task.citation
+        assert all(file.sha256 and file.url.startswith("https://") for file in task.files)
+
+
+def test_a_name_without_a_card_is_answered_with_the_nearest():
+    with pytest.raises(UsageError, match="no task 'word'; did you mean words"):
+        tasks.find("word")
+
+
+def test_files_come_as_text_by_name_and_are_checked(tmp_path, monkeypatch):
+    (tmp_path / "mirror" / "toy").mkdir(parents=True)
+    contents = b"a\tb\t1.0\r\n"
+    (tmp_path / "mirror" / "toy" / "pairs.txt").write_bytes(contents)
+    cards = tmp_path / "cards"
+    cards.mkdir()
+    digest = hashlib.sha256(contents).hexdigest()
+    (cards / "toy.toml").write_text(
+        'title = "Toy"\nlicence = "none"\ncitation = "nobody"\n'
+        f'[[files]]\npath = "toy/pairs.txt"\nsha256 = "{digest}"\nsize = {len(contents)}\n'
+    )
+    monkeypatch.setattr(tasks, "_folder", lambda: cards)
+    monkeypatch.setenv("LMZOO_CACHE", str(tmp_path / "cache"))
+    assert tasks.fetch("toy", str(tmp_path / "mirror")) == {"pairs": "a\tb\t1.0\n"}
+
+
+@pytest.mark.data
+def test_the_word_sets_are_the_nine_and_the_analogies():
+    texts = tasks.fetch("words")
+    assert len(texts) == 11
+    assert len(texts["EN-WS-353-ALL"].splitlines()) == 353
