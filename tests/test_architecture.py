@@ -19,7 +19,7 @@ LAYERS = (
     ("models",),
     ("sample", "mixture", "evaluate", "testing"),
     ("_machine", "_tensors", "store", "findings", "figures", "report"),
-    ("train", "compare", "arpa", "gpt2", "_arpa_lines", "_arpa_trie", "_arpa_reader", "explain"),
+    ("train", "compare", "arpa", "gpt2", "_arpa_lines", "_arpa_trie", "_arpa_reader", "explain", "vectors"),
     ("_terminal", "_flags", "_exchange", "_explain_command", "_classes_command", "commands"),
     ("__main__", "__init__"),
 )
