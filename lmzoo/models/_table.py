@@ -1,0 +1,81 @@
+"""Associations kept as a table: most pairs of words were never seen together, so only the others are stored."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from lmzoo.interface import Ids
+from lmzoo.models._association import THREADS, Association
+
+Array = NDArray[Any]
+
+
+class Table(Association):
+    """s(w, c) looked up, 0 where it is not stored."""
+
+    @abstractmethod
+    def table(self) -> tuple[Array, Array, Array]:
+        """indptr (V+1,), words (M,) and scores (M,): s(w, c) of context c is scores[indptr[c]:indptr[c+1]], each for
+        the word at the same place of `words`, in ascending order.
+        """
+
+    def scores(self, words: Ids, contexts: Ids) -> Array:
+        """s(w, c) of N pairs: `words` (N,) and `contexts` (N,)."""
+        return _look_up(*self.table(), np.asarray(words, np.int64), np.asarray(contexts, np.int64))
+
+    def _add_scores(self, logits: Array, contexts: Ids, lambdas: Array) -> None:
+        _in_parts(len(logits), lambda rows: _add(*self.table(), logits[rows], contexts[rows], lambdas))
+
+    def _expected_scores(self, probs: Array, contexts: Ids) -> Array:
+        expected = np.zeros(contexts.shape, dtype=np.float64)
+        _in_parts(len(probs), lambda rows: _expect(*self.table(), probs[rows], contexts[rows], expected[rows]))
+        return expected
+
+
+def _in_parts(length: int, work: Callable[[slice], None]) -> None:
+    """`work` on 0 … length, a part on each core: its loops are compiled and let go of Python's lock."""
+    cuts = np.linspace(0, length, min(THREADS, max(1, length)) + 1).astype(int).tolist()
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(work, map(slice, cuts[:-1], cuts[1:])))
+
+
+@njit(cache=True, nogil=True)
+def _add(indptr, words, scores, logits, contexts, lambdas):  # type: ignore[no-untyped-def]
+    """logits[n, w] += λ_d s(w, c_d) for each context c_d of n and each w that it goes with."""
+    for n in range(len(contexts)):
+        row = logits[n]
+        for d in range(len(lambdas)):
+            c = contexts[n, d]
+            if c >= 0 and lambdas[d] != 0:
+                for i in range(indptr[c], indptr[c + 1]):
+                    row[words[i]] += lambdas[d] * scores[i]
+
+
+@njit(cache=True, nogil=True)
+def _expect(indptr, words, scores, probs, contexts, expected):  # type: ignore[no-untyped-def]
+    """expected[n, d] = Σ_w p(w) s(w, c_d)."""
+    for n in range(len(contexts)):
+        for d in range(contexts.shape[1]):
+            c = contexts[n, d]
+            if c >= 0:
+                total = 0.0
+                for i in range(indptr[c], indptr[c + 1]):
+                    total += probs[n, words[i]] * scores[i]
+                expected[n, d] = total
+
+
+@njit(cache=True, nogil=True)
+def _look_up(indptr, words, scores, wanted, contexts):  # type: ignore[no-untyped-def]
+    """The score of each pair, by bisection among the words of its context."""
+    found = np.zeros(len(wanted), scores.dtype)
+    for n in range(len(wanted)):
+        first, last = indptr[contexts[n]], indptr[contexts[n] + 1]
+        i = first + np.searchsorted(words[first:last], wanted[n])
+        if i < last and words[i] == wanted[n]:
+            found[n] = scores[i]
+    return found

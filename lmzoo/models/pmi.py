@@ -1,0 +1,123 @@
+"""Pointwise mutual information: how much more often two words meet than they would by chance (Church & Hanks 1990).
+
+    PMI(w, c) = log  n(w, c) N / (n(w) n(c))
+
+n(w, c) is how often c stood within a window of w, n(w) and n(c) are its sums over contexts and over words, N is the sum
+of all. A word is what it meets: its vector is its row of PMI with all contexts, where
+
+    PPMI(w, c)  = max(0, PMI(w, c))           `positive`: that a pair was not seen says little
+                                              (Bullinaria & Levy 2007)
+    SPPMI(w, c) = max(0, PMI(w, c) - log k)   `shift` k: what skip-gram with k negative samples factorises
+                                              (Levy & Goldberg 2014)
+
+and the contexts' frequencies may be smoothed, n(c)^α for n(c) with α = 0.75, which keeps rare contexts from having the
+highest scores (Levy, Goldberg & Dagan 2015, §3.1). N is then Σ_c n(c)^α.
+
+As a predictor (`_association.py`) it is nearly a bigram for each distance: with a window of one token to the left and
+no shift, p(w) exp PMI(w, c) is the relative frequency of w after c.
+
+Departures: pairs that were not seen have a score of 0, whatever `positive` says, where the formula has -∞.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmzoo.errors import FormatError, UsageError
+from lmzoo.interface import Ids, Run
+from lmzoo.models._counted import Counted
+from lmzoo.models._table import Table
+
+Array = NDArray[Any]
+
+
+def pmi(counts: Any, smoothing: float = 0.75, shift: float = 1.0, positive: bool = True) -> Any:
+    """PMI of `counts`, scipy CSR (V, V) of words by contexts, in nats: CSR, with the pairs that have a score above 0
+    if `positive`, else all that were seen.
+    """
+    import scipy.sparse
+
+    of_words, of_contexts = counts.sum(axis=1), counts.sum(axis=0) ** smoothing
+    with np.errstate(divide="ignore"):  # what was never counted is in no pair
+        log_words, log_contexts = np.log(of_words), np.log(of_contexts)
+    scores = np.log(counts.data, dtype=np.float64)
+    scores += np.log(of_contexts.sum()) - np.log(shift)
+    scores -= np.repeat(log_words, np.diff(counts.indptr))
+    scores -= log_contexts[counts.indices]
+    table = scipy.sparse.csr_array((scores.astype(np.float32), counts.indices, counts.indptr), counts.shape)
+    if positive:
+        np.maximum(table.data, 0, out=table.data)
+    table.eliminate_zeros()
+    return table
+
+
+def check(smoothing: float, shift: float) -> None:
+    """Raises UsageError for settings of `pmi` that cannot be."""
+    if not 0 <= smoothing <= 1:
+        raise UsageError(f"smoothing must be 0 to 1, not {smoothing}: 1 leaves the contexts as frequent as they are")
+    if not 0 < shift < float("inf"):
+        raise UsageError(f"shift must be above 0, not {shift}: it stands for the k negative samples of skip-gram")
+
+
+@dataclass
+class PMI(Counted, Table):
+    """What a word is associated with: the contexts that it meets more often than by chance."""
+
+    positive: bool = True  # keep only what is above 0: PPMI
+    shift: float = 1.0  # k: log k is taken from each score, as in shifted PPMI; 1 takes nothing
+    smoothing: float = 0.75  # the power α of the contexts' frequencies; 1 leaves them as they are
+
+    name: ClassVar[str] = "pmi"
+    year: ClassVar[int] = 1990
+    paper: ClassVar[str] = "Church & Hanks 1990, Word Association Norms, Mutual Information, and Lexicography"
+
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+        "tiny": {"window": 2, "min_count": 1},  # for a first try
+        "bigram": {  # p(w) exp PMI(w, c) = p(w | c): what was seen, as the bigram has it
+            "window": 1, "sides": "left", "positive": False, "smoothing": 1.0, "min_count": 1,
+        },
+    }  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self.smoothing, self.shift)
+
+    def _learn(self, train: Ids, vocab_size: int, run: Run) -> None:
+        by_word = pmi(self.count(train, vocab_size, run), self.smoothing, self.shift, self.positive)
+        by_context = by_word.T.tocsr()
+        by_context.sort_indices()
+        self.__dict__.pop("_by_word", None)
+        self.indptr_ = by_context.indptr.astype(np.int64)
+        self.indices_, self.data_ = by_context.indices.astype(np.int32), by_context.data
+
+    def restore(self, arrays: dict[str, Array]) -> Self:
+        """The inverse of `arrays`. Raises FormatError for a table that no fit could have made."""
+        super().restore(arrays)
+        indptr, indices, v = self.indptr_, self.indices_, self.vocab_size_
+        whole = len(indptr) == v + 1 and indptr[0] == 0 and indptr[-1] == len(indices) == len(self.data_)
+        if not whole or (np.diff(indptr) < 0).any() or (len(indices) and not 0 <= indices.min() <= indices.max() < v):
+            raise FormatError(f"the table of associations is not one of {v} by {v} words: this run is damaged")
+        self.__dict__.pop("_by_word", None)
+        return self
+
+    def table(self) -> tuple[Array, Array, Array]:
+        """indptr (V+1,), words (M,), scores (M,): a row for each context."""
+        return self.indptr_, self.indices_, self.data_
+
+    def vectors(self) -> Any:
+        """What each word meets, in nats: scipy CSR (V, V), a row for each word."""
+        return self._by_word
+
+    @cached_property
+    def _by_word(self) -> Any:
+        import scipy.sparse
+
+        v = self.vocab_size_
+        return scipy.sparse.csr_array((self.data_, self.indices_, self.indptr_), (v, v)).T.tocsr()
+
+    def size(self) -> tuple[int, str]:
+        """The pairs of words that have a score."""
+        return len(self.data_), "associations"

@@ -1,0 +1,108 @@
+"""Counts squeezed into vectors: the singular value decomposition of PPMI (Levy, Goldberg & Dagan 2015).
+
+    M = PPMI, V × V words by contexts (`pmi.py`)   ≈   U_D Σ_D V_D^T        the best approximation of rank D
+    a word is its row of   U_D Σ_D^p                                       p = 1/2, or 0; 1 is the classical choice
+
+The closest matrix of rank D keeps what many words have in common and drops what is peculiar to pairs, so words come
+near each other that were never in one window with the same word: latent semantic analysis (Deerwester et al. 1990),
+with words for documents. Weighting the dimensions less than their singular values (p < 1) makes better vectors, though
+it approximates no matrix (§3.3); the predictor takes the approximation itself, s(w, c) = (U_D Σ_D V_D^T)(w, c).
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmzoo.errors import FormatError, LmzooError, UsageError
+from lmzoo.interface import Ids, Progress, Run
+from lmzoo.models._association import LowRank
+from lmzoo.models._counted import Counted
+from lmzoo.models.pmi import check, pmi
+
+Array = NDArray[Any]
+
+
+@dataclass
+class SVD(Counted, LowRank):
+    """Words as short vectors: the D strongest directions of their positive pointwise mutual information."""
+
+    dimensions: int = 100  # D, the size of a word's vector
+    eigenvalues: float = 0.5  # the power p of the singular values in a word's vector: 0.5, 0 or 1
+    shift: float = 1.0  # k: log k is taken from each PMI before it is cut at 0; 1 takes nothing
+    smoothing: float = 0.75  # the power of the contexts' frequencies; 1 leaves them as they are
+
+    name: ClassVar[str] = "svd"
+    year: ClassVar[int] = 2015
+    paper: ClassVar[str] = "Levy, Goldberg & Dagan 2015, Improving Distributional Similarity with Lessons Learned"
+
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+        "tiny": {"dimensions": 5, "window": 2, "min_count": 1}
+    }  # for a first try
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self.smoothing, self.shift)
+        if self.dimensions < 1:
+            raise UsageError(f"dimensions must be 1 or more, not {self.dimensions}: it is the size of a word's vector")
+        if not 0 <= self.eigenvalues <= 1:
+            raise UsageError(f"eigenvalues must be 0 to 1, not {self.eigenvalues}: it is the power of singular values")
+
+    def _learn(self, train: Ids, vocab_size: int, run: Run) -> None:
+        table = pmi(self.count(train, vocab_size, run), self.smoothing, self.shift)
+        # U_D (V, D), the diagonal of Σ_D (D,), V_D (V, D)
+        self.words_, self.singular_, self.contexts_ = decompose(table, self.dimensions, run.seed, run.progress)
+
+    def restore(self, arrays: dict[str, Array]) -> Self:
+        """The inverse of `arrays`. Raises FormatError for arrays that no fit could have made."""
+        super().restore(arrays)
+        shapes = [np.shape(array) for array in (self.words_, self.contexts_, self.singular_)]
+        if shapes != [(self.vocab_size_, self.dimensions)] * 2 + [(self.dimensions,)]:
+            raise FormatError(f"the vectors are not {self.vocab_size_} of {self.dimensions} numbers: damaged run")
+        return self
+
+    def vectors(self) -> Array:
+        """U_D Σ_D^p, (V, D)."""
+        vectors: Array = self.words_ * self.singular_**self.eigenvalues
+        return vectors
+
+    def factors(self) -> tuple[Array, Array]:
+        """U_D and V_D Σ_D, (V, D) each: their product is the approximation."""
+        return self.words_, self.contexts_ * self.singular_
+
+
+def decompose(table: Any, dimensions: int, seed: int, progress: Progress) -> tuple[Array, Array, Array]:
+    """U (V, D), singular values (D,) descending, V (V, D) of a sparse `table` (V, V), all float32.
+
+    A matrix of lower rank than D, or with fewer rows, leaves the last dimensions zero. Each dimension's sign is such
+    that its largest entry in U is positive: the decomposition leaves it open.
+    """
+    from scipy.sparse.linalg import ArpackError, LinearOperator, svds
+
+    rank = min(dimensions, min(table.shape) - 1)  # what the iteration can find
+    words, contexts = (np.zeros((table.shape[0], dimensions), dtype=np.float32) for _ in range(2))
+    singular = np.zeros(dimensions, dtype=np.float32)
+    transposed = table.T.tocsr()
+    with progress.task("singular vectors") as task:
+
+        def product(matrix: Any, vector: Array) -> Array:
+            task.advance(1)
+            result: Array = matrix @ vector
+            return result
+
+        watched = LinearOperator(
+            table.shape, dtype=np.float32,
+            matvec=lambda x: product(table, x), rmatvec=lambda x: product(transposed, x),
+        )  # fmt: skip
+        try:
+            u, s, vt = svds(watched, k=rank, rng=np.random.default_rng(seed))
+        except ArpackError as error:
+            raise LmzooError(
+                f"the singular vectors of PPMI were not found ({error}): ask for fewer dimensions"
+            ) from None
+    order = np.argsort(-s)
+    u, s, vt = u[:, order], s[order], vt[order]
+    signs = np.sign(u[np.abs(u).argmax(axis=0), np.arange(rank)])
+    words[:, :rank], contexts[:, :rank], singular[:rank] = u * signs, vt.T * signs, s
+    return words, singular, contexts
