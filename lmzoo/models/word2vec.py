@@ -1,0 +1,219 @@
+"""word2vec: vectors of words, learned by predicting a word from its neighbours (Mikolov, Chen, Corrado & Dean 2013).
+
+    skip-gram   in(c) predicts w, for each c up to r tokens from w, r drawn from 1 … window anew for each w
+    CBOW        the mean of all those in(c) predicts w
+
+    negative sampling      log σ(out(w) · in(c)) + Σ_{i ≤ k} log σ(-out(n_i) · in(c))     n_i ~ p(n)^¾
+    hierarchical softmax   Σ_j log σ(±node_j · in(c)) along the way to w in a Huffman tree, of inner nodes j
+
+is what the vectors shall make large, by stochastic gradient ascent, one word after the other, at a rate that falls
+in a line. Negative sampling, and dropping occurrences of frequent words, 1 - √(t/f) of them, are from Mikolov,
+Sutskever, Chen, Corrado & Dean (2013); the share that is kept is √(t/f) + t/f, as in their program. A word's vector is
+in(w). The score for the predictor is out(w) · in(c), which at its best is PMI(w, c) - log k (Levy & Goldberg 2014);
+hierarchical softmax has no out(w), so there it is in(w) · in(c).
+
+gensim does the training (Řehůřek & Sojka 2010): given the same lines, settings, seed and one worker, the vectors are
+gensim's own, to the bit. Sentences are what stands between `end`s, cut every 10,000 tokens; `end` is no word, and its
+vector is zero, as are those of words that are too rare.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmzoo.errors import FormatError, LmzooError, UsageError, nearest
+from lmzoo.interface import Ids, Run
+from lmzoo.models._association import LowRank
+
+Array = NDArray[Any]
+
+ARCHITECTURES = ("skip-gram", "cbow")
+OUTPUTS = ("negative-sampling", "hierarchical-softmax")
+LONGEST_SENTENCE = 10_000  # tokens: gensim passes over what is behind them
+GLANCE = 0.1  # seconds between two looks at how far the training is
+
+
+@dataclass
+class Word2Vec(LowRank):
+    """Words as vectors from which the words around them can be predicted."""
+
+    dimensions: int = 100  # the size of a word's vector (gensim: vector_size)
+    window: int = 5  # the most tokens between two words that go together, 1 or more; the predictor looks back as far
+    architecture: str = "skip-gram"  # skip-gram, or cbow: a word from the mean of all its neighbours (gensim: sg)
+    output: str = "negative-sampling"  # or hierarchical-softmax (gensim: hs)
+    negative: int = 5  # k: how many words from the noise each true one is told from; of negative sampling
+    noise_exponent: float = 0.75  # the noise is the words' frequencies to this power (gensim: ns_exponent)
+    subsample: float = 1e-3  # t: drop occurrences of words more frequent than this share; 0: none (gensim: sample)
+    min_count: int = 5  # words that occur less often are taken out of the text
+    epochs: int = 5  # times that the text is read
+    learning_rate: float = 0.025  # at the start (gensim: alpha)
+    min_learning_rate: float = 1e-4  # at the end (gensim: min_alpha)
+    cbow_mean: bool = True  # false: the sum of the neighbours' vectors predicts, not their mean
+    workers: int = 1  # threads; with more than one no two trainings are the same
+
+    name: ClassVar[str] = "word2vec"
+    year: ClassVar[int] = 2013
+    paper: ClassVar[str] = (
+        "Mikolov, Chen, Corrado & Dean 2013, Efficient Estimation of Word Representations in Vector Space"
+    )
+
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+        "tiny": {"dimensions": 8, "window": 2, "min_count": 1, "subsample": 0.0, "learning_rate": 0.1}
+    }  # for a first try
+
+    def __post_init__(self) -> None:
+        for kind, known in (("architecture", ARCHITECTURES), ("output", OUTPUTS)):
+            value = getattr(self, kind)
+            if value not in known:
+                raise UsageError(f"no {kind} {value!r}{nearest(value, known)}; there are: {', '.join(known)}")
+        for key in ("dimensions", "window", "negative", "min_count", "epochs", "workers"):
+            if getattr(self, key) < 1:
+                raise UsageError(f"{key.replace('_', '-')} must be 1 or more, not {getattr(self, key)}")
+        if not 0 <= self.subsample < 1:
+            raise UsageError(f"subsample must be 0 or a share of the text below 1, as 1e-3, not {self.subsample}")
+        if not 0 < self.min_learning_rate <= self.learning_rate < float("inf"):
+            raise UsageError(
+                f"the learning rate must fall from learning-rate to min-learning-rate, both above 0, not from "
+                f"{self.learning_rate} to {self.min_learning_rate}"
+            )
+        if not np.isfinite(self.noise_exponent):
+            raise UsageError(f"noise-exponent must be finite, not {self.noise_exponent}: 0.75 is the papers'")
+
+    def warm_up(self) -> None:
+        """Import gensim, which takes a second or more."""
+        _gensim()
+
+    def _learn(self, train: Ids, vocab_size: int, run: Run) -> None:
+        sentences = Sentences(train, vocab_size - 1)
+        self._check(sentences)
+        model = _gensim()(
+            vector_size=self.dimensions, window=self.window, sg=int(self.architecture == "skip-gram"),
+            hs=int(self.output == "hierarchical-softmax"),
+            negative=self.negative if self.output == "negative-sampling" else 0, ns_exponent=self.noise_exponent,
+            sample=self.subsample, min_count=self.min_count, epochs=self.epochs, alpha=self.learning_rate,
+            min_alpha=self.min_learning_rate, cbow_mean=int(self.cbow_mean), workers=self.workers,
+            seed=run.seed % 2**32,
+        )  # fmt: skip
+        model.build_vocab_from_freq(sentences.counts, corpus_count=len(sentences))
+        _train(model, sentences, run)
+        ids = np.array(model.wv.index_to_key).astype(np.int64)  # gensim puts frequent words first
+        self.words_ = _rows(model.wv.vectors, ids, vocab_size)  # in(w), (V, D)
+        vars(self).pop("outputs_", None)  # out(w), (V, D): there is none after hierarchical softmax
+        if self.output == "negative-sampling":
+            self.outputs_ = _rows(model.syn1neg, ids, vocab_size)
+        if not all(np.isfinite(table).all() for table in self._tables()):
+            raise LmzooError(
+                f"the vectors became infinite: try --learning-rate {self.learning_rate / 3:.1g} (it is "
+                f"{self.learning_rate})"
+            )
+
+    def _check(self, sentences: "Sentences") -> None:
+        """Raises UsageError for a text in which there is nothing to be learned."""
+        kept = sum(count >= self.min_count for count in sentences.counts.values())
+        if kept < 2:
+            raise UsageError(
+                f"{kept} of {len(sentences.counts)} words occur {self.min_count} times or more in {sentences.tokens:,} "
+                "tokens, and two are the least to learn from: lower --min-count, or train on more text"
+            )
+        if self.window >= sentences.tokens:
+            raise UsageError(f"window is {self.window}, which is longer than the text, {sentences.tokens:,} words")
+
+    def _tables(self) -> tuple[Array, ...]:
+        return tuple(vars(self)[key] for key in ("words_", "outputs_") if key in vars(self))
+
+    def restore(self, arrays: dict[str, Array]) -> Self:
+        """The inverse of `arrays`. Raises FormatError for arrays that no fit could have made."""
+        super().restore(arrays)
+        for table in (self.words_, *self._tables()):
+            if np.shape(table) != (self.vocab_size_, self.dimensions) or not np.isfinite(table).all():
+                raise FormatError(
+                    f"the vectors are not {self.vocab_size_} of {self.dimensions} finite numbers: this run is damaged"
+                )
+        return self
+
+    def vectors(self) -> Array:
+        """in(w) of every word, (V, D) float32."""
+        return self.words_
+
+    def factors(self) -> tuple[Array, Array]:
+        """out(w), or in(w) where there is none, and in(c): (V, D) each."""
+        return self._tables()[-1], self.words_
+
+
+class Sentences:
+    """A text (T,) as gensim takes it: lists of words, as often as it asks. A word is its id in decimal digits.
+
+    `counts`: word → occurrences, in the order in which they first occur, by which gensim sorts those equally frequent;
+    `tokens`: how many words there are; `read`: how many were handed out so far.
+    """
+
+    def __init__(self, train: Ids, end: int):
+        self._train = train
+        self._starts, self._stops = _cut(train, end)
+        self._names = np.array([str(i) for i in range(end)], dtype=object)
+        ids, first, counts = np.unique(train, return_index=True, return_counts=True)
+        order = [i for i in np.argsort(first).tolist() if ids[i] != end]
+        self.counts = {str(ids[i]): int(counts[i]) for i in order}
+        self.tokens = sum(self.counts.values())
+        self.read = 0
+        self._stopped = False
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        for start, stop in zip(self._starts.tolist(), self._stops.tolist(), strict=True):
+            if self._stopped:
+                return
+            yield self._names[self._train[start:stop]].tolist()
+            self.read += stop - start
+
+    def stop(self) -> None:
+        """Hand out no more, now and later: an interrupted training then ends by itself."""
+        self._stopped = True
+
+
+def _cut(train: Ids, end: int) -> tuple[Array, Array]:
+    """Where the sentences of `train` (T,) start and stop; those without a word are left out."""
+    ends = np.flatnonzero(train == end)
+    starts, stops = np.append(0, ends + 1), np.append(ends, len(train))
+    pieces = -(-(stops - starts) // LONGEST_SENTENCE)  # 0 of an empty one
+    before = np.repeat(np.cumsum(pieces) - pieces, pieces)
+    cut = np.repeat(starts, pieces) + LONGEST_SENTENCE * (np.arange(pieces.sum()) - before)
+    return cut, np.minimum(cut + LONGEST_SENTENCE, np.repeat(stops, pieces))
+
+
+def _gensim() -> Any:
+    """gensim's class. Raises UsageError where it is not installed."""
+    try:
+        from gensim.models import Word2Vec as Gensim
+    except ImportError:
+        raise UsageError("word2vec is trained by gensim: pip install 'lmzoo[vectors]'") from None
+    return Gensim
+
+
+def _train(model: Any, sentences: Sentences, run: Run) -> None:
+    """Let gensim train, in a thread of its own: it tells nobody within an epoch how far it is, but `sentences` does."""
+    epochs = model.epochs
+    with ThreadPoolExecutor(1) as pool, run.progress.task("training word2vec", epochs * sentences.tokens) as task:
+        training = pool.submit(model.train, sentences, total_examples=len(sentences), epochs=epochs)
+        seen = 0
+        try:
+            while not training.done():
+                wait([training], GLANCE)
+                task.advance(sentences.read - seen, f"epoch {min(epochs, 1 + sentences.read // sentences.tokens)}")
+                seen = sentences.read
+        finally:
+            sentences.stop()
+        training.result()
+
+
+def _rows(vectors: Array, ids: Array, vocab_size: int) -> Array:
+    """gensim's `vectors` (N, D) as rows of a (V, D) table, zeros elsewhere."""
+    table = np.zeros((vocab_size, vectors.shape[1]), dtype=np.float32)
+    table[ids] = vectors
+    return table
