@@ -19,8 +19,6 @@ not there: s(w, -1) = 0.
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from os import cpu_count
 from typing import Any, Self
 
 import numpy as np
@@ -29,11 +27,11 @@ from numpy.typing import ArrayLike, NDArray
 from lmzoo.errors import FormatError, ScoreError
 from lmzoo.interface import Encoder, Ids, LanguageModel, Run, State, check_ids
 from lmzoo.models._held_out import without
+from lmzoo.models._normalise import exponentiate, log_normalisers
 
 Array = NDArray[Any]
 
-THREADS = min(8, cpu_count() or 1)
-BLOCK = 1 << 23  # logits worked on at a time: 32 MB
+BLOCK = 1 << 22  # logits worked on at a time: 16 MB
 SAMPLE = 4096  # positions of the validation text that β and λ are fitted on: enough to know k+1 numbers by
 ROUNDS = 60  # of the optimiser, at most
 NOWHERE = -1
@@ -61,8 +59,8 @@ class Association(LanguageModel, Encoder):
         """s(w, c) of N pairs: `words` (N,) and `contexts` (N,)."""
 
     @abstractmethod
-    def _add_scores(self, logits: Array, contexts: Ids, lambdas: Array) -> None:
-        """Add Σ_d λ_d s(w, c_d) to `logits` (N, V), for `contexts` (N, k) and all words w."""
+    def _put_scores(self, logits: Array, contexts: Ids, lambdas: Array) -> None:
+        """Write Σ_d λ_d s(w, c_d) into `logits` (N, V), for `contexts` (N, k) and all words w."""
 
     @abstractmethod
     def _expected_scores(self, probs: Array, contexts: Ids) -> Array:
@@ -129,7 +127,7 @@ class Association(LanguageModel, Encoder):
 
     def next_log_probs(self, state: State) -> Array:
         """log p(w | state) of every w, (V,), in nats."""
-        logits = self._logits(self._contexts(state))[0].astype(np.float64)
+        logits = self._logits(self._contexts(state), self._block(1)[1])[0].astype(np.float64)
         highest = logits.max()
         log_probs: Array = logits - (highest + np.log(np.exp(logits - highest).sum()))
         return log_probs
@@ -152,12 +150,11 @@ class Association(LanguageModel, Encoder):
     def _scored(self, text: Ids) -> Array:
         """log P of each token of `text` (k + T,) behind the first k, (T,)."""
         scores = np.empty(len(text) - self.window)
-        step = max(1, BLOCK // self.vocab_size_)
-        with ThreadPoolExecutor(THREADS) as pool:
-            for i in range(0, len(scores), step):
-                tokens = text[self.window + i :][:step]
-                logits = self._logits(self._contexts(text[i:][: self.window + len(tokens) - 1]))
-                scores[i : i + step] = logits[np.arange(len(tokens)), tokens] - _log_normalisers(logits, pool)
+        step, room = self._block(len(scores))
+        for i in range(0, len(scores), step):
+            tokens = text[self.window + i :][:step]
+            logits = self._logits(self._contexts(text[i:][: self.window + len(tokens) - 1]), room)
+            scores[i : i + step] = logits[np.arange(len(tokens)), tokens] - log_normalisers(logits)
         return scores
 
     def _contexts(self, text: Ids) -> Ids:
@@ -171,11 +168,16 @@ class Association(LanguageModel, Encoder):
             open_ &= found != end
         return contexts
 
-    def _logits(self, contexts: Ids) -> Array:
-        """β log p(w) + Σ_d λ_d s(w, c_d): (N, V) float32, for `contexts` (N, k)."""
-        logits = np.empty((len(contexts), self.vocab_size_), dtype=np.float32)
-        logits[:] = self.exponent_ * self._log_unigrams()
-        self._add_scores(logits, contexts, np.asarray(self.lambdas_, dtype=np.float32))
+    def _block(self, length: int) -> tuple[int, Array]:
+        """How many of `length` places are worked on at a time, and room for their logits, which is used again."""
+        step = max(1, min(BLOCK // self.vocab_size_, length))
+        return step, np.empty((step, self.vocab_size_), dtype=np.float32)
+
+    def _logits(self, contexts: Ids, room: Array) -> Array:
+        """β log p(w) + Σ_d λ_d s(w, c_d): (N, V) float32, in `room`, for `contexts` (N, k)."""
+        logits: Array = room[: len(contexts)]
+        self._put_scores(logits, contexts, np.asarray(self.lambdas_, dtype=np.float32))
+        logits += np.float32(self.exponent_) * self._log_unigrams()
         return logits
 
     def _log_unigrams(self) -> Array:
@@ -211,12 +213,12 @@ class LowRank(Association):
         left, right = self.factors()
         return np.einsum("nd,nd->n", left[words], right[contexts])
 
-    def _add_scores(self, logits: Array, contexts: Ids, lambdas: Array) -> None:
+    def _put_scores(self, logits: Array, contexts: Ids, lambdas: Array) -> None:
         left, right = self.factors()
         hidden = np.zeros((len(contexts), right.shape[1]), dtype=np.float32)
         for d, weight in enumerate(lambdas):
             hidden += weight * _rows(right, contexts[:, d])
-        logits += hidden @ left.T
+        np.matmul(hidden, left.T, out=logits)
 
     def _expected_scores(self, probs: Array, contexts: Ids) -> Array:
         left, right = self.factors()
@@ -235,21 +237,6 @@ def _rows(table: Array, ids: Ids) -> Array:
     return rows
 
 
-def _log_normalisers(logits: Array, pool: ThreadPoolExecutor) -> Array:
-    """log Z of each row of `logits` (N, V), which are overwritten: (N,)."""
-    normalisers = np.empty(len(logits))
-
-    def normalise(rows: slice) -> None:
-        part = logits[rows]
-        highest = part.max(axis=1, keepdims=True)
-        np.exp(np.subtract(part, highest, out=part), out=part)
-        normalisers[rows] = np.log(part.sum(axis=1)) + highest[:, 0]
-
-    cuts = np.linspace(0, len(logits), THREADS + 1).astype(int).tolist()
-    list(pool.map(normalise, map(slice, cuts[:-1], cuts[1:])))
-    return normalisers
-
-
 def _fit_scalars(model: Association, contexts: Ids, tokens: Ids, report: Any) -> Array:
     """The (β, λ_1 … λ_k) under which `tokens` (N,) after `contexts` (N, k) are likeliest: (1 + k,).
 
@@ -257,7 +244,7 @@ def _fit_scalars(model: Association, contexts: Ids, tokens: Ids, report: Any) ->
     """
     from scipy.optimize import minimize
 
-    unigrams, step = model._log_unigrams(), max(1, BLOCK // model.vocab_size_)
+    unigrams, (step, room) = model._log_unigrams(), model._block(len(tokens))
     seen = np.stack([_seen_scores(model, tokens, column) for column in contexts.T], axis=1)  # (N, k)
     size = np.sqrt((seen**2).mean(axis=0))
     size[size == 0] = 1.0
@@ -266,17 +253,13 @@ def _fit_scalars(model: Association, contexts: Ids, tokens: Ids, report: Any) ->
     def loss(scalars: Array) -> tuple[float, Array]:
         """Nats a token, and their gradient: what the model expects of each feature, less what there is of it."""
         model.exponent_, model.lambdas_ = float(scalars[0]), scalars[1:] / size
-        log_normalisers, expected = 0.0, np.zeros_like(scalars)
+        log_z, expected = 0.0, np.zeros_like(scalars)
         for i in range(0, len(tokens), step):
-            probs = model._logits(contexts[i : i + step])
-            highest = probs.max(axis=1, keepdims=True)
-            np.exp(np.subtract(probs, highest, out=probs), out=probs)
-            total = probs.sum(axis=1, keepdims=True)
-            probs /= total
-            log_normalisers += float((np.log(total) + highest).sum(dtype=np.float64))
+            probs = model._logits(contexts[i : i + step], room)
+            log_z += float(exponentiate(probs).sum())
             expected[0] += (probs @ unigrams).sum(dtype=np.float64)
             expected[1:] += model._expected_scores(probs, contexts[i : i + step]).sum(axis=0, dtype=np.float64) / size
-        nats = log_normalisers / len(tokens) - float(observed @ scalars)
+        nats = log_z / len(tokens) - float(observed @ scalars)
         if not np.isfinite(nats):
             raise ScoreError(
                 f"{model.name}: the predictor's loss is {nats} at β = {scalars[0]:.3g}: its scores are too large to be "

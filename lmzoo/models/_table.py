@@ -10,7 +10,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from lmzoo.interface import Ids
-from lmzoo.models._association import THREADS, Association
+from lmzoo.models._association import Association
+from lmzoo.models._normalise import THREADS
 
 Array = NDArray[Any]
 
@@ -28,7 +29,8 @@ class Table(Association):
         """s(w, c) of N pairs: `words` (N,) and `contexts` (N,)."""
         return _look_up(*self.table(), np.asarray(words, np.int64), np.asarray(contexts, np.int64))
 
-    def _add_scores(self, logits: Array, contexts: Ids, lambdas: Array) -> None:
+    def _put_scores(self, logits: Array, contexts: Ids, lambdas: Array) -> None:
+        logits[:] = 0
         _in_parts(len(logits), lambda rows: _add(*self.table(), logits[rows], contexts[rows], lambdas))
 
     def _expected_scores(self, probs: Array, contexts: Ids) -> Array:

@@ -51,7 +51,7 @@ class SVD(Counted, LowRank):
 
     def _learn(self, train: Ids, vocab_size: int, run: Run) -> None:
         table = pmi(self.count(train, vocab_size, run), self.smoothing, self.shift)
-        # U_D (V, D), the diagonal of Σ_D (D,), V_D (V, D)
+        # U_D (V, D), the diagonal of Σ_D (D,), V_D Σ_D (V, D)
         self.words_, self.singular_, self.contexts_ = decompose(table, self.dimensions, run.seed, run.progress)
 
     def restore(self, arrays: dict[str, Array]) -> Self:
@@ -69,11 +69,11 @@ class SVD(Counted, LowRank):
 
     def factors(self) -> tuple[Array, Array]:
         """U_D and V_D Σ_D, (V, D) each: their product is the approximation."""
-        return self.words_, self.contexts_ * self.singular_
+        return self.words_, self.contexts_
 
 
 def decompose(table: Any, dimensions: int, seed: int, progress: Progress) -> tuple[Array, Array, Array]:
-    """U (V, D), singular values (D,) descending, V (V, D) of a sparse `table` (V, V), all float32.
+    """U (V, D), singular values (D,) descending, and V Σ (V, D) of a sparse `table` (V, V), all float32.
 
     A matrix of lower rank than D, or with fewer rows, leaves the last dimensions zero. Each dimension's sign is such
     that its largest entry in U is positive: the decomposition leaves it open.
@@ -104,5 +104,5 @@ def decompose(table: Any, dimensions: int, seed: int, progress: Progress) -> tup
     order = np.argsort(-s)
     u, s, vt = u[:, order], s[order], vt[order]
     signs = np.sign(u[np.abs(u).argmax(axis=0), np.arange(rank)])
-    words[:, :rank], contexts[:, :rank], singular[:rank] = u * signs, vt.T * signs, s
+    words[:, :rank], contexts[:, :rank], singular[:rank] = u * signs, vt.T * signs * s, s
     return words, singular, contexts
