@@ -14,7 +14,7 @@ PACKAGE = Path(lmzoo.__file__).parent
 LAYERS = (
     ("errors",),
     ("interface",),
-    ("_notation", "grammar", "_download", "_cards", "_split", "corpus", "tasks"),
+    ("_notation", "grammar", "_download", "_cards", "_split", "corpus", "tasks", "multiple_choice"),
     ("_tokenizer_base", "_tokenizer_bpe", "_tokenizer_split", "tokenizer"),
     ("models",),
     ("sample", "mixture", "evaluate", "testing"),
@@ -28,10 +28,12 @@ LAYERS = (
         "_arpa_trie",
         "_arpa_reader",
         "explain",
+        "_proximity",
+        "pmi_solver",
         "_word_tests",
         "vectors",
     ),
-    ("_terminal", "_flags", "_exchange", "_explain_command", "_classes_command", "commands"),
+    ("_terminal", "_flags", "_exchange", "_explain_command", "_classes_command", "_solve_command", "commands"),
     ("__main__", "__init__"),
 )
 LAYER = {module: number for number, layer in enumerate(LAYERS) for module in layer}
