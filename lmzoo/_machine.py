@@ -4,12 +4,16 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("numpy", "scipy", "numba", "tokenizers", "torch")
+PACKAGES = ("numpy", "scipy", "numba", "gensim", "scikit-learn", "tokenizers", "torch")
+PROCESS = Path("/proc/self")
 
 
 def provenance() -> dict[str, Any]:
@@ -75,3 +79,36 @@ def command() -> str:
 
     program = Path(sys.argv[0]).name
     return shlex.join(["lmzoo" if program in ("lmzoo", "cli.py", "__main__.py") else program, *sys.argv[1:]])
+
+
+@dataclass
+class Peak:
+    """The most memory that this process held at once, in bytes; None where the system does not say."""
+
+    bytes: int | None = None
+
+
+@contextmanager
+def peak_memory() -> Iterator[Peak]:
+    """Measure what runs within: the peak resident size of the whole process, all that was there before included.
+
+    Only Linux keeps such a mark and lets it be put back; elsewhere, and where that is not permitted, it stays None.
+    """
+    peak = Peak()
+    try:
+        (PROCESS / "clear_refs").write_text("5", encoding="ascii")  # proc(5): VmHWM becomes the present size
+    except OSError:
+        yield peak
+        return
+    yield peak
+    peak.bytes = _high_water_mark()
+
+
+def _high_water_mark() -> int | None:
+    """VmHWM, in bytes."""
+    try:
+        status = (PROCESS / "status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    kilobytes = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(kilobytes[0]) * 1024 if kilobytes else None

@@ -70,7 +70,8 @@ def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
     model.warm_up()
     run = replace(run, tokens_per_character=len(text.train) / len(text.corpus.train))
     began = time.perf_counter()
-    model.fit(text.train, text.valid, text.tokenizer.vocab_size, run)
+    with _machine.peak_memory() as peak:
+        model.fit(text.train, text.valid, text.tokenizer.vocab_size, run)
     seconds = time.perf_counter() - began
     corpus = text.corpus
     provenance = {
@@ -87,6 +88,7 @@ def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
         "vocab_size": text.tokenizer.vocab_size,
         "training_tokens": len(text.train),
         "training_seconds": round(seconds, 3),
+        **({"peak_bytes": peak.bytes} if peak.bytes else {}),
         "budget": {name: value for name in BUDGETS if (value := getattr(run, name)) is not None},
         "seed": run.seed,
         "device": "cpu",

@@ -71,3 +71,25 @@ def test_a_checkout_without_commits_or_git_has_none(checkout, monkeypatch):
     assert _machine.commit() is None
     monkeypatch.setenv("PATH", "")
     assert _machine.commit() is None
+
+
+@pytest.mark.skipif(not (_machine.PROCESS / "clear_refs").exists(), reason="only Linux keeps a high-water mark")
+def test_peak_memory_is_of_what_ran_within_and_not_of_what_came_before():
+    def fill(mebibytes):
+        np.ones(mebibytes << 17).sum()  # touched, so that it is resident
+
+    fill(300)
+    with _machine.peak_memory() as little:
+        fill(10)
+    with _machine.peak_memory() as much:
+        fill(200)
+    assert (little.bytes is None) == (much.bytes is None)  # a container may forbid it
+    if little.bytes is not None:
+        assert 150 << 20 < much.bytes - little.bytes < 250 << 20
+
+
+def test_where_the_peak_cannot_be_measured_it_is_not_known(monkeypatch, tmp_path):
+    monkeypatch.setattr(_machine, "PROCESS", tmp_path / "nowhere")
+    with _machine.peak_memory() as peak:
+        pass
+    assert peak.bytes is None
