@@ -32,8 +32,21 @@ LAYERS = (
         "pmi_solver",
         "_word_tests",
         "vectors",
+        "word_map",
+        "_vector_lines",
+        "vector_files",
     ),
-    ("_terminal", "_flags", "_exchange", "_explain_command", "_classes_command", "_solve_command", "commands"),
+    (
+        "_terminal",
+        "_flags",
+        "_exchange",
+        "_vector_exchange",
+        "_explain_command",
+        "_classes_command",
+        "_vectors_command",
+        "_solve_command",
+        "commands",
+    ),
     ("__main__", "__init__"),
 )
 LAYER = {module: number for number, layer in enumerate(LAYERS) for module in layer}
