@@ -39,7 +39,7 @@ def words_of(text: str) -> list[str]:
 class Ngrams:
     """The distinct n-grams of each of some short texts, and a number 0 … G-1 for each of them.
 
-    Text t has the n-grams ids[rows[t]:rows[t + 1]]. Words in `left_out` are no unigrams.
+    Text t has the n-grams ids[rows[t]:rows[t + 1]]. Those that consist of words in `left_out` alone are none.
     """
 
     def __init__(self, texts: Sequence[str], left_out: frozenset[str] = frozenset()):
@@ -53,7 +53,7 @@ class Ngrams:
         seen = [np.empty(0, dtype=np.int64)]
         for offsets in KINDS:
             keys = self._keys_at(words, offsets)
-            asked = (keys >= 0) & (plain[words] | (len(offsets) > 1))
+            asked = (keys >= 0) & np.any([np.roll(plain[words], -offset) for offset in offsets], axis=0)
             distinct, number = np.unique(keys[asked], return_inverse=True)
             seen.append(np.unique(owner[asked] << 32 | number + len(self)))
             self._keys.append(distinct)

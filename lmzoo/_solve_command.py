@@ -34,7 +34,7 @@ def solve_questions(
         str, typer.Option(help="A pair that never co-occurs is left out of the mean (skip), or counts as 0 (zero).")
     ] = "skip",
     function_words: Annotated[
-        bool, typer.Option("--function-words", help="Take the, of, … for words like any other.")
+        bool, typer.Option("--function-words", help="Let n-grams of function words alone (the, of the) count too.")
     ] = False,
     show: Annotated[
         int, whole("--show", help="Show so many questions of each set with what spoke for the answer, 0 or more.")

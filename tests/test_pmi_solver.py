@@ -44,7 +44,8 @@ def reference_scores(question, text, window=10, unseen="skip", stop_words=STOP_W
     scores, known = [], []
     for option in question.options:
         x_of, y_of = (
-            {name for name, _ in occurrences(words_of(side))} - stop_words for side in (question.stem, option)
+            {name for name, _ in occurrences(words_of(side)) if not set(name.split()) <= stop_words | {"_"}}
+            for side in (question.stem, option)
         )
         values = []
         for x, y in product(x_of, y_of):
@@ -75,7 +76,7 @@ def test_scores_are_those_of_the_definition(questions, text, window, unseen):
 
 
 @given(questions_of_few_words, few_words)
-def test_function_words_are_unigrams_where_that_is_asked_for(question, text):
+def test_ngrams_of_function_words_count_where_that_is_asked_for(question, text):
     (answer,) = PmiSolver(function_words=True).solve([question], text).answers
     assert answer.scores == pytest.approx(reference_scores(question, text, stop_words=frozenset())[0])
 
@@ -123,6 +124,15 @@ def test_what_fills_the_gap_of_a_skip_bigram_is_not_beside_it():
 def test_no_ngram_reaches_from_one_option_into_the_next():
     ngrams = Ngrams(["red", "blue sky", "rain"])
     assert {ngrams.name(n) for n in range(len(ngrams))} == {"red", "blue", "sky", "blue sky", "rain"}
+
+
+def test_ngrams_of_function_words_alone_are_none():
+    ngrams = Ngrams(["of the ice of it", "of the"], STOP_WORDS)
+    assert {ngrams.name(n) for n in ngrams.of(0)} == {
+        *("ice", "the ice", "ice of", "of _ ice", "ice _ it"),
+        *("of the ice", "the ice of", "ice of it"),
+    }
+    assert not len(ngrams.of(1))
 
 
 def test_words_are_lower_case_letters_and_digits_and_nothing_else():
