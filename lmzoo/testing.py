@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo.errors import LmzooError, NotFittedError, UsageError
-from lmzoo.interface import Ids, LanguageModel, Run
+from lmzoo.interface import Encoder, Ids, LanguageModel, Run
 
 TOLERANCE = 1e-4  # nats: what float32 arithmetic in another order may cost
 VOCAB_SIZE = 12  # of the practice text; 9 and 10 never occur in it, 11 is `end`
@@ -287,6 +287,21 @@ def many_texts(model: LanguageModel) -> str:
     return "" if same else "texts scored together score differently than alone (does padding leak, or state?)"
 
 
+def features_are_rows(model: LanguageModel) -> str:
+    """What an encoder knows of a text is a finite vector for each of its tokens, and the same each time it is asked."""
+    if not isinstance(model, Encoder):
+        return ""
+    for tokens in [*_texts(model), UNSEEN[:1] % model.vocab_size_, UNSEEN[:0]]:
+        rows = np.asarray(model.features(tokens))
+        if rows.ndim != 2 or len(rows) != len(tokens):
+            return f"features of {len(tokens)} tokens has shape {rows.shape}; it must be ({len(tokens)}, D)"
+        if not np.isfinite(rows).all():
+            return f"the features of token {int(np.argmin(np.isfinite(rows).all(axis=1)))} are not all finite"
+        if not np.array_equal(rows, model.features(tokens)):
+            return "the features of the same text were others when asked again"
+    return ""
+
+
 PROPERTIES: dict[str, Callable[[LanguageModel], str]] = {
     "sums_to_one": sums_to_one,
     "scoring_equals_stepping": scoring_equals_stepping,
@@ -297,6 +312,7 @@ PROPERTIES: dict[str, Callable[[LanguageModel], str]] = {
     "empty_text": empty_text,
     "bad_id_is_named": bad_id_is_named,
     "many_texts": many_texts,
+    "features_are_rows": features_are_rows,
 }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lmzoo import testing
-from lmzoo.interface import LanguageModel, check_ids
+from lmzoo.interface import Encoder, LanguageModel, check_ids
 
 
 @dataclass
@@ -166,6 +166,13 @@ class Leaky(Bigram):
         return np.split(joined, np.cumsum([len(text) for text in texts])[:-1])
 
 
+class Summary(Bigram, Encoder):
+    """Features of the text, not of its tokens."""
+
+    def features(self, tokens):
+        return self.counts_[np.asarray(tokens)].sum(axis=0)
+
+
 class Spoils(Bigram):
     """Changes the ids it was given."""
 
@@ -202,6 +209,7 @@ class Unsavable(Bigram):
         (Careless, "bad_id_is_named", "check_ids"),
         (Backwards, "beats_uniform", "knowing nothing"),
         (Leaky, "many_texts", "padding"),
+        (Summary, "features_are_rows", "it must be (50, D)"),
         (Spoils, "fit", "changed the training ids"),
         (Unsavable, "config_round_trips", "JSON"),
     ],

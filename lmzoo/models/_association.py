@@ -28,6 +28,7 @@ from lmzoo.errors import FormatError, ScoreError
 from lmzoo.interface import Encoder, Ids, LanguageModel, Run, State, check_ids
 from lmzoo.models._held_out import without
 from lmzoo.models._normalise import exponentiate, log_normalisers
+from lmzoo.models._on_device import OnDevice, accelerator
 
 Array = NDArray[Any]
 
@@ -41,6 +42,7 @@ class Association(LanguageModel, Encoder):
     """p(w | c_1 … c_k) ∝ p(w)^β exp(Σ_d λ_d s(w, c_d)). A model says how s is learned, and what a word is."""
 
     window: int  # k
+    _elsewhere: OnDevice | None = None  # where texts are scored, if not here
 
     counts_: Array  # (V,) occurrences in the training text
     exponent_: float  # β
@@ -65,6 +67,10 @@ class Association(LanguageModel, Encoder):
     @abstractmethod
     def _expected_scores(self, probs: Array, contexts: Ids) -> Array:
         """Σ_w p(w) s(w, c_d): (N, k), for `probs` (N, V) and `contexts` (N, k)."""
+
+    @abstractmethod
+    def _moved(self, device: str) -> OnDevice:
+        """A copy of all that a score needs, on a device of PyTorch's."""
 
     def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:
         """Learn the associations of `train` (T,), and on `valid` what they are worth as predictions.
@@ -106,6 +112,12 @@ class Association(LanguageModel, Encoder):
         """The vector of each token, whatever stands around it: (T,) → (T, D)."""
         rows = self.vectors()[check_ids(tokens, self.vocab_size_)]
         return np.asarray(rows if isinstance(rows, np.ndarray) else rows.toarray())
+
+    def to(self, device: str) -> Self:
+        """Score texts on `device` from now on: "cuda", or "auto", which is the GPU where there is one. Returns self."""
+        name = accelerator(device)
+        self._elsewhere = self._moved(name) if name else None
+        return self
 
     # ── Prediction ────────────────────────────────────────────────────────────────────────────────
 
@@ -150,6 +162,8 @@ class Association(LanguageModel, Encoder):
     def _scored(self, text: Ids) -> Array:
         """log P of each token of `text` (k + T,) behind the first k, (T,)."""
         scores = np.empty(len(text) - self.window)
+        if self._elsewhere:
+            return self._elsewhere.log_probs(self._contexts(text[:-1]), text[self.window :])
         step, room = self._block(len(scores))
         for i in range(0, len(scores), step):
             tokens = text[self.window + i :][:step]
@@ -219,6 +233,10 @@ class LowRank(Association):
         for d, weight in enumerate(lambdas):
             hidden += weight * _rows(right, contexts[:, d])
         np.matmul(hidden, left.T, out=logits)
+
+    def _moved(self, device: str) -> OnDevice:
+        base = np.float32(self.exponent_) * self._log_unigrams()
+        return OnDevice(base, self.lambdas_, *self.factors(), device)
 
     def _expected_scores(self, probs: Array, contexts: Ids) -> Array:
         left, right = self.factors()

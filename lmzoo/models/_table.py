@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lmzoo.interface import Ids
 from lmzoo.models._association import Association
 from lmzoo.models._normalise import THREADS
+from lmzoo.models._on_device import OnDevice
 
 Array = NDArray[Any]
 
@@ -32,6 +33,14 @@ class Table(Association):
     def _put_scores(self, logits: Array, contexts: Ids, lambdas: Array) -> None:
         logits[:] = 0
         _in_parts(len(logits), lambda rows: _add(*self.table(), logits[rows], contexts[rows], lambdas))
+
+    def _moved(self, device: str) -> OnDevice:
+        import scipy.sparse
+
+        indptr, words, scores = self.table()
+        v = self.vocab_size_
+        dense = scipy.sparse.csr_array((scores, words, indptr), (v, v)).toarray()
+        return OnDevice(np.float32(self.exponent_) * self._log_unigrams(), self.lambdas_, None, dense, device)
 
     def _expected_scores(self, probs: Array, contexts: Ids) -> Array:
         expected = np.zeros(contexts.shape, dtype=np.float64)
