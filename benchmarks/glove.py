@@ -1,0 +1,260 @@
+"""GloVe beside its authors' program, in one run on one machine: counting, training, and what the vectors are worth.
+
+    python benchmarks/glove.py [--glove FOLDER] [--rounds 3] [--epochs 3] [--quality] [--share 0.5] [--save]
+
+The text is the `books` corpus in lower case, all but a-z and line ends turned to blanks. Settings are those of the
+program's demonstration: words that occur 5 times, window 10, x-max 10; 100 dimensions, and 2 threads for both. The
+programs (vocab_count, cooccur, shuffle, glove) are found in the folder named, or on the PATH; without them only our
+lines are shown. Both take turns. Compare ratios, not seconds: the machine may have been busy.
+
+Counting is for `cooccur` from text and a vocabulary to a file, for us from ids to a matrix, and from text with reading
+and encoding included. An epoch takes each cell once; ours has those of `end` besides. With --quality, both train 15
+epochs on the first --share of the text with three seeds each, and are scored by gensim's evaluators (needs gensim).
+"""
+
+import argparse
+import datetime
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PROGRAMS = ("vocab_count", "cooccur", "shuffle", "glove")
+MIN_COUNT, WINDOW, X_MAX, DIMENSIONS, THREADS, EPOCHS, SEEDS = 5, 10, 10, 100, 2, 15, (1, 2, 3)
+PAIRS = {"WordSim-353": "EN-WS-353-ALL", "SimLex-999": "EN-SIMLEX-999", "MEN": "EN-MEN-TR-3k"}
+
+
+def programs(folder: Path | None) -> dict[str, str] | None:
+    """Where each of the authors' programs is; None, and a sentence, where one is missing."""
+    found = {name: shutil.which(name, path=None if folder is None else str(folder)) for name in PROGRAMS}
+    missing = [name for name, path in found.items() if path is None]
+    if missing:
+        print(f"Stanford's GloVe is left out: {', '.join(missing)} not found (name their folder with --glove)")
+        return None
+    return {name: path for name, path in found.items() if path}
+
+
+def text_of(share: float) -> str:
+    """The first `share` of the books' lines: lower case, a-z, single blanks."""
+    from lmzoo import corpus
+
+    lines = re.sub(r"[^a-z\n]", " ", corpus.load("books").train.lower()).split("\n")
+    return "".join(" ".join(line.split()) + "\n" for line in lines[: int(len(lines) * share)])
+
+
+def encoded(path: Path) -> tuple[Any, Any]:
+    """Text file → ids and the tokenizer."""
+    from lmzoo import tokenizer
+
+    text = path.read_text(encoding="utf-8")
+    words = tokenizer.train("split", text)
+    return words.encode(text), words
+
+
+class Theirs:
+    """The authors' programs at work in a folder."""
+
+    def __init__(self, found: dict[str, str], folder: Path) -> None:
+        self.found, self.folder = found, folder
+        self.run("vocab_count", ["-min-count", MIN_COUNT], "text.txt", "vocab.txt")
+
+    def run(self, program: str, options: list[Any], source: str, target: str) -> float:
+        """Seconds from start to end."""
+        command = [self.found[program], "-verbose", "0", *map(str, options)]
+        with (self.folder / source).open("rb") as stdin, (self.folder / target).open("wb") as stdout:
+            began = time.perf_counter()
+            subprocess.run(command, stdin=stdin, stdout=stdout, stderr=subprocess.DEVNULL, cwd=self.folder, check=True)
+            return time.perf_counter() - began
+
+    def count(self) -> float:
+        options = ["-memory", 4, "-window-size", WINDOW, "-vocab-file", "vocab.txt"]
+        return self.run("cooccur", options, "text.txt", "cells.bin")
+
+    def shuffle(self, seed: int) -> float:
+        return self.run("shuffle", ["-memory", 4, "-seed", seed], "cells.bin", "shuffled.bin")
+
+    def train(self, epochs: int, seed: int) -> list[float]:
+        """Seconds of each epoch after the first, whose clock starts with the program."""
+        options = {
+            "save-file": "vectors", "input-file": "shuffled.bin", "vocab-file": "vocab.txt", "x-max": X_MAX,
+            "seed": seed, "threads": THREADS, "iter": epochs, "vector-size": DIMENSIONS, "binary": 0,
+        }  # fmt: skip
+        command = [self.found["glove"], *(str(part) for key, value in options.items() for part in (f"-{key}", value))]
+        ends = []
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=self.folder) as process:
+            assert process.stderr
+            for line in process.stderr:
+                if "iter:" in line:
+                    ends.append(time.perf_counter())
+        if process.returncode:
+            raise SystemExit("glove failed")
+        return np.diff(ends).tolist()
+
+    def cells(self) -> int:
+        return (self.folder / "cells.bin").stat().st_size // 16
+
+    def vectors(self) -> tuple[list[str], Any]:
+        rows = [line.split(" ") for line in (self.folder / "vectors.txt").read_text("utf-8").splitlines()]
+        rows = [row for row in rows if row[0] != "<unk>"]
+        return [row[0] for row in rows], np.array([row[1:] for row in rows], dtype=np.float32)
+
+
+def settings(vocab_size: int) -> dict[str, Any]:
+    return {"vocab_size": vocab_size, "window": WINDOW, "min_count": MIN_COUNT}
+
+
+def speed(path: Path, theirs: Theirs | None, rounds: int, epochs: int) -> dict[str, Any]:
+    """Rates of counting and of training, in turns: the medians, and all seconds they are of."""
+    from lmzoo.models import _adagrad, _cooccurrence
+    from lmzoo.models._scratch import Scratch
+    from lmzoo.models.glove import GloVe
+
+    GloVe().warm_up()
+    seconds: dict[str, list[float]] = {
+        key: [] for key in ("ours_count", "ours_text_count", "ours_deal", "ours_epoch", "count", "shuffle", "epoch")
+    }
+    for number in range(rounds):
+        began = time.perf_counter()
+        ids, words = encoded(path)
+        read = time.perf_counter()
+        table = _cooccurrence.count(ids, **settings(words.vocab_size))
+        counted = time.perf_counter()
+        seconds["ours_count"].append(counted - read)
+        seconds["ours_text_count"].append(counted - began)
+        descent = _adagrad.Descent(table, DIMENSIONS, X_MAX, 0.75, 0.05, 1, Scratch())
+        seconds["ours_deal"].append(time.perf_counter() - counted)
+        if theirs:
+            seconds["count"].append(theirs.count())
+            seconds["shuffle"].append(theirs.shuffle(1))
+        for _ in range(epochs):
+            began = time.perf_counter()
+            descent.epoch(lambda _: None)
+            seconds["ours_epoch"].append(time.perf_counter() - began)
+        if theirs:
+            seconds["epoch"] += theirs.train(epochs, 1)
+        print(f"round {number + 1} of {rounds}", flush=True)
+    sizes = {"tokens": len(ids), "words": int((ids != words.vocab_size - 1).sum()), "cells": table.nnz}
+    if theirs:
+        sizes["their_cells"] = theirs.cells()
+    return {**sizes, "seconds": seconds, **rates(sizes, seconds)}
+
+
+def rates(sizes: dict[str, int], seconds: dict[str, list[float]]) -> dict[str, Any]:
+    """Words and cells a second, and our rate as a multiple of theirs."""
+    found: dict[str, Any] = {}
+    units = {"count": "words", "text_count": "words", "deal": "cells", "epoch": "cells"}
+    for stage, unit in units.items():
+        rate = sizes[unit] / statistics.median(seconds[f"ours_{stage}"])
+        other = {"text_count": "count", "deal": "shuffle"}.get(stage, stage)
+        found[f"ours_{stage}_{unit}_a_second"] = rate
+        if seconds[other]:
+            size = sizes["words"] if unit == "words" else sizes["their_cells"]
+            peer = size / statistics.median(seconds[other])
+            found[f"{other}_{unit}_a_second"], found[f"{stage}_ratio"] = peer, rate / peer
+        print(f"  {stage:10} {rate:12,.0f} {unit}/s", end="")
+        print(f"  {other} {peer:12,.0f}: {rate / peer:.2f} x" if seconds[other] else "")
+    found["ours_epoch_words_a_second"] = sizes["words"] / statistics.median(seconds["ours_epoch"])
+    if seconds["epoch"]:
+        found["epoch_words_a_second"] = sizes["words"] / statistics.median(seconds["epoch"])
+    return found
+
+
+def quality(path: Path, theirs: Theirs | None) -> dict[str, Any]:
+    """Scores of the vectors of both, seed by seed."""
+    scores: dict[str, list[dict[str, float]]] = {"lmzoo": [], "glove": []}
+    ids, words = encoded(path)
+    if theirs:
+        theirs.count()
+    for seed in SEEDS:
+        scores["lmzoo"].append(scored(*our_vectors(ids, words, seed)))
+        print(f"lmzoo, seed {seed}: {scores['lmzoo'][-1]}", flush=True)
+        if theirs:
+            theirs.shuffle(seed)
+            theirs.train(EPOCHS, seed)
+            scores["glove"].append(scored(*theirs.vectors()))
+            print(f"glove, seed {seed}: {scores['glove'][-1]}", flush=True)
+    found: dict[str, Any] = {"words": int((ids != words.vocab_size - 1).sum()), "scores": scores}
+    for who, rows in scores.items():
+        for key in rows[0] if rows else ():
+            values = [row[key] for row in rows]
+            found.setdefault(who, {})[key] = [statistics.mean(values), statistics.stdev(values)]
+            print(f"  {who:6} {key:24} {statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}")
+    return found
+
+
+def our_vectors(ids: Any, words: Any, seed: int) -> tuple[list[str], Any]:
+    """The words that were counted, the most frequent first, and their vectors."""
+    from lmzoo.interface import Run
+    from lmzoo.models.glove import GloVe
+
+    model = GloVe(dimensions=DIMENSIONS, window=WINDOW, min_count=MIN_COUNT, x_max=X_MAX, epochs=EPOCHS)
+    model.fit(ids, ids[:0], words.vocab_size, Run(seed=seed, device="cpu"))
+    names = words.to_json()["words"]
+    by_frequency = np.argsort(-model.counts_[: len(names)], kind="stable")
+    kept = [i for i in by_frequency if model.counts_[i] >= MIN_COUNT and names[i].isalpha()]
+    return [names[i] for i in kept], model.vectors()[kept]
+
+
+def scored(names: list[str], vectors: Any) -> dict[str, float]:
+    """Spearman's ρ with people's judgments, and the share of analogies that are solved."""
+    from gensim.models import KeyedVectors
+
+    from lmzoo import tasks
+
+    keyed = KeyedVectors(vectors.shape[1])
+    keyed.add_vectors(names, vectors)
+    files = tasks.fetch("words")
+    found: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "task.txt"
+        for title, name in PAIRS.items():
+            path.write_text(files[name], encoding="utf-8")
+            _, spearman, unknown = keyed.evaluate_word_pairs(str(path), restrict_vocab=len(names))
+            found[title], found[f"{title}, % unknown"] = float(spearman[0]), float(unknown)
+        path.write_text(files["questions-words"], encoding="utf-8")
+        found["analogies"] = float(keyed.evaluate_word_analogies(str(path), restrict_vocab=30_000)[0])
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--glove", type=Path, help="the folder of vocab_count, cooccur, shuffle and glove")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=3, help="of each round, for the clock")
+    parser.add_argument("--quality", action="store_true", help="train 15 epochs with three seeds and score the vectors")
+    parser.add_argument("--share", type=float, default=1.0, help="of the text")
+    parser.add_argument("--save", action="store_true", help="write the figures to benchmarks/results/DATE-glove.json")
+    arguments = parser.parse_args()
+    from lmzoo import _machine
+
+    found = programs(arguments.glove)
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "text.txt"
+        path.write_text(text_of(arguments.share), encoding="utf-8")
+        theirs = Theirs(found, Path(name)) if found else None
+        if arguments.quality:
+            part, result = "quality", quality(path, theirs)
+        else:
+            part, result = "speed", speed(path, theirs, arguments.rounds, arguments.epochs)
+    if arguments.save:
+        save(part, {**_machine.provenance(), "share": arguments.share, **result})
+
+
+def save(part: str, result: dict[str, Any]) -> None:
+    """Put speed or quality into today's file, beside the other."""
+    path = Path(__file__).parent / "results" / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}-glove.json"
+    path.parent.mkdir(exist_ok=True)
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.write_text(json.dumps({**before, part: result}, indent=1) + "\n", encoding="utf-8")
+    print(f"saved {path}")
+
+
+if __name__ == "__main__":
+    main()
