@@ -6,38 +6,57 @@ from typing import Annotated, Any
 
 import typer
 
-from lmzoo._flags import Json, Quiet
+from lmzoo._flags import Json, Mirror, Quiet
 from lmzoo._terminal import Bars, show_json, show_notes
 from lmzoo.errors import UsageError, nearest
 
-EXPORT_EPILOG = "Example: lmzoo export runs/ptb-ngram ptb.arpa.gz; lmzoo export runs/gpt my-gpt"
+EXPORT_EPILOG = (
+    "Example: lmzoo export runs/ptb-ngram ptb.arpa.gz; lmzoo export runs/glove vectors.txt; "
+    "lmzoo export runs/gpt my-gpt"
+)
 IMPORT_EPILOG = (
     "Example: lmzoo import ptb.arpa.gz --out runs/kenlm --layout leading; lmzoo eval runs/kenlm --corpus ptb; "
-    "lmzoo import gpt2 --out runs/gpt2"
+    "lmzoo import glove.6B.100d.txt --out runs/glove6b; lmzoo import gpt2 --out runs/gpt2"
 )
 LAYOUTS = ("plain", "leading")
 
 
 def export_run(
-    run: Annotated[Path, typer.Argument(help="Folder of an n-gram or gpt run.")],
+    run: Annotated[Path, typer.Argument(help="Folder of an n-gram or gpt run, or one of word vectors.")],
     file: Annotated[
         Path,
-        typer.Argument(help="What to write: of an n-gram an ARPA file (.gz compresses it), of a gpt a folder."),
+        typer.Argument(
+            help="What to write: of an n-gram an ARPA file (.gz compresses it), of a gpt a folder, of word vectors "
+            "vectors.txt, vectors.bin (word2vec's text and binary), vectors.glove.txt or vectors.kv (gensim's)."
+        ),
     ],
+    format: Annotated[  # noqa: A002 (as the flag is called)
+        str | None,
+        typer.Option(
+            help="Of word vectors: word2vec, word2vec-binary, glove or keyedvectors.", show_default="as FILE is named"
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write an n-gram run as an ARPA file, which KenLM, SRILM and others read, or a gpt run as Hugging Face's GPT-2."""
+    """Write a run as other toolkits read it: an n-gram as an ARPA file, word vectors as word2vec, GloVe and gensim have
+    them, a gpt as Hugging Face's GPT-2.
+    """
     from lmzoo import arpa, store
+    from lmzoo.models._association import Association
     from lmzoo.models.ngram import Ngram
 
-    if (run / "config.json").is_file() and store.read_config(run)["model"] == "gpt":
+    if (run / "config.json").is_file() and store.read_config(run)["model"] == "gpt" and format is None:
         return _export_gpt(run, file, overwrite, as_json)
     _claim_file(file, overwrite)
     model, tokenizer = store.load(run)
+    if isinstance(model, Association):
+        return _export_vectors(run, model, tokenizer, file, format, as_json, quiet)
+    if format is not None:
+        raise UsageError(f"{run}: --format is for word vectors, and this is a {model.name}: leave it out")
     if not isinstance(model, Ngram):
-        raise UsageError(f"{run}: only an ngram or a gpt can be exported, and this is a {model.name}")
+        raise UsageError(f"{run}: only an ngram, a gpt or word vectors can be exported, and this is a {model.name}")
     counts = arpa.write(model, tokenizer, file, Bars(quiet))
     facts = {"run": str(run), "file": str(file), "ngrams": counts, "bytes": file.stat().st_size}
     if as_json:
@@ -45,6 +64,21 @@ def export_run(
     print(f"wrote {file}: {sum(counts):,} n-grams of order 1 to {len(counts)}, {facts['bytes']:,} bytes; log10 p")
     if not tokenizer.spec.startswith("split"):
         print(f"note: {tokenizer.spec} tokens are written as words: a space is ▁, and what cannot be shown is <0xNN>")
+    return None
+
+
+def _export_vectors(
+    run: Path, model: Any, tokenizer: Any, file: Path, kind: str | None, as_json: bool, quiet: bool
+) -> None:
+    from lmzoo import _vector_exchange
+
+    kind = kind or _vector_exchange.format_of(file)
+    words, dimensions = _vector_exchange.write(model, tokenizer, file, kind, Bars(quiet))
+    facts = {"run": str(run), "file": str(file), "format": kind, "words": words, "dimensions": dimensions}
+    facts["bytes"] = file.stat().st_size
+    if as_json:
+        return show_json(facts)
+    print(f"wrote {file}: {words:,} words of {dimensions} numbers, {kind}, {facts['bytes']:,} bytes")
     return None
 
 
@@ -71,8 +105,9 @@ def import_file(
     file: Annotated[
         str,
         typer.Argument(
-            help="An ARPA file, plain or gzipped; a folder with a GPT-2 as Hugging Face transformers saves it; or "
-            "gpt2, which is fetched as corpora are (from LMZOO_MIRROR, if that has it in gpt2/)."
+            help="An ARPA file or one of word vectors (GloVe's, or word2vec's text or binary), plain or gzipped; a "
+            "folder with a GPT-2 as Hugging Face transformers saves it; or gpt2, which is fetched as corpora are (from "
+            "LMZOO_MIRROR, if that has it in gpt2/)."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run to make.")],
@@ -82,20 +117,41 @@ def import_file(
             help="Of texts that an ARPA file scores: plain, or leading: a space before every word, as in the PTB files."
         ),
     ] = LAYOUTS[0],
+    kind: Annotated[
+        str | None,
+        typer.Option(help="Of word vectors: glove or word2vec.", show_default="glove where the file has no header"),
+    ] = None,
+    corpus: Annotated[
+        str | None,
+        typer.Option(help="Of word vectors: the text by which they learn to predict; a name, a file or a folder."),
+    ] = None,
+    mirror: Mirror = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there already.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Read a model from an ARPA file, as KenLM, SRILM and others write it, or GPT-2's weights; save it as a run."""
-    from lmzoo import store
+    """Read a model that another toolkit wrote and save it as a run: n-grams from an ARPA file, as of KenLM or SRILM,
+    word vectors as word2vec, GloVe and gensim write them, or GPT-2's weights.
+    """
+    from lmzoo import store, vector_files
 
     if layout not in LAYOUTS:
         raise UsageError(f"no layout {layout!r}{nearest(layout, LAYOUTS)}; there are: {', '.join(LAYOUTS)}")
     store.claim(out, overwrite)
     path = Path(file)
-    if path.is_dir() or (file.startswith("gpt2") and not path.exists()):
+    is_gpt = path.is_dir() or (file.startswith("gpt2") and not path.exists())
+    has_vectors = not is_gpt and (kind is not None or vector_files.recognises(path))
+    if (kind or corpus) and not has_vectors:
+        raise UsageError(f"--{'kind' if kind else 'corpus'} is for word vectors, which {file} has not: leave it out")
+    if is_gpt:
         model, tokenizer, facts = _read_gpt2(path, quiet)
         found = f"{facts['parameters']:,} parameters over {tokenizer.vocab_size:,} tokens"
+    elif has_vectors:
+        from lmzoo import _vector_exchange
+
+        model, tokenizer, facts = _vector_exchange.read(path, kind, corpus, mirror, Bars(quiet))
+        facts = _origin(path) | facts
+        found = f"{facts['words']:,} words of {facts['dimensions']} numbers, {facts['format']}"
     else:
         from lmzoo import arpa
 

@@ -4,7 +4,9 @@ Plumbing. Files have a hundred million numbers, so they are parsed and printed b
 does not know is left to `parse`, which is slow, reads all that is allowed, and says what is wrong with the rest.
 """
 
+import codecs
 import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -12,17 +14,77 @@ from numba import njit
 from numpy.typing import NDArray
 
 from lmzoo._arpa_lines import _is_space, _number, shown
+from lmzoo.errors import FormatError
 
 Array = NDArray[Any]
 
+LONGEST_LINE = 1 << 24  # bytes
 LONGEST_WORD = 10_000  # bytes
 LONGEST_NUMBER = 20  # bytes that a number takes when printed, with the space before it
 _EXACT = 16  # a decimal number of no more bytes is read exactly by one operation on float64s
 _NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\Z")
 _NOT_FINITE = re.compile(rb"[-+]?(?:nan|inf|infinity)\Z", re.IGNORECASE)
+_HEADER = re.compile(rb"[ \t]*(\d{1,15})[ \t]+(\d{1,15})[ \t\r]*")
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+FOREIGN = {
+    b"\x80": "a Python pickle, as gensim's save() writes it, and reading one can run any code: in Python, "
+    "KeyedVectors.load(…).save_word2vec_format('vectors.bin', binary=True) writes what can be read here",
+    b"\x93NUMPY": "a numpy array, which has no words: give the vectors as word2vec or GloVe write them",
+    b"PK\x03\x04": "a zip archive: unpack it and give the file of vectors in it",
+}
 _BLANKS = re.compile(rb"[ \t\r]+")
 _POWERS = 10.0 ** np.arange(23)  # exact in float64
 _NEWLINE, _SPACE, _MINUS, _POINT, _ZERO, _E = 10, 32, 45, 46, 48, 101
+
+
+# ── The beginning of a file ───────────────────────────────────────────────────────────────────────
+
+
+def sniff(head: bytes, format: str | None) -> tuple[str, int | None, int]:  # noqa: A002
+    """The format, the words that a header announces and the numbers of a vector, from the beginning of a file."""
+    for magic, kind in FOREIGN.items():
+        if head.startswith(magic) or (format == "keyedvectors" and magic == b"\x80"):
+            raise FormatError(f"line 1: this is {kind}")
+    if not head.strip():
+        raise FormatError("line 1: the file is empty")
+    first, _, rest = head.partition(b"\n")
+    header = _HEADER.fullmatch(first)
+    if header and format != "glove":
+        words, dimensions = map(int, header.groups())
+        if not 0 < dimensions < LONGEST_LINE or not words:
+            raise FormatError(f"line 1: {words:,} words of {dimensions:,} numbers are announced, of which none can be")
+        return format or ("word2vec-binary" if _is_binary(rest, dimensions) else "word2vec"), words, dimensions
+    if format in ("word2vec", "word2vec-binary"):
+        raise FormatError(f"line 1: {shown(first)} is not the two numbers, of words and dimensions, that {format} has")
+    lines = head.split(b"\n")
+    complete = [line for line in (lines[:-1] or lines)[:1000] if line.strip()]
+    # Words with spaces in them are few: what most lines have is one word and D numbers.
+    dimensions = Counter(len(fields(line)) for line in complete).most_common(1)[0][0] - 1
+    if dimensions < 1 or not is_number(fields(complete[0])[-1]) or (format is None and _CONTROL.search(first)):
+        raise FormatError(
+            f"line 1: {shown(first)} is neither a header, 'words dimensions', nor a word and its numbers: this is no "
+            "file of vectors"
+        )
+    return "glove", None, dimensions
+
+
+def _is_binary(rest: bytes, dimensions: int) -> bool:
+    """Whether numbers stand in `rest`, what comes after the header, as bytes rather than as digits."""
+    line, _, _ = rest.partition(b"\n")
+    numbers = fields(line)[1:][-dimensions:]
+    if len(numbers) == dimensions and all(map(is_number, numbers)):
+        return False
+    body = rest.partition(b" ")[2][: 4 * dimensions]
+    return bool(_CONTROL.search(body)) or not is_utf8(body, whole=False)
+
+
+def is_utf8(text: bytes, whole: bool = True) -> bool:
+    """Whether `text` is UTF-8; if it is not whole, it may end within a character."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(text, final=whole)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 # ── One line, slowly ──────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,6 @@ reads the same too. A word may hold anything but white space; when reading, a wo
 it, as a few of GloVe's do: the last D fields are the numbers.
 """
 
-import codecs
 import gzip
 import os
 import re
@@ -28,17 +27,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from lmzoo._arpa_lines import shown
 from lmzoo._vector_lines import (
+    FOREIGN,
+    LONGEST_LINE,
     LONGEST_NUMBER,
     LONGEST_WORD,
     check_finite,
-    fields,
-    is_number,
+    is_utf8,
     parse,
     parse_lines,
     parse_records,
     put_lines,
+    sniff,
 )
-from lmzoo.arpa import _new_file
+from lmzoo.arpa import _BINARY, _new_file
 from lmzoo.errors import FormatError, UsageError, nearest
 from lmzoo.interface import Progress
 
@@ -47,18 +48,9 @@ Array = NDArray[Any]
 FORMATS = ("word2vec", "word2vec-binary", "glove", "keyedvectors")
 BLOCK = 1 << 23  # bytes read, and printed by each thread, at a time
 HEAD = 1 << 22  # bytes that the format is seen from
-LONGEST_LINE = 1 << 24  # bytes
 THREADS = min(8, os.cpu_count() or 1)
 
-_HEADER = re.compile(rb"[ \t]*(\d{1,15})[ \t]+(\d{1,15})[ \t\r]*")
-_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SPACE_OR_SURROGATE = re.compile("[ \t\n\r\v\f\ud800-\udfff]")
-_FOREIGN = {
-    b"\x80": "a Python pickle, as gensim's save() writes it, and reading one can run any code: in Python, "
-    "KeyedVectors.load(…).save_word2vec_format('vectors.bin', binary=True) writes what can be read here",
-    b"\x93NUMPY": "a numpy array, which has no words: give the vectors as word2vec or GloVe write them",
-    b"PK\x03\x04": "a zip archive: unpack it and give the file of vectors in it",
-}
 
 
 class Vectors(NamedTuple):
@@ -93,6 +85,19 @@ def read(path: str | Path, format: str | None = None, progress: Progress | None 
         raise FormatError(f"{path}, {error}") from None
 
 
+def recognises(path: Path) -> bool:
+    """Whether `path` looks like a file of vectors, or of gensim's; `read` says what is wrong with it."""
+    try:
+        with path.open("rb") as raw:
+            head = _Reader(raw, Progress()).head()
+        sniff(head, None)
+    except FormatError:
+        return head.startswith(tuple(FOREIGN))
+    except (OSError, EOFError, zlib.error):
+        return False
+    return not head.startswith(tuple(_BINARY))
+
+
 def _known(format: str) -> None:  # noqa: A002
     if format not in FORMATS:
         raise UsageError(f"no format {format!r}{nearest(format, FORMATS)}; there are: {', '.join(FORMATS)}")
@@ -111,9 +116,13 @@ class _Reader:
         self._first = 1  # the number of the line, or of a binary file the word, that the first word is from
         self._unit = "line"
 
+    def head(self) -> bytes:
+        """The beginning of the file."""
+        return self._file.read(HEAD)
+
     def read(self, format: str | None) -> Vectors:  # noqa: A002
-        self._head = self._file.read(HEAD)
-        kind, announced, dimensions = _sniff(self._head, format)
+        self._head = self.head()
+        kind, announced, dimensions = sniff(self._head, format)
         self._matrix = np.empty((0, dimensions), np.float32)
         if announced is not None:
             self._head = self._head.partition(b"\n")[2]
@@ -217,7 +226,7 @@ class _Reader:
         try:
             words = b"\n".join(spelled).decode("utf-8").split("\n") if spelled else []
         except UnicodeDecodeError:
-            row = next(row for row, word in enumerate(spelled) if not _is_utf8(word))
+            row = next(row for row, word in enumerate(spelled) if not is_utf8(word))
             raise self._error(
                 len(self._words) + row, f"the word {shown(spelled[row])} is not UTF-8: convert the file, as with iconv"
             ) from None
@@ -234,53 +243,6 @@ class _Reader:
             if seen.setdefault(word, row) != row:
                 earlier = f"{self._unit} {self._first + seen[word]:,}"
                 raise self._error(row, f"the word {word!r} again, which {earlier} has: leave one of the two out")
-
-
-def _is_utf8(text: bytes, whole: bool = True) -> bool:
-    """Whether `text` is UTF-8; if it is not whole, it may end within a character."""
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(text, final=whole)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _sniff(head: bytes, format: str | None) -> tuple[str, int | None, int]:  # noqa: A002
-    """The format, the words that a header announces and the numbers of a vector, from the beginning of a file."""
-    for magic, kind in _FOREIGN.items():
-        if head.startswith(magic) or (format == "keyedvectors" and magic == b"\x80"):
-            raise FormatError(f"line 1: this is {kind}")
-    if not head.strip():
-        raise FormatError("line 1: the file is empty")
-    first, _, rest = head.partition(b"\n")
-    header = _HEADER.fullmatch(first)
-    if header and format != "glove":
-        words, dimensions = map(int, header.groups())
-        if not 0 < dimensions < LONGEST_LINE or not words:
-            raise FormatError(f"line 1: {words:,} words of {dimensions:,} numbers are announced, of which none can be")
-        return format or ("word2vec-binary" if _is_binary(rest, dimensions) else "word2vec"), words, dimensions
-    if format in ("word2vec", "word2vec-binary"):
-        raise FormatError(f"line 1: {shown(first)} is not the two numbers, of words and dimensions, that {format} has")
-    lines = head.split(b"\n")
-    complete = [line for line in (lines[:-1] or lines)[:1000] if line.strip()]
-    # Words with spaces in them are few: what most lines have is one word and D numbers.
-    dimensions = Counter(len(fields(line)) for line in complete).most_common(1)[0][0] - 1
-    if dimensions < 1 or not is_number(fields(complete[0])[-1]) or (format is None and _CONTROL.search(first)):
-        raise FormatError(
-            f"line 1: {shown(first)} is neither a header, 'words dimensions', nor a word and its numbers: this is no "
-            "file of vectors"
-        )
-    return "glove", None, dimensions
-
-
-def _is_binary(rest: bytes, dimensions: int) -> bool:
-    """Whether numbers stand in `rest`, what comes after the header, as bytes rather than as digits."""
-    line, _, _ = rest.partition(b"\n")
-    numbers = fields(line)[1:][-dimensions:]
-    if len(numbers) == dimensions and all(map(is_number, numbers)):
-        return False
-    body = rest.partition(b" ")[2][: 4 * dimensions]
-    return bool(_CONTROL.search(body)) or not _is_utf8(body, whole=False)
 
 
 # ── Out ───────────────────────────────────────────────────────────────────────────────────────────
