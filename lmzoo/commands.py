@@ -10,7 +10,15 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from lmzoo import __version__, _classes_command, _exchange, _explain_command, _solve_command, _terminal
+from lmzoo import (
+    __version__,
+    _classes_command,
+    _exchange,
+    _explain_command,
+    _solve_command,
+    _terminal,
+    _vectors_command,
+)
 from lmzoo._flags import (
     Budget,
     Code,
@@ -51,6 +59,7 @@ class _Lmzoo(Commands):
         "explain",
         "ngrams",
         "classes",
+        *_vectors_command.NAMES,
         "solve",
         "export",
         "import",
@@ -440,6 +449,7 @@ def check_file(
 app.command("explain", epilog=_explain_command.EXPLAIN_EPILOG)(_explain_command.explain_text)
 app.command("ngrams", epilog=_explain_command.NGRAMS_EPILOG)(_explain_command.list_ngrams)
 app.command("classes", epilog=_classes_command.EPILOG)(_classes_command.show_classes)
+_vectors_command.add_to(app)
 app.command("solve", epilog=_solve_command.EPILOG)(_solve_command.solve_questions)
 app.command("export", epilog=_exchange.EXPORT_EPILOG)(_exchange.export_run)
 app.command("import", epilog=_exchange.IMPORT_EPILOG)(_exchange.import_file)

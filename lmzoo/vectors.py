@@ -113,9 +113,7 @@ class Vectors:
         unknown = [word for word, place in zip(words, found, strict=True) if place < 0]
         if unknown:
             named = ", ".join(repr(word) + self._meant(word) for word in dict.fromkeys(unknown))
-            raise UsageError(
-                f"no vector for {named}: it must be one of the {len(self):,} words that were seen often enough"
-            )
+            raise UsageError(f"no vector for {named}: it must be one of the {len(self):,} words that have one")
         return found
 
     def _meant(self, word: str) -> str:
