@@ -7,6 +7,7 @@
     lstm        the training step of an LSTM beside cuDNN's own (`torch.nn.LSTM`, forward and backward, no trainer)
     books       a character GPT trained on `books` (or the corpus named) for some minutes, and its bits per character
     profile     where the time of a GPT-2 step goes, by kernel
+    associations  GloVe's epochs, and texts scored through the predictor, on the GPU beside this machine's CPU
 
 A part that fails leaves its error in its place and the others stand. `--rehearse` does all of it on the CPU with tiny
 models: it shows that the parts work, and its figures say nothing.
@@ -47,6 +48,7 @@ def main() -> None:
         "gpt2": lambda: gpt2_step(device, options.rehearse),
         "lstm": lambda: lstm_step(device, options.rehearse),
         "profile": lambda: profile(device, options.rehearse),
+        "associations": lambda: associations(device, options.rehearse),
         "books": lambda: books(device, options),
     }
     for name, part in parts.items():
@@ -181,6 +183,42 @@ def profile(device: str, rehearse: bool) -> dict[str, Any]:
     total = sum(getattr(event, key) for event in events)
     top = [{"name": e.key[:100], "share": getattr(e, key) / total, "calls": e.count} for e in events[:20]]
     return {"five_steps_ms": total / 1000, "top": top}
+
+
+def associations(device: str, rehearse: bool) -> dict[str, Any]:
+    """Tokens a second through the predictor over 30,000 words, and GloVe's cells a second, here and on the CPU."""
+    from lmzoo import testing
+    from lmzoo.interface import Run
+    from lmzoo.models._on_device import OnDevice
+    from lmzoo.models.glove import GloVe
+    from lmzoo.models.svd import SVD
+
+    vocab_size, dimensions, tokens = (300, 8, 2_000) if rehearse else (30_000, 300, 2_000_000)
+    dice = np.random.default_rng(0)
+    base = np.log(dice.dirichlet(np.ones(vocab_size))).astype(np.float32)
+    left, right = (dice.normal(0, 0.3, (vocab_size, dimensions)).astype(np.float32) for _ in range(2))
+    there = OnDevice(base, np.full(5, 0.5), left, right, device)
+    contexts = dice.integers(-1, vocab_size, (tokens, 5)).astype(np.int32)
+    wanted = dice.integers(0, vocab_size, tokens).astype(np.int32)
+    there.log_probs(contexts[:1000], wanted[:1000])
+    began = time.perf_counter()
+    there.log_probs(contexts, wanted)
+    found: dict[str, Any] = {"predictor_tokens_per_second": tokens / (time.perf_counter() - began)}
+
+    train, valid = testing.practice_text(3000), testing.practice_text(500, seed=1)
+    model = SVD(dimensions=5, min_count=1).fit(train, valid, testing.VOCAB_SIZE)
+    here = model.log_probs(valid)[0]
+    model._elsewhere = model._moved(device)
+    found["largest_difference"] = float(np.abs(model.log_probs(valid)[0] - here).max())
+    assert found["largest_difference"] < 5e-3, found
+
+    text = (dice.zipf(1.3, 20_000 if rehearse else 3_000_000) % vocab_size).astype(np.int32)
+    for where in (device, "cpu"):
+        glove = GloVe(dimensions=dimensions, epochs=3)
+        began = time.perf_counter()
+        glove.fit(text, text[:0], vocab_size + 1, Run(device=where))
+        found[f"glove_seconds_{where}"] = time.perf_counter() - began
+    return found
 
 
 def books(device: str, options: argparse.Namespace) -> dict[str, Any]:
