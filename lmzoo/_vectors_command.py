@@ -19,7 +19,7 @@ ANALOGY_EPILOG = (
 SIMILARITY_EPILOG = "Examples: lmzoo similarity runs/wikitext2-svd cup mug; lmzoo similarity vectors.txt"
 ODD_EPILOG = "Example: lmzoo odd runs/wikitext2-svd breakfast cereal dinner lunch"
 MAP_EPILOG = "Example: lmzoo map runs/wikitext2-svd king queen man woman river lake --out words.svg"
-NAMES = ("neighbours", "analogy", "similarity", "odd", "map")
+VECTOR_COMMANDS = ("neighbours", "analogy", "similarity", "odd", "map")
 ABREAST = 4  # tables of neighbours that fit beside each other on a slide
 TASK, QUESTIONS, PAIRS = "words", "questions-words", "EN-"
 
@@ -255,7 +255,7 @@ def _facts(found: list[tuple[str, float]], name: str) -> list[dict[str, Any]]:
     return [{"word": word, name: score} for word, score in found]
 
 
-def add_to(app: typer.Typer) -> None:
+def add_vector_commands(app: typer.Typer) -> None:
     """Make commands of the functions above."""
     app.command("neighbours", epilog=NEIGHBOURS_EPILOG)(show_neighbours)
     app.command("analogy", epilog=ANALOGY_EPILOG)(show_analogy)

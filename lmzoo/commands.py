@@ -10,15 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from lmzoo import (
-    __version__,
-    _classes_command,
-    _exchange,
-    _explain_command,
-    _solve_command,
-    _terminal,
-    _vectors_command,
-)
+from lmzoo import __version__, _classes_command, _exchange, _explain_command, _solve_command, _terminal
 from lmzoo._flags import (
     Budget,
     Code,
@@ -42,6 +34,7 @@ from lmzoo._flags import (
     whole,
 )
 from lmzoo._terminal import Bars, Commands, show, show_checks, show_json, show_notes, show_scores, show_table
+from lmzoo._vectors_command import VECTOR_COMMANDS, add_vector_commands
 from lmzoo.errors import LmzooError, UsageError, nearest
 
 CardName = Annotated[str, typer.Argument(help="A name from `lmzoo corpora`.")]
@@ -59,7 +52,7 @@ class _Lmzoo(Commands):
         "explain",
         "ngrams",
         "classes",
-        *_vectors_command.NAMES,
+        *VECTOR_COMMANDS,
         "solve",
         "export",
         "import",
@@ -449,7 +442,7 @@ def check_file(
 app.command("explain", epilog=_explain_command.EXPLAIN_EPILOG)(_explain_command.explain_text)
 app.command("ngrams", epilog=_explain_command.NGRAMS_EPILOG)(_explain_command.list_ngrams)
 app.command("classes", epilog=_classes_command.EPILOG)(_classes_command.show_classes)
-_vectors_command.add_to(app)
+add_vector_commands(app)
 app.command("solve", epilog=_solve_command.EPILOG)(_solve_command.solve_questions)
 app.command("export", epilog=_exchange.EXPORT_EPILOG)(_exchange.export_run)
 app.command("import", epilog=_exchange.IMPORT_EPILOG)(_exchange.import_file)
