@@ -214,21 +214,26 @@ def _decimal(size):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _put_digits(out, at, whole, point):  # type: ignore[no-untyped-def]
-    """Print the digits of `whole`, with a point before the last `point` of them (none where that is 0)."""
-    size = 1
-    while whole // 10**size > 0:
-        size += 1
-    size = max(size, point + 1)  # zeros in front
-    end = at + size + (point > 0)
-    i = end - 1
-    for k in range(size):
+def _digits(whole):  # type: ignore[no-untyped-def]
+    """How many digits a number above 0 has."""
+    digits, power = 1, 10
+    while whole >= power:
+        digits += 1
+        power *= 10
+    return digits
+
+
+@njit(cache=True)
+def _put_digits(out, at, whole, digits, point):  # type: ignore[no-untyped-def]
+    """Print `whole`, zeros in front making it `digits` long, with a point before the last `point` (0: none)."""
+    i = end = at + digits + (point > 0)
+    for k in range(digits):
         if k == point and point > 0:
-            out[i] = _POINT
             i -= 1
+            out[i] = _POINT
+        i -= 1
         out[i] = _ZERO + whole % 10
         whole //= 10
-        i -= 1
     return end
 
 
@@ -242,22 +247,20 @@ def _put_number(out, at, value):  # type: ignore[no-untyped-def]
         out[at] = _ZERO
         return at + 1
     whole, scale = _decimal(abs(value))
-    digits = 1
-    while whole // 10**digits > 0:
-        digits += 1
+    digits = _digits(whole)
     exponent = digits - 1 - scale
     if -5 <= exponent < 9:
-        while scale < 0:
+        for _ in range(-scale):
             whole *= 10
-            scale += 1
-        return _put_digits(out, at, whole, scale)
-    at = _put_digits(out, at, whole, digits - 1)
+        scale = max(scale, 0)
+        return _put_digits(out, at, whole, max(exponent, 0) + 1 + scale, scale)
+    at = _put_digits(out, at, whole, digits, digits - 1)
     out[at] = _E
     at += 1
     if exponent < 0:
         out[at] = _MINUS
         at += 1
-    return _put_digits(out, at, abs(exponent), 0)
+    return _put_digits(out, at, abs(exponent), _digits(abs(exponent)), 0)
 
 
 @njit(cache=True, nogil=True)
