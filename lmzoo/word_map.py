@@ -81,9 +81,10 @@ def check_path(path: Path) -> None:
     """Raises UsageError where no map can be written to `path`, before any work is done."""
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: a map is written as PNG or SVG, so its name must end in {' or '.join(FORMATS)}")
-    if path.is_dir() or not path.parent.is_dir():
-        raise UsageError(f"{path} cannot be written: {'it' if path.is_dir() else path.parent} is "
-                         f"{'a' if path.is_dir() else 'no'} folder")  # fmt: skip
+    if path.is_dir():
+        raise UsageError(f"{path} cannot be written: it is a folder")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")
 
 
 def write(path: Path, facts: dict[str, Any], title: str = "") -> None:
