@@ -56,8 +56,9 @@ def read(
     """A GloVe or Word2Vec of the vectors in `file`, a tokenizer for its words, and where they are from.
 
     `kind` says which, where the format does not: glove for a file without a header. With `corpus` p(w) is counted in
-    its training text, and β and λ are fitted to its validation text. Raises as `vector_files.read` and `corpus.load`
-    do, and UsageError for a file without a word that the tokenizer can know.
+    its training text, to which each word of the file is added once, and β and λ are fitted to its validation text.
+    Raises as `vector_files.read` and `corpus.load` do, and UsageError for a file without a word that the tokenizer can
+    know.
     """
     if kind is not None and kind not in KINDS:
         raise UsageError(f"no kind {kind!r}{nearest(kind, KINDS)}; there are: {', '.join(KINDS)}")
@@ -80,7 +81,9 @@ def read(
         )
     model.remarks = remarks
     if source is not None:
-        model.calibrate(tokenizer.encode(source.train), tokenizer.encode(source.valid), Run(progress=progress))
+        # Each word counts once besides: what never occurred is no word to whoever asks for neighbours.
+        text = np.concatenate([tokenizer.encode(source.train), np.flatnonzero(rows >= 0)])
+        model.calibrate(text, tokenizer.encode(source.valid), Run(progress=progress))
     words, dimensions = found.matrix.shape
     facts = {"words": words, "dimensions": dimensions, "format": found.format, **model.facts}
     return model, tokenizer, facts | (_text(source) if source else {})

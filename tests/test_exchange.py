@@ -243,7 +243,9 @@ def test_imported_vectors_learn_to_predict_from_a_corpus(lmzoo, story, name):
     source = corpus.load(story)
     assert facts["corpus"] == "story.txt" and facts["sha256"] == source.sha256
     assert not any("Zipf" in remark for remark in facts["remarks"])
-    assert model.counts_.tolist() == np.bincount(words.encode(source.train), minlength=words.vocab_size).tolist()
+    counts = np.bincount(words.encode(source.train), minlength=words.vocab_size)
+    assert model.counts_.tolist() == (counts + model.vectors().any(axis=1)).tolist()
+    assert set(vector_files.read(name).words) == set(vectors.words_of(words, model.counts_)[0])
     assert np.any(model.lambdas_ != 0)
     unigram = (model.counts_ + 1) / (model.counts_ + 1).sum()
     ids = words.encode(source.valid)
