@@ -44,14 +44,14 @@ class Word2Vec(LowRank):
     dimensions: int = 100  # the size of a word's vector (gensim: vector_size)
     window: int = 5  # the most tokens between two words that go together, 1 or more; the predictor looks back as far
     architecture: str = "skip-gram"  # skip-gram, or cbow: a word from the mean of all its neighbours (gensim: sg)
-    output: str = "negative-sampling"  # or hierarchical-softmax (gensim: hs)
+    output: str = "negative-sampling"  # what is trained on top: this, or hierarchical-softmax (gensim: hs)
     negative: int = 5  # k: how many words from the noise each true one is told from; of negative sampling
     noise_exponent: float = 0.75  # the noise is the words' frequencies to this power (gensim: ns_exponent)
     subsample: float = 1e-3  # t: drop occurrences of words more frequent than this share; 0: none (gensim: sample)
     min_count: int = 5  # words that occur less often are taken out of the text
     epochs: int = 5  # times that the text is read
-    learning_rate: float = 0.025  # at the start (gensim: alpha)
-    min_learning_rate: float = 1e-4  # at the end (gensim: min_alpha)
+    learning_rate: float = 0.025  # of the first step (gensim: alpha)
+    min_learning_rate: float = 1e-4  # of the last step; in between it falls in a line (gensim: min_alpha)
     cbow_mean: bool = True  # false: the sum of the neighbours' vectors predicts, not their mean
     workers: int = 1  # threads; with more than one no two trainings are the same
 
