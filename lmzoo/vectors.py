@@ -120,7 +120,7 @@ class Vectors:
         """' (perhaps a, b or c)': known words that are spelled nearly so."""
         upper = word.upper()
         near = [known for known in self.by_upper if abs(len(known) - len(upper)) <= 2]
-        close = [self.words[self.by_upper[known]] for known in difflib.get_close_matches(upper, near, n=3, cutoff=0.7)]
+        close = [self.words[self.by_upper[known]] for known in difflib.get_close_matches(upper, near, n=3, cutoff=0.6)]
         return f" (perhaps {' or '.join(filter(None, [', '.join(close[:-1]), close[-1]]))})" if close else ""
 
     def dense(self, words: Sequence[str]) -> NDArray[np.float32]:
