@@ -284,3 +284,11 @@ def test_what_cannot_be_done_with_vectors_is_said_in_one_line(lmzoo, arguments, 
     assert says in err
     assert err.startswith("lmzoo: ") and err.count("\n") == 1
     assert sorted(Path().iterdir()) == before
+
+
+def test_a_published_file_goes_in_and_out_unchanged(lmzoo):
+    lines = ["the 0.418 0.24968 -0.41242", ", 0.013441 0.23682 -0.16899", "of 0.70853 0.57088 -4.716e-7"]
+    Path("glove.txt").write_text("\n".join(lines) + "\n")
+    assert lmzoo("import", "glove.txt", "--out", "run")[0] == 0
+    assert lmzoo("export", "run", "out.glove.txt")[0] == 0
+    assert Path("out.glove.txt").read_text() == Path("glove.txt").read_text()
