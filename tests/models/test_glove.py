@@ -265,8 +265,8 @@ class TestTorch:
         table = planted()
         threads, batches = Descent(table, 3, **ALONE), self.descent(table)
         costs = np.array([[one.epoch(lambda _: None) for one in (threads, batches)] for _ in range(40)])
-        np.testing.assert_allclose(costs[0, 0], costs[0, 1], rtol=0.3)
-        np.testing.assert_allclose(costs[-1, 0], costs[-1, 1], rtol=0.3)
+        np.testing.assert_allclose(costs[:5, 0], costs[:5, 1], rtol=0.2)
+        assert (costs[-1] < 1e-4 * costs[0]).all()
         words, contexts, biases = batches.learned()
         assert (words.shape, contexts.shape, biases.shape) == ((60, 3), (60, 3), (2, 60))
 
