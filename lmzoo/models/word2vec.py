@@ -20,6 +20,7 @@ vector is zero, as are those of words that are too rare.
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -84,8 +85,9 @@ class Word2Vec(LowRank):
             raise UsageError(f"noise-exponent must be finite, not {self.noise_exponent}: 0.75 is the papers'")
 
     def warm_up(self) -> None:
-        """Import gensim, which takes a second or more."""
-        _gensim()
+        """Import gensim, which takes a second or more; where it is not, what was trained can still be used."""
+        if find_spec("gensim"):
+            _gensim()
 
     def _learn(self, train: Ids, vocab_size: int, run: Run) -> None:
         sentences = Sentences(train, vocab_size - 1)

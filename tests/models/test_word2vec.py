@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sys
 from contextlib import contextmanager
 
 import numpy as np
@@ -32,6 +33,7 @@ def text():
 
 
 def trained(text, run=None, **settings):
+    gensim()
     words = tokenizer.train("split", text)
     ids = words.encode(text)
     return Word2Vec(**settings).fit(ids, ids[:500], words.vocab_size, run or Run(seed=3)), words
@@ -184,6 +186,14 @@ def test_without_gensim_it_says_what_to_install(text, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "gensim.models", None)
     with pytest.raises(UsageError, match=r"word2vec is trained by gensim: pip install 'lmzoo\[vectors\]'"):
         trained(text)
+
+
+def test_without_gensim_what_was_trained_can_be_used(text, monkeypatch):
+    model, words = trained(text, **Word2Vec.PRESETS["tiny"])
+    monkeypatch.setitem(sys.modules, "gensim", None)
+    again = Word2Vec(**model.config()).restore(model.arrays())
+    again.warm_up()
+    assert len(again.log_probs(words.encode(text)[:50])[0]) == 50
 
 
 def test_gensim_is_not_heard(text, capfd):
