@@ -10,7 +10,15 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from lmzoo import __version__, _classes_command, _exchange, _explain_command, _solve_command, _terminal
+from lmzoo import (
+    __version__,
+    _classes_command,
+    _compare_command,
+    _exchange,
+    _explain_command,
+    _solve_command,
+    _terminal,
+)
 from lmzoo._flags import (
     Budget,
     Code,
@@ -33,7 +41,7 @@ from lmzoo._flags import (
     parse_memory,
     whole,
 )
-from lmzoo._terminal import Bars, Commands, show, show_checks, show_json, show_notes, show_scores, show_table
+from lmzoo._terminal import Bars, Commands, show_checks, show_json, show_notes, show_scores, show_table
 from lmzoo._vectors_command import VECTOR_COMMANDS, add_vector_commands
 from lmzoo.errors import LmzooError, UsageError, nearest
 
@@ -85,53 +93,6 @@ def _root(
         raise typer.Exit
     if context.invoked_subcommand is None:
         print(context.get_help(), end="")
-
-
-@app.command(
-    "compare",
-    epilog="Examples: lmzoo compare; lmzoo compare uniform ngram:order=3 ./mine.py runs/mine --corpus shakespeare",
-)
-def compare_models(
-    contestants: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Models (ngram, or with settings ngram:order=3,smoothing=ml), runs, or FILE.py of your own.",
-            show_default="the whole story",
-        ),
-    ] = None,
-    corpus: CorpusName = "storyworld",
-    tokenizer: TokenizerSpec = None,
-    budget: Budget = None,
-    device: Device = "auto",
-    out: Annotated[Path | None, typer.Option(help="Folder of the report.", show_default="reports/CORPUS")] = None,
-    refit: Refit = False,
-    seed: Seed = 1,
-    mirror: Mirror = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Train models on the same text, score them by one ruler, and leave a report to open."""
-    from lmzoo import compare, report, store
-    from lmzoo import corpus as corpora
-    from lmzoo.interface import Run
-
-    spend = parse_budget(budget if budget or contestants else compare.DEFAULT_BUDGET)
-    run = Run(seed=seed, device=device, progress=Bars(quiet), **spend)
-    source = corpora.load(corpus, mirror=mirror, refit=refit, progress=run.progress)
-    folder = out or Path("reports") / source.name
-    try:
-        store.try_to_write(folder)
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from None
-    comparison = compare.compare(contestants or compare.DEFAULT, source, folder, run, tokenizer)
-    page = report.write(folder, comparison)
-    if as_json:
-        show_json(comparison)
-    else:
-        show(report.table(comparison))
-        print(f"\nreport: {page}")
-    if all(row["error"] for row in comparison["rows"]):
-        raise typer.Exit(1)
 
 
 def _train(
@@ -439,6 +400,7 @@ def check_file(
 
 
 # Commands for one kind of model stand in files of their own.
+app.command("compare", epilog=_compare_command.EPILOG)(_compare_command.compare_models)
 app.command("explain", epilog=_explain_command.EXPLAIN_EPILOG)(_explain_command.explain_text)
 app.command("ngrams", epilog=_explain_command.NGRAMS_EPILOG)(_explain_command.list_ngrams)
 app.command("classes", epilog=_classes_command.EPILOG)(_classes_command.show_classes)

@@ -8,7 +8,7 @@ import bz2
 import lzma
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from lmzoo import _machine, models, sample, store
+from lmzoo import _machine, associations, models, sample, store
 from lmzoo import train as training
 from lmzoo.corpus import SPLITS, Corpus, describe
 from lmzoo.errors import LmzooError, UsageError
@@ -60,11 +60,17 @@ class Contestant:
 
 
 def compare(
-    contestants: Sequence[str], corpus: Corpus, folder: Path, run: Run, spec: str | None = None
+    contestants: Sequence[str],
+    corpus: Corpus,
+    folder: Path,
+    run: Run,
+    spec: str | None = None,
+    word_tests: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Train, score and contrast `contestants` on `corpus`: the comparison that `report.write` shows.
 
-    Runs of the trained models are kept in `folder`/runs. `spec` is the tokenizer (None: the corpus's own).
+    Runs of the trained models are kept in `folder`/runs. `spec` is the tokenizer (None: the corpus's own), and
+    `word_tests` what word vectors are asked, as `tasks.fetch("words")` gives it (None: nothing).
     """
     began = time.perf_counter()
     for words in contestants:  # a wrong name or setting is said before anything is computed in vain
@@ -95,6 +101,7 @@ def compare(
         "orders": orders,
         "passages": [_passage(entry) for entry in _two_to_contrast(scored)],
         "samples": [_sample(entry, run.seed) for entry in scored],
+        **associations.facts(scored, text, run, word_tests),
         "seconds": time.perf_counter() - began,
     }
 
@@ -105,6 +112,7 @@ def _enter(words: str, text: training.Text, runs: Path, run: Run) -> Contestant:
     entry.row |= {
         "tokenizer": text.tokenizer.spec,
         "train_seconds": None,
+        "peak_bytes": None,
         "size": None,
         "tokens_per_second": None,
     }
@@ -166,6 +174,7 @@ def _describe(entry: Contestant, model: Any, text_tokenizer: Tokenizer, provenan
         "tokenizer": text_tokenizer.spec,
         "reach": model.reach,
         "train_seconds": provenance.get("training_seconds"),
+        "peak_bytes": provenance.get("peak_bytes"),
         "adapts_at_test_time": model.adapts,
         "notes": [*provenance.get("remarks", []), *([ADAPTS] if model.adapts else [])],
         "provenance": provenance,

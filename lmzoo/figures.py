@@ -97,7 +97,7 @@ def bars(comparison: Comparison, canvas: Canvas) -> tuple[Any, str] | None:
     rows = [row for row in ranked(comparison) if row["score"]]
     if not rows:
         return None
-    figure, axes = _axes(canvas, height=canvas.bar * len(rows) * (1.5 if canvas.labels_above else 1) + 1.6)
+    figure, axes = bare_axes(canvas, height=canvas.bar * len(rows) * (1.5 if canvas.labels_above else 1) + 1.6)
     values = [row["score"]["bits_per_character"] for row in rows]
     # Two places are enough to read from afar, unless they would make different models look alike.
     places = 2 if len({round(value, 2) for value in values}) == len(set(values)) else 3
@@ -107,7 +107,7 @@ def bars(comparison: Comparison, canvas: Canvas) -> tuple[Any, str] | None:
     axes.set_xlim(0, axes.dataLim.x1 * 1.14)
     axes.set_yticks([])
     if not canvas.labels_above:
-        labels = [_short(row["label"], 28) for row in rows]
+        labels = [short(row["label"], 28) for row in rows]
         axes.set_yticks(range(len(rows)), labels, parse_math=False)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("bits per character")
@@ -122,9 +122,9 @@ def orders(comparison: Comparison, canvas: Canvas) -> tuple[Any, str] | None:
     if not curves:
         return None
     names = 3.2 * canvas.font / 72 * (len(curves) + 1)  # each on two lines
-    figure, axes = _axes(canvas, height=max(canvas.width * (0.9 if canvas.labels_above else 0.52), names + 1))
+    figure, axes = bare_axes(canvas, height=max(canvas.width * (0.9 if canvas.labels_above else 0.52), names + 1))
     ends = []
-    for (smoothing, points), (marker, dash) in zip(curves.items(), cycle(_strokes()), strict=False):
+    for (smoothing, points), (marker, dash) in zip(curves.items(), cycle(strokes()), strict=False):
         x, y = zip(*points, strict=True)
         axes.plot(x, y, dash, color=colour("ngram"), marker=marker, linewidth=canvas.font / 5,
                   markersize=canvas.font / 2)  # fmt: skip
@@ -138,11 +138,11 @@ def orders(comparison: Comparison, canvas: Canvas) -> tuple[Any, str] | None:
     if lowest is not None:
         axes.axhline(lowest, linewidth=canvas.font / 8, **SOURCE_LINE)
         ends.append((lowest, SOURCE))
-    _name_the_ends(figure, axes, canvas, ends)
+    name_the_ends(figure, axes, canvas, ends)
     return figure, _orders_in_words(curves)
 
 
-def _axes(canvas: Canvas, height: float) -> tuple[Any, Any]:
+def bare_axes(canvas: Canvas, height: float) -> tuple[Any, Any]:
     """A white figure with one bare pair of axes: no box, no grid, text that can be read from afar."""
     from matplotlib.figure import Figure
 
@@ -166,7 +166,7 @@ def _bar(axes: Any, canvas: Canvas, y: int, row: Row, places: int) -> None:
                          textcoords="offset points", size=canvas.font, weight="bold")  # fmt: skip
     _outline(text)
     if canvas.labels_above:
-        label = _short(row["label"], 40, lines=1)
+        label = short(row["label"], 40, lines=1)
         _outline(axes.text(0, y - 0.3, label, size=canvas.font, va="bottom", parse_math=False, zorder=5))
 
 
@@ -176,7 +176,7 @@ def _reference_lines(comparison: Comparison) -> list[tuple[str, float]]:
     lines = [] if lowest is None else [(SOURCE, lowest)]
     for reference in comparison.get("references", []):
         alone = "" if reference["given_train"] else " alone"
-        lines.append((_short(reference["label"], 20, lines=1) + alone, reference["bits_per_character"]))
+        lines.append((short(reference["label"], 20, lines=1) + alone, reference["bits_per_character"]))
     return lines
 
 
@@ -208,11 +208,11 @@ def _mark(figure: Any, axes: Any, canvas: Canvas, lines: list[tuple[str, float]]
                       arrowprops={"arrowstyle": "-", "shrinkA": 0, "shrinkB": 0, **look})  # fmt: skip
 
 
-def _name_the_ends(figure: Any, axes: Any, canvas: Canvas, ends: list[tuple[float, str]]) -> None:
+def name_the_ends(figure: Any, axes: Any, canvas: Canvas, ends: list[tuple[float, str]]) -> None:
     """Names beside the right ends of curves (height, name), pushed apart where they would overlap."""
     right = axes.get_xlim()[1]
     texts = [
-        axes.text(right, y, _short(name, 18), size=canvas.font * 0.9, va="center", parse_math=False)
+        axes.text(right, y, short(name, 18), size=canvas.font * 0.9, va="center", parse_math=False)
         for y, name in sorted(ends)
     ]
     figure.draw_without_rendering()
@@ -248,7 +248,7 @@ def _curves(points: Iterable[dict[str, Any]]) -> dict[str, list[tuple[int, float
     return {smoothing: sorted(found) for smoothing, found in curves.items()}
 
 
-def _strokes() -> list[tuple[str, str]]:
+def strokes() -> list[tuple[str, str]]:
     """Marker and dash of each further curve: one family has one colour, so its members differ in shape."""
     return [(marker, dash) for dash in ("-", "--", ":", "-.") for marker in MARKERS]
 
@@ -273,7 +273,7 @@ def _orders_in_words(curves: dict[str, list[tuple[int, float]]]) -> str:
     return f"Bits per character against order: {'; '.join(said)}."
 
 
-def _short(text: str, width: int, lines: int = 2) -> str:
+def short(text: str, width: int, lines: int = 2) -> str:
     """`text` on at most so many lines of so many characters; the rest becomes …"""
     wrapped = textwrap.wrap(text, width, max_lines=lines, placeholder=" …")
     return "\n".join(wrapped) or "?"

@@ -167,6 +167,7 @@ class Column:
     number: Callable[[Row], float | None]
     text: Callable[[Any], str]
     aside: Callable[[Row], str] = lambda row: ""  # noqa: ARG005
+    terminal: bool = True  # whether there is room for it there
 
 
 def amount(number: float) -> str:
@@ -212,6 +213,8 @@ COLUMNS = (
     Column("size", "how much was learned", _size("count"), amount, aside=_unit),
     Column("on disk", "bytes of the saved model", _size("bytes"), _bytes),
     Column("train", "seconds to train", _row("train_seconds"), lambda value: f"{amount(value)} s"),
+    Column("peak memory", "the most memory the process held while it trained, all else that it held included",
+           _row("peak_bytes"), _bytes, terminal=False),
     Column("tokens/s", "tokens scored in a second", _row("tokens_per_second"), amount),
 )  # fmt: skip
 
@@ -246,3 +249,101 @@ def verdicts(comparison: Comparison) -> list[dict[str, Any]]:
         level = pair["low"] <= 0 <= pair["high"]
         pairs.append(pair | {"verdict": "level, within chance" if level else f"{better} is better"})
     return pairs
+
+
+# Associations: grids of words, for the page and for Markdown.
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A plain table: its heads, and a line of cells (text, what to add in small) behind each label."""
+
+    heads: tuple[str, ...]
+    lines: list[tuple[str, list[tuple[str, str]]]]
+
+
+JUDGED = ("WordSim-353", "SimLex-999", "MEN")  # what everybody reports
+ANALOGIES = (("add", "total"), ("add", "semantic"), ("add", "syntactic"), ("mul", "total"))
+METHODS = {"add": "3CosAdd", "mul": "3CosMul"}
+
+
+def gains(comparison: Comparison) -> Grid | None:
+    """What each association saves of the unigram's bits, with its β and its λ."""
+    rows = comparison.get("distances", [])
+    lines = []
+    for row in rows:
+        gained = row["unigram_bits_per_token"] - row["bits_per_token"]
+        numbers = [row["bits_per_token"], row["unigram_bits_per_token"], gained, row["exponent"]]
+        lambdas = ", ".join(f"{weight:.2f}" for weight in row["lambdas"]).replace("-", "\N{MINUS SIGN}")
+        lines.append((row["label"], [*((f"{number:.3f}", "") for number in numbers), (lambdas, "")]))
+    heads = ("bits/token", "of its unigram", "saved", "β", "λ, the nearest first")
+    return Grid(heads, lines) if lines else None
+
+
+def beside_pmi(comparison: Comparison) -> Grid | None:
+    """How the scores of each association go with the PMI of the same counts."""
+    lines = []
+    for row in comparison.get("factorised", []):
+        shift = f" \N{MINUS SIGN} log {row['negative']:g}" if row["negative"] else ""
+        counted = f"window {row['window']}, {row['weights']} weights"
+        cells = [(f"PMI{shift}", counted), (f"{row['pearson']:.3f}", ""), (f"{row['spearman']:.3f}", "")]
+        lines.append((row["label"], cells))
+    return Grid(("its score beside", "Pearson", "Spearman"), lines) if lines else None
+
+
+def knowledge(comparison: Comparison) -> Grid | None:
+    """People's judgments and analogies, and what the vectors cost: the figures that everybody reports."""
+    tests = comparison.get("word_tests")
+    if not tests:
+        return None
+    by_label = {row["label"]: row for row in comparison["rows"]}
+    sets = [name for name in JUDGED if name in tests["sets"]]
+    asked = [kind for kind in ANALOGIES if all(kind[0] in row["analogies"] for row in tests["rows"])]
+    costs = [column for column in COLUMNS if column.head in ("train", "peak memory", "bits/char")]
+    lines = []
+    for row in tests["rows"]:
+        cells = [_judged(row["sets"][name]) for name in sets]
+        cells += [_solved(row["analogies"][method][part]) for method, part in asked]
+        found = [_cell(column, by_label[row["label"]]) for column in costs]
+        lines.append((row["label"], cells + [(cell["text"], "") for cell in found]))
+    analogies = (METHODS[method] if part == "total" else f"{METHODS[method]}, {part}" for method, part in asked)
+    return Grid((*sets, *analogies, *(column.head for column in costs)), lines)
+
+
+def every_test(comparison: Comparison) -> Grid | None:
+    """Every set of judgments and every kind of analogy, a line each, with a column for each association."""
+    tests = comparison.get("word_tests")
+    if not tests:
+        return None
+    rows = tests["rows"]
+    lines = [(name, [_judged(row["sets"][name]) for row in rows]) for name in tests["sets"]]
+    for method in rows[0]["analogies"]:
+        of_each = [row["analogies"][method] for row in rows]
+        for part in ("total", "semantic", "syntactic"):
+            label = f"analogies, {METHODS[method]}, {part}"
+            lines.append((label, [_solved(found[part]) for found in of_each]))
+    return Grid(tuple(row["label"] for row in rows), lines)
+
+
+def nearest_words(comparison: Comparison) -> Grid | None:
+    """The nearest neighbours of some words: a line for each word, a column for each association."""
+    found = comparison.get("neighbours")
+    if not found:
+        return None
+    lines = []
+    for i, word in enumerate(found["words"]):
+        cells = [(", ".join(near for near, _ in row["found"][i]), "") for row in found["rows"]]
+        lines.append((word, cells))
+    return Grid(tuple(row["label"] for row in found["rows"]), lines)
+
+
+def _judged(facts: dict[str, Any]) -> tuple[str, str]:
+    """Spearman's correlation, of so many of all pairs."""
+    value = DASH if facts["spearman"] is None else f"{facts['spearman']:.3f}".replace("-", "\N{MINUS SIGN}")
+    return value, f"{facts['pairs']:,} of {facts['pairs'] + facts['unknown']:,}"
+
+
+def _solved(facts: dict[str, Any]) -> tuple[str, str]:
+    """The share of right answers, of so many of all questions."""
+    value = DASH if facts["accuracy"] is None else f"{facts['accuracy']:.1%}".replace("%", " %")
+    return value, f"{facts['questions']:,} of {facts['questions'] + facts['unanswerable']:,}"

@@ -4,11 +4,12 @@
     rich.print(report.table(comparison))                   # the same table in the terminal
 
 A comparison is a plain dict (its shape is `results.json`'s): `corpus`, `rows`, and wherever there are any
-`references`, `differences`, `orders`, `passages` and `samples`. Labels, titles and samples are other people's
-text, so all of it is escaped by the template, stripped of control characters and never trusted.
+`references`, `differences`, `orders`, `passages`, `samples`, and what `lmzoo.associations` gives. Labels, titles
+and samples are other people's text, so all of it is escaped by the template, stripped of control characters and
+never trusted.
 
-The page is a list of SECTIONS. To add one: a function here that returns what it shows (None leaves it out)
-or a figure in `lmzoo.figures`, its name in SECTIONS, and a macro of that name in `report.html.j2`.
+The page is a list of SECTIONS. To add one: a function here that returns what it shows (None leaves it out),
+a figure in `lmzoo.figures`, or both, its name in SECTIONS, and a macro of that name in `report.html.j2`.
 """
 
 import base64
@@ -17,20 +18,27 @@ import json
 import os
 import tempfile
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmzoo import figures
+from lmzoo import _association_figures, figures
 from lmzoo.errors import UsageError
 from lmzoo.figures import family
 from lmzoo.findings import (
     Comparison,
+    Grid,
     amount,
+    beside_pmi,
     cells,
+    every_test,
     finding,
     floor,
+    gains,
+    knowledge,
+    nearest_words,
     one_line,
     plain,
     ranked,
@@ -54,12 +62,16 @@ SCALE = (
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: its anchor (and macro), its heading, and what it shows, None being nothing."""
+    """A part of the page: its anchor (and macro), its heading, and what it shows, None being nothing.
+
+    Its macro is given its figure, then its view, as far as it has those.
+    """
 
     id: str
     title: str
     view: Callable[[Comparison], Any] | None = None
     figure: figures.Drawing | None = None
+    summary: Callable[[Comparison], Grid | None] | None = None  # what of it the README shows beside its figure
 
 
 def write(folder: Path, comparison: Comparison) -> Path:
@@ -84,45 +96,62 @@ def render(comparison: Comparison) -> dict[str, bytes]:
     files = {"results.json": _json(comparison)}
     shown = []
     for section in SECTIONS:
+        content: list[Any] = []
         if section.figure:
-            content: Any = figures.picture(section.figure, comparison)
-            if content:
-                files[f"{section.id}.png"] = content.png
-                files[f"{section.id}.svg"] = content.wide
-        else:
-            content = section.view(comparison) if section.view else None
-        if content:
+            picture = figures.picture(section.figure, comparison)
+            content.append(picture)
+            if picture:
+                files[f"{section.id}.png"] = picture.png
+                files[f"{section.id}.svg"] = picture.wide
+        if section.view:
+            content.append(section.view(comparison))
+        if any(content):
             shown.append((section, content))
-    files["README.md"] = _summary(comparison, [section for section, _ in shown if section.figure]).encode()
+    files["README.md"] = _summary(comparison, [section for section, _ in shown], set(files)).encode()
     files["index.html"] = _page(comparison, shown).encode()
     return files
 
 
-def _summary(comparison: Comparison, drawn: list[Section]) -> str:
+def _summary(comparison: Comparison, shown: list[Section], files: set[str]) -> str:
     """The finding, the table, the figures and where it all comes from, as Markdown: what a repository shows."""
     view = cells(comparison)
-
-    def line(*words: str) -> str:
-        return "| " + " | ".join(word.replace("|", "\\|").replace("\n", " ") for word in words) + " |"
-
-    rows = [line("model", *(column.head for column in view["columns"]))]
-    rows.append(line("---", *("---:" for _ in view["columns"])))
+    lines = []
     for found in view["lines"]:
         marks = "".join(f" [{mark}]" for mark in found["marks"])
-        rows.append(line(one_line(found["row"]["label"]) + marks, *(_cell(cell) for cell in found["cells"])))
+        lines.append((one_line(found["row"]["label"]) + marks, [_cell(cell) for cell in found["cells"]]))
     notes = [f"{number}. {one_line(note)}" for number, note in enumerate(view["notes"], 1)]
     facts = {key: comparison.get(key) for key in ("command", "commit", "machine", "date")}
     facts["versions"] = ", ".join(f"{name} {version}" for name, version in (comparison.get("versions") or {}).items())
     parts = [
         f"# {one_line(comparison['title'])}",
         " ".join(finding(comparison)),
-        "\n".join(rows),
+        _markdown([column.head for column in view["columns"]], lines),
         "\n".join(notes),
-        *(f"![{section.title}]({section.id}.png)" for section in drawn),
+        *(part for section in shown for part in _summary_of(section, comparison, files)),
         "\n".join(f"- {key}: `{one_line(str(value))}`" for key, value in facts.items() if value),
         "The page is `index.html`, one file to open; `results.json` holds every figure and what it was divided by.",
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _summary_of(section: Section, comparison: Comparison, files: set[str]) -> list[str]:
+    """A section's figure and table, as far as it has those."""
+    grid = section.summary(comparison) if section.summary else None
+    parts = [f"![{section.title}]({section.id}.png)"] if f"{section.id}.png" in files else []
+    if grid:
+        lines = [(one_line(label), [" ".join(filter(None, cell)) for cell in found]) for label, found in grid.lines]
+        parts += [f"**{section.title}**", _markdown(grid.heads, lines)]
+    return parts
+
+
+def _markdown(heads: Sequence[str], lines: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """A table in Markdown, a line of cells behind each label."""
+
+    def line(*words: str) -> str:
+        return "| " + " | ".join(word.replace("|", "\\|").replace("\n", " ") for word in words) + " |"
+
+    rows = [line("model", *heads), line("---", *("---:" for _ in heads))]
+    return "\n".join([*rows, *(line(label, *found) for label, found in lines)])
 
 
 def table(comparison: Comparison) -> "Table":
@@ -135,12 +164,13 @@ def table(comparison: Comparison) -> "Table":
     # Tight, and only the labels may be broken, so that all ten columns fit into 80 characters.
     made = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, caption_justify="left")
     made.add_column("model", overflow="fold")
-    for column in view["columns"]:
+    fits = [column.terminal for column in view["columns"]]
+    for column in compress(view["columns"], fits):
         made.add_column(column.head.replace("/", "/\n"), justify="right", no_wrap=True)
     for line in view["lines"]:
         marks = "".join(f" [{mark}]" for mark in line["marks"])
         label = Text(one_line(line["row"]["label"]) + marks)
-        made.add_row(label, *(Text(_cell(cell)) for cell in line["cells"]))
+        made.add_row(label, *(Text(_cell(cell)) for cell in compress(line["cells"], fits)))
     notes = [f"[{number}] {one_line(note)}" for number, note in enumerate(view["notes"], 1)]
     made.caption = Text("\n".join(notes)) if notes else None
     return made
@@ -188,11 +218,22 @@ def _samples(comparison: Comparison) -> list[dict[str, Any]]:
     ]
 
 
+def _knowledge(comparison: Comparison) -> dict[str, Any] | None:
+    """What everybody reports of word vectors, and every test."""
+    tests = comparison.get("word_tests")
+    return tests and {"reported": knowledge(comparison), "every": every_test(comparison), "restrict": tests["restrict"]}
+
+
 SECTIONS = (
     Section("table", "The table", view=lambda c: cells(c) if c["rows"] else None),
     Section("bars", "Bits per character", figure=figures.bars),
     Section("differences", "Which differences are real", view=verdicts),
     Section("orders", "What looking further back is worth", figure=figures.orders),
+    Section("distances", "What each distance contributes", view=gains, figure=_association_figures.distances),
+    Section("factorised", "One thing under two names", view=beside_pmi, figure=_association_figures.factorised),
+    Section("word_tests", "What the vectors know", view=_knowledge, summary=knowledge),
+    Section("neighbours", "Nearest neighbours", view=nearest_words),
+    Section("map", "A map of words", figure=_association_figures.word_plane),
     Section("passages", "Where each model is surprised", view=_passages),
     Section("samples", "What each model writes", view=_samples),
     Section("provenance", "Every number, and what it was divided by", view=lambda c: {"rows": ranked(c)}),
@@ -202,7 +243,7 @@ SECTIONS = (
 # The page and the files.
 
 
-def _page(comparison: Comparison, sections: list[tuple[Section, Any]]) -> str:
+def _page(comparison: Comparison, sections: list[tuple[Section, list[Any]]]) -> str:
     """index.html. `visible` runs over every value that the template prints, so none can be forgotten."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

@@ -78,3 +78,69 @@ def comparison(**changes: object) -> dict:
         ],
     }  # fmt: skip
     return copy.deepcopy(made) | changes
+
+
+def associations() -> dict:
+    """What `lmzoo.associations.facts` adds to a comparison, small: of pmi, and of word2vec, which knows no analogy."""
+    words = ["king", "queen", "man", "woman", "bread", "cheese", "eats", "sings", "river", "hill"]
+
+    def named(label: str) -> dict:
+        return {"label": label, "model": label.split()[0]}
+
+    def score(correct: int, questions: int) -> dict:
+        accuracy = correct / questions if questions else None
+        return {"section": "", "correct": correct, "questions": questions, "accuracy": accuracy, "unanswerable": 10}
+
+    def analogies(correct: int, questions: int) -> dict:
+        parts = {part: score(correct, questions) for part in ("semantic", "syntactic", "total")}
+        return {"method": "add", "restrict": 30_000, "sections": [], "unanswerable": 10, **parts}
+
+    def judged(value: float | None) -> dict:
+        return {"spearman": value, "pearson": value, "pairs": 300, "unknown": 53}
+
+    return {
+        "distances": [
+            named("pmi") | {"exponent": 1.2, "lambdas": [1.4, 0.7, 0.5], "bits_per_token": 6.0,
+                            "unigram_bits_per_token": 8.25},
+            named("word2vec dimensions 50") | {"exponent": 0.9, "lambdas": [1.0, 0.2, -0.1, 0.0, 0.1],
+                                               "bits_per_token": 7.0, "unigram_bits_per_token": 8.25},
+        ],
+        "factorised": [
+            named("pmi") | {"window": 3, "weights": "flat", "negative": None, "pairs": 20_000, "pearson": 0.95,
+                            "spearman": 0.9, "median_gap": 0.2},
+            named("word2vec dimensions 50") | {
+                "window": 5, "weights": "linear", "negative": 5.0, "pairs": 20_000, "pearson": 0.91,
+                "spearman": 0.89, "median_gap": -0.25,
+                "hexagons": {"width": 0.5, "cells": [[x / 2, x / 2.5, 1 + 300 * (x == 0)] for x in range(-8, 9)]},
+            },
+        ],
+        "word_tests": {
+            "sets": ["WordSim-353", "SimLex-999", "MEN", "RG-65"], "restrict": 30_000,
+            "rows": [
+                named(label) | {
+                    "words": 9000,
+                    "sets": {"WordSim-353": judged(value), "SimLex-999": judged(-0.1), "MEN": judged(value),
+                             "RG-65": judged(None)},
+                    "analogies": {"add": analogies(*solved), "mul": analogies(*solved)},
+                }
+                for label, value, solved in (("pmi", 0.5, (25, 100)), ("word2vec dimensions 50", 0.625, (0, 0)))
+            ],
+        },
+        "neighbours": {
+            "words": ["king", "bread"],
+            "rows": [
+                named(label) | {"found": [[["queen", 0.9], [third, 0.5]], [["cheese", 0.8], ["eats", 0.1]]]}
+                for label, third in (("pmi", "man"), ("word2vec dimensions 50", "woman"))
+            ],
+        },
+        "map": named("word2vec dimensions 50") | {
+            "method": "pca", "variance": [0.3, 0.2], "words": [*words, *(word.title() for word in words)],
+            "points": [[math.sin(i * 2.4) * i, math.cos(i * 2.4) * i] for i in range(20)],
+        },
+    }  # fmt: skip
+
+
+def with_associations(**changes: object) -> dict:
+    """A comparison in which two of the rows are associations."""
+    rows = [row("pmi", 1.5, peak_bytes=250_000_000), row("word2vec dimensions 50", 1.6), row("uniform", 2.46)]
+    return comparison(rows=rows, **associations()) | changes

@@ -1,0 +1,63 @@
+"""`lmzoo compare`: the first thing to type, and all that most people need."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lmzoo._flags import Budget, CorpusName, Device, Json, Mirror, Quiet, Refit, Seed, TokenizerSpec, parse_budget
+from lmzoo._terminal import Bars, show, show_json
+from lmzoo.errors import UsageError
+
+EPILOG = "Examples: lmzoo compare; lmzoo compare uniform ngram:order=3 ./mine.py runs/mine --corpus shakespeare"
+
+
+def compare_models(
+    contestants: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Models (ngram, or with settings ngram:order=3,smoothing=ml), runs, or FILE.py of your own.",
+            show_default="the whole story",
+        ),
+    ] = None,
+    corpus: CorpusName = "storyworld",
+    tokenizer: TokenizerSpec = None,
+    budget: Budget = None,
+    device: Device = "auto",
+    out: Annotated[Path | None, typer.Option(help="Folder of the report.", show_default="reports/CORPUS")] = None,
+    refit: Refit = False,
+    words: Annotated[
+        bool,
+        typer.Option(
+            "--words",
+            help="Also score word vectors on people's judgments and analogies; fetches the word tests.",
+        ),
+    ] = False,
+    seed: Seed = 1,
+    mirror: Mirror = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train models on the same text, score them by one ruler, and leave a report to open."""
+    from lmzoo import compare, report, store, tasks
+    from lmzoo import corpus as corpora
+    from lmzoo.interface import Run
+
+    spend = parse_budget(budget if budget or contestants else compare.DEFAULT_BUDGET)
+    run = Run(seed=seed, device=device, progress=Bars(quiet), **spend)
+    source = corpora.load(corpus, mirror=mirror, refit=refit, progress=run.progress)
+    folder = out or Path("reports") / source.name
+    try:
+        store.try_to_write(folder)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from None
+    word_tests = tasks.fetch("words", mirror, run.progress) if words else None
+    comparison = compare.compare(contestants or compare.DEFAULT, source, folder, run, tokenizer, word_tests)
+    page = report.write(folder, comparison)
+    if as_json:
+        show_json(comparison)
+    else:
+        show(report.table(comparison))
+        print(f"\nreport: {page}")
+    if all(row["error"] for row in comparison["rows"]):
+        raise typer.Exit(1)
