@@ -183,9 +183,10 @@ def test_vectors_that_explode_are_an_error(text, monkeypatch):
 
 
 def test_without_gensim_it_says_what_to_install(text, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "gensim.models", None)
+    monkeypatch.setitem(sys.modules, "gensim.models", None)
+    words = tokenizer.train("split", text)
     with pytest.raises(UsageError, match=r"word2vec is trained by gensim: pip install 'lmzoo\[vectors\]'"):
-        trained(text)
+        Word2Vec().fit(words.encode(text), NONE, words.vocab_size)
 
 
 def test_without_gensim_what_was_trained_can_be_used(text, monkeypatch):
