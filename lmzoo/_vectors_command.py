@@ -31,7 +31,7 @@ Top = Annotated[int, whole("--top", help="How many to show, 1 or more.")]
 
 def show_neighbours(
     run: Source,
-    words: Annotated[list[str], typer.Argument(metavar="WORD...", help="One word or several.")],
+    words: Annotated[list[str], typer.Argument(metavar="WORD", help="One word or several.")],
     top: Top = 10,
     code: Code = None,
     as_json: Json = False,
@@ -58,7 +58,7 @@ def show_analogy(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[A B C]",
+            metavar="A B C",
             help="A is to B as C is to what? None: the 19,544 questions of Mikolov et al. 2013.",
             show_default=False,
         ),
@@ -143,7 +143,7 @@ def show_similarity(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[WORD WORD]", help="Two words. None: sets of pairs that people have judged.", show_default=False
+            metavar="WORD WORD", help="Two words. None: sets of pairs that people have judged.", show_default=False
         ),
     ] = None,
     code: Code = None,
@@ -176,7 +176,7 @@ def show_similarity(
 
 def show_odd(
     run: Source,
-    words: Annotated[list[str], typer.Argument(metavar="WORD...", help="Three words or more.")],
+    words: Annotated[list[str], typer.Argument(metavar="WORD", help="Three words or more.")],
     code: Code = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -194,9 +194,7 @@ def draw_map(
     run: Source,
     words: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[WORD...]", help="None: the 60 most frequent of four letters and more.", show_default=False
-        ),
+        typer.Argument(metavar="WORD", help="None: the 60 most frequent of four letters and more.", show_default=False),
     ] = None,
     method: Annotated[
         str, typer.Option(help="pca (as much of the variance as a plane can show) or tsne (neighbours together).")
