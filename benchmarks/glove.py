@@ -5,22 +5,24 @@
 The text is the `books` corpus in lower case, all but a-z and line ends turned to blanks. Settings are those of the
 program's demonstration: words that occur 5 times, window 10, x-max 10; 100 dimensions, and 2 threads for both. The
 programs (vocab_count, cooccur, shuffle, glove) are found in the folder named, or on the PATH; without them only our
-lines are shown. Both take turns. Compare ratios, not seconds: the machine may have been busy.
+lines are shown. Both take turns. Compare ratios, not seconds, and those of processor time where the machine is busy.
 
 Counting is for `cooccur` from text and a vocabulary to a file, for us from ids to a matrix, and from text with reading
-and encoding included. An epoch takes each cell once; ours has those of `end` besides. With --quality, both train 15
-epochs on the first --share of the text with three seeds each, and are scored by gensim's evaluators (needs gensim).
+and encoding included. An epoch takes each cell once, and ours those of `end` besides; theirs is what more epochs take
+than one, so that neither starting nor writing vectors counts. With --quality, both train 15 epochs with three seeds
+each, and are scored by gensim's evaluators (needs gensim). Both are on the first --share of the text's lines.
 """
 
 import argparse
 import datetime
 import json
+import os
 import re
 import shutil
 import statistics
 import subprocess
 import tempfile
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,37 +67,25 @@ class Theirs:
         self.found, self.folder = found, folder
         self.run("vocab_count", ["-min-count", MIN_COUNT], "text.txt", "vocab.txt")
 
-    def run(self, program: str, options: list[Any], source: str, target: str) -> float:
-        """Seconds from start to end."""
+    def run(self, program: str, options: list[Any], source: str, target: str) -> None:
         command = [self.found[program], "-verbose", "0", *map(str, options)]
         with (self.folder / source).open("rb") as stdin, (self.folder / target).open("wb") as stdout:
-            began = time.perf_counter()
             subprocess.run(command, stdin=stdin, stdout=stdout, stderr=subprocess.DEVNULL, cwd=self.folder, check=True)
-            return time.perf_counter() - began
 
-    def count(self) -> float:
+    def count(self) -> None:
         options = ["-memory", 4, "-window-size", WINDOW, "-vocab-file", "vocab.txt"]
-        return self.run("cooccur", options, "text.txt", "cells.bin")
+        self.run("cooccur", options, "text.txt", "cells.bin")
 
-    def shuffle(self, seed: int) -> float:
-        return self.run("shuffle", ["-memory", 4, "-seed", seed], "cells.bin", "shuffled.bin")
+    def shuffle(self, seed: int) -> None:
+        self.run("shuffle", ["-memory", 4, "-seed", seed], "cells.bin", "shuffled.bin")
 
-    def train(self, epochs: int, seed: int) -> list[float]:
-        """Seconds of each epoch after the first, whose clock starts with the program."""
+    def train(self, epochs: int, seed: int) -> None:
         options = {
             "save-file": "vectors", "input-file": "shuffled.bin", "vocab-file": "vocab.txt", "x-max": X_MAX,
             "seed": seed, "threads": THREADS, "iter": epochs, "vector-size": DIMENSIONS, "binary": 0,
         }  # fmt: skip
         command = [self.found["glove"], *(str(part) for key, value in options.items() for part in (f"-{key}", value))]
-        ends = []
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=self.folder) as process:
-            assert process.stderr
-            for line in process.stderr:
-                if "iter:" in line:
-                    ends.append(time.perf_counter())
-        if process.returncode:
-            raise SystemExit("glove failed")
-        return np.diff(ends).tolist()
+        subprocess.run(command, stderr=subprocess.DEVNULL, cwd=self.folder, check=True)
 
     def cells(self) -> int:
         return (self.folder / "cells.bin").stat().st_size // 16
@@ -106,10 +96,6 @@ class Theirs:
         return [row[0] for row in rows], np.array([row[1:] for row in rows], dtype=np.float32)
 
 
-def settings(vocab_size: int) -> dict[str, Any]:
-    return {"vocab_size": vocab_size, "window": WINDOW, "min_count": MIN_COUNT}
-
-
 def speed(path: Path, theirs: Theirs | None, rounds: int, epochs: int) -> dict[str, Any]:
     """Rates of counting and of training, in turns: the medians, and all seconds they are of."""
     from lmzoo.models import _adagrad, _cooccurrence
@@ -117,52 +103,71 @@ def speed(path: Path, theirs: Theirs | None, rounds: int, epochs: int) -> dict[s
     from lmzoo.models.glove import GloVe
 
     GloVe().warm_up()
-    seconds: dict[str, list[float]] = {
-        key: [] for key in ("ours_count", "ours_text_count", "ours_deal", "ours_epoch", "count", "shuffle", "epoch")
-    }
+    clock = Clock()
     for number in range(rounds):
-        began = time.perf_counter()
-        ids, words = encoded(path)
-        read = time.perf_counter()
-        table = _cooccurrence.count(ids, **settings(words.vocab_size))
-        counted = time.perf_counter()
-        seconds["ours_count"].append(counted - read)
-        seconds["ours_text_count"].append(counted - began)
-        descent = _adagrad.Descent(table, DIMENSIONS, X_MAX, 0.75, 0.05, 1, Scratch())
-        seconds["ours_deal"].append(time.perf_counter() - counted)
+        ids, words = clock.time("ours_read", encoded, path)
+        counting = {"vocab_size": words.vocab_size, "window": WINDOW, "min_count": MIN_COUNT}
+        table = clock.time("ours_count", _cooccurrence.count, ids, **counting)
+        clock.put("ours_text_count", 1, "ours_read", 1, "ours_count")
+        descent = clock.time(
+            "ours_deal", _adagrad.Descent, table, DIMENSIONS, X_MAX, 0.75, 0.05, seed=1, scratch=Scratch()
+        )
         if theirs:
-            seconds["count"].append(theirs.count())
-            seconds["shuffle"].append(theirs.shuffle(1))
+            clock.time("count", theirs.count)
+            clock.time("shuffle", theirs.shuffle, 1)
+            clock.time("one", theirs.train, 1, 1)
         for _ in range(epochs):
-            began = time.perf_counter()
-            descent.epoch(lambda _: None)
-            seconds["ours_epoch"].append(time.perf_counter() - began)
+            clock.time("ours_epoch", descent.epoch, lambda _: None)
         if theirs:
-            seconds["epoch"] += theirs.train(epochs, 1)
+            clock.time("many", theirs.train, epochs, 1)
+            clock.put("epoch", 1 / (epochs - 1), "many", -1 / (epochs - 1), "one")
         print(f"round {number + 1} of {rounds}", flush=True)
     sizes = {"tokens": len(ids), "words": int((ids != words.vocab_size - 1).sum()), "cells": table.nnz}
     if theirs:
         sizes["their_cells"] = theirs.cells()
-    return {**sizes, "seconds": seconds, **rates(sizes, seconds)}
+    return {**sizes, "wall_seconds": clock.wall, "cpu_seconds": clock.cpu, "rates": rates(sizes, clock)}
 
 
-def rates(sizes: dict[str, int], seconds: dict[str, list[float]]) -> dict[str, Any]:
-    """Words and cells a second, and our rate as a multiple of theirs."""
+class Clock:
+    """Seconds by the wall, and of processor time (all threads, and the programs that were started), by name."""
+
+    def __init__(self) -> None:
+        self.wall: dict[str, list[float]] = {}
+        self.cpu: dict[str, list[float]] = {}
+
+    def time(self, name: str, work: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        before = os.times()
+        result = work(*arguments, **named)
+        after = os.times()
+        self.wall.setdefault(name, []).append(after[4] - before[4])
+        self.cpu.setdefault(name, []).append(sum(after[:4]) - sum(before[:4]))
+        return result
+
+    def put(self, name: str, times: float, part: str, times_other: float, other: str) -> None:
+        """A sum of what was measured last."""
+        for clock in (self.wall, self.cpu):
+            clock.setdefault(name, []).append(times * clock[part][-1] + times_other * clock[other][-1])
+
+
+def rates(sizes: dict[str, int], clock: Clock) -> dict[str, Any]:
+    """Words or cells a second, by the wall and of processor time, and our rate as a multiple of theirs."""
     found: dict[str, Any] = {}
-    units = {"count": "words", "text_count": "words", "deal": "cells", "epoch": "cells"}
-    for stage, unit in units.items():
-        rate = sizes[unit] / statistics.median(seconds[f"ours_{stage}"])
-        other = {"text_count": "count", "deal": "shuffle"}.get(stage, stage)
-        found[f"ours_{stage}_{unit}_a_second"] = rate
-        if seconds[other]:
-            size = sizes["words"] if unit == "words" else sizes["their_cells"]
-            peer = size / statistics.median(seconds[other])
-            found[f"{other}_{unit}_a_second"], found[f"{stage}_ratio"] = peer, rate / peer
-        print(f"  {stage:10} {rate:12,.0f} {unit}/s", end="")
-        print(f"  {other} {peer:12,.0f}: {rate / peer:.2f} x" if seconds[other] else "")
-    found["ours_epoch_words_a_second"] = sizes["words"] / statistics.median(seconds["ours_epoch"])
-    if seconds["epoch"]:
-        found["epoch_words_a_second"] = sizes["words"] / statistics.median(seconds["epoch"])
+    stages = {"count": ("words", "count"), "text_count": ("words", "count"), "deal": ("cells", "shuffle"),
+              "epoch": ("cells", "epoch")}  # fmt: skip
+    for stage, (unit, other) in stages.items():
+        for kind, seconds in (("wall", clock.wall), ("cpu", clock.cpu)):
+            row = {"lmzoo": sizes[unit] / statistics.median(seconds[f"ours_{stage}"])}
+            if other in seconds:
+                size = sizes["words" if unit == "words" else "their_cells"]
+                row["glove"] = size / statistics.median(seconds[other])
+                row["ratio"] = row["lmzoo"] / row["glove"]
+            found[f"{stage}, {unit} a second, {kind}"] = row
+            print(f"  {stage:10} {unit}/s, {kind:4}  " + "  ".join(f"{who} {rate:,.2f}" for who, rate in row.items()))
+    for who, stage in (("lmzoo", "ours_epoch"), ("glove", "epoch")):
+        if stage in clock.wall:
+            found.setdefault("epoch, words a second, wall", {})[who] = sizes["words"] / statistics.median(
+                clock.wall[stage]
+            )
     return found
 
 
@@ -227,7 +232,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--glove", type=Path, help="the folder of vocab_count, cooccur, shuffle and glove")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=3, help="of each round, for the clock")
+    parser.add_argument("--epochs", type=int, default=3, help="of each round, for the clock; 2 or more")
     parser.add_argument("--quality", action="store_true", help="train 15 epochs with three seeds and score the vectors")
     parser.add_argument("--share", type=float, default=1.0, help="of the text")
     parser.add_argument("--save", action="store_true", help="write the figures to benchmarks/results/DATE-glove.json")
