@@ -33,7 +33,8 @@ def folder(tmp_path_factory):
 
 def test_the_readme_shows_commands():
     assert len(commands("")) == 6
-    assert len(commands("data")) == 4
+    assert len(commands("data")) == 5
+    assert len(commands("vectors")) == 7
     assert len(commands("count")) == 8
     assert len(commands("mix")) == 3
     assert len(commands("net")) == 4
@@ -60,6 +61,11 @@ def test_mixing(folder):
     if not (folder / "runs" / "trigram").exists():
         run("lmzoo train ngram --order 3 --out runs/trigram", folder)
     for command in commands("mix"):
+        assert run(command, folder)
+
+
+def test_words_as_vectors(folder):
+    for command in commands("vectors"):
         assert run(command, folder)
 
 
