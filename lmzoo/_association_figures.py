@@ -56,7 +56,7 @@ def factorised(comparison: Comparison, canvas: Canvas) -> tuple[Any, str] | None
     if not drawn:
         return None
     row = drawn[0]
-    figure, axes = bare_axes(canvas, canvas.width * (1.25 if canvas.labels_above else 0.6))
+    figure, axes = bare_axes(canvas, canvas.width * (1.2 if canvas.labels_above else 0.6))
     axes.spines["left"].set_visible(True)
     cells = _hexagons(axes, row["hexagons"], 1 if canvas.labels_above else 1.5)
     axes.axline((0, 0), slope=1, linewidth=canvas.font / 8, zorder=4, **SOURCE_LINE)

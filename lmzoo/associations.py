@@ -162,8 +162,9 @@ def _beside_pmi(known: _Known, counts: Any, seed: int) -> Facts | None:
     """How s(w, c) goes with PMI(w, c) - log k; None where there are too few words to tell."""
     assert known.entry.tokenizer
     shift = _negative_samples(known.model)
-    _, ids = words_of(known.entry.tokenizer, known.model.counts_)
-    words, contexts = draw_pairs(counts, ids[known.model.counts_[ids] >= OFTEN], PAIRS, seed)
+    named, ids = words_of(known.entry.tokenizer, known.model.counts_)
+    spelled = np.array([any(map(str.isalpha, word)) for word in named], dtype=bool)  # not "=" or ","
+    words, contexts = draw_pairs(counts, ids[spelled & (known.model.counts_[ids] >= OFTEN)], PAIRS, seed)
     if len(words) == 0:
         return None
     table = pmi(counts, smoothing=1.0, shift=shift or 1.0, positive=False)

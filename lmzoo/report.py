@@ -139,7 +139,10 @@ def _summary_of(section: Section, comparison: Comparison, files: set[str]) -> li
     grid = section.summary(comparison) if section.summary else None
     parts = [f"![{section.title}]({section.id}.png)"] if f"{section.id}.png" in files else []
     if grid:
-        lines = [(one_line(label), [" ".join(filter(None, cell)) for cell in found]) for label, found in grid.lines]
+        lines = [
+            (one_line(label), [text + (f" ({aside})" if aside else "") for text, aside in found])
+            for label, found in grid.lines
+        ]
         parts += [f"**{section.title}**", _markdown(grid.heads, lines)]
     return parts
 

@@ -93,6 +93,12 @@ def test_a_finished_run_is_a_row_like_any_other(outcome):
     assert row(outcome, "my-run")["train_seconds"] == 1.5
 
 
+def test_the_peak_memory_of_a_training_is_a_figure_of_its_row(outcome):
+    found = row(outcome, "ngram order 2")
+    assert found["peak_bytes"] == found["provenance"].get("peak_bytes")  # absent where the system does not say
+    assert row(outcome, "my-run")["peak_bytes"] is None
+
+
 def test_differences_are_between_neighbours_and_have_paired_intervals(outcome):
     first = outcome[0]["differences"][-1]
     assert first["b"] == "uniform"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lmzoo import findings
-from tests.comparisons import comparison, row, score
+from tests.comparisons import associations, comparison, row, score, with_associations
 
 
 def test_numpy_numbers_and_tuples_become_plain():
@@ -74,3 +74,55 @@ def test_differences_are_called_real_only_when_zero_is_outside():
 )
 def test_amounts_are_short(number, text):
     assert findings.amount(number) == text
+
+
+# Associations
+
+
+@pytest.mark.parametrize("view", ["gains", "beside_pmi", "knowledge", "every_test", "nearest_words"])
+def test_without_associations_there_is_no_grid(view):
+    assert getattr(findings, view)(comparison()) is None
+
+
+def test_what_is_saved_is_the_unigrams_bits_less_the_models():
+    (_, pmi), (label, word2vec) = findings.gains(with_associations()).lines
+    assert label == "word2vec dimensions 50"
+    assert [text for text, _ in pmi] == ["6.000", "8.250", "2.250", "1.200", "1.40, 0.70, 0.50"]
+    assert word2vec[-1] == ("1.00, 0.20, \N{MINUS SIGN}0.10, 0.00, 0.10", "")
+
+
+def test_scores_are_set_beside_pmi_less_log_k_where_there_is_a_k():
+    (_, pmi), (_, word2vec) = findings.beside_pmi(with_associations()).lines
+    assert pmi == [("PMI", "window 3, flat weights"), ("0.950", ""), ("0.900", "")]
+    assert word2vec[0] == ("PMI \N{MINUS SIGN} log 5", "window 5, linear weights")
+
+
+def test_what_vectors_know_stands_beside_what_they_cost():
+    grid = findings.knowledge(with_associations())
+    assert grid.heads[:3] == ("WordSim-353", "SimLex-999", "MEN")
+    assert grid.heads[3:] == (
+        "3CosAdd", "3CosAdd, semantic", "3CosAdd, syntactic", "3CosMul", "bits/char", "train", "peak memory",
+    )  # fmt: skip
+    (_, pmi), (_, word2vec) = grid.lines
+    assert pmi[0] == ("0.500", "300 of 353")
+    assert pmi[1] == ("\N{MINUS SIGN}0.100", "300 of 353")
+    assert pmi[3] == ("25.0 %", "100 of 110")
+    assert [text for text, _ in pmi[-3:]] == ["1.500", "1.23 s", "250 MB"]
+    assert word2vec[3] == (findings.DASH, "0 of 10")
+    assert word2vec[-1][0] == findings.DASH  # its memory is not known
+
+
+def test_every_set_and_every_kind_of_analogy_has_its_line():
+    labels = [label for label, _ in findings.every_test(with_associations()).lines]
+    assert labels[:4] == associations()["word_tests"]["sets"]
+    assert labels[4:] == [
+        f"analogies, {method}, {part}"
+        for method in ("3CosAdd", "3CosMul")
+        for part in ("total", "semantic", "syntactic")
+    ]
+
+
+def test_neighbours_are_listed_by_word_and_model():
+    grid = findings.nearest_words(with_associations())
+    assert grid.heads == ("pmi", "word2vec dimensions 50")
+    assert grid.lines[0] == ("king", [("queen, man", ""), ("queen, woman", "")])

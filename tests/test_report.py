@@ -10,7 +10,7 @@ from rich.console import Console
 
 from lmzoo import report
 from lmzoo.errors import ScoreError, UsageError
-from tests.comparisons import comparison, row
+from tests.comparisons import comparison, row, with_associations
 
 
 @pytest.fixture
@@ -112,6 +112,15 @@ def test_the_summary_is_a_table_in_markdown_whatever_the_labels(tmp_path):
     assert "![Bits per character](bars.png)" in summary
 
 
+def test_the_summary_shows_what_the_vectors_know(tmp_path):
+    report.write(tmp_path, with_associations())
+    summary = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "| 0.625 (300 of 353) |" in summary
+    assert "RG-65" not in summary  # only what everybody reports
+    assert "![A map of words](map.png)" in summary
+    assert {"distances.png", "factorised.svg", "map.svg"} <= {file.name for file in tmp_path.iterdir()}
+
+
 def test_a_second_report_takes_away_figures_that_no_longer_hold(tmp_path):
     report.write(tmp_path, comparison())
     (tmp_path / "notes.txt").write_text("mine")
@@ -154,6 +163,20 @@ def test_eighty_characters_hold_every_number_whole():
     assert "\u2026" not in shown
     for number in ("1.310", "1.290\u20131.330", "0.210", "93.7", "123 k", "1.23 MB", "1.23 s", "1.20 M"):
         assert number in shown
+
+
+def test_peak_memory_is_left_to_the_page():
+    given = with_associations()
+    assert "250 MB" not in drawn(given, width=200)
+    assert "250 MB" in report.render(given)["README.md"].decode()
+
+
+def test_eighty_characters_hold_a_long_unit():
+    given = with_associations()
+    given["rows"][0]["size"]["unit"] = "associations"
+    shown = drawn(given)
+    assert "\u2026" not in shown
+    assert all(number in shown for number in ("1.500", "1.23 MB", "1.20 M"))
 
 
 def test_a_label_cannot_steer_the_terminal():

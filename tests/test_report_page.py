@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 import pytest
 
 from lmzoo import report
-from tests.comparisons import SHA, STORY, comparison, passage, row
+from tests.comparisons import SHA, STORY, comparison, passage, row, with_associations
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +209,60 @@ def test_twenty_models_are_all_drawn_and_listed():
     labels = [found["data-value"] for found in shown.all("th") if "data-value" in found]
     assert labels == [f"gpt layers={i}" for i in reversed(range(20))]
     assert all(f"gpt layers={i} " in shown.all("img")[0]["alt"] for i in range(20))
+
+
+# Associations
+
+SECTIONS = ("distances", "factorised", "word_tests", "neighbours", "map")
+
+
+def test_associations_have_sections_of_their_own_and_others_have_none_of_them(page):
+    source = report.render(with_associations())["index.html"].decode()
+    for given, there in ((source, True), (page, False)):
+        ids = [found.get("id") for found in Reader(given).all("section")]
+        assert [section in ids for section in SECTIONS] == [there] * 5
+    text = Reader(source).text
+    for shown in ("1.40, 0.70, 0.50", "PMI \N{MINUS SIGN} log 5", "300 of 353", "queen, woman", "250 MB", "RG-65"):
+        assert shown in text
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("absent", SECTIONS)
+def test_each_part_of_what_is_said_of_associations_may_be_absent(absent):
+    given = with_associations()
+    del given[absent]
+    assert f'id="{absent}"' not in report.render(given)["index.html"].decode()
+
+
+def test_scores_beside_pmi_are_a_table_where_there_is_no_figure():
+    given = with_associations()
+    del given["factorised"][1]
+    shown = Reader(report.render(given)["index.html"].decode())
+    assert "factorised" in [found.get("id") for found in shown.all("section")]
+    assert not any("minus log" in (image["alt"] or "") for image in shown.all("img"))
+
+
+def test_a_page_with_associations_can_be_heard():
+    reader = Reader(report.render(with_associations())["index.html"].decode())
+    assert all(head.get("scope") in ("col", "row") for head in reader.all("th"))
+    assert len(reader.all("caption")) == len(reader.all("table")) == 8
+    ids = [found["id"] for _, found in reader.tags if "id" in found]
+    assert len(ids) == len(set(ids))
+    assert {found["aria-labelledby"] for _, found in reader.tags if "aria-labelledby" in found} <= set(ids)
+    assert all(image["alt"] for image in reader.all("img"))
+
+
+def test_words_from_a_text_are_only_ever_text():
+    evil = with_associations()
+    for key in ("distances", "factorised", "map"):
+        facts = evil[key] if isinstance(evil[key], dict) else evil[key][-1]
+        facts["label"] = EVIL
+    evil["map"]["words"][0] = evil["neighbours"]["words"][0] = EVIL
+    evil["neighbours"]["rows"][0] |= {"label": EVIL, "found": [[[EVIL, 0.5]], [[EVIL, 0.5]]]}
+    reader = Reader(report.render(evil)["index.html"].decode())
+    assert len(reader.all("script")) == 1
+    assert all(set(image) == {"src", "alt"} for image in reader.all("img"))
+    assert reader.text.count(EVIL) >= 5
 
 
 # Passages
