@@ -24,8 +24,8 @@ from lmzoo.evaluate import ADAPTS, Array, Score, block_bits, evaluate, interval
 from lmzoo.interface import LanguageModel, Run
 from lmzoo.tokenizer import Tokenizer
 
-# The story so far: no knowledge, Shannon's letters and pairs and triples, what sixty years made of counting them, and
-# the networks that learned to predict.
+# The story so far: no knowledge, Shannon's letters and pairs and triples, what sixty years made of counting them, the
+# associations that became vectors of words, and the networks that learned to predict.
 DEFAULT = (
     "uniform",
     "ngram:order=1",
@@ -34,6 +34,10 @@ DEFAULT = (
     "classes",
     "ngram:order=5,smoothing=kneser-ney",
     "ngram:order=5",
+    "pmi",
+    "svd",
+    "glove:x_max=10",  # the authors' 100 is for billions of words
+    "word2vec",
     "mlp",
     "rnn",
     "lstm",
