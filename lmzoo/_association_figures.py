@@ -21,7 +21,7 @@ from lmzoo.figures import (
 )
 from lmzoo.findings import Comparison
 
-SHADES = (1.0, 0.66, 0.38)  # of a family's colour: this much of its light is left
+SHADES = (1.0, 0.72, 0.46, 0.2)  # of a family's colour: this much of its light is left
 PALE, DEEP = "#d5efe6", "#00382a"  # few pairs and many, the family's colour between them
 WORDS_FOR_TELEPHONES = 14  # that can be read on a narrow map
 

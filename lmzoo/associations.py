@@ -291,6 +291,7 @@ def _map(known: list[_Known], tests: Facts | None) -> Facts | None:
 
 
 def _agreement(row: Facts) -> float:
-    """The mean rank correlation with people's judgments, over the sets that have one."""
-    found = [judged["spearman"] for judged in row["sets"].values() if judged["spearman"] is not None]
-    return float(np.mean(found)) if found else 0.0
+    """The mean rank correlation with people's judgments, a set counting as many times as it has pairs."""
+    found = [(judged["spearman"], judged["pairs"]) for judged in row["sets"].values() if judged["spearman"] is not None]
+    values, weights = np.array(found).reshape(-1, 2).T
+    return float(np.average(values, weights=weights)) if found else 0.0

@@ -31,12 +31,12 @@ def test_what_a_distance_is_worth_is_a_line_for_each_model():
 
 
 def test_members_of_a_family_differ_in_lightness_and_stay_readable_on_white():
-    shades = [drawn.shade(figures.colour("pmi"), i) for i in range(3)]
+    shades = [drawn.shade(figures.colour("pmi"), i) for i in range(4)]
     assert shades[0] == figures.colour("pmi")
     lights = [luminance(shade) for shade in shades]
     assert all(1.05 / (light + 0.05) >= 3 for light in lights)  # WCAG 2.2, of graphics
     assert all((a + 0.05) / (b + 0.05) >= 1.5 for a, b in pairwise(lights))
-    assert drawn.shade(figures.colour("pmi"), 3) == shades[0]
+    assert drawn.shade(figures.colour("pmi"), 4) == shades[0]
 
 
 def test_twenty_five_associations_of_one_distance_can_be_drawn():

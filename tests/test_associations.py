@@ -220,3 +220,9 @@ def test_a_few_words_are_enough(tmp_path):
     made = compare.compare(contestants, corpora.load(path), tmp_path / "r", Run(), "split", TESTS)
     assert [row["error"] for row in made["rows"]] == [None, None]
     report.write(tmp_path / "r", made)
+
+
+def test_of_the_judgments_a_large_set_counts_for_more():
+    judged = {"A": {"spearman": 0.5, "pairs": 90}, "B": {"spearman": -1.0, "pairs": 10}, "C": {"spearman": None}}
+    assert associations._agreement({"sets": judged}) == pytest.approx(0.35)
+    assert associations._agreement({"sets": {"C": {"spearman": None, "pairs": 0}}}) == 0
