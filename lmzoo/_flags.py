@@ -100,7 +100,8 @@ TensorBoard = Annotated[
 Memory = Annotated[
     str | None,
     typer.Option(
-        help="Make do with about this much memory, where the model can (ngram, pmi, svd, glove): 500M, 1G.", show_default="no limit"
+        help="Make do with about this much memory, where the model can (ngram, pmi, svd, glove): 500M, 1G.",
+        show_default="no limit",
     ),
 ]
 

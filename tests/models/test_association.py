@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmzoo import testing
+from lmzoo import corpus, testing, tokenizer
 from lmzoo.errors import FormatError, UsageError
 from lmzoo.interface import Run
 from lmzoo.models import _on_device
@@ -150,3 +150,20 @@ def test_without_a_driver_auto_is_the_cpu(monkeypatch):
 def test_a_seed_is_a_model():
     fits = [SVD(dimensions=4, min_count=1).fit(TRAIN, VALID, V, Run(seed=3)) for _ in range(2)]
     np.testing.assert_array_equal(fits[0].words_, fits[1].words_)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["shakespeare", "ptb", "wikitext2", "brown", "names", "books"])
+def test_it_beats_the_unigram_on_every_corpus(name):
+    """With each corpus's own tokenizer: characters, pieces or words. Of the long texts a part is enough."""
+    source = corpus.load(name)
+    train_text, valid_text = (text[: 1 + text.rfind("\n", 0, most)] for text, most in zip(
+        (source.train, source.valid), (2_000_000, 100_000), strict=True
+    ))  # fmt: skip
+    spec = "split:min=2" if name == "brown" else source.tokenizer  # which has no <unk> of its own
+    made = tokenizer.train(spec, train_text, source.lines)
+    train, valid = made.encode(train_text), made.encode(valid_text)
+    held_out, unseen = valid[: len(valid) // 2], valid[len(valid) // 2 :]
+    unigram = Ngram(order=1).fit(train, held_out, made.vocab_size).log_probs(unseen)[0].mean()
+    model = PMI().fit(train, held_out, made.vocab_size)
+    assert model.log_probs(unseen)[0].mean() > unigram + 0.1
