@@ -8,8 +8,8 @@ programs (vocab_count, cooccur, shuffle, glove) are found in the folder named, o
 lines are shown. Both take turns. Compare ratios, not seconds, and those of processor time where the machine is busy.
 
 Counting is for `cooccur` from text and a vocabulary to a file, for us from ids to a matrix; counting from text is with
-`vocab_count`, and for us with reading, finding the vocabulary and encoding. An epoch takes each cell once, and ours
-those of `end` besides; theirs is what more epochs take than one, so that neither starting nor writing vectors counts.
+`vocab_count`, and for us with reading, finding the vocabulary and encoding. An epoch takes each cell once;
+theirs is what more epochs take than one, so that neither starting nor writing vectors counts.
 With --quality, both train 15 epochs with three seeds each, and are scored by gensim's evaluators (needs gensim). Both
 are on the first --share of the text's lines.
 """
@@ -102,16 +102,17 @@ class Theirs:
 
 def speed(path: Path, theirs: Theirs | None, rounds: int, epochs: int) -> dict[str, Any]:
     """Rates of counting and of training, in turns: the medians, and all seconds they are of."""
-    from lmzoo.models import _adagrad, _cooccurrence
+    from lmzoo.interface import Run
+    from lmzoo.models import _adagrad
     from lmzoo.models._scratch import Scratch
     from lmzoo.models.glove import GloVe
 
-    GloVe().warm_up()
+    model = GloVe(window=WINDOW, min_count=MIN_COUNT)
+    model.warm_up()
     clock = Clock()
     for number in range(rounds):
         ids, words = clock.time("ours_read", encoded, path)
-        counting = {"vocab_size": words.vocab_size, "window": WINDOW, "min_count": MIN_COUNT}
-        table = clock.time("ours_count", _cooccurrence.count, ids, **counting)
+        table = clock.time("ours_count", model.count, ids, words.vocab_size, Run())
         clock.put("ours_text_count", 1, "ours_read", 1, "ours_count")
         descent = clock.time(
             "ours_deal", _adagrad.Descent, table, DIMENSIONS, X_MAX, 0.75, 0.05, seed=1, scratch=Scratch()

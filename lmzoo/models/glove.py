@@ -17,7 +17,7 @@ the inner product w · c.
 
 The program lets threads overwrite each other's steps; here they never touch the same vector, and what is learned
 depends on the seed alone (`_adagrad.py`). The paper's J has no ½; the program's has, and so has the mean cost of a pair
-that is shown. `end` is a word as any other here; in the program it bounds a line and has no vector.
+that is shown. As in the program, `end` bounds a line and is no word, unless `ends` makes it one.
 """
 
 import time
@@ -58,6 +58,7 @@ class GloVe(Counted, LowRank):
     alpha: float = 0.75  # the power by which a pair of a lower count weighs less
     learning_rate: float = 0.05  # η, of AdaGrad's steps
     epochs: int = 15  # how often each pair is taken; the paper has 50, and 100 from 300 dimensions on
+    ends: bool = False  # let `end` be a word as any other: predicts better (PTB), and blurs what rare words mean
 
     name: ClassVar[str] = "glove"
     year: ClassVar[int] = 2014
@@ -83,6 +84,19 @@ class GloVe(Counted, LowRank):
         """Have the loops compiled, or loaded where they were before."""
         text = np.tile(np.arange(3, dtype=np.int32), 4)
         type(self)(**self.PRESETS["tiny"]).fit(text, text[::-1], 3, Run(device="cpu"))
+
+    def count(self, train: Ids, vocab_size: int, run: Run) -> Any:
+        """X, scipy CSR (V, V); nothing goes with `end` unless it is to be a word. UsageError: it is empty."""
+        table = super().count(train, vocab_size, run)
+        if not self.ends:
+            table.data[table.indptr[-2] :] = 0
+            table.data[table.indices == vocab_size - 1] = 0
+            table.eliminate_zeros()
+        if not table.nnz:
+            raise UsageError(
+                "no two words stand on one line, so there is nothing to learn from: --ends counts line ends"
+            )
+        return table
 
     def _learn(self, train: Ids, vocab_size: int, run: Run) -> None:
         began = time.perf_counter()

@@ -73,6 +73,25 @@ def test_steps_are_those_of_the_equations(size):
     np.testing.assert_allclose(tables[:, :, 1], G, rtol=1e-3)
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_the_end_is_a_word_only_where_it_is_asked_for(ends):
+    lines = np.tile(np.array([0, 1, 2, 3, V - 1], dtype=np.int32), 20)
+    model = GloVe(window=2, min_count=1, epochs=1, dimensions=2, ends=ends)
+    table = model.count(lines, V, Run())
+    assert (table[[V - 1]].nnz > 0) == (table[:, [V - 1]].nnz > 0) == ends
+    assert table[[3]].sum() == 20 * (1 / 1 + 1 / 2) + 20 * ends  # 2 and 1 before it, and `end` behind
+    assert model.fit(lines, VALID, V, Run(device="cpu")).vectors()[V - 1].any() == ends
+
+
+def test_lines_of_one_word_hold_no_pair_without_their_ends():
+    lines = np.tile(np.array([0, V - 1, 1, V - 1], dtype=np.int32), 20)
+    with pytest.raises(UsageError, match=r"no two words stand on one line.*--ends"):
+        fitted().fit(lines, VALID, V, Run(device="cpu"))
+    assert (
+        fitted(ends=True).fit(lines, VALID, V, Run(device="cpu")).facts["cells"] == 5
+    )  # `end` with either, and one with the next
+
+
 def test_every_cell_is_dealt_out_once_with_its_target_and_its_importance():
     table = sparse()
     cells = deal(table, 5.0, 0.5, 0, Scratch())
@@ -138,8 +157,8 @@ def test_the_cost_falls_and_is_kept_as_history():
 
 def test_words_that_never_occur_have_no_vector():
     model = fitted()
-    never = model.counts_ == 0
-    assert never.sum() == 2
+    never = (model.counts_ == 0) | (np.arange(V) == V - 1)  # `end` is no word
+    assert never.sum() == 3
     for learned in (model.words_, model.contexts_, model.vectors(), model.biases_.T):
         assert not learned[never].any()
         assert learned[~never].all()
