@@ -17,7 +17,7 @@ LAYERS = (
     ("_notation", "grammar", "_download", "_cards", "_split", "corpus", "tasks", "multiple_choice"),
     ("_tokenizer_base", "_tokenizer_bpe", "_tokenizer_split", "tokenizer"),
     ("models",),
-    ("sample", "mixture", "evaluate", "testing"),
+    ("sample", "mixture", "evaluate", "testing", "rescore", "grades"),
     (
         "_machine",
         "_tensors",
@@ -86,7 +86,7 @@ def test_imports_go_one_way(path):
             assert LAYER[module.split(".")[0]] <= layer_of(path), f"{path.name} may not import {module}"
 
 
-@pytest.mark.parametrize("name", ["sample", "mixture", "evaluate", "testing"])
+@pytest.mark.parametrize("name", ["sample", "mixture", "evaluate", "testing", "rescore", "grades"])
 def test_no_evaluator_knows_a_model(name):
     assert not any(module.startswith("models") for module in imports(PACKAGE / f"{name}.py"))
 

@@ -1,0 +1,71 @@
+"""Likelihoods of texts and of what follows a beginning."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmzoo import tokenizer
+from lmzoo.errors import ScoreError
+from lmzoo.models.ngram import Ngram
+from lmzoo.models.uniform import Uniform
+from lmzoo.rescore import first_token, likelihoods
+
+TEXT = "the cat sat on the mat and the dog sat on the log because the cat did not like the dog\n" * 8
+WORDS = tokenizer.train("word:40", TEXT)
+CHARS = tokenizer.train("char", TEXT)
+
+
+def trained(made, order=3):
+    ids = made.encode(TEXT)
+    return Ngram(order=order).fit(ids, ids, made.vocab_size)
+
+
+def test_a_whole_text_scores_as_the_model_scores_it():
+    model = trained(WORDS)
+    (found,) = likelihoods(model, WORDS, [("", "the cat sat")])
+    assert found.log_prob == pytest.approx(model.log_probs(WORDS.encode("the cat sat"))[0].sum())
+    assert (found.tokens, found.characters) == (3, 11)
+    assert found.per_token == found.log_prob / 3
+    assert found.per_character == found.log_prob / 11
+
+
+@pytest.mark.parametrize("made", [WORDS, CHARS], ids=["words", "characters"])
+def test_beginning_and_continuation_add_up_to_the_whole(made):
+    model = trained(made)
+    whole, first, rest = likelihoods(model, made, [("", "the cat sat"), ("", "the cat"), ("the cat", " sat")])
+    assert first.log_prob + rest.log_prob == pytest.approx(whole.log_prob)
+    assert first.tokens + rest.tokens == whole.tokens
+
+
+@given(st.text(max_size=12), st.text(max_size=12))
+def test_no_token_is_lost_or_counted_twice(beginning, continuation):
+    uniform = Uniform().fit(np.zeros(1, np.int32), np.zeros(1, np.int32), CHARS.vocab_size)
+    rest, whole = likelihoods(uniform, CHARS, [(beginning, continuation), ("", beginning + continuation)])
+    assert rest.tokens == len(CHARS.encode(continuation))
+    assert whole.tokens == len(CHARS.encode(beginning + continuation))
+
+
+def test_a_token_over_the_border_belongs_to_the_continuation():
+    assert first_token([3, 7, 11], 5) == 1  # the second ends behind the border
+    assert first_token([3, 7, 11], 7) == 2
+    assert first_token([], 0) == 0
+
+
+def test_the_bytes_of_a_character_stay_together():
+    # "a", then a character of three bytes, whose piece stands at the last of them
+    assert first_token([1, 1, 1, 2], 1) == 1
+    assert first_token([0, 0, 1, 2], 0) == 0
+    assert first_token([0, 0, 1, 2], 1) == 3
+
+
+def test_nothing_costs_nothing():
+    (found,) = likelihoods(trained(WORDS), WORDS, [("the cat", "")])
+    assert (found.log_prob, found.tokens, found.per_token, found.per_character) == (0, 0, 0, 0)
+
+
+def test_a_probability_of_zero_is_an_error_that_names_text_and_token():
+    ids = WORDS.encode("the cat sat on the mat")
+    model = Ngram(order=2, smoothing="ml").fit(ids, ids, WORDS.vocab_size)
+    with pytest.raises(ScoreError, match=r"token 1 .* -inf in the text 'the dog'"):
+        likelihoods(model, WORDS, [("", "the dog")])
