@@ -17,7 +17,7 @@ LAYERS = (
     ("_notation", "grammar", "_download", "_cards", "_split", "corpus", "tasks", "multiple_choice"),
     ("_tokenizer_base", "_tokenizer_bpe", "_tokenizer_split", "tokenizer"),
     ("models",),
-    ("sample", "mixture", "evaluate", "testing", "rescore", "grades"),
+    ("sample", "mixture", "evaluate", "testing", "rescore", "grades", "_overlap"),
     (
         "_machine",
         "_tensors",

@@ -1,0 +1,53 @@
+"""The overlap of a test set with a training text, against sets of tuples."""
+
+import re
+
+import numpy as np
+import pytest
+
+from lmzoo import _overlap
+from lmzoo._overlap import overlap
+
+TEN = "one two three four five six seven eight nine ten"
+
+
+def by_hand(texts, corpus):
+    def ngrams(text):
+        words = re.findall(r"[^\W_]+", text.lower())
+        return [tuple(words[i : i + 8]) for i in range(len(words) - 7)]
+
+    known = set(ngrams(corpus))
+    found = [ngram in known for text in texts for ngram in ngrams(text)]
+    return sum(found) / len(found)
+
+
+def test_a_text_that_was_trained_on_overlaps_wholly_and_another_not_at_all():
+    assert overlap([TEN], f"zero {TEN} eleven") == 1
+    assert overlap([TEN], TEN.replace("five", "5")) == 0
+
+
+def test_only_words_count_and_not_their_case_or_punctuation():
+    assert overlap([TEN], TEN.upper().replace(" ", ", \n_")) == 1
+
+
+def test_an_8_gram_does_not_reach_over_the_end_of_a_text():
+    assert overlap([TEN, TEN], f"{TEN} {TEN}") == 1
+    assert overlap(["three four five six seven", TEN], TEN) == 1
+    assert overlap([TEN], " ".join(TEN.split()[:7])) == 0
+
+
+def test_texts_without_eight_words_have_none():
+    assert overlap(["one two three", ""], TEN) is None
+    assert overlap([], TEN) is None
+
+
+@pytest.mark.parametrize("chunk", [1, 50, 1000])
+def test_is_what_sets_of_8_grams_say_wherever_the_corpus_is_cut(chunk, monkeypatch):
+    monkeypatch.setattr(_overlap, "CHUNK", chunk)
+    rng = np.random.default_rng(0)
+    words = rng.choice(["ab", "b", "c", "été"], size=4000, p=[0.7, 0.1, 0.1, 0.1])
+    corpus = " ".join(words[:3000])
+    texts = [" ".join(words[i : i + 25]) for i in range(2900, 4000, 25)]
+    expected = by_hand(texts, corpus)
+    assert 0.1 < expected < 0.9
+    assert overlap(texts, corpus) == pytest.approx(expected)
