@@ -8,6 +8,7 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lmzoo import _cards, corpus
 from lmzoo._download import File, obtain
@@ -25,6 +26,7 @@ class Task:
     citation: str
     files: tuple[File, ...]
     note: str = ""
+    zeroshot: tuple[dict[str, Any], ...] = ()  # how a model is asked without training: see `_zeroshot_tasks.Protocol`
 
 
 def names() -> list[str]:
@@ -40,6 +42,7 @@ def find(name: str) -> Task:
     try:
         fields = tomllib.loads(path.read_text("utf-8"))
         fields["files"] = tuple(File(**file) for file in fields["files"])
+        fields["zeroshot"] = tuple(fields.get("zeroshot", ()))
         return Task(name=name, **fields)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise FormatError(f"the card {path} is not right: {error}") from error
