@@ -175,11 +175,34 @@ class LanguageModel(Model):
 
 
 class Encoder(ABC):
-    """Something that can be probed."""
+    """Something that can be probed: it has a vector for each token of a text, in one layer or in several.
+
+    A language model's vectors know of the tokens up to their own, and of none that follow.
+    """
+
+    @property
+    def layer_names(self) -> Sequence[str]:
+        """The layers that it gives vectors of, lowest first; `features` counts them so, from the top with -1, -2, …"""
+        return ("vectors",)
 
     @abstractmethod
-    def features(self, tokens: Ids) -> NDArray[np.floating[Any]]:
-        """A vector for each token: (T,) → (T, D)."""
+    def features(self, tokens: Ids, layer: int = -1) -> NDArray[np.floating[Any]]:
+        """A vector for each token of a text: (T,) → (T, D). D is the layer's own."""
+
+    # Written once; a model may replace them.
+
+    def features_many(
+        self, texts: Sequence[Ids], layers: Sequence[int] = (-1,)
+    ) -> list[list[NDArray[np.floating[Any]]]]:
+        """For each of separate texts, its `features` in each of `layers`; batched where a model can.
+
+        All of it is in memory at once, so a long list of texts is better given in parts.
+        """
+        return [[self.features(text, layer) for layer in layers] for text in texts]
+
+    def untrained(self, seed: int = 0) -> Self | None:  # noqa: ARG002
+        """A model with the same settings and first weights drawn by `seed`, which has learned nothing; else None."""
+        return None
 
 
 def check_ids(tokens: ArrayLike, vocab_size: int) -> Ids:

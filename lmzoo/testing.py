@@ -291,15 +291,54 @@ def features_are_rows(model: LanguageModel) -> str:
     """What an encoder knows of a text is a finite vector for each of its tokens, and the same each time it is asked."""
     if not isinstance(model, Encoder):
         return ""
-    for tokens in [*_texts(model), UNSEEN[:1] % model.vocab_size_, UNSEEN[:0]]:
-        rows = np.asarray(model.features(tokens))
-        if rows.ndim != 2 or len(rows) != len(tokens):
-            return f"features of {len(tokens)} tokens has shape {rows.shape}; it must be ({len(tokens)}, D)"
-        if not np.isfinite(rows).all():
-            return f"the features of token {int(np.argmin(np.isfinite(rows).all(axis=1)))} are not all finite"
-        if not np.array_equal(rows, model.features(tokens)):
-            return "the features of the same text were others when asked again"
+    for layer, name in enumerate(model.layer_names):
+        for tokens in [*_texts(model), UNSEEN[:1] % model.vocab_size_, UNSEEN[:0]]:
+            rows = np.asarray(model.features(tokens, layer))
+            if rows.ndim != 2 or len(rows) != len(tokens):
+                return f"features of {len(tokens)} tokens in {name!r} has shape {rows.shape}, not ({len(tokens)}, D)"
+            if not np.isfinite(rows).all():
+                token = int(np.argmin(np.isfinite(rows).all(axis=1)))
+                return f"the features of token {token} in {name!r} are not all finite"
+            if not np.array_equal(rows, model.features(tokens, layer)):
+                return f"the features of the same text in {name!r} were others when asked again"
     return ""
+
+
+def features_see_no_future(model: LanguageModel, text: Ids | None = None, cut: int | None = None) -> str:
+    """The features of a token do not depend on the tokens after it."""
+    for tokens in ([text] if text is not None else _texts(model)) if isinstance(model, Encoder) else []:
+        at = len(tokens) // 2 if cut is None else cut
+        other = tokens.copy()
+        other[at:] = (other[at:] + 1) % model.vocab_size_
+        for layer, name in enumerate(model.layer_names):
+            if not _same_rows(model.features(tokens, layer)[:at], model.features(other, layer)[:at]):
+                return (
+                    f"changing token {at} and later changed the features of an earlier token in {name!r}: a probe "
+                    "would find what the model cannot have known when it read it"
+                )
+    return ""
+
+
+def many_features(model: LanguageModel) -> str:
+    """Texts have the same features together as alone, in all layers."""
+    if not isinstance(model, Encoder):
+        return ""
+    texts = [UNSEEN % model.vocab_size_, *_texts(model), UNSEEN[:0], UNSEEN[:1] % model.vocab_size_]
+    layers = range(len(model.layer_names))
+    for text, together in zip(texts, model.features_many(texts, layers), strict=True):
+        for layer, rows in zip(layers, together, strict=True):
+            if not _same_rows(rows, model.features(text, layer)):
+                return (
+                    f"features_many gave a text of {len(text)} tokens other features in "
+                    f"{model.layer_names[layer]!r} than features does (does padding leak, or the order of texts?)"
+                )
+    return ""
+
+
+def _same_rows(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    """Whether two arrays of features are the same, but for float32 arithmetic in another order."""
+    size = max(1.0, float(np.abs(a).max(initial=0)))
+    return a.shape == b.shape and bool(np.allclose(a, b, atol=TOLERANCE * size, rtol=0))
 
 
 PROPERTIES: dict[str, Callable[[LanguageModel], str]] = {
@@ -313,6 +352,8 @@ PROPERTIES: dict[str, Callable[[LanguageModel], str]] = {
     "bad_id_is_named": bad_id_is_named,
     "many_texts": many_texts,
     "features_are_rows": features_are_rows,
+    "features_see_no_future": features_see_no_future,
+    "many_features": many_features,
 }
 
 

@@ -77,6 +77,7 @@ def test_any_text_can_be_cut_anywhere(name, text, data):
     cut = data.draw(st.integers(0, len(text)))
     assert testing.cut_anywhere(fitted(name), text, cut) == ""
     assert testing.future_never_matters(fitted(name), text, cut) == ""
+    assert testing.features_see_no_future(fitted(name), text, cut) == ""
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -169,8 +169,27 @@ class Leaky(Bigram):
 class Summary(Bigram, Encoder):
     """Features of the text, not of its tokens."""
 
-    def features(self, tokens):
+    def features(self, tokens, layer=-1):
         return self.counts_[np.asarray(tokens)].sum(axis=0)
+
+
+class Foresight(Bigram, Encoder):
+    """Features of each token and the one that follows it."""
+
+    def features(self, tokens, layer=-1):
+        return np.stack([tokens, np.append(tokens[1:], -1)], axis=1)
+
+
+class LeakyFeatures(Bigram, Encoder):
+    """The features of a text among others begin where those of the text before it ended."""
+
+    def features(self, tokens, layer=-1):
+        return np.cumsum(tokens)[:, None]
+
+    def features_many(self, texts, layers=(-1,)):
+        joined = self.features(np.concatenate(texts))
+        parts = np.split(joined, np.cumsum([len(text) for text in texts])[:-1])
+        return [[part for _ in layers] for part in parts]
 
 
 class Spoils(Bigram):
@@ -209,7 +228,9 @@ class Unsavable(Bigram):
         (Careless, "bad_id_is_named", "check_ids"),
         (Backwards, "beats_uniform", "knowing nothing"),
         (Leaky, "many_texts", "padding"),
-        (Summary, "features_are_rows", "it must be (50, D)"),
+        (Summary, "features_are_rows", "not (50, D)"),
+        (Foresight, "features_see_no_future", "cannot have known"),
+        (LeakyFeatures, "many_features", "padding"),
         (Spoils, "fit", "changed the training ids"),
         (Unsavable, "config_round_trips", "JSON"),
     ],

@@ -32,7 +32,7 @@ from lmzoo.models._on_device import OnDevice, accelerator
 
 Array = NDArray[Any]
 
-BLOCK = 1 << 22  # logits worked on at a time: 16 MB
+BLOCK = 1 << 23  # logits worked on at a time: 32 MB
 SAMPLE = 4096  # positions of the validation text that β and λ are fitted on: enough to know k+1 numbers by
 ROUNDS = 60  # of the optimiser, at most
 NOWHERE = -1
@@ -108,7 +108,7 @@ class Association(LanguageModel, Encoder):
             raise FormatError(f"the predictor has not β and {self.window} finite λ: this run is damaged")
         return self
 
-    def features(self, tokens: Ids) -> Array:
+    def features(self, tokens: Ids, layer: int = -1) -> Array:  # noqa: ARG002 (there is one)
         """The vector of each token, whatever stands around it: (T,) → (T, D)."""
         rows = self.vectors()[check_ids(tokens, self.vocab_size_)]
         return np.asarray(rows if isinstance(rows, np.ndarray) else rows.toarray())
@@ -139,7 +139,9 @@ class Association(LanguageModel, Encoder):
 
     def next_log_probs(self, state: State) -> Array:
         """log p(w | state) of every w, (V,), in nats."""
-        logits = self._logits(self._contexts(state), self._block(1)[1])[0].astype(np.float64)
+        logits = np.empty((1, self.vocab_size_), dtype=np.float32)
+        self._put_scores(logits, self._contexts(state), self._lambdas())
+        logits = (logits[0] + self._base()).astype(np.float64)
         highest = logits.max()
         log_probs: Array = logits - (highest + np.log(np.exp(logits - highest).sum()))
         return log_probs
@@ -165,10 +167,13 @@ class Association(LanguageModel, Encoder):
         if self._elsewhere:
             return self._elsewhere.log_probs(self._contexts(text[:-1]), text[self.window :])
         step, room = self._block(len(scores))
+        base, lambdas = self._base(), self._lambdas()
         for i in range(0, len(scores), step):
             tokens = text[self.window + i :][:step]
-            logits = self._logits(self._contexts(text[i:][: self.window + len(tokens) - 1]), room)
-            scores[i : i + step] = logits[np.arange(len(tokens)), tokens] - log_normalisers(logits)
+            logits = room[: len(tokens)]
+            self._put_scores(logits, self._contexts(text[i:][: self.window + len(tokens) - 1]), lambdas)
+            log_z = log_normalisers(logits, base)
+            scores[i : i + step] = logits[np.arange(len(tokens)), tokens] - log_z
         return scores
 
     def _contexts(self, text: Ids) -> Ids:
@@ -187,12 +192,12 @@ class Association(LanguageModel, Encoder):
         step = max(1, min(BLOCK // self.vocab_size_, length))
         return step, np.empty((step, self.vocab_size_), dtype=np.float32)
 
-    def _logits(self, contexts: Ids, room: Array) -> Array:
-        """β log p(w) + Σ_d λ_d s(w, c_d): (N, V) float32, in `room`, for `contexts` (N, k)."""
-        logits: Array = room[: len(contexts)]
-        self._put_scores(logits, contexts, np.asarray(self.lambdas_, dtype=np.float32))
-        logits += np.float32(self.exponent_) * self._log_unigrams()
-        return logits
+    def _base(self) -> Array:
+        """β log p(w), (V,) float32."""
+        return np.float32(self.exponent_) * self._log_unigrams()
+
+    def _lambdas(self) -> Array:
+        return np.asarray(self.lambdas_, dtype=np.float32)
 
     def _log_unigrams(self) -> Array:
         """log p(w), (V,) float32: relative frequencies, one added to each count."""
@@ -235,8 +240,7 @@ class LowRank(Association):
         np.matmul(hidden, left.T, out=logits)
 
     def _moved(self, device: str) -> OnDevice:
-        base = np.float32(self.exponent_) * self._log_unigrams()
-        return OnDevice(base, self.lambdas_, *self.factors(), device)
+        return OnDevice(self._base(), self.lambdas_, *self.factors(), device)
 
     def _expected_scores(self, probs: Array, contexts: Ids) -> Array:
         left, right = self.factors()
@@ -273,8 +277,9 @@ def _fit_scalars(model: Association, contexts: Ids, tokens: Ids, report: Any) ->
         model.exponent_, model.lambdas_ = float(scalars[0]), scalars[1:] / size
         log_z, expected = 0.0, np.zeros_like(scalars)
         for i in range(0, len(tokens), step):
-            probs = model._logits(contexts[i : i + step], room)
-            log_z += float(exponentiate(probs).sum())
+            probs = room[: len(contexts[i : i + step])]
+            model._put_scores(probs, contexts[i : i + step], model._lambdas())
+            log_z += float(exponentiate(probs, model._base()).sum())
             expected[0] += (probs @ unigrams).sum(dtype=np.float64)
             expected[1:] += model._expected_scores(probs, contexts[i : i + step]).sum(axis=0, dtype=np.float64) / size
         nats = log_z / len(tokens) - float(observed @ scalars)

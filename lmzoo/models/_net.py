@@ -1,5 +1,7 @@
 """What the file of a neural model brings: a module that turns ids into hidden vectors, and those into logits."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -32,6 +34,26 @@ class Net(nn.Module):
     def head(self, hidden: Tensor) -> Tensor:
         """Logits (…, V) of the token that follows each hidden vector (…, D)."""
         raise NotImplementedError
+
+    def stages(self) -> dict[str, nn.Module]:
+        """The modules that put out a token's vectors, by the names of their layers, lowest first."""
+        layers = self.get_submodule("layers").children()
+        return {"embedding": self.get_submodule("embedding")} | {f"layer {n}": m for n, m in enumerate(layers, 1)}
+
+    def every_layer(self, ids: Tensor, memory: Memory) -> tuple[list[Tensor], Memory]:
+        """What each of `stages` makes of ids (B, T): vectors (B, T, D); and the memory after the last."""
+        seen: list[Tensor] = []
+
+        def see(_module: nn.Module, _arguments: Any, output: Any) -> None:
+            seen.append(output[0] if isinstance(output, tuple) else output)
+
+        hooks = [module.register_forward_hook(see) for module in self.stages().values()]
+        try:
+            _, memory = self(ids, memory)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return seen, memory
 
     def penalty(self, hidden: Tensor) -> Tensor | float:  # noqa: ARG002
         """What is added to the loss of a training step, nats per token: nothing, but for nets that say so."""

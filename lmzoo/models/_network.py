@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from lmzoo.errors import LmzooError, UsageError
-from lmzoo.interface import Ids, LanguageModel, Run, State, check_ids
+from lmzoo.interface import Encoder, Ids, LanguageModel, Run, State, check_ids
 from lmzoo.models import _device
 from lmzoo.models._held_out import without
 from lmzoo.models._net import Memory, Net
@@ -25,6 +25,7 @@ from lmzoo.models._trainer import Trainer
 
 LOGITS_AT_ONCE = 1 << 23  # numbers, when a long text is scored
 TEXTS_AT_ONCE = 128
+FEATURES_AT_ONCE = 4096  # tokens whose vectors are computed side by side
 
 
 class Reading(NamedTuple):
@@ -35,7 +36,7 @@ class Reading(NamedTuple):
 
 
 @dataclass
-class Network(LanguageModel):
+class Network(LanguageModel, Encoder):
     """A neural language model, trained by steps.
 
     Raises UsageError where a setting cannot be, such as a window longer than the training text.
@@ -227,6 +228,60 @@ class Network(LanguageModel):
         ]
         scores: NDArray[Any] = torch.cat(found).cpu().numpy().astype(np.float64)
         return scores
+
+    # ── What it makes of a text ───────────────────────────────────────────────────────────────────
+
+    @property
+    def layer_names(self) -> Sequence[str]:
+        """The embedding and the layers above it."""
+        return tuple(self.net_.stages())
+
+    def features(self, tokens: Ids, layer: int = -1) -> NDArray[Any]:
+        """A vector for each token, of what was read up to it: (T,) → (T, D) float32."""
+        return self.features_many([tokens], [layer])[0][0]
+
+    @torch.inference_mode()
+    def features_many(self, texts: Sequence[Ids], layers: Sequence[int] = (-1,)) -> list[list[NDArray[Any]]]:
+        """`features` of separate texts, in each of `layers`; short ones of about one length are read side by side."""
+        self._refuse_unknown(layers)
+        read = [np.append(self.vocab_size_ - 1, check_ids(text, self.vocab_size_)) for text in texts]  # `end` first
+        found: list[list[NDArray[Any]]] = [[]] * len(read)
+        for group in _of_one_length(read, FEATURES_AT_ONCE):
+            if len(group) == 1:
+                found[group[0]] = [vectors[1:] for vectors in self._vectors(read[group[0]], layers)]
+                continue
+            padded = np.full((len(group), max(len(read[n]) for n in group)), self.vocab_size_ - 1)
+            for row, n in enumerate(group):
+                padded[row, : len(read[n])] = read[n]
+            seen, _ = self.net_.every_layer(self._tensor(padded), self.net_.blank(len(group)))
+            chosen = [seen[layer].float().cpu().numpy() for layer in layers]
+            for row, n in enumerate(group):
+                found[n] = [vectors[row, 1 : len(read[n])] for vectors in chosen]
+        return found
+
+    def _refuse_unknown(self, layers: Sequence[int]) -> None:
+        names = self.layer_names
+        for layer in layers:
+            if not -len(names) <= layer < len(names):
+                raise UsageError(
+                    f"no layer {layer} in this {self.name}: there are 0 to {len(names) - 1} ({', '.join(names)})"
+                )
+
+    def _vectors(self, ids: Ids, layers: Sequence[int]) -> list[NDArray[Any]]:
+        """The vectors (T, D) of all `ids` (T,) of one text in each of `layers`, piece after piece."""
+        memory, pieces = self.net_.blank(1), []
+        for start in range(0, len(ids), FEATURES_AT_ONCE):
+            seen, memory = self.net_.every_layer(self._tensor(ids[start : start + FEATURES_AT_ONCE])[None], memory)
+            pieces.append([seen[layer][0].float().cpu().numpy() for layer in layers])
+        return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
+
+    def untrained(self, seed: int = 0) -> Self:
+        """A network with these settings and its first weights."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            twin = type(self)(**self.config())
+            twin.net_, twin.vocab_size_ = twin.build(self.vocab_size_).eval().to(self.net_.device), self.vocab_size_
+        return twin
 
     def _tokens_at_once(self) -> int:
         return max(64, min(4096, LOGITS_AT_ONCE // self.vocab_size_))

@@ -96,6 +96,22 @@ class Windowed(Network):
         short = iter(super().log_probs_many([text for text in ids if len(text) <= self.window]))
         return [next(short) if len(text) <= self.window else self.log_probs(text)[0] for text in ids]
 
+    def features_many(self, texts: Sequence[Ids], layers: Sequence[int] = (-1,)) -> list[list[NDArray[Any]]]:
+        """`features` of separate texts: those that fill no window side by side, others each for itself."""
+        together = super().features_many
+        short = iter(together([text for text in texts if len(text) < self.window], layers))
+        return [next(short) if len(text) < self.window else together([text], layers)[0] for text in texts]
+
+    def _vectors(self, ids: Ids, layers: Sequence[int]) -> list[NDArray[Any]]:
+        """The vectors (T, D) of all `ids` (T,) of one text in each of `layers`, window after window."""
+        pieces = []
+        for i in range(self._full_windows(len(ids)) + 1):
+            start = i * (self.window - self.kept)
+            seen, _ = self.net_.every_layer(self._tensor(ids[start : start + self.window])[None], self.net_.blank(1))
+            new = self.kept if i else 0
+            pieces.append([seen[layer][0, new:].float().cpu().numpy() for layer in layers])
+        return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
+
     @torch.inference_mode()
     def _go_on(self, state: Context | None, tokens: Ids) -> tuple[Tensor, Context]:
         """Read `tokens` (T,), which the window has room for: hidden vectors (T, D), and the state after."""

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lmzoo.errors import FormatError, UsageError
-from lmzoo.interface import Ids, LanguageModel, Run, State, check_ids
+from lmzoo.interface import Encoder, Ids, LanguageModel, Run, State, check_ids
 from lmzoo.models._clustering import cluster
 from lmzoo.models.ngram import Ngram
 
@@ -34,7 +34,7 @@ INNER = "ngram."  # before the names of the class n-gram's arrays
 
 
 @dataclass
-class Classes(LanguageModel):
+class Classes(LanguageModel, Encoder):
     """P(w | the classes of the last order-1 tokens): an n-gram of word classes, which are found by exchange."""
 
     classes: int = 200  # how many classes the words are put in, 1 to 5000; `end` and unseen words have their own
@@ -152,6 +152,14 @@ class Classes(LanguageModel):
         by_class = self.ngram_.log_probs_many([self._classes(text) for text in texts])
         words = [np.log(self.word_probs_[np.asarray(text, dtype=np.int32)]) for text in texts]
         return [a + b for a, b in zip(by_class, words, strict=True)]
+
+    layer_names: ClassVar[Sequence[str]] = ("class",)
+
+    def features(self, tokens: Ids, layer: int = -1) -> Array:  # noqa: ARG002 (there is one)
+        """Which class each token is in: a one among zeros, (T, G)."""
+        found = np.zeros((len(tokens), self._end_class + 1), dtype=np.float32)
+        found[np.arange(len(tokens)), self._classes(tokens)] = 1
+        return found
 
     def _classes(self, tokens: ArrayLike) -> Array:
         classes: Array = self.class_of_[check_ids(tokens, self.vocab_size_)]

@@ -197,6 +197,11 @@ class GPTNet(Net):
                 x = x + found * dropout(torch.ones_like(x[..., :1]), self.settings.ngram_dropout, self.training)
         return x
 
+    def stages(self) -> dict[str, nn.Module]:
+        """The table of tokens and the blocks, of which the last is seen through the norm, as the softmax sees it."""
+        seen = [*self.blocks[:-1], self.norm]
+        return {"embedding": self.embedding} | {f"layer {n}": module for n, module in enumerate(seen, 1)}
+
     def head(self, hidden: Tensor) -> Tensor:
         """Logits (…, V)."""
         logits, cap = self.output(hidden), self.settings.softcap

@@ -102,6 +102,11 @@ class MLPNet(Net):
             h = self.dropout(self.activation(layer(h)))
         return torch.cat([h, x], dim=-1) if self.direct else h, (read[:, ids.shape[1] :],)
 
+    def every_layer(self, ids: Tensor, memory: Memory) -> tuple[list[Tensor], Memory]:
+        """Vectors (B, T, D): of each token itself, C(w_t), and of its context in each hidden layer."""
+        (contexts, *sums), memory = super().every_layer(ids, memory)
+        return [contexts[:, :, -1], *map(self.activation, sums)], memory
+
     def head(self, hidden: Tensor) -> Tensor:
         """Logits (…, V)."""
         return self.output(hidden)

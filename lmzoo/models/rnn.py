@@ -95,6 +95,10 @@ class RNNNet(Net):
         outputs, h = self.recurrent(self.embedding(ids), h)
         return self.dropout(outputs), (h.transpose(0, 1),)
 
+    def stages(self) -> dict[str, nn.Module]:
+        """The table and the last layer: PyTorch keeps what is between them to itself."""
+        return {"embedding": self.embedding, f"layer {self.recurrent.num_layers}": self.recurrent}
+
     def head(self, hidden: Tensor) -> Tensor:
         """Logits (…, V)."""
         return self.output(hidden)

@@ -50,6 +50,25 @@ def test_a_long_text_is_scored_by_the_rule(window, length):
     np.testing.assert_allclose(model.next_log_probs(state), expected[-1], atol=1e-4)
 
 
+@pytest.mark.parametrize("window", [1, 2, 3, 8, 16])
+@pytest.mark.parametrize("length", [0, 1, 7, 8, 9, 41])
+def test_the_features_of_a_long_text_are_those_of_the_windows_it_is_scored_in(window, length):
+    model, text = made(window), practice_text(length)
+    with torch.no_grad():
+        read = [
+            model.net_(torch.tensor([context]), ())[0][0, -1].numpy() for context in contexts(text, window, model.kept)
+        ]
+    np.testing.assert_allclose(model.features(text), np.array(read)[1:], atol=1e-4)
+
+
+def test_long_and_short_texts_have_the_same_features_together_as_alone():
+    model = made(8)
+    texts = [practice_text(length, seed=length) for length in (9, 3, 0, 8, 7, 41, 2)]
+    for text, layers in zip(texts, model.features_many(texts, range(3)), strict=True):
+        for layer, rows in enumerate(layers):
+            np.testing.assert_allclose(rows, model.features(text, layer), atol=1e-4)
+
+
 def test_a_full_window_keeps_its_newest_three_quarters():
     assert [len(context) for context in contexts(practice_text(12), 8, made(8).kept)] == [*range(1, 9), 7, 8, 7, 8, 7]
 
