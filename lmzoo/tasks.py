@@ -51,14 +51,19 @@ def find(name: str) -> Task:
 def fetch(name: str, mirror: str | None = None, progress: Progress | None = None) -> dict[str, str]:
     """The files of a task as text, by name: {"EN-RG-65": "gem\\tjewel\\t3.94\\n…", …}, line ends being \\n.
 
+    The name is without its ending, unless that is all that tells two files apart.
+
     `mirror` is a folder or URL (None: LMZOO_MIRROR). Raises as `find` does, and DownloadError where nobody has them.
     """
     source = os.environ.get("LMZOO_MIRROR", "") if mirror is None else mirror
     texts = {}
-    for file in find(name).files:
+    files = find(name).files
+    stems = [Path(file.path).stem for file in files]
+    for file, stem in zip(files, stems, strict=True):
         contents = obtain(file, corpus.cache_folder(), source, progress).contents
         try:
-            texts[Path(file.path).stem] = contents.decode("utf-8").replace("\r\n", "\n")
+            key = stem if stems.count(stem) == 1 else Path(file.path).name
+            texts[key] = contents.decode("utf-8").replace("\r\n", "\n")
         except UnicodeDecodeError as error:
             raise FormatError(f"{file.path} is not UTF-8: {error.reason} at byte {error.start:,}") from None
     return texts

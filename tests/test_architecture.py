@@ -14,8 +14,8 @@ PACKAGE = Path(lmzoo.__file__).parent
 LAYERS = (
     ("errors",),
     ("interface",),
-    ("_notation", "grammar", "_download", "_cards", "_split", "corpus", "tasks", "multiple_choice"),
-    ("_tokenizer_base", "_tokenizer_bpe", "_tokenizer_split", "tokenizer"),
+    ("_notation", "grammar", "_download", "_cards", "_split", "corpus", "tasks", "multiple_choice", "_zeroshot_tasks"),
+    ("_tokenizer_base", "_tokenizer_bpe", "_tokenizer_split", "tokenizer", "_closed_vocabulary"),
     ("models",),
     ("sample", "mixture", "evaluate", "testing", "rescore", "grades", "_overlap"),
     (

@@ -1,0 +1,183 @@
+"""Test sets as items that a language model can be asked without training, as their cards in `corpora/tasks/` say.
+
+An item is a list of candidates, each a text in two parts, of which the second is scored, and the place of the right
+one. How a line of a file becomes an item stands in the card, in a `[[zeroshot]]` table (see `Protocol`): a template
+has the line's fields in braces, {choice} for the candidate, and, where the card says `cut`, {start} and {last}.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lmzoo import multiple_choice, tasks
+from lmzoo.errors import FormatError, UsageError, nearest
+from lmzoo.interface import Progress
+
+Text = tuple[str, str]  # a beginning, and the continuation that is scored
+_BEFORE_MARK = re.compile(r"^ (?=[.,;:!?])")
+
+
+@dataclass(frozen=True)
+class Published:
+    """What somebody got in this task, to be set beside ours."""
+
+    rule: str  # the scoring rule of the column it belongs to
+    who: str
+    value: float
+    source: str
+    same: bool  # whether it was asked and scored as we do
+    why: str = ""  # what was otherwise
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How the lines of a test set become items, and by which rules those are scored: a column for each rule."""
+
+    column: str  # the head of its columns
+    files: tuple[str, ...]  # by their stems
+    rules: tuple[str, ...]  # of `zeroshot.RULES`
+    choices: str | tuple[str, ...]  # the field that lists them, or a template for each
+    right: str | int = 0  # the field that has the place of the right one, or that place
+    beginning: str = ""  # templates
+    continuation: str = "{choice}"
+    premise: str | None = None  # what stands before a candidate where nothing was asked
+    fields: tuple[str, ...] = ()  # the columns of a table; none: JSON lines
+    separator: str = "\t"  # between them
+    questions: bool = False  # JSON lines of `multiple_choice`, as the fields question, choices and gold
+    cut: str = ""  # the field whose last word is {last}, and what is before that word {start}
+    groups: Mapping[str, str] = field(default_factory=dict)  # kinds of parts to grade too, and their fields
+    renamed: Mapping[str, str] = field(default_factory=dict)  # parts that are counted under another name
+    threshold_from: str = ""  # the file on which a threshold is fitted
+    stop_words: str = ""
+    published: tuple[Published, ...] = ()
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any]) -> "Protocol":
+        """The one that a card's table describes. Raises TypeError for keys that are not ours, or missing."""
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+        values["published"] = tuple(Published(**figure) for figure in table.get("published", ()))
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question: candidates, the place of the right one (or, of one candidate alone, its label)."""
+
+    candidates: tuple[Text, ...]
+    right: int
+    premises: tuple[Text, ...] = ()  # the same continuations where nothing was asked
+    groups: Mapping[str, str] = field(default_factory=dict)  # {"phenomenon": "binding", …}
+
+    @property
+    def text(self) -> str:
+        """The right candidate, whole."""
+        chosen = self.candidates[self.right if len(self.candidates) > 1 else 0]
+        return "".join(chosen)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A test set as it is asked under one protocol."""
+
+    task: str  # the card's name
+    protocol: Protocol
+    items: list[Item]
+    training: list[Item]  # on which a threshold is fitted; mostly none
+
+
+def names() -> list[str]:
+    """The tasks that can be asked without training."""
+    return [name for name in tasks.names() if tasks.find(name).zeroshot]
+
+
+def load(name: str, mirror: str | None = None, limit: int = 0, progress: Progress | None = None) -> list[Section]:
+    """The sections of the task `name`, each with at most `limit` items (0: all), spread evenly over its files.
+
+    Raises UsageError for a task that cannot be asked so, FormatError for a card or file that is not right, and as
+    `tasks.fetch` does.
+    """
+    if name not in names():
+        raise UsageError(f"no zero-shot task {name!r}{nearest(name, names())}; there are: {', '.join(names())}")
+    if limit < 0:
+        raise UsageError(f"limit must be 0 (no limit) or more, not {limit}")
+    protocols = _protocols(name)
+    texts = tasks.fetch(name, mirror, progress)
+    sections = []
+    for protocol in protocols:
+        items = [item for stem in protocol.files for item in read(protocol, texts[stem], stem)]
+        stem = protocol.threshold_from
+        training = read(protocol, texts[stem], stem) if stem else []
+        sections.append(Section(name, protocol, _spread(items, limit), _spread(training, limit)))
+    return sections
+
+
+def _protocols(name: str) -> list[Protocol]:
+    try:
+        return [Protocol.of(table) for table in tasks.find(name).zeroshot]
+    except (TypeError, ValueError, AttributeError) as error:
+        raise FormatError(f"the card of {name} is not right: its [[zeroshot]] {error}") from error
+
+
+def _spread(items: list[Item], limit: int) -> list[Item]:
+    if not limit or limit >= len(items):
+        return items
+    return [items[i * len(items) // limit] for i in range(limit)]
+
+
+def read(protocol: Protocol, text: str, where: str = "the text") -> list[Item]:
+    """The items of a file. Raises FormatError naming `where` and the line of one that lacks something."""
+    if protocol.questions:
+        asked = multiple_choice.read(text, where)
+        rows = [{"question": one.stem, "choices": list(one.options), "gold": one.answer} for one in asked]
+        return [_item(protocol, row) for row in rows]
+    items = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                items.append(_item(protocol, _row(protocol, line)))
+            except (KeyError, IndexError, TypeError, ValueError) as error:
+                raise FormatError(f"{where}, line {number} is no item of {protocol.column}: {error!r}") from None
+    return items
+
+
+def _row(protocol: Protocol, line: str) -> dict[str, Any]:
+    if not protocol.fields:
+        row = json.loads(line)
+    else:
+        values = line.split(protocol.separator, len(protocol.fields) - 1)
+        row = dict(zip(protocol.fields, values, strict=True))
+    if protocol.cut:
+        start, _, last = row[protocol.cut].rpartition(" ")
+        row |= {"start": start, "last": last}
+    return dict(row)
+
+
+def _item(protocol: Protocol, row: Mapping[str, Any]) -> Item:
+    choices = row[protocol.choices] if isinstance(protocol.choices, str) else protocol.choices
+    choices = [choice if isinstance(protocol.choices, str) else choice.format_map(row) for choice in choices]
+    right = int(row[protocol.right]) if isinstance(protocol.right, str) else protocol.right
+    if not 0 <= right < max(2, len(choices)):
+        raise ValueError(f"the right answer is {right}, and there are {len(choices)} choices")
+    groups = {kind: row[key] for kind, key in protocol.groups.items()}
+    return Item(
+        tuple(_text(protocol.beginning, protocol.continuation, row, choice) for choice in choices),
+        right,
+        ()
+        if protocol.premise is None
+        else tuple(_text(protocol.premise, protocol.continuation, row, choice) for choice in choices),
+        {kind: protocol.renamed.get(part, part) for kind, part in groups.items()},
+    )
+
+
+def _text(beginning: str, continuation: str, row: Mapping[str, Any], choice: str) -> Text:
+    """Both templates filled in; without a beginning no blank leads, and before a mark stands none."""
+    filled = {**row, "choice": choice}
+    before, after = beginning.format_map(filled), continuation.format_map(filled)
+    return before, (_BEFORE_MARK.sub("", after, count=1) if after[:1] == " " and before else after.lstrip(" "))
+
+
+def right_texts(items: Sequence[Item]) -> list[str]:
+    """What is right in each item, as whole texts: what its overlap with a training text is counted on."""
+    return [item.text for item in items]

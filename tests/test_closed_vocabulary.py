@@ -1,0 +1,56 @@
+"""Texts as people write them, in the words of a corpus that was published already tokenised."""
+
+import pytest
+
+from lmzoo import tokenizer
+from lmzoo._closed_vocabulary import ClosedVocabulary
+
+PTB = tokenizer.train("split", " no it was n't black monday \n but <unk> did n't it 's who \n")
+WIKITEXT = tokenizer.train("split", " Richard don 't know . \n a well @-@ known , <unk> man ? \n")
+PLAIN = tokenizer.train("split", "the cat sat .\nthe dog ran .\n")
+
+
+def written(made, text, beginning=""):
+    return "".join(ClosedVocabulary(made).write(beginning, text))
+
+
+@pytest.mark.parametrize(
+    ("made", "text", "expected"),
+    [
+        (PTB, "It wasn't Black Monday.", " it was n't black monday"),  # no marks, no capitals
+        (PTB, "Who? It's black!", " who it 's black"),
+        (WIKITEXT, "Richard don't know.", " Richard don 't know ."),
+        (WIKITEXT, "A well-known man?", " a well @-@ known man ?"),
+        (WIKITEXT, "Richard\n\na man", " Richard \n \n a man"),
+        (PLAIN, "The cat ran.\nThe dog sat.", "the cat ran .\nthe dog sat ."),
+        (PLAIN, "", ""),
+    ],
+)
+def test_a_text_is_written_as_the_corpus_is(made, text, expected):
+    assert written(made, text) == expected
+    assert made.decode(made.encode(expected)) == expected
+
+
+def test_beginning_and_continuation_join_to_what_the_whole_would_be():
+    for made in (PTB, WIKITEXT, PLAIN):
+        reading = ClosedVocabulary(made)
+        beginning, continuation = reading.write("The cat sat.\n", "the dog")
+        assert beginning + continuation == reading.write("", "The cat sat.\nthe dog")[1]
+        assert continuation.split() == ["the", "dog"]
+
+
+def test_an_unknown_word_is_left_for_the_tokenizer_and_counted():
+    reading = ClosedVocabulary(PTB)
+    assert reading.reads_all
+    assert written(PTB, "It was zebra.") == " it was zebra"
+    assert reading.unknown("It was zebra.") == 1
+    assert reading.share_unknown(["It was zebra.", "monday"]) == 1 / 4
+    assert PTB.token(int(PTB.encode(" it was zebra")[2])) == "<unk>"
+
+
+def test_marks_alone_are_kept_so_that_there_is_something_to_score():
+    assert ClosedVocabulary(PTB).write("it was", "...") == (" it was", " ...")
+
+
+def test_a_vocabulary_without_unk_says_so():
+    assert not ClosedVocabulary(PLAIN).reads_all
