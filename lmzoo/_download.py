@@ -45,6 +45,7 @@ class File:
     url: str = ""  # empty: only a mirror has it
     member: str = ""  # of the zip at `url`: a name, or a pattern whose matches are joined in order of name
     tagged: bool = False  # the zip has word/tag pairs and blank lines: keep the words (NLTK's Brown corpus)
+    sentences: bool = False  # the zip has tabs and blank lines between sentences: leave a sentence a line
     split: str = ""  # "train", "valid" or "test", where a corpus has a file for each
 
 
@@ -244,9 +245,11 @@ def _members(packed: bytes, file: File) -> bytes:
         size = sum(archive.getinfo(name).file_size for name in names)
         if not names:
             raise zipfile.BadZipFile(f"no member {file.member!r} in it")
-        if size > (4 * file.size if file.tagged else file.size):
+        if size > (4 * file.size if file.tagged or file.sentences else file.size):
             raise zipfile.BadZipFile(f"{file.member!r} in it has {size:,} bytes")
         contents = b"".join(archive.read(name) for name in names)
+    if file.sentences:
+        return b"".join(b" ".join(line.split()) + b"\n" for line in contents.split(b"\n") if line.strip())
     return _untagged(contents) if file.tagged else contents
 
 

@@ -26,6 +26,7 @@ class Task:
     citation: str
     files: tuple[File, ...]
     note: str = ""
+    encoding: str = "utf-8"  # of all files
     zeroshot: tuple[dict[str, Any], ...] = ()  # how a model is asked without training: see `_zeroshot_tasks.Protocol`
 
 
@@ -57,15 +58,16 @@ def fetch(name: str, mirror: str | None = None, progress: Progress | None = None
     """
     source = os.environ.get("LMZOO_MIRROR", "") if mirror is None else mirror
     texts = {}
-    files = find(name).files
-    stems = [Path(file.path).stem for file in files]
-    for file, stem in zip(files, stems, strict=True):
+    task = find(name)
+    stems = [Path(file.path).stem for file in task.files]
+    for file, stem in zip(task.files, stems, strict=True):
         contents = obtain(file, corpus.cache_folder(), source, progress).contents
         try:
             key = stem if stems.count(stem) == 1 else Path(file.path).name
-            texts[key] = contents.decode("utf-8").replace("\r\n", "\n")
+            texts[key] = contents.decode(task.encoding).replace("\r\n", "\n")
         except UnicodeDecodeError as error:
-            raise FormatError(f"{file.path} is not UTF-8: {error.reason} at byte {error.start:,}") from None
+            encoding = task.encoding.upper()
+            raise FormatError(f"{file.path} is not {encoding}: {error.reason} at byte {error.start:,}") from None
     return texts
 
 

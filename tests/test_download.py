@@ -355,6 +355,9 @@ def test_members_are_joined_by_name_and_tags_are_dropped(file, server, tmp_path)
         tagged=True,
     )
     assert obtain(file, tmp_path).contents == words
+    tagged = b"The/at jury/nn said/vbd ./.\nIt/pps took/vbd 1/2/cd an/at hour/nn ./.\n"
+    kept = replace(file, path="brown/tagged.txt", size=len(tagged), tagged=False, sentences=True)
+    assert obtain(kept, tmp_path).contents == tagged
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from lmzoo import tasks
-from lmzoo.errors import UsageError
+from lmzoo.errors import FormatError, UsageError
 
 
 def test_every_card_can_be_read_and_names_its_source():
@@ -36,6 +36,23 @@ def test_files_come_as_text_by_name_and_are_checked(tmp_path, monkeypatch):
     monkeypatch.setattr(tasks, "_folder", lambda: cards)
     monkeypatch.setenv("LMZOO_CACHE", str(tmp_path / "cache"))
     assert tasks.fetch("toy", str(tmp_path / "mirror")) == {"pairs": "a\tb\t1.0\n"}
+
+
+def test_a_card_says_how_its_files_are_encoded(tmp_path, monkeypatch):
+    (tmp_path / "toy").mkdir()
+    contents = b"1 clich\xe9\x85\n"
+    (tmp_path / "toy" / "reviews.txt").write_bytes(contents)
+    digest = hashlib.sha256(contents).hexdigest()
+    card = f'[[files]]\npath = "toy/reviews.txt"\nsha256 = "{digest}"\nsize = 10\n'
+    (tmp_path / "toy.toml").write_text(
+        f'title = "T"\nlicence = "none"\ncitation = "nobody"\nencoding = "cp1252"\n{card}'
+    )
+    (tmp_path / "bad.toml").write_text(f'title = "T"\nlicence = "none"\ncitation = "nobody"\n{card}')
+    monkeypatch.setattr(tasks, "_folder", lambda: tmp_path)
+    monkeypatch.setenv("LMZOO_CACHE", str(tmp_path / "cache"))
+    assert tasks.fetch("toy", str(tmp_path)) == {"reviews": "1 cliché…\n"}
+    with pytest.raises(FormatError, match=r"reviews.txt is not UTF-8: .* at byte 7"):
+        tasks.fetch("bad", str(tmp_path))
 
 
 @pytest.mark.data
