@@ -17,7 +17,7 @@ LAYERS = (
     ("_notation", "grammar", "_download", "_cards", "_split", "corpus", "tasks", "multiple_choice", "_zeroshot_tasks"),
     ("_tokenizer_base", "_tokenizer_bpe", "_tokenizer_split", "tokenizer", "_closed_vocabulary"),
     ("models",),
-    ("sample", "mixture", "evaluate", "testing", "rescore", "grades", "_overlap"),
+    ("sample", "mixture", "evaluate", "testing", "rescore", "zeroshot", "grades", "_overlap", "_phenomena", "exam"),
     (
         "_machine",
         "_tensors",
@@ -55,6 +55,7 @@ LAYERS = (
         "_classes_command",
         "_vectors_command",
         "_solve_command",
+        "_zeroshot_command",
         "commands",
     ),
     ("__main__", "__init__"),
