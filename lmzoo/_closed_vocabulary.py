@@ -1,9 +1,9 @@
 """Any text in the words of a corpus that was published already tokenised, so that a `split` tokenizer can read it.
 
-Test sets are written as people write, "Who should Richard hug?", and such a corpus is not: " who should richard hug \\n".
+Test sets are written as people write, "Who should Richard hug?"; such a corpus has " who should richard hug \\n".
 So each word is looked up as it stands, then in lower case, then with its punctuation, clitics and hyphens set apart as
 the corpus does it (PTB has "do n't", WikiText "don 't" and "well @-@ known"). A mark that the corpus never has is left
-out, as the makers of the Penn Treebank's version left out all. What is unknown still is read as `<unk>`.
+out, as the makers of the Penn Treebank's version left out all. What is unknown still becomes `<unk>`, if there is one.
 """
 
 import re
@@ -49,6 +49,8 @@ class ClosedVocabulary:
         return words or raw  # marks alone are not left out: nothing would be left to score
 
     def _join(self, words: list[str]) -> str:
+        if self.reads_all:
+            words = [word if word in self.known else UNKNOWN for word in words]
         if self.leading:
             return "".join(f" {word}" for word in words)
         return " ".join(words).replace("\n ", "\n").replace(" \n", "\n")

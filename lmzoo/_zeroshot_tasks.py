@@ -7,7 +7,7 @@ has the line's fields in braces, {choice} for the candidate, and, where the card
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,9 +56,14 @@ class Protocol:
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> "Protocol":
         """The one that a card's table describes. Raises TypeError for keys that are not ours, or missing."""
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
+        }
         values["published"] = tuple(Published(**figure) for figure in table.get("published", ()))
-        return cls(**values)
+        protocol = cls(**values)
+        if protocol.premise is None and {"pmi", "alone"} & set(protocol.rules):
+            raise ValueError("needs a premise, for one of its rules asks what is likely without the question")
+        return protocol
 
 
 @dataclass(frozen=True)
@@ -176,8 +181,3 @@ def _text(beginning: str, continuation: str, row: Mapping[str, Any], choice: str
     filled = {**row, "choice": choice}
     before, after = beginning.format_map(filled), continuation.format_map(filled)
     return before, (_BEFORE_MARK.sub("", after, count=1) if after[:1] == " " and before else after.lstrip(" "))
-
-
-def right_texts(items: Sequence[Item]) -> list[str]:
-    """What is right in each item, as whole texts: what its overlap with a training text is counted on."""
-    return [item.text for item in items]

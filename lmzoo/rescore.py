@@ -6,8 +6,10 @@ whole, for that is how the model knows it, and a token that reaches over the beg
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lmzoo.errors import ScoreError
 from lmzoo.interface import Ids, LanguageModel, Progress
@@ -48,10 +50,54 @@ def likelihoods(
     scores = dict(zip(whole, _scored(model, tokenizer, whole, progress or Progress()), strict=True))
     found = []
     for beginning, continuation in texts:
-        log_probs, ends = scores[beginning + continuation]
-        kept = log_probs[first_token(ends, len(beginning)) :]
+        log_probs, ids = scores[beginning + continuation]
+        kept = log_probs[_first_of(ids, beginning, tokenizer) :]
         found.append(Likelihood(float(kept.sum()), len(kept), len(continuation)))
     return found
+
+
+def greedy(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    texts: Sequence[tuple[str, str]],
+    never_first: NDArray[np.bool_] | None = None,
+    progress: Progress | None = None,
+) -> list[NDArray[np.float64]]:
+    """Whether a model that always takes the likeliest token would go on as each text does: (2, C) for each of `texts`.
+
+    `texts` are pairs (beginning, continuation), tokenized as for `likelihoods`. For each of the C tokens of the
+    continuation, what comes before it being read: 1/k if it is among the k likeliest to come next, else 0. So it is
+    in the first row; in the second, the tokens of the mask `never_first` (V,) were not to choose from at first.
+    """
+    found = []
+    with (progress or Progress()).task("continuing", len(texts)) as task:
+        for beginning, continuation in texts:
+            ids = tokenizer.encode(beginning + continuation)
+            first = _first_of(ids, beginning, tokenizer)
+            state = model.advance(model.start(), ids[:first])
+            shares = np.zeros((2, len(ids) - first))
+            for t, token in enumerate(ids[first:].tolist()):
+                scores = model.next_log_probs(state)
+                shares[:, t] = _share(scores, token)
+                if t == 0 and never_first is not None:
+                    shares[1, t] = _share(np.where(never_first, -np.inf, scores), token)
+                state = model.advance(state, ids[first + t : first + t + 1])
+            found.append(shares)
+            task.advance(1)
+    return found
+
+
+def _share(scores: NDArray[np.floating[Any]], token: int) -> float:
+    """1/k where `token` is one of the k of highest score, else 0."""
+    highest = scores.max()
+    return 1 / int((scores == highest).sum()) if scores[token] == highest > -np.inf else 0.0
+
+
+def _first_of(ids: Ids, beginning: str, tokenizer: Tokenizer) -> int:
+    """The first of `ids` that belongs to what follows the `beginning`."""
+    if not beginning:
+        return 0
+    return first_token(np.cumsum([len(piece) for piece in tokenizer.pieces(ids)]).tolist(), len(beginning))
 
 
 def first_token(ends: Sequence[int], start: int) -> int:
@@ -71,16 +117,16 @@ def first_token(ends: Sequence[int], start: int) -> int:
 
 def _scored(
     model: LanguageModel, tokenizer: Tokenizer, texts: Sequence[str], progress: Progress
-) -> list[tuple[np.ndarray, list[int]]]:
-    """For each text the log-probabilities of its tokens, and where each token ends in it."""
-    found = []
+) -> list[tuple[NDArray[Any], Ids]]:
+    """For each text the log-probabilities of its tokens, and their ids."""
+    found: list[tuple[NDArray[Any], Ids]] = []
     with progress.task("scoring", len(texts)) as task:
         for i in range(0, len(texts), TEXTS_AT_ONCE):
             some = texts[i : i + TEXTS_AT_ONCE]
             ids = [tokenizer.encode(text) for text in some]
             for text, tokens, log_probs in zip(some, ids, model.log_probs_many(ids), strict=True):
                 _refuse_nonsense(log_probs, tokens, tokenizer, text)
-                found.append((log_probs, np.cumsum([len(p) for p in tokenizer.pieces(tokens)], dtype=int).tolist()))
+                found.append((log_probs, tokens))
             task.advance(len(some))
     return found
 

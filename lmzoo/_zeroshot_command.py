@@ -1,0 +1,197 @@
+"""`lmzoo zeroshot`: what models can do that they were never trained for."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lmzoo._flags import Code, Device, Json, Mirror, Quiet, whole
+from lmzoo._terminal import Bars, one_line, show_json, show_table
+from lmzoo.errors import LmzooError, UsageError
+
+if TYPE_CHECKING:
+    from lmzoo._zeroshot_tasks import Section
+
+EPILOG = "Example: lmzoo zeroshot runs/books-ngram runs/books-gpt --tasks blimp,lambada --limit 1000"
+
+
+def ask_zeroshot(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
+    tasks: Annotated[
+        str | None, typer.Option(help="Names with commas between them.", show_default="all there are")
+    ] = None,
+    limit: Annotated[int, whole("--limit", help="Ask so many items of each test set; 0: all of them.")] = 0,
+    parts: Annotated[
+        str | None, typer.Option(help="Show grades in parts too: phenomenon or set, of BLiMP. (JSON has all of them.)")
+    ] = None,
+    code: Code = None,
+    device: Device = "auto",
+    mirror: Mirror = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Ask models without training: minimal pairs, sentiment, pronouns, causes, science, and a passage's last word."""
+    from lmzoo import _zeroshot_tasks
+
+    bars = Bars(quiet)
+    names = list(dict.fromkeys(tasks.split(","))) if tasks else _zeroshot_tasks.names()
+    sections = [section for name in names for section in _zeroshot_tasks.load(name, mirror, limit, bars)]
+    kinds = sorted({kind for section in sections for kind in section.protocol.groups})
+    if parts and parts not in kinds:
+        raise UsageError(f"no parts {parts!r} in {', '.join(names)}; there are: {', '.join(kinds) or 'none'}")
+    overlaps = Overlaps(sections, mirror, bars)
+    found = []
+    with bars.task("runs", len(runs)) as task:
+        for run in runs:
+            found.append(_asked(run, sections, overlaps, code, device))
+            task.advance(1)
+    if as_json:
+        return show_json({"runs": found, "published": _published(sections), "limit": limit})
+    _show(found)
+    if parts:
+        _show_parts(found, parts)
+    _show_notes(found)
+    _show_published(_published(sections))
+    if limit:
+        print(f"at most {limit:,} items of each set were asked: figures of all of them may differ")
+    return None
+
+
+class Overlaps:
+    """The shares of the 8-grams of test sets in the training texts of runs, counted once for each text."""
+
+    def __init__(self, sections: "Sequence[Section]", mirror: str | None, bars: Bars):
+        self.sections, self.mirror, self.bars = sections, mirror, bars
+        self._of_text: dict[str, list[float | None]] = {}
+
+    def of(self, run: Path) -> tuple[list[float | None], str]:
+        """For each section that of its right texts; and where they are not known, why."""
+        from lmzoo import corpus, store, train
+        from lmzoo._overlap import overlap
+
+        try:
+            source = corpus.load(train.corpus_of(run, store.read_provenance(run)), mirror=self.mirror)
+        except LmzooError as error:
+            return [None] * len(self.sections), f"how much of the test sets it was trained on is not known: {error}"
+        if source.sha256["train"] not in self._of_text:
+            shares = []
+            with self.bars.task("comparing with the training text", len(self.sections)) as task:
+                for section in self.sections:
+                    shares.append(overlap([item.text for item in section.items], source.train))
+                    task.advance(1)
+            self._of_text[source.sha256["train"]] = shares
+        return self._of_text[source.sha256["train"]], ""
+
+
+def _asked(
+    run: Path, sections: "Sequence[Section]", overlaps: Overlaps, code: Path | None, device: str
+) -> dict[str, Any]:
+    """A run's grades, in the order of `sections` and their rules, as JSON knows them."""
+    from lmzoo import store, zeroshot
+    from lmzoo.interface import LanguageModel
+
+    bars, (model, tokenizer) = overlaps.bars, store.load(run, code)
+    shares, why = overlaps.of(run)
+    facts: dict[str, Any] = {"run": str(run), "model": model.name, "tokenizer": tokenizer.spec, "note": why}
+    asker = None
+    if isinstance(model, LanguageModel):
+        model.to(device).warm_up()
+        asker = zeroshot.Asker(model, tokenizer, bars)
+    grades = []
+    with bars.task(run.name, len(sections)) as task:
+        for section, share in zip(sections, shares, strict=True):
+            results = zeroshot.ask(section, asker) if asker else zeroshot.refuse(section, model)
+            for result in results:
+                parts = {kind: [asdict(grade) for grade in some] for kind, some in result.parts.items()}
+                grades.append({**asdict(result.grade), "rule": result.rule, "overlap": share, "parts": parts})
+            task.advance(1)
+    return {**facts, "grades": grades}
+
+
+def _published(sections: "Sequence[Section]") -> list[dict[str, Any]]:
+    """Others' figures, each with the column that it belongs to."""
+    from lmzoo.zeroshot import head
+
+    return [
+        {"task": head(section.protocol, figure.rule), **asdict(figure)}
+        for section in sections
+        for figure in section.protocol.published
+    ]
+
+
+# ── Tables ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _show(found: Sequence[dict[str, Any]]) -> None:
+    """A row for each task; a column for each run, with the share of the test set that it was trained on."""
+    columns = ["task", "metric", "items", "chance"]
+    for one in found:
+        name = Path(one["run"]).name
+        columns += [name, *(["95 % interval"] if len(found) == 1 else []), "overlap"]
+    rows = []
+    for n, first in enumerate(found[0]["grades"]):
+        row = [first["task"], first["metric"], f"{first['items']:,}", _figure(first["metric"], first["chance"])]
+        for one in found:
+            grade = one["grades"][n]
+            row += [_figure(grade["metric"], grade["value"])]
+            row += [_between(grade)] if len(found) == 1 else []
+            row += [_figure("accuracy", grade["overlap"])]
+        rows.append(row)
+    show_table(columns, rows, numbers_from=2)
+    print("overlap: the share of a test set's 8-grams that stand in the run's training text")
+
+
+def _figure(metric: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    return {"accuracy": f"{value:.1%}", "MCC": f"{value:.3f}"}.get(metric, f"{value:,.2f}")
+
+
+def _between(grade: dict[str, Any]) -> str:
+    if grade["interval"] is None:
+        return "–"
+    return "–".join(_figure(grade["metric"], end) for end in grade["interval"])
+
+
+def _show_parts(found: Sequence[dict[str, Any]], kind: str) -> None:
+    """A row for each part, with chance; a column for each run."""
+    for n, first in enumerate(found[0]["grades"]):
+        parts = [{part["task"]: part for part in one["grades"][n]["parts"].get(kind, [])} for one in found]
+        rows = [
+            [name, f"{some['items']:,}", _figure(some["metric"], some["chance"])]
+            + [_figure(some["metric"], column[name]["value"] if name in column else None) for column in parts]
+            for name, some in sorted({name: part for column in parts for name, part in column.items()}.items())
+        ]
+        if rows:
+            runs = [Path(one["run"]).name for one in found]
+            show_table((f"{first['task']}, {kind}", "items", "chance", *runs), rows, numbers_from=1)
+
+
+def _show_notes(found: Sequence[dict[str, Any]]) -> None:
+    """Footnotes, each once with the tasks it is about."""
+    for one in found:
+        about: dict[str, list[str]] = {}
+        for grade in one["grades"]:
+            if grade["note"]:
+                about.setdefault(grade["note"], []).append(grade["task"])
+        for note, heads in about.items():
+            print(f"{Path(one['run']).name}: {'; '.join(heads)}: {one_line(note)}")
+        if one["note"]:
+            print(f"{Path(one['run']).name}: {one_line(one['note'])}")
+
+
+def _show_published(figures: Sequence[dict[str, Any]]) -> None:
+    if not figures:
+        return
+    rows = [
+        [
+            figure["task"],
+            f"{figure['who']} ({figure['source']})",
+            "yes" if figure["same"] else f"no: {figure['why']}",
+            f"{figure['value']:.2f}" if figure["rule"] == "perplexity" else f"{figure['value']:.3f}",
+        ]
+        for figure in figures
+    ]
+    show_table(("task", "published", "same protocol?", "figure"), rows, numbers_from=3)
