@@ -1,7 +1,7 @@
 """Logits to probabilities over a large vocabulary, a row at a time while it is in the processor's cache.
 
-numpy takes four passes over memory for it (highest, difference, exponential, sum), which for 30,000 words is most of
-the time of scoring a text; here it is two. The exponential is the one of Moshier's Cephes library in float32: e^x is
+numpy takes five passes over memory for it (base, highest, difference, exponential, sum), which for 30,000 words is most
+of the time of scoring a text; here it is one. The exponential is the one of Moshier's Cephes library in float32: e^x is
 2^n e^r with r in ±log(2)/2 and a polynomial for e^r, within 2 units in the last place.
 """
 
@@ -27,27 +27,25 @@ C0, C1, C2, C3, C4, C5 = (
 HALF, ONE = np.float32(0.5), np.float32(1.0)
 
 
-def exponentiate(logits: Array) -> Array:
-    """Turn `logits` (N, V) float32 into e^(logit - log Z) in place, where Z sums each row: returns log Z, (N,)."""
-    return _in_threads(logits, True)
+def exponentiate(logits: Array, base: Array) -> Array:
+    """Turn `logits` (N, V) float32 into e^(logit + base - log Z) in place, where Z sums each row: returns log Z, (N,).
+
+    `base` (V,) float32 is what is to be added to each row.
+    """
+    return _in_threads(logits, base, True)
 
 
-def log_normalisers(logits: Array) -> Array:
-    """log Z of each row of `logits` (N, V) float32, Z = Σ_w e^logit: (N,)."""
-    return _in_threads(logits, False)
+def log_normalisers(logits: Array, base: Array) -> Array:
+    """log Z of each row of `logits` (N, V) float32, Z = Σ_w e^(logit + base): (N,). Adds `base` (V,) in place."""
+    return _in_threads(logits, base, False)
 
 
-def _in_threads(logits: Array, write: bool) -> Array:
+def _in_threads(logits: Array, base: Array, write: bool) -> Array:
     found = np.empty(len(logits))
     cuts = np.linspace(0, len(logits), THREADS + 1).astype(int).tolist()
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(lambda i, j: _part(logits[i:j], found[i:j], write), cuts[:-1], cuts[1:]))
+        list(pool.map(lambda i, j: _rows(logits[i:j], base, found[i:j], write), cuts[:-1], cuts[1:]))
     return found
-
-
-def _part(logits: Array, found: Array, write: bool) -> None:
-    if logits.size:
-        _rows(logits, logits.max(axis=1), found, write)
 
 
 @intrinsic
@@ -73,10 +71,21 @@ def _exp(x):  # type: ignore[no-untyped-def]
     return (p * r * r + r + ONE) * power
 
 
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})  # else the largest is found one by one
+def _add(row, base):  # type: ignore[no-untyped-def]
+    """Add `base` to the row; the largest sum."""
+    highest = np.float32(-np.inf)
+    for w in range(len(row)):
+        row[w] += base[w]
+        highest = max(highest, row[w])
+    return highest
+
+
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz", "arcp"})
-def _rows(logits, highests, found, write):  # type: ignore[no-untyped-def]
+def _rows(logits, base, found, write):  # type: ignore[no-untyped-def]
     for n in range(len(logits)):
-        row, highest = logits[n], highests[n]
+        row = logits[n]
+        highest = _add(row, base)
         total = np.float32(0)
         if write:
             for w in range(len(row)):

@@ -31,8 +31,7 @@ class Table(Association):
         return _look_up(*self.table(), np.asarray(words, np.int64), np.asarray(contexts, np.int64))
 
     def _put_scores(self, logits: Array, contexts: Ids, lambdas: Array) -> None:
-        logits[:] = 0
-        _in_parts(len(logits), lambda rows: _add(*self.table(), logits[rows], contexts[rows], lambdas))
+        _in_parts(len(logits), lambda rows: _put(*self.table(), logits[rows], contexts[rows], lambdas))
 
     def _moved(self, device: str) -> OnDevice:
         import scipy.sparse
@@ -40,7 +39,7 @@ class Table(Association):
         indptr, words, scores = self.table()
         v = self.vocab_size_
         dense = scipy.sparse.csr_array((scores, words, indptr), (v, v)).toarray()
-        return OnDevice(np.float32(self.exponent_) * self._log_unigrams(), self.lambdas_, None, dense, device)
+        return OnDevice(self._base(), self.lambdas_, None, dense, device)
 
     def _expected_scores(self, probs: Array, contexts: Ids) -> Array:
         expected = np.zeros(contexts.shape, dtype=np.float64)
@@ -56,10 +55,11 @@ def _in_parts(length: int, work: Callable[[slice], None]) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _add(indptr, words, scores, logits, contexts, lambdas):  # type: ignore[no-untyped-def]
-    """logits[n, w] += λ_d s(w, c_d) for each context c_d of n and each w that it goes with."""
+def _put(indptr, words, scores, logits, contexts, lambdas):  # type: ignore[no-untyped-def]
+    """logits[n, w] = Σ_d λ_d s(w, c_d), for each context c_d of n and each w that it goes with."""
     for n in range(len(contexts)):
         row = logits[n]
+        row[:] = 0
         for d in range(len(lambdas)):
             c = contexts[n, d]
             if c >= 0 and lambdas[d] != 0:
