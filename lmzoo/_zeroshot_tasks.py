@@ -6,9 +6,9 @@ has the line's fields in braces, {choice} for the candidate, and, where the card
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from string import Formatter
 from typing import Any
 
 from lmzoo import multiple_choice, tasks
@@ -16,7 +16,7 @@ from lmzoo.errors import FormatError, UsageError, nearest
 from lmzoo.interface import Progress
 
 Text = tuple[str, str]  # a beginning, and the continuation that is scored
-_BEFORE_MARK = re.compile(r"^ (?=[.,;:!?])")
+_MARKS = (".", ",", ";", ":", "!", "?")
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _row(protocol: Protocol, line: str) -> dict[str, Any]:
 
 def _item(protocol: Protocol, row: Mapping[str, Any]) -> Item:
     choices = row[protocol.choices] if isinstance(protocol.choices, str) else protocol.choices
-    choices = [choice if isinstance(protocol.choices, str) else choice.format_map(row) for choice in choices]
+    choices = [choice if isinstance(protocol.choices, str) else _filled(choice, row) for choice in choices]
     right = int(row[protocol.right]) if isinstance(protocol.right, str) else protocol.right
     if not 0 <= right < max(2, len(choices)):
         raise ValueError(f"the right answer is {right}, and there are {len(choices)} choices")
@@ -177,7 +177,17 @@ def _item(protocol: Protocol, row: Mapping[str, Any]) -> Item:
 
 
 def _text(beginning: str, continuation: str, row: Mapping[str, Any], choice: str) -> Text:
-    """Both templates filled in; without a beginning no blank leads, and before a mark stands none."""
-    filled = {**row, "choice": choice}
-    before, after = beginning.format_map(filled), continuation.format_map(filled)
-    return before, (_BEFORE_MARK.sub("", after, count=1) if after[:1] == " " and before else after.lstrip(" "))
+    """Both templates filled in; without a beginning, no blank leads."""
+    values = {**row, "choice": choice}
+    before, after = _filled(beginning, values), _filled(continuation, values)
+    return before, after if before else after.lstrip(" ")
+
+
+def _filled(template: str, values: Mapping[str, Any]) -> str:
+    """The template with its fields' values; between words and a mark stands no blank."""
+    text = ""
+    for literal, name, _, _ in Formatter().parse(template):
+        value = str(values[name]) if name else ""
+        text += literal.removesuffix(" ") if value.startswith(_MARKS) else literal
+        text += value
+    return text

@@ -15,7 +15,7 @@ a question q and an answer a, which has T tokens and C characters:
 and of one right answer, LAMBADA's last word w after its passage:
 
     greedy       each token of w is the likeliest one after those before it
-    filtered     the same, where no token that is a stop word can be the first (Radford et al. 2019)
+    filtered     the same, where no token that is a stop word (Radford et al. 2019), or no word, can be the first
     last-token   the last token of w is the likeliest one after those before it: easier, where words are long
     perplexity   exp of the mean of −log P(w | passage), all tokens of w together
 
@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo._closed_vocabulary import ClosedVocabulary
+from lmzoo._tokenizer_split import UNKNOWN
 from lmzoo._zeroshot_tasks import Item, Protocol, Section, Text
 from lmzoo.errors import ScoreError, TokenizerError
 from lmzoo.grades import Grade, interval
@@ -60,7 +61,9 @@ RULES = {
     "alone": Rule("accuracy", "answers alone", "log P of the answer after “{p}”, without the question"),
     "threshold": Rule("MCC", "per token", "log P({c}) per token, above a threshold fitted on the training sentences"),
     "greedy": Rule("accuracy", "last word, greedy", "each token of the last word is the likeliest"),
-    "filtered": Rule("accuracy", "last word, greedy, no stop words", "as greedy; its first token is no stop word"),
+    "filtered": Rule(
+        "accuracy", "last word, greedy, no stop words", "as greedy; stop words and marks cannot come first"
+    ),
     "last-token": Rule("accuracy", "last token of the last word, greedy", "the last token is the likeliest"),
     "perplexity": Rule("perplexity", "last word, perplexity", "exp of −log P(the last word), mean over passages"),
 }
@@ -108,10 +111,15 @@ class Asker:
         return [self._continued[stop_words, text] for text in texts]
 
     def _stop_tokens(self, stop_words: str) -> Array:
-        """Which tokens are stop words by themselves, with a space or without: a mask (V,)."""
-        listed = set(stop_words.split())
-        pieces = ("".join(self.tokenizer.pieces([i])) for i in range(self.tokenizer.vocab_size))
-        return np.array([piece.strip().lower() in listed for piece in pieces])
+        """Which tokens, with a space or without, are stop words, marks, <unk> or `end`: a mask (V,).
+
+        A space alone is none of them, for where words are spelled they begin with it.
+        """
+        listed = {UNKNOWN, *stop_words.split()}
+        words = ["".join(self.tokenizer.pieces([i])).strip(" ").lower() for i in range(self.tokenizer.vocab_size)]
+        stopped = np.array([word in listed or (word != "" and not any(map(str.isalnum, word))) for word in words])
+        stopped[self.tokenizer.end] = True
+        return stopped
 
 
 def ask(section: Section, asker: Asker) -> list[Result]:
