@@ -16,6 +16,7 @@ from lmzoo import (
     _compare_command,
     _exchange,
     _explain_command,
+    _rescore_command,
     _solve_command,
     _terminal,
 )
@@ -62,6 +63,7 @@ class _Lmzoo(Commands):
         "classes",
         *VECTOR_COMMANDS,
         "solve",
+        "rescore",
         "export",
         "import",
     )
@@ -406,5 +408,6 @@ app.command("ngrams", epilog=_explain_command.NGRAMS_EPILOG)(_explain_command.li
 app.command("classes", epilog=_classes_command.EPILOG)(_classes_command.show_classes)
 add_vector_commands(app)
 app.command("solve", epilog=_solve_command.EPILOG)(_solve_command.solve_questions)
+app.command("rescore", epilog=_rescore_command.EPILOG)(_rescore_command.rescore_lists)
 app.command("export", epilog=_exchange.EXPORT_EPILOG)(_exchange.export_run)
 app.command("import", epilog=_exchange.IMPORT_EPILOG)(_exchange.import_file)

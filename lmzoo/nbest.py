@@ -317,7 +317,12 @@ def rescore(
     try:
         found = log_probs(model, tokenizer, marked.lists, progress)
     except ScoreError as error:
-        return Grade(task, "word error rate", None, kind="rescoring", note=str(error)), None, []
+        return no_grade(task, str(error)), None, []
     how = f"weight fitted on {marked.fitted_on.sum()} other lists" if weight is None else "weight given"
     weight = marked.fit(found) if weight is None else weight
     return marked.grade(marked.chosen(found, weight), task, f"weight {weight:g}, {how}"), weight, found
+
+
+def no_grade(task: str, note: str) -> Grade:
+    """That of a model that cannot choose, and why."""
+    return Grade(task, "word error rate", None, kind="rescoring", protocol="lower is better", note=note)
