@@ -5,13 +5,20 @@ nothing (Radford et al. 2019, section 4). They looked 8-grams up in a Bloom filt
 not there; ours are compared by a hash of 64 bits, which does so less often still.
 """
 
+import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import repeat
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lmzoo import _cards, corpus
+from lmzoo._download import PACKINGS
+from lmzoo.errors import LmzooError
+from lmzoo.interface import Progress
 
 LENGTH = 8  # words
 CHUNK = 1 << 22  # characters of the corpus that are read at a time
@@ -25,22 +32,49 @@ def overlap(texts: Iterable[str], corpus_text: str) -> float | None:
 
     An 8-gram is within one text. None where no text has eight words, so nothing can be said.
     """
+    return overlaps([texts], corpus_text)[0]
+
+
+def overlaps(sets: Iterable[Iterable[str]], corpus_text: str) -> list[float | None]:
+    """`overlap` of several sets of texts, the corpus being read once."""
     numbers: dict[str, int] = {}
-    tokens: list[int] = []
-    for text in texts:
-        tokens += [numbers.setdefault(word, len(numbers) + 1) for word in WORD.findall(text.lower())]
-        tokens.append(FOREIGN)
+    tokens = [np.array(list(_numbered(texts, numbers)), dtype=np.int64) for texts in sets]
     codes = np.random.default_rng(0).integers(0, 1 << 64, size=len(numbers) + 1, dtype=np.uint64)
-    ngrams = _hashed(np.array(tokens, dtype=np.int64), codes)
-    if not len(ngrams):
-        return None
-    known, counts = np.unique(ngrams, return_counts=True)
-    found = np.zeros(len(known), dtype=bool)
+    ngrams = [np.unique(_hashed(words, codes), return_counts=True) for words in tokens]
+    found = [np.zeros(len(known), dtype=bool) for known, _ in ngrams]
     for words in _chunks(corpus_text, numbers):
         seen = _hashed(words, codes)
-        places = np.minimum(np.searchsorted(known, seen), len(known) - 1)
-        found[places[known[places] == seen]] = True
-    return float(counts[found].sum() / counts.sum())
+        for (known, _), marks in zip(ngrams, found, strict=True):
+            if len(known):
+                places = np.minimum(np.searchsorted(known, seen), len(known) - 1)
+                marks[places[known[places] == seen]] = True
+    return [
+        float(counts[marks].sum() / counts.sum()) if len(counts) else None
+        for (_, counts), marks in zip(ngrams, found, strict=True)
+    ]
+
+
+def training_text(
+    provenance: Mapping[str, Any], mirror: str | None = None, progress: Progress | None = None
+) -> str | None:
+    """The text that a run with this provenance was trained on; None where it would have to be fetched, or is lost."""
+    name = provenance.get("corpus_path") or provenance.get("corpus") or ""
+    card, source = _cards.cards().get(name), os.environ.get("LMZOO_MIRROR", "") if mirror is None else mirror
+    folders = [corpus.cache_folder(), *([Path(source)] if source else [])]
+    for file in card.files if card else ():
+        if not any((folder / f"{file.path}{end}").exists() for folder in folders for end in PACKINGS):
+            return None
+    try:
+        return corpus.load(name, mirror=source, refit=bool(provenance.get("refit")), progress=progress).train
+    except (LmzooError, OSError):
+        return None
+
+
+def _numbered(texts: Iterable[str], numbers: dict[str, int]) -> Iterator[int]:
+    """The words of `texts` as numbers, new ones being given the next; a gap behind each text."""
+    for text in texts:
+        yield from (numbers.setdefault(word, len(numbers) + 1) for word in WORD.findall(text.lower()))
+        yield FOREIGN
 
 
 def _chunks(text: str, numbers: dict[str, int]) -> Iterator[NDArray[Any]]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lmzoo import _overlap
-from lmzoo._overlap import overlap
+from lmzoo._overlap import overlap, overlaps, training_text
 
 TEN = "one two three four five six seven eight nine ten"
 
@@ -39,6 +39,20 @@ def test_an_8_gram_does_not_reach_over_the_end_of_a_text():
 def test_texts_without_eight_words_have_none():
     assert overlap(["one two three", ""], TEN) is None
     assert overlap([], TEN) is None
+
+
+def test_several_sets_are_compared_in_one_reading():
+    assert overlaps([[TEN], [], [TEN.replace("ten", "10"), "no"]], TEN) == [1, None, pytest.approx(2 / 3)]
+
+
+def test_the_training_text_of_a_run_is_found_where_it_need_not_be_fetched(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMZOO_CACHE", str(tmp_path / "cache"))
+    text = tmp_path / "mine.txt"
+    text.write_text("a line of mine\n" * 100)
+    assert training_text({"corpus": "mine", "corpus_path": str(text)}).startswith("a line of mine\n")
+    assert training_text({"corpus": "mine", "corpus_path": str(tmp_path / "gone.txt")}) is None
+    assert training_text({"corpus": "ptb"}, mirror="") is None
+    assert training_text({}) is None
 
 
 @pytest.mark.parametrize("chunk", [1, 50, 1000])
