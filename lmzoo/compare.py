@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from lmzoo import _machine, associations, models, sample, store
+from lmzoo import _machine, associations, knowledge, models, sample, store
 from lmzoo import train as training
 from lmzoo.corpus import SPLITS, Corpus, describe
 from lmzoo.errors import LmzooError, UsageError
@@ -106,6 +106,7 @@ def compare(
         "passages": [_passage(entry) for entry in _two_to_contrast(scored)],
         "samples": [_sample(entry, run.seed) for entry in scored],
         **associations.facts(scored, text, run, word_tests),
+        **knowledge.exam_facts(scored, corpus, run),
         "seconds": time.perf_counter() - began,
     }
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmzoo import _download
 from lmzoo._cards import SPLITS, Card, cards, folder
@@ -27,7 +27,10 @@ from lmzoo._split import RULES, by_characters
 from lmzoo.errors import FormatError, UsageError, nearest
 from lmzoo.interface import Progress
 
-__all__ = ["SPLITS", "Card", "Corpus", "cards", "describe", "fetch", "load"]
+if TYPE_CHECKING:
+    from lmzoo.grammar import Grammar
+
+__all__ = ["SPLITS", "Card", "Corpus", "cards", "describe", "fetch", "grammar_of", "load"]
 
 LEAST = 20  # characters: a twentieth of fewer is nothing
 WHOLE_FILES = 20  # a folder of so many files is split between files, not within
@@ -281,6 +284,16 @@ def _generated(card: Card, cache: Path, progress: Progress) -> tuple[dict[str, s
         with suppress(OSError):
             _download.write_atomically(kept, json.dumps(made).encode())
     return made["texts"], made["floor_bits"], f"generated from {path.name}, seed {recipe['seed']}"
+
+
+def grammar_of(corpus: Corpus) -> "Grammar | None":
+    """What a generated corpus is drawn from, its true source; None for any other."""
+    from lmzoo.grammar import Grammar
+
+    card = cards().get(corpus.name)
+    if card is None or not card.generator or corpus.floor_bits is None:
+        return None
+    return Grammar.load(folder() / card.generator["grammar"])
 
 
 def _generate(source: Any, recipe: dict[str, Any], progress: Progress) -> dict[str, Any]:

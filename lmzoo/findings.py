@@ -347,3 +347,31 @@ def _solved(facts: dict[str, Any]) -> tuple[str, str]:
     """The share of right answers, of so many of all questions."""
     value = DASH if facts["accuracy"] is None else f"{facts['accuracy']:.1%}".replace("%", " %")
     return value, f"{facts['questions']:,} of {facts['questions'] + facts['unanswerable']:,}"
+
+
+def examined(comparison: Comparison) -> Grid | None:
+    """The exam of the built-in corpus: a line for each phenomenon, a column for each model."""
+    facts = comparison.get("exam")
+    if not facts:
+        return None
+    of_all = [*[row["grades"] for row in facts["rows"]], facts["ceiling"]]
+    lines = []
+    for n, about in enumerate(facts["about"]):
+        back = (f"{about['words_back']:.0f}", "words")
+        chance = (percent(of_all[0][n]["chance"]), "")
+        lines.append((about["phenomenon"], [back, chance, *(graded(grades[n]) for grades in of_all)]))
+    heads = ("how far back", "guessing", *(row["label"] for row in facts["rows"]), "the source")
+    return Grid(heads, lines)
+
+
+def graded(grade: dict[str, Any]) -> tuple[str, str]:
+    """A grade's figure, and its interval."""
+    if grade["value"] is None:
+        return DASH, ""
+    low, high = grade["interval"] or (grade["value"],) * 2
+    return percent(grade["value"]), f"{percent(low)} – {percent(high)}"
+
+
+def percent(share: float) -> str:
+    """0.834 → '83 %'"""
+    return f"{100 * share:.0f} %".replace("-", "\N{MINUS SIGN}")

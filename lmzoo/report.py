@@ -24,7 +24,7 @@ from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmzoo import _association_figures, figures
+from lmzoo import _association_figures, _grade_figures, figures
 from lmzoo.errors import UsageError
 from lmzoo.figures import family
 from lmzoo.findings import (
@@ -34,6 +34,7 @@ from lmzoo.findings import (
     beside_pmi,
     cells,
     every_test,
+    examined,
     finding,
     floor,
     gains,
@@ -221,6 +222,12 @@ def _samples(comparison: Comparison) -> list[dict[str, Any]]:
     ]
 
 
+def _exam(comparison: Comparison) -> dict[str, Any] | None:
+    """The exam's grades, and an example of each of its questions."""
+    facts = comparison.get("exam")
+    return facts and {"grades": examined(comparison), "about": facts["about"]}
+
+
 def _knowledge(comparison: Comparison) -> dict[str, Any] | None:
     """What everybody reports of word vectors, and every test."""
     tests = comparison.get("word_tests")
@@ -232,6 +239,7 @@ SECTIONS = (
     Section("bars", "Bits per character", figure=figures.bars),
     Section("differences", "Which differences are real", view=verdicts),
     Section("orders", "What looking further back is worth", figure=figures.orders),
+    Section("exam", "What of its grammar each has learned", view=_exam, figure=_grade_figures.examined),
     Section("distances", "What each distance contributes", view=gains, figure=_association_figures.distances),
     Section("factorised", "One thing under two names", view=beside_pmi, figure=_association_figures.factorised),
     Section("word_tests", "What the vectors know", view=_knowledge, summary=knowledge),

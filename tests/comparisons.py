@@ -144,3 +144,27 @@ def with_associations(**changes: object) -> dict:
     """A comparison in which two of the rows are associations."""
     rows = [row("pmi", 1.5, peak_bytes=250_000_000), row("word2vec dimensions 50", 1.6), row("uniform", 2.46)]
     return comparison(rows=rows, **associations()) | changes
+
+
+def examination() -> dict:
+    """What `lmzoo.knowledge.exam_facts` adds to a comparison: two phenomena, two models and the source."""
+
+    def grade(task: str, value: float | None, chance: float) -> dict:
+        interval = None if value is None else [max(0.0, value - 0.1), min(1.0, value + 0.1)]
+        return {"task": task, "metric": "accuracy", "value": value, "interval": interval, "chance": chance,
+                "items": 100, "training": 0, "kind": "exam", "protocol": "the likeliest", "note": ""}  # fmt: skip
+
+    def grades(agreement: float | None, stars: float | None) -> list[dict]:
+        return [grade("agreement", agreement, 0.5), grade("stars", stars, 0.25)]
+
+    def about(name: str, candidates: list[str]) -> dict:
+        return {"phenomenon": name, "about": f"What is asked of {name}.", "items": 100, "words_back": 7.5,
+                "characters_back": 31.0, "beginning": "The dogs that watch the cat", "candidates": candidates,
+                "answer": 1}  # fmt: skip
+
+    rows = [
+        {"label": "uniform", "model": "uniform", "grades": grades(0.5, 0.25)},
+        {"label": "ngram order=5", "model": "ngram", "grades": grades(0.9, None)},
+    ]
+    abouts = [about("agreement", [" sits", " sit"]), about("stars", ["one", "two", "three", "four"])]
+    return {"exam": {"seed": 1, "about": abouts, "ceiling": grades(1.0, 0.75), "rows": rows}}

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 import pytest
 
 from lmzoo import report
-from tests.comparisons import SHA, STORY, comparison, passage, row, with_associations
+from tests.comparisons import SHA, STORY, comparison, examination, passage, row, with_associations
 
 
 @pytest.fixture(scope="module")
@@ -263,6 +263,21 @@ def test_words_from_a_text_are_only_ever_text():
     assert len(reader.all("script")) == 1
     assert all(set(image) == {"src", "alt"} for image in reader.all("img"))
     assert reader.text.count(EVIL) >= 5
+
+
+# The exam
+
+
+def test_an_exam_shows_every_grade_with_its_interval_and_an_example_of_each_question():
+    given = comparison(**examination())
+    given["exam"]["rows"][0]["label"] = given["exam"]["about"][0]["beginning"] = EVIL
+    source = report.render(given)["index.html"].decode()
+    reader = Reader(source)
+    assert "exam" in [found.get("id") for found in reader.all("section")]
+    assert len(reader.all("script")) == 1
+    for shown in ("90 %", "80 % – 100 %", "guessing", "the source", "What is asked of stars.", EVIL):
+        assert shown in reader.text
+    assert "<strong> sit</strong>" in source
 
 
 # Passages
