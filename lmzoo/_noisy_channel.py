@@ -22,7 +22,7 @@ import math
 import random
 import re
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -35,7 +35,8 @@ from lmzoo.errors import FormatError, UsageError
 RATE = 0.12  # errors a word
 SHARES = {"slips": 0.4, "confusions": 0.3, "sounds": 0.3}  # of `rate`
 ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")  # each half a key or less to the right of the one above
-_CORE = re.compile(r"([^A-Za-z]*)([A-Za-z]+(?:'[A-Za-z]+)*|'[a-z]+)?(.*)", re.DOTALL)
+_CORE = re.compile(r"([^A-Za-z]*)([A-Za-z]+(?:'[A-Za-z]+)*)([^A-Za-z]*)")
+_CLITIC = re.compile(r"'[a-z]{1,2}")  # of a tokenised corpus: 's, 're
 _SMALL = re.compile(r"[a-z]{2,}")
 
 
@@ -177,11 +178,19 @@ def _edits(word: str) -> set[str]:
     return made | {head + tail[1] + tail[0] + tail[2:] for head, tail in cuts if len(tail) > 1}
 
 
+def words_of(text: str, least: int) -> list[str]:
+    """The words in small letters that `text` has `least` times or more: a vocabulary for a channel."""
+    counts: Counter[str] = Counter()
+    for piece, count in Counter(text.split()).items():
+        counts[_phrase([_taken_apart(piece)])] += count
+    return sorted(word for word, count in counts.items() if word and count >= least)
+
+
 def _taken_apart(piece: str) -> Word:
-    match = _CORE.fullmatch(piece)
-    assert match
-    before, core, behind = match.groups(default="")
-    return Word(before, core, behind)
+    if _CLITIC.fullmatch(piece):
+        return Word("", piece, "")
+    match = None if piece.startswith("<") else _CORE.fullmatch(piece)  # <unk> is no word, nor is what has a hyphen
+    return Word(*match.groups()) if match else Word(piece, "", "")
 
 
 def _phrase(words: list[Word]) -> str:
@@ -192,7 +201,7 @@ def _phrase(words: list[Word]) -> str:
 
 
 def _put_together(words: list[Word], core: str) -> str:
-    """`core` with the marks around `words`; the one word as it was where there is no core."""
+    """`core` with the marks around `words`; the one word as it was where `core` is ""."""
     return words[0].before + (core or words[0].core) + words[-1].behind
 
 

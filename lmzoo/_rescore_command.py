@@ -138,8 +138,8 @@ def _show(rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
     cells.append(_cells("best candidates", facts["oracle"], None))
     show_table(("who chooses", "weight", "word error rate", "95 % interval"), cells, numbers_from=1)
     print(
-        f"{facts['lists']}: {facts['tested']:,} lists tested, of {facts['words']:,} words; {facts['fitted_on']:,} others are "
-        f"for fitting weights; what was said is in {facts['with_reference']:.0%} of the lists"
+        f"{facts['lists']}: {facts['tested']:,} lists tested, of {facts['words']:,} words; {facts['fitted_on']:,} more "
+        f"are for fitting weights; what was said is in {facts['with_reference']:.0%} of the lists"
     )
     for row in rows:
         if row["grade"]["note"]:

@@ -24,7 +24,6 @@ import math
 import os
 import random
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +34,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from lmzoo._closed_vocabulary import ClosedVocabulary
-from lmzoo._noisy_channel import RATE, NoisyChannel
+from lmzoo._noisy_channel import RATE, NoisyChannel, words_of
 from lmzoo.corpus import Corpus
 from lmzoo.errors import FormatError, ScoreError, UsageError
 from lmzoo.grades import Grade, interval
@@ -89,8 +88,7 @@ def make(
     All their words in small letters are in the vocabulary: what the training text has three times or more. Raises
     UsageError for a corpus with fewer than 20 such sentences.
     """
-    words = re.findall(r"(?<![\w'])(?:[a-z]+(?:'[a-z]+)*|'[a-z]+)(?![\w'])", corpus.train[:LEARNED_FROM])
-    channel = NoisyChannel([word for word, count in Counter(words).items() if count >= LEAST], rate)
+    channel = NoisyChannel(words_of(corpus.train[:LEARNED_FROM], LEAST), rate)
     sentences = [one for one in _sentences(corpus) if channel.knows(one[1])]
     if len(sentences) < 20:
         raise UsageError(
