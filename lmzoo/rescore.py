@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo.errors import ScoreError
-from lmzoo.interface import Ids, LanguageModel, Progress
+from lmzoo.interface import Ids, LanguageModel, Progress, State
 from lmzoo.tokenizer import Tokenizer
 
 TEXTS_AT_ONCE = 512  # between two steps of the progress bar
@@ -67,24 +67,34 @@ def greedy(
 
     `texts` are pairs (beginning, continuation), tokenized as for `likelihoods`. For each of the C tokens of the
     continuation, what comes before it being read: 1/k if it is among the k likeliest to come next, else 0. So it is
-    in the first row; in the second, the tokens of the mask `never_first` (V,) were not to choose from at first.
+    in the first row; in the second, the tokens of the mask `never_first` (V,) were not to choose from at first. A token
+    behind one that was not taken in either row has 0 unasked, unless it is the last.
     """
-    found = []
+    found, start = [], model.start()
     with (progress or Progress()).task("continuing", len(texts)) as task:
         for beginning, continuation in texts:
             ids = tokenizer.encode(beginning + continuation)
             first = _first_of(ids, beginning, tokenizer)
-            state = model.advance(model.start(), ids[:first])
-            shares = np.zeros((2, len(ids) - first))
-            for t, token in enumerate(ids[first:].tolist()):
-                scores = model.next_log_probs(state)
-                shares[:, t] = _share(scores, token)
-                if t == 0 and never_first is not None:
-                    shares[1, t] = _share(np.where(never_first, -np.inf, scores), token)
-                state = model.advance(state, ids[first + t : first + t + 1])
-            found.append(shares)
+            found.append(_taken(model, model.advance(start, ids[:first]), ids[first:], never_first))
             task.advance(1)
     return found
+
+
+def _taken(
+    model: LanguageModel, state: State, tokens: Ids, never_first: NDArray[np.bool_] | None
+) -> NDArray[np.float64]:
+    """The shares (2, C) of `tokens` (C,), read from `state`: see `greedy`."""
+    shares, read, on_the_way = np.zeros((2, len(tokens))), 0, np.ones(2, dtype=bool)
+    for t, token in enumerate(tokens.tolist()):
+        if not (on_the_way.any() or t == len(tokens) - 1):
+            continue
+        state, read = model.advance(state, tokens[read:t]), t
+        scores = model.next_log_probs(state)
+        shares[:, t] = _share(scores, token)
+        if t == 0 and never_first is not None:
+            shares[1, t] = _share(np.where(never_first, -np.inf, scores), token)
+        on_the_way &= shares[:, t] > 0
+    return shares
 
 
 def _share(scores: NDArray[np.floating[Any]], token: int) -> float:

@@ -9,7 +9,7 @@ from lmzoo import tokenizer
 from lmzoo.errors import ScoreError
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
-from lmzoo.rescore import first_token, likelihoods
+from lmzoo.rescore import first_token, greedy, likelihoods
 
 TEXT = "the cat sat on the mat and the dog sat on the log because the cat did not like the dog\n" * 8
 WORDS = tokenizer.train("word:40", TEXT)
@@ -69,3 +69,47 @@ def test_a_probability_of_zero_is_an_error_that_names_text_and_token():
     model = Ngram(order=2, smoothing="ml").fit(ids, ids, WORDS.vocab_size)
     with pytest.raises(ScoreError, match=r"token 1 .* -inf in the text 'the dog'"):
         likelihoods(model, WORDS, [("", "the dog")])
+
+
+# ── Going on greedily ─────────────────────────────────────────────────────────────────────────────
+
+
+def by_hand(model, made, beginning, continuation, never_first=None):
+    """The shares of the tokens of a continuation, all of them asked."""
+    read, wanted = made.encode(beginning), made.encode(beginning + continuation)
+    shares = []
+    for t in range(len(read), len(wanted)):
+        scores = model.next_log_probs(model.advance(model.start(), wanted[:t]))
+        if t == len(read) and never_first is not None:
+            scores = np.where(never_first, -np.inf, scores)
+        best = np.flatnonzero(scores == scores.max())
+        shares.append(1 / len(best) if wanted[t] in best else 0.0)
+    return shares
+
+
+@pytest.mark.parametrize("made", [WORDS, CHARS], ids=["words", "characters"])
+@pytest.mark.parametrize("continuation", [" cat", " cat sat on", " dog", " zebra"])
+def test_the_likeliest_tokens_are_those_of_a_loop_over_distributions(made, continuation):
+    model = trained(made)
+    (found,) = greedy(model, made, [("and the", continuation)])
+    expected = by_hand(model, made, "and the", continuation)
+    assert (found[0] > 0).all() == all(share > 0 for share in expected)
+    assert found[0, -1] == expected[-1]
+    astray = next((t for t, share in enumerate(expected) if share == 0), len(expected))
+    assert found[0, : astray + 1].tolist() == expected[: astray + 1]
+    assert (found[0] == found[1]).all()
+
+
+def test_what_cannot_come_first_leaves_its_place_to_the_next():
+    model, never = trained(WORDS), np.zeros(WORDS.vocab_size, dtype=bool)
+    after = model.next_log_probs(model.advance(model.start(), WORDS.encode("and the")))
+    first, second = np.argsort(-after)[:2]
+    never[first] = True
+    (found,) = greedy(model, WORDS, [("and the", WORDS.decode([second]))], never)
+    assert found[:, 0].tolist() == [0, 1]
+
+
+def test_tokens_that_are_equally_likely_share_the_credit():
+    uniform = Uniform().fit(np.zeros(1, np.int32), np.zeros(1, np.int32), CHARS.vocab_size)
+    (found,) = greedy(uniform, CHARS, [("the ", "cat")])
+    np.testing.assert_allclose(found, 1 / CHARS.vocab_size)

@@ -93,7 +93,7 @@ EXPECTED = {
 @pytest.fixture
 def toy(monkeypatch):
     """The cards as they are, with a few lines of our own for their files."""
-    monkeypatch.setattr(tasks, "fetch", lambda name, mirror=None, progress=None: TOY_FILES[name])  # noqa: ARG005
+    monkeypatch.setattr(tasks, "fetch", lambda name, mirror=None, progress=None: TOY_FILES[name])
 
 
 def test_every_zero_shot_card_is_specified_here():
@@ -177,7 +177,7 @@ def test_a_line_that_is_no_item_is_an_error_that_names_it(table, line, message):
 )
 def test_a_card_that_is_not_right_is_an_error_that_names_it(monkeypatch, table, message):
     card = tasks.Task("blimp", "", "", "", (), zeroshot=(table,))
-    monkeypatch.setattr(_zeroshot_tasks.tasks, "find", lambda name: card)  # noqa: ARG005
+    monkeypatch.setattr(_zeroshot_tasks.tasks, "find", lambda name: card)
     with pytest.raises(FormatError, match=f"the card of blimp is not right.*{message}"):
         load("blimp")
 
