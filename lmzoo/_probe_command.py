@@ -128,7 +128,6 @@ def _further(
 ) -> dict[str, list[dict[str, Any]]]:
     """The curves of few labels, and the best single units, of each run that has vectors."""
     from lmzoo import _probe_units, corpus, probes
-    from lmzoo._probe_data import splits
     from lmzoo._probe_features import Reader
     from lmzoo.errors import TokenizerError
     from lmzoo.interface import Encoder
@@ -145,11 +144,13 @@ def _further(
             except TokenizerError:
                 continue  # its grade says so
             if curves and not examples.words:
-                best, _ = probes.choose(inputs, examples, splits(examples)[0])
-                points = _probe_units.curve(inputs[best], examples, progress=bars)
-                found["label_curves"].append(who | _probe_units.about(examples, best) | {"points": points})
+                found["label_curves"].append(who | _probe_units.label_curve(probes.always(inputs), examples, bars))
             if units and examples.two_classes:
                 found["units"].append(who | _probe_units.best_unit(inputs, examples))
+    for examples in sets if curves else ():
+        if not examples.words:
+            of_words = _probe_units.label_curve(probes.words(examples), examples, bars)
+            found["label_curves"].append({"label": probes.WORDS, "model": ""} | of_words)
     return found
 
 

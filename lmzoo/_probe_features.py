@@ -167,8 +167,8 @@ def _parts(texts: Iterable[tuple[str, Ids]], at_once: int) -> Iterable[list[tupl
 def _load(path: Path) -> Array | None:
     """The rows in a file; None where there is none that is whole: a zip knows the checksums of what it holds."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            rows: Array = file["rows"]
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            rows: Array = arrays["rows"]
             return rows
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

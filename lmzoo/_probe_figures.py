@@ -23,19 +23,20 @@ def unit(comparison: Comparison, canvas: Canvas) -> tuple[Any, str] | None:
     row = max(rows, key=lambda one: one["accuracy"])
     figure, axes = bare_axes(canvas, canvas.width * (0.8 if canvas.labels_above else 0.45))
     edges, highest = row["edges"], max(map(max, row["counts"]))
-    for name, counts, shade in zip(row["classes"], row["counts"], CLASSES, strict=True):
+    for n, (name, counts, shade) in enumerate(zip(row["classes"], row["counts"], CLASSES, strict=True)):
         axes.stairs(counts, edges, fill=True, color=shade, alpha=0.35, zorder=2)
         axes.stairs(counts, edges, color=shade, linewidth=canvas.font / 6, zorder=3)
-        peak = counts.index(max(counts))
-        left = (name == row["classes"][0]) == (row["above"] == 1)
-        axes.annotate(name, ((edges[peak] + edges[peak + 1]) / 2, highest), (0, canvas.font * 0.5), color=shade,
-                      textcoords="offset points", ha="right" if left else "left", size=canvas.font, weight="bold",
+        side = 1 if n == row["above"] else -1  # of the threshold
+        axes.annotate(name, (row["threshold"], highest * 1.05), (side * canvas.font * 0.6, 0), color=shade,
+                      textcoords="offset points", ha="left" if side > 0 else "right", size=canvas.font, weight="bold",
                       parse_math=False)  # fmt: skip
     axes.axvline(row["threshold"], linewidth=canvas.font / 8, zorder=4, **SOURCE_LINE)
     axes.set_ylim(0, highest * 1.15)
     axes.set_yticks([])
     axes.set_xlabel(_of_unit(row) if not canvas.labels_above else f"unit {row['unit']}")
-    title = short(f"{row['label']}: {row['accuracy']:.1%} of {row['task']}", 34 if canvas.labels_above else 60)
+    title = short(
+        f"{row['label']}: one unit has {row['accuracy']:.1%} of {row['task']} right", 34 if canvas.labels_above else 60
+    )
     axes.set_title(title, loc="left", size=canvas.font, parse_math=False)
     return figure, (
         f"How often {_of_unit(row)} of {row['label']} takes each value in texts of {row['task']} "
@@ -63,7 +64,12 @@ def labels(comparison: Comparison, canvas: Canvas) -> tuple[Any, str] | None:
                   markersize=canvas.font / 2, zorder=3)  # fmt: skip
         ends.append((means[-1], f"{MARKERS[marker]} {row['label']}"))
     axes.set_xscale("log")
+    sizes = sorted({point["labels"] for row in rows for point in row["points"]})[:: 2 if canvas.labels_above else 1]
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axes.minorticks_off()
     axes.axhline(rows[0]["chance"], zorder=1, **REFERENCE_LINE)
+    axes.annotate("chance", (sizes[0], rows[0]["chance"]), (0, canvas.font * 0.2), textcoords="offset points",
+                  size=canvas.font * 0.9, color=REFERENCE_LINE["color"])  # fmt: skip
     axes.set_xlabel("labels")
     axes.set_ylabel(f"{rows[0]['task']}: {rows[0]['metric']}")
     name_the_ends(figure, axes, canvas, ends)

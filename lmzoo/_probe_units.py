@@ -14,7 +14,7 @@ from lmzoo._probe_data import Examples, splits
 from lmzoo._probe_features import Candidate
 from lmzoo.errors import UsageError
 from lmzoo.interface import Progress
-from lmzoo.probes import fit, measure, strengths_for
+from lmzoo.probes import Inputs, choose, fit, measure, strengths_for
 
 Array = NDArray[Any]
 
@@ -49,11 +49,14 @@ def curve(
     return found
 
 
-def about(examples: Examples, candidate: Candidate) -> dict[str, Any]:
-    """What a curve is of: task, metric and what chance gets, and the layer and pooling."""
+def label_curve(inputs: Inputs, examples: Examples, progress: Progress | None = None) -> dict[str, Any]:
+    """The "points" of `curve` for the best layer and pooling, and what they are of: "task", "metric", "chance", …"""
+    split = splits(examples)[0]
+    rows = inputs(split.train)
+    layer, pooling = choose(rows, examples, split)[0]
     chance = float(np.bincount(examples.labels).max() / len(examples.labels)) if examples.metric == "accuracy" else 0.0
-    layer, pooling = candidate
-    return {"task": examples.task, "metric": examples.metric, "chance": chance, "layer": layer, "pooling": pooling}
+    facts = {"task": examples.task, "metric": examples.metric, "chance": chance, "layer": layer, "pooling": pooling}
+    return facts | {"points": curve(rows[layer, pooling], examples, progress=progress)}
 
 
 def _drawn(labels: Array, size: int, seed: int) -> Array:

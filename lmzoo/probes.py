@@ -154,13 +154,18 @@ def choose(inputs: Mapping[Candidate, Any], examples: Examples, split: Split) ->
 def control(
     inputs: Mapping[Candidate, Any], examples: Examples, outcome: Outcome, progress: Progress | None = None
 ) -> tuple[Examples, Outcome]:
-    """The same with labels that mean nothing, and with what was chosen for those that do."""
+    """The same with labels that mean nothing, and the layer and pooling that were chosen for those that do.
+
+    Where words can be memorised, the strength that does so best is looked for; among texts there is nothing to find.
+    """
     meaningless = replace(examples, labels=_shuffled(examples))
     predictions = []
     all_splits = splits(examples)
     with (progress or Progress()).task(f"shuffling {examples.task}", len(all_splits)) as task:
         for split, (candidate, strength) in zip(all_splits, outcome.choices, strict=True):
             learned, rows = np.concatenate([split.train, split.valid]), inputs[candidate]
+            if examples.words:
+                _, strength = choose({candidate: rows}, meaningless, split)
             predictor = fit(rows[learned], meaningless.labels[learned], strength)
             predictions.append(predictor.predict(rows[split.test]))
             task.advance()
