@@ -16,9 +16,11 @@ from lmzoo import (
     _compare_command,
     _exchange,
     _explain_command,
+    _probe_command,
     _rescore_command,
     _solve_command,
     _terminal,
+    _zeroshot_command,
 )
 from lmzoo._flags import (
     Budget,
@@ -62,7 +64,9 @@ class _Lmzoo(Commands):
         "ngrams",
         "classes",
         *VECTOR_COMMANDS,
+        "zeroshot",
         "solve",
+        "probe",
         "rescore",
         "export",
         "import",
@@ -407,7 +411,9 @@ app.command("explain", epilog=_explain_command.EXPLAIN_EPILOG)(_explain_command.
 app.command("ngrams", epilog=_explain_command.NGRAMS_EPILOG)(_explain_command.list_ngrams)
 app.command("classes", epilog=_classes_command.EPILOG)(_classes_command.show_classes)
 add_vector_commands(app)
+app.command("zeroshot", epilog=_zeroshot_command.EPILOG)(_zeroshot_command.ask_zeroshot)
 app.command("solve", epilog=_solve_command.EPILOG)(_solve_command.solve_questions)
+app.command("probe", epilog=_probe_command.EPILOG)(_probe_command.probe_runs)
 app.command("rescore", epilog=_rescore_command.EPILOG)(_rescore_command.rescore_lists)
 app.command("export", epilog=_exchange.EXPORT_EPILOG)(_exchange.export_run)
 app.command("import", epilog=_exchange.IMPORT_EPILOG)(_exchange.import_file)

@@ -147,7 +147,7 @@ def test_with_shuffled_labels_even_the_best_features_score_chance():
 
 
 def test_a_probe_that_knows_words_knows_the_tags_that_were_drawn_for_them():
-    """Hewitt & Liang's control task, a label for each word type: what sees types can learn it, what sees tags cannot."""
+    """Labels for word types (Hewitt & Liang's control task): what sees types can learn them, what sees tags cannot."""
     kinds = RNG.integers(0, 30, N)  # of words
     texts = ([" ".join(f"w{k}" for k in kinds[i : i + 10]) for i in range(0, N, 10)],)
     some = examples(kinds % 2, texts=texts, words=True)
