@@ -127,7 +127,8 @@ def ask(section: Section, asker: Asker) -> list[Result]:
 
     What the model cannot do has a grade without a value whose note says why.
     """
-    closed, texts = asker.closed, [item.text for item in section.items]
+    closed = asker.closed
+    texts = ("".join(text) for item in section.items for text in item.candidates)
     share = closed.share_unknown(texts) if closed else 0.0
     if closed and share and not closed.reads_all:
         why = f"its vocabulary is closed and has no <unk> to read {share:.1%} of the words as"
