@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from lmzoo._flags import Budget, CorpusName, Device, Json, Mirror, Quiet, Refit, Seed, TokenizerSpec, parse_budget
+from lmzoo._flags import (
+    Budget,
+    CorpusName,
+    Device,
+    Json,
+    Mirror,
+    Quiet,
+    Refit,
+    Seed,
+    TokenizerSpec,
+    parse_budget,
+    whole,
+)
 from lmzoo._terminal import Bars, show, show_json
 from lmzoo.errors import UsageError
 
@@ -33,14 +45,24 @@ def compare_models(
             help="Also score word vectors on people's judgments and analogies; fetches the word tests.",
         ),
     ] = False,
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            help="Also ask what the models know: all, or names with commas, of probes (sst2, trec …), zero-shot tasks "
+            "(blimp, lambada …) and rescoring; fetches the test sets.",
+            show_default="none",
+        ),
+    ] = None,
+    limit: Annotated[int, whole("--limit", help="Ask at most so many items of each test set; 0: all.")] = 0,
     seed: Seed = 1,
     mirror: Mirror = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train models on the same text, score them by one ruler, and leave a report to open."""
-    from lmzoo import compare, report, store, tasks
+    from lmzoo import compare, knowledge, report, store
     from lmzoo import corpus as corpora
+    from lmzoo import tasks as task_cards
     from lmzoo.interface import Run
 
     spend = parse_budget(budget if budget or contestants else compare.DEFAULT_BUDGET)
@@ -51,8 +73,9 @@ def compare_models(
         store.try_to_write(folder)
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from None
-    word_tests = tasks.fetch("words", mirror, run.progress) if words else None
-    comparison = compare.compare(contestants or compare.DEFAULT, source, folder, run, tokenizer, word_tests)
+    word_tests = task_cards.fetch("words", mirror, run.progress) if words else None
+    tests = knowledge.read_tests(tasks, limit, mirror, run.progress) if tasks is not None else None
+    comparison = compare.compare(contestants or compare.DEFAULT, source, folder, run, tokenizer, word_tests, tests)
     page = report.write(folder, comparison)
     if as_json:
         show_json(comparison)

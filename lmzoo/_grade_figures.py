@@ -23,9 +23,21 @@ def examined(comparison: Comparison, canvas: Canvas) -> tuple[Any, str] | None:
     return heat_map([*facts["rows"], {"label": "the source", "model": "", "grades": facts["ceiling"]}], canvas)
 
 
+def probed(comparison: Comparison, canvas: Canvas) -> tuple[Any, str] | None:
+    """What probes read off the features: tasks × models, with their floor and the classical baseline."""
+    facts = comparison.get("probes")
+    return heat_map(facts["rows"], canvas) if facts else None
+
+
+def asked(comparison: Comparison, canvas: Canvas) -> tuple[Any, str] | None:
+    """What models answer without training."""
+    facts = comparison.get("zeroshot")
+    return heat_map(facts["rows"], canvas) if facts else None
+
+
 def heat_map(rows: Sequence[dict[str, Any]], canvas: Canvas) -> tuple[Any, str]:
     """Tasks from top to bottom, models from left to right; `rows` are models with a grade for each task."""
-    tasks = [grade["task"] for grade in rows[0]["grades"]]
+    tasks = [named(grade) for grade in rows[0]["grades"]]
     side = _side(rows, canvas)
     figure, axes = bare_axes(canvas, height=side * len(tasks) + _longest(rows) * canvas.font * 0.0055 + 0.6)
     axes.spines["bottom"].set_visible(False)
@@ -36,7 +48,7 @@ def heat_map(rows: Sequence[dict[str, Any]], canvas: Canvas) -> tuple[Any, str]:
     axes.set_xlim(-0.5, len(rows) - 0.5)
     axes.set_ylim(len(tasks) - 0.5, -0.5)
     size = canvas.font * (0.8 if not canvas.labels_above else 0.75)
-    axes.set_yticks(range(len(tasks)), [short(task, 34, lines=1) for task in tasks], parse_math=False, size=size)
+    axes.set_yticks(range(len(tasks)), [short(task, 46, lines=1) for task in tasks], parse_math=False, size=size)
     axes.xaxis.tick_top()
     axes.set_xticks(range(len(rows)), [short(row["label"], 30, lines=1) for row in rows], rotation=90,
                     parse_math=False, size=size)  # fmt: skip
@@ -56,12 +68,19 @@ def share(grade: dict[str, Any]) -> float | None:
     return None if way == 0 else min(1.0, max(0.0, (grade["value"] - grade["chance"]) / way))
 
 
+def named(grade: dict[str, Any]) -> str:
+    """The task, and what is measured in it where that is no share of right answers."""
+    return (
+        str(grade["task"]) if grade["metric"] in ("accuracy", "perplexity") else f"{grade['task']}, {grade['metric']}"
+    )
+
+
 def said(grade: dict[str, Any]) -> str:
     """A grade as it stands in a cell: shares in per cent, correlations times a hundred, perplexities as they are."""
     if grade["value"] is None:
         return "–"
     if grade["metric"] == "perplexity":
-        return f"{grade['value']:,.0f}"
+        return f"{grade['value']:,.0f}" if grade["value"] < 1e6 else f"{grade['value']:.0e}".replace("+", "")
     return f"{100 * grade['value']:.0f}".replace("-", "\N{MINUS SIGN}")
 
 

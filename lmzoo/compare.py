@@ -70,11 +70,13 @@ def compare(
     run: Run,
     spec: str | None = None,
     word_tests: Mapping[str, str] | None = None,
+    tests: knowledge.Tests | None = None,
 ) -> dict[str, Any]:
     """Train, score and contrast `contestants` on `corpus`: the comparison that `report.write` shows.
 
     Runs of the trained models are kept in `folder`/runs. `spec` is the tokenizer (None: the corpus's own), and
-    `word_tests` what word vectors are asked, as `tasks.fetch("words")` gives it (None: nothing).
+    `word_tests` what word vectors are asked, as `tasks.fetch("words")` gives it (None: nothing); `tests` are what the
+    models are asked beside predicting.
     """
     began = time.perf_counter()
     for words in contestants:  # a wrong name or setting is said before anything is computed in vain
@@ -107,6 +109,7 @@ def compare(
         "samples": [_sample(entry, run.seed) for entry in scored],
         **associations.facts(scored, text, run, word_tests),
         **knowledge.exam_facts(scored, corpus, run),
+        **knowledge.test_facts(scored, tests or knowledge.Tests(), corpus, run),
         "seconds": time.perf_counter() - began,
     }
 

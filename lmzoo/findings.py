@@ -358,10 +358,46 @@ def examined(comparison: Comparison) -> Grid | None:
     lines = []
     for n, about in enumerate(facts["about"]):
         back = (f"{about['words_back']:.0f}", "words")
-        chance = (percent(of_all[0][n]["chance"]), "")
+        chance = (figure_of(of_all[0][n] | {"value": of_all[0][n]["chance"]}), "")
         lines.append((about["phenomenon"], [back, chance, *(graded(grades[n]) for grades in of_all)]))
     heads = ("how far back", "guessing", *(row["label"] for row in facts["rows"]), "the source")
     return Grid(heads, lines)
+
+
+def tested(comparison: Comparison, key: str) -> Grid | None:
+    """The test sets under `key` (probes, zeroshot or rescoring): a line for each, a column for each model."""
+    facts = comparison.get(key)
+    if not facts:
+        return None
+    rows = [*facts["rows"], *facts.get("beside", [])]
+    first = rows[0]["grades"]
+    lines = []
+    for n, grade in enumerate(first):
+        shares = facts.get("overlap")
+        known = [("" if shares[n] is None else f"{shares[n]:.2%}".replace("%", " %"), "")] if shares else []
+        chance = DASH if grade["chance"] is None else figure_of(grade | {"value": grade["chance"]})
+        cells = [(f"{grade['items']:,}", ""), *known, (chance, ""), *(graded(row["grades"][n]) for row in rows)]
+        label = grade["task"] if grade["metric"] == "accuracy" else f"{grade['task']}: {grade['metric']}"
+        lines.append((label, cells))
+    heads = ("items", *(["8-grams known"] if facts.get("overlap") else []), "guessing")
+    return Grid((*heads, *(row["label"] for row in rows)), lines)
+
+
+def notes_on(comparison: Comparison, key: str) -> list[str]:
+    """What is to be said of grades under `key`, each once, and the models it is said of."""
+    said: dict[str, list[str]] = {}
+    for row in comparison[key]["rows"]:
+        for note in dict.fromkeys(grade["note"] for grade in row["grades"] if grade["note"]):
+            said.setdefault(note, []).append(row["label"])
+    return [f"{', '.join(labels)}: {note}" for note, labels in said.items()]
+
+
+def figure_of(grade: dict[str, Any]) -> str:
+    """A grade's value as it is usually written: shares in per cent, correlations with two places."""
+    if grade["metric"] in ("accuracy", "word error rate"):
+        return f"{100 * grade['value']:.1f} %"
+    places = 1 if grade["metric"] == "perplexity" else 3
+    return f"{grade['value']:,.{places}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def graded(grade: dict[str, Any]) -> tuple[str, str]:
@@ -369,9 +405,5 @@ def graded(grade: dict[str, Any]) -> tuple[str, str]:
     if grade["value"] is None:
         return DASH, ""
     low, high = grade["interval"] or (grade["value"],) * 2
-    return percent(grade["value"]), f"{percent(low)} – {percent(high)}"
-
-
-def percent(share: float) -> str:
-    """0.834 → '83 %'"""
-    return f"{100 * share:.0f} %".replace("-", "\N{MINUS SIGN}")
+    ends = [figure_of(grade | {"value": end}) for end in (low, high)]
+    return figure_of(grade), " – ".join(ends)

@@ -1,24 +1,152 @@
 """What a comparison shows of type 2 evaluation: what its models know, beside how well they predict.
 
 `exam` is the one of the built-in corpus, which needs no data but its grammar: a grade for each of its phenomena, of
-every model and of the source that wrote the text.
+every model and of the source that wrote the text. `Tests` are public test sets, asked where they are wanted:
+
+    probes       what classifiers read off the features, with their floors and a classical baseline (`probes.py`)
+    zeroshot     what the model's probabilities answer without training (`zeroshot.py`)
+    rescoring    which of the n best candidates of a noisy channel it takes (`nbest.py`)
+
+The share of a test set's 8-grams that stand in the corpus's training text is given for each of the first two.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lmzoo import _probe_data, _zeroshot_tasks, exam, nbest, probes, zeroshot
 from lmzoo import corpus as corpora
-from lmzoo import exam
+from lmzoo._overlap import overlaps
+from lmzoo._probe_data import Examples
+from lmzoo._zeroshot_tasks import Section
 from lmzoo.corpus import Corpus
-from lmzoo.interface import Run
+from lmzoo.errors import UsageError, nearest
+from lmzoo.interface import Progress, Run
 
 if TYPE_CHECKING:
     from lmzoo.compare import Contestant
 
 EXAM_SEED = 1  # the same questions in every report
+RESCORING = "rescoring"
+CHANNEL = (600, 50, 0.12)  # lists, candidates of each, errors a word: as `lmzoo rescore` makes them
+Facts = dict[str, Any]
 
 
-def exam_facts(scored: "Sequence[Contestant]", corpus: Corpus, run: Run) -> dict[str, Any]:
+@dataclass
+class Tests:
+    """Test sets that were fetched and read."""
+
+    probed: list[Examples] = field(default_factory=list)
+    asked: list[Section] = field(default_factory=list)
+    rescored: bool = False
+
+
+def names() -> list[str]:
+    """All that `read_tests` takes beside "all"."""
+    return list(dict.fromkeys([*_probe_data.names(), *_zeroshot_tasks.names(), RESCORING]))
+
+
+def read_tests(wanted: str, limit: int = 0, mirror: str | None = None, progress: Progress | None = None) -> Tests:
+    """The tests of these names, with commas between them, or "all"; of each set at most `limit` items (0: all).
+
+    A name that is both a probe's and a zero-shot task's (cola) is both. Raises UsageError for a name that is neither.
+    """
+    chosen = names() if wanted == "all" else [name.strip() for name in wanted.split(",")]
+    for name in chosen:
+        if name not in names():
+            raise UsageError(f"no task {name!r}{nearest(name, names())}; there are: all, {', '.join(names())}")
+    found = Tests(rescored=RESCORING in chosen)
+    if set(chosen) & set(_probe_data.names()):
+        probes.need_sklearn()
+    for name in chosen:
+        if name in _probe_data.names():
+            sets = _probe_data.load(name, mirror, progress)
+            found.probed += [examples.limited(limit) for examples in sets] if limit else sets
+        if name in _zeroshot_tasks.names():
+            found.asked += _zeroshot_tasks.load(name, mirror, limit, progress)
+    return found
+
+
+def test_facts(scored: "Sequence[Contestant]", tests: Tests, corpus: Corpus, run: Run) -> Facts:
+    """The grades of `scored` in `tests`: {"probes": …, "zeroshot": …, "rescoring": …}, as far as there are any."""
+    found: Facts = {}
+    if not scored:
+        return found
+    if tests.probed:
+        found["probes"] = _probed(scored, tests.probed, corpus, run.progress)
+    if tests.asked:
+        found["zeroshot"] = _asked(scored, tests.asked, corpus, run.progress)
+    if tests.rescored:
+        found["rescoring"] = _rescored(scored, corpus, run)
+    return found
+
+
+def _probed(scored: "Sequence[Contestant]", sets: Sequence[Examples], corpus: Corpus, progress: Progress) -> Facts:
+    """A row for each model and each baseline; `beside` has the rows of what is untrained or means nothing."""
+    rows, beside = [], []
+    with progress.task("probing models", len(scored) + 1) as task:
+        for entry in scored:
+            assert entry.model and entry.tokenizer
+            for kind, grades in probes.grade_model(entry.model, entry.tokenizer, sets, progress).items():
+                row = _row(entry, grades)
+                if kind == probes.PROBE:
+                    rows.append(row)
+                else:
+                    beside.append(row | {"label": f"{entry.label}, {kind}"})
+            task.advance(1, entry.label)
+        for kind, grades in probes.baselines(sets, progress).items():
+            rows.append({"label": kind, "model": "", "grades": [grade.to_json() for grade in grades]})
+        task.advance(1)
+    shares = overlaps([examples.tested() for examples in sets], corpus.train)
+    of_grades = dict(zip([examples.task for examples in sets], shares, strict=True))
+    return {"rows": rows, "beside": beside, "overlap": [of_grades[grade["task"]] for grade in rows[0]["grades"]]}
+
+
+def _asked(scored: "Sequence[Contestant]", sections: Sequence[Section], corpus: Corpus, progress: Progress) -> Facts:
+    """A row for each model, and others' figures with the task that each belongs to."""
+    rows = []
+    with progress.task("asking models", len(scored) * len(sections)) as task:
+        for entry in scored:
+            assert entry.model and entry.tokenizer
+            asker, grades = zeroshot.Asker(entry.model, entry.tokenizer, progress), []
+            for section in sections:
+                grades += [result.grade for result in zeroshot.ask(section, asker)]
+                task.advance(1, f"{entry.label}: {section.task}")
+            rows.append(_row(entry, grades))
+    shares = overlaps([[item.text for item in section.items] for section in sections], corpus.train)
+    published = [
+        {"task": zeroshot.head(section.protocol, figure.rule), **asdict(figure)}
+        for section in sections
+        for figure in section.protocol.published
+    ]
+    of_grades = [
+        share for section, share in zip(sections, shares, strict=True) for _ in range(len(section.protocol.rules))
+    ]
+    return {"rows": rows, "published": published, "overlap": of_grades}
+
+
+def _rescored(scored: "Sequence[Contestant]", corpus: Corpus, run: Run) -> Facts:
+    """A row for each model, and what the channel's first choices and the best candidates would get."""
+    marked = nbest.Marked.of(nbest.make(corpus, *CHANNEL, run.seed, run.progress))
+    task = f"n-best, {corpus.name}"
+    rows = []
+    with run.progress.task("rescoring", len(scored)) as bar:
+        for entry in scored:
+            assert entry.model and entry.tokenizer
+            grade, _, _ = nbest.rescore(entry.model, entry.tokenizer, marked, None, task, run.progress)
+            rows.append(_row(entry, [grade]))
+            bar.advance(1, entry.label)
+    known = (("the channel's first choice", marked.first), ("the best candidate", marked.oracle))
+    for label, errors in known:
+        rows.append({"label": label, "model": "", "grades": [marked.grade(errors, task, label).to_json()]})
+    return {"rows": rows}
+
+
+def _row(entry: "Contestant", grades: Sequence[Any]) -> Facts:
+    return {"label": entry.label, "model": entry.row["model"], "grades": [grade.to_json() for grade in grades]}
+
+
+def exam_facts(scored: "Sequence[Contestant]", corpus: Corpus, run: Run) -> Facts:
     """{"exam": …} of a corpus that is drawn from a grammar, and nothing of any other."""
     grammar = corpora.grammar_of(corpus)
     if grammar is None or not scored:
@@ -30,7 +158,6 @@ def exam_facts(scored: "Sequence[Contestant]", corpus: Corpus, run: Run) -> dict
         task.advance(1, "the source")
         for entry in scored:
             assert entry.model and entry.tokenizer
-            grades = [grade.to_json() for grade in exam.take(entry.model, entry.tokenizer, questions, run.progress)]
-            rows.append({"label": entry.label, "model": entry.row["model"], "grades": grades})
+            rows.append(_row(entry, exam.take(entry.model, entry.tokenizer, questions, run.progress)))
             task.advance(1, entry.label)
     return {"exam": {"seed": EXAM_SEED, "about": exam.facts(questions), "ceiling": ceiling, "rows": rows}}

@@ -40,10 +40,12 @@ from lmzoo.findings import (
     gains,
     knowledge,
     nearest_words,
+    notes_on,
     one_line,
     plain,
     ranked,
     signed,
+    tested,
     verdicts,
     visible,
 )
@@ -228,6 +230,18 @@ def _exam(comparison: Comparison) -> dict[str, Any] | None:
     return facts and {"grades": examined(comparison), "about": facts["about"]}
 
 
+def _tests(key: str) -> Callable[[Comparison], dict[str, Any] | None]:
+    """What a section on test sets shows: their grades, what is to be said of them, and others' figures."""
+
+    def view(comparison: Comparison) -> dict[str, Any] | None:
+        grades = tested(comparison, key)
+        if grades is None:
+            return None
+        return {"grades": grades, "notes": notes_on(comparison, key), "published": comparison[key].get("published")}
+
+    return view
+
+
 def _knowledge(comparison: Comparison) -> dict[str, Any] | None:
     """What everybody reports of word vectors, and every test."""
     tests = comparison.get("word_tests")
@@ -240,6 +254,9 @@ SECTIONS = (
     Section("differences", "Which differences are real", view=verdicts),
     Section("orders", "What looking further back is worth", figure=figures.orders),
     Section("exam", "What of its grammar each has learned", view=_exam, figure=_grade_figures.examined),
+    Section("probes", "What can be read off their features", view=_tests("probes"), figure=_grade_figures.probed),
+    Section("zeroshot", "What they answer without training", view=_tests("zeroshot"), figure=_grade_figures.asked),
+    Section("rescoring", "Which words were said", view=_tests("rescoring")),
     Section("distances", "What each distance contributes", view=gains, figure=_association_figures.distances),
     Section("factorised", "One thing under two names", view=beside_pmi, figure=_association_figures.factorised),
     Section("word_tests", "What the vectors know", view=_knowledge, summary=knowledge),

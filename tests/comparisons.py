@@ -168,3 +168,16 @@ def examination() -> dict:
     ]
     abouts = [about("agreement", [" sits", " sit"]), about("stars", ["one", "two", "three", "four"])]
     return {"exam": {"seed": 1, "about": abouts, "ceiling": grades(1.0, 0.75), "rows": rows}}
+
+
+def public_sets() -> dict:
+    """What `lmzoo.knowledge.test_facts` adds: the same grades, as if public test sets had been asked."""
+    rows = examination()["exam"]["rows"]
+    rows[1]["grades"][1]["note"] = "it cannot say so"
+    figure = {"task": "agreement", "rule": "sum", "who": "Somebody", "value": 70.7, "source": "A paper", "same": False,
+              "why": "another text"}  # fmt: skip
+    return {
+        "probes": {"rows": rows, "beside": [rows[0] | {"label": "uniform, untrained"}], "overlap": [0.0123, None]},
+        "zeroshot": {"rows": rows, "published": [figure], "overlap": [0.0123, None]},
+        "rescoring": {"rows": rows},
+    }

@@ -36,6 +36,12 @@ def test_a_cell_says_its_grade_and_a_dash_where_there_is_none():
     assert drawn.said(grade(-0.04)) == "\N{MINUS SIGN}4"
     assert drawn.said(grade(None)) == "–"
     assert drawn.said(grade(1234.5, metric="perplexity")) == "1,234"
+    assert drawn.said(grade(2.4e24, metric="perplexity")) == "2e24"
+
+
+def test_a_task_says_its_metric_where_it_is_no_share_of_right_answers():
+    assert drawn.named(grade(0.5)) == "t"
+    assert drawn.named(grade(0.5, metric="Spearman")) == "t, Spearman"
 
 
 def test_every_model_and_the_source_have_a_cell_in_every_row():
@@ -46,6 +52,14 @@ def test_every_model_and_the_source_have_a_cell_in_every_row():
     assert [label.get_text() for label in axes.get_yticklabels()] == ["agreement", "stars"]
     assert {"50", "25", "90", "–", "100", "75"} <= set(texts(figure))
     assert alt == ("The best of 2 models in each task, in per cent. agreement: ngram order=5 90; stars: uniform 25.")
+
+
+@pytest.mark.parametrize(("draw", "key"), [(drawn.probed, "probes"), (drawn.asked, "zeroshot")])
+def test_test_sets_are_drawn_where_there_are_any(draw, key):
+    assert draw(comparison(), WIDE) is None
+    figure, alt = draw(comparison(**{key: {"rows": examination()["exam"]["rows"]}}), WIDE)
+    assert "agreement: ngram order=5 90" in alt
+    assert len(figure.axes[0].patches) == 4
 
 
 def test_numbers_can_be_read_on_every_shade():

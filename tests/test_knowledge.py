@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lmzoo import compare, corpus, knowledge, train
+from lmzoo.errors import UsageError
 from lmzoo.interface import Run
 
 
@@ -40,3 +41,38 @@ def test_a_corpus_without_a_grammar_has_no_exam(tmp_path):
     path = tmp_path / "mine.txt"
     path.write_text("the cat sat on the mat\n" * 99)
     assert knowledge.exam_facts([], corpus.load(str(path)), Run()) == {}
+
+
+def test_a_name_that_is_no_task_is_said_with_the_nearest():
+    with pytest.raises(UsageError, match=r"no task 'blmp'; did you mean blimp\?; there are: all, "):
+        knowledge.read_tests("sst2,blmp")
+
+
+@pytest.mark.data
+def test_a_comparison_asks_what_it_is_told_to():
+    """Few items of a probe, of a zero-shot task and of both, and n-best lists."""
+    text = train.encode(corpus.load("storyworld"), None, Run())
+    entries = []
+    for words in ("ngram:order=2", "classes:classes=20,rounds=1"):
+        name, given = train.parse(words)
+        fitted = train.fit(name, given, text, Run())
+        entries.append(compare.Contestant(words, {"label": words, "model": name}, fitted.model, text.tokenizer))
+    given = knowledge.read_tests("trec,cola,blimp,rescoring", limit=40)
+    facts = knowledge.test_facts(entries, given, text.corpus, Run())
+    labels = {key: [row["label"] for row in facts[key]["rows"]] for key in facts}
+    models = ["ngram:order=2", "classes:classes=20,rounds=1"]
+    assert labels == {
+        "probes": [*models, "majority class", "TF-IDF"],
+        "zeroshot": models,
+        "rescoring": [*models, "the channel's first choice", "the best candidate"],
+    }
+    assert [grade["task"] for grade in facts["probes"]["rows"][0]["grades"]] == ["TREC", "CoLA"]
+    assert all(
+        grade["value"] is None and "no vectors" in grade["note"] for grade in facts["probes"]["rows"][0]["grades"]
+    )
+    assert all(0 <= grade["value"] <= 1 for grade in facts["probes"]["rows"][3]["grades"][:1])
+    for key in ("probes", "zeroshot"):
+        assert len(facts[key]["overlap"]) == len(facts[key]["rows"][0]["grades"])
+    chosen, channel, best = (facts["rescoring"]["rows"][i]["grades"][0]["value"] for i in (0, 2, 3))
+    assert best < channel
+    assert best <= chosen

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 import pytest
 
 from lmzoo import report
-from tests.comparisons import SHA, STORY, comparison, examination, passage, row, with_associations
+from tests.comparisons import SHA, STORY, comparison, examination, passage, public_sets, row, with_associations
 
 
 @pytest.fixture(scope="module")
@@ -275,9 +275,29 @@ def test_an_exam_shows_every_grade_with_its_interval_and_an_example_of_each_ques
     reader = Reader(source)
     assert "exam" in [found.get("id") for found in reader.all("section")]
     assert len(reader.all("script")) == 1
-    for shown in ("90 %", "80 % – 100 %", "guessing", "the source", "What is asked of stars.", EVIL):
+    for shown in ("90.0 %", "80.0 % – 100.0 %", "guessing", "the source", "What is asked of stars.", EVIL):
         assert shown in reader.text
     assert "<strong> sit</strong>" in source
+
+
+# Test sets
+
+
+def test_test_sets_have_sections_with_grades_overlap_notes_and_others_figures():
+    reader = Reader(report.render(comparison(**public_sets()))["index.html"].decode())
+    ids = [found.get("id") for found in reader.all("section")]
+    assert [key in ids for key in ("probes", "zeroshot", "rescoring")] == [True] * 3
+    for shown in ("1.23 %", "uniform, untrained", "ngram order=5: it cannot say so", "Somebody", "another text", "no"):
+        assert shown in reader.text
+    assert all(head.get("scope") in ("col", "row") for head in reader.all("th"))
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("absent", ["probes", "zeroshot", "rescoring"])
+def test_each_kind_of_test_may_be_absent(absent):
+    given = comparison(**public_sets())
+    del given[absent]
+    assert f'id="{absent}"' not in report.render(given)["index.html"].decode()
 
 
 # Passages
