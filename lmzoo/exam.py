@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from lmzoo._notation import END
 from lmzoo._phenomena import PHENOMENA, Item, Page, Phenomenon, narrowed
-from lmzoo.errors import ScoreError, UsageError
+from lmzoo.errors import ScoreError, TokenizerError, UsageError
 from lmzoo.grades import Grade, interval
 from lmzoo.grammar import Grammar
 from lmzoo.interface import LanguageModel, Progress
@@ -40,17 +40,21 @@ ALIKE = 1e-9  # nats: what rounding makes of equals
 Questions = Mapping[str, Sequence[Item]]
 
 
-def questions(grammar: Grammar, seed: int, training: str = "", items: int = ITEMS) -> dict[str, list[Item]]:
+def questions(
+    grammar: Grammar, seed: int, training: str = "", items: int = ITEMS, progress: Progress | None = None
+) -> dict[str, list[Item]]:
     """The exam: `items` questions of each phenomenon, by its name. The same seed gives the same exam.
 
     No document gives two questions to one phenomenon, and no question is asked whose text begins a document of
     `training`. Raises UsageError for a grammar that lacks what is asked about.
     """
-    seen = sorted(Grammar.documents(training))
-    return {
-        phenomenon.name: _drawn(phenomenon, grammar, random.Random(f"{seed}/exam/{phenomenon.name}"), seen, items)
-        for phenomenon in PHENOMENA
-    }
+    seen, made = sorted(Grammar.documents(training)), {}
+    with (progress or Progress()).task("drawing questions", len(PHENOMENA)) as task:
+        for phenomenon in PHENOMENA:
+            name = phenomenon.name
+            made[name] = _drawn(phenomenon, grammar, random.Random(f"{seed}/exam/{name}"), seen, items)
+            task.advance(1)
+    return made
 
 
 def _drawn(
@@ -82,13 +86,14 @@ def take(
 ) -> list[Grade]:
     """The model's grade in each phenomenon. A document is read as it stands in the corpus: behind a blank line.
 
-    A model whose scores are no numbers somewhere gets grades without a value, and the reason in their notes.
+    A model whose scores are no numbers somewhere, or whose tokenizer cannot write a question, gets grades without a
+    value, and the reason in their notes.
     """
     every = [item for items in questions.values() for item in items]
     texts = [(END + item.beginning, text) for item in every for text in item.continuations]
     try:
         scores = iter([found.log_prob for found in likelihoods(model, tokenizer, texts, progress)])
-    except ScoreError as error:
+    except (ScoreError, TokenizerError) as error:
         return [_grade(name, items, None, str(error)) for name, items in questions.items()]
     return [
         _grade(name, items, [np.array([next(scores) for _ in item.candidates]) for item in items])

@@ -19,6 +19,7 @@ that a model reads along; they may be left out. What else a line has is passed o
 sentences of a corpus's test text, sent through the channel of `_noisy_channel.py`.
 """
 
+import itertools
 import json
 import math
 import os
@@ -36,7 +37,7 @@ from numpy.typing import NDArray
 from lmzoo._closed_vocabulary import ClosedVocabulary
 from lmzoo._noisy_channel import RATE, NoisyChannel, words_of
 from lmzoo.corpus import Corpus
-from lmzoo.errors import FormatError, ScoreError, UsageError
+from lmzoo.errors import FormatError, ScoreError, TokenizerError, UsageError
 from lmzoo.grades import Grade, interval
 from lmzoo.interface import LanguageModel, Progress
 from lmzoo.rescore import likelihoods
@@ -44,6 +45,7 @@ from lmzoo.tokenizer import Tokenizer
 
 LISTS = 600  # that are made
 CANDIDATES = 50  # of each, at most
+FEWEST = 20  # that are worth making
 SHORTEST, LONGEST = 5, 40  # words of a sentence
 CONTEXT = 25  # words before it that are read along
 LEARNED_FROM = 10_000_000  # characters of the training text that say which words there are
@@ -89,14 +91,14 @@ def make(
     UsageError for a corpus with fewer than 20 such sentences.
     """
     channel = NoisyChannel(words_of(corpus.train[:LEARNED_FROM], LEAST), rate)
-    sentences = [one for one in _sentences(corpus) if channel.knows(one[1])]
-    if len(sentences) < 20:
+    source, every, made = random.Random(f"{seed}/{corpus.name}"), _sentences(corpus), []
+    known = (one for one in source.sample(every, len(every)) if channel.knows(one[1]))
+    drawn = list(itertools.islice(known, lists))
+    if len(drawn) < FEWEST:
         raise UsageError(
-            f"{corpus.name} has {len(sentences)} sentences of {SHORTEST} to {LONGEST} known words in its test text: "
-            "for n-best lists there must be 20 or more"
+            f"{corpus.name} has {len(drawn)} sentences of {SHORTEST} to {LONGEST} known words in its test text: "
+            f"for n-best lists there must be {FEWEST} or more"
         )
-    source, made = random.Random(f"{seed}/{corpus.name}"), []
-    drawn = source.sample(sentences, min(lists, len(sentences)))
     with (progress or Progress()).task("garbling", len(drawn)) as task:
         for before, sentence, after in drawn:
             found = channel.candidates(channel.corrupt(sentence, source), candidates)
@@ -310,11 +312,12 @@ def rescore(
 ) -> tuple[Grade, float | None, list[Floats]]:
     """The grade of the model's choices, their λ (`weight`, or None: fitted), and log P of each candidate.
 
-    A model whose scores are no numbers somewhere gets a grade without a value, and the reason in its note.
+    A model whose scores are no numbers somewhere, or whose tokenizer cannot write a candidate, gets a grade without a
+    value, and the reason in its note.
     """
     try:
         found = log_probs(model, tokenizer, marked.lists, progress)
-    except ScoreError as error:
+    except (ScoreError, TokenizerError) as error:
         return no_grade(task, str(error)), None, []
     how = f"weight fitted on {marked.fitted_on.sum()} other lists" if weight is None else "weight given"
     weight = marked.fit(found) if weight is None else weight

@@ -231,6 +231,14 @@ def test_a_model_whose_scores_are_no_numbers_has_a_dash_and_a_footnote(few, trai
         assert "must give every token a probability above zero" in grade.note
 
 
+def test_a_tokenizer_that_cannot_write_a_question_has_a_dash_and_a_footnote(few):
+    closed = tokenizer.train("split", "the cat sits\n", lines=True)
+    uniform = Uniform().fit(np.zeros(1, np.int32), np.zeros(1, np.int32), closed.vocab_size)
+    for grade in exam.take(uniform, closed, few):
+        assert grade.value is None
+        assert "closed vocabulary" in grade.note
+
+
 def test_a_trigram_agrees_with_the_word_before_and_not_over_a_relative_clause(asked, training, words):
     ids = words.encode(training)
     found = values(exam.take(Ngram(order=3).fit(ids, ids[:1000], words.vocab_size), words, asked))

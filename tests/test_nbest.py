@@ -307,6 +307,14 @@ def test_a_model_that_gives_zero_has_a_dash_and_a_footnote(lists):
     assert "must give every token a probability above zero" in grade.note
 
 
+def test_a_tokenizer_that_cannot_write_a_candidate_has_a_dash_and_a_footnote(lists):
+    closed = tokenizer.train("split", "the cat sat\n", lines=True)
+    model = Uniform().fit(np.zeros(1, np.int32), np.zeros(1, np.int32), closed.vocab_size)
+    grade, _, _ = nbest.rescore(model, closed, Marked.of(lists))
+    assert grade.value is None
+    assert "is not in the closed vocabulary" in grade.note
+
+
 def test_one_list_is_too_few():
     with pytest.raises(UsageError, match=r"there must be 2 n-best lists or more, .*, not 1"):
         Marked.of([NBest("a", (Candidate("a", 0.0),))])
