@@ -16,6 +16,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -139,15 +140,18 @@ def _pooled(_text: str, _ids: Ids, rows: Array) -> Array:
 
 def _narrow(rows: Array) -> Array:
     """`rows` (T, D) hashed into (T, NARROW), where they are WIDE."""
+    width = rows.shape[1]
+    return rows if width <= WIDE else np.asarray((_hashing(width, NARROW) @ rows.T).T)
+
+
+@cache
+def _hashing(width: int, narrow: int) -> Any:
+    """A sparse matrix (narrow, width) with one ±1 in each column, the same each time."""
     from scipy.sparse import csr_array
 
-    width = rows.shape[1]
-    if width <= WIDE:
-        return rows
     rng = np.random.default_rng(0)
-    place, sign = rng.integers(0, NARROW, width), rng.choice(np.array([-1.0, 1.0], dtype=np.float32), width)
-    projection = csr_array((sign, (np.arange(width), place)), shape=(width, NARROW))
-    return np.asarray((projection.T @ rows.T).T)
+    place, sign = rng.integers(0, narrow, width), rng.choice(np.array([-1.0, 1.0], dtype=np.float32), width)
+    return csr_array((sign, (place, np.arange(width))), shape=(narrow, width))
 
 
 def _parts(texts: Iterable[tuple[str, Ids]], at_once: int) -> Iterable[list[tuple[str, Ids]]]:

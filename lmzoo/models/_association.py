@@ -113,6 +113,12 @@ class Association(LanguageModel, Encoder):
         rows = self.vectors()[check_ids(tokens, self.vocab_size_)]
         return np.asarray(rows if isinstance(rows, np.ndarray) else rows.toarray())
 
+    def features_many(self, texts: Sequence[Ids], layers: Sequence[int] = (-1,)) -> list[list[Array]]:
+        """`features` of separate texts, looked up as one."""
+        cuts = np.cumsum([len(text) for text in texts])
+        rows = self.features(np.concatenate([np.empty(0, dtype=np.int32), *texts]))
+        return [[part for _ in layers] for part in np.split(rows, cuts)[:-1]]
+
     def to(self, device: str) -> Self:
         """Score texts on `device` from now on: "cuda", or "auto", which is the GPU where there is one. Returns self."""
         name = accelerator(device)
