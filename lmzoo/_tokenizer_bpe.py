@@ -37,7 +37,7 @@ _BYTE = {char: byte for byte, char in _PRINTED.items()}
 # what follows: no piece of GPT-2's rule reaches from one field into the next, so each can be merged alone.
 _SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 FIELD = re.compile(f"[{_SPACE}]*[^{_SPACE}]+|[{_SPACE}]+")
-_MANY_FIELDS = 1 << 20  # remembered while a text is encoded; more of them would cost more memory than time
+_MANY_FIELDS = 1 << 20  # remembered; more of them would cost more memory than time
 
 
 class Bpe(ByteTokenizer):
@@ -58,6 +58,8 @@ class Bpe(ByteTokenizer):
         newline = {_PRINTED[NEWLINE]: self.end} if lines else {}
         hugging_face = _hugging_face(self.vocabulary | newline, merges, lines)
         self._merge = partial(hugging_face.encode_batch_fast, add_special_tokens=False)
+        # A field → its ids, as the bytes of an int32 array: kept between texts, for short ones have the same words.
+        self._known: dict[str, bytes] = {}
 
     @classmethod
     def train(cls, size: int, text: str, lines: bool) -> "Bpe":
@@ -89,11 +91,11 @@ class Bpe(ByteTokenizer):
         return {**self._header(), "merges": self.merges}
 
     def _encode(self, text: str) -> Iterator[Tokens]:
-        known: dict[str, bytes] = {}  # a field → its ids, as the bytes of an int32 array
         for start, end in spans(text):
             fields = FIELD.findall(text, start, end)
-            if len(known) > _MANY_FIELDS:
-                known.clear()
+            if len(self._known) > _MANY_FIELDS:
+                self._known = {}  # another thread may still be reading the old one
+            known = self._known
             known.update(self._merged(field for field in dict.fromkeys(fields) if field not in known))
             yield np.frombuffer(b"".join(map(known.__getitem__, fields)), np.int32)
 

@@ -17,7 +17,7 @@ and of one right answer, LAMBADA's last word w after its passage:
     greedy       each token of w is the likeliest one after those before it
     filtered     the same, where no token that is a stop word (Radford et al. 2019), or no word, can be the first
     last-token   the last token of w is the likeliest one after those before it: easier, where words are long
-    perplexity   exp of the mean of −log P(w | passage), all tokens of w together
+    perplexity   exp of the mean of −log P(w | passage), all tokens of w together, where w is not read as `<unk>`
 
 Of k candidates that are ranked first, each has earned 1/k of the credit; so has each of k likeliest tokens. A word that
 the vocabulary lacks is spelled in several tokens and each must be the likeliest; one that is read as `<unk>` is never
@@ -106,9 +106,12 @@ class Asker:
         written, stopped = [self.written(text) for text in new], self._stop_tokens(stop_words)
         found = greedy(self.model, self.tokenizer, written, stopped, self.progress)
         for text, shares in zip(new, found, strict=True):
-            sayable = self.closed is None or self.closed.unknown(text[1]) == 0
-            self._continued[stop_words, text] = shares * sayable
+            self._continued[stop_words, text] = shares * self.can_say(text[1])
         return [self._continued[stop_words, text] for text in texts]
+
+    def can_say(self, words: str) -> bool:
+        """Whether the vocabulary has these words, or can spell them."""
+        return self.closed is None or self.closed.unknown(words) == 0
 
     def _stop_tokens(self, stop_words: str) -> Array:
         """Which tokens, with a space or without, are stop words, marks, <unk> or `end`: a mask (V,).
@@ -294,14 +297,17 @@ _LAST_WORD: dict[str, Callable[[Array], float]] = {
 def _perplexity(section: Section, rule: str, asker: Asker, note: str) -> Result:
     if not asker.model.is_distribution:
         return _refused(section, rule, "its scores do not sum to one: they can rank words, and have no perplexity")
-    texts = [item.candidates[0] for item in section.items]
+    items = [item for item in section.items if asker.can_say(item.candidates[0][1])]
+    if not items:
+        return _refused(section, rule, "its vocabulary has none of the last words")
+    if len(items) < len(section.items):  # <unk> stands for many words, and is cheaper than any of them
+        note += f"; the other {1 - len(items) / len(section.items):.1%} of the last words are <unk> to it, and left out"
+    texts = [item.candidates[0] for item in items]
     found = asker.likelihoods(texts)
     nats = -np.array([found[text].log_prob for text in texts])
-    if asker.closed:
-        share = asker.closed.share_unknown(text[1] for text in texts)
-        note += f"; so were {share:.1%} of the last words, which makes them easier to say"
-    spread = interval(_exp_mean, nats)
-    return Result(rule, _grade(section, rule, section.items, float(_exp_mean(nats)), interval=spread, note=note))
+    return Result(
+        rule, _grade(section, rule, items, float(_exp_mean(nats)), interval=interval(_exp_mean, nats), note=note)
+    )
 
 
 def _exp_mean(nats: Array, axis: int = -1) -> Array:

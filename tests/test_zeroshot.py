@@ -258,13 +258,18 @@ def test_unknown_words_are_read_as_unk_and_the_note_says_how_many():
     assert found["sum"].grade.note == "14.3% of the words were read as <unk>"  # tired, tall
 
 
-@pytest.mark.usefixtures("toy")
-def test_a_last_word_read_as_unk_is_never_found_and_cheap():
-    (section,) = load("lambada")
-    model, made = trained("split", " he said <unk> to the <unk> \n the <unk> \n")
-    found = results(section, model, made)
-    assert found["greedy"].grade.value == found["last-token"].grade.value == 0
-    assert found["perplexity"].grade.note.endswith("so were 100.0% of the last words, which makes them easier to say")
+def test_a_last_word_read_as_unk_is_never_found_and_has_no_perplexity():
+    text = " he said so to the dogs \n the <unk> \n <unk> the <unk> \n"
+    model, made = trained("split", text, Ngram(order=1))
+    protocol = Protocol.of({**LAST, "rules": ["greedy", "perplexity"]})
+    known, unknown = (Item((("to the", word),), 0) for word in (" dogs", " cats"))
+    found = results(Section("lambada", protocol, [known, unknown], []), model, made)
+    assert found["greedy"].grade.value == 0  # <unk> is the likeliest, and no word
+    assert found["perplexity"].grade.items == 1
+    assert found["perplexity"].grade.value == pytest.approx(np.exp(-model.next_log_probs(0)[made.encode(" dogs")[0]]))
+    assert found["perplexity"].grade.note.endswith("the other 50.0% of the last words are <unk> to it, and left out")
+    found = results(Section("lambada", protocol, [unknown], []), model, made)
+    assert found["perplexity"].grade.note == "its vocabulary has none of the last words"
 
 
 @pytest.mark.usefixtures("toy")
