@@ -1,7 +1,10 @@
 """Test sets as items: every template of every card, filled in and compared with what one would write by hand."""
 
 import json
+import re
+import tomllib
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -127,6 +130,16 @@ def test_the_right_text_of_an_item_is_its_right_candidate_whole():
         "It fell because it slipped."
     ] * 2
     assert [item.text for item in load("cola")[1].items] == ["Sang they the."]
+
+
+def test_the_example_of_the_documentation_works():
+    manual = (Path(__file__).parents[1] / "corpora" / "README.md").read_text("utf-8")
+    (table,) = re.findall(r"```toml\n(\[\[zeroshot\]\].*?)```", manual, re.DOTALL)
+    (line,) = re.findall(r"^`({.*})`:$", manual, re.MULTILINE)
+    (item,) = read(Protocol.of(tomllib.loads(table)["zeroshot"][0]), line)
+    assert item.candidates == (("The capital of Peru is", " Cusco."), ("The capital of Peru is", " Lima."))
+    assert item.premises == (("It is", " Cusco."), ("It is", " Lima."))
+    assert (item.right, item.groups) == (1, {"continent": "America"})
 
 
 def test_every_published_figure_belongs_to_a_column_and_says_if_the_protocol_is_the_same():
