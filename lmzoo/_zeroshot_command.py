@@ -9,7 +9,7 @@ import typer
 
 from lmzoo._flags import Code, Device, Json, Mirror, Quiet, whole
 from lmzoo._terminal import Bars, one_line, show_json, show_table
-from lmzoo.errors import LmzooError, UsageError
+from lmzoo.errors import DownloadError, LmzooError, UsageError
 
 if TYPE_CHECKING:
     from lmzoo._zeroshot_tasks import Section
@@ -37,7 +37,7 @@ def ask_zeroshot(
 
     bars = Bars(quiet)
     names = list(dict.fromkeys(tasks.split(","))) if tasks else _zeroshot_tasks.names()
-    sections = [section for name in names for section in _zeroshot_tasks.load(name, mirror, limit, bars)]
+    sections, missing = _loaded(names, bool(tasks), mirror, limit, bars)
     kinds = sorted({kind for section in sections for kind in section.protocol.groups})
     if parts and parts not in kinds:
         raise UsageError(f"no parts {parts!r} in {', '.join(names)}; there are: {', '.join(kinds) or 'none'}")
@@ -48,15 +48,34 @@ def ask_zeroshot(
             found.append(_asked(run, sections, overlaps, code, device))
             task.advance(1)
     if as_json:
-        return show_json({"runs": found, "published": _published(sections), "limit": limit})
+        return show_json({"runs": found, "published": _published(sections), "limit": limit, "left_out": missing})
     _show(found)
     if parts:
         _show_parts(found, parts)
     _show_notes(found)
     _show_published(_published(sections))
+    for name, why in missing.items():
+        print(f"{name} was left out: {one_line(why)}")
     if limit:
         print(f"at most {limit:,} items of each set were asked: figures of all of them may differ")
     return None
+
+
+def _loaded(
+    names: Sequence[str], asked_for: bool, mirror: str | None, limit: int, bars: Bars
+) -> "tuple[list[Section], dict[str, str]]":
+    """The sections of all tasks; and, where none was asked for by name, why some could not be had."""
+    from lmzoo import _zeroshot_tasks
+
+    sections, missing = [], {}
+    for name in names:
+        try:
+            sections += _zeroshot_tasks.load(name, mirror, limit, bars)
+        except DownloadError as error:
+            missing[name] = str(error)
+            if asked_for or len(missing) == len(names):
+                raise
+    return sections, missing
 
 
 class Overlaps:

@@ -9,6 +9,7 @@ from lmzoo import store, tasks, tokenizer
 from lmzoo._terminal import Commands
 from lmzoo._terminal import run as run_commands
 from lmzoo._zeroshot_command import ask_zeroshot
+from lmzoo.errors import DownloadError
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
 from tests.test_zeroshot_tasks import TOY_FILES
@@ -103,6 +104,20 @@ def test_what_a_run_was_trained_on_is_looked_up_in_its_provenance(lmzoo, tmp_pat
     (run,) = json.loads(lmzoo("learned", "--tasks", "lambada", "--json")[1])["runs"]
     assert {grade["overlap"] for grade in run["grades"]} == {None}
     assert run["note"].startswith("how much of the test sets it was trained on is not known: ")
+
+
+def test_a_set_that_cannot_be_had_is_left_out_unless_it_was_asked_for(lmzoo, monkeypatch):
+    def fetch(name, mirror=None, progress=None):
+        if name == "blimp":
+            raise DownloadError("nobody has it")
+        return TOY_FILES[name]
+
+    monkeypatch.setattr(tasks, "fetch", fetch)
+    code, out, _ = lmzoo("uniform")
+    assert code == 0
+    assert "blimp was left out: nobody has it" in out
+    assert row(out, "Winograd,", "full")
+    assert lmzoo("uniform", "--tasks", "blimp") == (1, "", "lmzoo: nobody has it\n")
 
 
 @pytest.mark.parametrize(
