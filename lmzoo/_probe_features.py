@@ -51,6 +51,9 @@ class Reader:
         self.closed = ClosedVocabulary(tokenizer) if tokenizer.spec.startswith("split") else None
         count = len(model.layer_names)
         self.layers = np.unique(np.linspace(0, count - 1, min(count, LAYERS)).round().astype(int)).tolist()
+        self.widths = [rows.shape[1] for rows in model.features_many([np.empty(0, dtype=np.int32)], self.layers)[0]]
+        wide = max(self.widths)
+        self.note = f"its vectors of {wide:,} numbers are hashed into {NARROW:,}" if wide > WIDE else ""
         self.fingerprint = _hash(f"{VERSION} {WIDE} {NARROW} {model.name}", model.config(), tokenizer.to_json())
         for name, array in sorted(model.arrays().items()):
             self.fingerprint = _hash(self.fingerprint, name, str(array.dtype), array.shape, array)
@@ -98,9 +101,7 @@ class Reader:
 
     def _computed(self, texts: Sequence[str], reduce: "Callable[[str, Ids, Array], Array]") -> list[Array]:
         """What `reduce(text, ids, vectors (T, D))` makes of each text, joined, for each layer."""
-        empty = np.empty(0, dtype=np.int32)
-        widths = [rows.shape[1] for rows in self.encoder.features_many([empty], self.layers)[0]]
-        at_once = max(64, NUMBERS_AT_ONCE // sum(widths))
+        at_once = max(64, NUMBERS_AT_ONCE // sum(self.widths))
         found: list[list[Array]] = [[] for _ in self.layers]
         with self.progress.task("reading", len(texts)) as task:
             for some in _parts(((text, self._encode(text)) for text in texts), at_once):

@@ -64,10 +64,11 @@ def grade_model(
     progress: Progress | None = None,
     folder: Path | None = None,
 ) -> dict[str, list[Grade]]:
-    """The grades of a model in each of `sets`: as it is, untrained, and with labels shuffled.
+    """The grades of a model in each of `sets`: as it is, with labels shuffled and, of a network, untrained.
 
-    `folder` is where features are kept (None: probes/ in lmzoo's cache). A model without vectors, or without an
-    untrained twin, has grades without a value and a note that says so.
+    `folder` is where features are kept (None: probes/ in lmzoo's cache). A model that has no vectors, or whose
+    tokenizer cannot write the texts, has grades without a value and a note that says so. Raises UsageError where
+    scikit-learn is not installed, ScoreError for vectors that are not finite.
     """
     progress, folder = progress or Progress(), folder or corpus.cache_folder() / "probes"
     if not isinstance(model, Encoder):
@@ -91,7 +92,7 @@ def _grade_reader(reader: Reader, sets: Sequence[Examples], rows: tuple[str, ...
                 found[row] += _nothing(examples, f"its tokenizer cannot write these texts: {error}")
             continue
         outcome = probe(always(inputs), examples, reader.progress)
-        found[rows[0]] += graded(examples, outcome)
+        found[rows[0]] += [replace(grade, note=reader.note) for grade in graded(examples, outcome)]
         for row in rows[1:]:
             found[row] += graded(*control(inputs, examples, outcome, reader.progress))
     return found

@@ -107,6 +107,10 @@ def test_very_wide_vectors_are_hashed_and_keep_their_products_in_expectation(mon
     assert abs(narrow[0] @ narrow[1]) == 6
     assert np.abs(narrow).sum() == 6
     np.testing.assert_array_equal(_probe_features._narrow(rows[:, :50]), rows[:, :50])
+    wide = Reader(table(60), BYTES, None)
+    assert wide.note == "its vectors of 60 numbers are hashed into 40"
+    assert wide.inputs(examples(TEXTS))["low", "max"].shape == (5, 40)
+    assert Reader(table(50), BYTES, None).note == ""
 
 
 def test_vectors_that_burst_are_named_by_their_layer():
@@ -132,10 +136,11 @@ class Counting(Table):
 
 def read(folder, texts=TEXTS, width=2, change=0.0):
     """The inputs, and whether the model had to be asked."""
-    Counting.asked = 0
     model = Counting(width).fit(None, None, BYTES.vocab_size)
     model.table_[0] += change
-    return Reader(model, BYTES, folder).inputs(examples(texts)), Counting.asked > 0
+    reader = Reader(model, BYTES, folder)
+    Counting.asked = 0
+    return reader.inputs(examples(texts)), Counting.asked > 0
 
 
 def test_what_was_read_once_is_kept(tmp_path):
