@@ -15,6 +15,8 @@ from lmzoo import multiple_choice, tasks
 from lmzoo.errors import FormatError, UsageError, nearest
 from lmzoo.interface import Progress
 
+# How items can be scored: `zeroshot` says what each means.
+RULES = ("sum", "character", "pmi", "alone", "threshold", "greedy", "filtered", "last-token", "perplexity")
 Text = tuple[str, str]  # a beginning, and the continuation that is scored
 _MARKS = (".", ",", ";", ":", "!", "?")
 
@@ -37,7 +39,7 @@ class Protocol:
 
     column: str  # the head of its columns
     files: tuple[str, ...]  # by their stems
-    rules: tuple[str, ...]  # of `zeroshot.RULES`
+    rules: tuple[str, ...]  # of RULES
     choices: str | tuple[str, ...]  # the field that lists them, or a template for each
     right: str | int = 0  # the field that has the place of the right one, or that place
     beginning: str = ""  # templates
@@ -61,6 +63,9 @@ class Protocol:
         }
         values["published"] = tuple(Published(**figure) for figure in table.get("published", ()))
         protocol = cls(**values)
+        for rule in protocol.rules:
+            if rule not in RULES:
+                raise ValueError(f"has the rule {rule!r}{nearest(rule, RULES)}; there are: {', '.join(RULES)}")
         if protocol.premise is None and {"pmi", "alone"} & set(protocol.rules):
             raise ValueError("needs a premise, for one of its rules asks what is likely without the question")
         return protocol
@@ -155,24 +160,26 @@ def _row(protocol: Protocol, line: str) -> dict[str, Any]:
         row = dict(zip(protocol.fields, values, strict=True))
     if protocol.cut:
         start, _, last = row[protocol.cut].rpartition(" ")
+        if not last:
+            raise ValueError(f"{protocol.cut} ends in a blank, so it has no last word")
         row |= {"start": start, "last": last}
     return dict(row)
 
 
 def _item(protocol: Protocol, row: Mapping[str, Any]) -> Item:
+    ending = protocol.continuation
     choices = row[protocol.choices] if isinstance(protocol.choices, str) else protocol.choices
     choices = [choice if isinstance(protocol.choices, str) else _filled(choice, row) for choice in choices]
     right = int(row[protocol.right]) if isinstance(protocol.right, str) else protocol.right
     if not 0 <= right < max(2, len(choices)):
         raise ValueError(f"the right answer is {right}, and there are {len(choices)} choices")
     groups = {kind: row[key] for kind, key in protocol.groups.items()}
+    premises = [] if protocol.premise is None else [_text(protocol.premise, ending, row, choice) for choice in choices]
     return Item(
-        tuple(_text(protocol.beginning, protocol.continuation, row, choice) for choice in choices),
-        right,
-        ()
-        if protocol.premise is None
-        else tuple(_text(protocol.premise, protocol.continuation, row, choice) for choice in choices),
-        {kind: protocol.renamed.get(part, part) for kind, part in groups.items()},
+        candidates=tuple(_text(protocol.beginning, ending, row, choice) for choice in choices),
+        right=right,
+        premises=tuple(premises),
+        groups={kind: protocol.renamed.get(part, part) for kind, part in groups.items()},
     )
 
 

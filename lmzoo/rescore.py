@@ -68,7 +68,7 @@ def greedy(
     `texts` are pairs (beginning, continuation), tokenized as for `likelihoods`. For each of the C tokens of the
     continuation, what comes before it being read: 1/k if it is among the k likeliest to come next, else 0. So it is
     in the first row; in the second, the tokens of the mask `never_first` (V,) were not to choose from at first. A token
-    behind one that was not taken in either row has 0 unasked, unless it is the last.
+    behind one that was not taken in either row has 0 unasked, unless it is the last. Raises ScoreError for a NaN.
     """
     found, start = [], model.start()
     with (progress or Progress()).task("continuing", len(texts)) as task:
@@ -90,6 +90,8 @@ def _taken(
             continue
         state, read = model.advance(state, tokens[read:t]), t
         scores = model.next_log_probs(state)
+        if np.isnan(scores).any():
+            raise ScoreError(f"log-probabilities are NaN before token {t} of the continuation: none is the likeliest")
         shares[:, t] = _share(scores, token)
         if t == 0 and never_first is not None:
             shares[1, t] = _share(np.where(never_first, -np.inf, scores), token)

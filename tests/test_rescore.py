@@ -113,3 +113,10 @@ def test_tokens_that_are_equally_likely_share_the_credit():
     uniform = Uniform().fit(np.zeros(1, np.int32), np.zeros(1, np.int32), CHARS.vocab_size)
     (found,) = greedy(uniform, CHARS, [("the ", "cat")])
     np.testing.assert_allclose(found, 1 / CHARS.vocab_size)
+
+
+def test_among_log_probabilities_that_are_nan_none_is_the_likeliest(monkeypatch):
+    model = trained(WORDS)
+    monkeypatch.setattr(model, "next_log_probs", lambda state: np.full(WORDS.vocab_size, np.nan))
+    with pytest.raises(ScoreError, match="NaN before token 0 of the continuation"):
+        greedy(model, WORDS, [("the", " cat")])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmzoo import tasks, tokenizer
+from lmzoo import _zeroshot_tasks, tasks, tokenizer
 from lmzoo._zeroshot_tasks import Item, Protocol, Section, load
 from lmzoo.interface import LanguageModel
 from lmzoo.models.ngram import Ngram
@@ -240,6 +240,7 @@ def test_columns_of_one_set_are_told_apart_by_their_rules():
     assert head(one, "greedy") == "LAMBADA"
     assert head(two, "perplexity") == "LAMBADA, last word, perplexity"
     assert len({rule.head for rule in RULES.values()}) == len(RULES)
+    assert tuple(RULES) == _zeroshot_tasks.RULES
 
 
 # ── Who cannot ────────────────────────────────────────────────────────────────────────────────────

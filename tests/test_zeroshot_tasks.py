@@ -176,6 +176,7 @@ BLIMP = {"column": "BLiMP", "files": ["blimp"], "rules": ["sum"], "choices": ["{
         (BLIMP, '{"sentence_good": "Yes."}', "blimp, line 2 is no item of BLiMP: KeyError.'sentence_bad'"),
         (BLIMP, "yes", "blimp, line 2 is no item of BLiMP: JSONDecodeError"),
         ({**BLIMP, "fields": ["label", "text"]}, "alone", "blimp, line 2 is no item of BLiMP: ValueError"),
+        ({**BLIMP, "cut": "text"}, '{"text": "no last word "}', "text ends in a blank, so it has no last word"),
         ({**BLIMP, "right": 2}, json.dumps(PAIR), "the right answer is 2, and there are 2 choices"),
     ],
 )
@@ -186,7 +187,11 @@ def test_a_line_that_is_no_item_is_an_error_that_names_it(table, line, message):
 
 @pytest.mark.parametrize(
     ("table", "message"),
-    [({"colum": "BLiMP"}, "colum"), ({**BLIMP, "rules": ["pmi"]}, "needs a premise")],
+    [
+        ({"colum": "BLiMP"}, "colum"),
+        ({**BLIMP, "rules": ["pmi"]}, "needs a premise"),
+        ({**BLIMP, "rules": ["som"]}, "did you mean sum"),
+    ],
 )
 def test_a_card_that_is_not_right_is_an_error_that_names_it(monkeypatch, table, message):
     card = tasks.Task("blimp", "", "", "", (), zeroshot=(table,))
