@@ -68,8 +68,8 @@ def labels(comparison: Comparison, canvas: Canvas) -> tuple[Any, str] | None:
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.minorticks_off()
     axes.axhline(rows[0]["chance"], zorder=1, **REFERENCE_LINE)
-    axes.annotate("chance", (sizes[0], rows[0]["chance"]), (0, canvas.font * 0.2), textcoords="offset points",
-                  size=canvas.font * 0.9, color=REFERENCE_LINE["color"])  # fmt: skip
+    axes.annotate("chance", (sizes[-1], rows[0]["chance"]), (0, -canvas.font * 0.3), textcoords="offset points",
+                  ha="right", va="top", size=canvas.font * 0.9, color=REFERENCE_LINE["color"])  # fmt: skip
     axes.set_xlabel("labels")
     axes.set_ylabel(f"{rows[0]['task']}: {rows[0]['metric']}")
     name_the_ends(figure, axes, canvas, ends)
