@@ -169,9 +169,15 @@ class LanguageModel(Model):
             state = self.advance(state, tokens[t : t + 1])
         return scores, state
 
-    def log_probs_many(self, texts: Sequence[ArrayLike]) -> list[NDArray[np.floating[Any]]]:
-        """`log_probs` of separate texts, each from `start()`; batched where a model can."""
-        return [self.log_probs(text)[0] for text in texts]
+    def log_probs_many(
+        self, texts: Sequence[ArrayLike], first: Sequence[int] | None = None
+    ) -> list[NDArray[np.floating[Any]]]:
+        """`log_probs` of separate texts, each from `start()`; batched where a model can.
+
+        With `first`, of text n only those of its tokens first[n], first[n] + 1, …: the others need not be computed.
+        """
+        first = [0] * len(texts) if first is None else first
+        return [self.log_probs(text)[0][start:] for text, start in zip(texts, first, strict=True)]
 
 
 class Encoder(ABC):

@@ -4,7 +4,7 @@ A text is scored as one that begins there: the model has read `end`, and each te
 whole, for that is how the model knows it, and a token that reaches over the beginning's end counts as continuation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,12 +46,15 @@ def likelihoods(
     text that is scored. Raises TokenizerError for a text that the tokenizer cannot encode, and ScoreError, which names
     text and token, for log-probabilities that are not finite.
     """
-    whole = list(dict.fromkeys(beginning + continuation for beginning, continuation in texts))
-    scores = dict(zip(whole, _scored(model, tokenizer, whole, progress or Progress()), strict=True))
+    beginnings: dict[str, str] = {}  # of each text the shortest: what comes before its end is read, but not scored
+    for beginning, continuation in texts:
+        known = beginnings.setdefault(beginning + continuation, beginning)
+        beginnings[beginning + continuation] = min(known, beginning, key=len)
+    scores = dict(zip(beginnings, _scored(model, tokenizer, beginnings, progress or Progress()), strict=True))
     found = []
     for beginning, continuation in texts:
         log_probs, ids = scores[beginning + continuation]
-        kept = log_probs[_first_of(ids, beginning, tokenizer) :]
+        kept = log_probs[_first_of(ids, beginning, tokenizer) - (len(ids) - len(log_probs)) :]
         found.append(Likelihood(float(kept.sum()), len(kept), len(continuation)))
     return found
 
@@ -128,17 +131,19 @@ def first_token(ends: Sequence[int], start: int) -> int:
 
 
 def _scored(
-    model: LanguageModel, tokenizer: Tokenizer, texts: Sequence[str], progress: Progress
+    model: LanguageModel, tokenizer: Tokenizer, beginnings: Mapping[str, str], progress: Progress
 ) -> list[tuple[NDArray[Any], Ids]]:
-    """For each text the log-probabilities of its tokens, and their ids."""
+    """For each text, given with its beginning: log P of the tokens behind that, and the ids of all its tokens."""
     found: list[tuple[NDArray[Any], Ids]] = []
+    texts = list(beginnings)
     with progress.task("scoring", len(texts)) as task:
         for i in range(0, len(texts), TEXTS_AT_ONCE):
             some = texts[i : i + TEXTS_AT_ONCE]
             ids = [tokenizer.encode(text) for text in some]
-            for text, tokens, log_probs in zip(some, ids, model.log_probs_many(ids), strict=True):
-                _refuse_nonsense(log_probs, tokens, tokenizer, text)
-                found.append((log_probs, tokens))
+            first = [_first_of(tokens, beginnings[text], tokenizer) for text, tokens in zip(some, ids, strict=True)]
+            for n, log_probs in enumerate(model.log_probs_many(ids, first)):
+                _refuse_nonsense(log_probs, ids[n][first[n] :], tokenizer, some[n])
+                found.append((log_probs, ids[n]))
             task.advance(len(some))
     return found
 

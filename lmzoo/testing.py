@@ -283,8 +283,15 @@ def many_texts(model: LanguageModel) -> str:
     alone = [model.log_probs(text)[0] for text in texts]
     if [len(t) for t in together] != [len(a) for a in alone]:
         return "log_probs_many gave arrays of other lengths than the texts"
-    same = all(np.allclose(t, a, atol=TOLERANCE, rtol=0) for t, a in zip(together, alone, strict=True))
-    return "" if same else "texts scored together score differently than alone (does padding leak, or state?)"
+    if not all(np.allclose(t, a, atol=TOLERANCE, rtol=0) for t, a in zip(together, alone, strict=True)):
+        return "texts scored together score differently than alone (does padding leak, or state?)"
+    first = [n % (len(text) + 1) for n, text in enumerate(alone)]
+    parts = model.log_probs_many(texts, first)
+    wanted = [scores[start:] for scores, start in zip(alone, first, strict=True)]
+    if [len(p) for p in parts] != [len(w) for w in wanted]:
+        return "log_probs_many, told at which tokens to begin, gave arrays of other lengths than what is left"
+    same = all(np.allclose(p, w, atol=TOLERANCE, rtol=0) for p, w in zip(parts, wanted, strict=True))
+    return "" if same else "tokens score otherwise where log_probs_many is told to begin with them"
 
 
 def features_are_rows(model: LanguageModel) -> str:

@@ -32,6 +32,7 @@ from lmzoo.models._on_device import OnDevice, accelerator
 
 Array = NDArray[Any]
 
+AT_ONCE = 1 << 20  # tokens of a text, whose contexts are laid out at a time
 BLOCK = 1 << 23  # logits worked on at a time: 32 MB
 SAMPLE = 4096  # positions of the validation text that β and λ are fitted on: enough to know k+1 numbers by
 ROUNDS = 60  # of the optimiser, at most
@@ -156,30 +157,41 @@ class Association(LanguageModel, Encoder):
         """log P of each of `tokens` (T,), in nats, some thousand at once, and the state after the last."""
         tokens = check_ids(tokens, self.vocab_size_)
         state = self.start() if state is None else state
-        return self._scored(np.concatenate([state, tokens])), self.advance(state, tokens)
+        text, scores = np.concatenate([state, tokens]), np.empty(len(tokens))
+        for i in range(0, len(tokens), AT_ONCE):  # their contexts are k times as many numbers
+            part = tokens[i : i + AT_ONCE]
+            scores[i : i + AT_ONCE] = self._scored(self._contexts(text[i:][: self.window + len(part) - 1]), part)
+        return scores, self.advance(state, tokens)
 
-    def log_probs_many(self, texts: Sequence[ArrayLike]) -> list[Array]:
-        """`log_probs` of separate texts, as one: contexts end at `end`, so putting it before each keeps them apart."""
+    def log_probs_many(self, texts: Sequence[ArrayLike], first: Sequence[int] | None = None) -> list[Array]:
+        """`log_probs` of separate texts, or of each from its `first` token on, as one: contexts end at `end`, so
+        putting it before each keeps them apart.
+        """
         ids = [check_ids(text, self.vocab_size_) for text in texts]
+        first = [0] * len(ids) if first is None else first
         end = np.array([self.vocab_size_ - 1], dtype=np.int32)
         lead = np.full(self.window, NOWHERE, dtype=np.int32)
-        scores = self._scored(np.concatenate([lead, *(part for text in ids for part in (end, text))]))
-        cuts = np.cumsum([1 + len(text) for text in ids])
-        return [scores[cut - len(text) : cut] for cut, text in zip(cuts.tolist(), ids, strict=True)]
+        one = np.concatenate([lead, *(part for text in ids for part in (end, text))])
+        stops = np.cumsum([1 + len(text) for text in ids]).tolist()
+        starts = [stop - len(text) + start for stop, text, start in zip(stops, ids, first, strict=True)]
+        places = np.concatenate([np.empty(0, np.int64), *map(np.arange, starts, stops)])
+        scores = self._scored(self._contexts(one[:-1])[places], one[self.window :][places])
+        cuts = np.cumsum([stop - start for start, stop in zip(starts, stops, strict=True)])
+        return np.split(scores, cuts[:-1]) if len(cuts) else []
 
-    def _scored(self, text: Ids) -> Array:
-        """log P of each token of `text` (k + T,) behind the first k, (T,)."""
-        scores = np.empty(len(text) - self.window)
+    def _scored(self, contexts: Ids, tokens: Ids) -> Array:
+        """log P of each of `tokens` (N,) behind what is looked back at from it, `contexts` (N, k): (N,)."""
         if self._elsewhere:
-            return self._elsewhere.log_probs(self._contexts(text[:-1]), text[self.window :])
+            return self._elsewhere.log_probs(contexts, tokens)
+        scores = np.empty(len(tokens))
         step, room = self._block(len(scores))
         base, lambdas = self._base(), self._lambdas()
         for i in range(0, len(scores), step):
-            tokens = text[self.window + i :][:step]
-            logits = room[: len(tokens)]
-            self._put_scores(logits, self._contexts(text[i:][: self.window + len(tokens) - 1]), lambdas)
+            part = tokens[i : i + step]
+            logits = room[: len(part)]
+            self._put_scores(logits, contexts[i : i + step], lambdas)
             log_z = log_normalisers(logits, base)
-            scores[i : i + step] = logits[np.arange(len(tokens)), tokens] - log_z
+            scores[i : i + step] = logits[np.arange(len(part)), part] - log_z
         return scores
 
     def _contexts(self, text: Ids) -> Ids:

@@ -199,29 +199,35 @@ class Network(LanguageModel, Encoder):
         return np.concatenate(scores), state
 
     @torch.inference_mode()
-    def log_probs_many(self, texts: Sequence[ArrayLike]) -> list[NDArray[Any]]:
-        """`log_probs` of separate texts; short ones of about one length are read side by side."""
+    def log_probs_many(self, texts: Sequence[ArrayLike], first: Sequence[int] | None = None) -> list[NDArray[Any]]:
+        """`log_probs` of separate texts, or of each from its `first` token on: a softmax costs more than reading.
+
+        Short texts of about one length are read side by side.
+        """
         ids = [check_ids(text, self.vocab_size_) for text in texts]
+        starts = [0] * len(ids) if first is None else first
         scores: list[NDArray[Any]] = [np.empty(0)] * len(ids)
         for group in _of_one_length(ids, self._tokens_at_once()):
             if len(group) == 1:
-                scores[group[0]] = self.log_probs(ids[group[0]])[0]
+                scores[group[0]] = self.log_probs(ids[group[0]])[0][starts[group[0]] :]
                 continue
             longest = max(len(ids[n]) for n in group)
             end = self.vocab_size_ - 1
             padded = np.full((len(group), longest + 1), end, dtype=np.int64)  # `end` before and, unscored, behind
+            wanted = np.zeros((len(group), longest), dtype=bool)
             for row, n in enumerate(group):
                 padded[row, 1 : len(ids[n]) + 1] = ids[n]
-            rows = self._tensor(padded)
+                wanted[row, starts[n] : len(ids[n])] = True
+            rows, mask = self._tensor(padded), torch.from_numpy(wanted).to(self.net_.device)
             hidden, _ = self.net_(rows[:, :-1], self.net_.blank(len(group)))
-            flat = self._scores(hidden.flatten(0, 1), rows[:, 1:].flatten()).reshape(len(group), longest)
-            for row, n in enumerate(group):
-                scores[n] = flat[row, : len(ids[n])]
+            found = self._scores(hidden[mask], rows[:, 1:][mask])
+            for n, part in zip(group, np.split(found, np.cumsum(wanted.sum(axis=1))[:-1]), strict=True):
+                scores[n] = part
         return scores
 
     def _scores(self, hidden: Tensor, targets: Tensor) -> NDArray[Any]:
         """log P of `targets` (T,) after the hidden vectors (T, D), in nats."""
-        pieces = -(-len(targets) // self._tokens_at_once())
+        pieces = max(1, -(-len(targets) // self._tokens_at_once()))
         found = [
             self.net_.head(h).float().log_softmax(-1).gather(-1, t[:, None])[:, 0]
             for h, t in zip(hidden.tensor_split(pieces), targets.tensor_split(pieces), strict=True)

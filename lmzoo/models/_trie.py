@@ -188,13 +188,14 @@ class TrieModel(LanguageModel):
         probs = self.trie_.walk_many(ids, starts, np.array(states))
         return _log(probs), self.advance(state, ids)
 
-    def log_probs_many(self, texts: Sequence[ArrayLike]) -> list[Array]:
-        """`log_probs` of separate texts, in one pass over all of them."""
+    def log_probs_many(self, texts: Sequence[ArrayLike], first: Sequence[int] | None = None) -> list[Array]:
+        """`log_probs` of separate texts, or of each from its `first` token on, in one pass over all of them."""
         starts = np.cumsum([0, *(len(np.asarray(text)) for text in texts)])
         tokens = check_ids(np.concatenate([np.zeros(0, dtype=np.int32), *texts]), self.vocab_size_)
         states = np.full(len(texts), self.start())
         log_probs = _log(self.trie_.walk_many(tokens.astype(np.int32), starts, states))
-        return [log_probs[a:b] for a, b in pairwise(starts)]
+        first = [0] * len(texts) if first is None else first
+        return [log_probs[a + start : b] for (a, b), start in zip(pairwise(starts), first, strict=True)]
 
 
 def _log(probs: Array) -> Array:

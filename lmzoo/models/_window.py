@@ -90,11 +90,14 @@ class Windowed(Network):
             hidden, state = self._go_on(None, ids[windows * step :])
             yield hidden[self.kept :], state
 
-    def log_probs_many(self, texts: Sequence[ArrayLike]) -> list[NDArray[Any]]:
-        """`log_probs` of separate texts: those within a window side by side, others each for itself."""
+    def log_probs_many(self, texts: Sequence[ArrayLike], first: Sequence[int] | None = None) -> list[NDArray[Any]]:
+        """`log_probs` of separate texts, or of each from its `first` token on: those within a window side by side."""
         ids = [check_ids(text, self.vocab_size_) for text in texts]
-        short = iter(super().log_probs_many([text for text in ids if len(text) <= self.window]))
-        return [next(short) if len(text) <= self.window else self.log_probs(text)[0] for text in ids]
+        starts = [0] * len(ids) if first is None else first
+        short = [n for n, text in enumerate(ids) if len(text) <= self.window]
+        together = super().log_probs_many([ids[n] for n in short], [starts[n] for n in short])
+        scores = dict(zip(short, together, strict=True))
+        return [scores[n] if n in scores else self.log_probs(ids[n])[0][starts[n] :] for n in range(len(ids))]
 
     def features_many(self, texts: Sequence[Ids], layers: Sequence[int] = (-1,)) -> list[list[NDArray[Any]]]:
         """`features` of separate texts: those that fill no window side by side, others each for itself."""

@@ -147,11 +147,11 @@ class Classes(LanguageModel, Encoder):
         classes, state = self.ngram_.log_probs(self._classes(tokens), state)
         return classes + np.log(self.word_probs_[np.asarray(tokens, dtype=np.int32)]), state
 
-    def log_probs_many(self, texts: Sequence[ArrayLike]) -> list[Array]:
-        """`log_probs` of separate texts, in one pass over all of them."""
-        by_class = self.ngram_.log_probs_many([self._classes(text) for text in texts])
+    def log_probs_many(self, texts: Sequence[ArrayLike], first: Sequence[int] | None = None) -> list[Array]:
+        """`log_probs` of separate texts, or of each from its `first` token on, in one pass over all of them."""
+        by_class = self.ngram_.log_probs_many([self._classes(text) for text in texts], first)
         words = [np.log(self.word_probs_[np.asarray(text, dtype=np.int32)]) for text in texts]
-        return [a + b for a, b in zip(by_class, words, strict=True)]
+        return [a + b[len(b) - len(a) :] for a, b in zip(by_class, words, strict=True)]
 
     layer_names: ClassVar[Sequence[str]] = ("class",)
 
