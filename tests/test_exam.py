@@ -64,8 +64,9 @@ class Knowing(LanguageModel):
     def next_log_probs(self, state):
         raise NotImplementedError
 
-    def log_probs_many(self, texts):
-        return [np.zeros(len(text)) if tuple(text) in self.right else np.full(len(text), -1.0) for text in texts]
+    def log_probs_many(self, texts, first):
+        scores = [np.zeros(len(text)) if tuple(text) in self.right else np.full(len(text), -1.0) for text in texts]
+        return [score[start:] for score, start in zip(scores, first, strict=True)]
 
 
 def oracle(made, questions):

@@ -81,9 +81,10 @@ class Oracle(LanguageModel):
     def next_log_probs(self, state):
         raise NotImplementedError
 
-    def log_probs_many(self, texts):
+    def log_probs_many(self, texts, first):
         right = {tuple(BYTES.encode(text)) for text in self.right}
-        return [np.zeros(len(text)) if tuple(text) in right else np.full(len(text), -9.0) for text in texts]
+        scores = [np.zeros(len(text)) if tuple(text) in right else np.full(len(text), -9.0) for text in texts]
+        return [score[start:] for score, start in zip(scores, first, strict=True)]
 
 
 BYTES = tokenizer.train("byte", "")
