@@ -38,6 +38,7 @@ def test_the_readme_shows_commands():
     assert len(commands("count")) == 8
     assert len(commands("mix")) == 3
     assert len(commands("net")) == 4
+    assert len(commands("know")) == 5
     assert len(commands("mine")) == 3
 
 
@@ -65,6 +66,7 @@ def test_mixing(folder):
 
 
 def test_words_as_vectors(folder):
+    shutil.rmtree(folder / "runs" / "svd", ignore_errors=True)
     for command in commands("vectors"):
         assert run(command, folder)
 
@@ -73,6 +75,15 @@ def test_learning_to_predict(folder):
     if not (folder / "runs" / "trigram").exists():
         run("lmzoo train ngram --order 3 --out runs/trigram", folder)
     for command in commands("net"):
+        assert run(command, folder)
+
+
+@pytest.mark.data
+def test_what_models_know(folder):
+    if not (folder / "runs" / "trigram").exists():
+        run("lmzoo train ngram --order 3 --out runs/trigram", folder)
+    shutil.rmtree(folder / "runs" / "svd", ignore_errors=True)  # another block makes it too
+    for command in commands("know"):
         assert run(command, folder)
 
 
