@@ -252,13 +252,17 @@ def frequent_tags(examples: Examples) -> Outcome:
 def words(examples: Examples) -> Inputs:
     """Words and pairs of neighbouring words of each text, weighed by TF-IDF, as what a probe may learn from."""
     need_sklearn()
-    from scipy.sparse import hstack
-    from sklearn.feature_extraction.text import TfidfVectorizer
+    from scipy.sparse import hstack, vstack
+    from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
+
+    vectorizer = CountVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]+")
+    vectorizer.fit(text for column in examples.texts for text in column)
+    counts = [vectorizer.transform(column) for column in examples.texts]
 
     def inputs(known: Array) -> dict[Candidate, Any]:
-        vectorizer = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]+", sublinear_tf=True)
-        vectorizer.fit([column[n] for column in examples.texts for n in known.tolist()])
-        u, *others = (vectorizer.transform(column) for column in examples.texts)
+        seen = np.flatnonzero(sum(column[known].sum(axis=0) for column in counts))  # others it has never heard of
+        transformer = TfidfTransformer(sublinear_tf=True).fit(vstack([column[known][:, seen] for column in counts]))
+        u, *others = (transformer.transform(column[:, seen]) for column in counts)
         return {("words", "TF-IDF"): hstack([abs(u - others[0]), u.multiply(others[0])], "csr") if others else u}
 
     return inputs
