@@ -161,7 +161,7 @@ class Backwards(Bigram):
 class Leaky(Bigram):
     """Texts scored together share one state."""
 
-    def log_probs_many(self, texts, first=None):  # noqa: ARG002
+    def log_probs_many(self, texts, first=None):
         joined, _ = self.log_probs(np.concatenate(texts))
         return np.split(joined, np.cumsum([len(text) for text in texts])[:-1])
 
