@@ -22,11 +22,11 @@ check: $(VENV)/.ready-test
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lmzoo needs Python 3.11 or newer: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -c constraints.txt -e '.[neural,vectors]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[neural,vectors,codec]'
 	touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready
-	$(BIN)/pip install -q -c constraints.txt -e '.[neural,vectors,test]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[neural,vectors,codec,test]'
 	touch $@
 
 clean:

@@ -49,7 +49,7 @@ def export_run(
 
     if (run / "config.json").is_file() and store.read_config(run)["model"] == "gpt" and format is None:
         return _export_gpt(run, file, overwrite, as_json)
-    _claim_file(file, overwrite)
+    claim_file(file, overwrite)
     model, tokenizer = store.load(run)
     if isinstance(model, Association):
         return _export_vectors(run, model, tokenizer, file, format, as_json, quiet)
@@ -181,7 +181,7 @@ def _read_gpt2(folder: Path, quiet: bool) -> tuple[Any, Any, dict[str, Any]]:
     return model, tokenizer, origin | {"parameters": model.size()[0]}
 
 
-def _claim_file(file: Path, overwrite: bool) -> None:
+def claim_file(file: Path, overwrite: bool) -> None:
     """Make sure, before any work, that `file` can be made. Raises UsageError saying why it cannot."""
     from lmzoo import store
 

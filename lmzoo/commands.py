@@ -13,6 +13,7 @@ import typer
 from lmzoo import (
     __version__,
     _classes_command,
+    _codec_command,
     _compare_command,
     _exchange,
     _explain_command,
@@ -68,6 +69,9 @@ class _Lmzoo(Commands):
         "solve",
         "probe",
         "rescore",
+        "certify",
+        "compress",
+        "decompress",
         "export",
         "import",
     )
@@ -415,5 +419,8 @@ app.command("zeroshot", epilog=_zeroshot_command.EPILOG)(_zeroshot_command.ask_z
 app.command("solve", epilog=_solve_command.EPILOG)(_solve_command.solve_questions)
 app.command("probe", epilog=_probe_command.EPILOG)(_probe_command.probe_runs)
 app.command("rescore", epilog=_rescore_command.EPILOG)(_rescore_command.rescore_lists)
+app.command("certify", epilog=_codec_command.CERTIFY_EPILOG)(_codec_command.certify_runs)
+app.command("compress", epilog=_codec_command.COMPRESS_EPILOG)(_codec_command.compress_file)
+app.command("decompress", epilog=_codec_command.DECOMPRESS_EPILOG)(_codec_command.decompress_file)
 app.command("export", epilog=_exchange.EXPORT_EPILOG)(_exchange.export_run)
 app.command("import", epilog=_exchange.IMPORT_EPILOG)(_exchange.import_file)

@@ -179,6 +179,14 @@ class LanguageModel(Model):
         first = [0] * len(texts) if first is None else first
         return [self.log_probs(text)[0][start:] for text, start in zip(texts, first, strict=True)]
 
+    def next_log_probs_many(self, states: Sequence[State]) -> NDArray[np.floating[Any]]:
+        """`next_log_probs` of each of B states: (B, V)."""
+        return np.stack([self.next_log_probs(state) for state in states])
+
+    def advance_many(self, states: Sequence[State], tokens: Ids) -> list[State]:
+        """Each of B states after reading its own one of `tokens` (B,)."""
+        return [self.advance(state, tokens[n : n + 1]) for n, state in enumerate(states)]
+
 
 class Encoder(ABC):
     """Something that can be probed: it has a vector for each token of a text, in one layer or in several.

@@ -184,6 +184,27 @@ class Network(LanguageModel, Encoder):
         return log_probs
 
     @torch.inference_mode()
+    def next_log_probs_many(self, states: Sequence[Any]) -> NDArray[np.floating[Any]]:
+        """`next_log_probs` of each of B states, in one product: (B, V)."""
+        logits = self.net_.head(torch.stack([state.hidden for state in states]))
+        log_probs: NDArray[np.float64] = logits.cpu().double().log_softmax(-1).numpy()
+        return log_probs
+
+    def advance_many(self, states: Sequence[Any], tokens: Ids) -> list[State]:
+        """Each of B states after reading its own one of `tokens` (B,): side by side, if they carry as much along."""
+        tokens = check_ids(tokens, self.vocab_size_)
+        if len({tuple(part.shape for part in state.memory) for state in states}) > 1:
+            return super().advance_many(states, tokens)
+        memory = tuple(torch.cat(parts) for parts in zip(*(state.memory for state in states), strict=True))
+        return [Reading(hidden, after) for hidden, after in self._read_abreast(tokens[:, None], memory)]
+
+    @torch.inference_mode()
+    def _read_abreast(self, rows: Ids, memory: Memory) -> list[tuple[Tensor, Memory]]:
+        """The last hidden vector (D,) and the memory of each of `rows` (B, T), read behind `memory`."""
+        hidden, memory = self.net_(self._tensor(rows), memory)
+        return [(hidden[n, -1], tuple(part[n : n + 1] for part in memory)) for n in range(len(rows))]
+
+    @torch.inference_mode()
     def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[NDArray[Any], State]:
         """log P of each of `tokens` (T,), in nats, piece after piece, and the state after the last."""
         ids = check_ids(tokens, self.vocab_size_)

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from lmzoo.interface import Ids, State, check_ids
+from lmzoo.interface import Ids, LanguageModel, State, check_ids
 from lmzoo.models._net import Memory
 from lmzoo.models._network import Network
 
@@ -63,6 +63,22 @@ class Windowed(Network):
         if full:
             return self._go_on(None, ids[full * (self.window - self.kept) :])[1]
         return self._go_on(state, tokens)[1] if len(tokens) else state
+
+    def advance_many(self, states: Sequence[Context], tokens: Ids) -> list[State]:
+        """Each of B states after reading its own one of `tokens` (B,): side by side, if they have read as much."""
+        tokens = check_ids(tokens, self.vocab_size_)
+        read = len(states[0].ids)
+        if any(len(state.ids) != read for state in states):
+            return LanguageModel.advance_many(self, states, tokens)
+        ids = np.column_stack([np.stack([state.ids for state in states]), tokens])
+        full = self._full_windows(read + 1)
+        ids = ids[:, full * (self.window - self.kept) :]
+        if full:
+            found = self._read_abreast(ids, self.net_.blank(len(ids)))
+        else:
+            memory = tuple(torch.cat(parts) for parts in zip(*(state.memory for state in states), strict=True))
+            found = self._read_abreast(ids[:, -1:], memory)
+        return [Context(hidden, memory, row) for (hidden, memory), row in zip(found, ids, strict=True)]
 
     @torch.inference_mode()
     def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[NDArray[Any], State]:
