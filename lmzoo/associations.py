@@ -185,9 +185,10 @@ def _beside_pmi(known: _Known, counts: Any, seed: int) -> Facts | None:
 
 
 def _negative_samples(model: Any) -> float | None:
-    """k, where it was trained by negative sampling."""
+    """k, where it is a skip-gram that was trained by negative sampling: CBOW's scores are of sums of contexts."""
     config = model.config()
-    return float(config["negative"]) if config.get("output") == "negative-sampling" else None
+    skip_gram = (config.get("architecture"), config.get("output")) == ("skip-gram", "negative-sampling")
+    return float(config["negative"]) if skip_gram else None
 
 
 def draw_pairs(counts: Any, ids: Array, n: int, seed: int) -> tuple[Array, Array]:

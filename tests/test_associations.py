@@ -11,6 +11,7 @@ from lmzoo import _cards, associations, compare, report, store
 from lmzoo import corpus as corpora
 from lmzoo.grammar import Grammar
 from lmzoo.interface import Run
+from lmzoo.models.word2vec import Word2Vec
 from lmzoo.vectors import Vectors, judge, solve_analogies
 
 EXACT = "pmi:positive=false,smoothing=1,min_count=1"  # whose scores are the PMI of the pairs that were seen
@@ -101,6 +102,13 @@ def test_a_run_that_learned_from_another_text_is_not_set_beside_the_counts_of_th
     other = compare.compare([str(run)], corpora.load(path), tmp_path / "other", Run(), "word:2000")
     assert "factorised" not in other
     assert other["distances"][0]["lambdas"] == made["distances"][0]["lambdas"]
+
+
+def test_only_of_skip_grams_trained_by_negative_sampling_is_shifted_pmi_the_optimum():
+    k = {name: associations._negative_samples(Word2Vec(**settings)) for name, settings in {
+        "sgns": {"negative": 7}, "cbow": {"architecture": "cbow"}, "softmax": {"output": "hierarchical-softmax"},
+    }.items()}  # fmt: skip
+    assert k == {"sgns": 7.0, "cbow": None, "softmax": None}
 
 
 def test_skip_gram_learns_the_pmi_that_nobody_counted(small, tmp_path):
