@@ -1,10 +1,14 @@
 """SVD: the best approximation of PPMI, found as numpy finds it, and Levy, Goldberg & Dagan's recipe."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import scipy.sparse
+import scipy.sparse.linalg
+from scipy.stats import spearmanr
 
-from lmzoo import testing
+from lmzoo import corpus, tasks, testing, tokenizer
 from lmzoo.errors import FormatError, UsageError
 from lmzoo.interface import Progress, Run
 from lmzoo.models._cooccurrence import count
@@ -72,3 +76,52 @@ def test_a_damaged_run_is_refused():
     model = SVD(dimensions=4, min_count=1).fit(TRAIN, VALID, V, Run())
     with pytest.raises(FormatError, match="damaged run"):
         SVD(dimensions=5, min_count=1).restore(model.arrays())
+
+
+def by_the_recipe_of_hyperwords(lines, dimensions, window, least):
+    """hyperwords' pipeline as its options describe it, with nothing of lmzoo: pairs, PPMI, SVD, and rows of length one.
+
+    Rare words are deleted before windows are laid (--del), contexts are smoothed (--cds 0.75), p is 1/2 (--eig 0.5).
+    """
+    frequency = Counter(word for line in lines for word in line)
+    index = {word: n for n, word in enumerate(word for word, count in frequency.items() if count >= least)}
+    rows, columns = [], []
+    for line in lines:
+        ids = np.array([index[word] for word in line if word in index], dtype=np.int64)
+        for d in range(1, window + 1):
+            rows += [ids[d:], ids[:-d]]
+            columns += [ids[:-d], ids[d:]]
+    rows, columns = np.concatenate(rows), np.concatenate(columns)
+    counts = scipy.sparse.coo_matrix((np.ones(len(rows)), (rows, columns)), (len(index),) * 2).tocsr()
+    of_words, of_contexts = np.asarray(counts.sum(1)).ravel(), np.asarray(counts.sum(0)).ravel() ** 0.75
+    found = counts.tocoo()
+    values = np.log(found.data * of_contexts.sum() / (of_words[found.row] * of_contexts[found.col]))
+    ppmi = scipy.sparse.csr_matrix((np.maximum(values, 0), (found.row, found.col)), counts.shape)
+    u, s, _ = scipy.sparse.linalg.svds(ppmi, k=dimensions, v0=np.ones(len(index)))
+    vectors = u * np.sqrt(s)
+    return index, vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+@pytest.mark.data
+def test_it_agrees_with_people_as_the_recipe_of_hyperwords_does():
+    """On MEN's judgments, which are the most that words of so short a text can be asked about."""
+    text = corpus.load("wikitext2").train[:4_000_000].lower()
+    text = text[: 1 + text.rfind("\n")]
+    words = tokenizer.train("split", text, lines=True)
+    ids = words.encode(text)
+    model = SVD(dimensions=100, window=2, min_count=10).fit(ids, ids[:0], words.vocab_size)
+    names = [words.token(i) for i in range(words.vocab_size - 1)]
+    ours = dict(zip(names, model.vectors(), strict=False))
+    index, theirs = by_the_recipe_of_hyperwords([line.split() for line in text.split("\n")], 100, 2, 10)
+    pairs = [line.split("\t") for line in tasks.fetch("words")["EN-MEN-TR-3k"].splitlines()]
+    known = [(a, b, float(judged)) for a, b, judged in pairs if a in index and b in index]
+    assert len(known) > 500
+
+    def cosine(u, v):
+        return float(u @ v / max(np.linalg.norm(u) * np.linalg.norm(v), 1e-12))
+
+    judged = [judgment for _, _, judgment in known]
+    of_ours = spearmanr(judged, [cosine(ours[a], ours[b]) for a, b, _ in known]).statistic
+    of_theirs = spearmanr(judged, [cosine(theirs[index[a]], theirs[index[b]]) for a, b, _ in known]).statistic
+    assert of_ours == pytest.approx(of_theirs, abs=0.02)
+    assert of_ours > 0.3
