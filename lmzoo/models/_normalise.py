@@ -82,19 +82,28 @@ def _add(row, base):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz", "arcp"})
+def log_normaliser(row, base):  # type: ignore[no-untyped-def]
+    """log Z of one row of logits (V,) float32, to which `base` (V,) is added in place: for compiled code."""
+    highest = _add(row, base)
+    total = np.float32(0)
+    for w in range(len(row)):
+        total += _exp(row[w] - highest)
+    return np.log(total) + highest
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz", "arcp"})
 def _rows(logits, base, found, write):  # type: ignore[no-untyped-def]
     for n in range(len(logits)):
         row = logits[n]
+        if not write:
+            found[n] = log_normaliser(row, base)
+            continue
         highest = _add(row, base)
         total = np.float32(0)
-        if write:
-            for w in range(len(row)):
-                row[w] = _exp(row[w] - highest)
-                total += row[w]
-            scale = ONE / total
-            for w in range(len(row)):
-                row[w] *= scale
-        else:
-            for w in range(len(row)):
-                total += _exp(row[w] - highest)
+        for w in range(len(row)):
+            row[w] = _exp(row[w] - highest)
+            total += row[w]
+        scale = ONE / total
+        for w in range(len(row)):
+            row[w] *= scale
         found[n] = np.log(total) + highest

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lmzoo.interface import Ids
 from lmzoo.models._association import Association
-from lmzoo.models._normalise import THREADS
+from lmzoo.models._normalise import THREADS, log_normaliser
 from lmzoo.models._on_device import OnDevice
 
 Array = NDArray[Any]
@@ -32,6 +32,15 @@ class Table(Association):
 
     def _put_scores(self, logits: Array, contexts: Ids, lambdas: Array) -> None:
         _in_parts(len(logits), lambda rows: _put(*self.table(), logits[rows], contexts[rows], lambdas))
+
+    def _scored(self, contexts: Ids, tokens: Ids) -> Array:
+        """log P of each of `tokens` (N,) behind `contexts` (N, k): (N,); the logits of one never leave the cache."""
+        if self._elsewhere:
+            return super()._scored(contexts, tokens)
+        found = np.empty(len(tokens))
+        given = (*self.table(), self._base(), self._lambdas())
+        _in_parts(len(tokens), lambda rows: _log_probs(*given, contexts[rows], tokens[rows], found[rows]))
+        return found
 
     def _moved(self, device: str) -> OnDevice:
         import scipy.sparse
@@ -58,13 +67,27 @@ def _in_parts(length: int, work: Callable[[slice], None]) -> None:
 def _put(indptr, words, scores, logits, contexts, lambdas):  # type: ignore[no-untyped-def]
     """logits[n, w] = Σ_d λ_d s(w, c_d), for each context c_d of n and each w that it goes with."""
     for n in range(len(contexts)):
-        row = logits[n]
-        row[:] = 0
-        for d in range(len(lambdas)):
-            c = contexts[n, d]
-            if c >= 0 and lambdas[d] != 0:
-                for i in range(indptr[c], indptr[c + 1]):
-                    row[words[i]] += lambdas[d] * scores[i]
+        _put_row(indptr, words, scores, logits[n], contexts[n], lambdas)
+
+
+@njit(cache=True, nogil=True)
+def _put_row(indptr, words, scores, row, contexts, lambdas):  # type: ignore[no-untyped-def]
+    row[:] = 0
+    for d in range(len(lambdas)):
+        c, weight = contexts[d], lambdas[d]
+        if c >= 0 and weight != 0:
+            for i in range(indptr[c], indptr[c + 1]):
+                row[words[i]] += weight * scores[i]
+
+
+@njit(cache=True, nogil=True)
+def _log_probs(indptr, words, scores, base, lambdas, contexts, tokens, found):  # type: ignore[no-untyped-def]
+    """found[n] = log of the softmax of base + Σ_d λ_d s(·, c_d), at tokens[n]."""
+    row = np.empty(len(base), dtype=np.float32)
+    for n in range(len(tokens)):
+        _put_row(indptr, words, scores, row, contexts[n], lambdas)
+        log_z = log_normaliser(row, base)
+        found[n] = row[tokens[n]] - log_z
 
 
 @njit(cache=True, nogil=True)
