@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from lmzoo import _machine, associations, knowledge, models, sample, store
+from lmzoo import _machine, associations, knowledge, models, published, sample, store
 from lmzoo import train as training
 from lmzoo.corpus import SPLITS, Corpus, describe
 from lmzoo.errors import LmzooError, UsageError
@@ -103,6 +103,7 @@ def compare(
         "corpus": _corpus_facts(corpus),
         "rows": [entry.row for entry in entries],
         "references": compressors(corpus.train, corpus.test),
+        "published": published.beside(corpus),
         "differences": _differences(scored),
         "orders": orders,
         "passages": [_passage(entry) for entry in _two_to_contrast(scored)],

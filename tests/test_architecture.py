@@ -42,6 +42,7 @@ LAYERS = (
         "word_map",
         "findings",
         "figures",
+        "published",
         "_association_figures",
         "_grade_figures",
         "_probe_figures",
