@@ -65,5 +65,6 @@ def read(path: Path) -> dict[str, NDArray[Any]]:
         if 0 in shape:
             arrays[name] = np.empty(shape, dtype)
         else:
-            arrays[name] = np.memmap(path, dtype, "c", offset, shape or (1,)).reshape(shape)
+            # As a plain array: each slice of a memmap costs ten times as much.
+            arrays[name] = np.asarray(np.memmap(path, dtype, "c", offset, shape or (1,))).reshape(shape)
     return arrays

@@ -21,6 +21,7 @@ A model that reads several texts side by side in about the time of one (`advance
 at most eight, that are read so, each from the start: what is forgotten costs some 0.1 % more bits.
 """
 
+import math
 import re
 import sys
 import zlib
@@ -30,6 +31,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from lmzoo._container import SIZE, SPELLINGS, Container, arithmetic, fingerprint
@@ -163,23 +165,25 @@ class _Reader:
 
     def __init__(self, model: LanguageModel, tokenizer: Tokenizer, lines: bool, lanes: int):
         self.model, self.tokenizer, self.lanes = model, tokenizer, lanes
-        size = int(np.ceil(np.sqrt(model.vocab_size_)))  # of a block
-        self.starts = np.arange(0, model.vocab_size_, size)
+        self.size = math.isqrt(model.vocab_size_ - 1) + 1  # tokens of a block
         self.ends_line = _line_ends(tokenizer) if lines and not model.adapts else None
 
     def read(self, ids: Ids, coder: "_Coder", progress: Progress, name: str) -> None:
         """Code `ids` (T,), and put in their place what `coder` says they are."""
-        parts, start = np.array_split(np.arange(len(ids)), self.lanes), self.model.start()  # longer parts come first
-        states = [start] * self.lanes
+        lengths = len(ids) // self.lanes + (np.arange(self.lanes) < len(ids) % self.lanes)  # longer parts come first
+        starts = np.cumsum(lengths) - lengths
+        first = self.model.start()
+        states = [first] * self.lanes
         with _one_thread(), progress.task(name, len(ids)) as task:
-            for t in range(len(parts[0])):
-                places = [int(part[t]) for part in parts if t < len(part)]
-                log_probs = self.model.next_log_probs_many(states[: len(places)])
-                for row, place in zip(log_probs, places, strict=True):
+            for t in range(lengths[0]):
+                places = starts[lengths > t] + t
+                states = states[: len(places)]
+                for row, place in zip(self.model.next_log_probs_many(states), places.tolist(), strict=True):
                     ids[place] = self._token(row, ids, place, coder)
-                states = self.model.advance_many(states[: len(places)], ids[places])
+                tokens = ids[places]
+                states = self.model.advance_many(states, tokens)
                 if self.ends_line is not None:
-                    states = [start if ends else s for s, ends in zip(states, self.ends_line[ids[places]], strict=True)]
+                    states = [first if ends else s for s, ends in zip(states, self.ends_line[tokens], strict=True)]
                 if (t + 1) % SHOWN_EVERY == 0:
                     task.advance(SHOWN_EVERY * len(places))
 
@@ -188,16 +192,17 @@ class _Reader:
         log_probs = np.asarray(log_probs, dtype=np.float64)
         with np.errstate(all="ignore"):  # what is no probability is found below
             probs = np.exp(log_probs)
-        total = probs.sum()
-        if probs.shape != (self.tokenizer.vocab_size,) or not abs(total - 1) <= TOLERANCE:
+        if probs.shape != (self.tokenizer.vocab_size,):
+            raise self._no_distribution(probs, np.nan, ids, t)
+        total, shares = _of_blocks(probs, self.size)
+        if not abs(total - 1) <= TOLERANCE:
             raise self._no_distribution(probs, total, ids, t)
-        size = self.starts[1] if len(self.starts) > 1 else len(probs)
-        block, place = divmod(int(ids[t]), int(size))
-        block = _choose(np.add.reduceat(probs, self.starts), block, coder)
-        within = log_probs[block * size : (block + 1) * size]
-        likeliest = within.max()
-        weights = np.exp(within - likeliest) if likeliest > -np.inf else np.ones(len(within))
-        token = int(block * size) + _choose(weights, place, coder)
+        block, place = divmod(int(ids[t]), self.size)
+        block = coder.code(shares, block) if len(shares) > 1 else 0
+        within = log_probs[block * self.size : (block + 1) * self.size]
+        # Of one token there is nothing to say.
+        place = coder.code(_of_places(within), place) if len(within) > 1 else 0
+        token = block * self.size + place
         if log_probs[token] == -np.inf:
             raise self._impossible(token, ids, t)
         return token
@@ -227,17 +232,41 @@ class _Reader:
         return len(self.tokenizer.decode(ids[:t]))
 
 
-def _choose(weights: Array, symbol: int, coder: "_Coder") -> int:
-    """Code one of N symbols; where there is but one, there is nothing to code."""
-    return coder.code(whole_numbers(weights), symbol) if len(weights) > 1 else 0
-
-
+@njit(cache=True, nogil=True, error_model="numpy")
 def whole_numbers(weights: Array) -> Array:
     """n_i − 1 (N,) of the equation above, as floats: whole numbers in proportion to `weights`, which sum to 2²⁴ − N."""
-    left = TOTAL - len(weights)
-    shares: Array = np.floor(weights * (left / weights.sum()))
-    shares[weights.argmax()] += left - shares.sum()
+    total, likeliest = 0.0, 0
+    for i, weight in enumerate(weights):
+        total += weight
+        if weight > weights[likeliest]:
+            likeliest = i
+    left = float(TOTAL - len(weights))
+    shares, scale = np.empty(len(weights)), left / total
+    for i, weight in enumerate(weights):
+        shares[i] = np.floor(weight * scale)
+        left -= shares[i]
+    shares[likeliest] += left
     return shares
+
+
+@njit(cache=True, nogil=True)
+def _of_blocks(probs: Array, size: int) -> tuple[float, Array]:
+    """The sum of `probs` (V,), and the whole numbers of their blocks of `size`."""
+    sums = np.zeros((len(probs) + size - 1) // size)
+    for i, prob in enumerate(probs):
+        sums[i // size] += prob
+    return sums.sum(), whole_numbers(sums)
+
+
+@njit(cache=True, nogil=True)
+def _of_places(log_probs: Array) -> Array:
+    """The whole numbers of the tokens of a block; equal ones where none of them is possible."""
+    likeliest = log_probs.max()
+    weights = np.ones(len(log_probs))
+    if likeliest > -np.inf:
+        for i, log_prob in enumerate(log_probs):
+            weights[i] = np.exp(log_prob - likeliest)
+    return whole_numbers(weights)
 
 
 def _lanes(model: LanguageModel, tokens: int) -> int:

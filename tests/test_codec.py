@@ -240,6 +240,13 @@ def test_what_is_no_probability_is_an_error_that_names_the_position(value, said)
         compress(*uniform(Broken, value=value), b"abbcc")
 
 
+def test_another_number_of_probabilities_than_tokens_is_an_error():
+    model, made = uniform()
+    model.next_log_probs = lambda state: np.zeros(3)
+    with pytest.raises(ScoreError, match=r"\(3,\) numbers, not one for each of 258 tokens, at position 0"):
+        compress(model, made, b"abc")
+
+
 def test_a_zero_for_tokens_that_do_not_come_is_no_matter():
     zero = uniform(Broken, value=-np.inf)
     assert there_and_back(*zero, b"abcabc") == b"abcabc"
