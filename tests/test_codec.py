@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmzoo import codec, tokenizer
+from lmzoo import certify, codec, models, store, tokenizer
 from lmzoo._container import SIZE, Container
 from lmzoo.codec import TOTAL, compress, decompress, payload_bits, whole_numbers
 from lmzoo.errors import FormatError, LmzooError, ScoreError, TokenizerError, UsageError
@@ -137,6 +137,51 @@ def test_the_range_coder_takes_the_whole_numbers_as_they_are():
         coder.code(shares, symbol)
         ideal -= np.log2((shares[symbol] + 1) / TOTAL)
     assert 0 <= 8 * len(coder.payload()) - ideal <= 64
+
+
+# ── Networks ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module", params=["lstm", "gpt"])
+def net(request):
+    """A network that prefers some tokens to others, depending on what it has read; and its tokenizer."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(1)
+    cls = models.find(request.param)
+    model = cls(**models.presets(cls)["tiny"])
+    model.vocab_size_ = TOKENIZERS["char"].vocab_size
+    model.net_ = model.build(model.vocab_size_).eval()
+    for weight in model.net_.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
+    return model, TOKENIZERS["char"]
+
+
+@pytest.mark.parametrize("protocol", ["stream", "lines"])
+def test_a_long_text_is_read_by_a_network_in_parts_side_by_side(net, monkeypatch, protocol):
+    text = TEXT[:403]  # parts of 101, 101, 101 and 100 tokens
+    whole = compress(*net, text.encode(), protocol)
+    monkeypatch.setattr(codec, "LANE", 100)
+    file = compress(*net, text.encode(), protocol)
+    monkeypatch.undo()  # who decompresses is told by the file
+    assert (Container.unpack(whole).lanes, Container.unpack(file).lanes) == (1, 4)
+    assert decompress(*net, file) == decompress(*net, whole) == text.encode()
+    expected = evaluate(*net, text, protocol).bits
+    assert payload_bits(whole) == pytest.approx(expected, abs=64)
+    assert payload_bits(file) == pytest.approx(expected, rel=0.05)
+
+
+def test_a_fresh_process_decodes_what_a_network_encoded_whatever_its_threads(net, monkeypatch, tmp_path):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(codec, "LANE", 100)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        file = compress(*net, TEXT[:250].encode())
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    store.save(*net, tmp_path / "run")
+    assert certify._elsewhere(tmp_path / "run", file, None)[0] == TEXT[:250].encode()
 
 
 # ── Models that cannot ────────────────────────────────────────────────────────────────────────────
