@@ -18,7 +18,7 @@ from lmzoo._flags import (
     parse_budget,
     whole,
 )
-from lmzoo._terminal import Bars, show, show_json
+from lmzoo._terminal import Bars, one_line, show, show_json
 from lmzoo.errors import UsageError
 
 EPILOG = "Examples: lmzoo compare; lmzoo compare uniform ngram:order=3 ./mine.py runs/mine --corpus shakespeare"
@@ -81,6 +81,8 @@ def compare_models(
         show_json(comparison)
     else:
         show(report.table(comparison))
+        for note in comparison.get("untested", []):
+            print(f"not asked: {one_line(note)}")
         print(f"\nreport: {page}")
     if all(row["error"] for row in comparison["rows"]):
         raise typer.Exit(1)

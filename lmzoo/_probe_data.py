@@ -1,7 +1,7 @@
 """The labelled texts that features are probed with: read from their files, and split the same way each time.
 
 Sets that come with a split keep it: SST-2 (train, dev, test), TREC (train, test), SICK (train, trial, test), and CoLA,
-whose hidden test set being hidden, is tested on its in-domain dev. MR, CR, Subj and MPQA have none and are
+which is tested on its in-domain dev because its test set is hidden. MR, CR, Subj and MPQA have none and are
 cross-validated in ten stratified folds, as in SentEval (Conneau & Kiela 2018), but in the same folds for every model.
 Where there is no validation set, a tenth of the training examples, or the next fold, is one.
 

@@ -114,7 +114,9 @@ class Reader:
         for layer, rows in zip(self.layers, joined, strict=True):
             if not np.isfinite(rows).all():
                 name = self.encoder.layer_names[layer]
-                raise ScoreError(f"the vectors of {name!r} are not all finite: this model was trained until it burst")
+                raise ScoreError(
+                    f"the vectors of {name!r} are not all finite: train this model with a lower learning rate"
+                )
         return joined
 
     def _encode(self, text: str) -> Ids:

@@ -78,7 +78,7 @@ def best_unit(inputs: Mapping[Candidate, Array], examples: Examples) -> dict[str
     """
     labels = examples.labels
     if not examples.two_classes:
-        raise UsageError(f"{examples.task} has not two classes, so no unit can tell them apart by a threshold")
+        raise UsageError(f"{examples.task} does not have two classes, so no unit can tell them apart by a threshold")
     split = splits(examples)[0]
     learned = np.concatenate([split.train, split.valid])
     high = labels == labels.max()

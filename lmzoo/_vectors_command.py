@@ -67,9 +67,7 @@ def show_analogy(
         str, typer.Option(help="add (3CosAdd), mul (3CosMul) or both; see Levy & Goldberg 2014.")
     ] = "add",
     top: Top = 5,
-    restrict: Annotated[
-        int, whole("--restrict", help="The questions are asked among the so many most frequent words.")
-    ] = 30_000,
+    restrict: Annotated[int, whole("--restrict", help="Ask only among this many of the most frequent words.")] = 30_000,
     code: Code = None,
     mirror: Mirror = None,
     as_json: Json = False,

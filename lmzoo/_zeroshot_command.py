@@ -9,7 +9,7 @@ import typer
 
 from lmzoo._flags import Code, Device, Json, Mirror, Quiet, whole
 from lmzoo._terminal import Bars, one_line, show_json, show_table
-from lmzoo.errors import DownloadError, LmzooError, UsageError
+from lmzoo.errors import DownloadError, UsageError
 
 if TYPE_CHECKING:
     from lmzoo._zeroshot_tasks import Section
@@ -36,7 +36,7 @@ def ask_zeroshot(
     from lmzoo import _zeroshot_tasks
 
     bars = Bars(quiet)
-    names = list(dict.fromkeys(tasks.split(","))) if tasks else _zeroshot_tasks.names()
+    names = list(dict.fromkeys(name.strip() for name in tasks.split(","))) if tasks else _zeroshot_tasks.names()
     sections, missing = _loaded(names, bool(tasks), mirror, limit, bars)
     kinds = sorted({kind for section in sections for kind in section.protocol.groups})
     if parts and parts not in kinds:
@@ -87,21 +87,19 @@ class Overlaps:
 
     def of(self, run: Path) -> tuple[list[float | None], str]:
         """For each section that of its right texts; and where they are not known, why."""
-        from lmzoo import corpus, store, train
-        from lmzoo._overlap import overlap
+        from lmzoo import store
+        from lmzoo._overlap import overlaps, training_text
 
-        try:
-            source = corpus.load(train.corpus_of(run, store.read_provenance(run)), mirror=self.mirror)
-        except LmzooError as error:
-            return [None] * len(self.sections), f"how much of the test sets it was trained on is not known: {error}"
-        if source.sha256["train"] not in self._of_text:
-            shares = []
-            with self.bars.task("comparing with the training text", len(self.sections)) as task:
-                for section in self.sections:
-                    shares.append(overlap([item.text for item in section.items], source.train))
-                    task.advance(1)
-            self._of_text[source.sha256["train"]] = shares
-        return self._of_text[source.sha256["train"]], ""
+        provenance = store.read_provenance(run)
+        trained_on = f"{provenance.get('sha256')} {provenance.get('refit')}"
+        if trained_on not in self._of_text:
+            with self.bars.task("comparing with the training text"):
+                text = training_text(provenance, self.mirror, self.bars)
+                sets = [[item.text for item in section.items] for section in self.sections]
+                self._of_text[trained_on] = overlaps(sets, text) if text else [None] * len(sets)
+        shares = self._of_text[trained_on]
+        known = any(share is not None for share in shares)
+        return shares, "" if known else "its training text is not at hand, so the overlap is not known"
 
 
 def _asked(

@@ -4,7 +4,7 @@ A question is a document of the grammar, cut off before a word that an earlier w
 candidates of which the source wrote one; that grammar is in `corpora/storyworld.grammar.toml`, and what is asked of it
 in `_phenomena.py`. A model chooses the candidate that it finds likeliest, together with the word or mark behind it:
 that is the same for all, and ends them for every tokenizer. Of k candidates that it finds equally likely it is
-credited with 1/k. Right answers are balanced, so that who only knows which words are frequent gets what guessing gets.
+credited with 1/k. Right answers are balanced, so that to know which words are frequent is worth no more than guessing.
 
 The source itself takes the exam too: log P of each candidate by the grammar, which is exact. On most phenomena it rules
 out all candidates but one; where two are possible, it gets the most that can be had.

@@ -10,7 +10,7 @@ every model and of the source that wrote the text. `Tests` are public test sets,
 The share of a test set's 8-grams that stand in the corpus's training text is given for each of the first two.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from lmzoo._overlap import overlaps
 from lmzoo._probe_data import Examples
 from lmzoo._zeroshot_tasks import Section
 from lmzoo.corpus import Corpus
-from lmzoo.errors import UsageError, nearest
+from lmzoo.errors import DownloadError, LmzooError, UsageError, nearest
 from lmzoo.interface import Progress, Run
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Tests:
     probed: list[Examples] = field(default_factory=list)
     asked: list[Section] = field(default_factory=list)
     rescored: bool = False
+    missing: list[str] = field(default_factory=list)  # what "all" could not get, and why
 
 
 def names() -> list[str]:
@@ -59,26 +60,39 @@ def read_tests(wanted: str, limit: int = 0, mirror: str | None = None, progress:
     if set(chosen) & set(_probe_data.names()):
         probes.need_sklearn()
     for name in chosen:
-        if name in _probe_data.names():
-            sets = _probe_data.load(name, mirror, progress)
-            found.probed += [examples.limited(limit) for examples in sets] if limit else sets
-        if name in _zeroshot_tasks.names():
-            found.asked += _zeroshot_tasks.load(name, mirror, limit, progress)
+        try:
+            if name in _probe_data.names():
+                sets = _probe_data.load(name, mirror, progress)
+                found.probed += [examples.limited(limit) for examples in sets] if limit else sets
+            if name in _zeroshot_tasks.names():
+                found.asked += _zeroshot_tasks.load(name, mirror, limit, progress)
+        except DownloadError as error:
+            if wanted != "all":
+                raise
+            found.missing.append(f"{name} is left out: {error}")
     return found
 
 
 def test_facts(scored: "Sequence[Contestant]", tests: Tests, corpus: Corpus, run: Run) -> Facts:
-    """The grades of `scored` in `tests`: {"probes": …, "zeroshot": …, "rescoring": …}, as far as there are any."""
+    """The grades of `scored` in `tests`: {"probes": …, "zeroshot": …, "rescoring": …}, as far as there are any.
+
+    What cannot be done does not take the trained models with it: it is said under "untested".
+    """
+    ways: dict[str, Callable[[], Facts] | None] = {
+        "probes": (lambda: _probed(scored, tests.probed, corpus, run.progress)) if tests.probed else None,
+        "zeroshot": (lambda: _asked(scored, tests.asked, corpus, run.progress)) if tests.asked else None,
+        "rescoring": (lambda: _rescored(scored, corpus, run)) if tests.rescored else None,
+    }
     found: Facts = {}
-    if not scored:
-        return found
-    if tests.probed:
-        found["probes"] = _probed(scored, tests.probed, corpus, run.progress)
-    if tests.asked:
-        found["zeroshot"] = _asked(scored, tests.asked, corpus, run.progress)
-    if tests.rescored:
-        found["rescoring"] = _rescored(scored, corpus, run)
-    return found
+    untested = list(tests.missing)
+    for kind, grade in ways.items():
+        if grade is None or not scored:
+            continue
+        try:
+            found[kind] = grade()
+        except LmzooError as error:
+            untested.append(f"{kind}: {error}")
+    return found | ({"untested": untested} if untested else {})
 
 
 def _probed(scored: "Sequence[Contestant]", sets: Sequence[Examples], corpus: Corpus, progress: Progress) -> Facts:

@@ -5,7 +5,7 @@ recogniser's own model gave it. The choice is the candidate with the largest
 
     log-score + λ · log P(candidate)
 
-under the language model, its last factor being a weight that is fitted (Jelinek 1997, chapter 1; λ = 1 is Bayes' rule,
+under the language model, λ being a weight that is fitted (Jelinek 1997, chapter 1; λ = 1 is Bayes' rule,
 where both models are right). The word error rate is the least number of words to substitute, delete or insert to come
 from the choice to the reference, summed over all lists, as a share of the words of the references.
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from lmzoo import corpus, grades
 from lmzoo._probe_data import Examples, Split, splits
 from lmzoo._probe_features import Candidate, Reader
-from lmzoo.errors import TokenizerError, UsageError
+from lmzoo.errors import ScoreError, TokenizerError, UsageError
 from lmzoo.grades import Grade
 from lmzoo.interface import Encoder, Model, Progress
 from lmzoo.tokenizer import Tokenizer
@@ -90,6 +90,10 @@ def _grade_reader(reader: Reader, sets: Sequence[Examples], rows: tuple[str, ...
         except TokenizerError as error:
             for row in rows:
                 found[row] += _nothing(examples, f"its tokenizer cannot write these texts: {error}")
+            continue
+        except ScoreError as error:
+            for row in rows:
+                found[row] += _nothing(examples, str(error))
             continue
         outcome = probe(always(inputs), examples, reader.progress)
         found[rows[0]] += [replace(grade, note=reader.note) for grade in graded(examples, outcome)]

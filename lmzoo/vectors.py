@@ -172,7 +172,7 @@ class Vectors:
         """
         places = list(dict.fromkeys(self.places(words)))
         if len(places) < 3:
-            raise UsageError(f"one of at least three different words can be the odd one out, not of {len(places)}")
+            raise UsageError(f"to find the odd one out there must be three different words or more, not {len(places)}")
         rows = self._dense(places)
         mean = rows.mean(axis=0)
         cosines = rows @ (mean / max(float(np.linalg.norm(mean)), EPSILON))

@@ -1,7 +1,7 @@
 """Tasks that a language model is asked without training: it ranks texts, and the likeliest is its answer.
 
-Which texts, stands in the cards of `corpora/tasks/` (see `_zeroshot_tasks`); how they are ranked, is one of RULES. For
-a question q and an answer a, which has T tokens and C characters:
+Which texts these are stands in the cards of `corpora/tasks/` (see `_zeroshot_tasks`), and how they are ranked is one of
+RULES. For a question q and an answer a, which has T tokens and C characters:
 
     sum          log P(a | q)                     Σ over the tokens of a; in BLiMP there is no q, and a is a sentence
     character    log P(a | q) / C                 so that long answers do not lose for being long

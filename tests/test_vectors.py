@@ -270,7 +270,7 @@ def test_no_figure_is_given_where_there_is_none(plane):
         (lambda v: v.neighbours("king", 0), "at least 1 word can be asked for, not 0"),
         (lambda v: v.neighbours(np.zeros(2)), "not all zero"),
         (lambda v: v.neighbours(np.ones(3)), r"2 finite numbers.*shape \(3,\)"),
-        (lambda v: v.odd_one_out(["king", "man", "KING"]), "at least three different words .* not of 2"),
+        (lambda v: v.odd_one_out(["king", "man", "KING"]), "three different words or more, not 2"),
         (lambda v: solve_analogies(v, "king queen man woman"), "line 1 .*the name of a section"),
         (lambda v: solve_analogies(v, ": s\n\nking queen man"), "line 3 .*'king queen man'.* four words"),
         (lambda v: solve_analogies(v, ": s", method="sum"), "no method 'sum'"),

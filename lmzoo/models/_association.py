@@ -106,7 +106,9 @@ class Association(LanguageModel, Encoder):
         if counts.shape != (self.vocab_size_,) or counts.dtype.kind != "i" or counts.min() < 0:
             raise FormatError(f"the counts are not those of {self.vocab_size_} tokens: this run is damaged")
         if lambdas.shape != (self.window,) or not np.isfinite([self.exponent_, *lambdas]).all():
-            raise FormatError(f"the predictor has not β and {self.window} finite λ: this run is damaged")
+            raise FormatError(
+                f"the predictor lacks β or some of its {self.window} λ, or they are not finite: this run is damaged"
+            )
         return self
 
     def features(self, tokens: Ids, layer: int = -1) -> Array:  # noqa: ARG002 (there is one)
@@ -255,7 +257,8 @@ class LowRank(Association):
         hidden = np.zeros((len(contexts), right.shape[1]), dtype=np.float32)
         for d, weight in enumerate(lambdas):
             hidden += weight * _rows(right, contexts[:, d])
-        np.matmul(hidden, left.T, out=logits)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is an error where it is found
+            np.matmul(hidden, left.T, out=logits)
 
     def _moved(self, device: str) -> OnDevice:
         return OnDevice(self._base(), self.lambdas_, *self.factors(), device)

@@ -121,8 +121,8 @@ def _prepared(tokens: Ids, vocab_size: int, subsample: float, min_count: int, se
     text = text[:size]
     if not _has_two_words(text, end):
         raise UsageError(
-            f"fewer than two different words are left of this text of {len(tokens)} tokens with min-count {min_count} "
-            f"and subsample {subsample:g}: it is too short for that, so lower min-count"
+            f"of this text of {len(tokens)} tokens fewer than two different words are left with min-count {min_count} "
+            f"and subsample {subsample:g}, and only two can go together: lower min-count, or train on another text"
         )
     return text
 

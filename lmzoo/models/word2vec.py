@@ -118,11 +118,12 @@ class Word2Vec(LowRank):
         kept = sum(count >= self.min_count for count in sentences.counts.values())
         if kept < 2:
             raise UsageError(
-                f"{kept} of {len(sentences.counts)} words occur {self.min_count} times or more in {sentences.tokens:,} "
-                "tokens, and two are the least to learn from: lower --min-count, or train on more text"
+                f"of {len(sentences.counts)} different words {kept} are in these {sentences.tokens:,} tokens "
+                f"often enough (min-count {self.min_count}), and only two can go together: lower min-count, or train on "
+                "another text"
             )
-        if self.window >= sentences.tokens:
-            raise UsageError(f"window is {self.window}, which is longer than the text, {sentences.tokens:,} words")
+        if self.window > sentences.tokens:
+            raise UsageError(f"window must be at most the text's length, {sentences.tokens:,} words, not {self.window}")
 
     def _tables(self) -> tuple[Array, ...]:
         return tuple(vars(self)[key] for key in ("words_", "outputs_") if key in vars(self))

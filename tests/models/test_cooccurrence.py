@@ -174,7 +174,7 @@ def test_progress_adds_up_to_the_text_and_its_first_end():
         ({"subsample": -1e-3}, "subsample must be 0 or a share of the text, as 1e-4, not -0.001"),
         ({"subsample": float("nan")}, "subsample must be 0 or a share"),
         ({"min_count": -1}, "min-count must be 0 or more, not -1"),
-        ({"min_count": 5}, "fewer than two different words are left of this text of 8 tokens with min-count 5"),
+        ({"min_count": 5}, "of this text of 8 tokens fewer than two different words are left with min-count 5"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_in_one_line(settings, message):
