@@ -119,8 +119,8 @@ class Word2Vec(LowRank):
         if kept < 2:
             raise UsageError(
                 f"of {len(sentences.counts)} different words {kept} are in these {sentences.tokens:,} tokens "
-                f"often enough (min-count {self.min_count}), and only two can go together: lower min-count, or train on "
-                "another text"
+                f"often enough (min-count {self.min_count}), and only two can go together: lower min-count, or "
+                "train on another text"
             )
         if self.window > sentences.tokens:
             raise UsageError(f"window must be at most the text's length, {sentences.tokens:,} words, not {self.window}")
