@@ -39,6 +39,7 @@ def test_the_readme_shows_commands():
     assert len(commands("mix")) == 3
     assert len(commands("net")) == 4
     assert len(commands("know")) == 5
+    assert len(commands("codec")) == 3
     assert len(commands("mine")) == 3
 
 
@@ -76,6 +77,15 @@ def test_learning_to_predict(folder):
         run("lmzoo train ngram --order 3 --out runs/trigram", folder)
     for command in commands("net"):
         assert run(command, folder)
+
+
+def test_bits_that_are_written_down(folder):
+    pytest.importorskip("constriction")
+    if not (folder / "runs" / "trigram").exists():
+        run("lmzoo train ngram --order 3 --out runs/trigram", folder)
+    for command in commands("codec"):
+        assert run(command, folder)
+    assert (folder / "config.json").read_bytes() == (folder / "runs" / "trigram" / "config.json").read_bytes()
 
 
 @pytest.mark.data
