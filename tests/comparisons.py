@@ -181,3 +181,14 @@ def public_sets() -> dict:
         "zeroshot": {"rows": rows, "published": [figure], "overlap": [0.0123, None]},
         "rescoring": {"rows": rows},
     }
+
+
+def others_figures() -> list[dict]:
+    """What `lmzoo.published.beside` gives: two figures, one of them by our protocol, and a band."""
+    figure = {"corpus": "mine", "system": "trigram", "value": 1.75, "unit": "bits per character", "family": "count",
+              "year": 1992, "split": "all", "protocol": "as a stream", "adapts": False, "same": True, "why": "",
+              "source": "A paper"}  # fmt: skip
+    other = {"system": "big LSTM", "value": 1.2, "family": "recurrent", "year": 2016, "same": False, "why": "adapts"}
+    people = {"system": "people", "family": "other", "year": 1951, "same": False, "why": "another text"}
+    band = {key: value for key, value in figure.items() if key != "value"} | {"range": [0.6, 1.3]}
+    return [band | people, figure, figure | other]

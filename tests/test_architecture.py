@@ -43,6 +43,8 @@ LAYERS = (
         "findings",
         "figures",
         "published",
+        "_point_names",
+        "_history_figures",
         "_association_figures",
         "_grade_figures",
         "_probe_figures",
