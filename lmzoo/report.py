@@ -4,9 +4,9 @@
     rich.print(report.table(comparison))                   # the same table in the terminal
 
 A comparison is a plain dict (its shape is `results.json`'s): `corpus`, `rows`, and wherever there are any
-`references`, `differences`, `orders`, `passages`, `samples`, and what `lmzoo.associations` gives. Labels, titles
-and samples are other people's text, so all of it is escaped by the template, stripped of control characters and
-never trusted.
+`references`, `published`, `differences`, `orders`, `passages`, `samples`, and what `lmzoo.associations` gives. Labels,
+titles and samples are other people's text, so all of it is escaped by the template, stripped of control characters
+and never trusted.
 
 The page is a list of SECTIONS. To add one: a function here that returns what it shows (None leaves it out),
 a figure in `lmzoo.figures`, or both, its name in SECTIONS, and a macro of that name in `report.html.j2`.
@@ -24,7 +24,7 @@ from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmzoo import _association_figures, _grade_figures, figures
+from lmzoo import _association_figures, _grade_figures, _history_figures, figures
 from lmzoo.errors import UsageError
 from lmzoo.figures import family
 from lmzoo.findings import (
@@ -250,8 +250,10 @@ def _knowledge(comparison: Comparison) -> dict[str, Any] | None:
 
 SECTIONS = (
     Section("table", "The table", view=lambda c: cells(c) if c["rows"] else None),
+    Section("history", "Seventy years", view=lambda c: c.get("published"), figure=_history_figures.history),
     Section("bars", "Bits per character", figure=figures.bars),
     Section("differences", "Which differences are real", view=verdicts),
+    Section("cost", "What the bits cost", figure=_history_figures.cost),
     Section("orders", "What looking further back is worth", figure=figures.orders),
     Section("exam", "What of its grammar each has learned", view=_exam, figure=_grade_figures.examined),
     Section("probes", "What can be read off their features", view=_tests("probes"), figure=_grade_figures.probed),

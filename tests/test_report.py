@@ -26,7 +26,13 @@ def test_a_report_is_a_page_its_figures_and_its_json(tmp_path):
     path = report.write(tmp_path / "new" / "storyworld", comparison())
     assert path == tmp_path / "new" / "storyworld" / "index.html"
     names = {file.name for file in path.parent.iterdir()}
-    assert names == {"index.html", "README.md", "results.json", "bars.png", "bars.svg", "orders.png", "orders.svg"}
+    drawn = ("history", "bars", "cost", "orders")
+    assert names == {
+        "index.html",
+        "README.md",
+        "results.json",
+        *(f"{n}.{kind}" for n in drawn for kind in ("png", "svg")),
+    }
     assert (path.parent / "bars.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -126,7 +132,9 @@ def test_a_second_report_takes_away_figures_that_no_longer_hold(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     report.write(tmp_path, comparison(orders=[]))
     names = {file.name for file in tmp_path.iterdir()}
-    assert names == {"index.html", "README.md", "results.json", "bars.png", "bars.svg", "notes.txt"}
+    drawn = ("history", "bars", "cost")
+    pictures = {f"{name}.{kind}" for name in drawn for kind in ("png", "svg")}
+    assert names == {"index.html", "README.md", "results.json", "notes.txt", *pictures}
 
 
 # The terminal

@@ -12,7 +12,17 @@ from html.parser import HTMLParser
 import pytest
 
 from lmzoo import report
-from tests.comparisons import SHA, STORY, comparison, examination, passage, public_sets, row, with_associations
+from tests.comparisons import (
+    SHA,
+    STORY,
+    comparison,
+    examination,
+    others_figures,
+    passage,
+    public_sets,
+    row,
+    with_associations,
+)
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +218,48 @@ def test_twenty_models_are_all_drawn_and_listed():
     shown = Reader(html(rows=rows))
     labels = [found["data-value"] for found in shown.all("th") if "data-value" in found]
     assert labels == [f"gpt layers={i}" for i in reversed(range(20))]
-    assert all(f"gpt layers={i} " in shown.all("img")[0]["alt"] for i in range(20))
+    assert all(f"gpt layers={i} " in shown.all("img")[picture]["alt"] for i in range(20) for picture in (0, 1))
+
+
+# History and cost
+
+
+def test_published_figures_are_a_table_of_protocols_and_sources():
+    reader = Reader(html(published=others_figures()))
+    for shown in ("trigram", "1.75", "all: as a stream", "yes", "no adapts", "0.6\N{EN DASH}1.3", "A paper"):
+        assert shown in reader.text
+    assert all(head.get("scope") in ("col", "row") for head in reader.all("th"))
+    assert len(reader.all("caption")) == len(reader.all("table")) == 4
+    assert "big LSTM (2016) 1.20" in reader.all("img")[0]["alt"]
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("changes", [{}, {"published": []}])
+def test_without_published_figures_nothing_speaks_of_them(changes):
+    assert "ublished" not in html(**changes)
+
+
+def test_models_without_a_year_have_no_history_but_the_published_figures_stand():
+    rows = [row("mine", 2.0, year=None), row("yours", 1.5, year=None)]
+    assert '<section id="history"' not in html(rows=rows)
+    shown = Reader(html(rows=rows, published=others_figures()))
+    assert "big LSTM" in shown.text
+    assert not any("year of the idea" in (image["alt"] or "") for image in shown.all("img"))
+
+
+def test_costs_of_which_nothing_is_known_are_left_out(page):
+    assert '<section id="cost"' in page
+    unknown = [row(name, 2.0, train_seconds=None, size=None) for name in ("mine", "yours")]
+    assert '<section id="cost"' not in html(rows=unknown)
+
+
+def test_what_others_published_is_only_ever_text():
+    figures = [figure | dict.fromkeys(("system", "split", "protocol", "why", "source"), EVIL)
+               for figure in others_figures()]  # fmt: skip
+    reader = Reader(html(published=figures))
+    assert len(reader.all("script")) == 1
+    assert all(set(image) == {"src", "alt"} for image in reader.all("img"))
+    assert reader.text.count(EVIL) >= 15
 
 
 # Associations
@@ -342,7 +393,9 @@ def test_tables_and_figures_can_be_heard(page):
     reader = Reader(page)
     assert all(head.get("scope") in ("col", "row") for head in reader.all("th"))
     assert len(reader.all("caption")) == len(reader.all("table")) == 3
-    first, second = (image["alt"] for image in reader.all("img"))
+    history, first, cost, second = (image["alt"] for image in reader.all("img"))
+    assert history.startswith("Bits per character against the year of the idea: uniform (1928) 2.46, ngram order=5")
+    assert "By training time: ngram order=5 (1.23 s) 1.31; by parameters" in cost
     assert first == (
         "Bits per character, fewest first: ngram order=5 1.31, ngram order=3 1.47, uniform 2.46. "
         "For comparison: true source 1.10, xz 1.91, bz2 alone 2.00, gzip 2.52."
