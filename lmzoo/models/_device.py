@@ -98,11 +98,11 @@ def _of_this_process(name: str) -> str:
 def _bf16_pays(device: torch.device, width: int) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and width >= NARROWEST_BF16 and _cpu_has_bf16()
+    return device.type == "cpu" and width >= NARROWEST_BF16 and cpu_has_bf16()
 
 
 @cache
-def _cpu_has_bf16() -> bool:
+def cpu_has_bf16() -> bool:
     """Whether the CPU multiplies bf16 itself (AVX-512 BF16 or AMX): elsewhere it is emulated, and slower."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")

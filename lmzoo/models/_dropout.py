@@ -4,11 +4,14 @@ Each drops with probability p and divides what is left by 1 - p, so that the exp
 (Srivastava et al. 2014), and does nothing where `training` is false or p is 0.
 """
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
+
+from lmzoo.models._device import cpu_has_bf16
 
 
 def locked(x: Tensor, p: float, training: bool) -> Tensor:
@@ -31,7 +34,11 @@ def connected(layer: nn.Module, x: Tensor, state: tuple[Tensor, Tensor], p: floa
     """`layer(x, state)`, an LSTM of one layer some of whose hidden-to-hidden weights are zero, at all positions of all
     texts: DropConnect (Wan et al. 2013) as Merity et al. 2018 use it, for that leaves the fused kernels as they are.
     """
-    if not layer.training or p == 0:
-        return layer(x, state)
-    weights = {"weight_hh_l0": dropout(layer.get_parameter("weight_hh_l0"), p)}
-    return torch.func.functional_call(layer, weights, (x, state))
+    weights = {}
+    if layer.training and p > 0:
+        weights = {"weight_hh_l0": dropout(layer.get_parameter("weight_hh_l0"), p)}
+    # On a CPU without it PyTorch emulates bf16, but has no LSTM that does.
+    emulated = x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and not cpu_has_bf16()
+    with torch.autocast("cpu", enabled=False) if emulated else nullcontext():
+        given = (x.float(), tuple(part.float() for part in state)) if emulated else (x, state)
+        return torch.func.functional_call(layer, weights, given) if weights else layer(*given)
