@@ -1,5 +1,7 @@
 import pytest
 import torch
+from torch import nn
+from torch.optim import _muon
 
 from lmzoo.errors import UsageError
 from lmzoo.models import _optimizers
@@ -25,7 +27,8 @@ def test_muon_takes_the_matrices_between_hidden_layers():
     assert names_of(net, muon) | names_of(net, adamw) == {name for name, _ in net.named_parameters()}
 
 
-def test_muon_takes_each_gate_for_a_matrix_of_its_own():
+def test_muon_takes_each_gate_for_a_matrix_of_its_own(monkeypatch):
+    monkeypatch.setattr(_optimizers, "cpu_has_bf16", lambda: True)  # so that both are in bf16
     stacked, apart = torch.nn.Parameter(torch.randn(8, 3)), [torch.nn.Parameter(torch.randn(2, 3)) for _ in range(4)]
     for n, part in enumerate(apart):
         part.data = stacked.data[2 * n : 2 * n + 2].clone()
@@ -94,3 +97,26 @@ def test_an_average_is_the_plain_mean_and_swaps_with_the_weights():
     assert torch.allclose(net.weight, torch.stack(seen).mean(0), atol=1e-6)
     average.swap()
     assert torch.equal(net.weight, seen[-1])
+
+
+@pytest.mark.parametrize("shape", [(24, 40), (40, 24), (30, 30)])
+def test_orthogonalising_in_float32_is_what_muon_does_in_bf16(shape):
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    given = (3.4445, -4.775, 2.0315), 5, 1e-7
+    found = _optimizers.newton_schulz(matrix, *given)
+    torch.testing.assert_close(found, _muon._zeropower_via_newtonschulz(matrix, *given).float(), atol=0.03, rtol=0)
+    values = torch.linalg.svdvals(found)
+    assert 0.5 < values.min() < values.max() < 1.5
+
+
+def test_on_a_cpu_without_bf16_muon_steps_in_float32_and_leaves_pytorch_as_it_was(monkeypatch):
+    theirs, steps = _muon._zeropower_via_newtonschulz, []
+    for has in (True, False):
+        monkeypatch.setattr(_optimizers, "cpu_has_bf16", lambda has=has: has)
+        weight = nn.Parameter(torch.eye(8, 4))
+        weight.grad = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
+        _optimizers.StackedMuon([weight], {}, 0.1, 0.0).step()
+        steps.append(weight.detach())
+    assert _muon._zeropower_via_newtonschulz is theirs
+    assert not torch.equal(*steps)  # one was rounded to bf16
+    torch.testing.assert_close(*steps, atol=3e-3, rtol=0)
