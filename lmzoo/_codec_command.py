@@ -109,7 +109,7 @@ def certify_runs(
 
 
 def _show(found: "Sequence[Certificate]") -> None:
-    columns = ("run", "real bits/char", "evaluator's", "excess", "bytes", "of", "compress s", "decompress s")
+    columns = ("run", "real bits/char", "evaluator's", "excess", "bytes", "of", "seconds")
     rows = [
         [
             Path(one.run).name or one.run,
@@ -118,12 +118,12 @@ def _show(found: "Sequence[Certificate]") -> None:
             f"{one.excess:+.2%}",
             f"{one.file_bytes:,}",
             f"{one.bytes:,}",
-            f"{one.compress_seconds:.1f}",
-            f"{one.decompress_seconds:.1f}",
+            f"{one.compress_seconds:.0f} + {one.decompress_seconds:.0f}",
         ]
         for one in found
     ]
     show_table(columns, rows, numbers_from=1)
+    print("seconds: to compress, and to decompress in a fresh process")
     for one in found:
         print(f"{one.run}: {one.bits:,} bits over {one.characters:,} characters; every byte came back")
         print(f"  {one.corpus} {one.split}, {one.protocol}, {one.tokenizer}; sha256 {one.sha256}")

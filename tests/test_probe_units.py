@@ -94,5 +94,5 @@ def test_units_that_never_change_tell_nothing_apart():
 
 @pytest.mark.parametrize("labels", [np.arange(N) % 3, NOISE[:, 0].astype(float)], ids=["three classes", "numbers"])
 def test_without_two_classes_there_is_no_best_unit(labels):
-    with pytest.raises(UsageError, match="toy has not two classes"):
+    with pytest.raises(UsageError, match="toy does not have two classes"):
         best_unit({("layer", "mean"): NOISE}, examples(labels))
