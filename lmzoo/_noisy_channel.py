@@ -166,7 +166,7 @@ def _slips(word: str) -> list[str]:
     made += [head + tail for head, _, tail in cuts]
     made += [head + letter * 2 + tail for head, letter, tail in cuts]
     made += [head + tail[0] + letter + tail[1:] for head, letter, tail in cuts if tail]
-    return [slip for slip in made if slip != word]
+    return [slip for slip in made if slip != word and _SMALL.fullmatch(slip)]  # else nobody could tell what it was
 
 
 def _edits(word: str) -> set[str]:

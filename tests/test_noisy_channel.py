@@ -5,7 +5,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lmzoo._noisy_channel import KEYS, NoisyChannel, _edits, _slips, confusions, words_of
@@ -104,6 +104,7 @@ def test_what_sounds_alike_needs_words_of_the_vocabulary():
     assert set(CHANNEL._alike) == {"there", "their", "no", "know", "a way", "away"}
 
 
+@example(["he"], 89)  # a slip that left one letter
 @given(
     st.lists(st.sampled_from([*WORDS, "Mary", "1848", "cat,", '"the', "<unk>", "..."]), max_size=5), st.integers(0, 99)
 )
