@@ -4,7 +4,7 @@ A text is scored as one that begins there: the model has read `end`, and each te
 whole, for that is how the model knows it, and a token that reaches over the beginning's end counts as continuation.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,17 +46,9 @@ def likelihoods(
     text that is scored. Raises TokenizerError for a text that the tokenizer cannot encode, and ScoreError, which names
     text and token, for log-probabilities that are not finite.
     """
-    beginnings: dict[str, str] = {}  # of each text the shortest: what comes before its end is read, but not scored
-    for beginning, continuation in texts:
-        known = beginnings.setdefault(beginning + continuation, beginning)
-        beginnings[beginning + continuation] = min(known, beginning, key=len)
-    scores = dict(zip(beginnings, _scored(model, tokenizer, beginnings, progress or Progress()), strict=True))
-    found = []
-    for beginning, continuation in texts:
-        log_probs, ids = scores[beginning + continuation]
-        kept = log_probs[_first_of(ids, beginning, tokenizer) - (len(ids) - len(log_probs)) :]
-        found.append(Likelihood(float(kept.sum()), len(kept), len(continuation)))
-    return found
+    pairs = list(dict.fromkeys(texts))
+    found = dict(zip(pairs, _scored(model, tokenizer, pairs, progress or Progress()), strict=True))
+    return [found[pair] for pair in texts]
 
 
 def greedy(
@@ -131,19 +123,18 @@ def first_token(ends: Sequence[int], start: int) -> int:
 
 
 def _scored(
-    model: LanguageModel, tokenizer: Tokenizer, beginnings: Mapping[str, str], progress: Progress
-) -> list[tuple[NDArray[Any], Ids]]:
-    """For each text, given with its beginning: log P of the tokens behind that, and the ids of all its tokens."""
-    found: list[tuple[NDArray[Any], Ids]] = []
-    texts = list(beginnings)
-    with progress.task("scoring", len(texts)) as task:
-        for i in range(0, len(texts), TEXTS_AT_ONCE):
-            some = texts[i : i + TEXTS_AT_ONCE]
-            ids = [tokenizer.encode(text) for text in some]
-            first = [_first_of(tokens, beginnings[text], tokenizer) for text, tokens in zip(some, ids, strict=True)]
+    model: LanguageModel, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], progress: Progress
+) -> list[Likelihood]:
+    """`likelihoods` of pairs that are all different."""
+    found = []
+    with progress.task("scoring", len(pairs)) as task:
+        for i in range(0, len(pairs), TEXTS_AT_ONCE):
+            some = pairs[i : i + TEXTS_AT_ONCE]
+            ids = [tokenizer.encode(beginning + continuation) for beginning, continuation in some]
+            first = [_first_of(tokens, beginning, tokenizer) for tokens, (beginning, _) in zip(ids, some, strict=True)]
             for n, log_probs in enumerate(model.log_probs_many(ids, first)):
-                _refuse_nonsense(log_probs, ids[n][first[n] :], tokenizer, some[n])
-                found.append((log_probs, ids[n]))
+                _refuse_nonsense(log_probs, ids[n][first[n] :], tokenizer, "".join(some[n]))
+                found.append(Likelihood(float(log_probs.sum()), len(log_probs), len(some[n][1])))
             task.advance(len(some))
     return found
 
