@@ -296,11 +296,12 @@ def _fit_scalars(model: Association, contexts: Ids, tokens: Ids, report: Any) ->
     def loss(scalars: Array) -> tuple[float, Array]:
         """Nats a token, and their gradient: what the model expects of each feature, less what there is of it."""
         model.exponent_, model.lambdas_ = float(scalars[0]), scalars[1:] / size
+        base, lambdas = np.float32(scalars[0]) * unigrams, model._lambdas()
         log_z, expected = 0.0, np.zeros_like(scalars)
         for i in range(0, len(tokens), step):
             probs = room[: len(contexts[i : i + step])]
-            model._put_scores(probs, contexts[i : i + step], model._lambdas())
-            log_z += float(exponentiate(probs, model._base()).sum())
+            model._put_scores(probs, contexts[i : i + step], lambdas)
+            log_z += float(exponentiate(probs, base).sum())
             expected[0] += (probs @ unigrams).sum(dtype=np.float64)
             expected[1:] += model._expected_scores(probs, contexts[i : i + step]).sum(axis=0, dtype=np.float64) / size
         nats = log_z / len(tokens) - float(observed @ scalars)
