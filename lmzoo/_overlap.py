@@ -70,6 +70,23 @@ def training_text(
         return None
 
 
+class Overlaps:
+    """`overlaps` of sets of texts with the training texts of runs, each training text being read once."""
+
+    def __init__(self, sets: Iterable[Iterable[str]], mirror: str | None = None, progress: Progress | None = None):
+        self.sets, self.mirror, self.progress = [list(texts) for texts in sets], mirror, progress or Progress()
+        self._known: dict[str, list[float | None]] = {}
+
+    def of(self, provenance: Mapping[str, Any]) -> list[float | None] | None:
+        """The share of each set, for the run with this provenance; None where its training text is not at hand."""
+        trained_on = f"{provenance.get('sha256')} {provenance.get('refit')}"
+        if trained_on not in self._known:
+            with self.progress.task("comparing with the training text"):
+                text = training_text(provenance, self.mirror, self.progress)
+                self._known[trained_on] = overlaps(self.sets, text) if text else []
+        return self._known[trained_on] or None
+
+
 def _numbered(texts: Iterable[str], numbers: dict[str, int]) -> Iterator[int]:
     """The words of `texts` as numbers, new ones being given the next; a gap behind each text."""
     for text in texts:

@@ -62,6 +62,7 @@ def probe_runs(
 ) -> None:
     """Freeze models, and grade classifiers that read their features, beside floors and a classical baseline."""
     from lmzoo import _probe_data, probes
+    from lmzoo._overlap import Overlaps
 
     if limit < 0:
         raise UsageError(f"--limit must be 0 or more, not {limit}")
@@ -81,7 +82,12 @@ def probe_runs(
         for kind, found in probes.baselines(sets, bars).items() if baselines else ():
             rows.append({"run": "", "model": "", "kind": kind, "grades": found})
         facts |= _further(loaded, sets, curves, units, bars)
-        facts["overlap"] = _overlaps(loaded, sets, mirror, bars)
+        facts["overlap"] = {}
+        overlaps = Overlaps((examples.tested() for examples in sets), mirror, bars)
+        for run in loaded:
+            shares = overlaps.of(run.provenance)
+            named = dict(zip([examples.task for examples in sets], shares, strict=True)) if shares else None
+            facts["overlap"][run.label] = named
     if out:
         _draw(out, facts)
     if as_json:
@@ -103,24 +109,6 @@ def _load(folder: Path, code: Path | None, device: str) -> _Loaded:
 
     model, tokenizer = store.load(folder, code)
     return _Loaded(folder.name or str(folder), model.to(device), tokenizer, store.read_provenance(folder))
-
-
-def _overlaps(
-    loaded: Sequence[_Loaded], sets: "Sequence[Examples]", mirror: str | None, bars: Bars
-) -> dict[str, dict[str, float | None] | None]:
-    """For each run, the share of each set's 8-grams that its training text has; None where that is not at hand."""
-    from lmzoo._overlap import overlaps, training_text
-
-    found: dict[str, dict[str, float | None] | None] = {}
-    known: dict[str, dict[str, float | None] | None] = {}
-    for run in loaded:
-        trained_on = f"{run.provenance.get('sha256')}{run.provenance.get('refit')}"
-        if trained_on not in known:
-            text = training_text(run.provenance, mirror, bars)
-            shares = overlaps([examples.tested() for examples in sets], text) if text else []
-            known[trained_on] = dict(zip([e.task for e in sets], shares, strict=True)) if text else None
-        found[run.label] = known[trained_on]
-    return found
 
 
 def _further(

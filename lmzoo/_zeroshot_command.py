@@ -12,6 +12,7 @@ from lmzoo._terminal import Bars, one_line, show_json, show_table
 from lmzoo.errors import DownloadError, UsageError
 
 if TYPE_CHECKING:
+    from lmzoo._overlap import Overlaps
     from lmzoo._zeroshot_tasks import Section
 
 EPILOG = "Example: lmzoo zeroshot runs/books-ngram runs/books-gpt --tasks blimp,lambada --limit 1000"
@@ -34,6 +35,7 @@ def ask_zeroshot(
 ) -> None:
     """Ask models without training: minimal pairs, sentiment, pronouns, causes, science, and a passage's last word."""
     from lmzoo import _zeroshot_tasks
+    from lmzoo._overlap import Overlaps
 
     bars = Bars(quiet)
     names = list(dict.fromkeys(name.strip() for name in tasks.split(","))) if tasks else _zeroshot_tasks.names()
@@ -41,11 +43,11 @@ def ask_zeroshot(
     kinds = sorted({kind for section in sections for kind in section.protocol.groups})
     if parts and parts not in kinds:
         raise UsageError(f"no parts {parts!r} in {', '.join(names)}; there are: {', '.join(kinds) or 'none'}")
-    overlaps = Overlaps(sections, mirror, bars)
+    overlaps = Overlaps(([item.text for item in section.items] for section in sections), mirror, bars)
     found = []
     with bars.task("runs", len(runs)) as task:
         for run in runs:
-            found.append(_asked(run, sections, overlaps, code, device))
+            found.append(_asked(run, sections, overlaps, code, device, bars))
             task.advance(1)
     if as_json:
         return show_json({"runs": found, "published": _published(sections), "limit": limit, "left_out": missing})
@@ -78,39 +80,16 @@ def _loaded(
     return sections, missing
 
 
-class Overlaps:
-    """The shares of the 8-grams of test sets in the training texts of runs, counted once for each text."""
-
-    def __init__(self, sections: "Sequence[Section]", mirror: str | None, bars: Bars):
-        self.sections, self.mirror, self.bars = sections, mirror, bars
-        self._of_text: dict[str, list[float | None]] = {}
-
-    def of(self, run: Path) -> tuple[list[float | None], str]:
-        """For each section that of its right texts; and where they are not known, why."""
-        from lmzoo import store
-        from lmzoo._overlap import overlaps, training_text
-
-        provenance = store.read_provenance(run)
-        trained_on = f"{provenance.get('sha256')} {provenance.get('refit')}"
-        if trained_on not in self._of_text:
-            with self.bars.task("comparing with the training text"):
-                text = training_text(provenance, self.mirror, self.bars)
-                sets = [[item.text for item in section.items] for section in self.sections]
-                self._of_text[trained_on] = overlaps(sets, text) if text else [None] * len(sets)
-        shares = self._of_text[trained_on]
-        known = any(share is not None for share in shares)
-        return shares, "" if known else "its training text is not at hand, so the overlap is not known"
-
-
 def _asked(
-    run: Path, sections: "Sequence[Section]", overlaps: Overlaps, code: Path | None, device: str
+    run: Path, sections: "Sequence[Section]", overlaps: "Overlaps", code: Path | None, device: str, bars: Bars
 ) -> dict[str, Any]:
     """A run's grades, in the order of `sections` and their rules, as JSON knows them."""
     from lmzoo import store, zeroshot
     from lmzoo.interface import LanguageModel
 
-    bars, (model, tokenizer) = overlaps.bars, store.load(run, code)
-    shares, why = overlaps.of(run)
+    model, tokenizer = store.load(run, code)
+    shares = overlaps.of(store.read_provenance(run))
+    why = "" if shares else "its training text is not at hand, so the overlap is not known"
     facts: dict[str, Any] = {"run": str(run), "model": model.name, "tokenizer": tokenizer.spec, "note": why}
     asker = None
     if isinstance(model, LanguageModel):
@@ -118,7 +97,7 @@ def _asked(
         asker = zeroshot.Asker(model, tokenizer, bars)
     grades = []
     with bars.task(run.name, len(sections)) as task:
-        for section, share in zip(sections, shares, strict=True):
+        for section, share in zip(sections, shares or [None] * len(sections), strict=True):
             results = zeroshot.ask(section, asker) if asker else zeroshot.refuse(section, model)
             for result in results:
                 parts = {kind: [asdict(grade) for grade in some] for kind, some in result.parts.items()}
