@@ -34,7 +34,7 @@ def ask_zeroshot(
     quiet: Quiet = False,
 ) -> None:
     """Ask models without training: minimal pairs, sentiment, pronouns, causes, science, and a passage's last word."""
-    from lmzoo import _zeroshot_tasks
+    from lmzoo import _zeroshot_tasks, zeroshot
     from lmzoo._overlap import Overlaps
 
     bars = Bars(quiet)
@@ -49,13 +49,14 @@ def ask_zeroshot(
         for run in runs:
             found.append(_asked(run, sections, overlaps, code, device, bars))
             task.advance(1)
+    published = zeroshot.published(sections)
     if as_json:
-        return show_json({"runs": found, "published": _published(sections), "limit": limit, "left_out": missing})
+        return show_json({"runs": found, "published": published, "limit": limit, "left_out": missing})
     _show(found)
     if parts:
         _show_parts(found, parts)
     _show_notes(found)
-    _show_published(_published(sections))
+    _show_published(published)
     for name, why in missing.items():
         print(f"{name} was left out: {one_line(why)}")
     if limit:
@@ -104,17 +105,6 @@ def _asked(
                 grades.append({**asdict(result.grade), "rule": result.rule, "overlap": share, "parts": parts})
             task.advance(1)
     return {**facts, "grades": grades}
-
-
-def _published(sections: "Sequence[Section]") -> list[dict[str, Any]]:
-    """Others' figures, each with the column that it belongs to."""
-    from lmzoo.zeroshot import head
-
-    return [
-        {"task": head(section.protocol, figure.rule), **asdict(figure)}
-        for section in sections
-        for figure in section.protocol.published
-    ]
 
 
 # ── Tables ────────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ The share of a test set's 8-grams that stand in the corpus's training text is gi
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lmzoo import _probe_data, _zeroshot_tasks, exam, nbest, probes, zeroshot
@@ -128,15 +128,10 @@ def _asked(scored: "Sequence[Contestant]", sections: Sequence[Section], corpus: 
                 task.advance(1, f"{entry.label}: {section.task}")
             rows.append(_row(entry, grades))
     shares = overlaps([[item.text for item in section.items] for section in sections], corpus.train)
-    published = [
-        {"task": zeroshot.head(section.protocol, figure.rule), **asdict(figure)}
-        for section in sections
-        for figure in section.protocol.published
-    ]
     of_grades = [
         share for section, share in zip(sections, shares, strict=True) for _ in range(len(section.protocol.rules))
     ]
-    return {"rows": rows, "published": published, "overlap": of_grades}
+    return {"rows": rows, "published": zeroshot.published(sections), "overlap": of_grades}
 
 
 def _rescored(scored: "Sequence[Contestant]", corpus: Corpus, run: Run) -> Facts:

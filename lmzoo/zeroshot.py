@@ -25,7 +25,7 @@ found. A space before w belongs to w.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -155,6 +155,15 @@ def refuse(section: Section, model: Model) -> list[Result]:
 def head(protocol: Protocol, rule: str) -> str:
     """The head of the column: what is asked and, where it is asked in several ways, how."""
     return protocol.column if len(protocol.rules) == 1 else f"{protocol.column}, {RULES[rule].head}"
+
+
+def published(sections: Sequence[Section]) -> list[dict[str, Any]]:
+    """Others' figures, as JSON knows them, each with the head of the column that it belongs to."""
+    return [
+        {"task": head(section.protocol, figure.rule), **asdict(figure)}
+        for section in sections
+        for figure in section.protocol.published
+    ]
 
 
 def _refused(section: Section, rule: str, why: str) -> Result:
