@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 EXAM_SEED = 1  # the same questions in every report
 RESCORING = "rescoring"
-CHANNEL = (600, 50, 0.12)  # lists, candidates of each, errors a word: as `lmzoo rescore` makes them
 Facts = dict[str, Any]
 
 
@@ -136,7 +135,7 @@ def _asked(scored: "Sequence[Contestant]", sections: Sequence[Section], corpus: 
 
 def _rescored(scored: "Sequence[Contestant]", corpus: Corpus, run: Run) -> Facts:
     """A row for each model, and what the channel's first choices and the best candidates would get."""
-    marked = nbest.Marked.of(nbest.make(corpus, *CHANNEL, run.seed, run.progress))
+    marked = nbest.Marked.of(nbest.make(corpus, seed=run.seed, progress=run.progress))
     task = f"n-best, {corpus.name}"
     rows = []
     with run.progress.task("rescoring", len(scored)) as bar:
