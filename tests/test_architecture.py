@@ -23,6 +23,7 @@ LAYERS = (
         "evaluate",
         "_container",
         "codec",
+        "compressors",
         "testing",
         "rescore",
         "zeroshot",
