@@ -37,6 +37,7 @@ def _reader(flag: str, kind: type, words: str) -> Callable[[str], Any]:
     return read
 
 
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 Seed = Annotated[int, whole("--seed", help="0 or more; the same seed gives the same result.")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmzoo._flags import Code, Device, Json, Mirror, Quiet, whole
+from lmzoo._flags import Code, Device, Json, Mirror, Quiet, Runs, whole
 from lmzoo._terminal import Bars, show_json, show_notes, show_table
 from lmzoo.errors import UsageError
 
@@ -32,7 +32,7 @@ class _Loaded:
 
 
 def probe_runs(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
+    runs: Runs,
     tasks: Annotated[
         str | None,
         typer.Option(

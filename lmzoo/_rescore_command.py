@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmzoo._flags import Code, Device, Json, Mirror, Quiet, Seed, number, whole
+from lmzoo._flags import Code, Device, Json, Mirror, Quiet, Runs, Seed, number, whole
 from lmzoo._terminal import Bars, show_json, show_table
 from lmzoo.errors import LmzooError, UsageError
 
@@ -17,7 +17,7 @@ EPILOG = "Example: lmzoo rescore runs/ptb-ngram runs/ptb-lstm --corpus ptb"
 
 
 def rescore_lists(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
+    runs: Runs,
     corpus: Annotated[
         str | None,
         typer.Option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmzoo._flags import Code, Device, Json, Mirror, Quiet, whole
+from lmzoo._flags import Code, Device, Json, Mirror, Quiet, Runs, whole
 from lmzoo._terminal import Bars, one_line, show_json, show_table
 from lmzoo.errors import DownloadError, UsageError
 
@@ -19,7 +19,7 @@ EPILOG = "Example: lmzoo zeroshot runs/books-ngram runs/books-gpt --tasks blimp,
 
 
 def ask_zeroshot(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
+    runs: Runs,
     tasks: Annotated[
         str | None, typer.Option(help="Names with commas between them.", show_default="all there are")
     ] = None,

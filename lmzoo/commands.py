@@ -37,6 +37,7 @@ from lmzoo._flags import (
     Quiet,
     Refit,
     Resume,
+    Runs,
     Seed,
     TensorBoard,
     TokenizerSpec,
@@ -211,7 +212,7 @@ def _which_model(context: typer.Context) -> None:
 
 @app.command("eval", epilog="Example: lmzoo eval runs/storyworld-ngram runs/storyworld-uniform")
 def evaluate_runs(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
+    runs: Runs,
     corpus: Annotated[
         str | None,
         typer.Option(help="A name, a text file or a folder to score.", show_default="what the run was trained on"),
