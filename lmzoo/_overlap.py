@@ -27,16 +27,12 @@ NO_WORD = re.compile(r"[\W_]")
 FOREIGN = 0  # the number of a word that no text has, and of the gap between two texts
 
 
-def overlap(texts: Iterable[str], corpus_text: str) -> float | None:
-    """The share of the 8-grams of `texts` that occur in `corpus_text`, repeated ones counted again.
-
-    An 8-gram is within one text. None where no text has eight words, so nothing can be said.
-    """
-    return overlaps([texts], corpus_text)[0]
-
-
 def overlaps(sets: Iterable[Iterable[str]], corpus_text: str) -> list[float | None]:
-    """`overlap` of several sets of texts, the corpus being read once."""
+    """For each set of texts the share of its 8-grams that occur in `corpus_text`, repeated ones counted again.
+
+    An 8-gram is within one text. None for a set where no text has eight words, so nothing can be said. The corpus is
+    read once for all sets.
+    """
     numbers: dict[str, int] = {}
     tokens = [np.array(list(_numbered(texts, numbers)), dtype=np.int64) for texts in sets]
     codes = np.random.default_rng(0).integers(0, 1 << 64, size=len(numbers) + 1, dtype=np.uint64)

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 
 from lmzoo import _overlap
-from lmzoo._overlap import overlap, overlaps, training_text
+from lmzoo._overlap import overlaps, training_text
 
 TEN = "one two three four five six seven eight nine ten"
+
+
+def overlap(texts, corpus):
+    (share,) = overlaps([texts], corpus)
+    return share
 
 
 def by_hand(texts, corpus):
