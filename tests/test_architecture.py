@@ -20,6 +20,7 @@ LAYERS = (
     (
         "sample",
         "mixture",
+        "scaling",
         "evaluate",
         "_container",
         "codec",
@@ -49,6 +50,7 @@ LAYERS = (
         "_association_figures",
         "_grade_figures",
         "_probe_figures",
+        "_curve_figures",
         "report",
     ),
     (
@@ -56,6 +58,7 @@ LAYERS = (
         "certify",
         "associations",
         "knowledge",
+        "curves",
         "compare",
         "arpa",
         "gpt2",
