@@ -58,7 +58,7 @@ def solve_questions(
     rows, shown, first = [], [], 0
     for name, some in sets:
         answers = sheet.answers[first : first + len(some)]
-        grade = multiple_choice.grade(some, [one.best for one in answers], [one.known for one in answers])
+        grade = multiple_choice.grade(some, [one.scores for one in answers], [one.known for one in answers])
         rows.append({"set": name, **asdict(grade)})
         shown += [_explained(questions, sheet, n, name) for n in range(first, first + min(show, len(some)))]
         first += len(some)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from lmzoo._notation import END
 from lmzoo._phenomena import PHENOMENA, Item, Page, Phenomenon, narrowed
 from lmzoo.errors import ScoreError, TokenizerError, UsageError
-from lmzoo.grades import Grade, interval
+from lmzoo.grades import Grade, credit, interval
 from lmzoo.grammar import Grammar
 from lmzoo.interface import LanguageModel, Progress
 from lmzoo.rescore import likelihoods
@@ -36,7 +36,6 @@ __all__ = ["Item", "ceiling", "credits_of", "facts", "questions", "take"]
 
 ITEMS = 100  # of each phenomenon
 PATIENCE = 100  # documents per item, after which a phenomenon is not to be found in a grammar
-ALIKE = 1e-9  # nats: what rounding makes of equals
 Questions = Mapping[str, Sequence[Item]]
 
 
@@ -144,11 +143,8 @@ def _grade(name: str, items: Sequence[Item], scores: Sequence[NDArray[np.float64
 
 def credits_of(items: Sequence[Item], scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     """For each item (N,) what its scores, one for each candidate, earn: 1/k where the right one is of the k best."""
-    earned = np.zeros(len(items))
-    for n, (item, of_candidates) in enumerate(zip(items, scores, strict=True)):
-        best = of_candidates >= of_candidates.max() - ALIKE
-        earned[n] = best[item.answer] / best.sum()
-    return earned
+    pairs = zip(items, scores, strict=True)
+    return np.array([credit(of_candidates, item.answer) for item, of_candidates in pairs])
 
 
 def facts(questions: Questions) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 RESAMPLES = 1000
 AT_ONCE = 1 << 23  # numbers that are drawn at once
+EQUAL = 1e-9  # nats: scores no further apart are equal, as sums in another order are
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,22 @@ class Grade:
     def to_json(self) -> dict[str, Any]:
         """As JSON knows it."""
         return asdict(self)
+
+
+def best(scores: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which of `scores` (…, N) is the highest, or which are: a mask (…, N)."""
+    marks: NDArray[np.bool_] = scores >= scores.max(axis=-1, keepdims=True) - EQUAL
+    return marks
+
+
+def credit(scores: NDArray[Any], right: Any) -> NDArray[np.float64]:
+    """1/k where the `right` one (…) is among the k best of its `scores` (…, N), else 0: (…).
+
+    It is what a guess between the best earns on average.
+    """
+    marks = best(scores)
+    shares: NDArray[np.float64] = np.take_along_axis(marks, np.expand_dims(right, -1), axis=-1)[..., 0] / marks.sum(-1)
+    return shares
 
 
 def interval(statistic: Callable[..., Any], *columns: NDArray[Any], seed: int = 0) -> tuple[float, float] | None:

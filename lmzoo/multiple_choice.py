@@ -5,9 +5,8 @@ A file is JSON lines, one question a line, in either of the two forms that such 
     {"question": {"stem": "…", "choices": [{"label": "A", "text": "…"}, …]}, "answerKey": "A"}
     {"query": "Question: …", "choices": ["…", …], "gold": 0}
 
-An answer sheet has for each question the set of options that score best. Of k best options among which the right one
-is, a question earns 1/k: what a guess between them earns on average. One of which nothing is known is then worth 1
-over the number of its options.
+An answer sheet has for each question the scores of its options. Of k best options among which the right one is, a
+question earns 1/k (`grades.credit`). One of which nothing is known is then worth 1 over the number of its options.
 """
 
 import json
@@ -18,8 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lmzoo import tasks
 from lmzoo.errors import FormatError, UsageError
+from lmzoo.grades import credit
 from lmzoo.interface import Progress
 
 TASKS = ("science", "arc")  # the tasks that consist of such questions
@@ -115,11 +117,12 @@ class Grade:
     accuracy_known: float | None  # on the others; None where there are none
 
 
-def grade(questions: Sequence[Question], best: Sequence[Sequence[int]], known: Sequence[bool]) -> Grade:
-    """Grade the `best` options of each question; `known` says of which ones anything was known."""
+def grade(questions: Sequence[Question], scores: Sequence[Sequence[float]], known: Sequence[bool]) -> Grade:
+    """Grade the `scores` of each question's options; `known` says of which ones anything was known."""
     if not questions:
         raise UsageError("there is no question to grade")
-    credits_ = [credit(question, options) for question, options in zip(questions, best, strict=True)]
+    pairs = zip(questions, scores, strict=True)
+    credits_ = [float(credit(np.array(of_options), question.answer)) for question, of_options in pairs]
     of_known = [earned for earned, sure in zip(credits_, known, strict=True) if sure]
     return Grade(
         questions=len(questions),
@@ -129,11 +132,6 @@ def grade(questions: Sequence[Question], best: Sequence[Sequence[int]], known: S
         unknown=len(questions) - len(of_known),
         accuracy_known=_mean(of_known) if of_known else None,
     )
-
-
-def credit(question: Question, best: Sequence[int]) -> float:
-    """1/k where the right answer is among the k `best` options, else 0."""
-    return 1 / len(best) if question.answer in best else 0.0
 
 
 def wilson(successes: float, trials: int) -> tuple[float, float]:

@@ -39,6 +39,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmzoo import grades
 from lmzoo._proximity import Ngrams, Occurrences, look_up, words_of
 from lmzoo.errors import UsageError
 from lmzoo.interface import Progress
@@ -47,7 +48,6 @@ from lmzoo.multiple_choice import Question
 Array = NDArray[Any]
 
 UNSEEN = ("skip", "zero")
-EQUAL = 1e-9  # nats: scores no further apart are equal, as sums in another order are
 STOP_WORDS = frozenset(
     words_of(
         """a about an and are as at be because been but by can could did do does for from had has have he her him his
@@ -84,7 +84,7 @@ class Answer:
     @property
     def best(self) -> tuple[int, ...]:
         """The options with the largest score: all of them where nothing is known."""
-        return tuple(n for n, score in enumerate(self.scores) if score >= max(self.scores) - EQUAL)
+        return tuple(np.flatnonzero(grades.best(np.array(self.scores))).tolist())
 
 
 @dataclass

@@ -35,14 +35,12 @@ from lmzoo._closed_vocabulary import ClosedVocabulary
 from lmzoo._tokenizer_split import UNKNOWN
 from lmzoo._zeroshot_tasks import Item, Protocol, Section, Text
 from lmzoo.errors import ScoreError, TokenizerError
-from lmzoo.grades import Grade, interval
+from lmzoo.grades import Grade, credit, interval
 from lmzoo.interface import LanguageModel, Model, Progress
 from lmzoo.rescore import Likelihood, greedy, likelihoods
 from lmzoo.tokenizer import Tokenizer
 
 Array = NDArray[Any]
-
-TIE = 1e-9  # nats: what rounding may make of equal scores
 
 
 @dataclass(frozen=True)
@@ -242,13 +240,6 @@ def _score(rule: str, text: Text, given: Likelihood, unasked: Likelihood) -> flo
         "pmi": given.log_prob - unasked.log_prob,
         "alone": unasked.log_prob,
     }[rule]
-
-
-def credit(scores: Array, right: Array) -> Array:
-    """1/k where the `right` (N,) one is among the k highest of its row of `scores` (N, C), else 0: (N,)."""
-    best = scores >= scores.max(axis=1, keepdims=True) - TIE
-    shares: Array = best[np.arange(len(scores)), right] / best.sum(axis=1)
-    return shares
 
 
 # ── A threshold ───────────────────────────────────────────────────────────────────────────────────

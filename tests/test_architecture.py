@@ -13,7 +13,7 @@ PACKAGE = Path(lmzoo.__file__).parent
 # Each line may import from the lines above it, and within its own line.
 LAYERS = (
     ("errors",),
-    ("interface",),
+    ("interface", "grades"),
     ("_notation", "grammar", "_download", "_cards", "_split", "corpus", "tasks", "multiple_choice", "_zeroshot_tasks"),
     ("_tokenizer_base", "_tokenizer_bpe", "_tokenizer_split", "tokenizer", "_closed_vocabulary"),
     ("models",),
@@ -28,7 +28,6 @@ LAYERS = (
         "testing",
         "rescore",
         "zeroshot",
-        "grades",
         "_overlap",
         "_phenomena",
         "exam",
@@ -38,6 +37,8 @@ LAYERS = (
     (
         "_machine",
         "_tensors",
+        "_kept",
+        "_presets",
         "store",
         "_word_tests",
         "vectors",
@@ -59,6 +60,7 @@ LAYERS = (
         "associations",
         "knowledge",
         "curves",
+        "_contestants",
         "compare",
         "arpa",
         "gpt2",

@@ -1,4 +1,4 @@
-"""Grades: how sure a figure is."""
+"""Grades: what an item earns, and how sure a figure is."""
 
 import json
 
@@ -6,7 +6,24 @@ import numpy as np
 import pytest
 from sklearn.metrics import matthews_corrcoef
 
-from lmzoo.grades import Grade, interval
+from lmzoo.grades import Grade, best, credit, interval
+
+
+def test_chance_is_what_a_guess_among_random_scores_gets():
+    rng = np.random.default_rng(0)
+    right = rng.integers(0, 4, 4000)
+    assert credit(rng.normal(size=(4000, 4)), right).mean() == pytest.approx(0.25, abs=0.03)
+
+
+def test_candidates_ranked_alike_share_the_credit():
+    scores = np.array([[1.0, 1.0, 0.0], [1.0, 1.0 + 1e-12, -np.inf], [0.0, 1.0, 2.0]])
+    assert credit(scores, np.array([0, 0, 2])).tolist() == [0.5, 0.5, 1]
+    assert credit(scores, np.array([2, 2, 0])).tolist() == [0, 0, 0]
+
+
+def test_of_one_item_the_credit_is_one_figure():
+    assert credit(np.array([2.0, 1.0, 2.0]), 0) == 0.5
+    assert best(np.array([2.0, 1.0, 2.0])).tolist() == [True, False, True]
 
 
 def test_the_interval_of_a_mean_is_about_two_standard_errors_wide_on_each_side():

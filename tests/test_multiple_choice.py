@@ -93,7 +93,7 @@ def test_a_file_that_cannot_be_read_is_said_so(tmp_path):
 
 def test_of_k_best_options_the_right_one_earns_a_kth():
     questions = [Question("?", ("a", "b", "c", "d"), 2)] * 4
-    graded = grade(questions, [(2,), (1, 2), (0,), (0, 1, 2, 3)], [True, True, True, False])
+    graded = grade(questions, [(0, 0, 1, 0), (0, 1, 1, 0), (1, 0, 0, 0), (0, 0, 0, 0)], [True, True, True, False])
     assert graded.accuracy == pytest.approx((1 + 0.5 + 0 + 0.25) / 4)
     assert graded.accuracy_known == pytest.approx((1 + 0.5 + 0) / 3)
     assert (graded.questions, graded.unknown, graded.chance) == (4, 1, 0.25)
@@ -101,7 +101,7 @@ def test_of_k_best_options_the_right_one_earns_a_kth():
 
 def test_chance_is_the_mean_of_one_over_the_options():
     questions = [Question("?", ("a", "b"), 0), Question("?", ("a", "b", "c", "d"), 0)]
-    graded = grade(questions, [(0, 1), (0, 1, 2, 3)], [False, False])
+    graded = grade(questions, [(0, 0), (0, 0, 0, 0)], [False, False])
     assert graded.chance == graded.accuracy == pytest.approx(0.375)
     assert graded.accuracy_known is None
 

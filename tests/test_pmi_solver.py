@@ -147,7 +147,7 @@ def test_a_question_of_which_the_corpus_knows_nothing_has_all_options_for_its_an
     assert not answer.known
     assert answer.best == (0, 1, 2, 3)
     assert answer.scores == (0.0,) * 4
-    assert grade([question], [answer.best], [answer.known]).accuracy == 0.25
+    assert grade([question], [answer.scores], [answer.known]).accuracy == 0.25
 
 
 @pytest.mark.parametrize("text", ["", "…", "one"])
@@ -171,7 +171,7 @@ def invented(seed, count=400):
 
 def graded(questions, text):
     answers = PmiSolver().solve(questions, text).answers
-    return grade(questions, [one.best for one in answers], [one.known for one in answers])
+    return grade(questions, [one.scores for one in answers], [one.known for one in answers])
 
 
 def test_a_corpus_that_has_the_answers_answers_all():

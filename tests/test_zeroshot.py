@@ -11,7 +11,7 @@ from lmzoo.interface import LanguageModel
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.svd import SVD
 from lmzoo.models.uniform import Uniform
-from lmzoo.zeroshot import RULES, Asker, ask, best_threshold, credit, head, mcc, refuse
+from lmzoo.zeroshot import RULES, Asker, ask, best_threshold, head, mcc, refuse
 from tests.test_zeroshot_tasks import TOY_FILES
 
 BYTES = tokenizer.train("byte", "")
@@ -118,18 +118,6 @@ def test_to_a_model_that_knows_nothing_the_sum_says_only_which_answer_is_shortes
     found = results(easy, uniform())
     assert found["sum"].grade.value == found["alone"].grade.value == 1
     assert found["character"].grade.value == 0  # the blank before it weighs less in a long one
-
-
-def test_chance_is_what_a_guess_among_random_scores_gets():
-    rng = np.random.default_rng(0)
-    right = rng.integers(0, 4, 4000)
-    assert credit(rng.normal(size=(4000, 4)), right).mean() == pytest.approx(0.25, abs=0.03)
-
-
-def test_candidates_ranked_alike_share_the_credit():
-    scores = np.array([[1.0, 1.0, 0.0], [1.0, 1.0 + 1e-12, -np.inf], [0.0, 1.0, 2.0]])
-    assert credit(scores, np.array([0, 0, 2])).tolist() == [0.5, 0.5, 1]
-    assert credit(scores, np.array([2, 2, 0])).tolist() == [0, 0, 0]
 
 
 # ── Scores, by hand ───────────────────────────────────────────────────────────────────────────────
