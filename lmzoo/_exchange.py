@@ -8,7 +8,7 @@ import typer
 
 from lmzoo._flags import Json, Mirror, Quiet
 from lmzoo._terminal import Bars, show_json, show_notes
-from lmzoo.errors import UsageError, nearest
+from lmzoo.errors import LmzooError, UsageError, nearest
 
 EXPORT_EPILOG = (
     "Example: lmzoo export runs/ptb-ngram ptb.arpa.gz; lmzoo export runs/glove vectors.txt; "
@@ -195,6 +195,16 @@ def claim_file(file: Path, overwrite: bool) -> None:
         store.try_to_write(file.parent)
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror}; choose another place") from None
+
+
+def write_file(file: Path, contents: bytes) -> None:
+    """Write `file`, whole or not at all. Raises LmzooError saying why it cannot be."""
+    from lmzoo._download import write_atomically
+
+    try:
+        write_atomically(file, contents)
+    except OSError as error:
+        raise LmzooError(f"{file} could not be written: {error.strerror}") from None
 
 
 def _origin(file: Path) -> dict[str, Any]:

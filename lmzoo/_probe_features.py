@@ -10,9 +10,8 @@ depend on, so nothing in it can be out of date; whatever is damaged is computed 
 """
 
 import hashlib
+import io
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo._closed_vocabulary import ClosedVocabulary
+from lmzoo._download import write_atomically
 from lmzoo._probe_data import Examples
 from lmzoo.errors import ScoreError
 from lmzoo.interface import Encoder, Ids, Model, Progress
@@ -182,16 +182,11 @@ def _load(path: Path) -> Array | None:
 
 
 def _save(path: Path, rows: Array) -> None:
-    """Write beside the place and rename. A cache that cannot be written is no hindrance."""
+    """Write them whole. A cache that cannot be written is no hindrance."""
+    packed = io.BytesIO()
+    np.savez(packed, rows=rows)
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, rows=rows)
-            os.replace(draft, path)
-        finally:
-            Path(draft).unlink(missing_ok=True)
+        write_atomically(path, packed.getvalue())
 
 
 def _hash(*parts: Any) -> str:

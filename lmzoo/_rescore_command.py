@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmzoo._exchange import write_file
 from lmzoo._flags import Code, Device, Json, Mirror, Quiet, Runs, Seed, number, whole
 from lmzoo._terminal import Bars, show_json, show_table
 from lmzoo.errors import LmzooError, UsageError
@@ -121,15 +122,11 @@ def _facts(marked: "Marked", name: str) -> dict[str, Any]:
 
 
 def _write(path: Path, lists: "Sequence[NBest]", scores: dict[str, list[Any]]) -> None:
-    from lmzoo._download import write_atomically
     from lmzoo.nbest import to_json_lines
 
     known = {run: found for run, found in scores.items() if found}
     more = [{"log_probs": {run: found[n].tolist() for run, found in known.items()}} for n in range(len(lists))]
-    try:
-        write_atomically(path, to_json_lines(lists, more).encode())
-    except OSError as error:
-        raise LmzooError(f"{path} could not be written: {error.strerror}") from None
+    write_file(path, to_json_lines(lists, more).encode())
 
 
 def _show(rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
