@@ -3,16 +3,19 @@
 PyTorch is imported only where there is a device for it.
 """
 
-import os
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lmzoo.errors import UsageError
 from lmzoo.interface import Ids
 
 Array = NDArray[Any]
 
+NVIDIA = Path("/dev/nvidiactl")  # what its driver answers to on Linux
 BLOCK = 1 << 28  # logits worked on at a time: 1 GiB
 
 
@@ -21,16 +24,12 @@ def accelerator(name: str) -> str | None:
 
     "auto" is a GPU of NVIDIA's where there are one and PyTorch; where there is no driver PyTorch is not even loaded.
     """
-    if name.startswith("cpu") or (name == "auto" and not os.path.exists("/dev/nvidiactl")):
+    if name.startswith("cpu") or (name == "auto" and not (NVIDIA.exists() and find_spec("torch"))):
         return None
-    try:
-        from lmzoo.models import _device
-    except ModuleNotFoundError:
-        if name == "auto":
-            return None
-        from lmzoo.errors import UsageError
+    if find_spec("torch") is None:
+        raise UsageError(f"--device {name} needs torch: pip install 'lmzoo[neural]', or say --device cpu")
+    from lmzoo.models import _device
 
-        raise UsageError(f"the device {name} needs PyTorch: pip install 'lmzoo[neural]'") from None
     found = _device.find(name)
     return None if found.type == "cpu" else str(found)
 

@@ -22,8 +22,6 @@ that is shown. As in the program, `end` bounds a line and is no word, unless `en
 
 import time
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
@@ -34,11 +32,10 @@ from lmzoo.interface import Ids, Run
 from lmzoo.models._adagrad import Descent
 from lmzoo.models._association import LowRank
 from lmzoo.models._counted import Counted
+from lmzoo.models._on_device import accelerator
 from lmzoo.models._scratch import Scratch
 
 Array = NDArray[Any]
-
-NVIDIA = Path("/dev/nvidiactl")  # what its driver answers to on Linux
 
 
 class _Descends(Protocol):
@@ -115,13 +112,14 @@ class GloVe(Counted, LowRank):
     def _descent(self, table: Any, run: Run) -> _Descends:
         """What takes the steps: threads here, or a GPU."""
         settings = (table, self.dimensions, self.x_max, self.alpha, self.learning_rate, run.seed)
-        if not _wants_torch(run.device):
+        device = accelerator(run.device)
+        if device is None:
             return Descent(*settings, Scratch(run.memory))
-        if find_spec("torch") is None:
-            raise UsageError(f"--device {run.device} needs torch: pip install 'lmzoo[neural]', or say --device cpu")
-        from lmzoo.models import _adagrad_torch, _device
+        import torch
 
-        return _adagrad_torch.TorchDescent(*settings, _device.find(run.device))
+        from lmzoo.models._adagrad_torch import TorchDescent
+
+        return TorchDescent(*settings, torch.device(device))
 
     def _descend(self, descent: _Descends, run: Run, began: float) -> None:
         """As many epochs as are asked for, or fit into the seconds there are; sets `history`."""
@@ -162,14 +160,3 @@ class GloVe(Counted, LowRank):
     def factors(self) -> tuple[Array, Array]:
         """The vectors of words and those of contexts, (V, D) each."""
         return self.words_, self.contexts_
-
-
-def _wants_torch(device: str) -> bool:
-    """Whether a GPU is asked for, or there is one; torch is not imported where there clearly is none."""
-    if device != "auto":
-        return device != "cpu"
-    if not NVIDIA.exists() or find_spec("torch") is None:
-        return False
-    import torch
-
-    return torch.cuda.is_available()

@@ -142,8 +142,8 @@ def test_a_device_that_is_not_there_is_named(model):
         model.to("cuda:99")
 
 
-def test_without_a_driver_auto_is_the_cpu(monkeypatch):
-    monkeypatch.setattr(_on_device.os.path, "exists", lambda path: False)
+def test_without_a_driver_auto_is_the_cpu(monkeypatch, tmp_path):
+    monkeypatch.setattr(_on_device, "NVIDIA", tmp_path / "nowhere")
     assert _on_device.accelerator("auto") is None
 
 

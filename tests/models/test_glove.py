@@ -10,7 +10,7 @@ from scipy.sparse import csr_array, random_array
 from lmzoo import testing
 from lmzoo.errors import FormatError, ScoreError, UsageError
 from lmzoo.interface import Progress, Run
-from lmzoo.models import _adagrad, glove
+from lmzoo.models import _adagrad, _on_device
 from lmzoo.models._adagrad import BLOCKS, Descent, deal, initial
 from lmzoo.models._scratch import Scratch
 from lmzoo.models.glove import GloVe
@@ -245,15 +245,16 @@ def test_arrays_that_no_fit_could_have_made_are_refused(key, spoil):
 
 def test_torch_is_left_alone_where_there_is_no_gpu():
     code = (
-        "import sys; from pathlib import Path; from lmzoo.models import glove; glove.NVIDIA = Path('nowhere');"
-        "print(glove._wants_torch('auto'), glove._wants_torch('cpu'), 'torch' in sys.modules)"
+        "import sys; from pathlib import Path; from lmzoo.models import _on_device, glove;"
+        "_on_device.NVIDIA = Path('nowhere');"
+        "print(glove.accelerator('auto'), glove.accelerator('cpu'), 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "False", "False"]
+    assert done.stdout.split() == ["None", "None", "False"]
 
 
 def test_a_gpu_without_torch_is_an_error_that_names_what_to_install(monkeypatch):
-    monkeypatch.setattr(glove, "find_spec", lambda _: None)
+    monkeypatch.setattr(_on_device, "find_spec", lambda _: None)
     with pytest.raises(UsageError, match=r"--device cuda needs torch: pip install 'lmzoo\[neural\]'"):
         fitted(Run(device="cuda"))
 
