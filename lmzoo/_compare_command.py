@@ -1,5 +1,6 @@
 """`lmzoo compare`: the first thing to type, and all that most people need."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +36,17 @@ def compare_models(
     corpus: CorpusName = "storyworld",
     tokenizer: TokenizerSpec = None,
     budget: Budget = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Which story to tell where no model is named: laptop or gpu; models and budgets are in "
+            "corpora/compare.presets.toml.",
+            show_default="as the machine is",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int, whole("--seeds", help="Train each model with so many seeds, and show how far apart they end.")
+    ] = 1,
     device: Device = "auto",
     out: Annotated[Path | None, typer.Option(help="Folder of the report.", show_default="reports/CORPUS")] = None,
     refit: Refit = False,
@@ -63,9 +75,15 @@ def compare_models(
     from lmzoo import compare, knowledge, report, store
     from lmzoo import corpus as corpora
     from lmzoo import tasks as task_cards
+    from lmzoo._presets import preset as choose_preset
     from lmzoo.interface import Run
 
-    spend = parse_budget(budget if budget or contestants else compare.DEFAULT_BUDGET)
+    if contestants and preset:
+        raise UsageError("--preset says which models to compare, and so do you: leave one out")
+    if not 1 <= seeds <= 100:
+        raise UsageError(f"--seeds must be 1 to 100, not {seeds}")
+    story = None if contestants else choose_preset(preset or "auto", device)
+    spend = parse_budget(budget or (story.budget if story else None))
     run = Run(seed=seed, device=device, progress=Bars(quiet), **spend)
     source = corpora.load(corpus, mirror=mirror, refit=refit, progress=run.progress)
     folder = out or Path("reports") / source.name
@@ -75,7 +93,14 @@ def compare_models(
         raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from None
     word_tests = task_cards.fetch("words", mirror, run.progress) if words else None
     tests = knowledge.read_tests(tasks, limit, mirror, run.progress) if tasks is not None else None
-    comparison = compare.compare(contestants or compare.DEFAULT, source, folder, run, tokenizer, word_tests, tests)
+    chosen = contestants or list(story.models if story else ())
+    try:
+        comparison = compare.compare(
+            chosen, source, folder, run, tokenizer, word_tests=word_tests, tests=tests, seeds=seeds
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted; the same command goes on from what is finished") from None
+    comparison["preset"] = {**asdict(story), "budget": budget or story.budget} if story else None
     page = report.write(folder, comparison)
     if as_json:
         show_json(comparison)

@@ -115,7 +115,7 @@ def _obtained(file: File, contents: bytes, source: str, cached: bool) -> Obtaine
 def _from_web(file: File, mirror: str, cache: Path, progress: Progress) -> Obtained:
     answers = []
     try:
-        with _alone(cache / file.path):
+        with alone((cache / file.path).parent / ".lock"):
             if again := _from_cache(file, cache):  # another command fetched it while this one waited
                 return again
             for url in _addresses(file, mirror):
@@ -145,13 +145,16 @@ def _addresses(file: File, mirror: str) -> list[str]:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """One download at a time in a folder, lest two commands started together write one .part twice."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.parent / ".lock", "ab") as lock:
+def alone(lock: Path) -> Iterator[None]:
+    """Wait until no other process is within the same `lock`, a file that is made for it and stays.
+
+    So two commands that were started together do not write one file twice. A process that is killed holds no lock.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with open(lock, "ab") as file:
         if sys.platform != "win32":
             with suppress(OSError):  # some network file systems have no locks
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

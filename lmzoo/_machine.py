@@ -1,5 +1,6 @@
 """Where and with what a figure was made: the part of provenance that no one should have to type."""
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -8,9 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from lmzoo import _cards
 
 PACKAGES = ("numpy", "scipy", "numba", "gensim", "scikit-learn", "tokenizers", "torch")
 PROCESS = Path("/proc/self")
@@ -25,6 +29,16 @@ def provenance() -> dict[str, Any]:
         "commit": commit(),
         "command": command(),
     }
+
+
+@cache
+def circumstances() -> dict[str, Any]:
+    """What may change any figure, whatever it is of: {"code", "versions", "machine"}, the code as a digest."""
+    digest = hashlib.sha256()
+    for folder in (Path(__file__).parent, _cards.folder()):
+        for path in sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".toml")):
+            digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
+    return {"code": digest.hexdigest(), "versions": versions(), "machine": machine()}
 
 
 def machine() -> str:

@@ -5,9 +5,10 @@ simple enough to do without either: the length of a JSON header (8 bytes), the h
 read is checked by the library first, and the tests read with the one what the other wrote.
 """
 
+import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,18 @@ CODES = {np.dtype(code): name for name, code in NAMES.items()}
 
 def write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     """Write `arrays` of numbers, the widest first so that each is aligned."""
+    with path.open("wb") as file:
+        _write(file, arrays)
+
+
+def to_bytes(arrays: dict[str, NDArray[Any]]) -> bytes:
+    """What `write` writes, for arrays that are not as large as memory."""
+    file = io.BytesIO()
+    _write(file, arrays)
+    return file.getvalue()
+
+
+def _write(file: BinaryIO, arrays: dict[str, NDArray[Any]]) -> None:
     ordered = sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
     header, place = {}, 0
     for name, array in ordered:
@@ -31,10 +44,9 @@ def write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
         place = offsets[1]
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for _, array in ordered:
-            file.write(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+    file.write(len(text).to_bytes(8, "little") + text)
+    for _, array in ordered:
+        file.write(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
 
 
 def read(path: Path) -> dict[str, NDArray[Any]]:

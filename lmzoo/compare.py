@@ -9,58 +9,26 @@ import lzma
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lmzoo import _machine, associations, knowledge, models, published, sample, store
+from lmzoo import _machine, associations, knowledge, published, sample
 from lmzoo import train as training
+from lmzoo._contestants import Contestant, enter, is_run, over_seeds, refuse_nonsense
+from lmzoo._kept import Kept
 from lmzoo.corpus import SPLITS, Corpus, describe
-from lmzoo.errors import LmzooError, UsageError
-from lmzoo.evaluate import ADAPTS, Array, Score, block_bits, evaluate, interval
+from lmzoo.evaluate import block_bits, evaluate, interval
 from lmzoo.interface import LanguageModel, Run
-from lmzoo.tokenizer import Tokenizer
 
-# The story so far: no knowledge, Shannon's letters and pairs and triples, what sixty years made of counting them, the
-# associations that became vectors of words, and the networks that learned to predict.
-DEFAULT = (
-    "uniform",
-    "ngram:order=1",
-    "ngram:order=2",
-    "ngram:order=3",
-    "classes",
-    "ngram:order=5,smoothing=kneser-ney",
-    "ngram:order=5",
-    "pmi",
-    "svd",
-    "glove:x_max=10",  # the authors' 100 is for billions of words
-    "word2vec",
-    "mlp",
-    "rnn",
-    "lstm",
-    "gpt",
-)
-DEFAULT_BUDGET = "20s"  # of each network in it: the whole story is to be told in three minutes
 ORDERS = range(1, 9)  # of the curve of bits against order
 ORDERS_UP_TO = 5_000_000  # training tokens, above which that curve would take too long
 PASSAGE = 700  # characters of the passage that is coloured
 SAMPLE = 400  # characters of each sample
 LARGEST_PREFIX = 1 << 25  # bytes of training text that xz is given: more would take minutes
-
-
-@dataclass
-class Contestant:
-    """One row of the table, as it is filled in."""
-
-    label: str
-    row: dict[str, Any]
-    model: LanguageModel | None = None
-    tokenizer: Tokenizer | None = None
-    score: Score | None = None
-    blocks: tuple[Array, Array] | None = None  # the score's bits and characters by block, (K,) each
 
 
 def compare(
@@ -71,29 +39,33 @@ def compare(
     spec: str | None = None,
     word_tests: Mapping[str, str] | None = None,
     tests: knowledge.Tests | None = None,
+    seeds: int = 1,
 ) -> dict[str, Any]:
     """Train, score and contrast `contestants` on `corpus`: the comparison that `report.write` shows.
 
-    Runs of the trained models are kept in `folder`/runs. `spec` is the tokenizer (None: the corpus's own), and
-    `word_tests` what word vectors are asked, as `tasks.fetch("words")` gives it (None: nothing); `tests` are what the
-    models are asked beside predicting.
+    Runs of the trained models are kept in `folder`/runs, and what they were asked in `folder`/kept, so that the same
+    comparison is made again from there, and one that was broken off goes on. `spec` is the tokenizer (None: the
+    corpus's own), and `word_tests` what word vectors are asked, as `tasks.fetch("words")` gives it (None: nothing);
+    `tests` are what the models are asked beside predicting. Each model that is trained is trained with so many
+    `seeds`: its row is that of the first, `run`'s.
     """
     began = time.perf_counter()
-    for words in contestants:  # a wrong name or setting is said before anything is computed in vain
-        if Path(words).is_dir() and not is_run(words):
-            raise UsageError(f"{words} is a folder, but not a run: it has no {store.SUMS}")
-        if not is_run(words):
-            name, given = training.parse(words)
-            models.make(models.find(name), given)
+    for words in contestants:
+        refuse_nonsense(words)
     text = training.encode(corpus, spec, run)
-    entries = []
-    with run.progress.task("comparing", len(contestants) + 2) as task:
+    kept, entries = Kept(folder / "kept"), []
+    with run.progress.task("comparing", len(contestants) * seeds + 2) as task:
         for words in contestants:
-            entries.append(_enter(words, text, folder / "runs", run))
-            task.advance(1, entries[-1].label)
+            entry = enter(words, text, folder / "runs", run, kept)
+            entries.append(entry)
+            task.advance(1, entry.label)
+            if seeds > 1 and entry.score and not is_run(words):
+                others = over_seeds(words, text, folder / "runs", run, seeds)
+                entry.row["seeds"] = [{"seed": run.seed, "bits_per_character": entry.score.bits_per_character}, *others]
+            task.advance(seeds - 1)
         _contrast(entries)
         task.advance(1, "differences")
-        orders = _orders(entries, text, run)
+        orders = _orders(entries, text, run, kept)
         task.advance(1)
     scored = [entry for entry in entries if entry.score]
     return {
@@ -113,87 +85,6 @@ def compare(
         **knowledge.test_facts(scored, tests or knowledge.Tests(), corpus, run),
         "seconds": time.perf_counter() - began,
     }
-
-
-def _enter(words: str, text: training.Text, runs: Path, run: Run) -> Contestant:
-    """Train or load a contestant and score it; an error becomes its row's."""
-    entry = Contestant(words, {"label": words, "model": words, "year": None, "paper": "", "config": {}})
-    entry.row |= {
-        "tokenizer": text.tokenizer.spec,
-        "train_seconds": None,
-        "peak_bytes": None,
-        "size": None,
-        "tokens_per_second": None,
-    }
-    entry.row |= {"reach": None, "score": None, "interval": None, "error": None, "notes": []}
-    try:
-        if is_run(words):
-            _load(entry, Path(words))
-        else:
-            _train(entry, words, text, runs, run)
-        assert entry.model is not None
-        assert entry.tokenizer is not None
-        entry.score = evaluate(entry.model, entry.tokenizer, text.corpus.test, text.corpus.protocol)
-        entry.row |= {"score": entry.score.to_json(), "tokens_per_second": entry.score.tokens_per_second}
-    except LmzooError as error:
-        entry.row["error"] = str(error)
-    except Exception as error:  # a file of somebody's own may fail in any way: that is its row's result
-        entry.row["error"] = f"{type(error).__name__}: {error}"
-    return entry
-
-
-def is_run(words: str) -> bool:
-    """Whether a contestant is the folder of a finished run."""
-    return (Path(words) / store.SUMS).is_file()
-
-
-def _train(entry: Contestant, words: str, text: training.Text, runs: Path, run: Run) -> None:
-    name, given = training.parse(words)
-    fitted = training.fit(name, given, text, run)
-    entry.label = label(fitted.model.name, given)
-    _describe(entry, fitted.model, text.tokenizer, fitted.provenance)
-    slug = entry.label.replace(" ", "-").replace("/", "_")
-    _weigh(entry, training.save(fitted, text, runs / slug))
-
-
-def label(name: str, given: dict[str, str]) -> str:
-    """('ngram', {'order': '3', 'smoothing': 'ml'}) → 'ngram order 3 ml': numbers with their names."""
-    words = [value if value.isidentifier() or "-" in value[1:] else f"{key} {value}" for key, value in given.items()]
-    return " ".join([name, *words])
-
-
-def _load(entry: Contestant, folder: Path) -> None:
-    model, text_tokenizer = store.load(folder)
-    model.warm_up()
-    entry.label = folder.name
-    _describe(entry, model, text_tokenizer, store.read_provenance(folder))
-    _weigh(entry, folder)
-
-
-def _describe(entry: Contestant, model: Any, text_tokenizer: Tokenizer, provenance: dict[str, Any]) -> None:
-    if not isinstance(model, LanguageModel):
-        raise LmzooError(f"{model.name} gives no probability to a text, so it has no bits")
-    entry.model, entry.tokenizer = model, text_tokenizer
-    entry.row |= {
-        "label": entry.label,
-        "model": model.name,
-        "year": model.year,
-        "paper": model.paper,
-        "config": model.config(),
-        "tokenizer": text_tokenizer.spec,
-        "reach": model.reach,
-        "train_seconds": provenance.get("training_seconds"),
-        "peak_bytes": provenance.get("peak_bytes"),
-        "adapts_at_test_time": model.adapts,
-        "notes": [*provenance.get("remarks", []), *([ADAPTS] if model.adapts else [])],
-        "provenance": provenance,
-    }
-
-
-def _weigh(entry: Contestant, folder: Path) -> None:
-    assert entry.model is not None
-    count, unit = entry.model.size()
-    entry.row["size"] = {"count": count, "unit": unit, "bytes": store.bytes_on_disk(folder)}
 
 
 def _contrast(entries: list[Contestant]) -> None:
@@ -217,7 +108,7 @@ def _differences(scored: list[Contestant]) -> list[dict[str, Any]]:
     return made
 
 
-def _orders(entries: list[Contestant], text: training.Text, run: Run) -> list[dict[str, Any]]:
+def _orders(entries: list[Contestant], text: training.Text, run: Run, kept: Kept) -> list[dict[str, Any]]:
     """Bits per character of the n-gram against its order, for each smoothing among the contestants."""
     smoothings = {e.row["config"].get("smoothing"): e for e in entries if e.row["model"] == "ngram" and e.score}
     if len(text.train) > ORDERS_UP_TO or not smoothings:
@@ -226,13 +117,18 @@ def _orders(entries: list[Contestant], text: training.Text, run: Run) -> list[di
     with run.progress.task("order by order", len(ORDERS) * len(smoothings)) as task:
         for smoothing in smoothings:
             for order in ORDERS:
-                fitted = training.fit("ngram", {"order": str(order), "smoothing": smoothing}, text, run)
-                assert isinstance(fitted.model, LanguageModel)
-                score = evaluate(fitted.model, text.tokenizer, text.corpus.test, text.corpus.protocol)
-                bits = score.bits_per_character
+                given = {"order": str(order), "smoothing": smoothing}
+                of = {"training": training.key("ngram", given, text, run), "test": text.corpus.sha256["test"]}
+                bits = kept.facts("order", of, partial(_bits_of_ngram, given, text, run))
                 points.append({"order": order, "smoothing": smoothing, "bits_per_character": bits})
                 task.advance(1)
     return points
+
+
+def _bits_of_ngram(given: dict[str, str], text: training.Text, run: Run) -> float:
+    fitted = training.fit("ngram", given, text, run)
+    assert isinstance(fitted.model, LanguageModel)
+    return evaluate(fitted.model, text.tokenizer, text.corpus.test, text.corpus.protocol).bits_per_character
 
 
 def _two_to_contrast(scored: list[Contestant]) -> list[Contestant]:

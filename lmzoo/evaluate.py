@@ -17,8 +17,8 @@ infinite probability is an error that names the position; nothing is ever left o
 
 import hashlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -101,6 +101,12 @@ class Score:
         )
         ratios = ("bits_per_character", "bits_per_byte", "perplexity_per_token", "perplexity_per_word")
         return {name: getattr(self, name) for name in names + ratios + ("seconds", "tokens_per_second")}
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any], token_bits: Array, ids: Array) -> "Score":
+        """The inverse of `to_json`, with the single tokens."""
+        own = [part.name for part in fields(cls) if part.name not in ("token_bits", "ids")]
+        return cls(**{name: facts[name] for name in own}, token_bits=token_bits, ids=ids)
 
 
 def evaluate(model: LanguageModel, tokenizer: Tokenizer, text: str, protocol: str = "stream") -> Score:

@@ -33,7 +33,7 @@ from lmzoo.interface import Model
 from lmzoo.tokenizer import Tokenizer
 
 FORMAT = 1
-FILES = ("config.json", "model.safetensors", "tokenizer.json", "provenance.json")
+FILES = ("config.json", "model.safetensors", "tokenizer.json", "provenance.json")  # what it is, and then its history
 METRICS = "metrics.jsonl"
 SUMS = "SHA256SUMS"
 DRAFT = ".lmzoo-"  # what the names of unfinished folders begin with
@@ -170,6 +170,16 @@ def read_provenance(folder: str | Path) -> dict[str, Any]:
     """provenance.json of a run: what it was trained on, how and where."""
     provenance = _read_json(Path(folder) / "provenance.json")
     return provenance if isinstance(provenance, dict) else {}
+
+
+def digest(folder: str | Path) -> str:
+    """SHA-256 of what a run predicts with: its model and tokenizer, and not of when and where it was made."""
+    try:
+        lines = (Path(folder) / SUMS).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        raise FormatError(f"{folder} is not a whole run: it has no readable {SUMS}") from None
+    parts = [line for line in lines if line.split("  ")[-1] in FILES[:3]]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def bytes_on_disk(folder: str | Path) -> int:

@@ -1,5 +1,6 @@
 """From a model, a corpus and a tokenizer to a run, and from a run to its score: what the commands share."""
 
+import hashlib
 import shutil
 import time
 from collections.abc import Sequence
@@ -11,14 +12,18 @@ import numpy as np
 
 from lmzoo import _machine, models, store, tokenizer
 from lmzoo import corpus as corpora
+from lmzoo._download import write_atomically
+from lmzoo._kept import digest
 from lmzoo.corpus import Corpus, cards
-from lmzoo.errors import LmzooError, UsageError
+from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluate import ADAPTS, Score, block_bits, evaluate, interval, mix
 from lmzoo.interface import Ids, LanguageModel, Model, Progress, Run
 from lmzoo.mixture import Mixture, fit_weights
 from lmzoo.tokenizer import Tokenizer
 
 BUDGETS = ("seconds", "steps", "tokens", "flops")  # of `Run`
+HOW = ("seed", "device", "precision", "compile", "memory")  # of `Run`, and may change what is learned
+KEY = "key"  # the file of an unfinished training that says of what it is
 
 
 @dataclass
@@ -64,6 +69,25 @@ class Fitted:
     provenance: dict[str, Any]
 
 
+def key(name: str, given: dict[str, str], text: Text, run: Run) -> str:
+    """A digest of everything that could change what `fit` gives: under one key, one model."""
+    model = models.make(models.find(name), given)
+    own = Path(name).read_bytes() if Path(name).is_file() else b""  # a model that is not of the zoo
+    return digest(
+        {
+            "model": model.name,
+            "config": model.config(),
+            "own code": hashlib.sha256(own).hexdigest(),
+            "text": text.corpus.sha256,
+            "refit": text.corpus.refit,
+            "tokenizer": [text.tokenizer.spec, text.tokenizer.vocab_size],
+            "tokens": [len(text.train), len(text.valid)],  # a learning curve learns from the beginning of a text
+            "run": {name: getattr(run, name) for name in (*BUDGETS, *HOW)},
+            **_machine.circumstances(),
+        }
+    )
+
+
 def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
     """Make the model `name` (or the one in that file) with the settings `given` and fit it on `text`."""
     model = models.make(models.find(name), given)
@@ -91,12 +115,28 @@ def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
         **({"peak_bytes": peak.bytes} if peak.bytes else {}),
         "budget": {name: value for name in BUDGETS if (value := getattr(run, name)) is not None},
         "seed": run.seed,
+        "key": key(name, given, text, run),
         "device": "cpu",
         **model.facts,
         "remarks": list(model.remarks),
         **_machine.provenance(),
     }
     return Fitted(model, seconds, provenance)
+
+
+def fit_going_on(name: str, given: dict[str, str], text: Text, run: Run, folder: Path) -> Fitted:
+    """`fit`, on its way to the run `folder`: where a training with the same key was broken off, it goes on."""
+    left = unfinished(folder)
+    mark, this = left / KEY, key(name, given, text, run)
+    if mark.is_file() and mark.read_text("utf-8") == this and list(left.glob("checkpoint*")):
+        try:
+            return fit(name, given, text, replace(run, folder=left, resume=True))
+        except (UsageError, FormatError):
+            pass  # what is left is damaged, or somebody else has just finished it: begin anew
+    shutil.rmtree(left, ignore_errors=True)
+    if models.find(name).resumes:
+        write_atomically(mark, this.encode())
+    return fit(name, given, text, replace(run, folder=left))
 
 
 def own_path(corpus: Corpus) -> str | None:
