@@ -22,7 +22,7 @@ from lmzoo.figures import (
     name_the_ends,
     short,
 )
-from lmzoo.findings import DASH, Comparison, Row, amount, ranked
+from lmzoo.findings import DASH, Comparison, Row, amount, best_references, ranked
 
 BITS = "bits per character"
 PERPLEXITY = "perplexity per token"
@@ -143,7 +143,7 @@ def _lines(comparison: Comparison, unit: str, ours: list[Point]) -> list[tuple[s
     score = next(row["score"] for row in ranked(comparison) if row["score"] and row["label"] == ours[0].name)
     floor_bits = comparison["corpus"].get("floor_bits")
     lines = [] if floor_bits is None else [(SOURCE, in_unit(floor_bits, score, unit))]
-    for reference in comparison.get("references", []):
+    for reference in best_references(comparison):
         alone = "" if reference["given_train"] else " alone"
         bits = reference["bits_per_character"] * score["characters"]
         lines.append((f"{reference['label']}{alone}", in_unit(bits, score, unit)))

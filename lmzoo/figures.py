@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
-from lmzoo.findings import Comparison, Row, floor, in_words, ranked
+from lmzoo.findings import Comparison, Row, best_references, floor, in_words, ranked
 
 # Okabe & Ito (2008), "Color Universal Design": eight colours that every common kind of colour vision tells
 # apart. Yellow is left out, being hard to see on white. The first family whose pattern fits a name has it.
@@ -171,10 +171,10 @@ def _bar(axes: Any, canvas: Canvas, y: int, row: Row, places: int) -> None:
 
 
 def _reference_lines(comparison: Comparison) -> list[tuple[str, float]]:
-    """(label, bits per character) of the true source, if known, and of the compressors."""
+    """(label, bits per character) of the true source, if known, and of each compressor as it does best."""
     lowest = floor(comparison)
     lines = [] if lowest is None else [(SOURCE, lowest)]
-    for reference in comparison.get("references", []):
+    for reference in best_references(comparison):
         alone = "" if reference["given_train"] else " alone"
         lines.append((short(reference["label"], 20, lines=1) + alone, reference["bits_per_character"]))
     return lines

@@ -7,18 +7,17 @@ figures and the terminal all take it from here, so that they cannot disagree.
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from lmzoo.columns import COLUMNS, DASH, Row, with_grades
+from lmzoo.columns import amount as amount
 from lmzoo.errors import ScoreError, UsageError
 
 Comparison = dict[str, Any]
-Row = dict[str, Any]
-
-DASH = "\N{EN DASH}"
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -100,9 +99,9 @@ def _best(scored: list[Row], comparison: Comparison) -> str:
     said = [f"{_name(best, scored)} needs {bits:.2f} bits per character"]
     if best["above"] is not None:
         said.append(f"{_gap(best['above'])} {'above' if best['above'] >= 0 else 'below'} the true source")
-    references = comparison.get("references", [])
-    if references:
-        nearest = min(references, key=lambda reference: reference["bits_per_character"])
+    coded = best_references(comparison)
+    if coded:
+        nearest = min(coded, key=lambda reference: reference["bits_per_character"])
         gap = bits - nearest["bits_per_character"]
         alone = "" if nearest["given_train"] else " alone"
         said.append(f"{_gap(gap)} {'below' if gap < 0 else 'above'} {one_line(nearest['label'])}{alone}")
@@ -158,87 +157,25 @@ def in_words(smoothing: str) -> str:
 # The table.
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column of the table: its head, what it means, a row's number, how it is written, and what to add."""
-
-    head: str
-    meaning: str
-    number: Callable[[Row], float | None]
-    text: Callable[[Any], str]
-    aside: Callable[[Row], str] = lambda row: ""  # noqa: ARG005
-    terminal: bool = True  # whether there is room for it there
-
-
-def amount(number: float) -> str:
-    """A count in at most four figures: 950, 12.3 k, 1.23 M."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= size * 0.9995:
-            return f"{number / size:.{max(0, 2 - int(math.log10(number / size + 1e-9)))}f} {letter}"
-    return f"{number:.0f}" if number >= 100 or number == int(number) else f"{number:#.3g}"
-
-
-def _bytes(number: float) -> str:
-    return f"{amount(number)}B" if number >= 999.5 else f"{number} B"
-
-
-def _score(key: str) -> Callable[[Row], float | None]:
-    return lambda row: row["score"][key] if row["score"] else None
-
-
-def _interval(row: Row) -> str:
-    return f"{row['interval'][0]:.3f}{DASH}{row['interval'][1]:.3f}" if row.get("interval") else ""
-
-
-def _unit(row: Row) -> str:
-    return str(row["size"]["unit"])
-
-
-def _size(key: str) -> Callable[[Row], float | None]:
-    return lambda row: (row.get("size") or {}).get(key)
-
-
-def _row(key: str) -> Callable[[Row], float | None]:
-    return lambda row: row.get(key)
-
-
-COLUMNS = (
-    Column("year", "of the paper", lambda row: row["year"] or None, str),
-    Column("bits/char", "bits per character, with its 95 % bootstrap interval",
-           _score("bits_per_character"), "{:.3f}".format, aside=_interval),
-    Column("above", "bits per character above the true source", _row("above"), "{:.3f}".format),
-    Column("ppl/token", "perplexity per token, comparable only where the tokenizer is the same",
-           _score("perplexity_per_token"), amount),
-    Column("ppl/word", "perplexity per word of the corpus", _score("perplexity_per_word"), amount),
-    Column("size", "how much was learned", _size("count"), amount, aside=_unit),
-    Column("on disk", "bytes of the saved model", _size("bytes"), _bytes),
-    Column("train", "seconds to train", _row("train_seconds"), lambda value: f"{amount(value)} s"),
-    Column("peak memory", "the most memory the process held while it trained, all else that it held included",
-           _row("peak_bytes"), _bytes, terminal=False),
-    Column("tokens/s", "tokens scored in a second", _row("tokens_per_second"), amount),
-)  # fmt: skip
-
-
 def cells(comparison: Comparison) -> dict[str, Any]:
     """Columns that have a number in them, lines of cells, and the footnotes: errors first, then remarks."""
-    rows = ranked(comparison)
+    rows = with_grades(ranked(comparison), comparison)
     columns = [column for column in COLUMNS if any(column.number(row) is not None for row in rows)]
     notes: list[str] = []
     lines = []
     for row in rows:
-        remarks = [*([row["error"]] if row.get("error") else []), *row.get("notes", [])]
+        remarks = [*([row["error"]] if row.get("error") else []), *row.get("notes", []), *_uncertified(row)]
         notes += [remark for remark in remarks if remark not in notes]
-        found = [_cell(column, row) for column in columns]
+        found = [column.cell(row) for column in columns]
         marks = [notes.index(remark) + 1 for remark in dict.fromkeys(remarks)]
         lines.append({"row": row, "marks": marks, "cells": found})
     return {"columns": columns, "lines": lines, "notes": notes}
 
 
-def _cell(column: Column, row: Row) -> dict[str, Any]:
-    number = column.number(row)
-    if number is None:
-        return {"number": None, "text": DASH, "aside": ""}
-    return {"number": number, "text": column.text(number), "aside": column.aside(row)}
+def _uncertified(row: Row) -> list[str]:
+    """Why there is no compressed file of it, where one was wanted."""
+    error = (row.get("certified") or {}).get("error")
+    return [f"not certified: {error}"] if error else []
 
 
 def verdicts(comparison: Comparison) -> list[dict[str, Any]]:
@@ -251,6 +188,16 @@ def verdicts(comparison: Comparison) -> list[dict[str, Any]]:
     return pairs
 
 
+def best_references(comparison: Comparison) -> list[dict[str, Any]]:
+    """Of each compressor the row with the fewest bits: what a figure or a sentence has room for."""
+    best: dict[str, dict[str, Any]] = {}
+    for row in comparison.get("references", []):
+        other = best.setdefault(row["label"], row)
+        if row["bits_per_character"] < other["bits_per_character"]:
+            best[row["label"]] = row
+    return list(best.values())
+
+
 # Associations: grids of words, for the page and for Markdown.
 
 
@@ -260,6 +207,22 @@ class Grid:
 
     heads: tuple[str, ...]
     lines: list[tuple[str, list[tuple[str, str]]]]
+
+
+def references(comparison: Comparison) -> Grid | None:
+    """What each compressor makes of the test text, alone and with training text before it."""
+    found = {(row["label"], bool(row["given_train"])): row for row in comparison.get("references", [])}
+    lines = [(label, [_coded(found.get((label, given))) for given in (False, True)]) for label in dict.fromkeys(
+        label for label, _ in found)]  # fmt: skip
+    return Grid(("alone", "given training text"), lines) if lines else None
+
+
+def _coded(row: dict[str, Any] | None) -> tuple[str, str]:
+    """A compressor's bits per character, and its bytes and what it was given."""
+    if row is None:
+        return DASH, ""
+    given = f", {row['note']}" if row["given_train"] else ""
+    return f"{row['bits_per_character']:.3f}", f"{row['bits'] / 8:,.0f} bytes{given}"
 
 
 JUDGED = ("WordSim-353", "SimLex-999", "MEN")  # what everybody reports
@@ -304,7 +267,7 @@ def knowledge(comparison: Comparison) -> Grid | None:
     for row in tests["rows"]:
         cells = [_judged(row["sets"][name]) for name in sets]
         cells += [_solved(row["analogies"][method][part]) for method, part in asked]
-        found = [_cell(column, by_label[row["label"]]) for column in costs]
+        found = [column.cell(by_label[row["label"]]) for column in costs]
         lines.append((row["label"], cells + [(cell["text"], "") for cell in found]))
     analogies = (METHODS[method] if part == "total" else f"{METHODS[method]}, {part}" for method, part in asked)
     return Grid((*sets, *analogies, *(column.head for column in costs)), lines)

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmzoo import _association_figures, _grade_figures, _history_figures, figures
+from lmzoo.columns import citation
 from lmzoo.errors import UsageError
 from lmzoo.figures import family
 from lmzoo.findings import (
@@ -44,6 +45,7 @@ from lmzoo.findings import (
     one_line,
     plain,
     ranked,
+    references,
     signed,
     tested,
     verdicts,
@@ -251,7 +253,7 @@ def _knowledge(comparison: Comparison) -> dict[str, Any] | None:
 SECTIONS = (
     Section("table", "The table", view=lambda c: cells(c) if c["rows"] else None),
     Section("history", "Seventy years", view=lambda c: c.get("published"), figure=_history_figures.history),
-    Section("bars", "Bits per character", figure=figures.bars),
+    Section("bars", "Bits per character", view=references, figure=figures.bars),
     Section("differences", "Which differences are real", view=verdicts),
     Section("cost", "What the bits cost", figure=_history_figures.cost),
     Section("orders", "What looking further back is worth", figure=figures.orders),
@@ -287,6 +289,7 @@ def _page(comparison: Comparison, sections: list[tuple[Section, list[Any]]]) -> 
         "data": _data_uri,
         "marked": _marked,
         "amount": amount,
+        "citation": citation,
         "signed": signed,
     }
     return environment.get_template("report.html.j2").render(

@@ -43,6 +43,7 @@ LAYERS = (
         "_word_tests",
         "vectors",
         "word_map",
+        "columns",
         "findings",
         "figures",
         "published",

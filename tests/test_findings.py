@@ -76,6 +76,23 @@ def test_amounts_are_short(number, text):
     assert findings.amount(number) == text
 
 
+# Compressors
+
+
+def test_of_each_compressor_figures_take_the_best_and_the_table_has_both():
+    given = comparison()
+    assert [(row["label"], row["given_train"]) for row in findings.best_references(given)] == [
+        ("xz", True), ("bz2", False), ("gzip", True),
+    ]  # fmt: skip
+    grid = findings.references(given)
+    assert [label for label, _ in grid.lines] == ["xz", "bz2", "gzip"]
+    assert dict(grid.lines)["xz"] == [
+        ("2.200", "55,000 bytes"), ("1.910", "47,500 bytes, given the training text"),
+    ]  # fmt: skip
+    assert dict(grid.lines)["bz2"][1] == (findings.DASH, "")
+    assert findings.references(comparison(references=[])) is None
+
+
 # Associations
 
 

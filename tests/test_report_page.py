@@ -229,7 +229,7 @@ def test_published_figures_are_a_table_of_protocols_and_sources():
     for shown in ("trigram", "1.75", "all: as a stream", "yes", "no adapts", "0.6\N{EN DASH}1.3", "A paper"):
         assert shown in reader.text
     assert all(head.get("scope") in ("col", "row") for head in reader.all("th"))
-    assert len(reader.all("caption")) == len(reader.all("table")) == 4
+    assert len(reader.all("caption")) == len(reader.all("table")) == 5
     assert "big LSTM (2016) 1.20" in reader.all("img")[0]["alt"]
 
 
@@ -296,7 +296,7 @@ def test_scores_beside_pmi_are_a_table_where_there_is_no_figure():
 def test_a_page_with_associations_can_be_heard():
     reader = Reader(report.render(with_associations())["index.html"].decode())
     assert all(head.get("scope") in ("col", "row") for head in reader.all("th"))
-    assert len(reader.all("caption")) == len(reader.all("table")) == 8
+    assert len(reader.all("caption")) == len(reader.all("table")) == 9
     ids = [found["id"] for _, found in reader.tags if "id" in found]
     assert len(ids) == len(set(ids))
     assert {found["aria-labelledby"] for _, found in reader.tags if "aria-labelledby" in found} <= set(ids)
