@@ -24,7 +24,7 @@ from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmzoo import _association_figures, _grade_figures, _history_figures, figures
+from lmzoo import _association_figures, _curve_figures, _grade_figures, _history_figures, figures
 from lmzoo.columns import citation
 from lmzoo.errors import UsageError
 from lmzoo.figures import family
@@ -256,6 +256,7 @@ SECTIONS = (
     Section("bars", "Bits per character", view=references, figure=figures.bars),
     Section("differences", "Which differences are real", view=verdicts),
     Section("cost", "What the bits cost", figure=_history_figures.cost),
+    Section("curves", "What more text is worth", view=_curve_figures.table, figure=_curve_figures.curves),
     Section("orders", "What looking further back is worth", figure=figures.orders),
     Section("exam", "What of its grammar each has learned", view=_exam, figure=_grade_figures.examined),
     Section("probes", "What can be read off their features", view=_tests("probes"), figure=_grade_figures.probed),

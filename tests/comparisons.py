@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Callable
 
 SHA = "ab12" * 16
 STORY = "Sean came to the hack space.\nThe hyenas sit on the mat, and he likes them.\n"
@@ -146,6 +147,33 @@ def with_associations(**changes: object) -> dict:
     """A comparison in which two of the rows are associations."""
     rows = [row("pmi", 1.5, peak_bytes=250_000_000), row("word2vec dimensions 50", 1.6), row("uniform", 2.46)]
     return comparison(rows=rows, **associations()) | changes
+
+
+def learning_curves(source: float = 1.1) -> dict:
+    """What `lmzoo.curves.row` gives of three: one heads for the source, one for a floor of its own, one fails."""
+
+    def points(law: Callable[[float], float | None], error: str | None = None) -> list[dict]:
+        made = []
+        for share in (2.0**-n for n in range(6, -1, -1)):
+            bits = law(2_000_000 * share)
+            made.append({"share": share, "characters": int(2_000_000 * share), "tokens": int(500_000 * share),
+                         "bits_per_character": bits, "seconds": 1.5, "remarks": [],
+                         "error": error if bits is None else None})  # fmt: skip
+        return made
+
+    def fit(exponent: float, constant: float, floor: float, kind: str) -> dict:
+        return {"exponent": exponent, "standard_error": 0.01, "interval": [exponent - 0.026, exponent + 0.026],
+                "constant": constant, "floor": floor, "floor_is": kind, "r2": 0.99, "points": 7}  # fmt: skip
+
+    rows = [
+        {"label": "ngram order=5", "model": "ngram", "points": points(lambda d: source + (15_000 / d) ** 0.3),
+         "fit": fit(0.3, 15_000, source, "source")},
+        {"label": "ngram order=3", "model": "ngram", "points": points(lambda d: source + 0.2 + 18_000 / d),
+         "fit": fit(1.0, 18_000, source + 0.2, "fitted")},
+        {"label": "lstm", "model": "lstm", "fit": None,
+         "points": points(lambda d: 2.0 if d > 1e6 else 2.1 if d > 5e5 else None, "a batch is more than the text")},
+    ]  # fmt: skip
+    return {"curves": {"rows": rows}}
 
 
 def examination() -> dict:
