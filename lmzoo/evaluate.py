@@ -131,7 +131,7 @@ def evaluate(model: LanguageModel, tokenizer: Tokenizer, text: str, protocol: st
             f"({', '.join(f'{k} {v}' for k, v in model.config().items())}): they can rank texts, but they are no "
             "probabilities, and bits of them would be a figure that nothing else could be compared with"
         )
-    parts = _parts(tokenizer, text, protocol)
+    parts = parts_of(tokenizer, text, protocol)
     ids = np.concatenate(parts)
     began = time.perf_counter()
     token_bits = np.concatenate(model.log_probs_many([ids] if model.adapts else parts)) / -np.log(2)
@@ -167,7 +167,7 @@ def count_words(text: str, protocol: str) -> int:
     return len(text.split()) + (text.count("\n") if protocol == "lines" else 0)
 
 
-def _parts(tokenizer: Tokenizer, text: str, protocol: str) -> Sequence[Ids]:
+def parts_of(tokenizer: Tokenizer, text: str, protocol: str) -> Sequence[Ids]:
     """The ids of what is scored from a fresh start: the text, or each of its lines."""
     if protocol == "stream":
         return [tokenizer.encode(text)]

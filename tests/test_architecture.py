@@ -33,6 +33,9 @@ LAYERS = (
         "exam",
         "_noisy_channel",
         "nbest",
+        "_excerpt",
+        "context",
+        "calibration",
     ),
     (
         "_machine",
@@ -53,6 +56,8 @@ LAYERS = (
         "_grade_figures",
         "_probe_figures",
         "_curve_figures",
+        "_context_figures",
+        "_context_tables",
         "report",
     ),
     (
