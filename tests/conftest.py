@@ -1,6 +1,7 @@
 import os
 
 import pytest
+import typer
 from hypothesis import settings
 
 # Each worker of pytest-xdist has a core of its own: threads of several that wait for each other take ten times as long.
@@ -21,6 +22,32 @@ def _own_cache(tmp_path_factory):
         del os.environ["LMZOO_CACHE"]
     else:
         os.environ["LMZOO_CACHE"] = before
+
+
+@pytest.fixture
+def calling(capsys):
+    """`calling(name=command, …)`: a function that calls commands as a shell does: (exit code, stdout, stderr).
+
+    They are alone in an application of their own, or those of `app`. Where there is one, calls leave out its name.
+    """
+    from lmzoo import _terminal
+
+    def of(app=None, /, **commands):
+        app = app or typer.Typer(cls=_terminal.Commands)
+        for name, command in commands.items():
+            app.command(name)(command)
+        if len(commands) == 1:
+            app.command("another")(lambda: None)  # beside none Typer would take the name for an argument
+        first = list(commands) if len(commands) == 1 else []
+
+        def call(*arguments):
+            with pytest.raises(SystemExit) as exit_:
+                _terminal.run(app, [*first, *map(str, arguments)])
+            return exit_.value.code, *capsys.readouterr()
+
+        return call
+
+    return of
 
 
 def pytest_collection_modifyitems(items):

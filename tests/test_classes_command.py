@@ -4,12 +4,9 @@ import json
 
 import numpy as np
 import pytest
-import typer
 
 from lmzoo import store, tokenizer
 from lmzoo._classes_command import show_classes
-from lmzoo._terminal import Commands
-from lmzoo._terminal import run as run_commands
 from lmzoo.models.classes import Classes
 from lmzoo.models.ngram import Ngram
 
@@ -17,18 +14,9 @@ TEXT = "the cat sat on the mat. a dog lay on a rug. the dog sat on a mat. a cat 
 
 
 @pytest.fixture
-def lmzoo(capsys):
+def lmzoo(calling):
     """Call `lmzoo classes` alone in an application of its own: (exit code, stdout, stderr)."""
-    app = typer.Typer(cls=Commands)
-    app.command("classes")(show_classes)
-    app.command("another")(lambda: None)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as exit_:
-            run_commands(app, ["classes", *map(str, arguments)])
-        return exit_.value.code, *capsys.readouterr()
-
-    return call
+    return calling(classes=show_classes)
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,10 @@ import json
 import random
 
 import pytest
-import typer
 
 from lmzoo import certify, codec, corpus, store, train
 from lmzoo._codec_command import certify_runs, compress_file, decompress_file
 from lmzoo._container import SIZE
-from lmzoo._terminal import Commands
-from lmzoo._terminal import run as run_commands
 from lmzoo.errors import LmzooError
 from lmzoo.interface import Run
 
@@ -48,20 +45,10 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def lmzoo(capsys, monkeypatch, folder):
+def lmzoo(calling, monkeypatch, folder):
     """Call one of the three commands in an application of its own: (exit code, stdout, stderr)."""
     monkeypatch.chdir(folder)
-    app = typer.Typer(cls=Commands)
-    app.command("compress")(compress_file)
-    app.command("decompress")(decompress_file)
-    app.command("certify")(certify_runs)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as exit_:
-            run_commands(app, [*map(str, arguments)])
-        return exit_.value.code, *capsys.readouterr()
-
-    return call
+    return calling(compress=compress_file, decompress=decompress_file, certify=certify_runs)
 
 
 def test_a_file_comes_back(lmzoo, folder):

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 
-from lmzoo import _terminal, _vector_exchange, corpus, store, tokenizer, vector_files, vectors
+from lmzoo import _vector_exchange, corpus, store, tokenizer, vector_files, vectors
 from lmzoo._exchange import export_run, import_file
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.pmi import PMI
@@ -21,19 +20,10 @@ TEXT = "the cat sat on the mat\nthe dog sat on the cat\n" * 5
 
 
 @pytest.fixture
-def lmzoo(capsys, tmp_path, monkeypatch):
+def lmzoo(calling, tmp_path, monkeypatch):
     """Call a command; gives (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-    app = typer.Typer(cls=_terminal.Commands, pretty_exceptions_enable=False)
-    app.command("export")(export_run)
-    app.command("import")(import_file)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            _terminal.run(app, [str(argument) for argument in arguments])
-        return (stop.value.code, *capsys.readouterr())
-
-    return call
+    return calling(**{"export": export_run, "import": import_file})
 
 
 @pytest.fixture

@@ -7,9 +7,8 @@ import shutil
 import numpy as np
 import pytest
 import torch
-import typer
 
-from lmzoo import _terminal, gpt2, store, tokenizer
+from lmzoo import gpt2, store, tokenizer
 from lmzoo._download import File
 from lmzoo._exchange import export_run, import_file
 from lmzoo.models.gpt import GPT, GPT2
@@ -252,19 +251,10 @@ BROKEN = [
 
 
 @pytest.fixture
-def lmzoo(capsys, tmp_path, monkeypatch):
+def lmzoo(calling, tmp_path, monkeypatch):
     """Call a command; gives (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-    app = typer.Typer(cls=_terminal.Commands, pretty_exceptions_enable=False)
-    app.command("export")(export_run)
-    app.command("import")(import_file)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            _terminal.run(app, [str(argument) for argument in arguments])
-        return (stop.value.code, *capsys.readouterr())
-
-    return call
+    return calling(**{"export": export_run, "import": import_file})
 
 
 @pytest.mark.parametrize(("change", "says"), BROKEN, ids=[says[:50] for _, says in BROKEN])

@@ -4,12 +4,9 @@ import json
 
 import numpy as np
 import pytest
-import typer
 
 from lmzoo import _probe_command, _probe_data, corpus, store, tokenizer
 from lmzoo._probe_data import TEST, TRAIN, VALID, Examples
-from lmzoo._terminal import Commands
-from lmzoo._terminal import run as run_commands
 from lmzoo.interface import Run
 from lmzoo.models.lstm import LSTM
 from lmzoo.models.uniform import Uniform
@@ -45,22 +42,13 @@ def runs(tmp_path_factory):
 
 
 @pytest.fixture
-def lmzoo(capsys, runs, monkeypatch):
+def lmzoo(calling, runs, monkeypatch):
     """Call `lmzoo probe` alone in an application of its own: (exit code, stdout, stderr)."""
     monkeypatch.chdir(runs)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(_probe_data, "load", toy)
     monkeypatch.setattr(_probe_data, "names", lambda: ["mr", "sick"])
-    app = typer.Typer(cls=Commands)
-    app.command("probe")(_probe_command.probe_runs)
-    app.command("another")(lambda: None)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as exit_:
-            run_commands(app, ["probe", *map(str, arguments)])
-        return exit_.value.code, *capsys.readouterr()
-
-    return call
+    return calling(probe=_probe_command.probe_runs)
 
 
 def lines(out, beginning):

@@ -3,11 +3,8 @@
 import json
 
 import pytest
-import typer
 
 from lmzoo._solve_command import solve_questions
-from lmzoo._terminal import Commands
-from lmzoo._terminal import run as run_commands
 
 FILLER = "Then it was evening, and after that it was morning, and nobody said a word until the next day. "
 TEXT = f"Blacktop is a smooth surface for a skating race. {FILLER} Gravel is rough. {FILLER}" * 30
@@ -18,22 +15,13 @@ QUESTIONS = [
 
 
 @pytest.fixture
-def lmzoo(capsys, tmp_path, monkeypatch):
+def lmzoo(calling, tmp_path, monkeypatch):
     """Call `lmzoo solve` alone in an application of its own: (exit code, stdout, stderr)."""
     (tmp_path / "race.txt").write_text(TEXT)
     (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, QUESTIONS)))
     (tmp_path / "bad.jsonl").write_text(json.dumps({**QUESTIONS[0], "gold": 7}))
     monkeypatch.chdir(tmp_path)
-    app = typer.Typer(cls=Commands)
-    app.command("solve")(solve_questions)
-    app.command("another")(lambda: None)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as exit_:
-            run_commands(app, ["solve", *map(str, arguments)])
-        return exit_.value.code, *capsys.readouterr()
-
-    return call
+    return calling(solve=solve_questions)
 
 
 def test_each_set_is_a_row_with_chance_and_what_was_right(lmzoo):

@@ -8,7 +8,6 @@ import typer
 
 from lmzoo import store, tasks, tokenizer
 from lmzoo._terminal import Commands
-from lmzoo._terminal import run as run_commands
 from lmzoo._vectors_command import VECTOR_COMMANDS, add_vector_commands
 from lmzoo.models.svd import SVD
 from lmzoo.models.uniform import Uniform
@@ -26,17 +25,11 @@ WORDS = {
 
 
 @pytest.fixture
-def lmzoo(capsys):
+def lmzoo(calling):
     """Call a command in an application of their own: (exit code, stdout, stderr)."""
     app = typer.Typer(cls=Commands)
     add_vector_commands(app)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as exit_:
-            run_commands(app, [*map(str, arguments)])
-        return exit_.value.code, *capsys.readouterr()
-
-    return call
+    return calling(app)
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,8 @@
 import json
 
 import pytest
-import typer
 
 from lmzoo import store, tasks, tokenizer
-from lmzoo._terminal import Commands
-from lmzoo._terminal import run as run_commands
 from lmzoo._zeroshot_command import ask_zeroshot
 from lmzoo.errors import DownloadError
 from lmzoo.models.ngram import Ngram
@@ -25,7 +22,7 @@ def save(folder, model, spec):
 
 
 @pytest.fixture
-def lmzoo(capsys, tmp_path, monkeypatch):
+def lmzoo(calling, tmp_path, monkeypatch):
     """Call `lmzoo zeroshot` alone in an application of its own, beside runs: (exit code, stdout, stderr)."""
     monkeypatch.setattr(tasks, "fetch", lambda name, mirror=None, progress=None: TOY_FILES[name])
     (tmp_path / "own.txt").write_text(TEXT * 20)
@@ -34,16 +31,7 @@ def lmzoo(capsys, tmp_path, monkeypatch):
     save(tmp_path / "closed", Ngram(order=2), "split")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    app = typer.Typer(cls=Commands)
-    app.command("zeroshot")(ask_zeroshot)
-    app.command("another")(lambda: None)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as exit_:
-            run_commands(app, ["zeroshot", *map(str, arguments)])
-        return exit_.value.code, *capsys.readouterr()
-
-    return call
+    return calling(zeroshot=ask_zeroshot)
 
 
 def row(out, *begins):
