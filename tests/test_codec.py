@@ -14,10 +14,10 @@ from lmzoo._container import SIZE, Container
 from lmzoo.codec import TOTAL, compress, decompress, payload_bits, whole_numbers
 from lmzoo.errors import FormatError, LmzooError, ScoreError, TokenizerError, UsageError
 from lmzoo.evaluate import evaluate
-from lmzoo.interface import LanguageModel
 from lmzoo.models.cache import Cache
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
+from tests.fake_models import Stateless
 
 TEXT = "the cat sat on the mat and the dög sat on the log because the cat did not like the dög\n\n" * 20
 SPECS = ("byte", "char", "word:40", "bpe:300")
@@ -188,21 +188,11 @@ def test_a_fresh_process_decodes_what_a_network_encoded_whatever_its_threads(net
 
 
 @dataclass
-class Rare(LanguageModel):
+class Rare(Stateless):
     """Of 9 tokens, 1 is likely, 0 beside it has a log-probability to choose, and the others are rarer by far."""
 
     log_prob: float = 0.0
-    reach = None
     vocab_size_ = 9
-
-    def fit(self, train, valid, vocab_size, run=None):
-        return self
-
-    def start(self):
-        return ()
-
-    def advance(self, state, tokens):
-        return state
 
     def next_log_probs(self, state):
         found = np.full(9, self.log_prob - 20.0)

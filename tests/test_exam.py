@@ -10,9 +10,9 @@ from lmzoo import corpus, exam, tokenizer
 from lmzoo._phenomena import PHENOMENA, Page, narrowed
 from lmzoo.errors import UsageError
 from lmzoo.grammar import Grammar
-from lmzoo.interface import LanguageModel
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
+from tests.fake_models import Knowing
 
 FILE = Path(__file__).parents[1] / "corpora" / "storyworld.grammar.toml"
 NAMES = [phenomenon.name for phenomenon in PHENOMENA]
@@ -42,31 +42,6 @@ def asked(world, training):
 @pytest.fixture(scope="module")
 def few(asked):
     return {name: items[:6] for name, items in asked.items()}
-
-
-class Knowing(LanguageModel):
-    """Gives the texts in `right` a probability of 1, and others one that is smaller the longer they are."""
-
-    reach = None
-
-    def __init__(self, right, vocab_size):
-        self.right, self.vocab_size_ = right, vocab_size
-
-    def fit(self, train, valid, vocab_size, run=None):
-        return self
-
-    def start(self):
-        return ()
-
-    def advance(self, state, tokens):
-        return state
-
-    def next_log_probs(self, state):
-        raise NotImplementedError
-
-    def log_probs_many(self, texts, first):
-        scores = [np.zeros(len(text)) if tuple(text) in self.right else np.full(len(text), -1.0) for text in texts]
-        return [score[start:] for score, start in zip(scores, first, strict=True)]
 
 
 def oracle(made, questions):

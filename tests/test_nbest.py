@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from lmzoo import corpus, nbest, tokenizer
 from lmzoo.errors import FormatError, UsageError
-from lmzoo.interface import LanguageModel
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
 from lmzoo.nbest import Candidate, Marked, NBest
+from tests.fake_models import Knowing
 
 WORDS = [
     "the",
@@ -60,34 +60,13 @@ def lists(own):
     return nbest.make(own, lists=50, candidates=20, rate=0.3)
 
 
-class Oracle(LanguageModel):
-    """Gives what was said a probability of 1, and everything else less."""
-
-    reach = None
-    vocab_size_ = 257
-
-    def __init__(self, lists):
-        self.right = {one.before + one.reference + one.after for one in lists}
-
-    def fit(self, train, valid, vocab_size, run=None):
-        return self
-
-    def start(self):
-        return ()
-
-    def advance(self, state, tokens):
-        return state
-
-    def next_log_probs(self, state):
-        raise NotImplementedError
-
-    def log_probs_many(self, texts, first):
-        right = {tuple(BYTES.encode(text)) for text in self.right}
-        scores = [np.zeros(len(text)) if tuple(text) in right else np.full(len(text), -9.0) for text in texts]
-        return [score[start:] for score, start in zip(scores, first, strict=True)]
-
-
 BYTES = tokenizer.train("byte", "")
+
+
+def oracle(lists):
+    """Gives what was said a probability of 1, and everything else less."""
+    said = (tuple(BYTES.encode(one.before + one.reference + one.after)) for one in lists)
+    return Knowing(said, BYTES.vocab_size, otherwise=-9.0)
 
 
 def uniform():
@@ -249,7 +228,7 @@ def test_the_rate_is_over_the_words_of_the_tested_lists_by_hand():
 def test_an_oracle_gets_what_the_best_candidates_get(lists):
     marked = Marked.of(lists)
     everywhere = [one for one in lists if one.has_reference]
-    grade, weight, _ = nbest.rescore(Oracle(lists), BYTES, Marked.of(everywhere))
+    grade, weight, _ = nbest.rescore(oracle(lists), BYTES, Marked.of(everywhere))
     assert grade.value == 0
     assert weight > 0
     assert marked.rate(marked.oracle, ~marked.fitted_on) < marked.rate(marked.first, ~marked.fitted_on)
