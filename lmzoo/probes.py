@@ -3,6 +3,10 @@
 For each task the features are standardised and a logistic regression is trained on them (ridge regression, where
 labels are numbers). The layer, the pooling and the strength of the regularisation are chosen on validation examples;
 then it is fitted on training and validation examples together, and tested once. The same splits and seeds for all.
+Validation examples are a set's own where it has some; else every tenth of those for training. A set that has no test
+examples either is cross-validated: tested in ten parts, each with another tenth to choose by. To choose the
+strength by five folds besides would more than double the fits of a split, which are 20 at most: 15 for layers and
+poolings, 4 for the other strengths, and the last one.
 
 A figure means little alone (Hewitt & Liang 2019), so there are beside it
 
