@@ -64,7 +64,7 @@ def beam_search(model: LanguageModel, prompt: Ids, length: int, width: int) -> t
     kept: list[tuple[list[int], float, State]] = [([], 0.0, state)]
     for _ in range(length):
         longer = np.stack([total + np.asarray(model.next_log_probs(state), np.float64) for _, total, state in kept])
-        best = _likeliest(longer.ravel(), width)
+        best = likeliest(longer.ravel(), width)
         grown = []
         for prefix, token in zip(*np.divmod(best, longer.shape[1]), strict=True):
             tokens, _, state = kept[prefix]
@@ -75,7 +75,7 @@ def beam_search(model: LanguageModel, prompt: Ids, length: int, width: int) -> t
     return tokens, total
 
 
-def _likeliest(log_probs: NDArray[np.float64], most: int) -> NDArray[np.intp]:
+def likeliest(log_probs: NDArray[np.float64], most: int) -> NDArray[np.intp]:
     """Where the `most` highest of (N,) stand, highest first and the earlier first of equals; none impossible."""
     _refuse_nothing(log_probs)
     most = min(most, len(log_probs))
