@@ -55,6 +55,8 @@ def rescore_lists(
     if lists < 20 or candidates < 2:
         raise UsageError(f"there must be 20 --lists and 2 --candidates or more, not {lists} and {candidates}")
     from lmzoo import nbest as n_best
+    from lmzoo import store
+    from lmzoo._overlap import Overlaps
 
     bars = Bars(quiet)
     if nbest:
@@ -63,11 +65,13 @@ def rescore_lists(
         source = _corpus(runs[0], corpus, mirror, bars)
         found, name = n_best.make(source, lists, candidates, rate, seed, bars), source.name
     marked = n_best.Marked.of(found)
+    overlaps = Overlaps([[one.reference for one in found]], mirror, bars)
     rows, scores = [], {}
     with bars.task("runs", len(runs)) as task:
         for run in runs:
             row, scores[str(run)] = _rescored(run, marked, weight, f"n-best, {name}", code, device, bars)
-            rows.append(row)
+            (share,) = overlaps.of(store.read_provenance(run)) or [None]
+            rows.append(row | {"overlap": share})
             task.advance(1)
     if out:
         _write(out, found, scores)
@@ -130,24 +134,26 @@ def _write(path: Path, lists: "Sequence[NBest]", scores: dict[str, list[Any]]) -
 
 
 def _show(rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
-    cells = [_cells("first choice of the channel", facts["channel"], None)]
-    cells += [_cells(Path(row["run"]).name or row["run"], row["grade"], row["weight"]) for row in rows]
-    cells.append(_cells("best candidates", facts["oracle"], None))
-    show_table(("who chooses", "weight", "word error rate", "95 % interval"), cells, numbers_from=1)
+    cells = [_cells("first choice of the channel", facts["channel"])]
+    cells += [_cells(Path(row["run"]).name or row["run"], row["grade"], row["weight"], row["overlap"]) for row in rows]
+    cells.append(_cells("best candidates", facts["oracle"]))
+    show_table(("who chooses", "weight", "word error rate", "95 % interval", "overlap"), cells, numbers_from=1)
     print(
         f"{facts['lists']}: {facts['tested']:,} lists tested, of {facts['words']:,} words; {facts['fitted_on']:,} more "
         f"are for fitting weights; what was said is in {facts['with_reference']:.0%} of the lists"
     )
+    print("overlap: the share of the 8-grams of what was said that stand in the run's training text, if it is at hand")
     for row in rows:
         if row["grade"]["note"]:
             print(f"note: {row['run']}: {row['grade']['note']}")
 
 
-def _cells(name: str, grade: dict[str, Any], weight: float | None) -> list[str]:
+def _cells(name: str, grade: dict[str, Any], weight: float | None = None, overlap: float | None = None) -> list[str]:
     value, between = grade["value"], grade["interval"]
     return [
         name,
         "–" if weight is None else f"{weight:g}",
         "–" if value is None else f"{value:.2%}",
         "{:.2%}–{:.2%}".format(*between) if between else "–",
+        "–" if overlap is None else f"{overlap:.2%}",
     ]
