@@ -65,6 +65,14 @@ def compare_models(
             show_default="none",
         ),
     ] = None,
+    curves: Annotated[
+        bool,
+        typer.Option(
+            "--curves",
+            help="Also train each model on 1/64, 1/32 … of the training text, and fit the law by which bits fall. It "
+            "takes several times as long.",
+        ),
+    ] = False,
     limit: Annotated[int, whole("--limit", help="Ask at most so many items of each test set; 0: all.")] = 0,
     seed: Seed = 1,
     mirror: Mirror = None,
@@ -76,6 +84,7 @@ def compare_models(
     from lmzoo import corpus as corpora
     from lmzoo import tasks as task_cards
     from lmzoo._presets import preset as choose_preset
+    from lmzoo.curves import SHARES
     from lmzoo.interface import Run
 
     if contestants and preset:
@@ -96,7 +105,15 @@ def compare_models(
     chosen = contestants or list(story.models if story else ())
     try:
         comparison = compare.compare(
-            chosen, source, folder, run, tokenizer, word_tests=word_tests, tests=tests, seeds=seeds
+            chosen,
+            source,
+            folder,
+            run,
+            tokenizer,
+            word_tests=word_tests,
+            tests=tests,
+            seeds=seeds,
+            shares=SHARES if curves else (),
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; the same command goes on from what is finished") from None

@@ -34,6 +34,14 @@ class Contestant:
     identity: str = ""  # a digest of the model and its tokenizer
     kept: Kept = field(default_factory=lambda: Kept(None))
 
+    @property
+    def complete(self) -> tuple[LanguageModel, Tokenizer, Score]:
+        """Its model, tokenizer and score, of a contestant that could be scored."""
+        assert self.model is not None
+        assert self.tokenizer is not None
+        assert self.score is not None
+        return self.model, self.tokenizer, self.score
+
     def keep(self, kind: str, of: Mapping[str, Any], work: Callable[[], Any]) -> Any:
         """What `work` finds out about this model, plain JSON: worked out once for what it is `of`, and kept."""
         return self.kept.facts(kind, {"model": self.identity, **of}, work)

@@ -4,31 +4,36 @@ A contestant is a model of the zoo ("ngram:order=3"), a file of your own ("mine.
 ("runs/x"). One that fails leaves its error in its row, and the others stand.
 """
 
-import bz2
-import lzma
 import time
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from lmzoo import _machine, associations, knowledge, published, sample
+from lmzoo import (
+    _machine,
+    associations,
+    calibration,
+    compressors,
+    context,
+    curves,
+    knowledge,
+    passages,
+    published,
+    samples,
+)
 from lmzoo import train as training
 from lmzoo._contestants import Contestant, enter, is_run, over_seeds, refuse_nonsense
-from lmzoo._kept import Kept
+from lmzoo._kept import Kept, digest
 from lmzoo.corpus import SPLITS, Corpus, describe
-from lmzoo.evaluate import block_bits, evaluate, interval
+from lmzoo.errors import LmzooError
+from lmzoo.evaluate import Score, block_bits, evaluate, interval
 from lmzoo.interface import LanguageModel, Run
+from lmzoo.tokenizer import Tokenizer
 
 ORDERS = range(1, 9)  # of the curve of bits against order
 ORDERS_UP_TO = 5_000_000  # training tokens, above which that curve would take too long
-PASSAGE = 700  # characters of the passage that is coloured
-SAMPLE = 400  # characters of each sample
-LARGEST_PREFIX = 1 << 25  # bytes of training text that xz is given: more would take minutes
 
 
 def compare(
@@ -40,6 +45,7 @@ def compare(
     word_tests: Mapping[str, str] | None = None,
     tests: knowledge.Tests | None = None,
     seeds: int = 1,
+    shares: Sequence[float] = (),
 ) -> dict[str, Any]:
     """Train, score and contrast `contestants` on `corpus`: the comparison that `report.write` shows.
 
@@ -47,7 +53,7 @@ def compare(
     comparison is made again from there, and one that was broken off goes on. `spec` is the tokenizer (None: the
     corpus's own), and `word_tests` what word vectors are asked, as `tasks.fetch("words")` gives it (None: nothing);
     `tests` are what the models are asked beside predicting. Each model that is trained is trained with so many
-    `seeds`: its row is that of the first, `run`'s.
+    `seeds`: its row is that of the first, `run`'s; and anew from each of `shares` of the training text, for curves.
     """
     began = time.perf_counter()
     for words in contestants:
@@ -68,19 +74,22 @@ def compare(
         orders = _orders(entries, text, run, kept)
         task.advance(1)
     scored = [entry for entry in entries if entry.score]
+    texts = {"train": corpus.sha256["train"], "test": corpus.sha256["test"]}
     return {
         "name": folder.name,
         "title": f"Language models on {corpus.title}",
         **_machine.provenance(),
         "corpus": _corpus_facts(corpus),
         "rows": [entry.row for entry in entries],
-        "references": compressors(corpus.train, corpus.test),
+        "references": kept.facts(
+            "compressors", texts, lambda: compressors.references(corpus.train, corpus.test, run.progress)
+        ),
         "published": published.beside(corpus),
         "differences": _differences(scored),
         "orders": orders,
-        "passages": [_passage(entry) for entry in _two_to_contrast(scored)],
-        "samples": [_sample(entry, run.seed) for entry in scored],
-        **associations.facts(scored, text, run, word_tests),
+        **({"curves": _curves(contestants, entries, text, run, kept, shares)} if shares else {}),
+        **_looked_into(scored, corpus, run),
+        **_associations(scored, text, run, kept, word_tests),
         **knowledge.exam_facts(scored, corpus, run),
         **knowledge.test_facts(scored, tests or knowledge.Tests(), corpus, run),
         "seconds": time.perf_counter() - began,
@@ -131,43 +140,102 @@ def _bits_of_ngram(given: dict[str, str], text: training.Text, run: Run) -> floa
     return evaluate(fitted.model, text.tokenizer, text.corpus.test, text.corpus.protocol).bits_per_character
 
 
-def _two_to_contrast(scored: list[Contestant]) -> list[Contestant]:
-    """The best, and the weakest that knows anything at all."""
-    ranked = sorted(scored, key=lambda entry: entry.score.bits if entry.score else 0)
-    knowing = [entry for entry in ranked if entry.row["reach"] != 0 or entry.row["model"] != "uniform"]
-    return [knowing[-1], knowing[0]] if len(knowing) > 1 else ranked[:1]
+def _curves(
+    contestants: Sequence[str],
+    entries: Sequence[Contestant],
+    text: training.Text,
+    run: Run,
+    kept: Kept,
+    shares: Sequence[float],
+) -> dict[str, Any]:
+    """Bits per character of each contestant that was trained, against how much it learned from."""
+    corpus, rows = text.corpus, []
+    trained = [(words, entry) for words, entry in zip(contestants, entries, strict=True) if not is_run(words)]
+    source = corpus.floor_bits["test"] / len(corpus.test) if corpus.floor_bits else None
+    with run.progress.task("learning curves", len(trained) * len(shares)) as task:
+        for words, entry in trained:
+            of = {"training": training.key(*training.parse(words), text, run), "test": corpus.sha256["test"]}
+            points = []
+            for share in shares:
+                if share == 1 and entry.score:
+                    points.append(_whole(entry, text))
+                else:
+                    learn = partial(curves.point, words, share, text, run)
+                    points.append(kept.facts("curve", {**of, "share": share}, learn))
+                task.advance(1, f"{entry.label}, 1/{1 / share:.0f}")
+            rows.append(curves.row(entry.label, entry.row["model"], points, source))
+    return {"rows": rows}
 
 
-def _passage(entry: Contestant) -> dict[str, Any]:
-    """The first tokens of the test text, each with its bits."""
-    assert entry.score and entry.tokenizer
-    ids = entry.score.ids[: 4 * PASSAGE]  # a character has at most four bytes, and so at most four tokens
-    texts = entry.tokenizer.pieces(ids)
-    ends = np.cumsum([len(piece) for piece in texts])
-    shown = int(np.searchsorted(ends, len(_whole_words("".join(texts)[:PASSAGE])), side="right"))
-    pairs = zip(texts[:shown], entry.score.token_bits[:shown].tolist(), strict=True)
-    return {"label": entry.label, "pieces": [{"text": piece, "bits": bits} for piece, bits in pairs]}
-
-
-def _whole_words(text: str) -> str:
-    """`text` without the word that was cut at its end."""
-    end = max(text.rfind(" "), text.rfind("\n"))
-    return text[:end] if end > len(text) // 2 else text
-
-
-def _sample(entry: Contestant, seed: int) -> dict[str, Any]:
-    assert entry.model and entry.tokenizer
-    ids: list[int] = []
-    for token in sample.generate(entry.model, np.array([], dtype=np.int32), SAMPLE, seed=seed):
-        ids.append(token)
-        if len(ids) % 50 == 0 and len(entry.tokenizer.decode(ids)) >= SAMPLE:
-            break
+def _whole(entry: Contestant, text: training.Text) -> dict[str, Any]:
+    """The row of a contestant as the point of its curve at all of the training text."""
+    _, _, score = entry.complete
     return {
-        "label": entry.label,
-        "prompt": "",
-        "seed": seed,
-        "text": _whole_words(entry.tokenizer.decode(ids)[:SAMPLE]),
+        "share": 1.0,
+        "characters": len(text.corpus.train),
+        "tokens": len(text.train),
+        "bits_per_character": score.bits_per_character,
+        "seconds": entry.row["train_seconds"],
+        "remarks": entry.row["provenance"].get("remarks", []),
+        "error": None,
     }
+
+
+Look = Callable[[LanguageModel, Tokenizer, Score], Any]
+
+
+def _looked_into(scored: Sequence[Contestant], corpus: Corpus, run: Run) -> dict[str, Any]:
+    """What each model makes of one passage, writes behind one prompt, does with context, and knows of its doubt."""
+    prompt = samples.prompt_of(corpus.test)
+    same = {"seed": run.seed, "text": corpus.sha256, "protocol": corpus.protocol}
+    asked = (corpus.test, run.seed, run.progress, corpus.protocol)
+    ways: dict[str, Look] = {
+        "passages": passages.facts_of,
+        "samples": lambda model, tokenizer, _: samples.facts_of(model, tokenizer, prompt, run.seed, corpus.train),
+        "context": lambda model, tokenizer, _: context.facts_of(model, tokenizer, *asked),
+        "calibration": lambda model, tokenizer, _: calibration.facts_of(model, tokenizer, *asked),
+    }
+    found: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
+    with run.progress.task("looking into them", len(scored) * len(ways)) as task:
+        for entry in scored:
+            for way, look in ways.items():
+                told = _told(entry, way, same, look)
+                if told:
+                    found[way].append({"label": entry.label, "model": entry.row["model"], **told})
+                task.advance(1, f"{entry.label}: {way}")
+    itself = samples.of_test(corpus.test, corpus.train)
+    return {
+        "passages": found["passages"],
+        "samples": [*found["samples"], itself],
+        "context": {"rows": found["context"]},
+        "calibration": {"rows": found["calibration"]},
+    }
+
+
+def _told(entry: Contestant, way: str, of: Mapping[str, Any], look: Look) -> Any:
+    """What `look` finds in this model; where that fails, which a file of somebody's own may do, a note in its row."""
+    try:
+        return entry.keep(way, of, lambda: look(*entry.complete))
+    except Exception as error:
+        entry.row["notes"].append(f"no {way}: {error if isinstance(error, LmzooError) else repr(error)}")
+        return None
+
+
+def _associations(
+    scored: Sequence[Contestant],
+    text: training.Text,
+    run: Run,
+    kept: Kept,
+    word_tests: Mapping[str, str] | None,
+) -> dict[str, Any]:
+    of = {
+        "models": [[entry.label, entry.identity] for entry in scored],
+        "text": text.corpus.sha256,
+        "seed": run.seed,
+        "words": word_tests and {name: digest(contents) for name, contents in word_tests.items()},
+    }
+    found: dict[str, Any] = kept.facts("associations", of, lambda: associations.facts(scored, text, run, word_tests))
+    return found
 
 
 def _corpus_facts(corpus: Corpus) -> dict[str, Any]:
@@ -185,36 +253,3 @@ def _corpus_facts(corpus: Corpus) -> dict[str, Any]:
         "bytes": {split: counts[split]["bytes"] for split in SPLITS},
         "floor_bits": corpus.floor_bits["test"] if corpus.floor_bits else None,
     }
-
-
-def compressors(train: str, test: str) -> list[dict[str, Any]]:
-    """What gzip, bz2 and xz make of the test text, with the training text before it where they can use it.
-
-    gzip looks back 32 kB, so it gets that much as a dictionary. xz can look back over all of it: what counts is
-    by how much the compressed text grows. bz2 starts each block of 900 kB afresh and is given nothing.
-    """
-    before, after = train.encode("utf-8", "surrogatepass"), test.encode("utf-8", "surrogatepass")
-    prefix = before[-LARGEST_PREFIX:]
-    all_of_it = "given the training text" if prefix == before else f"given the last {len(prefix) >> 20} MiB of it"
-    made: list[tuple[str, str, bool, Callable[[], int]]] = [
-        ("gzip", "given the last 32 kB of the training text", True, lambda: _deflate(before[-32768:], after)),
-        ("bz2", "alone", False, lambda: len(bz2.compress(after))),
-        ("xz", all_of_it, True, lambda: _xz(prefix + after) - _xz(prefix)),
-    ]
-    references = []
-    for label, note, given, size in made:
-        bits = 8 * size()
-        row = {"label": label, "given_train": given, "note": note}
-        references.append({**row, "bits": bits, "bits_per_character": bits / len(test)})
-    return references
-
-
-def _deflate(dictionary: bytes, data: bytes) -> int:
-    coder = zlib.compressobj(level=9, zdict=dictionary)
-    return len(coder.compress(data) + coder.flush())
-
-
-def _xz(data: bytes) -> int:
-    window = max(1 << 16, len(data))
-    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": window}]
-    return len(lzma.compress(data, format=lzma.FORMAT_XZ, filters=filters))

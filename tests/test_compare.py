@@ -1,9 +1,7 @@
 """Side by side: one row a contestant, whatever becomes of it, and one report."""
 
 import json
-import lzma
 
-import numpy as np
 import pytest
 
 from lmzoo import _cards, compare, report, store, tokenizer
@@ -111,18 +109,56 @@ def test_the_curve_of_orders_meets_the_rows(outcome):
     assert sorted(points) == list(compare.ORDERS)
 
 
-def test_passages_show_the_same_text_twice(outcome, small):
-    weak, strong = ("".join(piece["text"] for piece in p["pieces"]) for p in outcome[0]["passages"])
-    assert weak == strong
-    assert small.test.startswith(weak)
-    assert 600 < len(weak) <= compare.PASSAGE
+def test_every_scored_model_reads_the_same_passage(outcome, small):
+    texts = {"".join(piece["text"] for piece in passage["pieces"]) for passage in outcome[0]["passages"]}
+    (passage,) = texts
+    assert small.test.startswith(passage)
+    assert len(outcome[0]["passages"]) == 5
 
 
-def test_every_scored_model_has_a_sample_that_its_seed_repeats(outcome):
-    assert len(outcome[0]["samples"]) == 5
-    assert row(outcome, "my-run") is not None
-    texts = {s["label"]: s["text"] for s in outcome[0]["samples"]}
+def test_every_scored_model_has_a_sample_that_its_seed_repeats(outcome, small):
+    *written, itself = outcome[0]["samples"]
+    assert len(written) == 5
+    texts = {one["label"]: one["text"] for one in written}
     assert texts["my-run"] == texts["ngram order 4"]
+    assert {one["prompt"] for one in written} == {itself["prompt"]}
+    assert itself["prompt"] + itself["text"] in small.test
+
+
+def test_context_and_calibration_are_known_of_every_scored_model(outcome):
+    scored = [r["label"] for r in outcome[0]["rows"] if r["score"]]
+    for way in ("context", "calibration"):
+        assert [r["label"] for r in outcome[0][way]["rows"]] == scored
+
+
+def test_curves_end_at_the_row(small, tmp_path):
+    made = compare.compare(["uniform", "ngram:order=3"], small, tmp_path, Run(seed=1), shares=(0.25, 0.5, 1.0))
+    curve = made["curves"]["rows"][1]
+    bits = [point["bits_per_character"] for point in curve["points"]]
+    assert bits == sorted(bits, reverse=True)
+    assert bits[-1] == made["rows"][1]["score"]["bits_per_character"]
+    assert [point["characters"] for point in curve["points"]][-1] == len(small.train)
+
+
+DEAF = STUDENT.replace(
+    "    def advance(self, state, tokens): return ()",
+    "    def advance(self, state, tokens): return ()\n"
+    "    def next_log_probs_many(self, states): raise ZeroDivisionError('I only score')\n"
+    "    def log_probs(self, tokens, state=None): return self.table_[tokens], ()",
+).replace(
+    "    def next_log_probs(self, state): return self.table_",
+    "    def next_log_probs(self, state): raise ZeroDivisionError('I only score')",
+)
+
+
+def test_what_a_file_of_ones_own_cannot_do_is_a_note_in_its_row(small, tmp_path):
+    (tmp_path / "deaf.py").write_text(DEAF, encoding="utf-8")
+    made = compare.compare(["uniform", str(tmp_path / "deaf.py")], small, tmp_path / "r", Run(seed=1))
+    uniform, deaf = made["rows"]
+    assert deaf["score"] is not None
+    assert any("no samples: ZeroDivisionError('I only score')" in note for note in deaf["notes"])
+    assert uniform["notes"] == []
+    assert [one["label"] for one in made["samples"]] == ["uniform", "the test text itself"]
 
 
 def test_the_report_can_be_written_and_read(outcome):
@@ -160,21 +196,6 @@ def test_a_wrong_name_is_said_before_any_work(words, said, small, tmp_path):
     with pytest.raises(UsageError, match=said):
         compare.compare(["uniform", words], small, tmp_path / "r", Run())
     assert not (tmp_path / "r").exists()
-
-
-class TestCompressors:
-    text = "".join(chr(97 + i) for i in np.random.default_rng(0).integers(0, 26, 5000))
-
-    def test_text_seen_in_training_costs_xz_and_gzip_next_to_nothing(self):
-        bits = {r["label"]: r["bits_per_character"] for r in compare.compressors("x" * 999 + self.text, self.text)}
-        assert bits["gzip"] < 0.3
-        assert bits["xz"] < 0.3
-        assert bits["bz2"] > np.log2(26)  # it is given nothing, and a random text cannot be compressed
-
-    def test_without_training_text_xz_is_xz(self):
-        bits = {r["label"]: r["bits"] for r in compare.compressors("", self.text)}
-        alone = 8 * (len(lzma.compress(self.text.encode())) - len(lzma.compress(b"")))
-        assert bits["xz"] == pytest.approx(alone, rel=0.02)
 
 
 class TestTheBuiltInCorpus:
