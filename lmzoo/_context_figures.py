@@ -178,7 +178,7 @@ def calibration(comparison: Comparison, canvas: Canvas) -> tuple[Any, str] | Non
     down = -(-len(rows) // across)
     side = canvas.width / (3 if canvas.labels_above else 5)
     figure = Figure(figsize=(canvas.width, side * 1.32 * down + 0.5), layout="constrained", facecolor="white")
-    panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat
+    panels = list(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat)
     for axes, row in zip(panels, rows, strict=False):
         _reliability(axes, canvas, row)
     for n, axes in enumerate(panels):

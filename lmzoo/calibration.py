@@ -140,8 +140,9 @@ def predictions(
 
 def _states(model: LanguageModel, parts: Sequence[Ids], places: Array) -> Iterator[tuple[State, int]]:
     """The state before each of `places` (N,), which ascend, and the token that stands there."""
-    stops = np.cumsum([len(part) for part in parts])
-    for part, stop, here in zip(parts, stops, np.split(places, np.searchsorted(places, stops)[:-1]), strict=True):
+    stops = np.cumsum([len(part) for part in parts], dtype=np.int64)
+    for part, stop in zip(parts, stops.tolist(), strict=True):
+        here = places[slice(*np.searchsorted(places, (stop - len(part), stop)))]
         if not len(here):
             continue
         state, read = model.start(), 0

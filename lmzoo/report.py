@@ -24,7 +24,15 @@ from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmzoo import _association_figures, _curve_figures, _grade_figures, _history_figures, figures
+from lmzoo import (
+    _association_figures,
+    _context_figures,
+    _context_tables,
+    _curve_figures,
+    _grade_figures,
+    _history_figures,
+    figures,
+)
 from lmzoo.columns import citation
 from lmzoo.errors import UsageError
 from lmzoo.figures import family
@@ -258,6 +266,15 @@ SECTIONS = (
     Section("cost", "What the bits cost", figure=_history_figures.cost),
     Section("curves", "What more text is worth", view=_curve_figures.table, figure=_curve_figures.curves),
     Section("orders", "What looking further back is worth", figure=figures.orders),
+    Section(
+        "context", "How much of the past each uses", view=_context_tables.contexts, figure=_context_figures.context
+    ),
+    Section(
+        "calibration",
+        "Does it know what it does not know",
+        view=_context_tables.trusted,
+        figure=_context_figures.calibration,
+    ),
     Section("exam", "What of its grammar each has learned", view=_exam, figure=_grade_figures.examined),
     Section("probes", "What can be read off their features", view=_tests("probes"), figure=_grade_figures.probed),
     Section("zeroshot", "What they answer without training", view=_tests("zeroshot"), figure=_grade_figures.asked),

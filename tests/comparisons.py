@@ -176,6 +176,41 @@ def learning_curves(source: float = 1.1) -> dict:
     return {"curves": {"rows": rows}}
 
 
+def contexts() -> dict:
+    """What `lmzoo.context.facts_of` and `lmzoo.calibration.facts_of` add to a comparison, a row for each model."""
+
+    def named(label: str) -> dict:
+        return {"label": label, "model": label.split()[0]}
+
+    def used(label: str, reach: int | None, bits: dict[int, float], note: str = "") -> dict:
+        def point(value: float) -> dict:
+            return {"bits_per_character": value, "interval": [value - 0.05, value + 0.05]}
+
+        allowed = [{"context": context} | point(value) for context, value in bits.items()]
+        places = [(1, 1), (2, 2), (3, 4), (5, 8)][: len(bits)]
+        positions = [{"first": a, "last": b} | point(2.5 - b / 8) for a, b in places]
+        return named(label) | {"reach": reach, "stretches": 300, "characters": 1500, "tokens": 400, "note": note,
+                               "allowed": allowed, "positions": positions}  # fmt: skip
+
+    def trusted(label: str, error: float) -> dict:
+        bins = [{"confidence": p / 10, "accuracy": p / 10 - error, "low": p / 10 - error - 0.03,
+                 "high": p / 10 - error + 0.03, "tokens": 200} for p in range(1, 10)]  # fmt: skip
+        return named(label) | {"tokens": 1800, "vocabulary": 5000, "accuracy": 0.5 - error, "interval": [0.4, 0.5],
+                               "among_five": 0.7, "mean_rank": 12.5, "confidence": 0.5, "error": abs(error),
+                               "by_chance": 0.025, "bins": bins}  # fmt: skip
+
+    return {
+        "context": {"rows": [
+            used("uniform", 0, {0: 2.46}),
+            used("ngram order=5", 4, {0: 2.3, 1: 1.2, 2: 0.9, 4: 0.7}),
+            used("pmi", 5, {0: 2.0, 1: 1.6, 2: 1.5, 4: 1.4, 5: 1.39}),
+            used("lstm", None, {0: 2.3, 1: 1.3, 2: 0.9, 4: 0.7, 8: 0.6, 16: 0.55}),
+            used("cache", None, {}, "It adapts."),
+        ]},
+        "calibration": {"rows": [trusted("uniform", 0.0), trusted("ngram order=5", 0.06), trusted("lstm", -0.05)]},
+    }  # fmt: skip
+
+
 def examination() -> dict:
     """What `lmzoo.knowledge.exam_facts` adds to a comparison: two phenomena, two models and the source."""
 
