@@ -5,6 +5,7 @@ Where the entropy of the source is known, bits are counted from there: a power l
 straight line, and a curve that bends away from it has met a floor of its own.
 """
 
+import re
 from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
@@ -17,6 +18,7 @@ from lmzoo.scaling import predict
 TICKS = (1, 1.5, 2, 3, 4, 5, 6, 8)  # of each power of ten, on the axis of bits
 STEPS = 40  # of a drawn law
 MINUS = "\N{MINUS SIGN}"
+_NUMBER = re.compile(r"-?\d[\d,.]*")
 Point = tuple[float, float]  # characters of training text, bits per character
 
 
@@ -82,8 +84,19 @@ def _curve(
 
 
 def _exponent(row: dict[str, Any]) -> str:
-    """With spaces that no line is broken at."""
-    return f"α\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{row['fit']['exponent']:.2f}" if row["fit"] else ""
+    """α, and the floor where it is the model's own: without it a steep law could not be told from a high one."""
+    fit = row["fit"]
+    if not fit:
+        return ""
+    floor = fit["floor"]
+    own = f", floor {floor:.2f}" if floor < 10 else f", floor {floor:.1f}"
+    law = f"α {_two_figures(fit['exponent'])}" + (own if fit["floor_is"] == "fitted" else "")
+    return law.replace(" ", "\N{NO-BREAK SPACE}")  # so that it stays on one line
+
+
+def _two_figures(exponent: float) -> str:
+    """As exponents are usually given: 0.33, and 0.095 of small ones."""
+    return f"{exponent:.2f}" if exponent >= 0.0995 else f"{exponent:.3f}"
 
 
 def _ticks(axes: Any, canvas: Canvas) -> None:
@@ -109,7 +122,7 @@ def _in_words(rows: list[tuple[dict[str, Any], list[Point]]]) -> str:
         (least, first), (most, last) = points[0], points[-1]
         law = "which is no power law"
         if row["fit"]:
-            law = f"exponent {row['fit']['exponent']:.2f}" + (
+            law = f"exponent {_two_figures(row['fit']['exponent'])}" + (
                 f" towards {row['fit']['floor']:.2f}" if row["fit"]["floor"] else ""
             )
         said.append(
@@ -157,11 +170,11 @@ def _law(row: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _notes(rows: list[dict[str, Any]]) -> list[str]:
-    """Errors and remarks, each once for a model, with the shares that it is of."""
-    said: dict[tuple[str, str], list[str]] = {}
+    """Errors and remarks, each once for a model, with the shares that it is of; in the numbers of the first of them."""
+    said: dict[tuple[str, str], tuple[str, list[str]]] = {}
     for row in rows:
         for one in row["points"]:
-            remarks = [*([one["error"]] if one["error"] else []), *one.get("remarks", [])]
-            for remark in remarks:
-                said.setdefault((row["label"], remark), []).append(_share(one["share"]))
-    return [f"{label} ({', '.join(shares)}): {remark}" for (label, remark), shares in said.items()]
+            for remark in [*([one["error"]] if one["error"] else []), *one.get("remarks", [])]:
+                whatever_its_numbers = (row["label"], _NUMBER.sub("", remark))
+                said.setdefault(whatever_its_numbers, (remark, []))[1].append(_share(one["share"]))
+    return [f"{label} ({', '.join(shares)}): {remark}" for (label, _), (remark, shares) in said.items()]

@@ -81,9 +81,17 @@ def test_a_model_has_its_familys_colour_and_its_second_is_darker():
 def test_curves_are_named_at_their_ends_with_their_exponents(canvas):
     figure, _ = drawn.curves(comparison(**learning_curves()), canvas)
     said = {" ".join(text.split(" ")).replace("\n", " ").replace(SPACE, " ").strip() for text in texts(figure)}
-    assert {"● ngram order=5 α = 0.30", "■ ngram order=3 α = 1.00", "◆ lstm"} <= said
+    assert {"● ngram order=5 α 0.30", "■ ngram order=3 α 1.00, floor 1.30", "◆ lstm"} <= said
     boxes = [text.get_window_extent() for text in figure.axes[0].texts]
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_small_exponents_have_a_place_more():
+    given = comparison(**learning_curves())
+    given["curves"]["rows"][0]["fit"]["exponent"] = 0.0768
+    figure, alt = drawn.curves(given, WIDE)
+    assert f"● ngram order=5\nα{SPACE}0.077" in texts(figure)
+    assert "exponent 0.077 towards 1.10" in alt
 
 
 @BOTH
@@ -135,11 +143,11 @@ def test_the_table_has_the_law_and_the_bits_at_each_share():
 
 def test_what_went_wrong_is_noted_once_with_its_shares():
     given = comparison(**learning_curves())
-    for one in given["curves"]["rows"][2]["points"][5:]:
-        one["remarks"] = ["the weights of step 7 of 9 were kept"]
+    for one, step in zip(given["curves"]["rows"][2]["points"][5:], (7, 1200), strict=True):
+        one["remarks"] = [f"the weights of step {step:,} of 1,500 were kept"]
     assert drawn.table(given)["notes"] == [
         "lstm (1/64, 1/32, 1/16, 1/8, 1/4): a batch is more than the text",
-        "lstm (1/2, all of it): the weights of step 7 of 9 were kept",
+        "lstm (1/2, all of it): the weights of step 7 of 1,500 were kept",
     ]
 
 
