@@ -7,7 +7,8 @@ every model and of the source that wrote the text. `Tests` are public test sets,
     zeroshot     what the model's probabilities answer without training (`zeroshot.py`)
     rescoring    which of the n best candidates of a noisy channel it takes (`nbest.py`)
 
-The share of a test set's 8-grams that stand in the corpus's training text is given for each of the first two.
+The share of a test set's 8-grams that stand in the corpus's training text is given for each of them; of n-best lists,
+those of what was said. A run that was trained on another text has shares of its own.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmzoo import _probe_data, _zeroshot_tasks, exam, nbest, probes, zeroshot
 from lmzoo import corpus as corpora
-from lmzoo._overlap import overlaps
+from lmzoo._overlap import Overlaps, overlaps
 from lmzoo._probe_data import Examples
 from lmzoo._zeroshot_tasks import Section
 from lmzoo.corpus import Corpus
@@ -110,9 +111,10 @@ def _probed(scored: "Sequence[Contestant]", sets: Sequence[Examples], corpus: Co
         for kind, grades in probes.baselines(sets, progress).items():
             rows.append({"label": kind, "model": "", "grades": [grade.to_json() for grade in grades]})
         task.advance(1)
-    shares = overlaps([examples.tested() for examples in sets], corpus.train)
-    of_grades = dict(zip([examples.task for examples in sets], shares, strict=True))
-    return {"rows": rows, "beside": beside, "overlap": [of_grades[grade["task"]] for grade in rows[0]["grades"]]}
+    known = Overlaps((examples.tested() for examples in sets), progress=progress)
+    place = {examples.task: n for n, examples in enumerate(sets)}
+    of_grades = _overlap(scored, rows, known, [place[grade["task"]] for grade in rows[0]["grades"]], corpus)
+    return {"rows": rows, "beside": beside, "overlap": of_grades}
 
 
 def _asked(scored: "Sequence[Contestant]", sections: Sequence[Section], corpus: Corpus, progress: Progress) -> Facts:
@@ -126,10 +128,9 @@ def _asked(scored: "Sequence[Contestant]", sections: Sequence[Section], corpus: 
                 grades += [result.grade for result in zeroshot.ask(section, asker)]
                 task.advance(1, f"{entry.label}: {section.task}")
             rows.append(_row(entry, grades))
-    shares = overlaps([[item.text for item in section.items] for section in sections], corpus.train)
-    of_grades = [
-        share for section, share in zip(sections, shares, strict=True) for _ in range(len(section.protocol.rules))
-    ]
+    known = Overlaps(([item.text for item in section.items] for section in sections), progress=progress)
+    places = [n for n, section in enumerate(sections) for _ in section.protocol.rules]
+    of_grades = _overlap(scored, rows, known, places, corpus)
     return {"rows": rows, "published": zeroshot.published(sections), "overlap": of_grades}
 
 
@@ -147,7 +148,37 @@ def _rescored(scored: "Sequence[Contestant]", corpus: Corpus, run: Run) -> Facts
     known = (("the channel's first choice", marked.first), ("the best candidate", marked.oracle))
     for label, errors in known:
         rows.append({"label": label, "model": "", "grades": [marked.grade(errors, task, label).to_json()]})
-    return {"rows": rows}
+    said = Overlaps([[one.reference for one in marked.lists]], progress=run.progress)
+    return {"rows": rows, "overlap": _overlap(scored, rows, said, [0], corpus)}
+
+
+def _overlap(
+    scored: "Sequence[Contestant]", rows: Sequence[Facts], known: Overlaps, places: Sequence[int], corpus: Corpus
+) -> list[float | None]:
+    """For each grade the share of its test set that stands in the corpus. `places`: which of the sets it is about.
+
+    The `rows` of runs that were trained on another text get the shares of that one, and notes that tell of it.
+    """
+    for entry, row in zip(scored, rows, strict=False):  # behind them are baselines
+        provenance = entry.row.get("provenance")
+        if provenance is None or (provenance.get("sha256") or {}).get("train") == corpus.sha256["train"]:
+            continue
+        own = known.of(provenance)
+        row["overlap"] = [own[place] for place in places] if own else None
+        note = _elsewhere(provenance.get("corpus") or "another text", own)
+        for grade in row["grades"]:
+            grade["note"] = "; ".join(filter(None, (grade["note"], note)))
+    found = overlaps(known.sets, corpus.train)
+    return [found[place] for place in places]
+
+
+def _elsewhere(name: str, shares: Sequence[float | None] | None) -> str:
+    """What the overlap is with the text that a run was trained on, where that is not the comparison's."""
+    found = [share for share in shares or () if share is not None]
+    if not found:
+        return f"trained on {name}; how much of the tests stands there is not known"
+    ends = dict.fromkeys(f"{share:.2%}" for share in (min(found), max(found)))
+    return f"trained on {name}, where {' to '.join(ends)} of a test's 8-grams stand"
 
 
 def _row(entry: "Contestant", grades: Sequence[Any]) -> Facts:

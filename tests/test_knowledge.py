@@ -1,11 +1,16 @@
 """What a comparison says of what its models know."""
 
+import json
+
 import numpy as np
 import pytest
 
-from lmzoo import compare, corpus, knowledge, train
+from lmzoo import compare, corpus, knowledge, tasks, tokenizer, train
 from lmzoo.errors import UsageError
 from lmzoo.interface import Run
+from lmzoo.models.uniform import Uniform
+
+PASSAGE = "Who should Ann hug? He said so to the dogs"
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +53,27 @@ def test_a_name_that_is_no_task_is_said_with_the_nearest():
         knowledge.read_tests("sst2,blmp")
 
 
+def test_a_run_that_was_trained_on_another_text_is_told_how_much_of_that_the_tests_are(tmp_path, monkeypatch):
+    (tmp_path / "here.txt").write_text("nothing of it\n" * 300)
+    (tmp_path / "there.txt").write_text(f"{PASSAGE}\n" * 300)
+    here, there = (corpus.load(tmp_path / name) for name in ("here.txt", "there.txt"))
+    monkeypatch.setattr(tasks, "fetch", lambda *_: {"lambada_test": json.dumps({"text": PASSAGE})})
+    made, nothing = tokenizer.train("byte", ""), np.zeros(1, np.int32)
+    uniform = Uniform().fit(nothing, nothing, made.vocab_size)
+    elsewhere = {"corpus": there.name, "corpus_path": str(tmp_path / "there.txt"), "sha256": there.sha256}
+    entries = [
+        compare.Contestant("uniform", {"model": "uniform", "provenance": provenance}, uniform, made)
+        for provenance in ({"corpus": here.name, "sha256": here.sha256}, elsewhere, {})
+    ]
+    facts = knowledge.test_facts(entries, knowledge.read_tests("lambada"), here, Run())["zeroshot"]
+    assert set(facts["overlap"]) == {0}
+    assert [row.get("overlap") for row in facts["rows"]] == [None, [1.0] * len(facts["overlap"]), None]
+    ours, theirs, unknown = ({grade["note"] for grade in row["grades"]} for row in facts["rows"])
+    assert ours == {""}
+    assert theirs == {"trained on there.txt, where 100.00% of a test's 8-grams stand"}
+    assert unknown == {"trained on another text; how much of the tests stands there is not known"}
+
+
 @pytest.mark.data
 def test_a_comparison_asks_what_it_is_told_to():
     """Few items of a probe, of a zero-shot task and of both, and n-best lists."""
@@ -71,7 +97,7 @@ def test_a_comparison_asks_what_it_is_told_to():
         grade["value"] is None and "no vectors" in grade["note"] for grade in facts["probes"]["rows"][0]["grades"]
     )
     assert all(0 <= grade["value"] <= 1 for grade in facts["probes"]["rows"][3]["grades"][:1])
-    for key in ("probes", "zeroshot"):
+    for key in ("probes", "zeroshot", "rescoring"):
         assert len(facts[key]["overlap"]) == len(facts[key]["rows"][0]["grades"])
     chosen, channel, best = (facts["rescoring"]["rows"][i]["grades"][0]["value"] for i in (0, 2, 3))
     assert best < channel
