@@ -17,7 +17,6 @@ import hashlib
 import json
 import os
 import tempfile
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -33,6 +32,7 @@ from lmzoo import (
     _history_figures,
     figures,
 )
+from lmzoo._page_texts import EDGES, SCALE, passages, samples
 from lmzoo.columns import citation
 from lmzoo.errors import UsageError
 from lmzoo.figures import family
@@ -62,15 +62,6 @@ from lmzoo.findings import (
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-# Surprisal in bits → a class of the scale: each step up is twice the surprise.
-EDGES = (0.5, 1, 2, 4, 8, 16)
-# Background and text of each class: ColorBrewer's YlOrBr (Brewer 2003), which grows darker evenly, so that it
-# can be read without colour vision. The page and its dark mode share it; the tests hold its contrast.
-SCALE = (
-    ("#fffdf2", "#000000"), ("#fff0b3", "#000000"), ("#fed976", "#000000"), ("#fdae4b", "#000000"),
-    ("#ec7014", "#000000"), ("#b84203", "#ffffff"), ("#6b2204", "#ffffff"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -199,41 +190,6 @@ def _cell(cell: dict[str, Any]) -> str:
 # What the sections show that is more than a table.
 
 
-def _passages(comparison: Comparison) -> list[dict[str, Any]]:
-    """Each scored passage: its pieces with their class of surprise, its total, and its worst surprises."""
-    models = {row["label"]: row["model"] for row in comparison["rows"]}
-    shown = []
-    for passage in comparison.get("passages", []):
-        pieces = [
-            {"text": piece["text"], "level": bisect_right(EDGES, piece["bits"]), "said": _surprise(piece)}
-            for piece in passage["pieces"]
-        ]
-        if not pieces:
-            continue
-        bits = sum(piece["bits"] for piece in passage["pieces"])
-        characters = sum(len(piece["text"]) for piece in passage["pieces"])
-        worst = sorted(passage["pieces"], key=lambda piece: -piece["bits"])[:3]
-        model = models.get(passage["label"], passage["label"])
-        shown.append({"label": passage["label"], "family": family(model), "pieces": pieces, "bits": bits,
-                      "characters": characters, "worst": [_surprise(piece) for piece in worst]})  # fmt: skip
-    return shown
-
-
-def _surprise(piece: dict[str, Any]) -> str:
-    """'“ the”: 3.2 bits, 1 in 9.2'"""
-    text = piece["text"].replace("\n", "↵").replace("\t", "→")
-    odds = f", 1 in {amount(2 ** piece['bits'])}" if piece["bits"] < 40 else ""
-    return f"“{text}”: {piece['bits']:.1f} bits{odds}"
-
-
-def _samples(comparison: Comparison) -> list[dict[str, Any]]:
-    models = {row["label"]: row["model"] for row in comparison["rows"]}
-    return [
-        sample | {"family": family(models.get(sample["label"], sample["label"]))}
-        for sample in comparison.get("samples", [])
-    ]
-
-
 def _exam(comparison: Comparison) -> dict[str, Any] | None:
     """The exam's grades, and an example of each of its questions."""
     facts = comparison.get("exam")
@@ -284,8 +240,8 @@ SECTIONS = (
     Section("word_tests", "What the vectors know", view=_knowledge, summary=knowledge),
     Section("neighbours", "Nearest neighbours", view=nearest_words),
     Section("map", "A map of words", figure=_association_figures.word_plane),
-    Section("passages", "Where each model is surprised", view=_passages),
-    Section("samples", "What each model writes", view=_samples),
+    Section("passages", "One passage through seventy years", view=passages),
+    Section("samples", "What each model writes", view=samples),
     Section("provenance", "Every number, and what it was divided by", view=lambda c: {"rows": ranked(c)}),
 )
 

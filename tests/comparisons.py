@@ -32,9 +32,21 @@ def row(label: str, bits: float | None, **changes: object) -> dict:
 
 
 def passage(label: str, size: int, text: str = STORY) -> dict:
+    """A passage without alternatives and words, as older comparisons have it."""
     pieces = [text[i : i + size] for i in range(0, len(text), size)]
     bits = [abs(math.sin(i * 1.7 + size)) ** 3 * 5 * size for i in range(len(pieces))]
     return {"label": label, "pieces": [{"text": t, "bits": b} for t, b in zip(pieces, bits, strict=True)]}
+
+
+def read_passage(label: str, size: int, text: str = STORY) -> dict:
+    """What `lmzoo.passages.facts_of` gives: a passage with the likeliest pieces, and words of two pieces each."""
+    made = passage(label, size, text)
+    pieces = made["pieces"]
+    for piece, other in zip(pieces, [*pieces[1:], *pieces[:1]], strict=True):
+        piece["likeliest"] = {other["text"]: 0.5, piece["text"]: 2 ** -piece["bits"], "\n": 1.25e-7}
+    pairs = [pieces[i : i + 2] for i in range(0, len(pieces), 2)]
+    words = [{"text": "".join(p["text"] for p in pair), "pieces": len(pair), "bits": pair[0]["bits"]} for pair in pairs]
+    return made | {"words": words}
 
 
 def comparison(**changes: object) -> dict:
@@ -74,9 +86,10 @@ def comparison(**changes: object) -> dict:
             for smoothing, extra in (("modified-kneser-ney", 0.0), ("kneser-ney", 0.02))
             for order in range(1, 7)
         ],
-        "passages": [passage("ngram order=5", 4), passage("uniform", 1)],
+        "passages": [read_passage("ngram order=5", 4), passage("uniform", 1)],
         "samples": [
-            {"label": "ngram order=5", "prompt": "The cat", "seed": 1, "text": " sits on the mat.\n" * 3},
+            {"label": "ngram order=5", "prompt": "The cat", "seed": 1, "text": " sits on the mat.\n" * 3, "copied": 0.5,
+             "least": 30, "stretches": [[3, 30]], "longest": {"characters": 27, "start": 3, "training_start": 900}},
             {"label": "uniform", "prompt": "", "seed": 1, "text": "mat qua ;; rev the\n"},
         ],
     }  # fmt: skip

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from lmzoo import report
+from lmzoo import _page_texts, report
 from tests.comparisons import (
     SHA,
     STORY,
@@ -20,6 +20,7 @@ from tests.comparisons import (
     others_figures,
     passage,
     public_sets,
+    read_passage,
     row,
     with_associations,
 )
@@ -107,7 +108,7 @@ def test_text_from_outside_is_only_ever_text():
     evil["references"][0] |= {"label": EVIL, "note": EVIL}
     evil["differences"][0] |= {"a": EVIL}
     evil["orders"][0] |= {"smoothing": EVIL}
-    evil["passages"] = [passage(EVIL, 3, EVIL)]
+    evil["passages"] = [passage(EVIL, 3, EVIL), read_passage("uniform", len(EVIL), EVIL)]
     evil["samples"][0] |= {"label": EVIL, "prompt": EVIL, "text": EVIL}
     reader = Reader(report.render(evil)["index.html"].decode())
     assert len(reader.all("script")) == 1
@@ -356,18 +357,69 @@ def test_each_kind_of_test_may_be_absent(absent):
 
 def test_a_passage_keeps_its_text_and_says_each_surprise(page):
     spans = [found for found in Reader(page).all("span") if "title" in found]
-    assert len(spans) == sum(len(p["pieces"]) for p in comparison()["passages"])
-    assert all(re.fullmatch(r"s[0-6]", found["class"]) for found in spans)
-    (passage_html, _) = re.findall(r'<div class="text passage".*?>(.*?)</div>', page, re.DOTALL)
-    assert re.sub("<i>.</i>|<[^>]+>", "", passage_html) == STORY
+    given = comparison()["passages"]
+    pieces = [found for found in spans if re.fullmatch(r"s[0-6]", found["class"])]
+    words = [found for found in spans if re.fullmatch(r"w w[0-6]", found["class"])]
+    assert len(pieces) == sum(len(p["pieces"]) for p in given)
+    assert len(words) == sum(len(p.get("words", [])) for p in given)
+    assert len(spans) == len(pieces) + len(words)
+    for shown in re.findall(r'<div class="text passage".*?>(.*?)</div>', page, re.DOTALL):
+        assert re.sub("<i>.</i>|<[^>]+>", "", shown) == STORY
+
+
+def test_a_piece_says_what_the_model_expected_and_a_word_what_its_pieces_say():
+    first, *_ = _page_texts.passages(comparison())[1]["words"]
+    piece, _ = first["pieces"]
+    said, *likeliest = piece["said"].split("\n")
+    assert said == "\u201cSean\u201d: 8.7 bits, 1 in 407"
+    assert likeliest == ["50.0 % \u201c cam\u201d", "0.25 % \u201cSean\u201d", "< 0.001 % \u201c\u21b5\u201d"]
+    assert first["said"].split("\n")[0] == "\u201cSean cam\u201d: 8.7 bits, 1 in 407"
+    assert first["said"].endswith("bits: its 2 pieces")
+
+
+def test_passages_go_through_the_years_and_the_best_is_chosen():
+    labels = ["ngram order=3", "ngram order=5", "uniform"]
+    shown = _page_texts.passages(comparison(passages=[read_passage(label, 3) for label in labels]))
+    assert [passage["label"] for passage in shown] == ["uniform", "ngram order=3", "ngram order=5"]
+    assert [passage["year"] for passage in shown] == [1928, 1995, 1995]
+    assert [passage["chosen"] for passage in shown].count(True) == 1
+    reader = Reader(html(passages=[read_passage(label, 3) for label in labels]))
+    chosen = [found for found in reader.all("input") if found.get("name") == "passage"]
+    assert [found["id"] for found in chosen] == ["passage-1", "passage-2", "passage-3"]
+    assert sum("checked" in found for found in chosen) == 1
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_an_older_comparison_has_neither_words_nor_alternatives():
+    older = html(passages=[passage("uniform", 2)], samples=[{"label": "uniform", "prompt": "", "seed": 1, "text": "a"}])
+    for absent in ("Coloured by", "expected there", "Pimentel", "copied", "<u>"):
+        assert absent not in older
+    assert "Read by" in older
 
 
 def test_each_step_of_the_scale_is_twice_the_surprise():
     bits = [0, 0.49, 0.5, 1, 2, 4, 8, 16, 2000]
     given = {"label": "ngram", "pieces": [{"text": "a", "bits": b} for b in bits]}
-    (shown,) = report._passages(comparison(passages=[given]))
-    assert [piece["level"] for piece in shown["pieces"]] == [0, 0, 1, 2, 3, 4, 5, 6, 6]
-    assert shown["pieces"][5]["said"] == "\u201ca\u201d: 4.0 bits, 1 in 16"
+    (shown,) = _page_texts.passages(comparison(passages=[given]))
+    pieces = shown["words"][0]["pieces"]
+    assert [piece["level"] for piece in pieces] == [0, 0, 1, 2, 3, 4, 5, 6, 6]
+    assert pieces[5]["said"] == "\u201ca\u201d: 4.0 bits, 1 in 16"
+
+
+# Samples
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_what_a_sample_copied_is_underlined_and_said():
+    page = html()
+    (shown,) = re.findall("<u>([^<]*)</u>", page[page.index("<strong>The cat") :])
+    assert shown == (" sits on the mat.\n" * 3)[3:30]
+    assert "50 % copied; longest match 27 characters" in page
+    itself = {"label": "the test text itself", "prompt": "The", "seed": None, "text": " end", "copied": 0.0,
+              "least": 30, "stretches": [], "longest": {"characters": 4, "start": 0, "training_start": 1}}  # fmt: skip
+    first, *_ = _page_texts.samples(comparison(samples=[*comparison()["samples"], itself]))
+    assert first["label"] == "the test text itself"
+    assert "what stands there" in html(samples=[itself])
 
 
 def luminance(colour: str) -> float:
@@ -424,9 +476,16 @@ frame.onload = () => {{
   year.querySelector("button").click();
   told.oldest = first();
   told.sorted = year.getAttribute("aria-sort");
-  const passage = page.querySelector(".passage"), key = new KeyboardEvent("keydown", {{ key: "ArrowRight" }});
-  passage.dispatchEvent(key);
-  told.readout = page.querySelector(".readout").textContent;
+  const visible = () => [...page.querySelectorAll(".passage")].filter(passage => passage.offsetParent);
+  const readout = () => page.querySelector(".readout").textContent;
+  visible()[0].dispatchEvent(new KeyboardEvent("keydown", {{ key: "ArrowRight" }}));
+  told.shown = [visible().length];
+  told.readout = readout();
+  page.querySelector(".by-words").click();
+  told.word = readout();
+  page.querySelector("#passage-1").click();
+  told.shown.push(visible().length);
+  told.other = readout();
   document.title = JSON.stringify(told);
 }};
 frame.srcdoc = {page};
@@ -457,5 +516,8 @@ def test_a_browser_shows_it_without_overflow_or_complaint(tmp_path, page, width)
     assert told["width"] in range(width - 20, width + 1)
     assert told["overflow"] <= 0
     assert (told["best"], told["oldest"], told["sorted"]) == ("ngram order=5", "uniform", "ascending")
-    assert re.match("\u201cSean\u201d: .* bits", told["readout"])
+    assert told["shown"] == [1, 1]
+    assert re.match("ngram order=5\u201cSean\u201d: .* bits.*50.0 % \u201c cam\u201d", told["readout"])
+    assert re.match("ngram order=5\u201cSean cam\u201d: .* bits: its 2 pieces", told["word"])
+    assert re.match("uniform\u201cS\u201d: .* bits", told["other"])
     assert "CONSOLE" not in ran.stderr
