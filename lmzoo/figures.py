@@ -282,4 +282,15 @@ def short(text: str, width: int, lines: int = 2) -> str:
 def _save(figure: Any, kind: str) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
-    return buffer.getvalue()
+    return _shorter(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
+
+
+def _shorter(svg: bytes) -> bytes:
+    """The same lines with coordinates to a hundredth of a point: outlined letters have thousands of them."""
+    return _PATH.sub(
+        lambda path: _NUMBER.sub(lambda number: b"%.2f" % float(number[0]), path[0]).replace(b"\n", b""), svg
+    )
+
+
+_PATH = re.compile(rb' d="[^"]*"')
+_NUMBER = re.compile(rb"\d+\.\d{3,}")

@@ -93,6 +93,11 @@ def test_two_sizes_one_of_them_for_a_telephone():
     assert b"<text" not in made.wide  # letters are outlines: the same on every machine
 
 
+def test_coordinates_are_short_and_the_same_to_a_hundredth_of_a_point():
+    shorter = figures._shorter(b'<path transform="scale(0.015625)" d="M 1.23456 -7.899999 \nL 12.5 0.001"/>')
+    assert shorter == b'<path transform="scale(0.015625)" d="M 1.23 -7.90 L 12.5 0.00"/>'
+
+
 def test_drawing_leaves_the_settings_of_the_caller_alone():
     with matplotlib.rc_context({"font.family": ["serif"], "axes.facecolor": "red"}):
         before = dict(matplotlib.rcParams)
