@@ -26,7 +26,7 @@ import re
 import sys
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from lmzoo._container import SIZE, SPELLINGS, Container, arithmetic, fingerprint
 from lmzoo.errors import LmzooError, ScoreError, TokenizerError, UsageError
 from lmzoo.evaluate import PROTOCOLS
-from lmzoo.interface import Ids, LanguageModel, Progress
+from lmzoo.interface import Ids, LanguageModel, Progress, State
 from lmzoo.tokenizer import Tokenizer
 
 Array = NDArray[Any]
@@ -178,7 +178,7 @@ class _Reader:
             for t in range(lengths[0]):
                 places = starts[lengths > t] + t
                 states = states[: len(places)]
-                for row, place in zip(self.model.next_log_probs_many(states), places.tolist(), strict=True):
+                for row, place in zip(self._distributions(states), places.tolist(), strict=True):
                     ids[place] = self._token(row, ids, place, coder)
                 tokens = ids[places]
                 states = self.model.advance_many(states, tokens)
@@ -186,6 +186,10 @@ class _Reader:
                     states = [first if ends else s for s, ends in zip(states, self.ends_line[tokens], strict=True)]
                 if (t + 1) % SHOWN_EVERY == 0:
                     task.advance(SHOWN_EVERY * len(places))
+
+    def _distributions(self, states: list[State]) -> Sequence[Array]:
+        """log P of each token (V,) in each of `states`; whether there is one or several, alike in both directions."""
+        return self.model.next_log_probs_many(states) if len(states) > 1 else [self.model.next_log_probs(states[0])]
 
     def _token(self, log_probs: Array, ids: Ids, t: int, coder: "_Coder") -> int:
         """Code the token at position `t`, first its block and then its place there; returns it."""

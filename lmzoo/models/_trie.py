@@ -98,15 +98,8 @@ class Trie:
 
     def distribution(self, state: int, vocab_size: int) -> Array:
         """p(w | state) of every word, (V,): the unigrams, then what each longer context says."""
-        share, shares = 1.0, []  # of each context, longest first: what all longer ones together leave to it
-        while state != 0:
-            shares.append((state, share))
-            share *= float(self.gammas[state])
-            state = int(self.fallback[state])
-        probs: Array = np.multiply(self.probs[1 : 1 + vocab_size], share, dtype=np.float64)
-        for context, share in reversed(shares):
-            children = slice(self.children[context], self.children[context + 1])
-            probs[self.words[children]] = self.probs[children].astype(np.float64) * share
+        probs = np.empty(vocab_size)
+        _distribution(state, probs, *self._columns)
         return probs
 
     @property
@@ -245,6 +238,24 @@ def _walk(tokens, state, out, words, probs, children, gammas, fallback):  # type
     for t in range(len(tokens)):
         out[t], state = _step(state, tokens[t], words, probs, children, gammas, fallback)
     return state
+
+
+@njit(cache=True, nogil=True)
+def _distribution(state, out, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
+    depth, context = 0, state
+    while context != 0:
+        depth, context = depth + 1, fallback[context]
+    contexts, shares = np.empty(depth, np.int64), np.empty(depth)
+    share = 1.0  # what all longer contexts together leave to this one
+    for n in range(depth):
+        contexts[n], shares[n] = state, share
+        share *= gammas[state]
+        state = fallback[state]
+    for word in range(len(out)):
+        out[word] = probs[1 + word] * share
+    for n in range(depth - 1, -1, -1):
+        for child in range(children[contexts[n]], children[contexts[n] + 1]):
+            out[words[child]] = probs[child] * shares[n]
 
 
 LANES = 16  # texts that are read in turns
