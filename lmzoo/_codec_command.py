@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmzoo._exchange import claim_file
-from lmzoo._flags import Code, Json, Mirror, Quiet, whole
+from lmzoo._exchange import claim_file, write_file
+from lmzoo._flags import Code, Json, Mirror, Quiet, Runs, whole
 from lmzoo._terminal import Bars, show_json, show_notes, show_table
 from lmzoo.errors import LmzooError, UsageError, nearest
 
@@ -40,7 +40,7 @@ def compress_file(
     data = _read(file)
     model, tokenizer = _load(run, code)
     packed = _naming(file, codec.compress, model, tokenizer, data, progress=Bars(quiet))
-    _write(out, packed)
+    write_file(out, packed)
     facts = {"file": str(out), "bytes": len(packed), "original_bytes": len(data), "sha256": _sha256(data)}
     if as_json:
         return show_json(facts)
@@ -70,7 +70,7 @@ def decompress_file(
     packed = _read(file)
     model, tokenizer = _load(run, code)
     data = _naming(file, codec.decompress, model, tokenizer, packed, progress=Bars(quiet))
-    _write(out, data)
+    write_file(out, data)
     if as_json:
         return show_json({"file": str(out), "bytes": len(data), "sha256": _sha256(data)})
     print(f"{file} → {out}: {len(data):,} bytes")
@@ -78,7 +78,7 @@ def decompress_file(
 
 
 def certify_runs(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
+    runs: Runs,
     corpus: Annotated[
         str | None,
         typer.Option(help="A name, a text file or a folder to compress.", show_default="what the run was trained on"),
@@ -146,15 +146,6 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-
-
-def _write(file: Path, contents: bytes) -> None:
-    from lmzoo._download import write_atomically
-
-    try:
-        write_atomically(file, contents)
-    except OSError as error:
-        raise LmzooError(f"{file} could not be written: {error.strerror}") from None
 
 
 def _naming(file: Path, do: Any, *arguments: Any, **more: Any) -> bytes:

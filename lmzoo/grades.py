@@ -33,7 +33,7 @@ class Grade:
 
 
 def best(scores: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which of `scores` (…, N) is the highest, or which are: a mask (…, N)."""
+    """Which of `scores` (…, N) are the highest, one or several that are equal: a mask (…, N)."""
     marks: NDArray[np.bool_] = scores >= scores.max(axis=-1, keepdims=True) - EQUAL
     return marks
 
