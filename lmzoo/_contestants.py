@@ -35,12 +35,11 @@ class Contestant:
     kept: Kept = field(default_factory=lambda: Kept(None))
 
     @property
-    def complete(self) -> tuple[LanguageModel, Tokenizer, Score]:
-        """Its model, tokenizer and score, of a contestant that could be scored."""
+    def reader(self) -> tuple[LanguageModel, Tokenizer]:
+        """Its model and tokenizer, of a contestant that has them."""
         assert self.model is not None
         assert self.tokenizer is not None
-        assert self.score is not None
-        return self.model, self.tokenizer, self.score
+        return self.model, self.tokenizer
 
     def keep(self, kind: str, of: Mapping[str, Any], work: Callable[[], Any]) -> Any:
         """What `work` finds out about this model, plain JSON: worked out once for what it is `of`, and kept."""

@@ -9,6 +9,8 @@ Brown's tags are those of words in sentences. In each of its 15 categories a ten
 for testing and a tenth before them for validation; sentences are drawn from each part until it has words enough.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -62,6 +64,12 @@ class Examples:
     def two_classes(self) -> bool:
         """Whether there are two classes, no more and no less."""
         return not self.graded and len(np.unique(self.labels)) == 2
+
+    def digest(self) -> str:
+        """SHA-256 of all of it."""
+        arrays = {"labels": self.labels.tolist(), "parts": self.parts.tolist()}
+        text = json.dumps([self.task, self.texts, arrays, self.metric, self.classes, self.words])
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def limited(self, count: int, seed: int = 0) -> "Examples":
         """At most `count` labelled texts of each part, drawn by `seed`."""

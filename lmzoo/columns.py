@@ -6,8 +6,10 @@ is one of `comparison["rows"]`, with the keys that `findings.ranked` and `with_g
 
 import math
 import re
+import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 Row = dict[str, Any]
@@ -97,6 +99,20 @@ def _interval(row: Row) -> str:
     return f"{row['interval'][0]:.3f}{DASH}{row['interval'][1]:.3f}" if row.get("interval") else ""
 
 
+def _of_seeds(row: Row) -> list[float]:
+    return [one["bits_per_character"] for one in row.get("seeds", []) if one["bits_per_character"] is not None]
+
+
+def _spread(row: Row) -> float | None:
+    bits = _of_seeds(row)
+    return statistics.stdev(bits) if len(bits) > 1 else None
+
+
+def _seeds(row: Row) -> str:
+    bits = _of_seeds(row)
+    return f"{len(bits)} seeds, mean {statistics.fmean(bits):.3f}"
+
+
 def _certified(key: str) -> Callable[[Row], float | None]:
     return lambda row: (row.get("certified") or {}).get(key)
 
@@ -119,8 +135,12 @@ def _row(key: str) -> Callable[[Row], float | None]:
 
 def _probes() -> Iterator[Column]:
     for task in PROBED:
-        yield Column(task, f"accuracy of a probe of its features on {task}",
-                     lambda row, task=task: (row.get("probed") or {}).get(task), _per_cent, terminal=False)  # fmt: skip
+        yield Column(task, f"accuracy of a probe of its features on {task}", partial(_probed, task), _per_cent,
+                     terminal=False)  # fmt: skip
+
+
+def _probed(task: str, row: Row) -> float | None:
+    return (row.get("probed") or {}).get(task)
 
 
 def _reach(row: Row) -> float | None:
@@ -131,6 +151,8 @@ COLUMNS = (
     Column("year", "of the paper", lambda row: row["year"] or None, str),
     Column("bits/char", "bits per character, with its 95 % bootstrap interval",
            _score("bits_per_character"), "{:.3f}".format, aside=_interval),
+    Column("± seeds", "standard deviation of bits per character over seeds of training", _spread, "{:.3f}".format,
+           aside=_seeds, terminal=False),
     Column("certified", "bits per character of a file that another process turned back into the beginning of the test "
            "text, and in brackets those that the evaluator counts for it",
            _certified("bits_per_character"), "{:.3f}".format, aside=_claimed),

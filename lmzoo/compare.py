@@ -169,12 +169,12 @@ def _curves(
 
 def _whole(entry: Contestant, text: training.Text) -> dict[str, Any]:
     """The row of a contestant as the point of its curve at all of the training text."""
-    _, _, score = entry.complete
+    assert entry.score
     return {
         "share": 1.0,
         "characters": len(text.corpus.train),
         "tokens": len(text.train),
-        "bits_per_character": score.bits_per_character,
+        "bits_per_character": entry.score.bits_per_character,
         "seconds": entry.row["train_seconds"],
         "remarks": entry.row["provenance"].get("remarks", []),
         "error": None,
@@ -214,8 +214,10 @@ def _looked_into(scored: Sequence[Contestant], corpus: Corpus, run: Run) -> dict
 
 def _told(entry: Contestant, way: str, of: Mapping[str, Any], look: Look) -> Any:
     """What `look` finds in this model; where that fails, which a file of somebody's own may do, a note in its row."""
+    score = entry.score
+    assert score
     try:
-        return entry.keep(way, of, lambda: look(*entry.complete))
+        return entry.keep(way, of, lambda: look(*entry.reader, score))
     except Exception as error:
         entry.row["notes"].append(f"no {way}: {error if isinstance(error, LmzooError) else repr(error)}")
         return None

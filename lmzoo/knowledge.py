@@ -12,17 +12,21 @@ those of what was said. A run that was trained on another text has shares of its
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lmzoo import _probe_data, _zeroshot_tasks, exam, nbest, probes, zeroshot
 from lmzoo import corpus as corpora
+from lmzoo._kept import digest
 from lmzoo._overlap import Overlaps, overlaps
 from lmzoo._probe_data import Examples
 from lmzoo._zeroshot_tasks import Section
 from lmzoo.corpus import Corpus
 from lmzoo.errors import DownloadError, LmzooError, UsageError, nearest
-from lmzoo.interface import Progress, Run
+from lmzoo.grades import Grade
+from lmzoo.interface import LanguageModel, Progress, Run
+from lmzoo.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from lmzoo.compare import Contestant
@@ -99,17 +103,20 @@ def _probed(scored: "Sequence[Contestant]", sets: Sequence[Examples], corpus: Co
     """A row for each model and each baseline; `beside` has the rows of what is untrained or means nothing."""
     rows, beside = [], []
     with progress.task("probing models", len(scored) + 1) as task:
+        of = {"sets": [examples.digest() for examples in sets]}
         for entry in scored:
-            assert entry.model and entry.tokenizer
-            for kind, grades in probes.grade_model(entry.model, entry.tokenizer, sets, progress).items():
+            model, tokenizer = entry.reader
+            read = partial(_readings, model, tokenizer, sets, progress)
+            for kind, grades in entry.keep("probes", of, read).items():
                 row = _row(entry, grades)
                 if kind == probes.PROBE:
                     rows.append(row)
                 else:
                     beside.append(row | {"label": f"{entry.label}, {kind}"})
             task.advance(1, entry.label)
-        for kind, grades in probes.baselines(sets, progress).items():
-            rows.append({"label": kind, "model": "", "grades": [grade.to_json() for grade in grades]})
+        baselines = scored[0].kept.facts("baselines", of, lambda: _in_json(probes.baselines(sets, progress)))
+        for kind, grades in baselines.items():
+            rows.append({"label": kind, "model": "", "grades": grades})
         task.advance(1)
     known = Overlaps((examples.tested() for examples in sets), progress=progress)
     place = {examples.task: n for n, examples in enumerate(sets)}
@@ -122,10 +129,11 @@ def _asked(scored: "Sequence[Contestant]", sections: Sequence[Section], corpus: 
     rows = []
     with progress.task("asking models", len(scored) * len(sections)) as task:
         for entry in scored:
-            assert entry.model and entry.tokenizer
-            asker, grades = zeroshot.Asker(entry.model, entry.tokenizer, progress), []
+            model, tokenizer = entry.reader
+            asker, grades = zeroshot.Asker(model, tokenizer, progress), []
             for section in sections:
-                grades += [result.grade for result in zeroshot.ask(section, asker)]
+                ask = partial(_answers, section, asker)
+                grades += entry.keep("zeroshot", {"section": digest(asdict(section))}, ask)
                 task.advance(1, f"{entry.label}: {section.task}")
             rows.append(_row(entry, grades))
     known = Overlaps(([item.text for item in section.items] for section in sections), progress=progress)
@@ -141,9 +149,9 @@ def _rescored(scored: "Sequence[Contestant]", corpus: Corpus, run: Run) -> Facts
     rows = []
     with run.progress.task("rescoring", len(scored)) as bar:
         for entry in scored:
-            assert entry.model and entry.tokenizer
-            grade, _, _ = nbest.rescore(entry.model, entry.tokenizer, marked, None, task, run.progress)
-            rows.append(_row(entry, [grade]))
+            model, tokenizer = entry.reader
+            choose = partial(_choices, model, tokenizer, marked, task, run.progress)
+            rows.append(_row(entry, entry.keep("rescoring", {"text": corpus.sha256, "seed": run.seed}, choose)))
             bar.advance(1, entry.label)
     known = (("the channel's first choice", marked.first), ("the best candidate", marked.oracle))
     for label, errors in known:
@@ -181,8 +189,35 @@ def _elsewhere(name: str, shares: Sequence[float | None] | None) -> str:
     return f"trained on {name}, where {' to '.join(ends)} of a test's 8-grams stand"
 
 
-def _row(entry: "Contestant", grades: Sequence[Any]) -> Facts:
-    return {"label": entry.label, "model": entry.row["model"], "grades": [grade.to_json() for grade in grades]}
+def _row(entry: "Contestant", grades: Sequence[Facts]) -> Facts:
+    return {"label": entry.label, "model": entry.row["model"], "grades": list(grades)}
+
+
+# What is kept of a model is plain JSON.
+
+
+def _in_json(grades: dict[str, list[Grade]]) -> dict[str, list[Facts]]:
+    return {kind: [one.to_json() for one in of_kind] for kind, of_kind in grades.items()}
+
+
+def _readings(
+    model: LanguageModel, tokenizer: Tokenizer, sets: Sequence[Examples], progress: Progress
+) -> dict[str, list[Facts]]:
+    return _in_json(probes.grade_model(model, tokenizer, sets, progress))
+
+
+def _answers(section: Section, asker: zeroshot.Asker) -> list[Facts]:
+    return [result.grade.to_json() for result in zeroshot.ask(section, asker)]
+
+
+def _choices(
+    model: LanguageModel, tokenizer: Tokenizer, marked: nbest.Marked, task: str, bars: Progress
+) -> list[Facts]:
+    return [nbest.rescore(model, tokenizer, marked, None, task, bars)[0].to_json()]
+
+
+def _taken(model: LanguageModel, tokenizer: Tokenizer, questions: exam.Questions, progress: Progress) -> list[Facts]:
+    return [grade.to_json() for grade in exam.take(model, tokenizer, questions, progress)]
 
 
 def exam_facts(scored: "Sequence[Contestant]", corpus: Corpus, run: Run) -> Facts:
@@ -196,7 +231,8 @@ def exam_facts(scored: "Sequence[Contestant]", corpus: Corpus, run: Run) -> Fact
         ceiling = [grade.to_json() for grade in exam.ceiling(questions, grammar)]
         task.advance(1, "the source")
         for entry in scored:
-            assert entry.model and entry.tokenizer
-            rows.append(_row(entry, exam.take(entry.model, entry.tokenizer, questions, run.progress)))
+            model, tokenizer = entry.reader
+            sit = partial(_taken, model, tokenizer, questions, run.progress)
+            rows.append(_row(entry, entry.keep("exam", {"seed": EXAM_SEED, "text": corpus.sha256}, sit)))
             task.advance(1, entry.label)
     return {"exam": {"seed": EXAM_SEED, "about": exam.facts(questions), "ceiling": ceiling, "rows": rows}}

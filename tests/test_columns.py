@@ -82,3 +82,17 @@ def test_certified_bits_stand_beside_those_that_were_counted():
     assert cell["aside"] == "(1.310)"
     assert "not certified: the model does not give the same probabilities twice" in findings.cells(given)["notes"]
     assert "certified" not in heads(comparison())
+
+
+def test_seeds_are_a_spread_where_there_are_several():
+    given = comparison()
+    assert "± seeds" not in heads(given)
+    scored = next(one for one in given["rows"] if one["score"])
+    scored["seeds"] = [
+        {"seed": 1, "bits_per_character": 2.0, "error": None},
+        {"seed": 2, "bits_per_character": 2.2, "error": None},
+        {"seed": 3, "bits_per_character": None, "error": "it failed"},
+    ]
+    assert [text for text in texts(given, "± seeds") if text != DASH] == ["0.141"]
+    line = next(line for line in findings.cells(given)["lines"] if line["row"].get("seeds"))
+    assert "2 seeds, mean 2.100" in [cell["aside"] for cell in line["cells"]]
