@@ -18,12 +18,14 @@ import lmzoo
 from lmzoo import codec, store
 from lmzoo import corpus as corpora
 from lmzoo.errors import LmzooError, UsageError
-from lmzoo.evaluate import evaluate
+from lmzoo.evaluate import Score, evaluate
 from lmzoo.interface import LanguageModel, Progress
+from lmzoo.tokenizer import Tokenizer
 from lmzoo.train import corpus_of, notes_on
 
 AGREED = 0.005  # by how much real bits may exceed the evaluator's before it is remarked upon, and `END` more
 END = 64  # bits with which the range coder ends a file
+SAMPLE = 20_000  # characters that a comparison has certified of each model
 
 
 @dataclass(frozen=True)
@@ -86,16 +88,10 @@ def certify(
     text = _beginning(getattr(source, split), characters, source.protocol)
     model.to("cpu").warm_up()
     try:
-        score = evaluate(model, tokenizer, text, source.protocol)
-        data = text.encode("utf-8", "surrogatepass")
-        began = time.perf_counter()
-        file = codec.compress(model, tokenizer, data, source.protocol, progress)
-        seconds = time.perf_counter() - began
-        with progress.task("decompressing in another process"):
-            back, seconds_back = _elsewhere(run, file, code)
-        _refuse_other(back, data)
+        proof = _prove(run, model, tokenizer, text, source.protocol, code, progress)
     except LmzooError as error:  # of many runs, say which
         raise type(error)(f"{run}: {error}") from None
+    score, file = proof.score, proof.file
     certificate = Certificate(
         run=str(run),
         model=model.name,
@@ -105,18 +101,81 @@ def certify(
         tokenizer=tokenizer.spec,
         sha256=score.sha256,
         characters=len(text),
-        bytes=len(data),
+        bytes=score.bytes,
         tokens=score.tokens,
         bits=codec.payload_bits(file),
         evaluated_bits=score.bits,
         file_bytes=len(file),
-        compress_seconds=seconds,
-        decompress_seconds=seconds_back,
+        compress_seconds=proof.compress_seconds,
+        decompress_seconds=proof.decompress_seconds,
         notes=notes_on(source, split, provenance, own=corpus is None),
     )
     if certificate.bits > (1 + AGREED) * score.bits + END:
         certificate.notes.append("it took more bits than the evaluator says: its probabilities do not sum to one")
     return certificate
+
+
+def sample_of(
+    run: Path,
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    text: str,
+    characters: int = SAMPLE,
+    protocol: str = "stream",
+    code: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Certified bits of the first `characters` of `text`, for a row of a comparison; whatever fails is said in it.
+
+    `model` and `tokenizer` are those saved in the folder `run`, and the model is left on the CPU. Gives
+    {"bits_per_character", "evaluator_bits_per_character", "characters", "seconds"}, or {"error"}.
+    """
+    began = time.perf_counter()
+    text = _beginning(text, characters, protocol)
+    try:
+        if not text:
+            raise UsageError("there is no text to compress")
+        model.to("cpu").warm_up()
+        proof = _prove(run, model, tokenizer, text, protocol, code, progress or Progress())
+    except LmzooError as error:
+        return {"error": str(error)}
+    return {
+        "bits_per_character": codec.payload_bits(proof.file) / len(text),
+        "evaluator_bits_per_character": proof.score.bits / len(text),
+        "characters": len(text),
+        "seconds": time.perf_counter() - began,
+    }
+
+
+@dataclass(frozen=True)
+class _Proof:
+    """A text's score, the file that it became, and what both ways took; it is there only if every byte came back."""
+
+    score: Score
+    file: bytes
+    compress_seconds: float
+    decompress_seconds: float
+
+
+def _prove(
+    run: Path,
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    text: str,
+    protocol: str,
+    code: Path | None,
+    progress: Progress,
+) -> _Proof:
+    """Score `text`, compress it, and have another process bring it back."""
+    score = evaluate(model, tokenizer, text, protocol)
+    data = text.encode("utf-8", "surrogatepass")
+    began = time.perf_counter()
+    file = codec.compress(model, tokenizer, data, protocol, progress)
+    seconds = time.perf_counter() - began
+    with progress.task("decompressing in another process"):
+        back, seconds_back = _elsewhere(run, file, code)
+    _refuse_other(back, data)
+    return _Proof(score, file, seconds, seconds_back)
 
 
 def _beginning(text: str, characters: int | None, protocol: str) -> str:
