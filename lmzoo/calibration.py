@@ -30,6 +30,7 @@ Array = NDArray[Any]
 
 PLACES = 2000
 FEWEST = 100  # places, below which nothing can be said
+RUN = 8  # places next to each other: a model with a window reads it anew for every gap
 READ = 30_000  # tokens of the text, among which the places are drawn
 AT_ONCE = 8  # distributions, and the states they come from: a large GPT's takes 100 MB
 BINS = 15  # as Guo et al. have
@@ -127,8 +128,7 @@ def predictions(
 ) -> Predictions:
     """What `model` expects at places of `text` that `seed` chose, each in the context that the evaluator gives it."""
     parts = _excerpt.parts(model, tokenizer, _excerpt.opening(text), protocol)
-    known = min(sum(map(len, parts)), READ)
-    places = np.sort(np.random.default_rng(seed).choice(known, min(PLACES, known), replace=False))
+    places = choose(min(sum(map(len, parts)), READ), seed)
     asked, columns = _states(model, parts, places), []
     with (progress or Progress()).task("calibration", len(places)) as task:
         while batch := list(islice(asked, AT_ONCE)):
@@ -136,6 +136,16 @@ def predictions(
             columns.append(_compared(model.next_log_probs_many(states), np.array(tokens)))
             task.advance(len(batch))
     return Predictions(places, *(np.concatenate(columns, axis=1) if columns else np.empty((5, 0))))
+
+
+def choose(length: int, seed: int) -> NDArray[np.int64]:
+    """Places among `length` tokens, ascending, (N,): PLACES in short runs from all over, or all of a few."""
+    if length <= PLACES:
+        return np.arange(length)
+    edges = np.linspace(0, length, PLACES // RUN + 1).astype(np.int64)
+    starts = np.random.default_rng(seed).integers(edges[:-1], edges[1:] - RUN + 1)
+    places: NDArray[np.int64] = (starts[:, None] + np.arange(RUN)).ravel()
+    return places
 
 
 def _states(model: LanguageModel, parts: Sequence[Ids], places: Array) -> Iterator[tuple[State, int]]:

@@ -128,6 +128,18 @@ def test_networks_give_the_same_whichever_way_they_are_asked():
     assert found.log_probs == pytest.approx(score.log_probs[found.places], abs=1e-4)
 
 
+def test_places_are_drawn_from_all_over_a_text_and_never_twice():
+    assert calibration.choose(500, 0).tolist() == list(range(500))
+    for length in (calibration.PLACES + 1, 9999, calibration.READ):
+        places = calibration.choose(length, 0)
+        assert len(places) == calibration.PLACES
+        assert (np.diff(places) > 0).all()
+        assert 0 <= places[0] < places[-1] < length
+        tenths = np.bincount(places * 10 // length, minlength=10)
+        assert tenths.min() > 0.8 * calibration.PLACES / 10
+    assert (calibration.choose(9999, 0) != calibration.choose(9999, 1)).any()
+
+
 def test_a_token_is_compared_with_all_others_by_hand():
     probs = np.array([[0.5, 0.2, 0.1, 0.1, 0.05, 0.04, 0.01], [1 / 7] * 7, [0.4, 0.4, 0.2, 0, 0, 0, 0]])
     with np.errstate(divide="ignore"):
