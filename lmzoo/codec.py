@@ -18,7 +18,8 @@ Numba and PyTorch, and the same limit, if any, on the threads of NumPy's matrix 
 and where it is not, its checksum says so: nothing wrong is ever handed out.
 
 A model that reads several texts side by side in about the time of one (`advance_many`) has a long text cut into parts,
-at most eight, that are read so, each from the start: what is forgotten costs some 0.1 % more bits.
+at most 16, that are read so, each from the start. What is forgotten cost an LSTM 15 bits a cut and a GPT 12, on English
+prose: 0.1 % more for 100,000 characters.
 """
 
 import math
@@ -45,8 +46,8 @@ Array = NDArray[Any]
 TOTAL = 1 << 24  # what the whole numbers of a distribution sum to: constriction's precision
 TOLERANCE = 1e-3  # by which probabilities may miss a sum of one: they are scaled to it
 SHOWN_EVERY = 256  # tokens between two steps of the progress bar
-LANE = 12_500  # tokens, or more, of each part of a text that is read side by side with others
-LANES = 8  # parts at most
+LANE = 6_250  # tokens, or more, of each part of a text that is read side by side with others
+LANES = 16  # parts at most
 
 
 def compress(

@@ -1,8 +1,11 @@
 """The headline table's columns: what each takes from a row, and what it says where nothing is known."""
 
-import pytest
+import io
 
-from lmzoo import findings
+import pytest
+from rich.console import Console
+
+from lmzoo import findings, report
 from lmzoo.columns import ANY, COLUMNS, DASH, amount, citation, flops
 from tests.comparisons import comparison, examination, public_sets, row
 
@@ -96,3 +99,19 @@ def test_seeds_are_a_spread_where_there_are_several():
     assert [text for text in texts(given, "± seeds") if text != DASH] == ["0.141"]
     line = next(line for line in findings.cells(given)["lines"] if line["row"].get("seeds"))
     assert "2 seeds, mean 2.100" in [cell["aside"] for cell in line["cells"]]
+
+
+def test_the_terminals_table_has_room_within_100_characters_for_all_that_it_shows():
+    given = comparison(**examination())
+    for given_row in given["rows"][:3]:
+        given_row["certified"] = {"bits_per_character": 2.3127, "evaluator_bits_per_character": 2.3104}
+    out = io.StringIO()
+    Console(width=100, file=out, color_system=None).print(report.table(given))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 100
+    shown = [column for column in findings.cells(given)["columns"] if column.terminal]
+    assert {"certified", "exam"} <= {column.head for column in shown}
+    first = findings.cells(given)["lines"][0]
+    cells = {column.head: column.cell(first["row"])["text"] for column in shown}
+    assert all(any(text in line for line in lines) for text in cells.values())
+    assert "\N{HORIZONTAL ELLIPSIS}" not in out.getvalue()

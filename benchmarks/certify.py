@@ -1,0 +1,90 @@
+"""How long certified bits take, and what they cost: each model encodes a text, and a fresh process decodes it.
+
+    python benchmarks/certify.py [ngram:order=6 lstm gpt] [--budget 45] [--characters 100000] [--out results.json]
+
+Tiny Shakespeare, characters. Seconds are the clock's and the processor's (of both processes: on a busy machine only
+those mean anything). A network reads its text in parts side by side; what it forgets at a cut is the difference in
+bits, as the evaluator has it, between `AFTER` tokens read from the start there and read behind all that came before.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MODELS = ("ngram:order=6", "lstm", "gpt")
+AFTER = 400  # tokens
+CUTS = 7
+BEFORE = 20_000  # tokens
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("models", nargs="*", default=MODELS, help="as `lmzoo compare` takes them")
+    parser.add_argument("--budget", type=float, default=45, help="seconds of training for each network")
+    parser.add_argument("--characters", type=int, default=100_000)
+    parser.add_argument("--corpus", default="shakespeare")
+    parser.add_argument("--tokenizer", default="char")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    from lmzoo import _machine, corpus, train
+    from lmzoo.interface import Run
+
+    text = train.encode(corpus.load(options.corpus), options.tokenizer, Run())
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for words in options.models:
+            name, given = train.parse(words)
+            fitted = train.fit(name, given, text, Run(seconds=options.budget))
+            run = train.save(fitted, text, Path(folder) / name)
+            rows.append({"model": words, **measure(run, fitted.model, text, options.characters)})
+            print(SHOWN.format(**rows[-1]), flush=True)
+    if options.out:
+        results = {**_machine.provenance(), "corpus": options.corpus, "characters": options.characters, "rows": rows}
+        options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+SHOWN = (
+    "{model:15} {bits_per_character:.4f} bits/char ({excess:+.2%})  compress {compress_seconds:.1f} s, decompress "
+    "{decompress_seconds:.1f} s, processor {processor_seconds:.1f} s in all; {bits_per_cut:.1f} bits a cut"
+)
+
+
+def measure(run: Path, model: Any, text: Any, characters: int) -> dict[str, Any]:
+    """The certificate's figures, seconds of the processor, and the bits that a cut costs."""
+    from lmzoo.certify import certify
+
+    before = processor_seconds()
+    found = certify(run, characters=characters)
+    return {
+        "bits_per_character": found.bits_per_character,
+        "excess": found.excess,
+        "compress_seconds": found.compress_seconds,
+        "decompress_seconds": found.decompress_seconds,
+        "processor_seconds": processor_seconds() - before,
+        "bits_per_cut": bits_per_cut(model, text.tokenizer.encode(text.corpus.test[:characters])),
+    }
+
+
+def processor_seconds() -> float:
+    """Of this process and of its children that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def bits_per_cut(model: Any, ids: np.ndarray) -> float:
+    """How many bits more `AFTER` tokens cost from the start than behind what came before, the mean over cuts."""
+    ids = ids[:BEFORE]
+    cuts = np.linspace(0, len(ids) - AFTER, CUTS + 1).astype(int)[1:]
+    behind = model.log_probs(ids)[0]
+    alone = model.log_probs_many([ids[cut : cut + AFTER] for cut in cuts])
+    lost = [behind[cut : cut + AFTER].sum() - found.sum() for cut, found in zip(cuts, alone, strict=True)]
+    return float(np.mean(lost) / np.log(2))
+
+
+if __name__ == "__main__":
+    main()
