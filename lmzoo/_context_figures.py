@@ -85,10 +85,10 @@ def _two_panels(canvas: Canvas, count: int) -> tuple[Any, tuple[Any, Any, Any, A
     height = max(canvas.width * (0.9 if canvas.labels_above else 0.58), canvas.font / 72 * 1.25 * (count + 3))
     if canvas.labels_above:
         figure = Figure(figsize=(canvas.width, 2 * height), layout="constrained", facecolor="white")
-        allowed, names, positions, more = figure.subplots(2, 2, sharey="row", width_ratios=(2.1, 1)).flat
+        allowed, names, positions, more = figure.subplots(2, 2, sharey="row", width_ratios=(1.8, 1)).flat
     else:
         figure = Figure(figsize=(canvas.width, height), layout="constrained", facecolor="white")
-        positions, allowed, names = figure.subplots(1, 3, sharey=True, width_ratios=(1, 1.5, 0.72))
+        positions, allowed, names = figure.subplots(1, 3, sharey=True, width_ratios=(1, 1.45, 0.82))
         more = None
     for axes in (allowed, positions):
         axes.spines[["top", "right"]].set_visible(False)
@@ -131,7 +131,14 @@ def _name(axes: Any, canvas: Canvas, ends: Sequence[tuple[float, Curve]]) -> Non
     for (y, curve), free in zip(ends, spread([y for y, _ in ends], line, low, high), strict=True):
         axes.plot([0, 0.13], [y, free], color=curve.colour, linewidth=canvas.font / 16, clip_on=False)
         axes.plot([0.19], [free], curve.marker, color=curve.colour, markersize=size * 0.6, clip_on=False)
-        axes.text(0.26, free, short(curve.label, 20, lines=1), size=size, va="center", parse_math=False)
+        axes.text(
+            0.26,
+            free,
+            short(curve.label, 17 if canvas.labels_above else 24, lines=1),
+            size=size,
+            va="center",
+            parse_math=False,
+        )
     axes.set_xlim(0, 1)
     axes.set_ylim(low, high)
 
@@ -177,7 +184,7 @@ def calibration(comparison: Comparison, canvas: Canvas) -> tuple[Any, str] | Non
     across = min(len(rows), 3 if canvas.labels_above else 5)
     down = -(-len(rows) // across)
     side = canvas.width / (3 if canvas.labels_above else 5)
-    figure = Figure(figsize=(canvas.width, side * 1.32 * down + 0.5), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(canvas.width, side * 1.2 * down + 0.5), layout="constrained", facecolor="white")
     panels = list(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat)
     for axes, row in zip(panels, rows, strict=False):
         _reliability(axes, canvas, row)

@@ -30,7 +30,7 @@ Array = NDArray[Any]
 
 PLACES = 2000
 FEWEST = 100  # places, below which nothing can be said
-RUN = 8  # places next to each other: a model with a window reads it anew for every gap
+RUN = 20  # places next to each other: a model with a window reads it anew for every gap
 READ = 30_000  # tokens of the text, among which the places are drawn
 AT_ONCE = 8  # distributions, and the states they come from: a large GPT's takes 100 MB
 BINS = 15  # as Guo et al. have
