@@ -73,6 +73,14 @@ def compare_models(
             "takes several times as long.",
         ),
     ] = False,
+    certified: Annotated[
+        bool,
+        typer.Option(
+            "--certify",
+            help="Also write the beginning of the test text as a compressed file by each model, have another process "
+            "bring back every byte, and show the bits that took.",
+        ),
+    ] = False,
     limit: Annotated[int, whole("--limit", help="Ask at most so many items of each test set; 0: all.")] = 0,
     seed: Seed = 1,
     mirror: Mirror = None,
@@ -80,7 +88,7 @@ def compare_models(
     quiet: Quiet = False,
 ) -> None:
     """Train models on the same text, score them by one ruler, and leave a report to open."""
-    from lmzoo import compare, knowledge, report, store
+    from lmzoo import codec, compare, knowledge, report, store
     from lmzoo import corpus as corpora
     from lmzoo import tasks as task_cards
     from lmzoo._presets import preset as choose_preset
@@ -92,6 +100,8 @@ def compare_models(
     if not 1 <= seeds <= 100:
         raise UsageError(f"--seeds must be 1 to 100, not {seeds}")
     story = None if contestants else choose_preset(preset or "auto", device)
+    if certified:
+        codec.need_coder()
     spend = parse_budget(budget or (story.budget if story else None))
     run = Run(seed=seed, device=device, progress=Bars(quiet), **spend)
     source = corpora.load(corpus, mirror=mirror, refit=refit, progress=run.progress)
@@ -114,6 +124,7 @@ def compare_models(
             tests=tests,
             seeds=seeds,
             shares=SHARES if curves else (),
+            certified=certified,
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; the same command goes on from what is finished") from None

@@ -31,6 +31,8 @@ class Contestant:
     tokenizer: Tokenizer | None = None
     score: Score | None = None
     blocks: tuple[Array, Array] | None = None  # the score's bits and characters by block, (K,) each
+    folder: Path | None = None  # of its run
+    code: Path | None = None  # the file of a model that is not of the zoo
     identity: str = ""  # a digest of the model and its tokenizer
     kept: Kept = field(default_factory=lambda: Kept(None))
 
@@ -88,6 +90,7 @@ def enter(words: str, text: training.Text, runs: Path, run: Run, kept: Kept | No
             name, given = training.parse(words)
             model, tokenizer, folder = _trained(name, given, text, runs, run)
             entry.label = label(model.name, given)
+            entry.code = Path(name) if Path(name).is_file() else None
         _describe(entry, model.to(run.device), tokenizer, folder)
         if is_run(words):
             entry.row["notes"] += _trained_elsewhere(text.corpus, entry.row["provenance"])
@@ -123,7 +126,8 @@ def _trained(
 def _describe(entry: Contestant, model: Any, tokenizer: Tokenizer, folder: Path) -> None:
     if not isinstance(model, LanguageModel):
         raise LmzooError(f"{model.name} gives no probability to a text, so it has no bits")
-    entry.model, entry.tokenizer, entry.identity = model, tokenizer, store.digest(folder)
+    entry.model, entry.tokenizer = model, tokenizer
+    entry.folder, entry.identity = folder, store.digest(folder)
     provenance = store.read_provenance(folder)
     count, unit = model.size()
     entry.row |= {

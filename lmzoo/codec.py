@@ -50,6 +50,11 @@ LANE = 6_250  # tokens, or more, of each part of a text that is read side by sid
 LANES = 16  # parts at most
 
 
+def need_coder() -> None:
+    """Raise UsageError where constriction is not installed: to say so before any work."""
+    _Encoder()
+
+
 def compress(
     model: LanguageModel, tokenizer: Tokenizer, data: bytes, protocol: str = "stream", progress: Progress | None = None
 ) -> bytes:
@@ -190,7 +195,9 @@ class _Reader:
 
     def _distributions(self, states: list[State]) -> Sequence[Array]:
         """log P of each token (V,) in each of `states`; whether there is one or several, alike in both directions."""
-        return self.model.next_log_probs_many(states) if len(states) > 1 else [self.model.next_log_probs(states[0])]
+        if len(states) == 1:
+            return [self.model.next_log_probs(states[0])]
+        return list(self.model.next_log_probs_many(states))
 
     def _token(self, log_probs: Array, ids: Ids, t: int, coder: "_Coder") -> int:
         """Code the token at position `t`, first its block and then its place there; returns it."""

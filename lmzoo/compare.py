@@ -15,6 +15,7 @@ from lmzoo import (
     _machine,
     associations,
     calibration,
+    certify,
     compressors,
     context,
     curves,
@@ -46,6 +47,7 @@ def compare(
     tests: knowledge.Tests | None = None,
     seeds: int = 1,
     shares: Sequence[float] = (),
+    certified: bool = False,
 ) -> dict[str, Any]:
     """Train, score and contrast `contestants` on `corpus`: the comparison that `report.write` shows.
 
@@ -54,6 +56,7 @@ def compare(
     corpus's own), and `word_tests` what word vectors are asked, as `tasks.fetch("words")` gives it (None: nothing);
     `tests` are what the models are asked beside predicting. Each model that is trained is trained with so many
     `seeds`: its row is that of the first, `run`'s; and anew from each of `shares` of the training text, for curves.
+    `certified` has each compress the beginning of the test text, and another process bring it back.
     """
     began = time.perf_counter()
     for words in contestants:
@@ -75,6 +78,8 @@ def compare(
         task.advance(1)
     scored = [entry for entry in entries if entry.score]
     texts = {"train": corpus.sha256["train"], "test": corpus.sha256["test"]}
+    if certified:
+        _certify(scored, corpus, run)
     return {
         "name": folder.name,
         "title": f"Language models on {corpus.title}",
@@ -101,6 +106,21 @@ def _contrast(entries: list[Contestant]) -> None:
         if entry.score and entry.tokenizer:
             entry.blocks = block_bits(entry.score, entry.tokenizer)
             entry.row["interval"] = interval(*entry.blocks)
+
+
+def _certify(scored: Sequence[Contestant], corpus: Corpus, run: Run) -> None:
+    """Certified bits into each row. A file is the same bytes only from the CPU, so that is where it is made."""
+    with run.progress.task("certifying", len(scored)) as task:
+        for entry in scored:
+            model, tokenizer = entry.reader
+            assert entry.folder
+            prove = partial(certify.sample_of, entry.folder, model, tokenizer, corpus.test, protocol=corpus.protocol,
+                            code=entry.code, progress=run.progress)  # fmt: skip
+            entry.row["certified"] = entry.keep("certified", {"test": corpus.sha256["test"]}, prove)
+            model.to(run.device)
+            if "error" in entry.row["certified"]:
+                entry.row["notes"].append(f"not certified: {entry.row['certified']['error']}")
+            task.advance(1, entry.label)
 
 
 def _differences(scored: list[Contestant]) -> list[dict[str, Any]]:

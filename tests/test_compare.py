@@ -209,3 +209,23 @@ class TestTheBuiltInCorpus:
         floor = text.floor_bits["test"] / len(text.test)
         for found in outcome["rows"]:
             assert found["interval"][0] > floor
+
+
+def test_certified_bits_are_those_that_a_fresh_process_read_back(small, tmp_path):
+    pytest.importorskip("constriction")
+    (tmp_path / "unigram.py").write_text(STUDENT, encoding="utf-8")
+    words = ["ngram:order=3", str(tmp_path / "unigram.py"), "ngram:order=2,smoothing=ml"]
+    made = compare.compare(words, small, tmp_path / "r", Run(seed=1), certified=True)
+    trigram, unigram, ml = made["rows"]
+    for found in (trigram, unigram):
+        claimed = found["certified"]["evaluator_bits_per_character"]
+        assert found["certified"]["bits_per_character"] == pytest.approx(claimed, rel=0.005)
+    assert "certified" not in ml  # it has no score: the test text has what it has never seen
+    assert "certified" in report.render(made)["README.md"].decode()
+
+
+def test_a_certificate_that_fails_is_said_in_its_row(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(compare.certify, "sample_of", lambda *_, **__: {"error": "another text came back"})
+    made = compare.compare(["ngram:order=2"], small, tmp_path / "r", Run(seed=1), certified=True)
+    assert "not certified: another text came back" in made["rows"][0]["notes"]
+    report.render(made)

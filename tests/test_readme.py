@@ -40,6 +40,7 @@ def test_the_readme_shows_commands():
     assert len(commands("net")) == 4
     assert len(commands("know")) == 5
     assert len(commands("codec")) == 3
+    assert len(commands("compare")) == 3
     assert len(commands("mine")) == 3
 
 
@@ -63,6 +64,13 @@ def test_mixing(folder):
     if not (folder / "runs" / "trigram").exists():
         run("lmzoo train ngram --order 3 --out runs/trigram", folder)
     for command in commands("mix"):
+        assert run(command, folder)
+
+
+def test_comparing(folder):
+    if not (folder / "runs" / "trigram").exists():
+        run("lmzoo train ngram --order 3 --out runs/trigram", folder)
+    for command in commands("compare"):
         assert run(command, folder)
 
 
