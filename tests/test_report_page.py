@@ -444,7 +444,7 @@ def test_the_scale_darkens_step_by_step_and_its_text_is_readable():
 def test_tables_and_figures_can_be_heard(page):
     reader = Reader(page)
     assert all(head.get("scope") in ("col", "row") for head in reader.all("th"))
-    assert len(reader.all("caption")) == len(reader.all("table")) == 3
+    assert len(reader.all("caption")) == len(reader.all("table")) == 4
     history, first, cost, second = (image["alt"] for image in reader.all("img"))
     assert history.startswith("Bits per character against the year of the idea: uniform (1928) 2.46, ngram order=5")
     assert "By training time: ngram order=5 (1.23 s) 1.31; by parameters" in cost
