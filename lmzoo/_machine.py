@@ -16,7 +16,7 @@ from typing import Any
 
 from lmzoo import _cards
 
-PACKAGES = ("numpy", "scipy", "numba", "gensim", "scikit-learn", "tokenizers", "torch")
+PACKAGES = ("numpy", "scipy", "numba", "gensim", "scikit-learn", "tokenizers", "torch", "constriction", "pyppmd")
 PROCESS = Path("/proc/self")
 
 
