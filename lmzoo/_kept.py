@@ -44,7 +44,10 @@ class Kept:
             _drop_old(folder)
 
     def facts(self, kind: str, of: Mapping[str, Any], work: Callable[[], Any]) -> Any:
-        """What `work` gives, plain JSON: from disk where it is there under what it is `of`."""
+        """What `work` gives, plain JSON: from disk where it is there under what it is `of`.
+
+        A dict that tells of an "error" is not kept: what failed once may not fail again.
+        """
         return self.both(kind, of, lambda: (work(), {}))[0]
 
     def both(self, kind: str, of: Mapping[str, Any], work: Callable[[], tuple[Any, Arrays]]) -> tuple[Any, Arrays]:
@@ -57,8 +60,9 @@ class Kept:
         if found is None:
             value, arrays = work()
             value = _plain(kind, value)
-            with suppress(OSError):
-                _write(stem, key, value, arrays)
+            if not (isinstance(value, dict) and value.get("error")):
+                with suppress(OSError):
+                    _write(stem, key, value, arrays)
             return value, arrays
         self.reused += 1
         return found

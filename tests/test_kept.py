@@ -126,6 +126,12 @@ def test_what_cannot_be_kept_is_only_not_kept(kept, monkeypatch):
     assert kept.facts("score", {}, lambda: 2) == 2
 
 
+def test_an_error_is_not_kept(kept):
+    assert kept.facts("curve", {}, lambda: {"error": "too little memory"})["error"]
+    assert kept.facts("curve", {}, lambda: {"bits": 1, "error": None})["bits"] == 1
+    assert kept.facts("curve", {}, lambda: {"bits": 2, "error": None})["bits"] == 1
+
+
 def test_without_a_folder_nothing_is_kept():
     kept = Kept(None)
     assert [kept.facts("score", {}, Work(n)) for n in (1, 2)] == [1, 2]
