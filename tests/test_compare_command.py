@@ -5,11 +5,11 @@ import json
 import pytest
 import typer
 
-from lmzoo import tasks
+from lmzoo import codec, compare, tasks
 from lmzoo._compare_command import compare_models
 from lmzoo._terminal import Commands
 from lmzoo._terminal import run as run_commands
-from lmzoo.errors import DownloadError
+from lmzoo.errors import DownloadError, UsageError
 
 TEXT = "the cat sat on the mat\na dog lay on a rug\nthe dog sat on a mat\na cat lay on the rug\n" * 30
 WORD_TESTS = {"EN-MEN-TR-3k": "cat\tdog\t9\nmat\trug\t8\ncat\trug\t1\nsun\tmoon\t5\n"}
@@ -60,4 +60,38 @@ def test_a_failed_download_is_said_before_anything_is_trained(lmzoo, monkeypatch
     code, _, error = lmzoo("--words")
     assert code == 1
     assert "could not be fetched" in error
+    assert not (tmp_path / "out" / "runs").exists()
+
+
+def test_ctrl_c_says_how_to_go_on(lmzoo, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt("interrupted at step 7; give --resume")
+
+    monkeypatch.setattr(compare, "compare", interrupt)
+    code, _, error = lmzoo()
+    assert code == 130
+    assert "the same command goes on from what is finished" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--preset", "laptop"], "--preset says which models to compare, and so do you"),
+        (["--seeds", "0"], "--seeds must be 1 to 100, not 0"),
+        (["--seeds", "x"], "--seeds must be a whole number"),
+    ],
+)
+def test_what_does_not_go_together_is_said_at_once(lmzoo, words, said):
+    code, _, error = lmzoo(*words)
+    assert (code, said in error) == (2, True), error
+
+
+def test_a_missing_coder_is_said_before_anything_is_trained(lmzoo, monkeypatch, tmp_path):
+    def missing():
+        raise UsageError("compressing needs the package constriction, which is not installed")
+
+    monkeypatch.setattr(codec, "need_coder", missing)
+    code, _, error = lmzoo("--certify")
+    assert code == 2
+    assert "needs the package constriction" in error
     assert not (tmp_path / "out" / "runs").exists()
