@@ -40,7 +40,7 @@ def test_the_readme_shows_commands():
     assert len(commands("net")) == 4
     assert len(commands("know")) == 5
     assert len(commands("codec")) == 3
-    assert len(commands("compare")) == 3
+    assert len(commands("compare")) == 2
     assert len(commands("mine")) == 3
 
 
