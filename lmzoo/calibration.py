@@ -28,10 +28,10 @@ from lmzoo.tokenizer import Tokenizer
 
 Array = NDArray[Any]
 
-PLACES = 2000
+PLACES = 1000
 FEWEST = 100  # places, below which nothing can be said
 RUN = 20  # places next to each other: a model with a window reads it anew for every gap
-READ = 30_000  # tokens of the text, among which the places are drawn
+READ = 12_000  # tokens of the text, among which the places are drawn
 AT_ONCE = 8  # distributions, and the states they come from: a large GPT's takes 100 MB
 BINS = 15  # as Guo et al. have
 WORLDS = 400  # in which every p is true, to see what chance does

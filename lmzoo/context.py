@@ -29,7 +29,7 @@ from lmzoo.tokenizer import Tokenizer
 
 Array = NDArray[Any]
 
-ALLOWED = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256)
+ALLOWED = (0, 1, 2, 4, 8, 16, 32, 64, 128)
 STRETCHES = 300
 FEWEST = 10  # stretches, below which nothing can be said
 LONGEST = 32  # characters of one
