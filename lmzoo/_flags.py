@@ -60,7 +60,7 @@ Budget = Annotated[
     typer.Option(
         help="For each model that trains by steps: a wall-clock time like 90s, 3m or 1h, or 2000steps, 5Mtokens, "
         "1e15flops. (Counting takes what it takes.)",
-        show_default="3m, or 20s each in the story that `compare` tells by itself",
+        show_default="3m, or what the preset says where `compare` tells its own story",
     ),
 ]
 Refit = Annotated[
