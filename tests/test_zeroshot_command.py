@@ -43,14 +43,14 @@ def row(out, *begins):
 def test_each_task_is_a_row_with_chance_and_a_column_for_each_run(lmzoo):
     code, out, err = lmzoo("learned", "uniform", "--tasks", "blimp,copa")
     assert (code, err) == (0, "")
-    assert row(out, "BLiMP") == ["accuracy", "2", "50.0%", "100.0%", "–", "50.0%", "–"]
+    assert row(out, "BLiMP", "accuracy") == ["2", "50.0%", "100.0%", "–", "50.0%", "–"]
     assert row(out, "COPA,", "PMI", "accuracy")[:2] == ["1", "50.0%"]
     assert "overlap: the share of a test set's 8-grams that stand in the run's training text" in out
 
 
 def test_one_run_alone_is_shown_with_intervals(lmzoo):
     out = lmzoo("learned", "--tasks", "blimp")[1]
-    assert row(out, "BLiMP") == ["accuracy", "2", "50.0%", "100.0%", "100.0%–100.0%", "–"]
+    assert row(out, "BLiMP", "accuracy") == ["2", "50.0%", "100.0%", "100.0%–100.0%", "–"]
 
 
 def test_parts_are_shown_on_demand(lmzoo):
@@ -80,7 +80,7 @@ def test_json_says_all_of_it(lmzoo):
     assert (blimp["value"], blimp["chance"], blimp["items"], blimp["kind"]) == (1, 0.5, 1, "zero-shot")
     assert [grade["task"] for grade in blimp["parts"]["set"]] == ["adjunct_island"]
     assert [grade["rule"] for grade in lambada] == ["greedy", "filtered", "last-token", "perplexity"]
-    assert {figure["who"] for figure in facts["published"]} == {"GPT-2 117M", "GPT-2 1542M"}
+    assert {figure["who"] for figure in facts["published"]} >= {"GPT-2 117M", "GPT-2 1542M", "5-gram", "people"}
 
 
 def test_what_a_run_was_trained_on_is_looked_up_in_its_provenance(lmzoo, tmp_path, monkeypatch):

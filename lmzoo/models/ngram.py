@@ -214,7 +214,7 @@ class ModifiedKneserNey(KneserNey):
         if n1 and n2 and n3:
             y = n1 / (n1 + 2 * n2)
             d = np.array([0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3])
-            if (d >= 0).all() and (d <= [0, 1, 2, 3]).all():
+            if (d[1:] > 0).all() and (d <= [0, 1, 2, 3]).all():  # a D of 0 would leave nothing for the unseen
                 return d
             why = f"they come out as {d[1]:.3g}, {d[2]:.3g}, {d[3]:.3g}"
         else:

@@ -185,6 +185,11 @@ class TestClasses:
         assert p_class[seen] == pytest.approx(p[seen] + unseen * (V / G - 1), abs=1e-6)
         assert p_class[~seen] == pytest.approx(unseen * V / (G * max(U, 1)), abs=1e-6)
 
+    def test_a_discount_of_nothing_leaves_something_for_the_unseen(self):
+        """Of these pairs four come once, one twice and one three times: eq. 26 gives D₂ = 0."""
+        model = Classes(classes=3, order=2).fit(np.array([0, 0, 0, 0, 2, 0, 1, 1, 1]), NOTHING, 8)
+        assert testing.sums_to_one(model, np.array([1], dtype=np.int32)) == ""
+
     @given(texts, st.integers(1, 9), st.integers(1, 4), st.lists(st.integers(0, 7), max_size=8))
     @settings(deadline=None)
     def test_probabilities_sum_to_one(self, tokens, classes, order, history):
