@@ -30,7 +30,7 @@ from lmzoo.tokenizer import Tokenizer
 Array = NDArray[Any]
 
 ALLOWED = (0, 1, 2, 4, 8, 16, 32, 64, 128)
-STRETCHES = 300
+STRETCHES = 200
 FEWEST = 10  # stretches, below which nothing can be said
 LONGEST = 32  # characters of one
 # Of a longer window, `end`, which every text begins with, takes one place: a text that fills it is a token shorter.

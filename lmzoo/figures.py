@@ -89,7 +89,9 @@ def picture(draw: Drawing, comparison: Comparison) -> Picture | None:
         wide, narrow = draw(comparison, WIDE), draw(comparison, NARROW)
         if wide is None or narrow is None:
             return None
-        return Picture(wide[1], _save(wide[0], "svg"), _save(narrow[0], "svg"), _save(wide[0], "png"))
+        svg = _save(wide[0], "svg")
+        wide[0].set_layout_engine("none")  # the PNG is laid out as the SVG was: that took longer than to draw it
+        return Picture(wide[1], svg, _save(narrow[0], "svg"), _save(wide[0], "png"))
 
 
 def bars(comparison: Comparison, canvas: Canvas) -> tuple[Any, str] | None:
