@@ -137,11 +137,7 @@ def verify(folder: Path) -> None:
     """Check every file against SHA256SUMS. Raises FormatError naming the first that differs."""
     if not folder.is_dir():
         raise UsageError(f"no run at {folder}: lmzoo train MODEL --out {folder} makes one")
-    try:
-        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
-        sums = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
-    except (OSError, ValueError):
-        raise FormatError(f"{folder} is not a whole run: it has no readable {SUMS}") from None
+    sums = _read_sums(folder)
     for name in (*FILES, *([METRICS] if METRICS in sums else [])):
         path = folder / name
         if path.is_symlink():
@@ -150,6 +146,19 @@ def verify(folder: Path) -> None:
             raise FormatError(f"{folder} is not a whole run: {name} is missing")
         if sums.get(name) != _sha256(path):
             raise FormatError(f"{path} is damaged: its contents do not match {SUMS}; train or copy the run again")
+
+
+def _read_sums(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file of a run, by its name."""
+    try:
+        text = (folder / SUMS).read_text(encoding="utf-8")
+        # Not by splitlines, which takes a flipped bit in a line end for another kind of line end.
+        sums = {name: digest for digest, name in (line.split("  ", 1) for line in text.removesuffix("\n").split("\n"))}
+    except (OSError, ValueError):
+        sums = {}
+    if not set(FILES) <= set(sums) <= {*FILES, METRICS}:
+        raise FormatError(f"{folder} is not a whole run: it has no readable {SUMS}")
+    return sums
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -174,12 +183,8 @@ def read_provenance(folder: str | Path) -> dict[str, Any]:
 
 def digest(folder: str | Path) -> str:
     """SHA-256 of what a run predicts with: its model and tokenizer, and not of when and where it was made."""
-    try:
-        lines = (Path(folder) / SUMS).read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):
-        raise FormatError(f"{folder} is not a whole run: it has no readable {SUMS}") from None
-    parts = [line for line in lines if line.split("  ")[-1] in FILES[:3]]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    sums = _read_sums(Path(folder))
+    return hashlib.sha256("".join(f"{name} {sums.get(name)}\n" for name in FILES[:3]).encode()).hexdigest()
 
 
 def bytes_on_disk(folder: str | Path) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
@@ -175,6 +175,7 @@ def test_what_is_not_numbers_is_not_saved(tmp_path):
 
 
 @pytest.mark.parametrize("name", [*store.FILES, store.SUMS])
+@example(position=0.998046875, bit=0)  # of the last line end, which a vertical tab is for some
 @given(position=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 @settings(max_examples=20, deadline=None)
 def test_one_flipped_bit_is_found(original, tmp_path_factory, name, position, bit):
