@@ -13,7 +13,7 @@ from typing import Any
 from lmzoo import models, store
 from lmzoo import train as training
 from lmzoo._download import alone
-from lmzoo._kept import Kept
+from lmzoo._kept import Kept, Lasts, always
 from lmzoo.corpus import Corpus
 from lmzoo.errors import LmzooError, UsageError
 from lmzoo.evaluate import ADAPTS, Array, Score, evaluate
@@ -43,9 +43,9 @@ class Contestant:
         assert self.tokenizer is not None
         return self.model, self.tokenizer
 
-    def keep(self, kind: str, of: Mapping[str, Any], work: Callable[[], Any]) -> Any:
+    def keep(self, kind: str, of: Mapping[str, Any], work: Callable[[], Any], lasts: Lasts = always) -> Any:
         """What `work` finds out about this model, plain JSON: worked out once for what it is `of`, and kept."""
-        return self.kept.facts(kind, {"model": self.identity, **of}, work)
+        return self.kept.facts(kind, {"model": self.identity, **of}, work, lasts)
 
 
 def refuse_nonsense(words: str) -> None:
@@ -159,9 +159,7 @@ def _trained_elsewhere(corpus: Corpus, provenance: dict[str, Any]) -> list[str]:
 
 def _score(entry: Contestant, corpus: Corpus) -> None:
     """The model's score of the test text."""
-    model, tokenizer = entry.model, entry.tokenizer
-    assert model is not None
-    assert tokenizer is not None
+    model, tokenizer = entry.reader
 
     def work() -> tuple[dict[str, Any], dict[str, Array]]:
         model.warm_up()

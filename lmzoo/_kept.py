@@ -34,6 +34,19 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+Lasts = Callable[[Any], bool]  # whether what was worked out would be the same another time
+
+
+def always(_: Any) -> bool:
+    """Of work that is the same whenever it is done."""
+    return True
+
+
+def succeeded(facts: Mapping[str, Any]) -> bool:
+    """Of work that says in words, under "error", that it failed: which it may not do another time."""
+    return not facts.get("error")
+
+
 class Kept:
     """Pieces of work in a folder; None: nowhere, and all is worked out each time."""
 
@@ -43,14 +56,13 @@ class Kept:
         if folder:
             _drop_old(folder)
 
-    def facts(self, kind: str, of: Mapping[str, Any], work: Callable[[], Any]) -> Any:
-        """What `work` gives, plain JSON: from disk where it is there under what it is `of`.
+    def facts(self, kind: str, of: Mapping[str, Any], work: Callable[[], Any], lasts: Lasts = always) -> Any:
+        """What `work` gives, plain JSON: from disk where it is there under what it is `of`; kept if that `lasts`."""
+        return self.both(kind, of, lambda: (work(), {}), lasts)[0]
 
-        A dict that tells of an "error" is not kept: what failed once may not fail again.
-        """
-        return self.both(kind, of, lambda: (work(), {}))[0]
-
-    def both(self, kind: str, of: Mapping[str, Any], work: Callable[[], tuple[Any, Arrays]]) -> tuple[Any, Arrays]:
+    def both(
+        self, kind: str, of: Mapping[str, Any], work: Callable[[], tuple[Any, Arrays]], lasts: Lasts = always
+    ) -> tuple[Any, Arrays]:
         """As `facts`, of work that gives arrays of numbers beside plain JSON."""
         if self.folder is None:
             return work()
@@ -60,7 +72,7 @@ class Kept:
         if found is None:
             value, arrays = work()
             value = _plain(kind, value)
-            if not (isinstance(value, dict) and value.get("error")):
+            if lasts(value):
                 with suppress(OSError):
                     _write(stem, key, value, arrays)
             return value, arrays

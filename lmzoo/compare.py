@@ -26,7 +26,7 @@ from lmzoo import (
 )
 from lmzoo import train as training
 from lmzoo._contestants import Contestant, enter, is_run, over_seeds, refuse_nonsense
-from lmzoo._kept import Kept, digest
+from lmzoo._kept import Kept, digest, succeeded
 from lmzoo.corpus import SPLITS, Corpus, describe
 from lmzoo.errors import LmzooError
 from lmzoo.evaluate import Score, block_bits, evaluate, interval
@@ -116,7 +116,7 @@ def _certify(scored: Sequence[Contestant], corpus: Corpus, run: Run) -> None:
             assert entry.folder
             prove = partial(certify.sample_of, entry.folder, model, tokenizer, corpus.test, protocol=corpus.protocol,
                             code=entry.code, progress=run.progress)  # fmt: skip
-            entry.row["certified"] = entry.keep("certified", {"test": corpus.sha256["test"]}, prove)
+            entry.row["certified"] = entry.keep("certified", {"test": corpus.sha256["test"]}, prove, succeeded)
             model.to(run.device)
             if "error" in entry.row["certified"]:
                 entry.row["notes"].append(f"not certified: {entry.row['certified']['error']}")
@@ -181,7 +181,7 @@ def _curves(
                     points.append(_whole(entry, text))
                 else:
                     learn = partial(curves.point, words, share, text, run)
-                    points.append(kept.facts("curve", {**of, "share": share}, learn))
+                    points.append(kept.facts("curve", {**of, "share": share}, learn, succeeded))
                 task.advance(1, f"{entry.label}, 1/{1 / share:.0f}")
             rows.append(curves.row(entry.label, entry.row["model"], points, source))
     return {"rows": rows}

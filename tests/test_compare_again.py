@@ -142,6 +142,8 @@ def test_nothing_is_trained_or_asked_twice(small, tmp_path, monkeypatch):
     first = compare.compare(["uniform", "ngram:order=2"], small, tmp_path / "r", Run(seed=1))
     trained = counting(monkeypatch)
     monkeypatch.setattr(_contestants, "evaluate", lambda *_: pytest.fail("it was scored before"))
+    for asked in (compare.passages, compare.samples, compare.context, compare.calibration):
+        monkeypatch.setattr(asked, "facts_of", lambda *_: pytest.fail("it was asked before"))
     again = compare.compare(["uniform", "ngram:order=2"], small, tmp_path / "r", Run(seed=1))
     assert trained == []
     assert without_times(again) == without_times(first)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmzoo import _kept, _machine
-from lmzoo._kept import Kept, digest
+from lmzoo._kept import Kept, digest, succeeded
 from lmzoo.errors import ScoreError
 
 
@@ -127,9 +127,13 @@ def test_what_cannot_be_kept_is_only_not_kept(kept, monkeypatch):
 
 
 def test_an_error_is_not_kept(kept):
-    assert kept.facts("curve", {}, lambda: {"error": "too little memory"})["error"]
-    assert kept.facts("curve", {}, lambda: {"bits": 1, "error": None})["bits"] == 1
-    assert kept.facts("curve", {}, lambda: {"bits": 2, "error": None})["bits"] == 1
+    assert kept.facts("curve", {}, lambda: {"error": "too little memory"}, succeeded)["error"]
+    assert kept.facts("curve", {}, lambda: {"bits": 1, "error": None}, succeeded)["bits"] == 1
+    assert kept.facts("curve", {}, lambda: {"bits": 2, "error": None}, succeeded)["bits"] == 1
+
+
+def test_a_figure_that_is_called_an_error_is_kept_like_any_other(kept):
+    assert kept.facts("calibration", {}, lambda: {"error": 0.05}) == kept.facts("calibration", {}, lambda: None)
 
 
 def test_without_a_folder_nothing_is_kept():
