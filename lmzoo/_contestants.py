@@ -153,7 +153,7 @@ def _trained_elsewhere(corpus: Corpus, provenance: dict[str, Any]) -> list[str]:
     if not then or then.get("train") == corpus.sha256["train"]:
         return []
     if provenance.get("corpus") == corpus.name:
-        return [f"{corpus.name} has changed since: its sha256 is not that of the text this run was trained on"]
+        return [training.has_changed(corpus)]
     return [f"trained on {provenance.get('corpus')}, not on the training text of this comparison"]
 
 

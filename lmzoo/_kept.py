@@ -52,7 +52,6 @@ class Kept:
 
     def __init__(self, folder: Path | None):
         self.folder = folder
-        self.reused = 0  # pieces that did not have to be worked out
         if folder:
             _drop_old(folder)
 
@@ -76,7 +75,6 @@ class Kept:
                 with suppress(OSError):
                     _write(stem, key, value, arrays)
             return value, arrays
-        self.reused += 1
         return found
 
 

@@ -7,6 +7,7 @@ import codecs
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -136,11 +137,20 @@ class ByteTokenizer(Tokenizer):
         return "".join([*texts, decoder.decode(b"", final=True)])
 
     def pieces(self, ids: ArrayLike) -> list[str]:
+        checked = check_ids(ids, self.vocab_size).tolist()
+        whole = [self._texts[i] for i in checked]
+        if None not in whole:
+            return whole
         decoder = codecs.getincrementaldecoder("utf-8")("lmzoo")
-        texts = [decoder.decode(self._spellings[i]) for i in check_ids(ids, self.vocab_size).tolist()]
+        texts = [decoder.decode(self._spellings[i]) for i in checked]
         if texts:
             texts[-1] += decoder.decode(b"", final=True)
         return texts
+
+    @cached_property
+    def _texts(self) -> list[str | None]:
+        """What each token spells alone (V,), None where that is a part of a character or not UTF-8."""
+        return [_decoded(spelling) for spelling in self._spellings]
 
     def token(self, token_id: int) -> str:
         (checked,) = check_ids([token_id], self.vocab_size).tolist()
@@ -154,6 +164,13 @@ class ByteTokenizer(Tokenizer):
         if self.lines:
             ids[ids == newline] = self.end
         return ids
+
+
+def _decoded(spelling: bytes) -> str | None:
+    try:
+        return spelling.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def spell_holes(ids: Tokens, pieces: Sequence[str]) -> Tokens:

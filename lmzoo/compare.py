@@ -178,27 +178,14 @@ def _curves(
             points = []
             for share in shares:
                 if share == 1 and entry.score:
-                    points.append(_whole(entry, text))
+                    seconds, remarks = entry.row["train_seconds"], entry.row["provenance"].get("remarks", [])
+                    points.append(curves.whole(text, entry.score, seconds, remarks))
                 else:
                     learn = partial(curves.point, words, share, text, run)
                     points.append(kept.facts("curve", {**of, "share": share}, learn, succeeded))
                 task.advance(1, f"{entry.label}, 1/{1 / share:.0f}")
             rows.append(curves.row(entry.label, entry.row["model"], points, source))
     return {"rows": rows}
-
-
-def _whole(entry: Contestant, text: training.Text) -> dict[str, Any]:
-    """The row of a contestant as the point of its curve at all of the training text."""
-    assert entry.score
-    return {
-        "share": 1.0,
-        "characters": len(text.corpus.train),
-        "tokens": len(text.train),
-        "bits_per_character": entry.score.bits_per_character,
-        "seconds": entry.row["train_seconds"],
-        "remarks": entry.row["provenance"].get("remarks", []),
-        "error": None,
-    }
 
 
 Look = Callable[[LanguageModel, Tokenizer, Score], Any]

@@ -23,7 +23,7 @@ from typing import Any
 
 from lmzoo import train
 from lmzoo.errors import LmzooError, UsageError
-from lmzoo.evaluate import evaluate
+from lmzoo.evaluate import Score, evaluate
 from lmzoo.interface import LanguageModel, Run
 from lmzoo.scaling import power_law
 
@@ -61,8 +61,7 @@ def point(words: str, share: float, text: train.Text, run: Run) -> dict[str, Any
     failed), training seconds, remarks of the model, and the error in words, else None. Nothing is kept on disk, and
     no checkpoint is gone on from.
     """
-    made: dict[str, Any] = {"share": share, "characters": None, "tokens": None, "bits_per_character": None}
-    made |= {"seconds": None, "remarks": [], "error": None}
+    made = _blank(share)
     try:
         part = _part(text, share)
         made |= {"characters": len(part.corpus.train), "tokens": len(part.train)}
@@ -78,6 +77,22 @@ def point(words: str, share: float, text: train.Text, run: Run) -> dict[str, Any
     except Exception as error:  # a file of somebody's own may fail in any way: that is its point's result
         made["error"] = f"{type(error).__name__}: {error}"
     return made
+
+
+def whole(text: train.Text, score: Score, seconds: float | None, remarks: Sequence[str]) -> dict[str, Any]:
+    """The point at all of `text`, of a model that has already learned from it and been scored."""
+    return _blank(1.0) | {
+        "characters": len(text.corpus.train),
+        "tokens": len(text.train),
+        "bits_per_character": score.bits_per_character,
+        "seconds": seconds,
+        "remarks": list(remarks),
+    }
+
+
+def _blank(share: float) -> dict[str, Any]:
+    nothing = dict.fromkeys(("characters", "tokens", "bits_per_character", "seconds", "error"))
+    return {"share": share, **nothing, "remarks": []}
 
 
 def row(label: str, model: str, points: Sequence[dict[str, Any]], source: float | None = None) -> dict[str, Any]:

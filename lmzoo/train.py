@@ -300,6 +300,11 @@ def corpus_of(folder: Path, provenance: dict[str, Any]) -> str:
     return str(path or name)
 
 
+def has_changed(corpus: Corpus) -> str:
+    """What is to be said where a corpus is no longer what a run was trained on."""
+    return f"{corpus.name} has changed since: its sha256 is not that of the text this run was trained on"
+
+
 def notes_on(corpus: Corpus, split: str, provenance: dict[str, Any], own: bool) -> list[str]:
     """What a reader must know of a score of `split`: that its text was trained on, or (its `own`) has changed."""
     then = provenance.get("sha256", {})
@@ -310,7 +315,7 @@ def notes_on(corpus: Corpus, split: str, provenance: dict[str, Any], own: bool) 
     unseen = {"test"} if refit else {"valid", "test"}
     notes = []
     if own and (len(same) < 2 or not (same_train or refit)):
-        notes.append(f"{corpus.name} has changed since: its sha256 is not that of the text this run was trained on")
+        notes.append(has_changed(corpus))
     if trained_on and split not in unseen:
         notes.append("this text was part of the training: the score says nothing about unseen text")
     return notes

@@ -239,6 +239,7 @@ def _only_model(module: ModuleType, name: str) -> type[Model]:
     return found[0]
 
 
+@cache  # a comparison asks for the settings of each model some ten times
 def _field_comments(cls: type) -> dict[str, str]:
     """field name → the comment on its line, or, where that has none, on the lines above it."""
     try:
