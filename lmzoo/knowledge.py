@@ -42,7 +42,7 @@ class Tests:
 
     probed: list[Examples] = field(default_factory=list)
     asked: list[Section] = field(default_factory=list)
-    rescored: bool = False
+    lists: int = 0  # n-best lists to make and rescore
     missing: list[str] = field(default_factory=list)  # what "all" could not get, and why
 
 
@@ -52,7 +52,8 @@ def names() -> list[str]:
 
 
 def read_tests(wanted: str, limit: int = 0, mirror: str | None = None, progress: Progress | None = None) -> Tests:
-    """The tests of these names, with commas between them, or "all"; of each set at most `limit` items (0: all).
+    """The tests of these names, with commas between them, or "all"; of each set at most `limit` items (0: all),
+    and of n-best lists, which are made, never fewer than can be judged.
 
     A name that is both a probe's and a zero-shot task's (cola) is both. Raises UsageError for a name that is neither.
     """
@@ -60,7 +61,9 @@ def read_tests(wanted: str, limit: int = 0, mirror: str | None = None, progress:
     for name in chosen:
         if name not in names():
             raise UsageError(f"no task {name!r}{nearest(name, names())}; there are: all, {', '.join(names())}")
-    found = Tests(rescored=RESCORING in chosen)
+    found = Tests()
+    if RESCORING in chosen:
+        found.lists = max(nbest.FEWEST, min(limit or nbest.LISTS, nbest.LISTS))
     if set(chosen) & set(_probe_data.names()):
         probes.need_sklearn()
     for name in chosen:
@@ -85,7 +88,7 @@ def test_facts(scored: "Sequence[Contestant]", tests: Tests, corpus: Corpus, run
     ways: dict[str, Callable[[], Facts] | None] = {
         "probes": (lambda: _probed(scored, tests.probed, corpus, run.progress)) if tests.probed else None,
         "zeroshot": (lambda: _asked(scored, tests.asked, corpus, run.progress)) if tests.asked else None,
-        "rescoring": (lambda: _rescored(scored, corpus, run)) if tests.rescored else None,
+        "rescoring": (lambda: _rescored(scored, tests.lists, corpus, run)) if tests.lists else None,
     }
     found: Facts = {}
     untested = list(tests.missing)
@@ -142,16 +145,17 @@ def _asked(scored: "Sequence[Contestant]", sections: Sequence[Section], corpus: 
     return {"rows": rows, "published": zeroshot.published(sections), "overlap": of_grades}
 
 
-def _rescored(scored: "Sequence[Contestant]", corpus: Corpus, run: Run) -> Facts:
+def _rescored(scored: "Sequence[Contestant]", lists: int, corpus: Corpus, run: Run) -> Facts:
     """A row for each model, and what the channel's first choices and the best candidates would get."""
-    marked = nbest.Marked.of(nbest.make(corpus, seed=run.seed, progress=run.progress))
+    marked = nbest.Marked.of(nbest.make(corpus, lists, seed=run.seed, progress=run.progress))
+    of = {"text": corpus.sha256, "lists": lists, "seed": run.seed}
     task = f"n-best, {corpus.name}"
     rows = []
     with run.progress.task("rescoring", len(scored)) as bar:
         for entry in scored:
             model, tokenizer = entry.reader
             choose = partial(_choices, model, tokenizer, marked, task, run.progress)
-            rows.append(_row(entry, entry.keep("rescoring", {"text": corpus.sha256, "seed": run.seed}, choose)))
+            rows.append(_row(entry, entry.keep("rescoring", of, choose)))
             bar.advance(1, entry.label)
     known = (("the channel's first choice", marked.first), ("the best candidate", marked.oracle))
     for label, errors in known:

@@ -99,6 +99,7 @@ def test_a_comparison_asks_what_it_is_told_to():
     assert all(0 <= grade["value"] <= 1 for grade in facts["probes"]["rows"][3]["grades"][:1])
     for key in ("probes", "zeroshot", "rescoring"):
         assert len(facts[key]["overlap"]) == len(facts[key]["rows"][0]["grades"])
-    chosen, channel, best = (facts["rescoring"]["rows"][i]["grades"][0]["value"] for i in (0, 2, 3))
-    assert best < channel
-    assert best <= chosen
+    model, channel, best = (facts["rescoring"]["rows"][i]["grades"][0] for i in (0, 2, 3))
+    assert model["items"] + model["training"] == 40
+    assert best["value"] < channel["value"]
+    assert best["value"] <= model["value"]
