@@ -55,9 +55,14 @@ class Obtained:
 
     file: File
     contents: bytes
-    source: str
+    source: str  # "cache PATH", "mirror PATH", or a URL
     sha256: str
     cached: bool
+
+    @property
+    def origin(self) -> str:
+        """Where it came from, without the folders of this machine: for records that go to others."""
+        return self.source if "://" in self.source else f"{self.source.partition(' ')[0]} {self.file.path}"
 
 
 def obtain(file: File, cache: Path, mirror: str = "", progress: Progress | None = None) -> Obtained:

@@ -172,7 +172,7 @@ def _from_card(card: Card, mirror: str, cache: Path, progress: Progress) -> Corp
         pieces = RULES[card.split["rule"]]("".join(texts_of_files), card.split.get("cuts", []))
         texts = dict(zip(SPLITS, pieces, strict=True))
     unsure = [f", of unconfirmed sha256 {o.sha256}" for o in obtained if not o.file.sha256]
-    return _corpus(card, texts, "; ".join(o.source for o in obtained) + "".join(unsure))
+    return _corpus(card, texts, "; ".join(o.origin for o in obtained) + "".join(unsure))
 
 
 def _corpus(card: Card, texts: dict[str, str], source: str, floor: dict[str, float] | None = None) -> Corpus:

@@ -115,6 +115,13 @@ def test_fetch_puts_files_into_the_cache_and_says_where_from(three_lines, tmp_pa
     assert second.cached
 
 
+def test_what_a_record_says_of_it_names_no_folder_of_this_machine(three_lines, tmp_path):
+    first, second = three_lines().source, three_lines().source
+    assert first.startswith("mirror mine/a.txt")
+    assert second.startswith("cache mine/a.txt")
+    assert str(tmp_path) not in first + second
+
+
 def test_flags_come_before_the_environment(three_lines, tmp_path):
     three_lines(cache=tmp_path / "other")
     assert (tmp_path / "other/mine/a.txt").exists()
