@@ -76,11 +76,14 @@ def named(grade: dict[str, Any]) -> str:
 
 
 def said(grade: dict[str, Any]) -> str:
-    """A grade as it stands in a cell: shares in per cent, correlations times a hundred, perplexities as they are."""
+    """A grade as it stands in a cell: shares in per cent, correlations times a hundred, perplexities in k, M, G, T."""
     if grade["value"] is None:
         return "–"
     if grade["metric"] == "perplexity":
-        return f"{grade['value']:,.0f}" if grade["value"] < 1e6 else f"{grade['value']:.0e}".replace("+", "")
+        from matplotlib.ticker import EngFormatter
+
+        value = grade["value"]
+        return EngFormatter(places=0, sep="")(value) if value < 1e15 else f"{value:.0e}".replace("+", "")
     return f"{100 * grade['value']:.0f}".replace("-", "\N{MINUS SIGN}")
 
 

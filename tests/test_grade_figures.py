@@ -35,7 +35,8 @@ def test_a_cell_says_its_grade_and_a_dash_where_there_is_none():
     assert drawn.said(grade(0.834)) == "83"
     assert drawn.said(grade(-0.04)) == "\N{MINUS SIGN}4"
     assert drawn.said(grade(None)) == "–"
-    assert drawn.said(grade(1234.5, metric="perplexity")) == "1,234"
+    assert drawn.said(grade(40.2, metric="perplexity")) == "40"
+    assert drawn.said(grade(1234.5, metric="perplexity")) == "1k"
     assert drawn.said(grade(2.4e24, metric="perplexity")) == "2e24"
 
 
