@@ -62,12 +62,18 @@ function look(frame, width) {
   const button = head(0).querySelector("button");
   button.focus();
   said.focused = page.activeElement === button && button.tabIndex === 0;
-  const passage = [...page.querySelectorAll(".passage")].find(shown => shown.offsetParent);
-  const readout = page.querySelector(".readout");
+  const passages = () => [...page.querySelectorAll(".passage")].filter(shown => shown.offsetParent);
+  const readout = page.querySelector(".readout"), passage = passages()[0];
   press(passage, "ArrowRight");
   said.first = readout.textContent;
   press(passage, "ArrowRight");
   said.moved = readout.textContent !== said.first;
+  said.shown = [passages().length];
+  page.querySelector(".by-words").click();
+  said.word = readout.textContent;
+  page.querySelector("#passage-1").click();
+  said.other = readout.textContent;
+  said.shown.push(passages().length);
   for (const closed of page.querySelectorAll("details")) closed.open = true;
   said.opened = overflow();
   said.images = [...page.images].every(image => image.complete && image.naturalWidth > 0);
@@ -129,8 +135,16 @@ def test_the_table_is_sorted_by_its_buttons_which_the_keyboard_reaches(looked, w
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_passage_is_stepped_through_by_arrow_keys(looked, width):
     told = looked[0][str(width)]
-    assert re.search("\u201c.*\u201d: .* bits", told["first"])
+    assert re.match("ngram order=5\u201cSean\u201d: .* bits.*50.0 % \u201c cam\u201d", told["first"])
     assert told["moved"]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_passage_is_read_by_words_and_by_another_model(looked, width):
+    told = looked[0][str(width)]
+    assert told["shown"] == [1, 1]
+    assert re.match("ngram order=5\u201cSean cam\u201d: .* bits: its 2 pieces", told["word"])
+    assert re.match("uniform\u201cc\u201d: .* bits", told["other"])  # where the reading was
 
 
 def test_the_browser_has_nothing_to_complain_of(looked):
