@@ -55,7 +55,7 @@ class Obtained:
 
     file: File
     contents: bytes
-    source: str  # "cache PATH", "mirror PATH", or a URL
+    source: str  # "cache PATH", "mirror PATH" or "download URL"
     sha256: str
     cached: bool
 

@@ -118,7 +118,7 @@ def _certify(scored: Sequence[Contestant], corpus: Corpus, run: Run) -> None:
                             code=entry.code, progress=run.progress)  # fmt: skip
             entry.row["certified"] = entry.keep("certified", {"test": corpus.sha256["test"]}, prove, succeeded)
             model.to(run.device)
-            if "error" in entry.row["certified"]:
+            if not succeeded(entry.row["certified"]):
                 entry.row["notes"].append(f"not certified: {entry.row['certified']['error']}")
             task.advance(1, entry.label)
 

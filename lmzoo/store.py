@@ -184,7 +184,7 @@ def read_provenance(folder: str | Path) -> dict[str, Any]:
 def digest(folder: str | Path) -> str:
     """SHA-256 of what a run predicts with: its model and tokenizer, and not of when and where it was made."""
     sums = _read_sums(Path(folder))
-    return hashlib.sha256("".join(f"{name} {sums.get(name)}\n" for name in FILES[:3]).encode()).hexdigest()
+    return hashlib.sha256("".join(f"{name} {sums[name]}\n" for name in FILES[:3]).encode()).hexdigest()
 
 
 def bytes_on_disk(folder: str | Path) -> int:
