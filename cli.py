@@ -1,6 +1,6 @@
 """Run lmzoo from a checkout: `python cli.py compare` is `lmzoo compare`."""
 
-from lmzoo.commands import main
+from lmzoo.cli.main import main
 
 if __name__ == "__main__":
     main()

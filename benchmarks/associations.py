@@ -32,8 +32,9 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    from lmzoo import _machine, corpus, train
+    from lmzoo.data import corpus
     from lmzoo.interface import Run
+    from lmzoo.runs import provenance, train
 
     text = train.encode(corpus.load(options.corpus), options.tokenizer, Run())
     test = text.tokenizer.encode(text.corpus.test)
@@ -46,7 +47,7 @@ def main() -> None:
             f"{name:10} {row['ours']:10,.0f} tokens/s   plain {row['plain']:10,.0f}   x {row['ratio']:.2f}", flush=True
         )
     results = {
-        **_machine.provenance(),
+        **provenance.provenance(),
         "corpus": text.corpus.name,
         "tokenizer": options.tokenizer,
         "vocab_size": text.tokenizer.vocab_size,

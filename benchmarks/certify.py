@@ -31,8 +31,9 @@ def main() -> None:
     parser.add_argument("--tokenizer", default="char")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    from lmzoo import _machine, corpus, train
+    from lmzoo.data import corpus
     from lmzoo.interface import Run
+    from lmzoo.runs import provenance, train
 
     text = train.encode(corpus.load(options.corpus), options.tokenizer, Run())
     rows = []
@@ -44,7 +45,7 @@ def main() -> None:
             rows.append({"model": words, **measure(run, fitted.model, text, options.characters)})
             print(SHOWN.format(**rows[-1]), flush=True)
     if options.out:
-        results = {**_machine.provenance(), "corpus": options.corpus, "characters": options.characters, "rows": rows}
+        results = {**provenance.provenance(), "corpus": options.corpus, "characters": options.characters, "rows": rows}
         options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
@@ -56,7 +57,7 @@ SHOWN = (
 
 def measure(run: Path, model: Any, text: Any, characters: int) -> dict[str, Any]:
     """The certificate's figures, seconds of the processor, and the bits that a cut costs."""
-    from lmzoo.certify import certify
+    from lmzoo.compression.certify import certify
 
     before = processor_seconds()
     found = certify(run, characters=characters)

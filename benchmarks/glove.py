@@ -46,7 +46,7 @@ def programs(folder: Path | None) -> dict[str, str] | None:
 
 def text_of(share: float) -> str:
     """The first `share` of the books' lines: lower case, a-z, single blanks."""
-    from lmzoo import corpus
+    from lmzoo.data import corpus
 
     lines = re.sub(r"[^a-z\n]", " ", corpus.load("books").train.lower()).split("\n")
     return "".join(" ".join(line.split()) + "\n" for line in lines[: int(len(lines) * share)])
@@ -54,10 +54,10 @@ def text_of(share: float) -> str:
 
 def encoded(path: Path) -> tuple[Any, Any]:
     """Text file → ids and the tokenizer."""
-    from lmzoo import tokenizer
+    from lmzoo.data import tokenizers
 
     text = path.read_text(encoding="utf-8")
-    words = tokenizer.train("split", text)
+    words = tokenizers.train("split", text)
     return words.encode(text), words
 
 
@@ -102,10 +102,10 @@ class Theirs:
 
 def speed(path: Path, theirs: Theirs | None, rounds: int, epochs: int) -> dict[str, Any]:
     """Rates of counting and of training, in turns: the medians, and all seconds they are of."""
+    from lmzoo.embeddings import adagrad
     from lmzoo.interface import Run
-    from lmzoo.models import _adagrad
-    from lmzoo.models._scratch import Scratch
     from lmzoo.models.glove import GloVe
+    from lmzoo.ngrams.out_of_core import Scratch
 
     model = GloVe(window=WINDOW, min_count=MIN_COUNT)
     model.warm_up()
@@ -115,7 +115,7 @@ def speed(path: Path, theirs: Theirs | None, rounds: int, epochs: int) -> dict[s
         table = clock.time("ours_count", model.count, ids, words.vocab_size, Run())
         clock.put("ours_text_count", 1, "ours_read", 1, "ours_count")
         descent = clock.time(
-            "ours_deal", _adagrad.Descent, table, DIMENSIONS, X_MAX, 0.75, 0.05, seed=1, scratch=Scratch()
+            "ours_deal", adagrad.Descent, table, DIMENSIONS, X_MAX, 0.75, 0.05, seed=1, scratch=Scratch()
         )
         if theirs:
             clock.time("vocabulary", theirs.vocabulary)
@@ -218,11 +218,11 @@ def scored(names: list[str], vectors: Any) -> dict[str, float]:
     """Spearman's ρ with people's judgments, and the share of analogies that are solved."""
     from gensim.models import KeyedVectors
 
-    from lmzoo import tasks
+    from lmzoo.data import task_cards
 
     keyed = KeyedVectors(vectors.shape[1])
     keyed.add_vectors(names, vectors)
-    files = tasks.fetch("words")
+    files = task_cards.fetch("words")
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "task.txt"
@@ -244,7 +244,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1.0, help="of the text")
     parser.add_argument("--save", action="store_true", help="write the figures to benchmarks/results/DATE-glove.json")
     arguments = parser.parse_args()
-    from lmzoo import _machine
+    from lmzoo.runs import provenance
 
     found = programs(arguments.glove)
     with tempfile.TemporaryDirectory() as name:
@@ -256,7 +256,7 @@ def main() -> None:
         else:
             part, result = "speed", speed(path, theirs, arguments.rounds, arguments.epochs)
     if arguments.save:
-        save(part, {**_machine.provenance(), "share": arguments.share, **result})
+        save(part, {**provenance.provenance(), "share": arguments.share, **result})
 
 
 def save(part: str, result: dict[str, Any]) -> None:

@@ -37,10 +37,10 @@ def main() -> None:
     options = parser.parse_args()
     if not options.rehearse and not torch.cuda.is_available():
         parser.error("this machine has no CUDA device; --rehearse tries the parts on the CPU")
-    from lmzoo import _machine
+    from lmzoo.runs import provenance
 
     device = "cpu" if options.rehearse else "cuda"
-    results: dict[str, Any] = {**_machine.provenance(), "rehearsal": options.rehearse, "torch": torch.__version__}
+    results: dict[str, Any] = {**provenance.provenance(), "rehearsal": options.rehearse, "torch": torch.__version__}
     if not options.rehearse:
         results["gpu"] = torch.cuda.get_device_name()
     parts: dict[str, Callable[[], Any]] = {
@@ -91,8 +91,8 @@ def agreement(device: str) -> dict[str, Any]:
 def _trainer(name: str, settings: dict[str, Any], vocab_size: int, device: str) -> Any:
     from lmzoo import models
     from lmzoo.interface import Run
-    from lmzoo.models import _device
-    from lmzoo.models._trainer import Trainer
+    from lmzoo.neural import device as _device
+    from lmzoo.neural.training.trainer import Trainer
 
     model: Any = models.find(name)(**settings)
     run = Run(seconds=1e9, device=device)
@@ -188,8 +188,8 @@ def profile(device: str, rehearse: bool) -> dict[str, Any]:
 def associations(device: str, rehearse: bool) -> dict[str, Any]:
     """Tokens a second through the predictor over 30,000 words, and GloVe's cells a second, here and on the CPU."""
     from lmzoo import testing
+    from lmzoo.embeddings.gpu import OnDevice
     from lmzoo.interface import Run
-    from lmzoo.models._on_device import OnDevice
     from lmzoo.models.glove import GloVe
     from lmzoo.models.svd import SVD
 
@@ -223,9 +223,10 @@ def associations(device: str, rehearse: bool) -> dict[str, Any]:
 
 def books(device: str, options: argparse.Namespace) -> dict[str, Any]:
     """A character GPT on a real text: its bits per character on the whole test text, by the ruler."""
-    from lmzoo import corpus, train
-    from lmzoo.evaluate import block_bits, evaluate, interval
+    from lmzoo.data import corpus
+    from lmzoo.evaluation.perplexity import block_bits, evaluate, interval
     from lmzoo.interface import Run
+    from lmzoo.runs import train
 
     source = corpus.load("storyworld" if options.rehearse else options.corpus, mirror=options.mirror)
     seconds = 3.0 if options.rehearse else 60 * options.minutes

@@ -30,10 +30,10 @@ WAYS = [(precision, compiled) for precision in ("float32", "bfloat16") for compi
 
 def text() -> tuple[Any, int]:
     """Tiny Shakespeare's training part as character ids, and the vocabulary's size."""
-    from lmzoo import corpus, tokenizer
+    from lmzoo.data import corpus, tokenizers
 
     source = corpus.load("shakespeare")
-    made = tokenizer.train("char", source.train)
+    made = tokenizers.train("char", source.train)
     return made.encode(source.train), made.vocab_size
 
 
@@ -78,9 +78,9 @@ def nanogpt_step(ids: Any, vocab_size: int, batch: int) -> Callable[[], None]:
 def our_step(ids: Any, vocab_size: int, batch: int, precision: str, compiled: str) -> Callable[[], None]:
     """The step of lmzoo's trainer on the same model."""
     from lmzoo.interface import Run
-    from lmzoo.models import _device
-    from lmzoo.models._trainer import Trainer
     from lmzoo.models.gpt import GPT
+    from lmzoo.neural import device as _device
+    from lmzoo.neural.training.trainer import Trainer
 
     model = GPT(**{**GPT.PRESETS["gpt-nano"], **SAME, "batch": batch})
     run = Run(seconds=1e9, precision=precision, compile=compiled, device="cpu")
@@ -149,9 +149,9 @@ def main() -> None:
     options = parser.parse_args()
     if not os.environ.get("NANOGPT"):
         parser.error("NANOGPT must say where a checkout of nanoGPT is")
-    from lmzoo import _machine
+    from lmzoo.runs import provenance
 
-    results = {**_machine.provenance(), "measured": []}
+    results = {**provenance.provenance(), "measured": []}
     for batch in options.batches:
         made = measure(batch, options.seconds, options.rounds)
         results["measured"].append(made)

@@ -35,7 +35,7 @@ BUILD_BINARY = os.environ.get("BUILD_BINARY") or shutil.which("build_binary")
 
 def text_of(corpus: str, split: str) -> str:
     """The text as both read it: one line a line, single spaces, and <unk> renamed (it is KenLM's own word)."""
-    from lmzoo import corpus as corpora
+    from lmzoo.data import corpus as corpora
 
     lines = getattr(corpora.load(corpus), split).split("\n")
     if lines[-1] == "":
@@ -53,7 +53,7 @@ def peak_memory() -> int:
 
 def train_ours(path: Path, order: int, memory: int | None) -> dict[str, Any]:
     """Text file → model, in this process."""
-    from lmzoo import tokenizer
+    from lmzoo.data import tokenizers
     from lmzoo.interface import Run
     from lmzoo.models.ngram import Ngram
 
@@ -61,7 +61,7 @@ def train_ours(path: Path, order: int, memory: int | None) -> dict[str, Any]:
     model.warm_up()
     began = time.perf_counter()
     text = path.read_text(encoding="utf-8")
-    words = tokenizer.train("split", text)
+    words = tokenizers.train("split", text)
     ids = words.encode(text)
     del text
     read = time.perf_counter()
@@ -105,13 +105,15 @@ def seconds_of(work: Callable[[], Any], repeat: int = 5) -> float:
 
 def scoring(corpus: str, order: int, folder: Path) -> dict[str, Any]:
     """Tokens a second, perplexities and the largest difference between single scores (log10)."""
-    from lmzoo import sample, store, tokenizer
+    from lmzoo.data import tokenizers
+    from lmzoo.evaluation import generation
     from lmzoo.models.ngram import Ngram
+    from lmzoo.runs import store
 
     train, test = (text_of(corpus, split) for split in ("train", "test"))
-    saved = tokenizer.train("split", train).to_json()
+    saved = tokenizers.train("split", train).to_json()
     saved["words"].append("<unk>")  # KenLM's vocabulary has it, so ours has it here
-    words = tokenizer.from_json(saved)
+    words = tokenizers.from_json(saved)
     ids = words.encode(train)
     model = Ngram(order=order).fit(ids, ids[:0], words.vocab_size)
     lines = test.splitlines()
@@ -123,7 +125,7 @@ def scoring(corpus: str, order: int, folder: Path) -> dict[str, Any]:
     found["perplexity"] = float(np.exp(-log_probs.mean()))
     found["next_log_probs"] = seconds_of(lambda: [model.next_log_probs(model.start()) for _ in range(20)]) / 20
     prompt = np.array([], dtype=np.int32)
-    found["sample_1000"] = seconds_of(lambda: list(sample.generate(model, prompt, 1000, seed=1)), 3)
+    found["sample_1000"] = seconds_of(lambda: list(generation.generate(model, prompt, 1000, seed=1)), 3)
     store.save(model, words, folder / "run")
     found["load"] = seconds_of(lambda: store.load(folder / "run"), 3)
     found["bytes"] = store.bytes_on_disk(folder / "run")
@@ -166,14 +168,14 @@ def main() -> None:
     if arguments.ours:
         print(json.dumps(train_ours(arguments.ours, arguments.order, arguments.memory or None)))
         return
-    from lmzoo import _machine
+    from lmzoo.runs import provenance
 
     results = {corpus: measure(corpus, arguments.order, arguments.runs) for corpus in arguments.corpora}
     if arguments.save:
         folder = Path(__file__).parent / "results"
         folder.mkdir(exist_ok=True)
         path = folder / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}-ngram.json"
-        path.write_text(json.dumps({**_machine.provenance(), "results": results}, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps({**provenance.provenance(), "results": results}, indent=1) + "\n", encoding="utf-8")
         print(f"saved {path}")
 
 

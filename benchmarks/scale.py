@@ -85,12 +85,12 @@ def encode(corpus: str) -> np.ndarray:
 
 
 def save(points: dict[str, list[dict[str, Any]]], corpus: str, order: int) -> None:
-    from lmzoo import _machine
+    from lmzoo.runs import provenance
 
     folder = Path(__file__).parent / "results"
     folder.mkdir(exist_ok=True)
     stem = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}-scale"
-    facts = {**_machine.provenance(), "corpus": corpus, "order": order, "points": points}
+    facts = {**provenance.provenance(), "corpus": corpus, "order": order, "points": points}
     (folder / f"{stem}.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     draw(points, f"order {order}, {corpus}").savefig(folder / f"{stem}.png", dpi=100)
     print(f"saved {folder / stem}.json and .png")

@@ -25,14 +25,15 @@ import numpy as np
 import smoothing_page
 from numpy.typing import NDArray
 
-from lmzoo import _machine, corpus, tokenizer
-from lmzoo.corpus import Corpus
+from lmzoo.data import corpus, tokenizers
+from lmzoo.data.corpus import Corpus
+from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import LmzooError
-from lmzoo.evaluate import Score, block_bits, evaluate, interval
+from lmzoo.evaluation.perplexity import Score, block_bits, evaluate, interval
 from lmzoo.interface import Ids, LanguageModel
 from lmzoo.models.classes import Classes
 from lmzoo.models.ngram import SMOOTHINGS, Ngram
-from lmzoo.tokenizer import Tokenizer
+from lmzoo.runs import provenance
 
 Array = NDArray[Any]
 Row = dict[str, Any]
@@ -105,7 +106,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     unseen = [row for row in rows if row["test"] and row["smoothing"] != BASELINE]  # its weights have seen `valid`
     best = min(unseen, key=lambda row: row["valid"]["bits"])
     return {
-        **_machine.provenance(),
+        **provenance.provenance(),
         "command": shlex.join(["python", "benchmarks/smoothing.py", *sys.argv[1:]]),
         "corpus": facts(texts),
         "orders": list(arguments.orders),
@@ -120,7 +121,7 @@ def encode(name: str, spec: str | None, refit: bool) -> Texts:
     """The corpus as ids; the vocabulary is that of the text that the figures' models are trained on."""
     published = corpus.load(name)
     final = corpus.load(name, refit=True) if refit else published
-    made = tokenizer.train(spec or final.tokenizer, final.train, final.lines)
+    made = tokenizers.train(spec or final.tokenizer, final.train, final.lines)
     return Texts(published, made, made.encode(published.train), made.encode(published.valid), made.encode(final.train))
 
 

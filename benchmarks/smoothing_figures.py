@@ -7,7 +7,7 @@ so that they can be told apart without colour.
 from collections.abc import Sequence
 from typing import Any
 
-from lmzoo.figures import Canvas
+from lmzoo.report.canvas import Canvas
 
 Results = dict[str, Any]
 Curve = list[dict[str, Any]]  # the rows of one smoothing, by order

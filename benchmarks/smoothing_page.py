@@ -9,8 +9,8 @@ from typing import Any
 from smoothing_figures import COUNTS_ONLY, LOOKS, NAMES, Results, curves, differences, headline, per, signed
 from smoothing_findings import findings
 
-from lmzoo import figures
-from lmzoo._download import write_atomically
+from lmzoo.data.download import write_atomically
+from lmzoo.report import canvas
 
 Row = dict[str, Any]
 
@@ -20,7 +20,7 @@ DASH = "–"
 
 def write(folder: Path, results: Results) -> None:
     """Write the report into `folder`."""
-    pictures = {"curves": figures.picture(curves, results), "differences": figures.picture(differences, results)}
+    pictures = {"curves": canvas.picture(curves, results), "differences": canvas.picture(differences, results)}
     for name, picture in pictures.items():
         if picture:
             write_atomically(folder / f"{name}.png", picture.png)

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import tokenizers
 from tokenizers import models, pre_tokenizers, trainers
 
-from lmzoo.tokenizer import train
+from lmzoo.data.tokenizers import train
 
 T = TypeVar("T")
 SPECS = ("byte", "char", "word:50000", "bpe:8192", "gpt2", "hugging-face:8192")

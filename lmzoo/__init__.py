@@ -16,13 +16,13 @@ SUBMODULES = ("corpus", "evaluate", "interface", "sample", "store", "testing", "
 __all__ = ["__version__", "load"]
 
 if TYPE_CHECKING:
+    from lmzoo.data.tokenizers import Tokenizer
     from lmzoo.interface import Model
-    from lmzoo.tokenizer import Tokenizer
 
 
 def load(folder: str) -> "tuple[Model, Tokenizer]":
     """Read a run back: `lmzoo.load(folder) -> (model, tokenizer)`. Raises FormatError if it is damaged."""
-    from lmzoo.store import load as load_run
+    from lmzoo.runs.store import load as load_run
 
     return load_run(folder)
 

@@ -1,5 +1,5 @@
 """`python -m lmzoo` is `lmzoo`."""
 
-from lmzoo.commands import main
+from lmzoo.cli.main import main
 
 main()

@@ -39,7 +39,8 @@ def passage(label: str, size: int, text: str = STORY) -> dict:
 
 
 def read_passage(label: str, size: int, text: str = STORY) -> dict:
-    """What `lmzoo.passages.facts_of` gives: a passage with the likeliest pieces, and words of two pieces each."""
+    """What `lmzoo.analysis.surprisal.facts_of` gives: a passage with the likeliest pieces, and words of two pieces
+    each."""
     made = passage(label, size, text)
     pieces = made["pieces"]
     for piece, other in zip(pieces, [*pieces[1:], *pieces[:1]], strict=True):
@@ -97,7 +98,8 @@ def comparison(**changes: object) -> dict:
 
 
 def associations() -> dict:
-    """What `lmzoo.associations.facts` adds to a comparison, small: of pmi, and of word2vec, which knows no analogy."""
+    """What `lmzoo.comparison.associations.facts` adds to a comparison, small: of pmi, and of word2vec, which knows
+    no analogy."""
     words = ["king", "queen", "man", "woman", "bread", "cheese", "eats", "sings", "river", "hill"]
 
     def named(label: str) -> dict:
@@ -163,7 +165,8 @@ def with_associations(**changes: object) -> dict:
 
 
 def learning_curves(source: float = 1.1) -> dict:
-    """What `lmzoo.curves.row` gives of three: one heads for the source, one for a floor of its own, one fails."""
+    """What `lmzoo.comparison.curves.row` gives of three: one heads for the source, one for a floor of its own, one
+    fails."""
 
     def points(law: Callable[[float], float | None], error: str | None = None) -> list[dict]:
         made = []
@@ -190,7 +193,8 @@ def learning_curves(source: float = 1.1) -> dict:
 
 
 def contexts() -> dict:
-    """What `lmzoo.context.facts_of` and `lmzoo.calibration.facts_of` add to a comparison, a row for each model."""
+    """What `lmzoo.analysis.context_length.facts_of` and `lmzoo.analysis.calibration.facts_of` add to a comparison, a
+    row for each model."""
 
     def named(label: str) -> dict:
         return {"label": label, "model": label.split()[0]}
@@ -225,7 +229,7 @@ def contexts() -> dict:
 
 
 def examination() -> dict:
-    """What `lmzoo.knowledge.exam_facts` adds to a comparison: two phenomena, two models and the source."""
+    """What `lmzoo.comparison.knowledge.exam_facts` adds to a comparison: two phenomena, two models and the source."""
 
     def grade(task: str, value: float | None, chance: float) -> dict:
         interval = None if value is None else [max(0.0, value - 0.1), min(1.0, value + 0.1)]
@@ -249,7 +253,7 @@ def examination() -> dict:
 
 
 def public_sets() -> dict:
-    """What `lmzoo.knowledge.test_facts` adds: the same grades, as if public test sets had been asked."""
+    """What `lmzoo.comparison.knowledge.test_facts` adds: the same grades, as if public test sets had been asked."""
     rows = examination()["exam"]["rows"]
     rows[1]["grades"][1]["note"] = "it cannot say so"
     figure = {"task": "agreement", "rule": "sum", "who": "Somebody", "value": 70.7, "source": "A paper", "same": False,
@@ -262,7 +266,7 @@ def public_sets() -> dict:
 
 
 def others_figures() -> list[dict]:
-    """What `lmzoo.published.beside` gives: two figures, one of them by our protocol, and a band."""
+    """What `lmzoo.comparison.published.beside` gives: two figures, one of them by our protocol, and a band."""
     figure = {"corpus": "mine", "system": "trigram", "value": 1.75, "unit": "bits per character", "family": "count",
               "year": 1992, "split": "all", "protocol": "as a stream", "adapts": False, "same": True, "why": "",
               "source": "A paper"}  # fmt: skip

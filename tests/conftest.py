@@ -30,10 +30,10 @@ def calling(capsys):
 
     They are alone in an application of their own, or those of `app`. Where there is one, calls leave out its name.
     """
-    from lmzoo import _terminal
+    from lmzoo.cli import console
 
     def of(app=None, /, **commands):
-        app = app or typer.Typer(cls=_terminal.Commands)
+        app = app or typer.Typer(cls=console.Commands)
         for name, command in commands.items():
             app.command(name)(command)
         if len(commands) == 1:
@@ -42,7 +42,7 @@ def calling(capsys):
 
         def call(*arguments):
             with pytest.raises(SystemExit) as exit_:
-                _terminal.run(app, [*first, *map(str, arguments)])
+                console.run(app, [*first, *map(str, arguments)])
             return exit_.value.code, *capsys.readouterr()
 
         return call

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lmzoo import corpus
+from lmzoo.data import corpus
 from lmzoo.models.ngram import SMOOTHINGS, Ngram
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"

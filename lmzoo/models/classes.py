@@ -7,7 +7,8 @@ words, so much less is left to smoothing, and what was learned of "Tuesday" hold
 within a class all history is forgotten: alone it predicts worse than the word n-gram, mixed with it better (§3).
 
 The classes are those under which the class bigram finds the training text likeliest, as far as exchanging single
-words leads (`_clustering.py`; Kneser & Ney 1993, Martin, Liermann & Ney 1998). Brown et al. merge classes instead,
+words leads (`ngrams/exchange_clustering.py`; Kneser & Ney 1993, Martin, Liermann & Ney 1998). Brown et al. merge
+classes instead,
 to the same end; exchange is faster and its likelihoods are as good or better.
 
 p(c | classes before) is an n-gram of classes with modified Kneser-Ney smoothing (`ngram.py`): they used
@@ -25,8 +26,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from lmzoo.errors import FormatError, UsageError
 from lmzoo.interface import Encoder, Ids, LanguageModel, Run, State, check_ids
-from lmzoo.models._clustering import cluster
 from lmzoo.models.ngram import Ngram
+from lmzoo.ngrams.exchange_clustering import cluster
 
 Array = NDArray[Any]
 MOST = 5000  # classes: two tables of their pairs are 400 MB

@@ -1,6 +1,7 @@
 """GloVe, global vectors: words such that inner products are logarithms of counts (Pennington, Socher & Manning 2014).
 
-X_wc is how often the context c stood near the word w, an occasion d tokens away counting 1/d (`_cooccurrence.py`).
+X_wc is how often the context c stood near the word w, an occasion d tokens away counting 1/d
+(`embeddings/cooccurrence.py`).
 Word and context have a vector each, and a bias each; they are to make
 
     J = ½ Σ_{w,c: X_wc > 0} f(X_wc) (w · c + b_w + b_c - log X_wc)²        f(x) = min(1, x / x_max)^α
@@ -16,7 +17,8 @@ program, of which the paper says less. A word is w + w̃, the sum of its two vec
 the inner product w · c.
 
 The program lets threads overwrite each other's steps; here they never touch the same vector, and what is learned
-depends on the seed alone (`_adagrad.py`). The paper's J has no ½; the program's has, and so has the mean cost of a pair
+depends on the seed alone (`embeddings/adagrad.py`). The paper's J has no ½; the program's has, and so has the mean
+cost of a pair
 that is shown. As in the program, `end` bounds a line and is no word, unless `ends` makes it one.
 """
 
@@ -27,13 +29,13 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lmzoo.embeddings.adagrad import Descent
+from lmzoo.embeddings.counted import Counted
+from lmzoo.embeddings.gpu import accelerator
+from lmzoo.embeddings.predictor import LowRank
 from lmzoo.errors import FormatError, ScoreError, UsageError
 from lmzoo.interface import Ids, Run
-from lmzoo.models._adagrad import Descent
-from lmzoo.models._association import LowRank
-from lmzoo.models._counted import Counted
-from lmzoo.models._on_device import accelerator
-from lmzoo.models._scratch import Scratch
+from lmzoo.ngrams.out_of_core import Scratch
 
 Array = NDArray[Any]
 
@@ -117,7 +119,7 @@ class GloVe(Counted, LowRank):
             return Descent(*settings, Scratch(run.memory))
         import torch
 
-        from lmzoo.models._adagrad_torch import TorchDescent
+        from lmzoo.embeddings.adagrad_torch import TorchDescent
 
         return TorchDescent(*settings, torch.device(device))
 

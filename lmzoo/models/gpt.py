@@ -31,10 +31,10 @@ from torch.nn.functional import dropout, gelu, relu, silu
 
 from lmzoo.errors import UsageError, nearest
 from lmzoo.interface import Run
-from lmzoo.models import _device
-from lmzoo.models._attention import Attention, Past, sinusoids
-from lmzoo.models._net import Memory, Net, Stack
-from lmzoo.models._window import Windowed
+from lmzoo.neural import device
+from lmzoo.neural.attention import Attention, Past, sinusoids
+from lmzoo.neural.module import Memory, Net, Stack
+from lmzoo.neural.windowed import Windowed
 
 CHOICES = {
     "positions": ("learned", "sinusoidal", "rotary"),
@@ -110,8 +110,8 @@ class GPT(Windowed):
         """On a CPU too, where a budget of time has room for it."""
         timed = run.steps is None and run.tokens is None and run.flops is None
         enough = run.seconds is None or run.seconds >= ENOUGH_TO_COMPILE
-        on_cpu = timed and enough and _device.find(run.device).type == "cpu"
-        return super().compile_pays(run) or (on_cpu and _device.can_compile_for_cpu())
+        on_cpu = timed and enough and device.find(run.device).type == "cpu"
+        return super().compile_pays(run) or (on_cpu and device.can_compile_for_cpu())
 
     def _refuse_odd_shapes(self) -> None:
         for name, known in CHOICES.items():

@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from lmzoo.errors import UsageError
-from lmzoo.models import _dropout
-from lmzoo.models._net import Memory, Net
-from lmzoo.models._network import Network
+from lmzoo.neural import dropout as _dropout
+from lmzoo.neural.language_model import Network
+from lmzoo.neural.module import Memory, Net
 
 
 @dataclass

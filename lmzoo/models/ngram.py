@@ -35,11 +35,11 @@ from numpy.typing import NDArray
 
 from lmzoo.errors import FormatError, UsageError, nearest
 from lmzoo.interface import Ids, Run, check_ids
-from lmzoo.models._counting import Level, count_ngrams
-from lmzoo.models._held_out import digits, nearest_known, occurrences, without
-from lmzoo.models._pruning import Parts, cut, entropy_prune, parse_cutoffs
-from lmzoo.models._scratch import Scratch, release
-from lmzoo.models._trie import Trie, TrieModel
+from lmzoo.ngrams.counts import Level, count_ngrams
+from lmzoo.ngrams.held_out import digits, nearest_known, occurrences, without
+from lmzoo.ngrams.out_of_core import Scratch, release
+from lmzoo.ngrams.pruning import Parts, cut, entropy_prune, parse_cutoffs
+from lmzoo.ngrams.trie import Trie, TrieModel
 
 Array = NDArray[Any]
 

@@ -13,7 +13,8 @@ of all. A word is what it meets: its vector is its row of PMI with all contexts,
 and the contexts' frequencies may be smoothed, n(c)^α for n(c) with α = 0.75, which keeps rare contexts from having the
 highest scores (Levy, Goldberg & Dagan 2015, §3.1). N is then Σ_c n(c)^α.
 
-As a predictor (`_association.py`) it is nearly a bigram for each distance: with a window of one token to the left and
+As a predictor (`embeddings/predictor.py`) it is nearly a bigram for each distance: with a window of one token to the
+left and
 no shift, p(w) exp PMI(w, c) is the relative frequency of w after c.
 
 Departures: pairs that were not seen have a score of 0, whatever `positive` says, where the formula has -∞.
@@ -26,10 +27,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lmzoo.embeddings.counted import Counted
+from lmzoo.embeddings.sparse import Table
 from lmzoo.errors import FormatError, UsageError
 from lmzoo.interface import Ids, Run
-from lmzoo.models._counted import Counted
-from lmzoo.models._table import Table
 
 Array = NDArray[Any]
 

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from lmzoo.errors import UsageError
-from lmzoo.models._net import Memory, Net
-from lmzoo.models._network import Network
+from lmzoo.neural.language_model import Network
+from lmzoo.neural.module import Memory, Net
 
 CELLS = {"elman": nn.RNN, "gru": nn.GRU}
 

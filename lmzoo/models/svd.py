@@ -15,10 +15,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lmzoo.embeddings.counted import Counted
+from lmzoo.embeddings.predictor import LowRank
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.interface import Ids, Progress, Run
-from lmzoo.models._association import LowRank
-from lmzoo.models._counted import Counted
 from lmzoo.models.pmi import check, pmi
 
 Array = NDArray[Any]

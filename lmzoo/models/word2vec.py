@@ -26,9 +26,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lmzoo.embeddings.predictor import LowRank
 from lmzoo.errors import FormatError, LmzooError, UsageError, nearest
 from lmzoo.interface import Ids, Run
-from lmzoo.models._association import LowRank
 
 Array = NDArray[Any]
 

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmzoo import corpus, testing, tokenizer
+from lmzoo import testing
+from lmzoo.data import corpus, tokenizers
 from lmzoo.errors import FormatError, UsageError
 from lmzoo.interface import Progress
-from lmzoo.models._clustering import Exchange, cluster
 from lmzoo.models.classes import Classes
 from lmzoo.models.ngram import Ngram
+from lmzoo.ngrams.exchange_clustering import Exchange, cluster
 
 NOTHING = np.array([], dtype=np.int32)
 WORDS = ["the", "a", "every", "cat", "dog", "cow", "runs", "sleeps", "eats", "slowly", "often", "$"]
@@ -267,7 +268,7 @@ PTB = {50: (307.11, 285.11, 141.11), 200: (219.15, 204.64, 136.16)}
 @pytest.fixture(scope="module")
 def ptb():
     text = corpus.load("ptb")
-    made = tokenizer.train(text.tokenizer, text.train, text.lines)
+    made = tokenizers.train(text.tokenizer, text.train, text.lines)
     return made, *(made.encode(part) for part in (text.train, text.valid, text.test))
 
 

@@ -8,12 +8,12 @@ import pytest
 from scipy.sparse import csr_array, random_array
 
 from lmzoo import testing
+from lmzoo.embeddings import adagrad, gpu
+from lmzoo.embeddings.adagrad import BLOCKS, Descent, deal, initial
 from lmzoo.errors import FormatError, ScoreError, UsageError
 from lmzoo.interface import Progress, Run
-from lmzoo.models import _adagrad, _on_device
-from lmzoo.models._adagrad import BLOCKS, Descent, deal, initial
-from lmzoo.models._scratch import Scratch
 from lmzoo.models.glove import GloVe
+from lmzoo.ngrams.out_of_core import Scratch
 
 V = testing.VOCAB_SIZE
 TRAIN, VALID = testing.practice_text(3000), testing.practice_text(500, seed=1)
@@ -67,7 +67,7 @@ def test_steps_are_those_of_the_equations(size):
     words, contexts, counts = (np.array(column) for column in zip(*cells, strict=True))
     columns = words.astype(np.int32), contexts.astype(np.int32), np.log(counts).astype(np.float32)
     importance = (np.minimum(1, counts / 10) ** 0.75).astype(np.float32)
-    found = _adagrad._descend(*columns, importance, *tables, np.float32(0.05), np.float32(100))
+    found = adagrad._descend(*columns, importance, *tables, np.float32(0.05), np.float32(100))
     assert found == pytest.approx(cost, rel=1e-4)
     np.testing.assert_allclose(tables[:, :, 0], theta, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(tables[:, :, 1], G, rtol=1e-3)
@@ -113,7 +113,7 @@ def test_blocks_of_a_stratum_have_no_word_and_no_context_in_common():
 def test_blocks_are_of_about_equal_size_though_few_words_have_most_pairs():
     shares = 1 / np.arange(1, 2001)
     text = np.random.default_rng(0).choice(2000, 60_000, p=shares / shares.sum())
-    from lmzoo.models._cooccurrence import count
+    from lmzoo.embeddings.cooccurrence import count
 
     sizes = np.diff(deal(count(text, 2001, window=5), 10.0, 0.75, 0, Scratch()).bounds)
     assert sizes.max() < 1.15 * sizes.min()
@@ -126,10 +126,10 @@ def test_cells_of_a_block_are_shuffled_by_the_seed():
 
 
 def test_neither_threads_nor_memory_change_what_is_learned(monkeypatch):
-    monkeypatch.setattr("lmzoo.models._scratch.SMALL", 100)
+    monkeypatch.setattr("lmzoo.ngrams.out_of_core.SMALL", 100)
     expected = fitted(Run(device="cpu"))
     for threads in (1, 5):
-        monkeypatch.setattr(_adagrad, "THREADS", threads)
+        monkeypatch.setattr(adagrad, "THREADS", threads)
         found = fitted(Run(device="cpu", memory=1 << 20))
         np.testing.assert_array_equal(found.words_, expected.words_)
         np.testing.assert_array_equal(found.biases_, expected.biases_)
@@ -254,7 +254,7 @@ def test_torch_is_left_alone_where_there_is_no_gpu():
 
 
 def test_a_gpu_without_torch_is_an_error_that_names_what_to_install(monkeypatch):
-    monkeypatch.setattr(_on_device, "find_spec", lambda _: None)
+    monkeypatch.setattr(gpu, "find_spec", lambda _: None)
     with pytest.raises(UsageError, match=r"--device cuda needs torch: pip install 'lmzoo\[neural\]'"):
         fitted(Run(device="cuda"))
 
@@ -265,7 +265,7 @@ class TestTorch:
     @staticmethod
     def descent(table, dimensions=3, **changed):
         torch = pytest.importorskip("torch")
-        from lmzoo.models._adagrad_torch import TorchDescent
+        from lmzoo.embeddings.adagrad_torch import TorchDescent
 
         settings = {**ALONE, "device": torch.device("cpu"), **changed}
         del settings["scratch"]

@@ -10,8 +10,8 @@ from torch import nn
 from lmzoo import models, testing
 from lmzoo.errors import UsageError
 from lmzoo.interface import Run
-from lmzoo.models._attention import attend, rotate, sinusoids
 from lmzoo.models.gpt import ADAMW, GPT, GPT2, LLAMA
+from lmzoo.neural.attention import attend, rotate, sinusoids
 
 VARIANTS = [
     {}, {"norm_first": False}, {"positions": "rotary"}, {"positions": "sinusoidal"}, {"norm": "rmsnorm"},
@@ -237,7 +237,7 @@ def test_settings_that_cannot_be_are_named(settings, says):
     ],
 )
 def test_it_is_compiled_where_a_budget_of_time_has_room_for_it(monkeypatch, run, pays):
-    monkeypatch.setattr("lmzoo.models._device.can_compile_for_cpu", lambda: True)
+    monkeypatch.setattr("lmzoo.neural.device.can_compile_for_cpu", lambda: True)
     run.device = "cpu"
     assert GPT().compile_pays(run) is pays
 

@@ -8,8 +8,9 @@ from torch import nn
 from lmzoo import testing
 from lmzoo.errors import UsageError
 from lmzoo.interface import Run
-from lmzoo.models import _device, _dropout
 from lmzoo.models.lstm import LSTM
+from lmzoo.neural import device
+from lmzoo.neural import dropout as _dropout
 
 SMALL = {"hidden": 8, "embedding": 5, "batch": 16, "window": 8}
 V = testing.VOCAB_SIZE
@@ -254,7 +255,7 @@ def test_it_learns_in_bf16_whatever_the_cpu_can(emulated, monkeypatch):
     """And with some of its weights dropped. PyTorch has no LSTM in bf16 for a CPU that only emulates it."""
     if emulated:
         monkeypatch.setattr(_dropout, "cpu_has_bf16", lambda: False)
-    elif not _device.cpu_has_bf16():
+    elif not device.cpu_has_bf16():
         pytest.skip("this CPU has no bf16 of its own: with one, the LSTM itself would be in bf16 here")
     text = np.tile(np.arange(8, dtype=np.int32), 300)
     model = LSTM(**LSTM.PRESETS["tiny"], weight_drop=0.2).fit(text, text[:99], 9, Run(steps=3, precision="bfloat16"))

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmzoo import corpus, testing, tokenizer
+from lmzoo import testing
+from lmzoo.data import corpus, tokenizers
 from lmzoo.errors import FormatError, ScoreError, UsageError
-from lmzoo.evaluate import evaluate
+from lmzoo.evaluation.perplexity import evaluate
 from lmzoo.interface import Run
-from lmzoo.models._counting import _runs, count_ngrams
 from lmzoo.models.ngram import SMOOTHINGS, TRIED, ModifiedKneserNey, Ngram
+from lmzoo.ngrams.counts import _runs, count_ngrams
 
 SMOOTH = [name for name in SMOOTHINGS if name not in ("ml", "stupid-backoff", "arpa")]
 GOLDEN = json.loads(Path(__file__).with_name("kenlm.json").read_text())
@@ -166,7 +167,7 @@ SHAKESPEARE = {
 
 
 def fit_and_score(text, order, smoothing="modified-kneser-ney"):
-    made = tokenizer.train(text.tokenizer, text.train, text.lines)
+    made = tokenizers.train(text.tokenizer, text.train, text.lines)
     model = Ngram(order=order, smoothing=smoothing).fit(made.encode(text.train), NOTHING, made.vocab_size)
     return evaluate(model, made, text.test, text.protocol)
 
@@ -267,7 +268,7 @@ class TestStupidBackoff:
         assert np.exp(model.log_probs(ids("b"))[0]) == pytest.approx(0.4 * 2 / 5)  # b never starts a line
 
     def test_the_ruler_says_why_it_gets_no_bits(self):
-        made = tokenizer.train("byte", "")
+        made = tokenizers.train("byte", "")
         model = Ngram(smoothing="stupid-backoff").fit(made.encode("the cat"), NOTHING, 257)
         with pytest.raises(ScoreError, match=r"do not sum to one .* smoothing stupid-backoff"):
             evaluate(model, made, "the cat")
@@ -280,8 +281,8 @@ class TestLittleMemory:
 
     @pytest.mark.parametrize("smoothing", ["modified-kneser-ney", "katz"])
     def test_the_model_is_the_same(self, smoothing, monkeypatch):
-        monkeypatch.setattr("lmzoo.models._scratch.SMALL", 1 << 12)
-        monkeypatch.setattr("lmzoo.models._counting.PART", 5000)
+        monkeypatch.setattr("lmzoo.ngrams.out_of_core.SMALL", 1 << 12)
+        monkeypatch.setattr("lmzoo.ngrams.counts.PART", 5000)
         little = Ngram(order=4, smoothing=smoothing).fit(self.text, NOTHING, 1000, Run(memory=1 << 20))
         monkeypatch.undo()
         plenty = Ngram(order=4, smoothing=smoothing).fit(self.text, NOTHING, 1000)

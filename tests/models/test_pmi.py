@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from lmzoo import corpus, testing, train
+from lmzoo import testing
+from lmzoo.data import corpus
 from lmzoo.errors import FormatError, UsageError
-from lmzoo.evaluate import evaluate
+from lmzoo.evaluation.perplexity import evaluate
 from lmzoo.interface import Run
 from lmzoo.models.pmi import PMI, pmi
+from lmzoo.runs import train
 
 V = testing.VOCAB_SIZE
 TRAIN, VALID = testing.practice_text(3000), testing.practice_text(500, seed=1)

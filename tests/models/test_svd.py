@@ -8,10 +8,11 @@ import scipy.sparse
 import scipy.sparse.linalg
 from scipy.stats import spearmanr
 
-from lmzoo import corpus, tasks, testing, tokenizer
+from lmzoo import testing
+from lmzoo.data import corpus, task_cards, tokenizers
+from lmzoo.embeddings.cooccurrence import count
 from lmzoo.errors import FormatError, UsageError
 from lmzoo.interface import Progress, Run
-from lmzoo.models._cooccurrence import count
 from lmzoo.models.pmi import pmi
 from lmzoo.models.svd import SVD, decompose
 
@@ -107,13 +108,13 @@ def test_it_agrees_with_people_as_the_recipe_of_hyperwords_does():
     """On MEN's judgments, which are the most that words of so short a text can be asked about."""
     text = corpus.load("wikitext2").train[:4_000_000].lower()
     text = text[: 1 + text.rfind("\n")]
-    words = tokenizer.train("split", text, lines=True)
+    words = tokenizers.train("split", text, lines=True)
     ids = words.encode(text)
     model = SVD(dimensions=100, window=2, min_count=10).fit(ids, ids[:0], words.vocab_size)
     names = [words.token(i) for i in range(words.vocab_size - 1)]
     ours = dict(zip(names, model.vectors(), strict=False))
     index, theirs = by_the_recipe_of_hyperwords([line.split() for line in text.split("\n")], 100, 2, 10)
-    pairs = [line.split("\t") for line in tasks.fetch("words")["EN-MEN-TR-3k"].splitlines()]
+    pairs = [line.split("\t") for line in task_cards.fetch("words")["EN-MEN-TR-3k"].splitlines()]
     known = [(a, b, float(judged)) for a, b, judged in pairs if a in index and b in index]
     assert len(known) > 500
 

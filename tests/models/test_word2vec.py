@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from lmzoo import testing, tokenizer
+from lmzoo import testing
+from lmzoo.data import tokenizers
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.interface import Progress, Run
 from lmzoo.models.word2vec import LONGEST_SENTENCE, Sentences, Word2Vec
@@ -34,7 +35,7 @@ def text():
 
 def trained(text, run=None, **settings):
     gensim()
-    words = tokenizer.train("split", text)
+    words = tokenizers.train("split", text)
     ids = words.encode(text)
     return Word2Vec(**settings).fit(ids, ids[:500], words.vocab_size, run or Run(seed=3)), words
 
@@ -184,7 +185,7 @@ def test_vectors_that_explode_are_an_error(text, monkeypatch):
 
 def test_without_gensim_it_says_what_to_install(text, monkeypatch):
     monkeypatch.setitem(sys.modules, "gensim.models", None)
-    words = tokenizer.train("split", text)
+    words = tokenizers.train("split", text)
     with pytest.raises(UsageError, match=r"word2vec is trained by gensim: pip install 'lmzoo\[vectors\]'"):
         Word2Vec().fit(words.encode(text), NONE, words.vocab_size)
 

@@ -1,0 +1,1 @@
+"""Looking into models: calibration, context length, surprisal, memorization, scaling laws, word vectors."""

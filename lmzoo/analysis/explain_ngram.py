@@ -1,0 +1,320 @@
+"""What an n-gram model thinks, laid open: the sum behind each probability, and what it saw after a context.
+
+The facts are plain dicts; `cli/ngrams.py` prints them. Everything is read off the model's trie: it keeps p, γ
+and the raw counts, and the rest follows from them. α(w | h) = p(w | h) − γ(h) · p(w | h⁻) where a smoothing
+interpolates, and p(w | h) where it backs off. Kneser & Ney's counts a(hw) are the number of n-grams that end in hw.
+A pruned model no longer has all n-grams, so what needs every count, c(h·), a(·) and the discounts, is None there.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmzoo.data.tokenizers import Tokenizer
+from lmzoo.errors import UsageError
+from lmzoo.interface import Model
+from lmzoo.models.ngram import SMOOTHINGS, KneserNey
+
+Array = NDArray[Any]
+
+NOISE = 3e-7  # of p: what rounding to float32 may leave of an α that is 0
+
+
+def explain(model: Model, tokenizer: Tokenizer, text: str) -> list[dict[str, Any]]:
+    """How each token of `text` (T,) gets its probability, the text being read from the start: T dicts.
+
+    Each has `token`, `probability`, `log_probability` (nats), `bits` and `log10` (None for a probability of 0),
+    `history` (what the model could have looked at), `context` (as much of it as was seen in training), `order` of
+    the longest n-gram found, `formula` (how the smoothing goes), `terms` (one for each order from the longest
+    context down, see `Reader.term`) and `sum`, the same written as one line. Raises UsageError for a model without
+    n-grams, and for no text.
+    """
+    reader = Reader.of(model, tokenizer)
+    tokens = encode(tokenizer, text)
+    if len(tokens) == 0:
+        raise UsageError("there is no text to explain: give a few words, as in lmzoo explain RUN 'the cat sat'")
+    read = np.concatenate([[reader.end], tokens]).astype(np.int32)
+    state = reader.after(read[:1])
+    facts = []
+    for t, token in enumerate(tokens.tolist(), start=1):
+        facts.append(reader.explain(state, token, reader.reachable(read[:t])))
+        state = reader.trie.walk(read[t : t + 1], state)[1]
+    return facts
+
+
+def continuations(
+    model: Model, tokenizer: Tokenizer, text: str, top: int = 20, everything: bool = False
+) -> dict[str, Any]:
+    """What was seen after `text` (anywhere, not only at the start), most frequent first, at most `top` of them.
+
+    `context` is as much of the end of the text as was followed by something in training; `total` how often, `kinds`
+    by how many different tokens (in a model read from a file without counts, they are None); `left` is the share of
+    probability of all others (None where scores are no probabilities). Each of `next` has `token`, `count` and
+    `probability`. With `everything` they are the likeliest of all tokens, seen or not. Raises UsageError for a model
+    without n-grams, or `top` below 1.
+    """
+    reader = Reader.of(model, tokenizer)
+    if top < 1:
+        raise UsageError(f"top must be 1 or more, not {top}")
+    tokens = encode(tokenizer, text)
+    state = reader.after(tokens)
+    trie, here = reader.trie, reader.children(state)
+    listed = (trie.counts[here] > 0) | (not reader.counted)
+    words, counts, probs = (column[here][listed] for column in (trie.words, trie.counts, trie.probs))
+    left = max(0.0, 1 - float(probs.sum(dtype=np.float64))) if reader.is_distribution else None
+    facts = {"asked": reader.names(tokens.tolist()), "context": reader.names(reader.path(state)), "left": left}
+    facts |= {"total": int(counts.sum()) if reader.counted else None, "kinds": len(words)}
+    if everything:
+        seen = np.zeros(reader.vocab_size, dtype=np.int64)
+        seen[words] = counts
+        probs, words, counts = trie.distribution(state, reader.vocab_size), np.arange(reader.vocab_size), seen
+        order = np.lexsort((words, -counts, -probs))[:top]
+    else:
+        order = np.lexsort((words, -probs, -counts))[:top]
+    columns = (words[order].tolist(), counts[order].tolist(), probs[order].tolist())
+    return facts | {
+        "next": [
+            {"token": reader.name(word), "id": word, "count": count if reader.counted else None, "probability": p}
+            for word, count, p in zip(*columns, strict=True)
+        ]
+    }
+
+
+def encode(tokenizer: Tokenizer, text: str) -> Array:
+    """The ids of `text` (T,) as one types it: a corpus with a space before each word need not be typed so."""
+    if tokenizer.spec.startswith("split") and text and tokenizer.pieces([0])[0].startswith(" "):
+        text = "\n".join(" " + " ".join(line.split()) if line.split() else "" for line in text.split("\n"))
+        text = text.replace("\n", " \n")
+    return tokenizer.encode(text)
+
+
+@dataclass
+class Reader:
+    """A model's trie, and what one must know of its smoothing to read it."""
+
+    trie: Any
+    vocab_size: int
+    reach: int  # tokens back that the model looks
+    longest: int  # order of the longest n-grams there are
+    smoothing: str
+    backs_off: bool  # what is listed is all of p; nothing of the shorter context is added
+    is_distribution: bool
+    counted: bool  # it has counts
+    complete: bool  # it has every n-gram that was counted
+    tokenizer: Tokenizer
+
+    @classmethod
+    def of(cls, model: Model, tokenizer: Tokenizer) -> "Reader":
+        """Raises UsageError where `model` has no table of n-grams over its tokens."""
+        trie = vars(model).get("trie_")
+        if trie is None or trie.children[1] != 1 + model.vocab_size_:
+            raise UsageError(
+                f"{model.name or type(model).__name__} has no table of n-grams to look into: only a model that counts "
+                "can be explained so, like one by `lmzoo train ngram`"
+            )
+        name = vars(model).get("smoothing_", "")  # the one that was chosen, where `auto` was asked for
+        smoothing = SMOOTHINGS.get(name)
+        weighed = float(getattr(model, "prune", 0)) > 0  # then p was left as it is while γ changed
+        cut = any(part.strip("0 ") for part in str(getattr(model, "cutoffs", "")).split(","))
+        reader = cls(
+            trie=trie,
+            vocab_size=model.vocab_size_,
+            reach=int(getattr(model, "reach", 0) or 0),
+            longest=0,
+            smoothing=name,
+            backs_off=smoothing is None or smoothing.backs_off or weighed,
+            is_distribution=smoothing is None or smoothing.is_distribution,
+            counted=bool(trie.counts[0] > 0),
+            complete=smoothing is not None and not weighed and not cut,
+            tokenizer=tokenizer,
+        )
+        reader.longest = len(reader.path(len(trie.words) - 1))
+        return reader
+
+    @property
+    def end(self) -> int:
+        """The token that ends a line or text, and that a model has just read when it starts."""
+        return self.vocab_size - 1
+
+    # ── Finding one's way ─────────────────────────────────────────────────────────────────────────
+
+    def after(self, tokens: Array) -> int:
+        """The node of the longest context that ends with `tokens` (T,) and was followed by something."""
+        return int(self.trie.walk(np.asarray(tokens, dtype=np.int32), 0)[1])
+
+    def path(self, node: int) -> list[int]:
+        """The words of the n-gram at `node`, oldest first."""
+        words: list[int] = []
+        while node:
+            words.append(int(self.trie.words[node]))
+            node = int(np.searchsorted(self.trie.children, node, side="right")) - 1
+        return words[::-1]
+
+    def children(self, node: int) -> slice:
+        """The nodes of the n-grams that extend the one at `node`."""
+        return slice(int(self.trie.children[node]), int(self.trie.children[node + 1]))
+
+    def extended(self, nodes: Array, word: int) -> Array:
+        """Those n-grams that extend one of `nodes` (N,) by `word`: their nodes, at most N."""
+        nodes = nodes[nodes < len(self.trie.gammas)]
+        low, stop = self.trie.children[nodes].astype(np.int64), self.trie.children[nodes + 1].astype(np.int64)
+        high = stop
+        while (low < high).any():  # all binary searches at once
+            middle = (low + high) >> 1
+            below = (low < high) & (self.trie.words[np.minimum(middle, len(self.trie.words) - 1)] < word)
+            low, high = np.where(below, middle + 1, low), np.where(below, high, np.maximum(middle, low))
+        found = low[low < stop]
+        return found[self.trie.words[found] == word]
+
+    def reachable(self, read: Array) -> list[int]:
+        """As much of the end of `read` (T,) as an n-gram's context can hold: nothing older than a line's start."""
+        ends = np.flatnonzero(read == self.end)
+        first = max(len(read) - self.reach, int(ends[-1]) if len(ends) else 0)
+        return read[first:].tolist()
+
+    def name(self, token: int) -> str:
+        """A token as it is shown."""
+        return self.tokenizer.token(token).replace(" ", "␣")
+
+    def names(self, context: list[int]) -> list[str]:
+        """The tokens of a context, where </s> is what starts a line."""
+        return ["<s>" if (name := self.name(token)) == "</s>" else name for token in context]
+
+    # ── The sum ───────────────────────────────────────────────────────────────────────────────────
+
+    def explain(self, state: int, token: int, history: list[int]) -> dict[str, Any]:
+        """The facts on `token` read in the context `state`."""
+        contexts = [state]
+        while contexts[-1]:
+            contexts.append(int(self.trie.fallback[contexts[-1]]))
+        terms: list[dict[str, Any]] = []
+        p, written = 1 / self.vocab_size, f"1/{self.vocab_size}"
+        for context in reversed(contexts):
+            terms.append(self.term(context, token, p))
+            p, written = terms[-1]["probability"], _written(terms[-1], written)
+        log_p = math.log(p) if p > 0 else None
+        return {
+            "token": self.name(token),
+            "id": token,
+            "history": self.names(history),
+            "context": self.names(self.path(state)),
+            "order": max((term["order"] for term in terms if term["seen"]), default=0),
+            "smoothing": self.smoothing,
+            "formula": _FORMULAS.get(self.smoothing, _LISTED) if self.complete else _LISTED,
+            "is_distribution": self.is_distribution,
+            "vocabulary": self.vocab_size,
+            "probability": p,
+            "log_probability": log_p,
+            "bits": None if log_p is None else -log_p / math.log(2),
+            "log10": None if log_p is None else log_p / math.log(10),
+            "terms": terms[::-1],
+            "sum": written,
+        }
+
+    def term(self, context: int, token: int, lower: float) -> dict[str, Any]:
+        """One order of the recursion: p(w | h) = α + γ · p(w | h⁻), `lower` being p(w | h⁻).
+
+        `context` h, `seen` (hw was listed in training), `count` c(hw), `adjusted` a(hw), `total` c(h·) or a(h·),
+        `kinds` N₁₊(h·), the `weight` its smoothing has and that weight's `weight_name`, `alpha`, `gamma`,
+        `probability`, and `backed_off` (α alone is p).
+        """
+        words = self.path(context)
+        found = self.extended(np.array([context]), token)
+        node = int(found[0]) if len(found) else -1
+        count = int(self.trie.counts[node]) if node >= 0 else 0
+        seen = node >= 0 and (count > 0 or not self.counted)
+        gamma = float(self.trie.gammas[context])
+        p = float(self.trie.probs[node]) if node >= 0 else gamma * lower
+        alpha = 0.0
+        if seen:
+            alpha = p if self.backs_off else p - gamma * lower
+            alpha = 0.0 if alpha < NOISE * p else alpha
+        facts = {"order": len(words) + 1, "context": self.names(words), "seen": seen}
+        facts |= self._counts(context, words, token) if self.counted else dict.fromkeys(_COUNTS)
+        if self.counted:
+            facts["count"] = count
+        facts |= {"alpha": alpha, "gamma": gamma, "probability": p, "backed_off": seen and self.backs_off}
+        return facts | self._weight(facts)
+
+    def _counts(self, context: int, words: list[int], token: int) -> dict[str, Any]:
+        """a(hw), c(h·) or a(h·), and N₁₊(h·)."""
+        if not self.complete:
+            return dict.fromkeys(_COUNTS)
+        here = self.children(context)
+        adjusted = issubclass(SMOOTHINGS[self.smoothing], KneserNey)
+        counts = self._adjusted(here, words) if adjusted else self.trie.counts[here]
+        of_token = int(counts[self.trie.words[here] == token].sum())
+        return {
+            "adjusted": of_token if adjusted else None,
+            "total": int(counts.sum(dtype=np.int64)),
+            "kinds": int((counts > 0).sum()),
+        }
+
+    def _adjusted(self, here: slice, words: list[int]) -> Array:
+        """a(hx) of the n-grams hx at `here`: after how many different words each was seen.
+
+        Their own counts if they are the longest, or begin where a line does: there is nothing before them.
+        """
+        counts = self.trie.counts[here]
+        if len(words) + 1 == self.longest or words[:1] == [self.end]:
+            return counts
+        before = np.arange(1, 1 + self.vocab_size)  # every word v, then every v·h
+        for word in words:
+            before = self.extended(before, word)
+        before = before[before < len(self.trie.gammas)]
+        first, stop = self.trie.children[before].astype(np.int64), self.trie.children[before + 1].astype(np.int64)
+        length = stop - first
+        every = np.repeat(first - np.cumsum(length) + length, length) + np.arange(length.sum())  # every v·h·x
+        kinds = np.bincount(self.trie.words[every], minlength=self.vocab_size)[self.trie.words[here]]
+        return np.where(kinds > 0, kinds, counts)
+
+    def _weight(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """The one number that the smoothing chose: a discount D, Katz's ratio d, or Jelinek & Mercer's λ."""
+        name = _WEIGHTS.get(self.smoothing)
+        if name is None or not self.complete or not (facts["seen"] or name == "λ"):
+            return {"weight": None, "weight_name": None}
+        counted = facts["count"] if facts["adjusted"] is None else facts["adjusted"]
+        believed = facts["alpha"] * facts["total"]
+        weight = {"D": counted - believed, "d": believed / max(counted, 1), "λ": 1 - facts["gamma"]}[name]
+        return {"weight": weight, "weight_name": name}
+
+
+_LISTED = "p(w|h) as listed where there is hw, else γ(h) p(w|h⁻)"
+_BACKING_OFF = "p(w|h) = α(w|h) where hw was seen, else γ(h) p(w|h⁻)"
+_FORMULAS = {
+    "ml": "p(w|h) = c(hw) / c(h·), and p(w|h⁻) where h was never seen",
+    "add-k": "p(w|h) = α(w|h) + γ(h) / V, α(w|h) = c(hw) / (c(h·) + kV)",
+    "jelinek-mercer": "p(w|h) = α(w|h) + γ(h) p(w|h⁻), α(w|h) = λ c(hw) / c(h·)",
+    "witten-bell": "p(w|h) = α(w|h) + γ(h) p(w|h⁻), α(w|h) = c(hw) / (c(h·) + N₁₊(h·))",
+    "absolute": "p(w|h) = α(w|h) + γ(h) p(w|h⁻), α(w|h) = (c(hw) − D) / c(h·)",
+    "katz": f"{_BACKING_OFF}, α(w|h) = d c(hw) / c(h·)",
+    "kneser-ney": "p(w|h) = α(w|h) + γ(h) p(w|h⁻), α(w|h) = (a(hw) − D) / a(h·)",
+    "modified-kneser-ney": "p(w|h) = α(w|h) + γ(h) p(w|h⁻), α(w|h) = (a(hw) − D) / a(h·)",
+    "stupid-backoff": f"{_BACKING_OFF.replace('p(', 's(')}, α(w|h) = c(hw) / c(h·)",
+}
+_COUNTS = ("count", "adjusted", "total", "kinds")
+_WEIGHTS = {
+    "absolute": "D",
+    "kneser-ney": "D",
+    "modified-kneser-ney": "D",
+    "katz": "d",
+    "jelinek-mercer": "λ",
+}
+
+
+def _written(term: dict[str, Any], lower: str) -> str:
+    """α + γ·(lower), without what is nothing: so short that it can be checked by hand."""
+    if term["backed_off"] or (term["seen"] and term["gamma"] == 0):
+        return number(term["alpha"])
+    left = lower
+    if term["gamma"] != 1:
+        left = f"{number(term['gamma'])}·({lower})" if "+" in lower else f"{number(term['gamma'])}·{lower}"
+    return f"{number(term['alpha'])} + {left}" if term["alpha"] else left
+
+
+def number(value: float) -> str:
+    """Five digits, as short as they can be written: '0.01234', '3.2e-07'."""
+    return f"{value:.5g}"

@@ -1,0 +1,212 @@
+"""What a model writes behind a prompt, and how much of it stands in its training text word for word.
+
+A stretch counts as copied where it is at least LEAST characters long and stands in the training text, character for
+character. Papers on memorisation ask for 50 tokens (Lee et al. 2022; Carlini et al. 2023), some 200 characters, which
+in small corpora is a whole document. Thirty characters are six or seven English words, more than an n-gram of order
+five sees at a time, but whoever writes about the same things repeats some of them honestly: so the share is told beside
+that of the test text itself, which nobody copied.
+
+Longest matches are found without an index of the training text: the sample is made into a suffix automaton (Blumer et
+al. 1985), and the training text is run through it (as in the computation of matching statistics, Chang & Lawler 1994).
+That takes time proportional to the training text, whatever the two have in common, and memory for the sample alone.
+"""
+
+import re
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from lmzoo.analysis.surprisal import whole_words
+from lmzoo.data.tokenizers import Tokenizer
+from lmzoo.evaluation.generation import generate
+from lmzoo.interface import LanguageModel
+
+Array = NDArray[Any]
+
+CHARACTERS = 400  # of each sample, and at most so many tokens
+LEAST = 30  # characters: shorter stretches are not called copied
+PROMPT = 40  # characters at most
+CHUNK = 1 << 22  # characters of the training text that are read at a time
+
+
+def prompt_of(test: str) -> str:
+    """What every model continues: the first words of a document of the test text, PROMPT characters or less.
+
+    It is the first that begins behind a blank line and has so many characters before the next one; in a text without
+    blank lines, so with lines; in a text of one line, its beginning.
+    """
+    return _prompt(test, _opening(test))
+
+
+def facts_of(model: LanguageModel, tokenizer: Tokenizer, prompt: str, seed: int, training: str) -> dict[str, Any]:
+    """What the model writes behind `prompt`, drawn by `seed`, with what `copied` tells of it; plain JSON."""
+    before = tokenizer.encode(prompt)
+    read = tokenizer.decode(before)  # the prompt, but for words that a closed vocabulary reads as <unk>
+    ids: list[int] = []
+    for token in islice(generate(model, before, CHARACTERS, seed=seed), CHARACTERS):
+        if token == tokenizer.end and not tokenizer.lines:
+            break  # the model ends the text
+        ids.append(token)
+        if len(ids) % 50 == 0 and len(tokenizer.decode(ids)) > CHARACTERS:
+            break
+    text = whole_words(tokenizer.decode([*before, *ids])[len(read) :], CHARACTERS)
+    return {"prompt": read, "seed": seed, "text": text, **copied(text, training)}
+
+
+def of_test(test: str, training: str) -> dict[str, Any]:
+    """How the test text itself goes on behind `prompt_of(test)`: what a text shares with another that is like it."""
+    start = _opening(test)
+    prompt = _prompt(test, start)
+    text = whole_words(test[start + len(prompt) :][: CHARACTERS + 1], CHARACTERS)
+    return {"label": "the test text itself", "prompt": prompt, "seed": None, "text": text, **copied(text, training)}
+
+
+def _opening(test: str) -> int:
+    for border in (r"\n\s*\n", r"\n"):
+        for found in re.finditer(border, test):
+            opening = test[found.end() : found.end() + PROMPT]
+            if len(opening) == PROMPT and not re.search(border, opening):
+                return found.end()
+    return 0
+
+
+def _prompt(test: str, start: int) -> str:
+    return whole_words(test[start : start + PROMPT + 1], PROMPT).rstrip()
+
+
+def copied(text: str, training: str) -> dict[str, Any]:
+    """What of `text` stands in `training` word for word, as plain JSON.
+
+    `copied`: the share of its characters in stretches of `least` and more (None of an empty text); `stretches`: those,
+    as [start, end], joined where they overlap or meet; `longest`: the longest match of any length, with the `start` of
+    it in the text and in the training text (`training_start`).
+    """
+    lengths, starts = longest_matches(text, training)
+    ends = np.arange(1, len(text) + 1)
+    long = lengths >= LEAST
+    depth = np.zeros(len(text) + 1, dtype=np.int64)  # in how many long matches a character lies, as differences
+    np.add.at(depth, (ends - lengths)[long], 1)
+    np.add.at(depth, ends[long], -1)
+    within = np.concatenate([[False], np.cumsum(depth) > 0])
+    stretches = np.flatnonzero(within[1:] != within[:-1]).reshape(-1, 2).tolist()
+    share = sum(end - start for start, end in stretches) / len(text) if text else None
+    best = int(np.argmax(lengths)) if text else 0
+    characters = int(lengths[best]) if text else 0
+    longest = {
+        "characters": characters,
+        "start": best + 1 - characters if characters else None,
+        "training_start": int(starts[best]) if characters else None,
+    }
+    return {"copied": share, "least": LEAST, "stretches": stretches, "longest": longest}
+
+
+def longest_matches(text: str, training: str) -> tuple[Array, Array]:
+    """For each character of `text`, (C,), the longest piece of `training` that is text and ends with it.
+
+    Its length, 0 for a character that `training` lacks, and where it starts in `training`, -1 there.
+    """
+    automaton = _Automaton(text)
+    state, matched = 0, 0
+    best, ends = np.zeros(len(automaton.length), np.int64), np.zeros(len(automaton.length), np.int64)
+    for start in range(0, len(training), CHUNK):
+        chunk = training[start : start + CHUNK].encode("utf-32-le", "surrogatepass")
+        codes = np.frombuffer(chunk, np.uint32)
+        tables = automaton.letters, automaton.step, automaton.link, automaton.length
+        state, matched = _feed(codes, *tables, best, ends, state, matched, start)
+    return automaton.read_off(best, ends)
+
+
+class _Automaton:
+    """The suffix automaton of a text: its states are the sets of pieces that end at the same places of it.
+
+    `letters` (0x110000,) numbers the characters of the text, 0 being all others; `step` (S, letters) is the state
+    behind a letter, -1 where the text has no such piece; `length` (S,) the longest piece of a state, and `link` (S,)
+    the state of its longest suffix that ends in more places. State 0 is the empty piece.
+    """
+
+    def __init__(self, text: str):
+        alphabet = {char: n for n, char in enumerate(dict.fromkeys(text), 1)}
+        self.steps: list[dict[int, int]] = [{}]
+        self.links, self.lengths, self.prefixes = [-1], [0], [0]
+        for char in text:
+            self.prefixes.append(self._extend(self.prefixes[-1], alphabet[char]))
+        self.letters = np.zeros(0x110000, np.uint16)
+        self.letters[[ord(char) for char in alphabet]] = list(alphabet.values())
+        self.step = np.full((len(self.steps), len(alphabet) + 1), -1, np.int32)
+        for state, steps in enumerate(self.steps):
+            self.step[state, list(steps)] = list(steps.values())
+        self.link, self.length = np.array(self.links), np.array(self.lengths)
+
+    def _extend(self, last: int, letter: int) -> int:
+        """The state of the text so far and `letter`, `last` being that of the text so far."""
+        state = self._add({}, self.lengths[last] + 1)
+        from_state = last
+        while from_state >= 0 and letter not in self.steps[from_state]:
+            self.steps[from_state][letter] = state
+            from_state = self.links[from_state]
+        if from_state < 0:
+            self.links[state] = 0
+            return state
+        there = self.steps[from_state][letter]
+        if self.lengths[there] > self.lengths[from_state] + 1:  # its longer pieces do not end here: part them
+            shorter = self._add(dict(self.steps[there]), self.lengths[from_state] + 1)
+            self.links[shorter], self.links[there] = self.links[there], shorter
+            while from_state >= 0 and self.steps[from_state].get(letter) == there:
+                self.steps[from_state][letter] = shorter
+                from_state = self.links[from_state]
+            there = shorter
+        self.links[state] = there
+        return state
+
+    def _add(self, steps: dict[int, int], length: int) -> int:
+        self.steps.append(steps)
+        self.links.append(-1)
+        self.lengths.append(length)
+        return len(self.steps) - 1
+
+    def read_off(self, best: Array, ends: Array) -> tuple[Array, Array]:
+        """`longest_matches`, of the longest match of each state (S,) and where that ended in the training text."""
+        for state in np.argsort(-self.length).tolist():  # what ends with a piece ends with its suffixes
+            shorter = self.links[state]
+            if best[state] and shorter > 0:
+                best[shorter], ends[shorter] = self.length[shorter], ends[state]
+        lengths, starts = [], []
+        for state in self.prefixes[1:]:
+            while state and not best[state]:
+                state = self.links[state]
+            lengths.append(int(best[state]))
+            starts.append(int(ends[state] - best[state]) if best[state] else -1)
+        return np.array(lengths, np.int64), np.array(starts, np.int64)
+
+
+@njit(cache=True, nogil=True)
+def _feed(
+    codes: Array,
+    letters: Array,
+    step: Array,
+    link: Array,
+    length: Array,
+    best: Array,
+    ends: Array,
+    state: int,
+    matched: int,
+    offset: int,
+) -> tuple[int, int]:
+    """Run `codes` (N,) of the training text through an automaton, from a state of which `matched` letters are read.
+
+    `best` and `ends` (S,) keep the longest match that came to each state, and where in the training text it ended.
+    """
+    for n in range(len(codes)):
+        letter = letters[codes[n]]
+        while state > 0 and step[state, letter] < 0:
+            state = link[state]
+            matched = length[state]
+        if step[state, letter] >= 0:
+            state = step[state, letter]
+            matched += 1
+        if matched > best[state]:
+            best[state], ends[state] = matched, offset + n + 1
+    return state, matched

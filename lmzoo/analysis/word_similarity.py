@@ -1,0 +1,188 @@
+"""How good word vectors are: beside people's judgments of pairs of words, and at analogies.
+
+The procedure is that of gensim's evaluate_word_pairs and evaluate_word_analogies, and gives the same figures:
+
+- Capitals do not matter. Of several spellings of a word ("us", "US") the most frequent one stands for all.
+- A pair or question with a word that has no vector is left out and counted: figures are only comparable between
+  vectors that know the same of them.
+- Questions are asked among the `restrict` most frequent words: one with another word in it is left out, and no other
+  word can be the answer. (Published figures use 30,000 with the program of word2vec, 300,000 with gensim.)
+- Words of the question, in any spelling, are no answer to it. (gensim looks no further than five places for another.)
+
+Instead of asking one question after the other, the cosines of all words with all that occur in the questions are
+computed once, and a question is a sum of three rows of them, as Levy & Goldberg (2014) write it.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+
+from lmzoo.errors import FormatError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from lmzoo.analysis.word_vectors import Vectors
+
+Array = NDArray[Any]
+METHODS = ("add", "mul")
+EPSILON = 1e-6  # keeps 3CosMul from dividing by zero
+BLOCK = 1 << 20  # cosines held at a time: some megabytes
+
+
+def judge(vectors: "Vectors", pairs: str) -> dict[str, Any]:
+    r"""How the cosines of pairs of words agree with people's judgments.
+
+    `pairs` is the text of a set: a line "word\tword\tjudgment" for each; empty lines and those with # are skipped.
+    Gives `spearman` (of the ranks) and `pearson`, each None where it is undefined; `pairs`, how many both words of
+    which are known; and `unknown`, how many were left out. Raises FormatError for a line that is no such thing.
+    """
+    from scipy import stats
+
+    lines = _lines(pairs)
+    asked = [(*_places(vectors, (a, b)), judgment) for a, b, judgment in (_pair(n, line) for n, line in lines)]
+    known = [row for row in asked if min(row[:2]) >= 0]
+    facts: dict[str, Any] = {"spearman": None, "pearson": None, "pairs": len(known), "unknown": len(asked) - len(known)}
+    judgments = np.array([row[2] for row in known])
+    cosines = _pair_cosines(vectors.matrix, [int(row[0]) for row in known], [int(row[1]) for row in known])
+    if len(known) > 1 and np.ptp(judgments) > 0 and np.ptp(cosines) > 0:
+        facts["spearman"] = float(stats.spearmanr(judgments, cosines).statistic)
+        facts["pearson"] = float(stats.pearsonr(judgments, cosines).statistic)
+    return facts
+
+
+def solve_analogies(
+    vectors: "Vectors", questions: str, restrict: int | None = 30_000, method: str = "add"
+) -> dict[str, Any]:
+    """How many of the `questions` are answered right: "a b c d" for "a is to b as c is to d", under ": section" lines.
+
+    `restrict`: how many of the most frequent words take part (None: all). Gives {"sections": [score, …], "semantic":
+    score, "syntactic": score, "total": score, "unanswerable": int}, where a score is {"section", "correct",
+    "questions", "accuracy", "unanswerable"}: "accuracy" is correct / questions (None where there are none), and
+    "unanswerable" how many were left out. Sections that begin with "gram" are the syntactic ones. Raises FormatError
+    for a line that is no question.
+    """
+    check_method(method)
+    limit = len(vectors) if restrict is None else min(restrict, len(vectors))
+    names, sections, places = _read_questions(vectors, questions)
+    known: Array = np.all((places >= 0) & (places < limit), axis=1)
+    asked = places[known]
+    right = np.zeros(len(places), bool)
+    right[known] = _answers(vectors, asked[:, :3], limit, method) == asked[:, 3]
+    syntactic = np.array([name.startswith("gram") for name in names], bool)[sections]
+    return {
+        "method": method,
+        "restrict": limit,
+        "sections": [_score(name, right[sections == n], known[sections == n]) for n, name in enumerate(names)],
+        "semantic": _score("semantic", right[~syntactic], known[~syntactic]),
+        "syntactic": _score("syntactic", right[syntactic], known[syntactic]),
+        "total": _score("total", right, known),
+        "unanswerable": int((~known).sum()),
+    }
+
+
+def check_method(method: str) -> None:
+    """Raises UsageError for what is no way to solve an analogy."""
+    if method not in METHODS:
+        raise UsageError(f"no method {method!r}{nearest(method, METHODS)}; there are: {', '.join(METHODS)}")
+
+
+def _score(name: str, right: Array, known: Array) -> dict[str, Any]:
+    """One row of the figures: which questions (Q,) were answered right, and which could be asked."""
+    correct, questions = int(right.sum()), int(known.sum())
+    return {
+        "section": name,
+        "correct": correct,
+        "questions": questions,
+        "accuracy": correct / questions if questions else None,
+        "unanswerable": len(known) - questions,
+    }
+
+
+def _lines(text: str) -> list[tuple[int, str]]:
+    """(number, line) of those that say something."""
+    return [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip() and not line.startswith("#")]
+
+
+def _pair(number: int, line: str) -> tuple[str, str, float]:
+    try:
+        a, b, judgment = line.split("\t")
+        return a, b, float(judgment)
+    except ValueError:
+        raise FormatError(
+            f"line {number} of the pairs is {line[:60]!r}: it must be two words and a number, with tabs between them"
+        ) from None
+
+
+def _places(vectors: "Vectors", words: Sequence[str]) -> list[int]:
+    """The place of each word, whichever letters are capitals; -1 for one that is unknown."""
+    return [vectors.by_upper.get(word.upper(), -1) for word in words]
+
+
+def _pair_cosines(matrix: Any, first: list[int], second: list[int]) -> Array:
+    """The cosine of each pair of rows, (n,)."""
+    if issparse(matrix):
+        return np.asarray(matrix[first].multiply(matrix[second]).sum(axis=1))
+    return np.einsum("nd,nd->n", matrix[first], matrix[second])
+
+
+def _read_questions(vectors: "Vectors", text: str) -> tuple[list[str], Array, Array]:
+    """The names of the sections, the section of each question (Q,), and the places of its words (Q, 4)."""
+    names: list[str] = []
+    sections: list[int] = []
+    places: list[list[int]] = []
+    for number, line in _lines(text):
+        words = line.split()
+        if words[0] == ":":
+            names.append(" ".join(words[1:]))
+        elif not names or len(words) != 4:
+            expected = "four words" if names else "the name of a section, as in ': family', before the first question"
+            raise FormatError(f"line {number} of the questions is {line[:60]!r}: it must be {expected}")
+        else:
+            sections.append(len(names) - 1)
+            places.append(_places(vectors, words))
+    return names, np.array(sections, int), np.array(places, int).reshape(-1, 4)
+
+
+def _answers(vectors: "Vectors", asked: Array, limit: int, method: str) -> Array:
+    """The place of the answer to each question a, b, c (Q, 3): of the most frequent spelling, where it has several."""
+    needed, inverse = np.unique(asked, return_inverse=True)
+    a, b, c = inverse.reshape(-1, 3).T
+    spelling = np.array([vectors.by_upper[word.upper()] for word in vectors.words[:limit]])
+    rows = vectors.matrix[needed]
+    columns = np.ascontiguousarray((rows.toarray() if issparse(rows) else rows).T)  # (D, needed)
+    best, answers = np.full(len(asked), -np.inf, np.float32), np.full(len(asked), -1)
+    width = max(1, BLOCK // max(len(needed), 1))
+    height = max(1, BLOCK // width // 4)
+    for left in range(0, limit, width):
+        words = slice(left, min(left + width, limit))
+        like, unlike = _terms((vectors.matrix[words] @ columns).T, needed[:, None] == spelling[words], method)
+        for top in range(0, len(asked), height):
+            block = slice(top, top + height)
+            scores = like[b[block]]
+            (np.add if method == "add" else np.multiply)(scores, like[c[block]], out=scores)
+            (np.subtract if method == "add" else np.divide)(scores, unlike[a[block]], out=scores)
+            found = scores.argmax(axis=1)
+            value = np.take_along_axis(scores, found[:, None], axis=1)[:, 0]
+            better = value > best[block]
+            best[block][better] = value[better]
+            answers[block][better] = spelling[left + found[better]]
+    return answers
+
+
+def _terms(cosines: Array, own: Array, method: str) -> tuple[Array, Array]:
+    """What a word x contributes to the score of each candidate where it stands for b or c, and where for a.
+
+    `cosines` and `own` (needed, candidates). Where the candidate is x itself (`own`) the score becomes the least
+    there is, whatever the other two contribute: -inf for sums, 0 for products.
+    """
+    like = np.ascontiguousarray(cosines)
+    if method == "mul":
+        like = np.maximum((1 + like) / 2, 0)
+        unlike = like + np.float32(EPSILON)
+    else:
+        unlike = like.copy()
+    like[own] = -np.inf if method == "add" else 0
+    unlike[own] = np.inf
+    return like, unlike

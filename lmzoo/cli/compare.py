@@ -1,0 +1,144 @@
+"""`lmzoo compare`: the first thing to type, and all that most people need."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lmzoo.cli.console import Bars, one_line, show, show_json
+from lmzoo.cli.options import (
+    Budget,
+    CorpusName,
+    Device,
+    Json,
+    Mirror,
+    Quiet,
+    Refit,
+    Seed,
+    TokenizerSpec,
+    parse_budget,
+    whole,
+)
+from lmzoo.errors import UsageError
+
+EPILOG = "Examples: lmzoo compare; lmzoo compare uniform ngram:order=3 ./mine.py runs/mine --corpus shakespeare"
+
+
+def compare_models(
+    contestants: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Models (ngram, or with settings ngram:order=3,smoothing=ml), runs, or FILE.py of your own.",
+            show_default="the whole story",
+        ),
+    ] = None,
+    corpus: CorpusName = "storyworld",
+    tokenizer: TokenizerSpec = None,
+    budget: Budget = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Which story to tell where no model is named: laptop or gpu; models and budgets are in "
+            "corpora/compare.presets.toml.",
+            show_default="as the machine is",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int, whole("--seeds", help="Train each model with so many seeds, and show how far apart they end.")
+    ] = 1,
+    device: Device = "auto",
+    out: Annotated[Path | None, typer.Option(help="Folder of the report.", show_default="reports/CORPUS")] = None,
+    refit: Refit = False,
+    words: Annotated[
+        bool,
+        typer.Option(
+            "--words",
+            help="Also score word vectors on people's judgments and analogies; fetches the word tests.",
+        ),
+    ] = False,
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            help="Also ask what the models know: all, or names with commas, of probes (sst2, trec …), zero-shot tasks "
+            "(blimp, lambada …) and rescoring; fetches the test sets.",
+            show_default="none",
+        ),
+    ] = None,
+    curves: Annotated[
+        bool,
+        typer.Option(
+            "--curves",
+            help="Also train each model on 1/64, 1/32 … of the training text, and fit the law by which bits fall. It "
+            "takes several times as long.",
+        ),
+    ] = False,
+    certified: Annotated[
+        bool,
+        typer.Option(
+            "--certify",
+            help="Also write the beginning of the test text as a compressed file by each model, have another process "
+            "bring back every byte, and show the bits that took.",
+        ),
+    ] = False,
+    limit: Annotated[int, whole("--limit", help="Ask at most so many items of each test set; 0: all.")] = 0,
+    seed: Seed = 1,
+    mirror: Mirror = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train models on the same text, score them by one ruler, and leave a report to open."""
+    from lmzoo.comparison import compare, knowledge
+    from lmzoo.comparison.curves import SHARES
+    from lmzoo.comparison.presets import preset as choose_preset
+    from lmzoo.compression import codec
+    from lmzoo.data import corpus as corpora
+    from lmzoo.data import task_cards
+    from lmzoo.interface import Run
+    from lmzoo.report import page as report
+    from lmzoo.runs import store
+
+    if contestants and preset:
+        raise UsageError("--preset says which models to compare, and so do you: leave one out")
+    if not 1 <= seeds <= 100:
+        raise UsageError(f"--seeds must be 1 to 100, not {seeds}")
+    story = None if contestants else choose_preset(preset or "auto", device)
+    if certified:
+        codec.need_coder()
+    spend = parse_budget(budget or (story.budget if story else None))
+    run = Run(seed=seed, device=device, progress=Bars(quiet), **spend)
+    source = corpora.load(corpus, mirror=mirror, refit=refit, progress=run.progress)
+    folder = out or Path("reports") / source.name
+    try:
+        store.try_to_write(folder)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from None
+    word_tests = task_cards.fetch("words", mirror, run.progress) if words else None
+    tests = knowledge.read_tests(tasks, limit, mirror, run.progress) if tasks is not None else None
+    chosen = contestants or list(story.models if story else ())
+    try:
+        comparison = compare.compare(
+            chosen,
+            source,
+            folder,
+            run,
+            tokenizer,
+            word_tests=word_tests,
+            tests=tests,
+            seeds=seeds,
+            shares=SHARES if curves else (),
+            certified=certified,
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted; the same command goes on from what is finished") from None
+    comparison["preset"] = {**asdict(story), "budget": budget or story.budget} if story else None
+    page = report.write(folder, comparison)
+    if as_json:
+        show_json(comparison)
+    else:
+        show(report.table(comparison))
+        for note in comparison.get("untested", []):
+            print(f"not asked: {one_line(note)}")
+        print(f"\nreport: {page}")
+    if all(row["error"] for row in comparison["rows"]):
+        raise typer.Exit(1)

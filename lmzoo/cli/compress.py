@@ -1,0 +1,163 @@
+"""`lmzoo compress`, `decompress` and `certify`: a run as a compressor, and what its bits are worth."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lmzoo.cli.console import Bars, show_json, show_notes, show_table
+from lmzoo.cli.exchange import claim_file, write_file
+from lmzoo.cli.options import Code, Json, Mirror, Quiet, Runs, whole
+from lmzoo.errors import LmzooError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from lmzoo.compression.certify import Certificate
+
+COMPRESS_EPILOG = "Example: lmzoo compress runs/storyworld-ngram letter.txt; it needs pip install 'lmzoo\\[codec]'"
+DECOMPRESS_EPILOG = "Example: lmzoo decompress runs/storyworld-ngram letter.txt.lmz --out letter.txt"
+CERTIFY_EPILOG = "Example: lmzoo certify runs/storyworld-ngram runs/storyworld-gpt --characters 100000"
+SUFFIX = ".lmz"
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there already.")]
+
+
+def compress_file(
+    run: RunFolder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Any file; best a text like the run's own.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write.", show_default="FILE.lmz")] = None,
+    overwrite: Overwrite = False,
+    code: Code = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compress a file by a run's probabilities: only the same run brings it back, where arithmetic is the same."""
+    from lmzoo.compression import codec
+
+    out = out or file.with_name(file.name + SUFFIX)
+    claim_file(out, overwrite)
+    data = _read(file)
+    model, tokenizer = _load(run, code)
+    packed = _naming(file, codec.compress, model, tokenizer, data, progress=Bars(quiet))
+    write_file(out, packed)
+    facts = {"file": str(out), "bytes": len(packed), "original_bytes": len(data), "sha256": _sha256(data)}
+    if as_json:
+        return show_json(facts)
+    share = f", {len(packed) / len(data):.1%}" if data else ""
+    print(f"{file}: {len(data):,} bytes → {out}: {len(packed):,} bytes{share}")
+    return None
+
+
+def decompress_file(
+    run: RunFolder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `lmzoo compress` wrote with this run.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write.", show_default="FILE without .lmz")
+    ] = None,
+    overwrite: Overwrite = False,
+    code: Code = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Bring a compressed file back, byte for byte, or say why not."""
+    from lmzoo.compression import codec
+
+    if out is None and file.suffix != SUFFIX:
+        raise UsageError(f"{file} does not end in {SUFFIX}: say with --out where its contents shall go")
+    out = out or file.with_suffix("")
+    claim_file(out, overwrite)
+    packed = _read(file)
+    model, tokenizer = _load(run, code)
+    data = _naming(file, codec.decompress, model, tokenizer, packed, progress=Bars(quiet))
+    write_file(out, data)
+    if as_json:
+        return show_json({"file": str(out), "bytes": len(data), "sha256": _sha256(data)})
+    print(f"{file} → {out}: {len(data):,} bytes")
+    return None
+
+
+def certify_runs(
+    runs: Runs,
+    corpus: Annotated[
+        str | None,
+        typer.Option(help="A name, a text file or a folder to compress.", show_default="what the run was trained on"),
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    characters: Annotated[
+        int | None, whole("--characters", help="Only the first so many, 1 or more; of lines, those that are whole.")
+    ] = None,
+    code: Code = None,
+    mirror: Mirror = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compress a test text, decompress it in another process, compare every byte: real bits beside the evaluator's."""
+    from lmzoo.compression.certify import certify
+    from lmzoo.data.corpus import SPLITS
+
+    if split not in SPLITS:
+        raise UsageError(f"no split {split!r}{nearest(split, SPLITS)}; there are: {', '.join(SPLITS)}")
+    if characters is not None and characters < 1:
+        raise UsageError(f"--characters must be 1 or more, not {characters}")
+    bars, found = Bars(quiet), []
+    with bars.task("certifying", len(runs)) as task:
+        for run in runs:
+            found.append(certify(run, corpus, split, characters, code, mirror, bars))
+            task.advance(1)
+    return show_json([one.to_json() for one in found]) if as_json else _show(found)
+
+
+def _show(found: "Sequence[Certificate]") -> None:
+    columns = ("run", "real bits/char", "evaluator's", "excess", "bytes", "of", "seconds")
+    rows = [
+        [
+            Path(one.run).name or one.run,
+            f"{one.bits_per_character:.4f}",
+            f"{one.evaluated_bits / one.characters:.4f}",
+            f"{one.excess:+.2%}",
+            f"{one.file_bytes:,}",
+            f"{one.bytes:,}",
+            f"{one.compress_seconds:.0f} + {one.decompress_seconds:.0f}",
+        ]
+        for one in found
+    ]
+    show_table(columns, rows, numbers_from=1)
+    print("seconds: to compress, and to decompress in a fresh process")
+    for one in found:
+        print(f"{one.run}: {one.bits:,} bits over {one.characters:,} characters; every byte came back")
+        print(f"  {one.corpus} {one.split}, {one.protocol}, {one.tokenizer}; sha256 {one.sha256}")
+        show_notes(one.notes)
+
+
+def _load(run: Path, code: Path | None) -> tuple[Any, Any]:
+    """A run that gives texts probabilities, on the CPU: there it always calculates alike."""
+    from lmzoo.interface import LanguageModel
+    from lmzoo.runs import store
+
+    model, tokenizer = store.load(run, code)
+    if not isinstance(model, LanguageModel):
+        raise UsageError(f"{run}: {model.name} gives no probability to a text, so it can compress none")
+    return model.to("cpu"), tokenizer
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _naming(file: Path, do: Any, *arguments: Any, **more: Any) -> bytes:
+    """What `do` returns; its errors begin with the file that they are about."""
+    try:
+        done: bytes = do(*arguments, **more)
+    except LmzooError as error:
+        raise type(error)(f"{file}: {error}") from None
+    return done
+
+
+def _sha256(data: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()

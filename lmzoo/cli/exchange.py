@@ -1,0 +1,229 @@
+"""`lmzoo export` and `lmzoo import`: runs out to the files of other toolkits, and in from them."""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lmzoo.cli.console import Bars, show_json, show_notes
+from lmzoo.cli.options import Json, Mirror, Quiet
+from lmzoo.errors import LmzooError, UsageError, nearest
+
+EXPORT_EPILOG = (
+    "Example: lmzoo export runs/ptb-ngram ptb.arpa.gz; lmzoo export runs/glove vectors.txt; "
+    "lmzoo export runs/gpt my-gpt"
+)
+IMPORT_EPILOG = (
+    "Example: lmzoo import ptb.arpa.gz --out runs/kenlm --layout leading; lmzoo eval runs/kenlm --corpus ptb; "
+    "lmzoo import glove.6B.100d.txt --out runs/glove6b; lmzoo import gpt2 --out runs/gpt2"
+)
+LAYOUTS = ("plain", "leading")
+
+
+def export_run(
+    run: Annotated[Path, typer.Argument(help="Folder of an n-gram or gpt run, or one of word vectors.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="What to write: of an n-gram an ARPA file (.gz compresses it), of a gpt a folder, of word vectors "
+            "vectors.txt, vectors.bin (word2vec's text and binary), vectors.glove.txt or vectors.kv (gensim's)."
+        ),
+    ],
+    format: Annotated[  # noqa: A002 (as the flag is called)
+        str | None,
+        typer.Option(
+            help="Of word vectors: word2vec, word2vec-binary, glove or keyedvectors.", show_default="as FILE is named"
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a run as other toolkits read it: an n-gram as an ARPA file, word vectors as word2vec, GloVe and gensim have
+    them, a gpt as Hugging Face's GPT-2.
+    """
+    from lmzoo.embeddings.predictor import Association
+    from lmzoo.formats import arpa
+    from lmzoo.models.ngram import Ngram
+    from lmzoo.runs import store
+
+    if (run / "config.json").is_file() and store.read_config(run)["model"] == "gpt" and format is None:
+        return _export_gpt(run, file, overwrite, as_json)
+    claim_file(file, overwrite)
+    model, tokenizer = store.load(run)
+    if isinstance(model, Association):
+        return _export_vectors(run, model, tokenizer, file, format, as_json, quiet)
+    if format is not None:
+        raise UsageError(f"{run}: --format is for word vectors, and this is a {model.name}: leave it out")
+    if not isinstance(model, Ngram):
+        raise UsageError(f"{run}: only an ngram, a gpt or word vectors can be exported, and this is a {model.name}")
+    counts = arpa.write(model, tokenizer, file, Bars(quiet))
+    facts = {"run": str(run), "file": str(file), "ngrams": counts, "bytes": file.stat().st_size}
+    if as_json:
+        return show_json(facts)
+    print(f"wrote {file}: {sum(counts):,} n-grams of order 1 to {len(counts)}, {facts['bytes']:,} bytes; log10 p")
+    if not tokenizer.spec.startswith("split"):
+        print(f"note: {tokenizer.spec} tokens are written as words: a space is ▁, and what cannot be shown is <0xNN>")
+    return None
+
+
+def _export_vectors(
+    run: Path, model: Any, tokenizer: Any, file: Path, kind: str | None, as_json: bool, quiet: bool
+) -> None:
+    from lmzoo.formats.vectors import model as vector_exchange
+
+    kind = kind or vector_exchange.format_of(file)
+    words, dimensions = vector_exchange.write(model, tokenizer, file, kind, Bars(quiet))
+    facts = {"run": str(run), "file": str(file), "format": kind, "words": words, "dimensions": dimensions}
+    facts["bytes"] = file.stat().st_size
+    if as_json:
+        return show_json(facts)
+    print(f"wrote {file}: {words:,} words of {dimensions} numbers, {kind}, {facts['bytes']:,} bytes")
+    return None
+
+
+def _export_gpt(run: Path, folder: Path, overwrite: bool, as_json: bool) -> None:
+    from lmzoo import models
+    from lmzoo.runs import store
+
+    models.find("gpt")  # says what to install, where PyTorch is not there
+    from lmzoo.formats import gpt2
+
+    gpt2.claim(folder, overwrite)
+    model, tokenizer = store.load(run)
+    assert isinstance(model, gpt2.GPT)
+    files = gpt2.write(model, tokenizer, folder, overwrite)
+    size = sum((folder / name).stat().st_size for name in files)
+    if as_json:
+        return show_json({"run": str(run), "folder": str(folder), "files": files, "bytes": size})
+    print(f"wrote {folder}: {', '.join(files)}, {size:,} bytes; transformers loads it as GPT2LMHeadModel")
+    if "tokenizer.json" not in files:
+        print(f"note: transformers has no tokenizer like {tokenizer.spec}, so the folder has none: encode with lmzoo")
+    return None
+
+
+def import_file(
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="An ARPA file or one of word vectors (GloVe's, or word2vec's text or binary), plain or gzipped; a "
+            "folder with a GPT-2 as Hugging Face transformers saves it; or gpt2, which is fetched as corpora are (from "
+            "LMZOO_MIRROR, if that has it in gpt2/)."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run to make.")],
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="Of texts that an ARPA file scores: plain, or leading: a space before every word, as in the PTB files."
+        ),
+    ] = LAYOUTS[0],
+    kind: Annotated[
+        str | None,
+        typer.Option(help="Of word vectors: glove or word2vec.", show_default="glove where the file has no header"),
+    ] = None,
+    corpus: Annotated[
+        str | None,
+        typer.Option(help="Of word vectors: the text by which they learn to predict; a name, a file or a folder."),
+    ] = None,
+    mirror: Mirror = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there already.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Read a model that another toolkit wrote and save it as a run: n-grams from an ARPA file, as of KenLM or SRILM,
+    word vectors as word2vec, GloVe and gensim write them, or GPT-2's weights.
+    """
+    from lmzoo.formats import vectors
+    from lmzoo.runs import store
+
+    if layout not in LAYOUTS:
+        raise UsageError(f"no layout {layout!r}{nearest(layout, LAYOUTS)}; there are: {', '.join(LAYOUTS)}")
+    store.claim(out, overwrite)
+    path = Path(file)
+    is_gpt = path.is_dir() or (file.startswith("gpt2") and not path.exists())
+    has_vectors = not is_gpt and (kind is not None or vectors.recognises(path))
+    if (kind or corpus) and not has_vectors:
+        raise UsageError(f"--{'kind' if kind else 'corpus'} is for word vectors, which {file} has not: leave it out")
+    if is_gpt:
+        model, tokenizer, facts = _read_gpt2(path, quiet)
+        found = f"{facts['parameters']:,} parameters over {tokenizer.vocab_size:,} tokens"
+    elif has_vectors:
+        from lmzoo.formats.vectors import model as vector_exchange
+
+        model, tokenizer, facts = vector_exchange.read(path, kind, corpus, mirror, Bars(quiet))
+        facts = _origin(path) | facts
+        found = f"{facts['words']:,} words of {facts['dimensions']} numbers, {facts['format']}"
+    else:
+        from lmzoo.formats import arpa
+
+        model, tokenizer = arpa.read(path, Bars(quiet), layout)
+        facts = _origin(path) | {"ngrams": len(model.trie_.words) - 1}
+        found = f"{facts['ngrams']:,} n-grams of order 1 to {model.order} over {tokenizer.vocab_size:,} words"
+    facts = _provenance(model, tokenizer) | facts
+    store.save(model, tokenizer, out, facts)
+    if as_json:
+        return show_json({"run": str(out), **facts})
+    print(f"{file}: {found}")
+    show_notes(model.remarks)
+    print(f"saved as {out}; score a text with: lmzoo eval {out} --corpus …")
+    return None
+
+
+def _read_gpt2(folder: Path, quiet: bool) -> tuple[Any, Any, dict[str, Any]]:
+    from lmzoo import models
+
+    models.find("gpt")  # says what to install, where PyTorch is not there
+    from lmzoo.formats import gpt2
+
+    if not folder.is_dir():
+        folder = gpt2.fetch(str(folder), Bars(quiet))
+    model, tokenizer = gpt2.read(folder)
+    origin = _origin(folder / gpt2.weight_files(folder)[0])
+    return model, tokenizer, origin | {"parameters": model.size()[0]}
+
+
+def claim_file(file: Path, overwrite: bool) -> None:
+    """Make sure, before any work, that `file` can be made. Raises UsageError saying why it cannot."""
+    from lmzoo.runs import store
+
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder: name a file in it, as in {file / 'model.arpa'}")
+    if file.exists() and not overwrite:
+        raise UsageError(f"{file} exists already: choose another name, or give --overwrite to replace it")
+    if not file.parent.is_dir():
+        raise UsageError(f"{file} cannot be written: there is no folder {file.parent}")
+    try:
+        store.try_to_write(file.parent)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}; choose another place") from None
+
+
+def write_file(file: Path, contents: bytes) -> None:
+    """Write `file`, whole or not at all. Raises LmzooError saying why it cannot be."""
+    from lmzoo.data.download import write_atomically
+
+    try:
+        write_atomically(file, contents)
+    except OSError as error:
+        raise LmzooError(f"{file} could not be written: {error.strerror}") from None
+
+
+def _origin(file: Path) -> dict[str, Any]:
+    with file.open("rb") as raw:
+        digest = hashlib.file_digest(raw, "sha256").hexdigest()
+    return {"imported_from": str(file.absolute()), "imported_sha256": digest}
+
+
+def _provenance(model: Any, tokenizer: Any) -> dict[str, Any]:
+    from lmzoo.runs import provenance
+
+    return {
+        "model": model.name,
+        "config": model.config(),
+        "tokenizer": tokenizer.spec,
+        "vocab_size": tokenizer.vocab_size,
+        "remarks": list(model.remarks),
+        **provenance.provenance(),
+    }

@@ -1,0 +1,138 @@
+"""`lmzoo explain` and `lmzoo ngrams`: an n-gram model's sums and counts, printed for people to check."""
+
+import textwrap
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lmzoo.cli.console import show_json, show_table
+from lmzoo.cli.options import Code, Json, whole
+
+EXPLAIN_EPILOG = "Example: lmzoo explain runs/storyworld-ngram 'The cat sat'"
+NGRAMS_EPILOG = "Example: lmzoo ngrams runs/storyworld-ngram 'The cat'"
+WIDTH = 80
+
+RunFolder = Annotated[Path, typer.Argument(help="Folder of a run of the n-gram.")]
+
+
+def explain_text(
+    run: RunFolder,
+    text: Annotated[str, typer.Argument(help="The text to explain, token by token, from the start.")],
+    log10: Annotated[
+        bool, typer.Option("--log10", help="Show log₁₀ p beside bits, as KenLM and ARPA files do.")
+    ] = False,
+    code: Code = None,
+    as_json: Json = False,
+) -> None:
+    """Show how an n-gram model arrives at each probability: counts, weights and the sum, to check by hand."""
+    from lmzoo.analysis import explain_ngram
+    from lmzoo.runs import store
+
+    facts = explain_ngram.explain(*store.load(run, code), text)
+    if as_json:
+        return show_json(facts)
+    print(f"{facts[0]['formula']}\n")
+    for fact in facts:
+        show_sum(fact, log10)
+    return None
+
+
+def list_ngrams(
+    run: RunFolder,
+    context: Annotated[str, typer.Argument(help="The words before; none: what is frequent at all.")] = "",
+    top: Annotated[int, whole("--top", help="How many to list, 1 or more.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", help="The likeliest next tokens, seen after it or not.")] = False,
+    code: Code = None,
+    as_json: Json = False,
+) -> None:
+    """List what followed a context in training, with counts and probabilities."""
+    from lmzoo.analysis import explain_ngram
+    from lmzoo.runs import store
+
+    facts = explain_ngram.continuations(*store.load(run, code), context, top, everything)
+    return show_json(facts) if as_json else show_continuations(facts)
+
+
+def show_sum(fact: dict[str, Any], log10: bool = False) -> None:
+    """One token: what was looked at, a row for each order, the sum, and what it comes to."""
+    asked = f"{fact['token']} | {_spaced(fact['history'])}" if fact["history"] else fact["token"]
+    print(f"{'P' if fact['is_distribution'] else 'score'}({asked})")
+    if len(fact["context"]) < len(fact["history"]):
+        unseen = _spaced(fact["history"][-len(fact["context"]) - 1 :])
+        print(f"  nothing is known to follow “{unseen}”: all is left to {_quoted(fact['context'])}")
+    _show_terms(fact)
+    value = fact["probability"]
+    lines = textwrap.wrap(f"= {fact['sum']}", WIDTH - 2, break_long_words=False)
+    print(textwrap.indent("\n".join(lines), "  "))
+    print(f"  = {value:.5g}" + _logs(fact, log10) + "\n")
+
+
+def _logs(fact: dict[str, Any], log10: bool) -> str:
+    if fact["bits"] is None:
+        return ", impossible: an infinity of bits"
+    tens = f", log₁₀ {fact['log10']:.4f}" if log10 else ""
+    return f", {fact['bits']:.3f} bits{tens}" if fact["is_distribution"] else tens
+
+
+def _show_terms(fact: dict[str, Any]) -> None:
+    """The rows, and only columns that have something in them."""
+    terms = fact["terms"]
+    adjusted = any(term["adjusted"] is not None for term in terms)
+    weight = next((term["weight_name"] for term in terms if term["weight_name"]), "")
+    columns = {
+        "c(hw)": [_whole(term["count"]) for term in terms],
+        "a(hw)": [_whole(term["adjusted"]) for term in terms],
+        "a(h·)" if adjusted else "c(h·)": [_whole(term["total"]) for term in terms],
+        "N₁₊(h·)": [_whole(term["kinds"]) for term in terms],
+        weight: ["–" if term["weight"] is None else f"{term['weight']:.3f}" for term in terms],
+        "α(w|h)": [f"{term['alpha']:.4g}" if term["seen"] else "–" for term in terms],
+        "γ(h)": ["–" if term["backed_off"] else f"{term['gamma']:.4g}" for term in terms],
+        "p(w|h)" if fact["is_distribution"] else "s(w|h)": [f"{term['probability']:.4g}" for term in terms],
+    }
+    if fact["smoothing"] == "modified-kneser-ney":
+        del columns["N₁₊(h·)"]  # of no use alone where there are three discounts, and a slide has 80 columns
+    shown = {name: cells for name, cells in columns.items() if name and set(cells) != {"–"}}
+    room = WIDTH - 8 - sum(max(map(len, [name, *cells])) + 2 for name, cells in shown.items())
+    rows = [
+        [str(term["order"]), _fitting(term["context"], room), *(cells[i] for cells in shown.values())]
+        for i, term in enumerate(terms)
+    ]
+    uniform = ["0", "1/V", *[""] * (len(shown) - 1), f"{1 / fact['vocabulary']:.4g}"]
+    show_table(("n", "h", *shown), [*rows, uniform], numbers_from=2)
+
+
+def _fitting(names: list[str], room: int) -> str:
+    """A context without as many of its oldest tokens as there is no room for: the title has them all."""
+    kept = list(names)
+    while len(kept) > 1 and len(_spaced(kept)) + 2 * (kept != names) > room:
+        kept = kept[1:]
+    text = ("… " if kept != names else "") + _spaced(kept)
+    return (text if len(text) <= room else "…" + text[1 - max(room, 2) :]) if names else "–"
+
+
+def show_continuations(facts: dict[str, Any]) -> None:
+    """What followed, and how much is left to what did not."""
+    asked, context = facts["asked"], facts["context"]
+    if len(context) < len(asked):
+        unseen = _spaced(asked[-len(context) - 1 :])
+        print(f"nothing is known to follow “{unseen}”: the model falls back to {_quoted(context)}")
+    after = f" after {_quoted(context)}" if context else ""
+    times = "" if facts["total"] is None else f", {facts['total']:,} times in all"
+    print(f"{facts['kinds']:,} different tokens seen{after}{times}")
+    rows = [[row["token"], _whole(row["count"]), f"{row['probability']:.4g}"] for row in facts["next"]]
+    show_table(("token", "count", "probability" if facts["left"] is not None else "score"), rows, numbers_from=1)
+    if facts["left"] is not None:
+        print(f"left to all other tokens: {facts['left']:.4f} of the probability")
+
+
+def _whole(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
+def _quoted(context: list[str]) -> str:
+    return f"“{_spaced(context)}”" if context else "no context at all"
+
+
+def _spaced(names: list[str]) -> str:
+    return " ".join(names)

@@ -1,0 +1,253 @@
+"""The flags of the command line: those that commands share, and those that a model brings along.
+
+A model's flags are the fields of its dataclass, and their help is the comment behind each field. So a new model,
+or a file of somebody's own, has its command and its help without a line written for it.
+"""
+
+import copy
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+
+from lmzoo.cli.console import Commands
+from lmzoo.errors import UsageError
+
+
+def whole(flag: str, help: str) -> Any:  # noqa: A002 (as Typer calls it)
+    """An option that takes a whole number, and says so of anything else."""
+    return typer.Option(flag, parser=_reader(flag, int, "a whole number"), metavar="INT", help=help)
+
+
+def number(flag: str, help: str) -> Any:  # noqa: A002 (as Typer calls it)
+    """An option that takes a number, and says so of anything else."""
+    return typer.Option(flag, parser=_reader(flag, float, "a number"), metavar="NUMBER", help=help)
+
+
+def _reader(flag: str, kind: type, words: str) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return kind(str(text))
+        except ValueError:
+            raise UsageError(f"{flag} must be {words}, not {text!r}") from None
+
+    return read
+
+
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
+Seed = Annotated[int, whole("--seed", help="0 or more; the same seed gives the same result.")]
+Mirror = Annotated[
+    str | None,
+    typer.Option(envvar="LMZOO_MIRROR", help="Folder or URL to take corpora from, laid out as CORPUS/FILE."),
+]
+CorpusName = Annotated[str, typer.Option("--corpus", help="A name from `lmzoo corpora`, a text file or a folder.")]
+TokenizerSpec = Annotated[
+    str | None,
+    typer.Option(
+        "--tokenizer",
+        help="byte, char, word:K (the K most frequent words, as word:5000), bpe:K (K pieces), split (at "
+        "spaces), split:min=N (words seen less than N times are <unk>) or gpt2.",
+        show_default="the corpus's own",
+    ),
+]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        help="For each model that trains by steps: a wall-clock time like 90s, 3m or 1h, or 2000steps, 5Mtokens, "
+        "1e15flops. (Counting takes what it takes.)",
+        show_default="3m, or what the preset says where `compare` tells its own story",
+    ),
+]
+Refit = Annotated[
+    bool,
+    typer.Option("--refit", help="Train on train + validation: for the last fit, once settings are chosen."),
+]
+Code = Annotated[Path | None, typer.Option(help="The FILE.py of a model of your own, to load a run that it made.")]
+
+
+def parse_device(text: str) -> str:
+    """The name of a device, there or not. Raises UsageError for what can be none."""
+    if not re.fullmatch(r"auto|mps|(cpu|cuda)(:\d+)?", text):
+        raise UsageError(f"no device {text!r}: it can be auto, cpu, cuda, cuda:N or mps")
+    return text
+
+
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        parser=parse_device,
+        metavar="TEXT",
+        help="cpu, cuda, cuda:N, mps, or auto: the fastest there is. (Counting is done on the CPU.)",
+    ),
+]
+Precision = Annotated[
+    str, typer.Option(help="float32, bfloat16, or auto: bf16 for matrix products where the hardware is faster with it.")
+]
+Compile = Annotated[
+    str, typer.Option("--compile", help="yes, no, or auto: torch.compile where it pays for itself within the budget.")
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the training that was interrupted or killed on its way to --out.")
+]
+TensorBoard = Annotated[
+    Path | None, typer.Option("--tensorboard", help="Folder to write TensorBoard's files to, as the training goes.")
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        help="Make do with about this much memory, where the model can (ngram, pmi, svd, glove): 500M, 1G.",
+        show_default="no limit",
+    ),
+]
+
+
+def parse_memory(text: str | None) -> int | None:
+    """'500M', '1G' or '2GB' → bytes. Raises UsageError for anything else, and for less than a megabyte."""
+    if text is None:
+        return None
+    digits = text.upper().removesuffix("B").removesuffix("I")
+    try:
+        size = float(digits[:-1]) * {"M": 1 << 20, "G": 1 << 30}[digits[-1:]]
+    except (ValueError, KeyError):
+        size = 0
+    if not 1 << 20 <= size < 1 << 50:
+        raise UsageError(f"memory is a size of at least 1M, like 500M or 1G, not {text!r}")
+    return int(size)
+
+
+BUDGETS = {"s": ("seconds", 1), "m": ("seconds", 60), "h": ("seconds", 3600)}
+BUDGETS |= {"steps": ("steps", 1), "tokens": ("tokens", 1), "flops": ("flops", 1)}
+SIZES = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+
+
+def parse_budget(text: str | None) -> dict[str, Any]:
+    """'90s', '3m', '1h', '45', '2000steps', '5Mtokens' or '1e15flops' → {'seconds': 90.0}, {'steps': 2000}, …
+
+    Raises UsageError for anything else, and for nothing at all. None → {}.
+    """
+    if text is None:
+        return {}
+    match = re.fullmatch(r"([\d.]+(?:e\d+)?)([kMGTP]?)(s|m|h|steps|tokens|flops|)", text.replace(" ", ""))
+    try:
+        amount = float(match[1]) * SIZES[match[2]] if match else -1.0
+    except ValueError:
+        amount = -1.0
+    name, unit = BUDGETS[(match and match[3]) or "s"]
+    timed_size = match and match[2] and name == "seconds"  # 5M would be five million of what?
+    if not 0 < amount < float("inf") or timed_size or (name == "steps" and amount < 1):
+        raise UsageError(
+            f"a budget is a time above zero, like 90s, 3m or 1h, or 2000steps, 5Mtokens or 1e15flops, not {text!r}"
+        )
+    return {name: int(amount) if name == "steps" else amount * unit}
+
+
+class ModelCommands(Commands):
+    """One subcommand for each model, made when it is asked for from `action(name, settings, **shared flags)`."""
+
+    action: Callable[..., None]
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """The models of the zoo, oldest idea first."""
+        from lmzoo import models
+
+        return models.names()
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """A model as the list of them needs it: its name and its idea, without importing it."""
+        from lmzoo import models
+
+        def idea() -> None: ...
+
+        idea.__doc__ = _escape(models.about(cmd_name)["summary"])
+        return _command(cmd_name, idea)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ARG002
+        """A model as it is trained, with all its flags; a FILE.py is as good as a name."""
+        if args[0].startswith("-"):
+            raise UsageError(f"say which model before its flags: lmzoo train MODEL {args[0]} …")
+        return args[0], model_command(args[0], type(self).action), args[1:]
+
+
+def model_command(name: str, action: Callable[..., None]) -> Any:
+    """The command that trains the model `name`: the model's own flags first, then the keyword flags of `action`."""
+    from lmzoo import models
+
+    model = models.find(name)
+    settings = models.settings(model)
+    shared = [p for p in inspect.signature(action).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    taken = {parameter.name for parameter in shared} | {"json", "help", "preset", "click_context"}
+    for setting in settings:
+        if setting.name in taken:
+            raise UsageError(f"{name}: its setting {setting.name!r} is a flag of every model; give it another name")
+
+    def train(click_context: typer.Context, **flags: Any) -> None:
+        values = {setting.name: flags.pop(setting.name) for setting in settings}
+        # What was not typed is left to the model's defaults, or to the preset.
+        typed = {key for key in values if click_context.get_parameter_source(key).name != "DEFAULT"}  # type: ignore[union-attr]
+        chosen = {key: str(value) for key, value in values.items() if key in typed and value is not None}
+        if flags.get("preset"):
+            chosen["preset"] = flags["preset"]
+        action(name, chosen, **{key: value for key, value in flags.items() if key != "preset"})
+
+    parameters = [_CONTEXT, *map(_flag, settings), *_preset_flag(models.presets(model)), *map(_in_panel, shared)]
+    train.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    train.__annotations__ = {p.name: p.annotation for p in parameters}
+    train.__doc__ = _escape("\n\n".join(filter(None, [inspect.getdoc(model), model.paper])))
+    return _command(name, train, f"Example: lmzoo train {name} --corpus storyworld --out runs/mine")
+
+
+_CONTEXT = inspect.Parameter("click_context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+
+
+def _preset_flag(presets: dict[str, dict[str, Any]]) -> list[inspect.Parameter]:
+    """--preset, for a model that has some."""
+    if not presets:
+        return []
+    words = f"A set of settings by name, which the other flags change: {', '.join(presets)}."
+    kind = Annotated[str | None, typer.Option("--preset", help=words)]
+    return [inspect.Parameter("preset", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)]
+
+
+def _flag(setting: Any) -> inspect.Parameter:
+    """A setting as a parameter that Typer understands."""
+    flag = "--" + setting.name.replace("_", "-")
+    option = typer.Option(help=_escape(setting.help))
+    if setting.type in (int, float):
+        option = (whole if setting.type is int else number)(flag, help=_escape(setting.help))
+    kind = setting.type | None if setting.default is None else setting.type
+    default = inspect.Parameter.empty if setting.required else setting.default
+    if setting.words:  # the words are read with the other settings, where their names are known
+        metavar = "|".join(["INT" if setting.type is int else "NUMBER", *setting.words])
+        kind, option = str, typer.Option(flag, metavar=metavar, help=_escape(setting.help))
+        default = default if setting.required else str(default)
+    if setting.shared:
+        option.rich_help_panel = "How it is trained"
+    return inspect.Parameter(
+        setting.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
+    )
+
+
+def _in_panel(parameter: inspect.Parameter) -> inspect.Parameter:
+    """A shared flag, listed below the model's own."""
+    kind, option = get_args(parameter.annotation)
+    option = copy.copy(option)
+    option.rich_help_panel = "Options of every model"
+    return parameter.replace(annotation=Annotated[kind, option])
+
+
+def _command(name: str, function: Callable[..., None], epilog: str | None = None) -> Any:
+    one = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+    one.command(name, epilog=epilog, context_settings={"help_option_names": ["-h", "--help"]})(function)
+    command = typer.main.get_command(one)
+    command.name = name
+    return command
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", "\\[")  # a comment like "in [0, 1]" is no markup

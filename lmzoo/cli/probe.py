@@ -1,0 +1,215 @@
+"""`lmzoo probe`: what simple classifiers can read off the features of models."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lmzoo.cli.console import Bars, show_json, show_notes, show_table
+from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, whole
+from lmzoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from lmzoo.data.tokenizers import Tokenizer
+    from lmzoo.evaluation.statistics import Grade
+    from lmzoo.interface import Model
+    from lmzoo.tasks.probing.datasets import Examples
+
+EPILOG = "Example: lmzoo probe runs/books-lstm runs/books-gpt --tasks sst2,trec --curves --units --out figures"
+
+
+@dataclass
+class _Loaded:
+    """A run that is probed."""
+
+    label: str
+    model: "Model"
+    tokenizer: "Tokenizer"
+    provenance: dict[str, Any]
+
+
+def probe_runs(
+    runs: Runs,
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            help="Names with commas: sst2, trec, mr, cr, subj, mpqa (sentences), cola (acceptability), sick (pairs), "
+            "brown-tags (parts of speech).",
+            show_default="all",
+        ),
+    ] = None,
+    limit: Annotated[
+        int, whole("--limit", help="Take so many examples of each part of a set, for a first look; 0: all.")
+    ] = 0,
+    curves: Annotated[
+        bool, typer.Option("--curves", help="Also how good a probe is with 10, 30, 100 … labels.")
+    ] = False,
+    units: Annotated[
+        bool, typer.Option("--units", help="Also the best single unit for each task of two classes.")
+    ] = False,
+    baselines: Annotated[
+        bool, typer.Option("--baselines/--no-baselines", help="Also the majority class and TF-IDF.")
+    ] = True,
+    out: Annotated[Path | None, typer.Option(help="Folder for figures of --curves and --units.")] = None,
+    device: Device = "auto",
+    mirror: Mirror = None,
+    code: Code = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Freeze models, and grade classifiers that read their features, beside floors and a classical baseline."""
+    from lmzoo.tasks.contamination import Overlaps
+    from lmzoo.tasks.probing import datasets, probe
+
+    if limit < 0:
+        raise UsageError(f"--limit must be 0 or more, not {limit}")
+    probe.need_sklearn()
+    bars = Bars(quiet)
+    names = [name.strip() for name in tasks.split(",")] if tasks is not None else datasets.names()
+    sets = [examples for name in names for examples in datasets.load(name, mirror, bars)]
+    sets = [examples.limited(limit) for examples in sets] if limit else sets
+    loaded = [_load(folder, code, device) for folder in runs]
+    rows: list[dict[str, Any]] = []
+    facts: dict[str, Any] = {"tasks": names, "limit": limit, "rows": rows}
+    with _keeping_features(), bars.task("probing", len(runs) + baselines):
+        for run in loaded:
+            for kind, found in probe.grade_model(run.model, run.tokenizer, sets, bars).items():
+                rows.append({"run": run.label, "model": run.model.name, "kind": kind, "grades": found})
+            bars.advance()
+        for kind, found in probe.baselines(sets, bars).items() if baselines else ():
+            rows.append({"run": "", "model": "", "kind": kind, "grades": found})
+        facts |= _further(loaded, sets, curves, units, bars)
+        facts["overlap"] = {}
+        overlaps = Overlaps((examples.tested() for examples in sets), mirror, bars)
+        for run in loaded:
+            shares = overlaps.of(run.provenance)
+            named = dict(zip([examples.task for examples in sets], shares, strict=True)) if shares else None
+            facts["overlap"][run.label] = named
+    if out:
+        _draw(out, facts)
+    if as_json:
+        return show_json(facts | {"rows": [row | {"grades": [g.to_json() for g in row["grades"]]} for row in rows]})
+    return _show(facts)
+
+
+@contextmanager
+def _keeping_features() -> Iterator[None]:
+    """Say, where Ctrl-C was pressed, what is left of the work."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted; the same command goes on from the features that were read") from None
+
+
+def _load(folder: Path, code: Path | None, device: str) -> _Loaded:
+    from lmzoo.runs import store
+
+    model, tokenizer = store.load(folder, code)
+    return _Loaded(folder.name or str(folder), model.to(device), tokenizer, store.read_provenance(folder))
+
+
+def _further(
+    loaded: Sequence[_Loaded], sets: "Sequence[Examples]", curves: bool, units: bool, bars: Bars
+) -> dict[str, list[dict[str, Any]]]:
+    """The curves of few labels, and the best single units, of each run that has vectors."""
+    from lmzoo.data import corpus
+    from lmzoo.errors import TokenizerError
+    from lmzoo.interface import Encoder
+    from lmzoo.tasks.probing import neurons, probe
+    from lmzoo.tasks.probing.features import Reader
+
+    found: dict[str, list[dict[str, Any]]] = {"label_curves": [], "units": []}
+    for run in loaded if curves or units else ():
+        if not isinstance(run.model, Encoder):
+            continue
+        reader = Reader(run.model, run.tokenizer, corpus.cache_folder() / "probes", bars)
+        who = {"label": run.label, "model": run.model.name}
+        for examples in sets:
+            try:
+                inputs = reader.inputs(examples)
+            except TokenizerError:
+                continue  # its grade says so
+            if curves and not examples.words:
+                found["label_curves"].append(who | neurons.label_curve(probe.always(inputs), examples, bars))
+            if units and examples.two_classes:
+                found["units"].append(who | neurons.best_unit(inputs, examples))
+    for examples in sets if curves else ():
+        if not examples.words:
+            of_words = neurons.label_curve(probe.words(examples), examples, bars)
+            found["label_curves"].append({"label": probe.WORDS, "model": ""} | of_words)
+    return found
+
+
+def _draw(folder: Path, facts: dict[str, Any]) -> None:
+    """Write a figure of the best unit and one of the curves, where there are any, as PNG."""
+    from lmzoo.report import probe_figures
+    from lmzoo.report.canvas import picture
+
+    for draw in (probe_figures.unit, probe_figures.labels):
+        found = picture(draw, facts)
+        if found:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"probe-{draw.__name__}.png").write_bytes(found.png)
+
+
+# ── Tables ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _show(facts: dict[str, Any]) -> None:
+    """All grades on one page, then what is behind those of each run."""
+    rows = facts["rows"]
+    grades: list[Grade] = next(row["grades"] for row in rows)
+    heads = [grade.task if grade.metric == "accuracy" else f"{grade.task} {grade.metric}" for grade in grades]
+    show_table(("", *heads), [[_label(row), *map(_value, row["grades"])] for row in rows], numbers_from=1)
+    for row in rows:
+        if row["kind"] == "probe":
+            _show_run(row, facts["overlap"][row["run"]])
+    for curve in facts["label_curves"]:
+        points = ", ".join(f"{point['mean']:.3f} ({point['labels']:,})" for point in curve["points"])
+        print(f"{curve['label']}, {curve['task']}, {curve['metric']} by labels: {points}")
+    for unit in facts["units"]:
+        print(
+            f"{unit['label']}, {unit['task']}: unit {unit['unit']} of {unit['layer']} ({unit['pooling']}) alone "
+            f"{unit['accuracy']:.3f}; above {unit['threshold']:.3g} it is {unit['classes'][unit['above']]}"
+        )
+
+
+def _show_run(row: dict[str, Any], overlap: dict[str, float | None] | None) -> None:
+    columns = ("task", "metric", "chosen", "value", "95 % interval", "chance", "tested", "trained", "8-grams known")
+    cells = [
+        [
+            grade.task,
+            grade.metric,
+            grade.protocol,
+            _value(grade),
+            "{:.3f}–{:.3f}".format(*grade.interval) if grade.interval else "–",
+            "–" if grade.chance is None else f"{grade.chance:.3f}",
+            f"{grade.items:,}",
+            f"{grade.training:,}",
+            _share(overlap, grade.task),
+        ]
+        for grade in row["grades"]
+    ]
+    print(f"{row['run']}:")
+    show_table(columns, cells, numbers_from=3)
+    if overlap is None:
+        print("  8-grams known: its training text is not at hand, so it cannot be said how much of the tests is in it")
+    show_notes(list(dict.fromkeys(grade.note for grade in row["grades"] if grade.note)))
+
+
+def _share(overlap: dict[str, float | None] | None, task: str) -> str:
+    share = overlap.get(task) if overlap else None
+    return "–" if share is None else f"{share:.2%}"
+
+
+def _label(row: dict[str, Any]) -> str:
+    if not row["run"]:
+        return str(row["kind"])
+    return row["run"] if row["kind"] == "probe" else f"{row['run']}, {row['kind']}"
+
+
+def _value(grade: "Grade") -> str:
+    return "–" if grade.value is None else f"{grade.value:.3f}"

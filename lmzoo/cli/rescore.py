@@ -1,0 +1,160 @@
+"""`lmzoo rescore`: models choose from n-best lists, and their word error rates are compared."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lmzoo.cli.console import Bars, show_json, show_table
+from lmzoo.cli.exchange import write_file
+from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, Seed, number, whole
+from lmzoo.errors import LmzooError, UsageError
+
+if TYPE_CHECKING:
+    from lmzoo.tasks.rescoring import Marked, NBest
+
+EPILOG = "Example: lmzoo rescore runs/ptb-ngram runs/ptb-lstm --corpus ptb"
+
+
+def rescore_lists(
+    runs: Runs,
+    corpus: Annotated[
+        str | None,
+        typer.Option(
+            help="Make the lists of test sentences of this corpus: a name, a text file or a folder.",
+            show_default="what the first run was trained on",
+        ),
+    ] = None,
+    nbest: Annotated[
+        Path | None,
+        typer.Option(help="Take lists from a FILE of JSON lines: reference, candidates with text and score."),
+    ] = None,
+    weight: Annotated[
+        float | None,
+        number("--weight", help="What log P of the model counts beside the log-score; left out, it is fitted."),
+    ] = None,
+    lists: Annotated[int, whole("--lists", help="Make so many lists, 20 or more.")] = 600,
+    candidates: Annotated[int, whole("--candidates", help="Of each list, at most; 2 or more.")] = 50,
+    rate: Annotated[float, number("--rate", help="Errors a word that the channel makes, above 0 and below 1.")] = 0.12,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the lists to a FILE of JSON lines, with log P of the candidates.")
+    ] = None,
+    seed: Seed = 0,
+    code: Code = None,
+    device: Device = "auto",
+    mirror: Mirror = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Let models choose what was said from n-best lists, and count the words that they get wrong."""
+    if corpus and nbest:
+        raise UsageError("--corpus makes n-best lists and --nbest reads some: give one of the two")
+    if weight is not None and not 0 <= weight < float("inf"):
+        raise UsageError(f"--weight must be 0 or more, not {weight}")
+    if lists < 20 or candidates < 2:
+        raise UsageError(f"there must be 20 --lists and 2 --candidates or more, not {lists} and {candidates}")
+    from lmzoo.runs import store
+    from lmzoo.tasks import rescoring as n_best
+    from lmzoo.tasks.contamination import Overlaps
+
+    bars = Bars(quiet)
+    if nbest:
+        found, name = n_best.load(nbest), nbest.name
+    else:
+        source = _corpus(runs[0], corpus, mirror, bars)
+        found, name = n_best.make(source, lists, candidates, rate, seed, bars), source.name
+    marked = n_best.Marked.of(found)
+    overlaps = Overlaps([[one.reference for one in found]], mirror, bars)
+    rows, scores = [], {}
+    with bars.task("runs", len(runs)) as task:
+        for run in runs:
+            row, scores[str(run)] = _rescored(run, marked, weight, f"n-best, {name}", code, device, bars)
+            (share,) = overlaps.of(store.read_provenance(run)) or [None]
+            rows.append(row | {"overlap": share})
+            task.advance(1)
+    if out:
+        _write(out, found, scores)
+    facts = _facts(marked, name)
+    if as_json:
+        return show_json({**facts, "runs": rows})
+    _show(rows, facts)
+    return None
+
+
+def _corpus(run: Path, name: str | None, mirror: str | None, bars: Bars) -> Any:
+    from lmzoo.data import corpus as corpora
+    from lmzoo.runs import store, train
+
+    if name is None:
+        store.verify(run)
+        name = train.corpus_of(run, store.read_provenance(run))
+    return corpora.load(name, mirror=mirror, progress=bars)
+
+
+def _rescored(
+    run: Path, marked: "Marked", weight: float | None, task: str, code: Path | None, device: str, bars: Bars
+) -> tuple[dict[str, Any], list[Any]]:
+    """The row of a run, and its log P of each candidate of each list."""
+    from lmzoo.interface import LanguageModel
+    from lmzoo.runs import store
+    from lmzoo.tasks import rescoring
+
+    model, tokenizer = store.load(run, code)
+    facts = {"run": str(run), "model": model.name, "tokenizer": tokenizer.spec}
+    if not isinstance(model, LanguageModel):
+        note = f"{model.name} gives no probability to a text, so it cannot choose one"
+        return {**facts, "weight": None, "grade": rescoring.no_grade(task, note).to_json()}, []
+    model.to(device).warm_up()
+    try:
+        grade, used, scores = rescoring.rescore(model, tokenizer, marked, weight, task, bars)
+    except LmzooError as error:  # of many runs, say which
+        raise type(error)(f"{run}: {error}") from None
+    return {**facts, "weight": used, "grade": grade.to_json()}, scores
+
+
+def _facts(marked: "Marked", name: str) -> dict[str, Any]:
+    """What is known before a model has chosen: the first choices, the best there are, and how many lists there are."""
+    return {
+        "lists": name,
+        "tested": int((~marked.fitted_on).sum()),
+        "fitted_on": int(marked.fitted_on.sum()),
+        "words": int(marked.words[~marked.fitted_on].sum()),
+        "with_reference": sum(one.has_reference for one in marked.lists) / len(marked.lists),
+        "channel": marked.grade(marked.first, f"n-best, {name}", "the channel's first choice").to_json(),
+        "oracle": marked.grade(marked.oracle, f"n-best, {name}", "the best candidate").to_json(),
+    }
+
+
+def _write(path: Path, lists: "Sequence[NBest]", scores: dict[str, list[Any]]) -> None:
+    from lmzoo.tasks.rescoring import to_json_lines
+
+    known = {run: found for run, found in scores.items() if found}
+    more = [{"log_probs": {run: found[n].tolist() for run, found in known.items()}} for n in range(len(lists))]
+    write_file(path, to_json_lines(lists, more).encode())
+
+
+def _show(rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
+    cells = [_cells("first choice of the channel", facts["channel"])]
+    cells += [_cells(Path(row["run"]).name or row["run"], row["grade"], row["weight"], row["overlap"]) for row in rows]
+    cells.append(_cells("best candidates", facts["oracle"]))
+    show_table(("who chooses", "weight", "word error rate", "95 % interval", "overlap"), cells, numbers_from=1)
+    print(
+        f"{facts['lists']}: {facts['tested']:,} lists tested, of {facts['words']:,} words; {facts['fitted_on']:,} more "
+        f"are for fitting weights; what was said is in {facts['with_reference']:.0%} of the lists"
+    )
+    print("overlap: the share of the 8-grams of what was said that stand in the run's training text, if it is at hand")
+    for row in rows:
+        if row["grade"]["note"]:
+            print(f"note: {row['run']}: {row['grade']['note']}")
+
+
+def _cells(name: str, grade: dict[str, Any], weight: float | None = None, overlap: float | None = None) -> list[str]:
+    value, between = grade["value"], grade["interval"]
+    return [
+        name,
+        "–" if weight is None else f"{weight:g}",
+        "–" if value is None else f"{value:.2%}",
+        "{:.2%}–{:.2%}".format(*between) if between else "–",
+        "–" if overlap is None else f"{overlap:.2%}",
+    ]

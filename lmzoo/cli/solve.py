@@ -1,0 +1,140 @@
+"""`lmzoo solve`: multiple-choice questions, answered by what stands near what in a corpus."""
+
+import string
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lmzoo.cli.console import Bars, one_line, show_json, show_table
+from lmzoo.cli.options import CorpusName, Json, Mirror, Quiet, whole
+from lmzoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from lmzoo.tasks.multiple_choice import Question
+    from lmzoo.tasks.pmi_solver import AnswerSheet
+
+EPILOG = "Example: lmzoo solve --questions science --questions mine.jsonl --corpus wikitext2 --show 3"
+BEST_PAIRS = 5  # that are shown of an answer
+
+
+def solve_questions(
+    sources: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--questions",
+            help="science, arc, or a FILE of JSON lines; may be given more than once.",
+            show_default="science",
+        ),
+    ] = None,
+    corpus: CorpusName = "wikitext2",
+    window: Annotated[int, whole("--window", help="Words that hold both n-grams of a co-occurrence, 2 or more.")] = 10,
+    unseen: Annotated[
+        str, typer.Option(help="A pair that never co-occurs is left out of the mean (skip), or counts as 0 (zero).")
+    ] = "skip",
+    function_words: Annotated[
+        bool, typer.Option("--function-words", help="Let n-grams of function words alone (the, of the) count too.")
+    ] = False,
+    show: Annotated[
+        int, whole("--show", help="Show so many questions of each set with what spoke for the answer, 0 or more.")
+    ] = 0,
+    mirror: Mirror = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Answer multiple-choice questions by PMI: the option that stands near the question in a corpus's training text."""
+    if show < 0:
+        raise UsageError(f"--show must be 0 or more, not {show}")
+    from lmzoo.data import corpus as corpora
+    from lmzoo.tasks import multiple_choice
+    from lmzoo.tasks.pmi_solver import PmiSolver
+
+    solver, bars = PmiSolver(window, unseen, function_words), Bars(quiet)
+    sets = [found for name in sources or ["science"] for found in multiple_choice.load(name, mirror, bars).items()]
+    source = corpora.load(corpus, mirror=mirror, progress=bars)
+    questions = [question for _, some in sets for question in some]
+    sheet = solver.solve(questions, source.train, bars)
+    rows, shown, first = [], [], 0
+    for name, some in sets:
+        answers = sheet.answers[first : first + len(some)]
+        grade = multiple_choice.grade(some, [one.scores for one in answers], [one.known for one in answers])
+        rows.append({"set": name, **asdict(grade)})
+        shown += [_explained(questions, sheet, n, name) for n in range(first, first + min(show, len(some)))]
+        first += len(some)
+    facts = {"corpus": source.name, "sha256": source.sha256["train"], "words": sheet.words, **asdict(solver)}
+    if as_json:
+        return show_json({**facts, "sets": rows, **({"shown": shown} if show else {})})
+    for fact in shown:
+        _show_question(fact)
+    _show_grades(rows)
+    print(f"{sheet.words:,} words of {source.name}, window {window}, pairs that never co-occur: {unseen}")
+    return None
+
+
+def _explained(questions: "Sequence[Question]", sheet: "AnswerSheet", number: int, name: str) -> dict[str, Any]:
+    """One question: its options with their scores, and the pairs that spoke most for each."""
+    question, answer = questions[number], sheet.answers[number]
+    options = [
+        {
+            "text": option,
+            "score": answer.scores[n],
+            "pairs": answer.pairs[n],
+            "best_pairs": [asdict(pair) for pair in sheet.evidence(number, n, BEST_PAIRS)],
+        }
+        for n, option in enumerate(question.options)
+    ]
+    best = list(answer.best)
+    return {
+        "set": name,
+        "stem": question.stem,
+        "options": options,
+        "answers": best,
+        "right": question.answer,
+        "known": answer.known,
+    }
+
+
+def _show_question(fact: dict[str, Any]) -> None:
+    """The question, a row for each option, and the pairs that spoke for the answer."""
+    print(f"{fact['set']}: {one_line(fact['stem'])}")
+    rows = []
+    for n, option in enumerate(fact["options"]):
+        mark = ("given" if fact["known"] and n in fact["answers"] else "") + (" right" if n == fact["right"] else "")
+        words = f"{_letter(n)} {one_line(option['text'])}"
+        rows.append([words, mark.strip(), f"{option['score']:.3f}", f"{option['pairs']:,}"])
+    show_table(("option", "", "score", "pairs"), rows, numbers_from=2)
+    if not fact["known"]:
+        print("the corpus knows nothing of this question: no pair of any option co-occurs\n")
+        return
+    for n in fact["answers"]:
+        print(f"for {_letter(n)} spoke most:")
+        pairs = fact["options"][n]["best_pairs"]
+        cells = [[f"{pair['question']} · {pair['option']}", *_figures(pair)] for pair in pairs]
+        show_table(("pair", "together", "alone", "PMI"), cells, numbers_from=1)
+
+
+def _figures(pair: dict[str, Any]) -> list[str]:
+    alone = " · ".join(f"{count:,}" for count in pair["occurrences"])
+    return [f"{pair['together']:,}", alone, f"{pair['pmi']:.3f}"]
+
+
+def _letter(number: int) -> str:
+    return string.ascii_uppercase[number] if number < len(string.ascii_uppercase) else str(number + 1)
+
+
+def _show_grades(rows: list[dict[str, Any]]) -> None:
+    columns = ("question set", "questions", "chance", "right", "95 % interval", "unknown", "right of the others")
+    cells = [
+        [
+            row["set"],
+            f"{row['questions']:,}",
+            f"{row['chance']:.1%}",
+            f"{row['accuracy']:.1%}",
+            "{:.1%}–{:.1%}".format(*row["interval"]),
+            f"{row['unknown']:,}",
+            "–" if row["accuracy_known"] is None else f"{row['accuracy_known']:.1%}",
+        ]
+        for row in rows
+    ]
+    show_table(columns, cells, numbers_from=1)

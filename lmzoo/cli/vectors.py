@@ -1,0 +1,260 @@
+"""`lmzoo neighbours`, `analogy`, `similarity`, `odd` and `map`: word vectors, asked from the command line."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lmzoo.cli.console import Bars, one_line, show_json, show_table
+from lmzoo.cli.options import Code, Json, Mirror, Quiet, Seed, whole
+from lmzoo.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from lmzoo.analysis.word_vectors import Vectors
+
+NEIGHBOURS_EPILOG = "Example: lmzoo neighbours runs/wikitext2-svd king river"
+ANALOGY_EPILOG = (
+    "Examples: lmzoo analogy runs/wikitext2-svd man woman king; lmzoo analogy runs/wikitext2-svd --method both"
+)
+SIMILARITY_EPILOG = "Examples: lmzoo similarity runs/wikitext2-svd cup mug; lmzoo similarity vectors.txt"
+ODD_EPILOG = "Example: lmzoo odd runs/wikitext2-svd breakfast cereal dinner lunch"
+MAP_EPILOG = "Example: lmzoo map runs/wikitext2-svd king queen man woman river lake --out words.svg"
+VECTOR_COMMANDS = ("neighbours", "analogy", "similarity", "odd", "map")
+ABREAST = 4  # tables of neighbours that fit beside each other on a slide
+TASK, QUESTIONS, PAIRS = "words", "questions-words", "EN-"
+
+Source = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder of a run of pmi, svd, glove or word2vec, or a file of vectors.")
+]
+Top = Annotated[int, whole("--top", help="How many to show, 1 or more.")]
+
+
+def show_neighbours(
+    run: Source,
+    words: Annotated[list[str], typer.Argument(metavar="WORD", help="One word or several.")],
+    top: Top = 10,
+    code: Code = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """List the words nearest to a word, by the cosine of their vectors."""
+    _at_least_one("--top", top)
+    vectors = open_vectors(run, code, quiet)
+    vectors.places(words)  # of many words that are unknown, all are named
+    found = {word: vectors.neighbours(word, top) for word in words}
+    if as_json:
+        return show_json(
+            {"run": str(run), "neighbours": {word: _facts(near, "cosine") for word, near in found.items()}}
+        )
+    for first in range(0, len(found), ABREAST):
+        shown = list(found.items())[first : first + ABREAST]
+        rows = [[_cell(*near[n]) if n < len(near) else "" for _, near in shown] for n in range(len(shown[0][1]))]
+        show_table([one_line(word) for word, _ in shown], rows, numbers_from=len(shown))
+    return None
+
+
+def show_analogy(
+    run: Source,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="A B C",
+            help="A is to B as C is to what? None: the 19,544 questions of Mikolov et al. 2013.",
+            show_default=False,
+        ),
+    ] = None,
+    method: Annotated[
+        str, typer.Option(help="add (3CosAdd), mul (3CosMul) or both; see Levy & Goldberg 2014.")
+    ] = "add",
+    top: Top = 5,
+    restrict: Annotated[int, whole("--restrict", help="Ask only among this many of the most frequent words.")] = 30_000,
+    code: Code = None,
+    mirror: Mirror = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Solve an analogy, or count how many of the well-known questions are solved."""
+    from lmzoo.analysis.word_vectors import METHODS
+
+    known = (*METHODS, "both")
+    if method not in known:
+        raise UsageError(f"no method {method!r}{nearest(method, known)}; there are: {', '.join(known)}")
+    _at_least_one("--top", top)
+    _at_least_one("--restrict", restrict)
+    if words and len(words) != 3:
+        raise UsageError(
+            f"an analogy takes three words, as man woman king, or none for the well-known questions; not {len(words)}"
+        )
+    vectors = open_vectors(run, code, quiet)
+    methods = METHODS if method == "both" else (method,)
+    if not words:
+        return _show_questions(run, vectors, methods, restrict, mirror, as_json, quiet)
+    a, b, c = words
+    found = {one: vectors.analogy(a, b, c, top, one) for one in methods}
+    if as_json:
+        answers = {one: _facts(best, "score") for one, best in found.items()}
+        return show_json({"run": str(run), "words": words, "answers": answers})
+    print(one_line(f"{a} is to {b} as {c} is to …"))
+    rows = [[_cell(*answer) for answer in answers] for answers in zip(*found.values(), strict=True)]
+    names = {"add": "3CosAdd", "mul": "3CosMul"}
+    return show_table([names[one] for one in found], rows, numbers_from=len(found))
+
+
+def _show_questions(
+    run: Path,
+    vectors: "Vectors",
+    methods: tuple[str, ...],
+    restrict: int,
+    mirror: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """A row for each section of the questions, and a column for each method."""
+    from lmzoo.analysis.word_vectors import solve_analogies
+    from lmzoo.data import task_cards
+
+    questions = task_cards.fetch(TASK, mirror, Bars(quiet))[QUESTIONS]
+    found = {one: solve_analogies(vectors, questions, restrict, one) for one in methods}
+    if as_json:
+        return show_json({"run": str(run), "questions": found})
+    first = found[methods[0]]
+    rows = []
+    for n, section in enumerate(first["sections"]):
+        rows.append(_score_cells([found[one]["sections"][n] for one in methods], section["section"]))
+    rows += [_score_cells([found[one][key] for one in methods], key) for key in ("semantic", "syntactic", "total")]
+    columns = [column for one in methods for column in (one, "right")]
+    show_table(("section", *columns, "asked", "of all"), rows, numbers_from=1)
+    asked, limit = first["total"]["questions"], first["restrict"]
+    print(f"{asked:,} of {asked + first['unanswerable']:,} questions could be asked: their words are all among the "
+          f"{limit:,} most frequent")  # fmt: skip
+    return None
+
+
+def _score_cells(scores: list[dict[str, Any]], name: str) -> list[str]:
+    asked, left_out = scores[0]["questions"], scores[0]["unanswerable"]
+    right = [(f"{score['accuracy']:.1%}" if asked else "–", f"{score['correct']:,}") for score in scores]
+    return [name, *(cell for cells in right for cell in cells), f"{asked:,}", f"{asked + left_out:,}"]
+
+
+def show_similarity(
+    run: Source,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="WORD WORD", help="Two words. None: sets of pairs that people have judged.", show_default=False
+        ),
+    ] = None,
+    code: Code = None,
+    mirror: Mirror = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say how like two words are, or how well the likeness of many agrees with people's judgments."""
+    if words and len(words) != 2:
+        raise UsageError(f"how like are two words: give two, or none for the sets of judged pairs; not {len(words)}")
+    vectors = open_vectors(run, code, quiet)
+    if words:
+        cosine = vectors.similarity(*words)
+        return show_json({"run": str(run), "words": words, "cosine": cosine}) if as_json else print(f"{cosine:.4f}")
+    from lmzoo.analysis.word_vectors import judge
+    from lmzoo.data import task_cards
+
+    sets = task_cards.fetch(TASK, mirror, Bars(quiet))
+    found = {name.removeprefix(PAIRS): judge(vectors, text) for name, text in sets.items() if name.startswith(PAIRS)}
+    if as_json:
+        return show_json({"run": str(run), "sets": found})
+    rows = []
+    for name, facts in found.items():
+        figures = ["–" if facts[key] is None else f"{facts[key]:.3f}" for key in ("spearman", "pearson")]
+        rows.append([name, *figures, f"{facts['pairs']:,}", f"{facts['pairs'] + facts['unknown']:,}"])
+    show_table(("people's judgments", "Spearman", "Pearson", "pairs", "of all"), rows, numbers_from=1)
+    print("pairs: those of which both words are known; only figures over the same pairs can be compared")
+    return None
+
+
+def show_odd(
+    run: Source,
+    words: Annotated[list[str], typer.Argument(metavar="WORD", help="Three words or more.")],
+    code: Code = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say which of some words does not belong: the one farthest from their mean."""
+    found = open_vectors(run, code, quiet).odd_one_out(words)
+    if as_json:
+        return show_json({"run": str(run), "odd": found[0][0], "words": _facts(found, "cosine")})
+    print(f"{one_line(found[0][0])} does not belong")
+    rows = [[one_line(word), f"{cosine:.3f}"] for word, cosine in found]
+    return show_table(("word", "cosine with the mean"), rows, numbers_from=1)
+
+
+def draw_map(
+    run: Source,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="WORD", help="None: the 60 most frequent of four letters and more.", show_default=False),
+    ] = None,
+    method: Annotated[
+        str, typer.Option(help="pca (as much of the variance as a plane can show) or tsne (neighbours together).")
+    ] = "pca",
+    out: Annotated[Path, typer.Option(help="The picture: a PNG or SVG, which is replaced.")] = Path("map.png"),
+    seed: Seed = 0,
+    code: Code = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw words in the plane, those with like vectors near each other."""
+    from lmzoo.analysis import projection
+
+    projection.check_path(out)
+    vectors = open_vectors(run, code, quiet)
+    facts = projection.layout(vectors, words or projection.frequent_words(vectors), method, seed)
+    projection.write(out, facts, title=run.resolve().name)
+    if as_json:
+        return show_json({"run": str(run), "out": str(out), **facts})
+    shown = "" if facts["variance"] is None else f", {sum(facts['variance']):.0%} of their variance"
+    print(f"{out}: {len(facts['words'])} words by {projection.METHODS[method]}{shown}")
+    return None
+
+
+def open_vectors(source: Path, code: Path | None = None, quiet: bool = True) -> "Vectors":
+    """The vectors of the run in that folder, or of a file as word2vec and GloVe write them, whole words as they stand.
+
+    Raises UsageError where there is neither, and where the run's model has none; else as `store.load` and
+    `vector_files.read` do.
+    """
+    from lmzoo.analysis.word_vectors import Vectors
+    from lmzoo.runs import store
+
+    if source.is_file():
+        from lmzoo.formats import vectors as vector_files
+
+        words, matrix, _ = vector_files.read(source, progress=Bars(quiet))
+        return Vectors(words, matrix)
+    model, tokenizer = store.load(source, code)
+    try:
+        return Vectors.of(model, tokenizer)
+    except UsageError as error:
+        raise UsageError(f"{source}: {error}") from None
+
+
+def _at_least_one(flag: str, value: int) -> None:
+    if value < 1:
+        raise UsageError(f"{flag} must be 1 or more, not {value}")
+
+
+def _cell(word: str, score: float) -> str:
+    return f"{score:.3f} {one_line(word)}"
+
+
+def _facts(found: list[tuple[str, float]], name: str) -> list[dict[str, Any]]:
+    return [{"word": word, name: score} for word, score in found]
+
+
+def add_vector_commands(app: typer.Typer) -> None:
+    """Make commands of the functions above."""
+    app.command("neighbours", epilog=NEIGHBOURS_EPILOG)(show_neighbours)
+    app.command("analogy", epilog=ANALOGY_EPILOG)(show_analogy)
+    app.command("similarity", epilog=SIMILARITY_EPILOG)(show_similarity)
+    app.command("odd", epilog=ODD_EPILOG)(show_odd)
+    app.command("map", epilog=MAP_EPILOG)(draw_map)

@@ -1,0 +1,40 @@
+"""What a comparison consists of when nobody says so: `corpora/compare.presets.toml`, by the size of the machine."""
+
+import tomllib
+from dataclasses import dataclass
+
+from lmzoo.data.cards import folder
+from lmzoo.embeddings.gpu import accelerator
+from lmzoo.errors import FormatError, UsageError, nearest
+
+NAME = "compare.presets.toml"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The models of a comparison, and the budget of each that trains by steps."""
+
+    name: str
+    about: str  # the machine that it is for, and what to expect there
+    budget: str  # as `--budget` takes it
+    models: tuple[str, ...]  # as `lmzoo compare` takes them, oldest idea first
+
+
+def presets() -> dict[str, Preset]:
+    """Every preset by its name. Raises FormatError where the file is not right."""
+    path = folder() / NAME
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+        return {name: Preset(name, t["about"], t["budget"], tuple(t["models"])) for name, t in tables.items()}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise FormatError(f"{path} is no file of presets: {error!r}") from None
+
+
+def preset(name: str, device: str) -> Preset:
+    """The preset called `name`, or the one for the machine where that is "auto". Raises UsageError for another name."""
+    found = presets()
+    if name == "auto":
+        name = "gpu" if accelerator(device) else "laptop"
+    if name not in found:
+        raise UsageError(f"no preset {name!r}{nearest(name, found)}; there are: auto, {', '.join(found)}")
+    return found[name]

@@ -1,0 +1,99 @@
+"""Figures that others published for the corpora that have a card: `corpora/figures.published.toml`, read and checked.
+
+    published.figures("ptb", "perplexity per token")   # [{"system": "Good–Turing 3-gram", "value": 165.2, …}, …]
+
+A figure compares with ours only where the text, the unit and the protocol are the same. The first is why figures are
+asked for by corpus; the second is in each; the third is what each answers by `same`, and by `why` if it is not.
+"""
+
+import math
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lmzoo.data import cards
+from lmzoo.data.corpus import Corpus
+from lmzoo.errors import FormatError, nearest
+from lmzoo.report.canvas import FAMILIES
+
+Figure = dict[str, Any]
+
+NAME = "figures.published.toml"
+UNITS = ("bits per character", "bits per byte", "perplexity per token")
+# The keys of a figure, those of its group included, and what each must be. One of the first two is left out.
+KEYS = {
+    "value": float, "range": list, "corpus": str, "system": str, "unit": str, "family": str, "year": int, "split": str,
+    "protocol": str, "adapts": bool, "same": bool, "why": str, "source": str,
+}  # fmt: skip
+
+
+def figures(corpus: str, unit: str | None = None) -> list[Figure]:
+    """What was published for the corpus of that name, in that unit (None: in any), oldest first; [] for none.
+
+    Raises FormatError naming the figure that is not right.
+    """
+    found = [figure for figure in _read(cards.folder() / NAME) if figure["corpus"] == corpus]
+    return sorted((dict(f) for f in found if unit in (None, f["unit"])), key=lambda f: (f["year"], f["system"]))
+
+
+def beside(corpus: Corpus) -> list[Figure]:
+    """What may be shown beside scores on `corpus`: nothing for a text of one's own that bears a known name.
+
+    None has the same protocol where the models were also trained on the validation text.
+    """
+    card = cards.cards().get(corpus.name)
+    if card is None or (card.title, card.citation) != (corpus.title, corpus.citation):
+        return []
+    found = figures(corpus.name)
+    if corpus.refit:
+        reason = "here the validation text was trained on too"
+        found = [figure | {"same": False, "why": figure["why"] or reason} for figure in found]
+    return found
+
+
+@cache
+def _read(path: Path) -> tuple[Figure, ...]:
+    """Every figure with the keys of its group, in order of the file."""
+    try:
+        groups = tomllib.loads(path.read_text("utf-8"))["group"]
+        made = [{"why": "", **group, **figure} for group in groups for figure in group["figures"]]
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise FormatError(f"cannot read the published figures in {path}: {error}") from error
+    for figure in made:
+        del figure["figures"]
+        wrong = _wrong(figure)
+        if wrong:
+            raise FormatError(f"the figure of {figure.get('system')!r} in {path} {wrong}")
+    return tuple(made)
+
+
+def _wrong(figure: Figure) -> str:
+    """What is wrong with a figure, to stand behind its name; '' for nothing."""
+    for key in figure:
+        if key not in KEYS:
+            return f"has the key {key!r}, which is none of {', '.join(KEYS)}{nearest(key, KEYS)}"
+    if ("value" in figure) == ("range" in figure):
+        return "needs either a value or a range of two"
+    for key, kind in KEYS.items():
+        if key in figure and not _is(figure[key], kind):
+            return f"has {figure[key]!r} as {key}, which must be {'a number' if kind is float else kind.__name__}"
+        if key not in figure and key not in ("value", "range"):
+            return f"has no {key}"
+    numbers = figure.get("range", [figure.get("value")])
+    if not all(_is(number, float) and 0 < number < math.inf for number in numbers):
+        return f"is {numbers}, and every number must be positive and finite"
+    if len(numbers) != 1 + ("range" in figure) or numbers != sorted(numbers):
+        return f"has the range {numbers}, which must be two numbers, the smaller first"
+    for key, known in (("unit", UNITS), ("family", tuple(FAMILIES))):
+        if figure[key] not in known:
+            return f"has the {key} {figure[key]!r}, which is none of {', '.join(known)}{nearest(figure[key], known)}"
+    if figure["same"] == bool(figure["why"]):
+        return "must say why its protocol is not the same, and only then"
+    return ""
+
+
+def _is(value: object, kind: type) -> bool:
+    if isinstance(value, bool):  # which Python takes for an int
+        return kind is bool
+    return isinstance(value, int | float if kind is float else kind)

@@ -1,0 +1,214 @@
+"""Certified bits: a text that a run has compressed, and that a process of its own has decompressed again.
+
+The evaluator adds up what a model says of its own probabilities. Here they have to do work: whoever says too much of
+one token has too little left for the others, and a file that is too short does not come back. So the two figures
+agree for an honest model, and no other can have the second.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import lmzoo
+from lmzoo.compression import codec
+from lmzoo.data import corpus as corpora
+from lmzoo.data.tokenizers import Tokenizer
+from lmzoo.errors import LmzooError, UsageError
+from lmzoo.evaluation.perplexity import Score, evaluate
+from lmzoo.interface import LanguageModel, Progress
+from lmzoo.runs import store
+from lmzoo.runs.train import corpus_of, notes_on
+
+AGREED = 0.005  # by how much real bits may exceed the evaluator's before it is remarked upon, and `END` more
+END = 64  # bits with which the range coder ends a file
+SAMPLE = 20_000  # characters that a comparison has certified of each model
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What it took to write a text down, beside what the evaluator says; every byte of it has come back."""
+
+    run: str
+    model: str
+    corpus: str
+    split: str
+    protocol: str
+    tokenizer: str
+    sha256: str  # of the text, in UTF-8
+    characters: int
+    bytes: int
+    tokens: int
+    bits: int  # that the range coder wrote
+    evaluated_bits: float
+    file_bytes: int  # of all the file
+    compress_seconds: float
+    decompress_seconds: float  # of the other process, from its start to its end
+    notes: list[str]
+
+    @property
+    def bits_per_character(self) -> float:
+        """Real bits for each Unicode code point."""
+        return self.bits / self.characters
+
+    @property
+    def excess(self) -> float:
+        """By what share the real bits exceed the evaluator's."""
+        return self.bits / self.evaluated_bits - 1
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, for `--json` and reports."""
+        ratios = ("bits_per_character", "excess")
+        return asdict(self) | {name: getattr(self, name) for name in ratios}
+
+
+def certify(
+    run: Path,
+    corpus: str | None = None,
+    split: str = "test",
+    characters: int | None = None,
+    code: Path | None = None,
+    mirror: str | None = None,
+    progress: Progress | None = None,
+) -> Certificate:
+    """Compress `split` of `corpus` (None: of what the run was trained on), or its first `characters`; bring it back.
+
+    Text and protocol are the evaluator's. `code` is the file of a model from outside the zoo. Raises as `store.load`,
+    `corpus.load`, `evaluate` and `codec.compress` do, and LmzooError where another text comes back.
+    """
+    progress = progress or Progress()
+    model, tokenizer = store.load(run, code)
+    if not isinstance(model, LanguageModel):
+        raise UsageError(f"{run}: {model.name} gives no probability to a text, so it can compress none")
+    provenance = store.read_provenance(run)
+    source = corpora.load(corpus or corpus_of(run, provenance), mirror=mirror, progress=progress)
+    text = _beginning(getattr(source, split), characters, source.protocol)
+    model.to("cpu").warm_up()
+    try:
+        proof = _prove(run, model, tokenizer, text, source.protocol, code, progress)
+    except LmzooError as error:  # of many runs, say which
+        raise type(error)(f"{run}: {error}") from None
+    score, file = proof.score, proof.file
+    certificate = Certificate(
+        run=str(run),
+        model=model.name,
+        corpus=source.name,
+        split=split,
+        protocol=source.protocol,
+        tokenizer=tokenizer.spec,
+        sha256=score.sha256,
+        characters=len(text),
+        bytes=score.bytes,
+        tokens=score.tokens,
+        bits=codec.payload_bits(file),
+        evaluated_bits=score.bits,
+        file_bytes=len(file),
+        compress_seconds=proof.compress_seconds,
+        decompress_seconds=proof.decompress_seconds,
+        notes=notes_on(source, split, provenance, own=corpus is None),
+    )
+    if certificate.bits > (1 + AGREED) * score.bits + END:
+        certificate.notes.append("it took more bits than the evaluator says: its probabilities do not sum to one")
+    return certificate
+
+
+def sample_of(
+    run: Path,
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    text: str,
+    characters: int = SAMPLE,
+    protocol: str = "stream",
+    code: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Certified bits of the first `characters` of `text`, for a row of a comparison; whatever fails is said in it.
+
+    `model` and `tokenizer` are those saved in the folder `run`, and the model is left on the CPU. Gives
+    {"bits_per_character", "evaluator_bits_per_character", "characters", "seconds"}, or {"error"}.
+    """
+    began = time.perf_counter()
+    text = _beginning(text, characters, protocol)
+    try:
+        if not text:
+            raise UsageError("there is no text to compress")
+        model.to("cpu").warm_up()
+        proof = _prove(run, model, tokenizer, text, protocol, code, progress or Progress())
+    except LmzooError as error:
+        return {"error": str(error)}
+    return {
+        "bits_per_character": codec.payload_bits(proof.file) / len(text),
+        "evaluator_bits_per_character": proof.score.bits / len(text),
+        "characters": len(text),
+        "seconds": time.perf_counter() - began,
+    }
+
+
+@dataclass(frozen=True)
+class _Proof:
+    """A text's score, the file that it became, and what both ways took; it is there only if every byte came back."""
+
+    score: Score
+    file: bytes
+    compress_seconds: float
+    decompress_seconds: float
+
+
+def _prove(
+    run: Path,
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    text: str,
+    protocol: str,
+    code: Path | None,
+    progress: Progress,
+) -> _Proof:
+    """Score `text`, compress it, and have another process bring it back."""
+    score = evaluate(model, tokenizer, text, protocol)
+    data = text.encode("utf-8", "surrogatepass")
+    began = time.perf_counter()
+    file = codec.compress(model, tokenizer, data, protocol, progress)
+    seconds = time.perf_counter() - began
+    with progress.task("decompressing in another process"):
+        back, seconds_back = _elsewhere(run, file, code)
+    _refuse_other(back, data)
+    return _Proof(score, file, seconds, seconds_back)
+
+
+def _beginning(text: str, characters: int | None, protocol: str) -> str:
+    """The first `characters` of `text`; where lines are scored alone, only whole ones of them, or one."""
+    if characters is None or characters >= len(text):
+        return text
+    if protocol == "stream":
+        return text[:characters]
+    whole = text.rfind("\n", 0, characters) + 1
+    return text[: whole or text.find("\n") + 1 or characters]
+
+
+def _elsewhere(run: Path, file: bytes, code: Path | None) -> tuple[bytes, float]:
+    """What a fresh process decompresses `file` to, and its seconds."""
+    with tempfile.TemporaryDirectory(prefix=store.DRAFT) as folder:
+        packed, unpacked = Path(folder) / "text.lmz", Path(folder) / "text"
+        packed.write_bytes(file)
+        command = [sys.executable, "-P", "-m", "lmzoo", "decompress", str(run), str(packed), "--out", str(unpacked)]
+        command += ["--quiet", *(["--code", str(code)] if code else [])]
+        # The child finds the lmzoo that runs here, wherever that is, and nothing of that name in the working folder.
+        path = os.pathsep.join(filter(None, [str(Path(lmzoo.__file__).parents[1]), os.environ.get("PYTHONPATH")]))
+        began = time.perf_counter()
+        done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+        seconds = time.perf_counter() - began
+        if done.returncode:
+            said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            raise LmzooError(f"it could not be decompressed in a process of its own: {said[-1]}")
+        return unpacked.read_bytes(), seconds
+
+
+def _refuse_other(back: bytes, data: bytes) -> None:
+    if back != data:
+        both = zip(back, data, strict=False)
+        at = next((n for n, (a, b) in enumerate(both) if a != b), min(len(back), len(data)))
+        raise LmzooError(f"another text came back: it differs from byte {at:,} on")

@@ -1,0 +1,65 @@
+"""A card tells what is known of a corpus before it is read; `corpora/README.md` says how to write one."""
+
+import tomllib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lmzoo.data.download import File
+from lmzoo.data.split import RULES
+from lmzoo.errors import FormatError
+
+SPLITS = ("train", "valid", "test")
+PACKAGE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a corpus before it is read: one file of `corpora/`."""
+
+    name: str
+    title: str
+    licence: str
+    citation: str
+    tokenizer: str  # the default, as `lmzoo.data.tokenizers.train` takes it
+    split: dict[str, Any]  # "rule" (see RULES), "cuts", and "words": the rule in words
+    lines: bool = False  # one sentence or name a line, each scored alone
+    encoding: str = "utf-8"
+    files: tuple[File, ...] = ()
+    generator: dict[str, Any] = field(default_factory=dict)  # instead of files: "grammar", "seed", characters
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)  # what `describe` should find
+    note: str = ""
+
+    @property
+    def protocol(self) -> str:
+        """How it is scored: "lines" (every line alone) or "stream" (context carries on)."""
+        return "lines" if self.lines else "stream"
+
+
+def cards() -> dict[str, Card]:
+    """Every card, by name. Raises FormatError naming a card that is not right."""
+    return {path.stem: _card(path) for path in sorted(folder().glob("*.toml")) if "." not in path.stem}
+
+
+def folder() -> Path:
+    """`corpora/`: inside the package of a wheel, at the top of a checkout."""
+    inside = PACKAGE / "corpora"
+    return inside if inside.is_dir() else PACKAGE.parent / "corpora"
+
+
+@cache
+def _card(path: Path) -> Card:
+    try:
+        fields = tomllib.loads(path.read_text("utf-8"))
+        fields["files"] = tuple(File(**file) for file in fields.get("files", []))
+        card = Card(name=path.stem, **fields)
+        rule = card.split.get("rule")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError, AttributeError) as error:
+        raise FormatError(f"the card {path} is not right: {error}") from error
+    if rule == "files" and {file.split for file in card.files} != set(SPLITS):
+        raise FormatError(f"the card {path} must have a file for each of {', '.join(SPLITS)}")
+    if rule not in {*RULES, "files"} and not card.generator:
+        known = ", ".join([*RULES, "files"])
+        raise FormatError(f"the card {path} has the split rule {rule!r}: the rules are {known}")
+    return card

@@ -1,0 +1,323 @@
+"""A name or a path → three texts: train, valid and test, with where they came from and their sha256.
+
+A name has a card, a TOML file of `corpora/` that tells licence, citation, files, split and counts. Anything
+else is a path: a text file or a folder of them.
+
+    corpus = lmzoo.corpus.load("shakespeare")
+    corpus.train, corpus.valid, corpus.test      three strings; nothing in them was changed
+
+A text is never shuffled, trimmed or translated: line ends and byte-order marks stay as they are in the file.
+"""
+
+import hashlib
+import json
+import math
+import os
+import random
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lmzoo.data import download
+from lmzoo.data.cards import SPLITS, Card, cards, folder
+from lmzoo.data.download import Obtained
+from lmzoo.data.split import RULES, by_characters
+from lmzoo.errors import FormatError, UsageError, nearest
+from lmzoo.interface import Progress
+
+if TYPE_CHECKING:
+    from lmzoo.data.grammar import Grammar
+
+__all__ = ["SPLITS", "Card", "Corpus", "cards", "describe", "fetch", "grammar_of", "load"]
+
+LEAST = 20  # characters: a twentieth of fewer is nothing
+WHOLE_FILES = 20  # a folder of so many files is split between files, not within
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Three texts and their provenance. Made by `load`."""
+
+    name: str
+    title: str
+    licence: str
+    citation: str
+    lines: bool
+    tokenizer: str
+    train: str = field(repr=False)
+    valid: str = field(repr=False)
+    test: str = field(repr=False)
+    split: str  # the rule that made the three, in words
+    source: str  # where the text was found; of your own text, with the rule
+    sha256: dict[str, str] = field(repr=False)  # of the UTF-8 bytes of each split
+    floor_bits: dict[str, float] | None = None  # exact -log2 P(split) under its source, if known
+    refit: bool = False  # valid is also in train: settings were chosen before
+
+    @property
+    def protocol(self) -> str:
+        """How it is scored: "lines" (every line alone) or "stream" (context carries on)."""
+        return "lines" if self.lines else "stream"
+
+
+def load(
+    name_or_path: str | os.PathLike[str],
+    *,
+    mirror: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    refit: bool = False,
+    progress: Progress | None = None,
+) -> Corpus:
+    """The corpus of that name, else the text file or folder of text files at that path.
+
+    A named one is looked for in `cache` (default: LMZOO_CACHE, else the system's place for caches), then in
+    `mirror` (a folder or URL; default: LMZOO_MIRROR), then at its origin. With `refit` the validation text is
+    appended to the training text: for the last fit, once settings are chosen (`valid` stays, but is no longer
+    unseen). Raises DownloadError where it cannot be had whole, UsageError where there is no such corpus or
+    its text is empty, not UTF-8, or too short to split.
+    """
+    name = os.fspath(name_or_path)
+    card = cards().get(name)
+    if card:
+        corpus = _from_card(card, _mirror(mirror), cache_folder(cache), progress or Progress())
+    elif name and _exists(name):
+        corpus = _from_path(Path(name))
+    else:
+        raise UsageError(_unknown(name))
+    return _refitted(corpus) if refit else corpus
+
+
+def fetch(
+    name: str,
+    *,
+    mirror: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> list[Obtained]:
+    """Every file of the corpus `name`, checked and put into the cache; the built-in one has none: it is made.
+
+    Each tells `file.path`, `source`, `sha256` and `cached` (False: the cache cannot be written, which is no
+    harm while a mirror has it). Raises as `load` does.
+    """
+    card = cards().get(name)
+    if card is None:
+        raise UsageError(_unknown(name))
+    if card.generator:
+        _from_card(card, "", cache_folder(cache), progress or Progress())
+    return [download.obtain(f, cache_folder(cache), _mirror(mirror), progress) for f in card.files]
+
+
+def describe(corpus: Corpus) -> dict[str, dict[str, int]]:
+    """{"train": {"characters", "bytes", "lines", "words"}, "valid": …, "test": …}.
+
+    Characters are Unicode code points, bytes those of UTF-8, words what stands between white space; a last
+    line without a line end is a line.
+    """
+    return {split: _counts(getattr(corpus, split)) for split in SPLITS}
+
+
+def _counts(text: str) -> dict[str, int]:
+    # In pieces: the words of text8, as a list, would take more than a gigabyte.
+    starts = range(0, len(text), 1 << 20)
+    cut_words = sum(1 for i in starts if i and not text[i - 1].isspace() and not text[i].isspace())
+    return {
+        "characters": len(text),
+        "bytes": len(text.encode()),
+        "lines": text.count("\n") + (text != "" and not text.endswith("\n")),
+        "words": sum(len(text[i : i + starts.step].split()) for i in starts) - cut_words,
+    }
+
+
+def _mirror(mirror: str | os.PathLike[str] | None) -> str:
+    return os.environ.get("LMZOO_MIRROR", "") if mirror is None else os.fspath(mirror)
+
+
+def cache_folder(cache: str | os.PathLike[str] | None = None) -> Path:
+    """Where files that were fetched are kept: `cache`, else LMZOO_CACHE, else the place that the system has for it."""
+    if cache := cache or os.environ.get("LMZOO_CACHE"):
+        return Path(cache).expanduser()
+    import pooch  # takes 0.15 s
+
+    return Path(pooch.os_cache("lmzoo"))
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except OSError:  # a name too long for a file is no file
+        return False
+
+
+def _unknown(name: str) -> str:
+    known = list(cards())
+    return (
+        f"no corpus, file or folder is called {name!r}{nearest(name, known)} "
+        f"(corpora: {', '.join(known)}; or the path of a text file or a folder of text files)"
+    )
+
+
+# ── A corpus with a card ──────────────────────────────────────────────────────────────────────────
+
+
+def _from_card(card: Card, mirror: str, cache: Path, progress: Progress) -> Corpus:
+    if card.generator:
+        texts, floor, source = _generated(card, cache, progress)
+        return _corpus(card, texts, source, floor)
+    obtained = [download.obtain(file, cache, mirror, progress) for file in card.files]
+    texts_of_files = [_decoded(o.contents, o.file.path, card.encoding) for o in obtained]
+    if card.split["rule"] == "files":
+        texts = {o.file.split: text for o, text in zip(obtained, texts_of_files, strict=True)}
+    else:
+        pieces = RULES[card.split["rule"]]("".join(texts_of_files), card.split.get("cuts", []))
+        texts = dict(zip(SPLITS, pieces, strict=True))
+    unsure = [f", of unconfirmed sha256 {o.sha256}" for o in obtained if not o.file.sha256]
+    return _corpus(card, texts, "; ".join(o.origin for o in obtained) + "".join(unsure))
+
+
+def _corpus(card: Card, texts: dict[str, str], source: str, floor: dict[str, float] | None = None) -> Corpus:
+    return Corpus(
+        name=card.name,
+        title=card.title,
+        licence=card.licence,
+        citation=card.citation,
+        lines=card.lines,
+        tokenizer=card.tokenizer,
+        train=texts["train"],
+        valid=texts["valid"],
+        test=texts["test"],
+        split=card.split.get("words", ""),
+        source=source,
+        sha256=_hashes(texts),
+        floor_bits=floor,
+    )
+
+
+def _hashes(texts: dict[str, str]) -> dict[str, str]:
+    return {split: hashlib.sha256(text.encode()).hexdigest() for split, text in texts.items()}
+
+
+def _refitted(corpus: Corpus) -> Corpus:
+    train, valid = corpus.train, corpus.valid
+    if corpus.lines and not train.endswith("\n"):
+        train += "\n"  # lest the last line of one and the first of the other become one
+    floor = corpus.floor_bits and corpus.floor_bits | {"train": corpus.floor_bits["train"] + corpus.floor_bits["valid"]}
+    hashes = corpus.sha256 | _hashes({"train": train + valid})
+    return replace(corpus, train=train + valid, sha256=hashes, floor_bits=floor, refit=True)
+
+
+def _decoded(contents: bytes, name: str, encoding: str = "utf-8") -> str:
+    try:
+        return contents.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{name} is not {encoding.upper()}: byte {contents[error.start]:#04x} at offset {error.start:,} "
+            f"({error.reason}); convert it, as with `iconv -f LATIN1 -t UTF-8`"
+        ) from error
+
+
+# ── A text of your own ────────────────────────────────────────────────────────────────────────────
+
+
+def _from_path(path: Path) -> Corpus:
+    try:
+        files = _files(path)
+        texts = [_decoded(file.read_bytes(), str(file)) for file in files]
+    except OSError as error:
+        raise UsageError(f"cannot read {error.filename or path}: {error.strerror}") from error
+    size = sum(map(len, texts))
+    if size < LEAST:
+        have = f"has {size} character{'' if size == 1 else 's'}" if size else "is empty"
+        raise UsageError(f"{path} {have}: a corpus needs at least {LEAST} to be split 90/5/5 %")
+    if len(files) >= WHOLE_FILES:
+        first, second = int(0.9 * len(files)), int(0.95 * len(files))
+        parts = [texts[:first], texts[first:second], texts[second:]]
+        pieces = [_joined(part) for part in parts]
+        rule = f"whole files in order of name: {' / '.join(str(len(part)) for part in parts)}"
+    else:
+        pieces = by_characters(_joined(texts), [0.9, 0.95])
+        rule = "first 90 % of characters train, next 5 % validation, last 5 % test"
+        rule += f"; {len(files)} files joined in order of name" if path.is_dir() else ""
+    return _own(path, pieces, rule)
+
+
+def _own(path: Path, pieces: list[str], rule: str) -> Corpus:
+    by_split = dict(zip(SPLITS, pieces, strict=True))
+    if empty := [split for split, text in by_split.items() if not text]:
+        raise UsageError(f"{path} leaves nothing for {empty[0]} ({rule}): drop the empty files")
+    card = Card(path.name, str(path), "your own", "", "char", {"words": rule})
+    return _corpus(card, by_split, f"{'folder' if path.is_dir() else 'file'} {path} ({rule})")
+
+
+def _files(path: Path) -> list[Path]:
+    """`path` itself, or the files below it in order of name; hidden ones are left out."""
+    if not path.is_dir():
+        return [path]
+    below = [(file.relative_to(path).parts, file) for file in path.rglob("*") if file.is_file()]
+    return [file for parts, file in sorted(below) if not any(part.startswith(".") for part in parts)]
+
+
+def _joined(texts: list[str]) -> str:
+    """One after the other; a line end is added to a file without one, lest two lines become one."""
+    *before, last = texts
+    return "".join(text if text.endswith("\n") or not text else text + "\n" for text in before) + last
+
+
+# ── The built-in corpus ───────────────────────────────────────────────────────────────────────────
+
+
+def _generated(card: Card, cache: Path, progress: Progress) -> tuple[dict[str, str], dict[str, float], str]:
+    """The texts of a grammar and -log2 P of each, made once and then read from the cache."""
+    from lmzoo.data import grammar
+
+    recipe = card.generator
+    path = folder() / recipe["grammar"]
+    try:
+        machine = [path.read_bytes(), Path(grammar.__file__).read_bytes(), json.dumps(recipe).encode()]
+    except OSError as error:
+        raise FormatError(f"cannot read the grammar {path}: {error.strerror}") from error
+    key = hashlib.sha256(b"\0".join(machine)).hexdigest()
+    kept = cache / card.name / f"{key[:16]}.json"
+    made = _kept(kept)
+    if made is None:
+        made = _generate(grammar.Grammar.load(path), recipe, progress)
+        with suppress(OSError):
+            download.write_atomically(kept, json.dumps(made).encode())
+    return made["texts"], made["floor_bits"], f"generated from {path.name}, seed {recipe['seed']}"
+
+
+def grammar_of(corpus: Corpus) -> "Grammar | None":
+    """What a generated corpus is drawn from, its true source; None for any other."""
+    from lmzoo.data.grammar import Grammar
+
+    card = cards().get(corpus.name)
+    if card is None or not card.generator or corpus.floor_bits is None:
+        return None
+    return Grammar.load(folder() / card.generator["grammar"])
+
+
+def _generate(source: Any, recipe: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    texts, floor = {}, {}
+    with progress.task("writing stories", sum(recipe[split] for split in SPLITS)) as task:
+        for split in SPLITS:  # a seed of its own for each: one may grow and leave the others as they were
+            drawn = list(_drawn(source, recipe[split], f"{recipe['seed']}/{split}"))
+            texts[split] = "".join(document.text for document in drawn)
+            floor[split] = -math.fsum(document.log2_prob for document in drawn)
+            task.advance(recipe[split])
+    return {"texts": texts, "floor_bits": floor, "sha256": _hashes(texts)}
+
+
+def _drawn(source: Any, characters: int, seed: str) -> Iterator[Any]:
+    """What `Grammar.generate` gives, with the probabilities: to parse them back takes seven times as long."""
+    dice, written = random.Random(seed), 0
+    while written < characters:
+        yield (document := source.sample(dice))
+        written += len(document.text)
+
+
+def _kept(path: Path) -> dict[str, Any] | None:
+    try:
+        made: dict[str, Any] = json.loads(path.read_bytes())
+        return made if made["sha256"] == _hashes(made["texts"]) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # none, or damaged: make it again

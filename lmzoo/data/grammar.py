@@ -1,0 +1,300 @@
+"""A text whose entropy is known: documents drawn from a grammar, and the exact probability of each.
+
+A grammar is a TOML file (`corpora/storyworld.grammar.toml` explains the notation at its top). Every slot in a
+template is a choice between weighted alternatives; what was chosen is remembered and decides later slots. One
+small machine runs it both ways: `sample` draws at each choice, `derivations` follows every choice that agrees
+with a given text. So P(document) is known exactly, and no model of the text can do better, on average, than
+the source's own -log2 P (Shannon, 1948, "A Mathematical Theory of Communication", §7).
+
+Probabilities here are in bits, base 2; a document includes the blank line that ends it.
+"""
+
+import itertools
+import math
+import random
+import re
+import tomllib
+from bisect import bisect_right
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lmzoo.data.grammar_file import END, Close, Slot, Step, Steps, Word, check, read_rule, read_table, read_template
+from lmzoo.errors import FormatError, UsageError
+
+Memory = dict[str, tuple[Word, str]]  # variable → the word it stands for, and the form it was drawn in
+Todo = tuple[Step, Any] | None  # the steps still to do: (the next one, the rest)
+
+
+class Alternatives(NamedTuple):
+    """The alternatives of one choice; their probabilities sum to one."""
+
+    upto: list[float]  # cumulative weights, to draw from
+    items: list[tuple[float, Steps, Word | None]]  # log2 probability, steps to take, word to remember
+
+
+class State(NamedTuple):
+    """How far a derivation has come."""
+
+    position: int
+    log2_prob: float
+    memory: Memory
+    spans: tuple[tuple[str, int, int], ...]
+    todo: Todo
+
+
+class Derivation(NamedTuple):
+    """One way to write a text: its log2 probability, and (tag, start, end) of the phenomena in it.
+
+    The first span is the whole document, and its tag is the document's kind; a prefix has only the spans that
+    it completes.
+    """
+
+    text: str
+    log2_prob: float
+    spans: tuple[tuple[str, int, int], ...]
+
+
+class Grammar:
+    """A probabilistic source of documents. Made by `Grammar.load(path)`."""
+
+    def __init__(self, tree: dict[str, Any], name: str = "grammar"):
+        self.name = name
+        try:
+            self.rules = {rule: read_rule(options) for rule, options in tree["rules"].items()}
+            self.words = {table: read_table(table, rows) for table, rows in tree.get("words", {}).items()}
+            self.kinds = {kind: float(weight) for kind, weight in tree["documents"].items()}
+            check(self.rules, self.words, self.kinds)
+        except FormatError as error:
+            raise FormatError(f"{name}: {error}") from None
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise FormatError(f"{name} is not a grammar: {type(error).__name__}: {error}") from None
+        self._start = _weigh((w, (Slot(kind, tag=kind), END), None) for kind, w in self.kinds.items())
+        self._steps = lru_cache(maxsize=None)(read_template)
+        self._rule = lru_cache(maxsize=None)(self._weigh_rule)
+        self._draw = lru_cache(maxsize=4096)(self._weigh_words)
+
+    @classmethod
+    def load(cls, path: Path) -> "Grammar":
+        """The grammar in the TOML file `path`. Raises FormatError where it is not one."""
+        try:
+            return cls(tomllib.loads(path.read_text(encoding="utf-8")), path.name)
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise FormatError(f"cannot read the grammar {path}: {error}") from None
+
+    def generate(self, characters: int, seed: int | str) -> list[str]:
+        """Documents, each ending in a blank line, until there are at least `characters` characters.
+
+        The same seed gives the same bytes on every machine; give each split a seed of its own ("7/train").
+        """
+        source, written, documents = random.Random(seed), 0, []
+        while written < characters:
+            documents.append(self.sample(source).text)
+            written += len(documents[-1])
+        return documents
+
+    def sample(self, source: random.Random) -> Derivation:
+        """One document, with the log2 probability of the choices that made it."""
+        log2_prob, steps, _ = _pick(self._start, source)
+        state, text = State(0, log2_prob, {}, (), _push(steps, None)), ""
+        while state.todo:
+            step, todo = state.todo
+            if isinstance(step, str):
+                text += step
+                state = state._replace(position=len(text), todo=todo)
+            elif isinstance(step, Close):
+                state = _close(step, state)
+            else:
+                state = _follow(step, _pick(self._alternatives(step, state.memory), source), state)
+        return _derivation(text, state)
+
+    def derivations(self, text: str, prefix: bool = False) -> list[Derivation]:
+        """Every way to write the document `text`, or (`prefix`) to begin one with it. [] if there is none."""
+        found = []
+        agenda = [State(0, p, {}, (), _push(steps, None)) for p, steps, _ in self._start.items]
+        while agenda:
+            state = agenda.pop()
+            position, todo = state.position, state.todo
+            while todo and isinstance(todo[0], str) and text.startswith(todo[0], position):
+                position, todo = position + len(todo[0]), todo[1]
+            state = state._replace(position=position, todo=todo)
+            cut_short = prefix and (position == len(text) or _runs_out(text, position, todo))
+            if cut_short or (not todo and position == len(text)):
+                found.append(_derivation(text, state))
+            elif todo and isinstance(todo[0], Close):
+                agenda.append(_close(todo[0], state))
+            elif todo and isinstance(todo[0], Slot):
+                agenda.extend(self._agreeing(todo[0], state, text, prefix))
+        return found
+
+    def log2_prob(self, document: str, prefix: bool = False, offset: int = 0) -> float:
+        """log2 P(document), or (`prefix`) log2 P(a document begins so): exact, summed over all derivations.
+
+        Raises UsageError naming the first character that no document could have there, counted from
+        `offset`: where the document stands in its text.
+        """
+        logs = [found.log2_prob for found in self.derivations(document, prefix)]
+        if not logs:
+            raise self._refusal(document, offset)
+        return logs[0] if len(logs) == 1 else max(logs) + math.log2(sum(2 ** (x - max(logs)) for x in logs))
+
+    def log2_probs(self, text: str) -> list[float]:
+        """log2 P of each of `documents(text)`: minus their sum is the information in `text`, in bits.
+
+        A last document that is cut short counts as the beginning of one. Raises UsageError with the offset
+        in `text` of the first character that the source could not have written.
+        """
+        scores, offset = [], 0
+        for document in self.documents(text):
+            scores.append(self.log2_prob(document, not document.endswith(END), offset))
+            offset += len(document)
+        return scores
+
+    @staticmethod
+    def documents(text: str) -> list[str]:
+        """`text` cut behind every blank line: joined again, the pieces are `text`."""
+        return re.findall(r"(?s).+?\n\n|.+\Z", text)
+
+    def _agreeing(self, slot: Slot, state: State, text: str, prefix: bool) -> Iterable[State]:
+        # Most alternatives begin with letters of their own: those that the text does not have go no further.
+        for item in self._alternatives(slot, state.memory).items:
+            first = item[1][0] if item[1] else None
+            agrees = not isinstance(first, str) or text.startswith(first, state.position)
+            if agrees or (prefix and _runs_out(text, state.position, item[1])):
+                yield _follow(slot, item, state)
+
+    def _alternatives(self, slot: Slot, memory: Memory) -> Alternatives:
+        if slot.name in self.rules:
+            return self._rule(slot.name, slot.argument, slot.capital)
+        form = slot.form or (_number(slot.agree, memory) if slot.agree else "base")
+        if slot.name not in self.words:
+            word, _ = _recall(slot.name, memory)
+            return self._only(word, form, slot.capital)
+        if slot.total:
+            return self._only(self._with_value(slot.name, _total(slot.total, memory)), form, slot.capital)
+        of = _recall(slot.of, memory)[0] if slot.of else None
+        without = tuple(memory[variable][0] for variable in slot.without if variable in memory)
+        below = _value(slot.below, memory) if slot.below else None
+        return self._draw(slot.name, form, slot.capital, of, without, below)
+
+    def _only(self, word: Word, form: str, capital: bool) -> Alternatives:
+        return Alternatives([1.0], [(0.0, self._steps(_feature(word, form), capital), word)])
+
+    def _weigh_rule(self, rule: str, argument: str | None, capital: bool) -> Alternatives:
+        templates = [(weight, text.replace("$", argument or "$")) for weight, text in self.rules[rule]]
+        return _weigh((weight, self._steps(text, capital), None) for weight, text in templates)
+
+    def _weigh_words(
+        self,
+        table: str,
+        form: str,
+        capital: bool,
+        of: Word | None,
+        without: tuple[Word, ...],
+        below: int | None,
+    ) -> Alternatives:
+        weights = {name: word.features["weight"] for name, word in self.words[table].items()}
+        if of is not None:
+            weights = of.features.get(table) or {}
+            if strange := [name for name in weights if name not in self.words[table]]:
+                raise FormatError(f"{self.name}: {of.name!r} prefers {strange[0]!r}, which is no {table}")
+        words = [(weight, self.words[table][name]) for name, weight in weights.items()]
+        left = [(w, x) for w, x in words if x not in without and (below is None or x.features["value"] < below)]
+        if not left:
+            raise FormatError(f"{self.name}: no {table} is left to draw (of {of and of.name}, below {below})")
+        return _weigh((w, self._steps(_feature(x, form), capital), x) for w, x in left)
+
+    def _with_value(self, table: str, value: int) -> Word:
+        for word in self.words[table].values():
+            if word.features["value"] == value:
+                return word
+        raise FormatError(f"{self.name}: no {table} has the value {value}")
+
+    def _refusal(self, document: str, offset: int) -> UsageError:
+        # If a prefix is possible so is every shorter one, so bisection finds where it stops.
+        good, bad = 0, len(document) + 1
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            good, bad = (middle, bad) if self.derivations(document[:middle], prefix=True) else (good, middle)
+        if good == len(document):
+            return UsageError(f"the text ends inside a document of {self.name}, at character {offset + good}")
+        return UsageError(
+            f"{self.name} cannot write {document[good : good + 20]!r} at character {offset + good}: the text "
+            "was changed, or comes from another version of the grammar"
+        )
+
+
+def _weigh(items: Iterable[tuple[float, Steps, Word | None]]) -> Alternatives:
+    listed = list(items)
+    if any(weight <= 0 for weight, _, _ in listed):
+        raise FormatError("a weight in the grammar is not above 0: leave out what never happens")
+    upto = list(itertools.accumulate(weight for weight, _, _ in listed))
+    return Alternatives(upto, [(math.log2(weight / upto[-1]), steps, word) for weight, steps, word in listed])
+
+
+def _pick(choice: Alternatives, source: random.Random) -> tuple[float, Steps, Word | None]:
+    if len(choice.items) == 1:
+        return choice.items[0]
+    return choice.items[min(bisect_right(choice.upto, source.random() * choice.upto[-1]), len(choice.upto) - 1)]
+
+
+def _follow(slot: Slot, item: tuple[float, Steps, Word | None], state: State) -> State:
+    log2_prob, steps, word = item
+    assert state.todo is not None
+    todo, memory = state.todo[1], state.memory
+    if slot.tag:
+        todo = (Close(slot.tag, state.position), todo)
+    if slot.variable and word:
+        form = _number(slot.agree, memory) if slot.agree else slot.form or "base"
+        memory = memory | {slot.variable: (word, form)}
+    return State(state.position, state.log2_prob + log2_prob, memory, state.spans, _push(steps, todo))
+
+
+def _push(steps: Steps, todo: Todo) -> Todo:
+    for step in reversed(steps):
+        todo = (step, todo)
+    return todo
+
+
+def _close(step: Close, state: State) -> State:
+    assert state.todo is not None
+    spans = ((step.tag, step.start, state.position), *state.spans)
+    return state._replace(spans=spans, todo=state.todo[1])
+
+
+def _derivation(text: str, state: State) -> Derivation:
+    return Derivation(text, state.log2_prob, tuple(sorted(state.spans, key=lambda span: (span[1], -span[2]))))
+
+
+def _runs_out(text: str, position: int, todo: Todo | Steps) -> bool:
+    # Does the text end in the middle of the next step?
+    return bool(todo) and isinstance(todo[0], str) and todo[0].startswith(text[position:])  # type: ignore[index]
+
+
+def _recall(variable: str | None, memory: Memory) -> tuple[Word, str]:
+    if variable not in memory:
+        raise FormatError(f"the grammar uses {variable!r}, which is no list and not remembered at that point")
+    return memory[variable]
+
+
+def _number(variable: str | None, memory: Memory) -> str:
+    # Agreement: plural with a word that is plural, or was drawn in the plural.
+    word, form = _recall(variable, memory)
+    return str(word.features.get("number", "pl" if form == "pl" else "sg"))
+
+
+def _value(variable: str, memory: Memory) -> int:
+    return int(variable) if variable.isdigit() else int(_recall(variable, memory)[0].features["value"])
+
+
+def _total(expression: str, memory: Memory) -> int:
+    terms = re.findall(r"([+-]?)(\w+)", expression)
+    return sum((-1 if sign == "-" else 1) * _value(variable, memory) for sign, variable in terms)
+
+
+def _feature(word: Word, form: str) -> str:
+    template = word.features.get(form)
+    if not isinstance(template, str):
+        raise FormatError(f"the word {word.name!r} of {word.table!r} has no form {form!r}")
+    return template

@@ -1,0 +1,226 @@
+"""Text ↔ token ids, without loss: `decode(encode(text)) == text` for every string and every tokenizer.
+
+    byte           the 256 bytes of UTF-8                                           V = 257
+    char           the characters of the training text                              V = 257 + those not ASCII
+    word:K         its K most frequent words, each with the space before            V = 257 + K, or less
+    bpe:K          byte-pair encoding learned from it                               V = K, or less
+    gpt2           GPT-2's byte-pair encoding, from its published files             V = 50257
+    split          the words of a corpus that was published already tokenised       V = 1 + words
+    split:min=N    those that occur N times and more; all others are read as <unk>  V = 2 + words
+
+There is no other `<unk>`: what a vocabulary lacks is spelled in the 256 byte tokens that every vocabulary has,
+so every model gives every text a probability and bits per character can be compared between all of them. Only
+`split` is closed, as the published results on such corpora want it.
+
+A text can be written in many ways (" the" or " ", "t", "h", "e"), and its probability would be the sum over
+all of them. We score the one way that `encode` chooses: an upper bound on the bits of the text.
+
+Ids 0 … 255 are the bytes (for gpt2 in another order), then come the learned pieces; `end` is always the last.
+With `lines=True` the newline is `end`, and is part of no other piece.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+
+from lmzoo.data.tokenizers.base import (
+    BYTES,
+    FORMAT,
+    HOLE,
+    SURROGATES,
+    ByteTokenizer,
+    Tokenizer,
+    Tokens,
+    spans,
+    spell_holes,
+    to_bytes,
+)
+from lmzoo.data.tokenizers.bpe import Bpe, find_gpt2, load_gpt2
+from lmzoo.data.tokenizers.pretokenized import Split
+from lmzoo.errors import FormatError, TokenizerError, nearest
+
+__all__ = ["KINDS", "Bpe", "Byte", "Char", "Split", "Tokenizer", "Word", "from_json", "load_gpt2", "train"]
+
+KINDS = ("byte", "char", "word:K", "bpe:K", "split", "split:min=N", "gpt2")
+LARGEST = 10_000_000
+
+_BYTE_SPELLINGS = [bytes([byte]) for byte in range(BYTES)]
+
+
+class Byte(ByteTokenizer):
+    """Every byte of UTF-8 is a token: V = 257, whatever the text."""
+
+    def __init__(self, lines: bool = False):
+        super().__init__("byte", _BYTE_SPELLINGS, lines)
+
+    def _encode(self, text: str) -> Iterator[Tokens]:
+        for start, end in spans(text):
+            yield self._ended(np.frombuffer(to_bytes(text[start:end]), np.uint8).astype(np.int32))
+
+
+class Char(ByteTokenizer):
+    """Every character of the training text is a token; the ASCII ones are their own bytes."""
+
+    def __init__(self, chars: Sequence[str], lines: bool = False):
+        """`chars`: the non-ASCII characters that get ids 256, 257, …, in this order."""
+        super().__init__("char", [*_BYTE_SPELLINGS, *map(to_bytes, chars)], lines)
+        self._chars = list(chars)
+        self._ids = np.full(0x110000, HOLE, np.int32)  # by code point
+        self._ids[:128] = np.arange(128)
+        self._ids[[ord(char) for char in chars]] = BYTES + np.arange(len(chars))
+
+    @classmethod
+    def train(cls, text: str, lines: bool) -> "Char":
+        """The non-ASCII characters of `text` in the order of Unicode; lone surrogates are none."""
+        chars: set[str] = set()
+        for start, end in spans(text):
+            chars.update(text[start:end])
+        return cls(sorted(char for char in chars if _can_be_learned(char)), lines)
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> "Char":
+        """The inverse of `to_json`. Raises FormatError for anything that it cannot have written."""
+        chars = _learned(saved, "chars")
+        if not all(len(char) == 1 for char in chars):
+            raise FormatError("the chars of a char tokenizer must be single characters")
+        return cls(chars, saved["lines"])
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` needs: the header and `chars`."""
+        return {**self._header(), "chars": self._chars}
+
+    def _encode(self, text: str) -> Iterator[Tokens]:
+        for start, end in spans(text):
+            chars = text[start:end]
+            codes = np.frombuffer(chars.encode("utf-32-le", "surrogatepass"), np.uint32)
+            yield self._ended(spell_holes(self._ids[codes], chars))
+
+
+class Word(ByteTokenizer):
+    """The most frequent words are tokens, and the space before a word belongs to it: " the", "don't", " ,".
+
+    A word is a run of letters, digits and underscores, perhaps with apostrophes inside; other characters and
+    white space stand alone. Words that are not frequent enough are spelled in bytes.
+    """
+
+    PIECE = re.compile(r" ?\w+(?:['\u2019]\w+)*| ?[^\w\s]|\s")
+
+    def __init__(self, spec: str, words: Sequence[str], lines: bool = False):
+        """`words`: pieces of two bytes and more, which get ids 256, 257, …, in this order."""
+        super().__init__(spec, [*_BYTE_SPELLINGS, *map(to_bytes, words)], lines)
+        self._words = list(words)
+        self._ids = {chr(byte): byte for byte in range(128)}
+        self._ids.update((word, BYTES + n) for n, word in enumerate(words))
+        if lines:
+            self._ids["\n"] = self.end
+
+    @classmethod
+    def train(cls, size: int, text: str, lines: bool) -> "Word":
+        """The `size` most frequent pieces of `text` that are not a byte already; ties by first appearance."""
+        counts: Counter[str] = Counter()
+        for start, end in spans(text):
+            counts.update(cls.PIECE.findall(text, start, end))
+        frequent = (piece for piece, _ in counts.most_common() if _can_be_learned(piece))
+        words = [word for word, _ in zip(frequent, range(size), strict=False)]
+        return cls(f"word:{size}", words, lines)
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> "Word":
+        """The inverse of `to_json`. Raises FormatError for anything that it cannot have written."""
+        return cls(saved["spec"], _learned(saved, "words"), saved["lines"])
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` needs: the header and `words`."""
+        return {**self._header(), "words": self._words}
+
+    def _encode(self, text: str) -> Iterator[Tokens]:
+        for start, end in spans(text):
+            pieces = self.PIECE.findall(text, start, end)
+            ids = np.fromiter(map(self._ids.get, pieces, repeat(HOLE)), np.int32, len(pieces))
+            yield spell_holes(ids, pieces)
+
+
+def train(spec: str, text: str, lines: bool = False) -> Tokenizer:
+    """Make the tokenizer that `spec` names (see the top of this file), learning what it learns from `text`.
+
+    `lines`: the newline is the `end` token (always so for `split`). For `gpt2` nothing is learned: its files
+    are read from the folder gpt2-bpe/ of LMZOO_MIRROR. Raises TokenizerError for a spec that names nothing,
+    and where `text` is not what `split` can read.
+    """
+    kind, size = _parse(spec)
+    if kind == "word":
+        return Word.train(size, text, lines)
+    if kind == "bpe":
+        return Bpe.train(size, text, lines)
+    if kind == "char":
+        return Char.train(text, lines)
+    if kind == "split":
+        return Split.train(text, least=size or 1)
+    return load_gpt2(find_gpt2(), lines) if kind == "gpt2" else Byte(lines)
+
+
+def from_json(saved: Any) -> Tokenizer:
+    """The tokenizer whose `to_json()` this is. Raises FormatError for anything damaged or not ours."""
+    if not isinstance(saved, dict) or saved.get("format") != FORMAT:
+        raise FormatError(f"this is not a saved tokenizer: it has no 'format': {FORMAT!r}")
+    spec, lines = saved.get("spec"), saved.get("lines")
+    if not isinstance(spec, str) or not isinstance(lines, bool):
+        raise FormatError("a saved tokenizer must have a 'spec', which is text, and 'lines', true or false")
+    try:
+        kind, _ = _parse(spec)
+    except TokenizerError as error:
+        raise FormatError(f"this saved tokenizer is damaged: {error}") from None
+    if kind == "byte":
+        return Byte(lines)
+    readers = {"char": Char, "word": Word, "split": Split, "bpe": Bpe, "gpt2": Bpe}
+    return readers[kind].from_json(saved)  # type: ignore[attr-defined]
+
+
+def _parse(spec: str) -> tuple[str, int]:
+    """'word:50000' → ('word', 50000); 'split:min=4' → ('split', 4); 'char' → ('char', 0). Raises TokenizerError."""
+    kind, colon, size = spec.partition(":")
+    sized = {known.partition(":")[0]: ":" in known for known in KINDS}
+    if kind not in sized:
+        raise TokenizerError(f"no tokenizer {spec!r}: there are {', '.join(KINDS)}{nearest(kind, sized)}")
+    if kind == "split":
+        return kind, _least(spec, size) if colon else 0
+    if not sized[kind]:
+        if colon:
+            raise TokenizerError(f"the tokenizer {kind!r} has no size: write {kind!r}, not {spec!r}")
+        return kind, 0
+    smallest = BYTES + 1 if kind == "bpe" else 1
+    if not re.fullmatch("[0-9]{1,9}", size) or not smallest <= int(size) <= LARGEST:
+        raise TokenizerError(
+            f"{spec!r}: the size of a {kind} vocabulary must be a whole number from {smallest} to {LARGEST}, "
+            f"as in {kind}:8192"
+        )
+    return kind, int(size)
+
+
+def _least(spec: str, least: str) -> int:
+    """'min=4' → 4. Raises TokenizerError."""
+    match = re.fullmatch("min=([0-9]{1,9})", least)
+    if not match or int(match[1]) < 2:
+        raise TokenizerError(
+            f"{spec!r}: split takes the least count of a word that is known, from 2, as in split:min=4"
+        )
+    return int(match[1])
+
+
+def _can_be_learned(piece: str) -> bool:
+    """More than one byte, for those are tokens already; and no lone surrogate, for JSON may not keep it."""
+    return len(to_bytes(piece)) > 1 and not SURROGATES.search(piece)
+
+
+def _learned(saved: dict[str, Any], key: str) -> list[str]:
+    """The list of learned pieces under `key`. Raises FormatError where it cannot be one."""
+    pieces, name = saved.get(key), f"the {key} of a {saved['spec']} tokenizer"
+    if not isinstance(pieces, list) or not all(isinstance(p, str) and _can_be_learned(p) for p in pieces):
+        raise FormatError(f"{name} must be a list of strings of two bytes or more")
+    if len(set(pieces)) < len(pieces):
+        raise FormatError(f"{name} must be distinct: this one has some of them twice")
+    return pieces

@@ -1,0 +1,188 @@
+"""What every tokenizer is, and the two ideas they share: texts are read in chunks, and tokens spell bytes.
+
+"The café"  --encode-->  [84, 104, 101, 32, 99, 97, 102, 195, 169]  --decode-->  "The café"
+"""
+
+import codecs
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lmzoo.interface import check_ids
+
+Tokens = NDArray[np.int32]
+
+CHUNK = 1 << 20  # characters read at a time, so that a large text never exists as a list of strings
+BYTES = 256  # ids 0 … 255 are the byte tokens
+HOLE = -1  # the place of a piece that is not in the vocabulary
+NEWLINE = ord("\n")
+FORMAT = "lmzoo tokenizer 1"
+SURROGATES = re.compile("([\ud800-\udfff]+)")
+
+# Whitespace that follows none: no piece of any tokenizer reaches across this point from the left.
+_BOUNDARY = re.compile(r"\S(?=[ \t-\r])")
+
+
+def spans(text: str, longest: int | None = None) -> Iterator[tuple[int, int]]:
+    """Cut `text` into spans (start, end) of about CHUNK characters, at places where a piece must start.
+
+    Where there is no such place within `longest` (default 2·CHUNK) characters, the text is cut hard.
+    """
+    start = 0
+    while start < len(text):
+        limit = start + (2 * CHUNK if longest is None else longest)
+        place = _BOUNDARY.search(text, start + CHUNK - 1, limit)
+        end = place.end() if place else min(limit, len(text))
+        yield start, end
+        start = end
+
+
+def to_bytes(text: str) -> bytes:
+    """UTF-8, where a lone surrogate is spelled like any other code point (Python's "surrogatepass")."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _replace_or_pass(error: UnicodeError) -> tuple[str, int]:
+    """The way back from any bytes: a spelled surrogate is one, whatever else is not UTF-8 is U+FFFD."""
+    assert isinstance(error, UnicodeDecodeError)
+    three = error.object[error.start : error.start + 3]
+    if len(three) == 3 and three[0] == 0xED and 0xA0 <= three[1] <= 0xBF and 0x80 <= three[2] <= 0xBF:
+        return three.decode("utf-8", "surrogatepass"), error.start + 3
+    return "\ufffd", error.end
+
+
+codecs.register_error("lmzoo", _replace_or_pass)
+
+
+def printable(spelling: bytes) -> str:
+    """A name that can be shown for these bytes: printable characters as they are, the rest as <0xNN>."""
+
+    def show(char: str) -> str:
+        return char if char.isprintable() else "".join(f"<0x{byte:02X}>" for byte in to_bytes(char))
+
+    try:
+        return "".join(map(show, spelling.decode("utf-8")))
+    except UnicodeDecodeError:
+        return "".join(chr(byte) if 32 <= byte < 127 else f"<0x{byte:02X}>" for byte in spelling)
+
+
+class Tokenizer(ABC):
+    """Text ↔ ids 0 … V-1, losing nothing: `decode(encode(text)) == text`. Make one with `tokenizer.train`.
+
+    Attributes: `spec`, what it was asked to be ("word:50000"); `vocab_size`, V; `end`, the id V-1;
+    `lines`, whether the newline is `end` (else `end` is written as nothing and no text contains it).
+    """
+
+    def __init__(self, spec: str, vocab_size: int, lines: bool):
+        self.spec = spec
+        self.vocab_size = vocab_size
+        self.end = vocab_size - 1
+        self.lines = lines
+
+    def __repr__(self) -> str:
+        return f"<{self.spec} tokenizer, V={self.vocab_size}{', lines' if self.lines else ''}>"
+
+    def encode(self, text: str) -> Tokens:
+        """The ids of `text`, (T,) int32. Only `split` can fail: TokenizerError, naming line and column."""
+        return np.concatenate([np.empty(0, np.int32), *self._encode(text)])
+
+    @abstractmethod
+    def _encode(self, text: str) -> Iterator[Tokens]:
+        """The ids of `text`, a chunk at a time."""
+
+    @abstractmethod
+    def decode(self, ids: ArrayLike) -> str:
+        """The text of any `ids` (T,) below V. Bytes that are not UTF-8 become U+FFFD; else UsageError."""
+
+    @abstractmethod
+    def pieces(self, ids: ArrayLike) -> list[str]:
+        """The text that each of `ids` (T,) adds: T strings that join to `decode(ids)`.
+
+        A character spelled in several byte tokens stands at the last of them; the others add "".
+        """
+
+    @abstractmethod
+    def token(self, token_id: int) -> str:
+        """A printable name for one token: "a", " the", "<0x0A>", "<end>". UsageError if there is none."""
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """All that `tokenizer.from_json` needs, as JSON knows it. No string holds a lone surrogate."""
+
+    def _header(self) -> dict[str, Any]:
+        return {"format": FORMAT, "spec": self.spec, "lines": self.lines}
+
+
+class ByteTokenizer(Tokenizer):
+    """A tokenizer whose tokens are strings of bytes, the 256 single bytes among them.
+
+    Joined in order they are the text in UTF-8, so decoding is the same for all of them.
+    """
+
+    def __init__(self, spec: str, spellings: Sequence[bytes], lines: bool):
+        """`spellings`: the bytes of each token but `end`, V-1 of them."""
+        super().__init__(spec, len(spellings) + 1, lines)
+        self._spellings = [*spellings, b"\n" if lines else b""]
+
+    def decode(self, ids: ArrayLike) -> str:
+        """The text of ids (T,): the inverse of `encode`."""
+        checked = check_ids(ids, self.vocab_size)
+        decoder = codecs.getincrementaldecoder("utf-8")("lmzoo")
+        blocks = (checked[start : start + CHUNK].tolist() for start in range(0, len(checked), CHUNK))
+        texts = [decoder.decode(b"".join(map(self._spellings.__getitem__, block))) for block in blocks]
+        return "".join([*texts, decoder.decode(b"", final=True)])
+
+    def pieces(self, ids: ArrayLike) -> list[str]:
+        """The text of each id (T,), such that they join to the decoded text."""
+        checked = check_ids(ids, self.vocab_size).tolist()
+        whole = [self._texts[i] for i in checked]
+        if None not in whole:
+            return whole
+        decoder = codecs.getincrementaldecoder("utf-8")("lmzoo")
+        texts = [decoder.decode(self._spellings[i]) for i in checked]
+        if texts:
+            texts[-1] += decoder.decode(b"", final=True)
+        return texts
+
+    @cached_property
+    def _texts(self) -> list[str | None]:
+        """What each token spells alone (V,), None where that is a part of a character or not UTF-8."""
+        return [_decoded(spelling) for spelling in self._spellings]
+
+    def token(self, token_id: int) -> str:
+        """One id as text for people, the end token by name."""
+        (checked,) = check_ids([token_id], self.vocab_size).tolist()
+        return "<end>" if checked == self.end else printable(self._spellings[checked])
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` needs to build it again."""
+        return self._header()
+
+    def _ended(self, ids: Tokens, newline: int = NEWLINE) -> Tokens:
+        """`ids`, where a corpus with lines has `end` for its newline tokens (in place)."""
+        if self.lines:
+            ids[ids == newline] = self.end
+        return ids
+
+
+def _decoded(spelling: bytes) -> str | None:
+    try:
+        return spelling.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def spell_holes(ids: Tokens, pieces: Sequence[str]) -> Tokens:
+    """`ids` (N,) of `pieces`, with byte tokens for those that have none of their own (a HOLE), (T,)."""
+    holes = np.flatnonzero(ids == HOLE)
+    spellings = [to_bytes(pieces[i]) for i in holes.tolist()]
+    lengths = np.ones(len(ids), np.int64)
+    lengths[holes] = [len(spelling) for spelling in spellings]
+    spelled = np.repeat(ids, lengths)
+    spelled[spelled == HOLE] = np.frombuffer(b"".join(spellings), np.uint8)
+    return spelled

@@ -1,0 +1,191 @@
+"""Byte-level byte-pair encoding (Sennrich, Haddow & Birch 2016; over bytes: Radford et al. 2019).
+
+A text is cut into pieces by GPT-2's rule, a piece into bytes, and then the merges are applied, oldest first:
+
+    " lower" → ␣ l o w e r → ␣l o w e r → ␣l ow e r → ␣l ow er → ␣low er
+
+Learning and applying merges is the work of Hugging Face `tokenizers`. What is ours: the same text is never
+merged twice, tokens are numbered bytes first, and strings that Hugging Face cannot take come back whole.
+"""
+
+import json
+import lzma
+import os
+import re
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lmzoo.data.tokenizers.base import BYTES, NEWLINE, SURROGATES, ByteTokenizer, Tokens, spans, to_bytes
+from lmzoo.errors import FormatError, TokenizerError
+
+GPT2_FILES = ("encoder.json", "vocab.bpe")
+GPT2_END = "<|endoftext|>"
+
+# GPT-2 writes bytes as printable characters: those that are one as themselves, the others from U+0100 on.
+# It also numbers its 256 byte tokens in this order.
+_PRINTED_AS_THEMSELVES = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+_GPT2_ORDER = _PRINTED_AS_THEMSELVES + [b for b in range(BYTES) if b not in set(_PRINTED_AS_THEMSELVES)]
+_PRINTED = {byte: chr(byte) for byte in _PRINTED_AS_THEMSELVES}
+_PRINTED |= {byte: chr(BYTES + n) for n, byte in enumerate(_GPT2_ORDER[len(_PRINTED) :])}
+_BYTE = {char: byte for byte, char in _PRINTED.items()}
+
+# White space as Unicode defines it (Python's \s has four characters more). A field is a stretch of it and
+# what follows: no piece of GPT-2's rule reaches from one field into the next, so each can be merged alone.
+_SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+FIELD = re.compile(f"[{_SPACE}]*[^{_SPACE}]+|[{_SPACE}]+")
+_MANY_FIELDS = 1 << 20  # remembered; more of them would cost more memory than time
+
+
+class Bpe(ByteTokenizer):
+    """`bpe:K`: 256 bytes, then one token for each merge, then `end`; V = K, or less if the text is too small.
+
+    Or `gpt2`: the published merges and numbering, V = 50257. With `lines` the newline merges with nothing.
+    Encodes as Hugging Face `tokenizers` does with the same merges. One exception: a stretch of more than two
+    million characters without a space or line end is cut every two million before it is merged.
+    """
+
+    def __init__(self, spec: str, merges: list[str], lines: bool):
+        """`merges`: "left right" in GPT-2's spelling, the first learned first. Raises FormatError."""
+        order = _GPT2_ORDER if spec == "gpt2" else range(BYTES)
+        self.merges = merges
+        self.vocabulary = _vocabulary([_PRINTED[byte] for byte in order], merges)
+        super().__init__(spec, [bytes(map(_BYTE.__getitem__, token)) for token in self.vocabulary], lines)
+        self._byte_ids = np.array([self.vocabulary[_PRINTED[byte]] for byte in range(BYTES)], np.int32)
+        newline = {_PRINTED[NEWLINE]: self.end} if lines else {}
+        hugging_face = _hugging_face(self.vocabulary | newline, merges, lines)
+        self._merge = partial(hugging_face.encode_batch_fast, add_special_tokens=False)
+        # A field → its ids, as the bytes of an int32 array: kept between texts, for short ones have the same words.
+        self._known: dict[str, bytes] = {}
+
+    @classmethod
+    def train(cls, size: int, text: str, lines: bool) -> "Bpe":
+        """Learn merges from `text` until V = `size`, or until no pair of tokens is left that occurs twice."""
+        from tokenizers import models, trainers
+
+        tokenizer = _hugging_face({}, [], lines)
+        tokenizer.model = models.BPE()
+        trainer = trainers.BpeTrainer(
+            vocab_size=size - 1,
+            min_frequency=2,
+            initial_alphabet=sorted(_BYTE),
+            special_tokens=[],
+            show_progress=False,
+        )
+        tokenizer.train_from_iterator(_without_surrogates(text), trainer)
+        merges = json.loads(tokenizer.to_str())["model"]["merges"]
+        return cls(f"bpe:{size}", [m if isinstance(m, str) else " ".join(m) for m in merges], lines)
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> "Bpe":
+        """The inverse of `to_json`. Raises FormatError for anything that it cannot have written."""
+        merges = saved.get("merges")
+        if not isinstance(merges, list) or not all(isinstance(merge, str) for merge in merges):
+            raise FormatError("a bpe tokenizer must have a list of merges, each a string such as 't h'")
+        return cls(saved["spec"], merges, saved["lines"])
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` needs to build it again."""
+        return {**self._header(), "merges": self.merges}
+
+    def _encode(self, text: str) -> Iterator[Tokens]:
+        for start, end in spans(text):
+            fields = FIELD.findall(text, start, end)
+            if len(self._known) > _MANY_FIELDS:
+                self._known = {}  # another thread may still be reading the old one
+            known = self._known
+            known.update(self._merged(field for field in dict.fromkeys(fields) if field not in known))
+            yield np.frombuffer(b"".join(map(known.__getitem__, fields)), np.int32)
+
+    def _merged(self, fields: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Each field and its ids."""
+        plain: list[str] = []
+        strange: list[str] = []
+        for field in fields:
+            (strange if SURROGATES.search(field) else plain).append(field)
+        for field, encoding in zip(plain, self._merge(plain), strict=True):
+            yield field, np.array(encoding.ids, np.int32).tobytes()
+        for field in strange:
+            yield field, self._merge_around_surrogates(field).tobytes()
+
+    def _merge_around_surrogates(self, field: str) -> Tokens:
+        """Hugging Face cannot take lone surrogates, so they are spelled in bytes and merge with nothing."""
+        parts = []
+        for part in SURROGATES.split(field):
+            if SURROGATES.match(part):
+                parts.append(self._byte_ids[list(to_bytes(part))])
+            else:
+                parts += [np.array(encoding.ids, np.int32) for encoding in self._merge([part])]
+        return np.concatenate(parts)
+
+
+def load_gpt2(folder: str | Path, lines: bool = False) -> Bpe:
+    """GPT-2's tokenizer from its published files, encoder.json and vocab.bpe (plain or .xz), in `folder`.
+
+    Raises TokenizerError where there are none, FormatError where they are damaged or another vocabulary's.
+    """
+    encoder, vocab = (_read(Path(folder), name) for name in GPT2_FILES)
+    merges = [line for line in vocab.split("\n") if line and not line.startswith("#version")]
+    tokenizer = Bpe("gpt2", merges, lines)
+    try:
+        published = json.loads(encoder)
+    except ValueError as error:
+        raise FormatError(f"{folder}: encoder.json is not JSON ({error}): fetch the file again") from None
+    if published != {**tokenizer.vocabulary, GPT2_END: tokenizer.end}:
+        raise FormatError(f"{folder}: encoder.json and vocab.bpe are not a pair, or not GPT-2's: fetch both")
+    return tokenizer
+
+
+def find_gpt2() -> Path:
+    """The folder gpt2-bpe of the mirror LMZOO_MIRROR. Raises TokenizerError where there is none."""
+    mirror = os.environ.get("LMZOO_MIRROR")
+    if not mirror:
+        raise TokenizerError(
+            f"the gpt2 tokenizer needs its published files, {' and '.join(GPT2_FILES)}: "
+            "set LMZOO_MIRROR to a folder that has them in gpt2-bpe/, or call load_gpt2(FOLDER)"
+        )
+    return Path(mirror) / "gpt2-bpe"
+
+
+def _read(folder: Path, name: str) -> str:
+    """The text of folder/name, or of folder/name.xz."""
+    for path, opened in ((folder / name, open), (folder / f"{name}.xz", lzma.open)):
+        try:
+            with opened(path, "rb") as file:
+                return file.read().decode("utf-8")
+        except FileNotFoundError:
+            continue
+        except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
+            raise FormatError(f"{path} cannot be read ({error}): fetch the file again") from None
+    raise TokenizerError(f"{folder} has no {name} or {name}.xz: put GPT-2's {' and '.join(GPT2_FILES)} there")
+
+
+def _vocabulary(first: list[str], merges: list[str]) -> dict[str, int]:
+    """Number the tokens: the 256 `first`, then what each merge makes, unless an earlier one made the same."""
+    vocabulary = {token: i for i, token in enumerate(first)}
+    for n, merge in enumerate(merges):
+        left, _, right = merge.partition(" ")
+        if left not in vocabulary or right not in vocabulary:
+            raise FormatError(f"merge {n}, {merge!r}, joins what no earlier merge has made: is it damaged?")
+        vocabulary.setdefault(left + right, len(vocabulary))
+    return vocabulary
+
+
+def _hugging_face(vocabulary: dict[str, int], merges: list[str], lines: bool) -> Any:
+    """The same tokenizer in Hugging Face `tokenizers`; with `lines`, newlines are pieces of their own."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    pairs = [(left, right) for left, _, right in (merge.partition(" ") for merge in merges)]
+    tokenizer = Tokenizer(models.BPE(vocabulary, pairs))
+    rule = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    own_lines = [pre_tokenizers.Split("\n", "isolated")] if lines else []
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*own_lines, rule])
+    return tokenizer
+
+
+def _without_surrogates(text: str) -> Iterator[str]:
+    for start, end in spans(text):
+        yield from SURROGATES.split(text[start:end])[::2]

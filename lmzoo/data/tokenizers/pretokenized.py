@@ -1,0 +1,188 @@
+"""Corpora published already tokenised, word by word and line by line: the Penn Treebank, WikiText, Brown.
+
+Each corpus has one of two layouts, learned from the training text:
+
+    leading   a space before every word and before the newline: " no it was n't \n"  (blank line: " \n")
+    plain     a space between words:                             "no it was n't\n"   (blank line: "\n")
+
+The vocabulary is closed. Where the corpus itself has the word `<unk>`, unknown words become it. `split:min=4` brings
+that word with it: what the training text has fewer than 4 times is read as `<unk>` too (Bengio et al. 2003 so merged
+the words of Brown), so that it is learned as any other word is.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lmzoo.data.tokenizers.base import HOLE, Tokenizer, Tokens, spans
+from lmzoo.errors import FormatError, TokenizerError, nearest
+from lmzoo.interface import check_ids
+
+END = "</s>"
+UNKNOWN = "<unk>"
+
+_WORD = r"[^\s\ud800-\udfff]+"  # a lone surrogate is not text
+_IS_WORD = re.compile(_WORD).fullmatch
+_LAYOUTS = {
+    "leading": re.compile(rf" {_WORD}| \n"),
+    "plain": re.compile(rf"(?<![^\n]){_WORD}|(?<=\S) {_WORD}|\n"),
+}
+_EXPECTED = {
+    "leading": "one space before each word, and a space before each newline",
+    "plain": "words with one space between them, and none at the end of a line",
+}
+
+
+class Split(Tokenizer):
+    r"""Words in order of first appearance, then `</s>`, the newline; V = words + 1. Always with lines.
+
+    An unknown word, or a text that is not in the corpus's layout, is a TokenizerError. If `<unk>` is in the
+    vocabulary an unknown word becomes `<unk>` instead: `decode(encode(text))` then is `text` with those words
+    replaced, and encoding that again gives the same ids. In every other case it is `text` exactly.
+    """
+
+    def __init__(self, words: list[str], layout: str, spec: str = "split"):
+        """`words`: the vocabulary, distinct; `layout`: "leading" or "plain"."""
+        super().__init__(spec, len(words) + 1, lines=True)
+        self._words, self._layout = words, layout
+        self._spaced = [*(f" {word}" for word in words), " \n" if layout == "leading" else "\n"]
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        """word → id. Made when a text is first encoded: a vocabulary can be large, and a run only looked at."""
+        return {word: i for i, word in enumerate([*self._words, "\n"])}
+
+    @classmethod
+    def train(cls, text: str, least: int = 1) -> "Split":
+        """Learn layout and words; those that occur fewer than `least` times are `<unk>`, which is the last word if it
+        is not in the text itself. Raises TokenizerError where the text keeps to no layout.
+        """
+        layout = "leading" if text.startswith(" ") else "plain"
+        counts = Counter({"\n": 0})
+        for start, end in _word_spans(text):
+            found = Counter(_quick_words(text, start, end, layout))
+            if not all(map(_is_word, found.keys() - counts.keys())):
+                _pieces(text, start, end, layout)  # says where
+            counts.update(found)
+        del counts["\n"]
+        if least == 1:
+            return cls(list(counts), layout)
+        counts[UNKNOWN] += least
+        return cls([word for word, count in counts.items() if count >= least], layout, f"split:min={least}")
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> "Split":
+        """The inverse of `to_json`. Raises FormatError for anything that it cannot have written."""
+        words, layout = saved.get("words"), saved.get("layout")
+        if layout not in tuple(_LAYOUTS) or not saved["lines"]:
+            raise FormatError(f"a split tokenizer has lines and a layout, leading or plain, not {layout!r}")
+        if not isinstance(words, list) or not all(map(_is_word, words)):
+            raise FormatError("the words of a split tokenizer must be a list of strings without white space")
+        if len(set(words)) < len(words):
+            raise FormatError("the words of a split tokenizer must be distinct: this one has some twice")
+        if saved["spec"] != "split" and UNKNOWN not in words:
+            raise FormatError(f"the words of a {saved['spec']} tokenizer must have {UNKNOWN} among them")
+        return cls(words, layout, saved["spec"])
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` needs to build it again."""
+        return {**self._header(), "layout": self._layout, "words": self._words}
+
+    def decode(self, ids: ArrayLike) -> str:
+        """The text of ids (T,): the inverse of `encode`."""
+        return "".join(self.pieces(ids))
+
+    def pieces(self, ids: ArrayLike) -> list[str]:
+        """The text of each id (T,), such that they join to the decoded text."""
+        checked = check_ids(ids, self.vocab_size)
+        texts = [self._spaced[i] for i in checked.tolist()]
+        if self._layout == "plain":
+            starts = np.flatnonzero(np.concatenate([[True], checked == self.end])[: len(checked)])
+            for t in starts.tolist():  # the first word of a line has no space
+                texts[t] = texts[t].removeprefix(" ")
+        return texts
+
+    def token(self, token_id: int) -> str:
+        """One id as text for people, the end token by name."""
+        (checked,) = check_ids([token_id], self.vocab_size).tolist()
+        return END if checked == self.end else self._words[checked]
+
+    def _encode(self, text: str) -> Iterator[Tokens]:
+        for start, end in _word_spans(text):
+            words = _quick_words(text, start, end, self._layout)
+            ids = np.fromiter(map(self._ids.get, words, repeat(HOLE)), np.int32, len(words))
+            yield ids if HOLE not in ids else self._with_unknown(text, start, end)
+
+    def _with_unknown(self, text: str, start: int, end: int) -> Tokens:
+        """The ids of text[start:end], where something is unknown: a word, or how words are set apart."""
+        pieces = _pieces(text, start, end, self._layout)
+        unknown = self._ids.get(UNKNOWN, HOLE)
+        ids = np.fromiter((self._ids.get(piece.lstrip(" "), unknown) for piece in pieces), np.int32, len(pieces))
+        if HOLE in ids:
+            first = int(np.argmax(ids == HOLE))
+            raise self._unknown_word(text, start + sum(map(len, pieces[:first])), pieces[first])
+        return ids
+
+    def _unknown_word(self, text: str, position: int, piece: str) -> TokenizerError:
+        word = piece.strip(" ")
+        line, column = _line_and_column(text, position + len(piece) - len(word))
+        return TokenizerError(
+            f"line {line}, column {column}: the word {word!r} is not in the closed vocabulary of "
+            f"{len(self._words)} words{nearest(word, self._words)} (split:min=2 would read it as {UNKNOWN}; all other "
+            "tokenizers can spell any word)"
+        )
+
+
+def _is_word(word: Any) -> bool:
+    return isinstance(word, str) and _IS_WORD(word) is not None
+
+
+def _word_spans(text: str) -> Iterator[tuple[int, int]]:
+    return spans(text, longest=len(text))  # never inside a word
+
+
+def _quick_words(text: str, start: int, end: int, layout: str) -> list[str]:
+    """The words and newlines of text[start:end], by splitting at spaces alone.
+
+    Where the text does not keep to its layout, something among them is no word: "" or one with white space in it.
+    """
+    chunk = text[start:end]
+    if layout == "leading":
+        return chunk[1:].split(" ") if chunk[:1] == " " else [""]
+    misfit = any(spaces in chunk for spaces in ("  ", " \n", "\n ")) or (start == 0 and chunk[:1] == " ")
+    if misfit or (end == len(text) and chunk[-1:] == " "):
+        return [""]
+    return [word for word in chunk.replace("\n", " \n ").split(" ") if word]
+
+
+def _pieces(text: str, start: int, end: int, layout: str) -> list[str]:
+    """The pieces that text[start:end] is made of, nothing between them. Else TokenizerError."""
+    pieces = _LAYOUTS[layout].findall(text, start, end)
+    if sum(map(len, pieces)) != end - start:
+        raise _misfit(text, start, end, layout)
+    return pieces
+
+
+def _misfit(text: str, start: int, end: int, layout: str) -> TokenizerError:
+    """Say where the pieces of text[start:end] first leave a gap."""
+    expected = start
+    for match in _LAYOUTS[layout].finditer(text, start, end):
+        if match.start() > expected:
+            break
+        expected = match.end()
+    line, column = _line_and_column(text, expected)
+    return TokenizerError(
+        f"line {line}, column {column}: {text[expected : expected + 12]!r} does not fit the layout of the "
+        f"corpus, {_EXPECTED[layout]} (for text as people write it, use word:K or bpe:K)"
+    )
+
+
+def _line_and_column(text: str, position: int) -> tuple[int, int]:
+    """Both counted from 1."""
+    return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)

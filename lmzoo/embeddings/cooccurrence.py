@@ -1,0 +1,299 @@
+"""Counting which words stand near each other: ids → a sparse matrix, one row a word, one column a context.
+
+Plumbing, not mathematics: PMI and GloVe are made of these sums.
+
+The text's positions are gathered by word (a counting sort). A row is then the sum over its word's positions of the
+weights of their neighbours, made in a table of V places, of which those that were touched are read out in order: no
+pair of words is ever written down or sorted, so time is O(T · window). Rows are worked on in ranges, on as many
+threads as there are cores, and joined in order they are the matrix. Memory is some 12 bytes a token and 16 a
+distinct pair, or as little as it is given: then ranges are shorter and all that is long is kept in files.
+
+Weights are summed as integers, 1/d in units of 2^-32: such sums do not depend on the order of the terms, so neither
+threads nor memory change a result, and a count of both sides is exactly symmetric.
+
+`end` bounds a line or a text, and one stands before the first token: a window reaches up to and including an `end`
+and never past it. Words that are too rare, and occurrences that subsampling drops, are taken out before windows are
+laid, as word2vec's and GloVe's programs do; `end` is never taken out.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from lmzoo.errors import UsageError, nearest
+from lmzoo.interface import Ids, Progress, check_ids
+from lmzoo.ngrams.out_of_core import Scratch, release
+
+Array = NDArray[Any]
+
+WEIGHTS = ("harmonic", "linear", "flat")  # at distance d of k: 1/d; (k-d+1)/k, the mean of word2vec's windows; 1
+SIDES = ("both", "left")  # left: only contexts before the word
+THREADS = min(8, os.cpu_count() or 1)
+POSITIONS = 200_000  # of the text, that a range of rows has about
+CHUNK = 1 << 20  # tokens that are looked through at a time
+BYTES_A_CELL = 8  # a column and a value
+FIXED = 1 << 32  # the unit of harmonic weights: an error of 2^-33 in a sum that is rounded to 24 bits
+
+
+def count(
+    tokens: Ids,
+    vocab_size: int,
+    *,
+    window: int = 5,
+    weights: str = "harmonic",
+    sides: str = "both",
+    subsample: float = 0.0,
+    min_count: int = 1,
+    seed: int = 0,
+    memory: int | None = None,
+    progress: Progress | None = None,
+) -> Any:
+    """(V, V) scipy.sparse.csr_array of float32: row = word, column = context, columns sorted within rows.
+
+    A value is the sum of the weights of the occasions on which the context stood within `window` tokens of the word.
+    `subsample` is t of `keep_probabilities`, and 0 for none; `min_count` is how often a word must occur in `tokens`
+    (T,); `memory` is how many bytes the work may take beside its input. Raises UsageError for settings that cannot
+    work, and for a text in which fewer than two different words are left.
+    """
+    from scipy.sparse import csr_array
+
+    tokens = check_ids(tokens, vocab_size)
+    check_settings(window, weights, sides, subsample, min_count)
+    if window > len(tokens):
+        raise UsageError(f"window must be at most the text's length, {len(tokens)} tokens, not {window}")
+    scratch = Scratch(memory)
+    text = _prepared(tokens, vocab_size, subsample, min_count, seed, scratch)
+    lengths, columns, values = _rows(text, vocab_size, window, weights, sides, scratch, progress or Progress())
+    del text
+    bounds = np.concatenate([[0], np.cumsum(lengths)])
+    if bounds[-1] < 2**31:
+        bounds = bounds.astype(np.int32)  # else scipy makes the columns int64 too
+    cells = (_joined(values, np.float32, scratch), _joined(columns, np.int32, scratch), bounds)
+    return csr_array(cells, shape=(vocab_size, vocab_size))
+
+
+def check_settings(window: int, weights: str, sides: str, subsample: float, min_count: int) -> None:
+    """Raises UsageError for settings of `count` that cannot work."""
+    if window < 1:
+        raise UsageError(f"window must be 1 or more, not {window}: it is how many tokens on each side go with a word")
+    for kind, value, known in (("weights", weights, WEIGHTS), ("sides", sides, SIDES)):
+        if value not in known:
+            raise UsageError(f"no {kind} {value!r}{nearest(value, known)}; there are: {', '.join(known)}")
+    if not 0 <= subsample < float("inf"):
+        raise UsageError(f"subsample must be 0 or a share of the text, as 1e-4, not {subsample}")
+    if min_count < 0:
+        raise UsageError(f"min-count must be 0 or more, not {min_count}")
+
+
+def keep_probabilities(counts: Array, subsample: float) -> Array:
+    """How likely an occurrence of each word is to stay, (V,): (√(f/t) + 1) · t/f, at most 1.
+
+    f is the word's share of all `counts` (V,) and t is `subsample`, 0 for no subsampling. This is the formula of
+    Mikolov et al.'s program; their paper (2013, Distributed Representations of Words and Phrases) has √(t/f).
+    """
+    if subsample == 0:
+        return np.ones(len(counts))
+    relative = subsample / np.maximum(counts / max(counts.sum(), 1), 1e-300)
+    return np.minimum(np.sqrt(relative) + relative, 1.0)
+
+
+def _prepared(tokens: Ids, vocab_size: int, subsample: float, min_count: int, seed: int, scratch: Scratch) -> Array:
+    """`end` and then what is left of `tokens` (T,)."""
+    end = vocab_size - 1
+    counts = np.bincount(tokens, minlength=vocab_size)
+    counts[:end][counts[:end] < min_count] = 0
+    keep = keep_probabilities(counts, subsample)
+    keep[counts == 0] = 0
+    keep[end] = 1
+    text = scratch.empty(len(tokens) + 1, np.int32)
+    text[0], size = end, 1
+    rng = np.random.default_rng(seed)
+    for i in range(0, len(tokens), CHUNK):
+        chunk = tokens[i : i + CHUNK]
+        left = chunk[rng.random(len(chunk)) < keep[chunk]]
+        text[size : size + len(left)] = left
+        size += len(left)
+    text = text[:size]
+    if not _has_two_words(text, end):
+        raise UsageError(
+            f"of this text of {len(tokens)} tokens fewer than two different words are left with min-count {min_count} "
+            f"and subsample {subsample:g}, and only two can go together: lower min-count, or train on another text"
+        )
+    return text
+
+
+def _has_two_words(text: Array, end: int) -> bool:
+    """Whether there are two different words in `text`, not counting `end`."""
+    lowest, highest = end, -1
+    for i in range(0, len(text), CHUNK):
+        words = text[i : i + CHUNK]
+        words = words[words != end]
+        lowest, highest = min(lowest, words.min(initial=end)), max(highest, words.max(initial=-1))
+    return bool(lowest < highest)
+
+
+def _rows(
+    text: Array, vocab_size: int, window: int, weights: str, sides: str, scratch: Scratch, progress: Progress
+) -> tuple[Array, list[Array], list[Array]]:
+    """How many cells each row has, (V,), and runs of their columns and values."""
+    starts = _starts(text, vocab_size)
+    positions = scratch.empty(len(text), np.int32 if len(text) < 2**31 else np.int64)
+    _gather(text, starts, positions)
+    unit, by_distance = _integer_weights(window, weights)
+
+    def count_range(bounds: tuple[int, int]) -> tuple[Array, Array, Array]:
+        room = _room(starts, *bounds, window, sides)
+        lengths, *cells = _count_rows(text, positions, starts, *bounds, by_distance, sides == "left", unit, room)
+        columns, values = map(scratch.keep, cells)
+        return lengths, columns, values
+
+    runs = []
+    ranges = _ranges(starts, window, scratch.memory)
+    with ThreadPoolExecutor(THREADS) as pool, progress.task("counting pairs", len(text)) as task:
+        for (first, stop), run in zip(ranges, pool.map(count_range, ranges), strict=True):
+            runs.append(run)
+            task.advance(int(starts[stop] - starts[first]))
+    lengths, columns, values = (list(column) for column in zip(*runs, strict=True))
+    return np.concatenate(lengths), columns, values
+
+
+def _integer_weights(window: int, weights: str) -> tuple[int, Array]:
+    """The unit, and the weight of distances 1 … `window` in it: (window,) int64."""
+    distances = np.arange(1, window + 1)
+    if weights == "harmonic":
+        return FIXED, np.rint(FIXED / distances).astype(np.int64)
+    if weights == "linear":
+        return window, window - distances + 1
+    return 1, np.ones(window, dtype=np.int64)
+
+
+def _ranges(starts: Array, window: int, memory: int | None) -> list[tuple[int, int]]:
+    """Ranges [first, stop) of rows, each with as many positions as there is room for (or one row)."""
+    positions = POSITIONS
+    if memory is not None:  # half for the work in progress; the other half is for what files keep in memory
+        positions = min(positions, max(1, memory // 2 // THREADS // (2 * window * BYTES_A_CELL)))
+    ranges: list[tuple[int, int]] = []
+    first, rows = 0, len(starts) - 1
+    while first < rows:
+        stop = max(first + 1, int(np.searchsorted(starts, starts[first] + positions, side="right")) - 1)
+        ranges.append((first, stop))
+        first = stop
+    return ranges
+
+
+def _room(starts: Array, first: int, stop: int, window: int, sides: str) -> int:
+    """How many cells rows `first` … `stop`-1 can have at most."""
+    pairs = np.diff(starts[first : stop + 1]) * window * (2 if sides == "both" else 1)
+    return int(np.minimum(pairs, len(starts) - 1).sum())
+
+
+def _joined(runs: list[Array], dtype: type, scratch: Scratch) -> Array:
+    """The runs of a column, one behind the other."""
+    column = scratch.empty(sum(map(len, runs)), dtype)
+    start = 0
+    for run in runs:
+        column[start : start + len(run)] = run
+        start += len(run)
+        release(column, run)
+    return column
+
+
+@njit(cache=True)
+def _starts(text, vocab_size):  # type: ignore[no-untyped-def]
+    """Where each word's positions start when gathered by word: (V+1,)."""
+    starts = np.zeros(vocab_size + 1, np.int64)
+    for word in text:
+        starts[word + 1] += 1
+    return np.cumsum(starts)
+
+
+@njit(cache=True)
+def _gather(text, starts, positions):  # type: ignore[no-untyped-def]
+    """Fill `positions` (T,): positions[starts[w]:starts[w+1]] are where word w stands, in order."""
+    place = starts[:-1].copy()
+    for t in range(len(text)):
+        word = text[t]
+        positions[place[word]] = t
+        place[word] += 1
+
+
+@intrinsic
+def _lowest(typing, bits):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """The number of the lowest bit that is set; numba has no name for the instruction."""
+
+    def instruction(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        return builder.cttz(arguments[0], context.get_constant(types.boolean, True))
+
+    return types.uint64(types.uint64), instruction
+
+
+@njit(cache=True, nogil=True)
+def _count_rows(text, positions, starts, first, stop, weights, left_only, unit, room):  # type: ignore[no-untyped-def]
+    """The rows of words `first` … `stop`-1: how many cells each has, and the cells' columns and values.
+
+    Which columns a row has is marked in a bit for each, and in a bit for each 64 of those, so that reading them in
+    order costs little more than they are.
+    """
+    vocab_size = len(starts) - 1
+    end, window = vocab_size - 1, len(weights)
+    sums = np.zeros(vocab_size, np.int64)
+    touched = np.zeros((vocab_size >> 6) + 1, np.uint64)
+    groups = np.zeros((len(touched) >> 6) + 1, np.uint64)
+    lengths = np.zeros(stop - first, np.int64)
+    columns, values = np.empty(room, np.int32), np.empty(room, np.float32)
+    size = 0
+    for word in range(first, stop):
+        for i in range(starts[word], starts[word + 1]):
+            t = positions[i]
+            for d in range(min(window, t)):
+                context = text[t - 1 - d]
+                _add(context, weights[d], sums, touched, groups)
+                if context == end:
+                    break
+            if left_only:
+                continue
+            for d in range(min(window, len(text) - 1 - t)):
+                context = text[t + 1 + d]
+                _add(context, weights[d], sums, touched, groups)
+                if context == end:
+                    break
+        before = size
+        size = _read_out(sums, touched, groups, columns, values, size, 1.0 / unit)
+        lengths[word - first] = size - before
+    return lengths, columns[:size].copy(), values[:size].copy()
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _add(context, weight, sums, touched, groups):  # type: ignore[no-untyped-def]
+    if sums[context] == 0:
+        block = context >> 6
+        touched[block] |= np.uint64(1) << np.uint64(context & 63)
+        groups[block >> 6] |= np.uint64(1) << np.uint64(block & 63)
+    sums[context] += weight
+
+
+@njit(cache=True, nogil=True)
+def _read_out(sums, touched, groups, columns, values, size, scale):  # type: ignore[no-untyped-def]
+    """Move what was summed to the end of `columns` and `values`, in order; returns their new size."""
+    one = np.uint64(1)
+    for group in range(len(groups)):
+        blocks = groups[group]
+        groups[group] = 0
+        while blocks:
+            block = (group << 6) + np.int64(_lowest(blocks))  # type: ignore[call-arg]
+            blocks &= blocks - one
+            bits = touched[block]
+            touched[block] = 0
+            while bits:
+                column = (block << 6) + np.int64(_lowest(bits))
+                bits &= bits - one
+                columns[size] = column
+                values[size] = sums[column] * scale
+                sums[column] = 0
+                size += 1
+    return size

@@ -1,0 +1,325 @@
+"""Associations as predictors: how any score between two words becomes a distribution over the next one.
+
+PMI, GloVe and word2vec were not made to predict the next token, and they are the same thing: a score s(w, c) of a word
+w and another c near it, a full table for PMI, a low-rank factorisation for the others (Levy & Goldberg 2014). So one
+predictor serves all of them,
+
+    p(w | c_1 … c_k) = p(w)^β exp(Σ_d λ_d s(w, c_d)) / Z(c_1 … c_k)
+
+with c_d the token d places back and Z the sum over the whole vocabulary: a log-linear model (Rosenfeld 1996) whose
+features are the unigram and one association for each distance. Its likelihood is concave in β and λ; they are the only
+things fitted to predict, on the validation text. β = 1, λ = 0 is the unigram, β = 1, λ_1 = 1 with the PMI of a
+window of one token to the left is the bigram, relative frequencies for what was seen.
+
+`end` bounds what goes together, here as in counting: a context reaches back to the last `end` and no further.
+
+k is the window, N how many contexts are looked at together. What is called -1 below is the place of a token that is
+not there: s(w, -1) = 0.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lmzoo.embeddings.gpu import OnDevice, accelerator
+from lmzoo.embeddings.softmax import exponentiate, log_normalisers
+from lmzoo.errors import FormatError, ScoreError
+from lmzoo.interface import Encoder, Ids, LanguageModel, Run, State, check_ids
+from lmzoo.ngrams.held_out import without
+
+Array = NDArray[Any]
+
+AT_ONCE = 1 << 20  # tokens of a text, whose contexts are laid out at a time
+BLOCK = 1 << 23  # logits worked on at a time: 32 MB
+SAMPLE = 4096  # positions of the validation text that β and λ are fitted on: enough to know k+1 numbers by
+ROUNDS = 60  # of the optimiser, at most
+NOWHERE = -1
+
+
+class Association(LanguageModel, Encoder):
+    """p(w | c_1 … c_k) ∝ p(w)^β exp(Σ_d λ_d s(w, c_d)). A model says how s is learned, and what a word is."""
+
+    window: int  # k
+    _elsewhere: OnDevice | None = None  # where texts are scored, if not here
+
+    counts_: Array  # (V,) occurrences in the training text
+    exponent_: float  # β
+    lambdas_: Array  # (k,): what a token is worth at each distance, the nearest first
+
+    @abstractmethod
+    def _learn(self, train: Ids, vocab_size: int, run: Run) -> None:
+        """What the paper does with `train` (T,)."""
+
+    @abstractmethod
+    def vectors(self) -> Any:
+        """What each word is: (V, D), an array or, where most of it is zero, a sparse one (scipy)."""
+
+    @abstractmethod
+    def scores(self, words: Ids, contexts: Ids) -> Array:
+        """s(w, c) of N pairs: `words` (N,) and `contexts` (N,)."""
+
+    @abstractmethod
+    def _put_scores(self, logits: Array, contexts: Ids, lambdas: Array) -> None:
+        """Write Σ_d λ_d s(w, c_d) into `logits` (N, V), for `contexts` (N, k) and all words w."""
+
+    @abstractmethod
+    def _expected_scores(self, probs: Array, contexts: Ids) -> Array:
+        """Σ_w p(w) s(w, c_d): (N, k), for `probs` (N, V) and `contexts` (N, k)."""
+
+    @abstractmethod
+    def _moved(self, device: str) -> OnDevice:
+        """A copy of all that a score needs, on a device of PyTorch's."""
+
+    def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:
+        """Learn the associations of `train` (T,), and on `valid` what they are worth as predictions.
+
+        Where `train` ends with `valid` (a refit), they are first learned without it: nothing is fitted on a text that
+        was counted. Raises UsageError where there is nothing to associate.
+        """
+        run = run or Run()
+        train, valid = check_ids(train, vocab_size), check_ids(valid, vocab_size)
+        self.remarks, self.facts = (), {}
+        shorter = without(train, valid)
+        self.counts_ = _counted(shorter, vocab_size)
+        self.vocab_size_ = vocab_size
+        self._learn(shorter, vocab_size, run)
+        self._weigh(valid, run)
+        if len(shorter) < len(train):
+            self.counts_ = _counted(train, vocab_size)
+            self._learn(train, vocab_size, run)
+        return self
+
+    def calibrate(self, train: Ids, valid: Ids, run: Run | None = None) -> Self:
+        """Make associations that were learned elsewhere predict: p(w) from `train` (T,), β and λ from `valid`."""
+        train, valid = check_ids(train, self.vocab_size_), check_ids(valid, self.vocab_size_)
+        self.counts_ = _counted(train, self.vocab_size_)
+        self._weigh(valid, run or Run())
+        return self
+
+    def restore(self, arrays: dict[str, Array]) -> Self:
+        """The inverse of `arrays`. Raises FormatError for arrays that no fit could have made."""
+        super().restore(arrays)
+        counts, lambdas = np.asarray(self.counts_), np.asarray(self.lambdas_)
+        if counts.shape != (self.vocab_size_,) or counts.dtype.kind != "i" or counts.min() < 0:
+            raise FormatError(f"the counts are not those of {self.vocab_size_} tokens: this run is damaged")
+        if lambdas.shape != (self.window,) or not np.isfinite([self.exponent_, *lambdas]).all():
+            raise FormatError(
+                f"the predictor lacks β or some of its {self.window} λ, or they are not finite: this run is damaged"
+            )
+        return self
+
+    def features(self, tokens: Ids, layer: int = -1) -> Array:  # noqa: ARG002 (there is one)
+        """The vector of each token, whatever stands around it: (T,) → (T, D)."""
+        rows = self.vectors()[check_ids(tokens, self.vocab_size_)]
+        return np.asarray(rows if isinstance(rows, np.ndarray) else rows.toarray())
+
+    def features_many(self, texts: Sequence[Ids], layers: Sequence[int] = (-1,)) -> list[list[Array]]:
+        """`features` of separate texts, looked up as one."""
+        cuts = np.cumsum([len(text) for text in texts])
+        rows = self.features(np.concatenate([np.empty(0, dtype=np.int32), *texts]))
+        return [[part for _ in layers] for part in np.split(rows, cuts)[:-1]]
+
+    def to(self, device: str) -> Self:
+        """Score texts on `device` from now on: "cuda", or "auto", which is the GPU where there is one. Returns self."""
+        name = accelerator(device)
+        self._elsewhere = self._moved(name) if name else None
+        return self
+
+    # ── Prediction ────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def reach(self) -> int:
+        """The window."""
+        return self.window
+
+    def start(self) -> State:
+        """The last k ids, (k,); before the first token stands `end`, and before that nothing."""
+        state = np.full(self.window, NOWHERE, dtype=np.int32)
+        state[-1] = self.vocab_size_ - 1
+        return state
+
+    def advance(self, state: State, tokens: Ids) -> State:
+        """The last k ids after `tokens` (T,)."""
+        tokens = check_ids(tokens, self.vocab_size_)
+        return np.concatenate([state, tokens[-self.window :]]).astype(np.int32)[-self.window :]
+
+    def next_log_probs(self, state: State) -> Array:
+        """log p(w | state) of every w, (V,), in nats."""
+        logits = np.empty((1, self.vocab_size_), dtype=np.float32)
+        self._put_scores(logits, self._contexts(state), self._lambdas())
+        logits = (logits[0] + self._base()).astype(np.float64)
+        highest = logits.max()
+        log_probs: Array = logits - (highest + np.log(np.exp(logits - highest).sum()))
+        return log_probs
+
+    def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[Array, State]:
+        """log P of each of `tokens` (T,), in nats, some thousand at once, and the state after the last."""
+        tokens = check_ids(tokens, self.vocab_size_)
+        state = self.start() if state is None else state
+        text, scores = np.concatenate([state, tokens]), np.empty(len(tokens))
+        for i in range(0, len(tokens), AT_ONCE):  # their contexts are k times as many numbers
+            part = tokens[i : i + AT_ONCE]
+            scores[i : i + AT_ONCE] = self._scored(self._contexts(text[i:][: self.window + len(part) - 1]), part)
+        return scores, self.advance(state, tokens)
+
+    def log_probs_many(self, texts: Sequence[ArrayLike], first: Sequence[int] | None = None) -> list[Array]:
+        """`log_probs` of separate texts, or of each from its `first` token on, as one: contexts end at `end`, so
+        putting it before each keeps them apart.
+        """
+        ids = [check_ids(text, self.vocab_size_) for text in texts]
+        first = [0] * len(ids) if first is None else first
+        end = np.array([self.vocab_size_ - 1], dtype=np.int32)
+        lead = np.full(self.window, NOWHERE, dtype=np.int32)
+        one = np.concatenate([lead, *(part for text in ids for part in (end, text))])
+        stops = np.cumsum([1 + len(text) for text in ids]).tolist()
+        starts = [stop - len(text) + start for stop, text, start in zip(stops, ids, first, strict=True)]
+        places = np.concatenate([np.empty(0, np.int64), *map(np.arange, starts, stops)])
+        scores = self._scored(self._contexts(one[:-1])[places], one[self.window :][places])
+        cuts = np.cumsum([stop - start for start, stop in zip(starts, stops, strict=True)])
+        return np.split(scores, cuts[:-1]) if len(cuts) else []
+
+    def _scored(self, contexts: Ids, tokens: Ids) -> Array:
+        """log P of each of `tokens` (N,) behind what is looked back at from it, `contexts` (N, k): (N,)."""
+        if self._elsewhere:
+            return self._elsewhere.log_probs(contexts, tokens)
+        scores = np.empty(len(tokens))
+        step, room = self._block(len(scores))
+        base, lambdas = self._base(), self._lambdas()
+        for i in range(0, len(scores), step):
+            part = tokens[i : i + step]
+            logits = room[: len(part)]
+            self._put_scores(logits, contexts[i : i + step], lambdas)
+            log_z = log_normalisers(logits, base)
+            scores[i : i + step] = logits[np.arange(len(part)), part] - log_z
+        return scores
+
+    def _contexts(self, text: Ids) -> Ids:
+        """What is looked back at, nearest first, from behind each of the last T of `text` (k + T - 1,): (T, k)."""
+        end, places = self.vocab_size_ - 1, len(text) - self.window + 1
+        contexts = np.full((places, self.window), NOWHERE, dtype=np.int32)
+        open_ = np.ones(places, dtype=bool)  # no `end` is nearer
+        for d in range(self.window):
+            found = text[self.window - 1 - d :][:places]
+            contexts[open_, d] = found[open_]
+            open_ &= found != end
+        return contexts
+
+    def _block(self, length: int) -> tuple[int, Array]:
+        """How many of `length` places are worked on at a time, and room for their logits, which is used again."""
+        step = max(1, min(BLOCK // self.vocab_size_, length))
+        return step, np.empty((step, self.vocab_size_), dtype=np.float32)
+
+    def _base(self) -> Array:
+        """β log p(w), (V,) float32."""
+        return np.float32(self.exponent_) * self._log_unigrams()
+
+    def _lambdas(self) -> Array:
+        return np.asarray(self.lambdas_, dtype=np.float32)
+
+    def _log_unigrams(self) -> Array:
+        """log p(w), (V,) float32: relative frequencies, one added to each count."""
+        counts = np.asarray(self.counts_) + 1.0
+        return np.log(counts / counts.sum()).astype(np.float32)
+
+    # ── What associations are worth as predictions ────────────────────────────────────────────────
+
+    def _weigh(self, valid: Ids, run: Run) -> None:
+        """Find the β and λ under which `valid` (T,) is likeliest, or a sample of its places where it is long."""
+        self.exponent_, self.lambdas_ = 1.0, np.zeros(self.window)
+        if len(valid) == 0:
+            self.remarks = (*self.remarks, "there is no validation text to fit λ on, so it predicts as a unigram does")
+            return
+        places = np.unique(np.linspace(0, len(valid) - 1, min(SAMPLE, len(valid))).astype(np.int64))
+        contexts = self._contexts(np.concatenate([self.start(), valid[:-1]]))[places]
+        with run.progress.task("weighing distances", ROUNDS) as task:
+            found = _fit_scalars(self, contexts, valid[places], lambda loss: task.advance(1, f"{loss:.4f} nats/token"))
+        self.exponent_, self.lambdas_ = float(found[0]), found[1:]
+        self.facts = {**self.facts, "exponent": self.exponent_, "lambdas": self.lambdas_.tolist()}
+
+
+class LowRank(Association):
+    """Associations that are inner products: s(w, c) = left(w) · right(c)."""
+
+    @abstractmethod
+    def factors(self) -> tuple[Array, Array]:
+        """left (V, D) and right (V, D)."""
+
+    def scores(self, words: Ids, contexts: Ids) -> Array:
+        """s(w, c) of N pairs: `words` (N,) and `contexts` (N,)."""
+        left, right = self.factors()
+        return np.einsum("nd,nd->n", left[words], right[contexts])
+
+    def _put_scores(self, logits: Array, contexts: Ids, lambdas: Array) -> None:
+        left, right = self.factors()
+        hidden = np.zeros((len(contexts), right.shape[1]), dtype=np.float32)
+        for d, weight in enumerate(lambdas):
+            hidden += weight * _rows(right, contexts[:, d])
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is an error where it is found
+            np.matmul(hidden, left.T, out=logits)
+
+    def _moved(self, device: str) -> OnDevice:
+        return OnDevice(self._base(), self.lambdas_, *self.factors(), device)
+
+    def _expected_scores(self, probs: Array, contexts: Ids) -> Array:
+        left, right = self.factors()
+        mean = probs @ left  # (N, D)
+        return np.stack([np.einsum("nd,nd->n", mean, _rows(right, column)) for column in contexts.T], axis=1)
+
+
+def _counted(tokens: Ids, vocab_size: int) -> Array:
+    return np.bincount(tokens, minlength=vocab_size).astype(np.int64)
+
+
+def _rows(table: Array, ids: Ids) -> Array:
+    """The rows of `ids` (N,), zeros for those that are nowhere: (N, D)."""
+    rows: Array = table[ids]
+    rows[ids == NOWHERE] = 0
+    return rows
+
+
+def _fit_scalars(model: Association, contexts: Ids, tokens: Ids, report: Any) -> Array:
+    """The (β, λ_1 … λ_k) under which `tokens` (N,) after `contexts` (N, k) are likeliest: (1 + k,).
+
+    Each score is divided by its size on these places, so that one step of the optimiser suits all distances.
+    """
+    from scipy.optimize import minimize
+
+    unigrams, (step, room) = model._log_unigrams(), model._block(len(tokens))
+    seen = np.stack([_seen_scores(model, tokens, column) for column in contexts.T], axis=1)  # (N, k)
+    size = np.sqrt((seen**2).mean(axis=0))
+    size[size == 0] = 1.0
+    observed = np.concatenate([unigrams[tokens, None], seen / size], axis=1).mean(axis=0, dtype=np.float64)
+
+    def loss(scalars: Array) -> tuple[float, Array]:
+        """Nats a token, and their gradient: what the model expects of each feature, less what there is of it."""
+        model.exponent_, model.lambdas_ = float(scalars[0]), scalars[1:] / size
+        base, lambdas = np.float32(scalars[0]) * unigrams, model._lambdas()
+        log_z, expected = 0.0, np.zeros_like(scalars)
+        for i in range(0, len(tokens), step):
+            probs = room[: len(contexts[i : i + step])]
+            model._put_scores(probs, contexts[i : i + step], lambdas)
+            log_z += float(exponentiate(probs, base).sum())
+            expected[0] += (probs @ unigrams).sum(dtype=np.float64)
+            expected[1:] += model._expected_scores(probs, contexts[i : i + step]).sum(axis=0, dtype=np.float64) / size
+        nats = log_z / len(tokens) - float(observed @ scalars)
+        if not np.isfinite(nats):
+            raise ScoreError(
+                f"{model.name}: the predictor's loss is {nats} at β = {scalars[0]:.3g}: its scores are too large to be "
+                "associations; train it with a lower learning rate"
+            )
+        return nats, expected / len(tokens) - observed
+
+    start = np.concatenate([[1.0], np.zeros(contexts.shape[1])])
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", options={"maxiter": ROUNDS, "ftol": 1e-7, "gtol": 1e-5},
+        callback=lambda intermediate_result: report(intermediate_result.fun),
+    )  # fmt: skip
+    return np.concatenate([found.x[:1], found.x[1:] / size])
+
+
+def _seen_scores(model: Association, tokens: Ids, contexts: Ids) -> Array:
+    """s(w, c) of each token and what stands at one distance before it, (N,); 0 where that is nowhere."""
+    return np.where(contexts == NOWHERE, 0, model.scores(tokens, np.maximum(contexts, 0)))

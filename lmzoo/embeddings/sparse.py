@@ -1,0 +1,115 @@
+"""Associations kept as a table: most pairs of words were never seen together, so only the others are stored."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from lmzoo.embeddings.gpu import OnDevice
+from lmzoo.embeddings.predictor import Association
+from lmzoo.embeddings.softmax import THREADS, log_normaliser
+from lmzoo.interface import Ids
+
+Array = NDArray[Any]
+
+
+class Table(Association):
+    """s(w, c) looked up, 0 where it is not stored."""
+
+    @abstractmethod
+    def table(self) -> tuple[Array, Array, Array]:
+        """indptr (V+1,), words (M,) and scores (M,): s(w, c) of context c is scores[indptr[c]:indptr[c+1]], each for
+        the word at the same place of `words`, in ascending order.
+        """
+
+    def scores(self, words: Ids, contexts: Ids) -> Array:
+        """s(w, c) of N pairs: `words` (N,) and `contexts` (N,)."""
+        return _look_up(*self.table(), np.asarray(words, np.int64), np.asarray(contexts, np.int64))
+
+    def _put_scores(self, logits: Array, contexts: Ids, lambdas: Array) -> None:
+        _in_parts(len(logits), lambda rows: _put(*self.table(), logits[rows], contexts[rows], lambdas))
+
+    def _scored(self, contexts: Ids, tokens: Ids) -> Array:
+        """log P of each of `tokens` (N,) behind `contexts` (N, k): (N,); the logits of one never leave the cache."""
+        if self._elsewhere:
+            return super()._scored(contexts, tokens)
+        found = np.empty(len(tokens))
+        given = (*self.table(), self._base(), self._lambdas())
+        _in_parts(len(tokens), lambda rows: _log_probs(*given, contexts[rows], tokens[rows], found[rows]))
+        return found
+
+    def _moved(self, device: str) -> OnDevice:
+        import scipy.sparse
+
+        indptr, words, scores = self.table()
+        v = self.vocab_size_
+        dense = scipy.sparse.csr_array((scores, words, indptr), (v, v)).toarray()
+        return OnDevice(self._base(), self.lambdas_, None, dense, device)
+
+    def _expected_scores(self, probs: Array, contexts: Ids) -> Array:
+        expected = np.zeros(contexts.shape, dtype=np.float64)
+        _in_parts(len(probs), lambda rows: _expect(*self.table(), probs[rows], contexts[rows], expected[rows]))
+        return expected
+
+
+def _in_parts(length: int, work: Callable[[slice], None]) -> None:
+    """`work` on 0 … length, a part on each core: its loops are compiled and let go of Python's lock."""
+    cuts = np.linspace(0, length, min(THREADS, max(1, length)) + 1).astype(int).tolist()
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(work, map(slice, cuts[:-1], cuts[1:])))
+
+
+@njit(cache=True, nogil=True)
+def _put(indptr, words, scores, logits, contexts, lambdas):  # type: ignore[no-untyped-def]
+    """logits[n, w] = Σ_d λ_d s(w, c_d), for each context c_d of n and each w that it goes with."""
+    for n in range(len(contexts)):
+        _put_row(indptr, words, scores, logits[n], contexts[n], lambdas)
+
+
+@njit(cache=True, nogil=True)
+def _put_row(indptr, words, scores, row, contexts, lambdas):  # type: ignore[no-untyped-def]
+    row[:] = 0
+    for d in range(len(lambdas)):
+        c, weight = contexts[d], lambdas[d]
+        if c >= 0 and weight != 0:
+            for i in range(indptr[c], indptr[c + 1]):
+                row[words[i]] += weight * scores[i]
+
+
+@njit(cache=True, nogil=True)
+def _log_probs(indptr, words, scores, base, lambdas, contexts, tokens, found):  # type: ignore[no-untyped-def]
+    """found[n] = log of the softmax of base + Σ_d λ_d s(·, c_d), at tokens[n]."""
+    row = np.empty(len(base), dtype=np.float32)
+    for n in range(len(tokens)):
+        _put_row(indptr, words, scores, row, contexts[n], lambdas)
+        log_z = log_normaliser(row, base)
+        found[n] = row[tokens[n]] - log_z
+
+
+@njit(cache=True, nogil=True)
+def _expect(indptr, words, scores, probs, contexts, expected):  # type: ignore[no-untyped-def]
+    """expected[n, d] = Σ_w p(w) s(w, c_d)."""
+    for n in range(len(contexts)):
+        for d in range(contexts.shape[1]):
+            c = contexts[n, d]
+            if c >= 0:
+                total = 0.0
+                for i in range(indptr[c], indptr[c + 1]):
+                    total += probs[n, words[i]] * scores[i]
+                expected[n, d] = total
+
+
+@njit(cache=True, nogil=True)
+def _look_up(indptr, words, scores, wanted, contexts):  # type: ignore[no-untyped-def]
+    """The score of each pair, by bisection among the words of its context."""
+    found = np.zeros(len(wanted), scores.dtype)
+    for n in range(len(wanted)):
+        first, last = indptr[contexts[n]], indptr[contexts[n] + 1]
+        i = first + np.searchsorted(words[first:last], wanted[n])
+        if i < last and words[i] == wanted[n]:
+            found[n] = scores[i]
+    return found

@@ -1,0 +1,236 @@
+"""The ruler: how many bits a model needs for a text, and what they are divided by.
+
+Bits are −Σ log₂ P over all tokens of the untouched text. Every ratio is taken over counts of that same text:
+
+    bits_per_character     bits / characters (Unicode code points)
+    bits_per_byte          bits / bytes (UTF-8)
+    perplexity_per_token   2^(bits / tokens), comparable only between models with the same tokenizer
+    perplexity_per_word    2^(bits / words): the words between white space, and under the protocol `lines` one more
+                           for each line end, as PTB and WikiText have it
+
+A model that adapts to the text it reads (a cache) is never started anew within it: under `lines` it reads on across
+line ends, where the others forget, and its figures are marked as no static ones.
+
+Since no tokenizer of the zoo loses anything, the first two and the last compare any two models. A zero, NaN or
+infinite probability is an error that names the position; nothing is ever left out of the sum.
+"""
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmzoo.data.tokenizers import Tokenizer
+from lmzoo.errors import ScoreError, UsageError
+from lmzoo.evaluation.interpolation import combine
+from lmzoo.interface import Ids, LanguageModel
+
+Array = NDArray[Any]
+
+PROTOCOLS = ("stream", "lines")
+BLOCK = 2000  # characters: what the bootstrap resamples, since neighbouring tokens are not independent
+RESAMPLES = 9999
+# What every figure of a model that adapts is marked with.
+ADAPTS = "adapts to the test text as it reads it, across line ends: no static figure"
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a model scored on a text, with everything that it was divided by."""
+
+    bits: float
+    characters: int
+    bytes: int
+    tokens: int
+    words: int
+    protocol: str  # "stream": one text, context carries on; "lines": every line alone
+    tokenizer: str
+    sha256: str  # of the text, in UTF-8
+    seconds: float  # to score it
+    replaced: int = 0  # words that a closed vocabulary could only read as <unk>
+    token_bits: Array = field(repr=False, compare=False, default_factory=lambda: np.zeros(0))
+    ids: Array = field(repr=False, compare=False, default_factory=lambda: np.zeros(0, dtype=np.int32))
+
+    @property
+    def log_probs(self) -> Array:
+        """log P of each token, (T,), in nats: what the bits were made of."""
+        return -np.log(2) * self.token_bits
+
+    @property
+    def bits_per_character(self) -> float:
+        """Bits for each Unicode code point."""
+        return self.bits / self.characters
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Bits for each byte of UTF-8."""
+        return self.bits / self.bytes
+
+    @property
+    def perplexity_per_token(self) -> float:
+        """2^(bits / tokens): among how many tokens the model is in doubt, on average."""
+        return float(np.exp2(self.bits / self.tokens))
+
+    @property
+    def perplexity_per_word(self) -> float | None:
+        """2^(bits / words); None for a text without words, or where it is past counting."""
+        exponent = self.bits / self.words if self.words else np.inf
+        return float(np.exp2(exponent)) if exponent < 1000 else None
+
+    @property
+    def tokens_per_second(self) -> float:
+        """How fast it was scored."""
+        return self.tokens / max(self.seconds, 1e-9)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it but the single tokens, for `--json` and reports."""
+        names = (
+            "bits",
+            "characters",
+            "bytes",
+            "tokens",
+            "words",
+            "protocol",
+            "tokenizer",
+            "sha256",
+            "replaced",
+        )
+        ratios = ("bits_per_character", "bits_per_byte", "perplexity_per_token", "perplexity_per_word")
+        return {name: getattr(self, name) for name in names + ratios + ("seconds", "tokens_per_second")}
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any], token_bits: Array, ids: Array) -> "Score":
+        """The inverse of `to_json`, with the single tokens."""
+        own = [part.name for part in fields(cls) if part.name not in ("token_bits", "ids")]
+        return cls(**{name: facts[name] for name in own}, token_bits=token_bits, ids=ids)
+
+
+def evaluate(model: LanguageModel, tokenizer: Tokenizer, text: str, protocol: str = "stream") -> Score:
+    """Score `text` under `protocol`: "stream" carries context through, "lines" scores every line from the start
+    (but for a model that `adapts`, which reads on).
+
+    Raises UsageError for an empty text or one that does not fit the model, and ScoreError, naming the token and
+    where it stands, for a probability of zero, NaN or infinity.
+    """
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"no protocol named {protocol!r}; there are: {', '.join(PROTOCOLS)}")
+    if not text:
+        raise UsageError("the text to score is empty: it has no characters to divide bits by")
+    if model.vocab_size_ != tokenizer.vocab_size:
+        raise UsageError(
+            f"the model knows {model.vocab_size_} tokens and the tokenizer {tokenizer.spec} has "
+            f"{tokenizer.vocab_size}: they are not of the same run"
+        )
+    if not model.is_distribution:
+        raise ScoreError(
+            f"{model.name or type(model).__name__} gives scores that do not sum to one over the vocabulary "
+            f"({', '.join(f'{k} {v}' for k, v in model.config().items())}): they can rank texts, but they are no "
+            "probabilities, and bits of them would be a figure that nothing else could be compared with"
+        )
+    parts = parts_of(tokenizer, text, protocol)
+    ids = np.concatenate(parts)
+    began = time.perf_counter()
+    token_bits = np.concatenate(model.log_probs_many([ids] if model.adapts else parts)) / -np.log(2)
+    seconds = time.perf_counter() - began
+    _refuse_nonsense(token_bits, ids, model, tokenizer)
+    scored = tokenizer.decode(ids)  # the same text, but for words that a closed vocabulary reads as <unk>
+    replaced = 0 if scored == text else sum(a != b for a, b in zip(scored.split(), text.split(), strict=True))
+    return Score(
+        bits=float(token_bits.sum()),
+        characters=len(scored),
+        bytes=len(scored.encode("utf-8", "surrogatepass")),
+        tokens=len(ids),
+        words=count_words(scored, protocol),
+        protocol=protocol,
+        tokenizer=tokenizer.spec,
+        sha256=hashlib.sha256(scored.encode("utf-8", "surrogatepass")).hexdigest(),
+        seconds=seconds,
+        replaced=replaced,
+        token_bits=token_bits,
+        ids=ids,
+    )
+
+
+def mix(scores: Sequence[Score], weights: Array) -> Score:
+    """The score of the linear mixture, with `weights` (M,), of models whose `scores` are of the same tokens."""
+    token_bits = combine(np.stack([score.log_probs for score in scores]), weights) / -np.log(2)
+    seconds = sum(score.seconds for score in scores)
+    return replace(scores[0], bits=float(token_bits.sum()), token_bits=token_bits, seconds=seconds)
+
+
+def count_words(text: str, protocol: str) -> int:
+    """The words between white space; under `lines`, a line end is one more (as PTB's and WikiText's </s> is)."""
+    return len(text.split()) + (text.count("\n") if protocol == "lines" else 0)
+
+
+def parts_of(tokenizer: Tokenizer, text: str, protocol: str) -> Sequence[Ids]:
+    """The ids of what is scored from a fresh start: the text, or each of its lines."""
+    if protocol == "stream":
+        return [tokenizer.encode(text)]
+    if tokenizer.lines:  # a line ends with the token `end`, so the whole text can be encoded at once
+        ids = tokenizer.encode(text)
+        cuts = np.flatnonzero(ids == tokenizer.end) + 1
+        return [part for part in np.split(ids, cuts) if len(part)]
+    return [tokenizer.encode(line + "\n") for line in text.split("\n")[:-1]] + [
+        tokenizer.encode(last) for last in text.split("\n")[-1:] if last
+    ]
+
+
+def _refuse_nonsense(token_bits: Array, ids: Ids, model: LanguageModel, tokenizer: Tokenizer) -> None:
+    wrong = np.flatnonzero(~np.isfinite(token_bits) | (token_bits < -1e-3))
+    if len(wrong):
+        t = int(wrong[0])
+        probability = {"inf": "zero", "-inf": "infinity", "nan": "NaN"}.get(str(token_bits[t]))
+        character = len(tokenizer.decode(ids[:t]))
+        raise ScoreError(
+            f"{model.name or type(model).__name__} gives token {tokenizer.token(int(ids[t]))!r} at position {t} "
+            f"(character {character}) a probability of {probability or np.exp2(-token_bits[t])}, and the same to "
+            f"{len(wrong) - 1} more: no bits can be given (a smoothing that leaves something for the unseen can)"
+        )
+
+
+def block_bits(score: Score, tokenizer: Tokenizer, size: int = BLOCK) -> tuple[Array, Array]:
+    """The score cut into blocks of `size` characters: (bits (K,), characters (K,)).
+
+    A token belongs to the block it starts in. Two scores of one text have the same blocks, whatever their
+    tokenizers, so they can be compared in pairs.
+    """
+    lengths = np.array([len(piece) for piece in tokenizer.pieces(score.ids)])
+    starts = np.cumsum(lengths) - lengths
+    blocks = max(1, score.characters // size)  # the last block takes what is left over
+    which = np.minimum(starts // size, blocks - 1)
+    characters = np.full(blocks, size, dtype=np.float64)
+    characters[-1] = score.characters - size * (blocks - 1)
+    return np.bincount(which, weights=score.token_bits, minlength=blocks), characters
+
+
+def interval(bits: Array, characters: Array, seed: int = 0) -> tuple[float, float] | None:
+    """95 % bootstrap interval of Σ bits / Σ characters over blocks (Efron 1979); None under ten blocks.
+
+    Give the difference of two models' bits for the paired interval of their difference.
+    """
+    if len(bits) < 10:
+        return None
+    from scipy.stats import bootstrap
+
+    def ratio(b: Array, c: Array, axis: int = -1) -> Array:
+        quotient: Array = b.sum(axis=axis) / c.sum(axis=axis)
+        return quotient
+
+    if np.ptp(bits / characters) == 0:  # a constant has no spread to estimate
+        return (float(bits[0] / characters[0]),) * 2
+    result = bootstrap(
+        (bits, characters),
+        ratio,
+        paired=True,
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        batch=max(1, 2_000_000 // len(bits)),
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    return float(result.confidence_interval.low), float(result.confidence_interval.high)

@@ -1,0 +1,1 @@
+"""Other programs' files: ARPA, word vectors, Hugging Face's GPT-2."""

@@ -1,0 +1,269 @@
+r"""ARPA files: n-gram models as text, as every toolkit since the 1990s reads and writes them.
+
+    \data\                      how many n-grams there are of each order
+    ngram 1=4
+    ngram 2=2
+
+    \1-grams:
+    -99      <s>      -0.2218   log10 p(w | h), h and w, log10 γ(h w): the weight of what is shorter
+    -0.4771  the      -0.0458
+    -0.4771  cat
+    -0.4771  </s>
+
+    \2-grams:
+    -0.2218  <s> the            p(cat | <s>) = γ(<s>) · p(cat), for there is no "<s> cat"
+    -0.3979  the cat
+
+    \end\
+
+The probabilities are complete, so interpolated models and those that back off look alike: p(w | h) where h w is
+listed, γ(h) · p(w | h⁻) where not. Logarithms are to the base 10 here, and nowhere else in lmzoo.
+
+What we write. `end` is </s> where it is predicted and <s> where it is a context; <s> itself is never predicted, so
+its probability is SRILM's -99 (KenLM's 0 would say certainty; neither is ever used). -99 is also what stands for the
+logarithm of zero. Our models know the words of their vocabulary and no others, so there is an <unk> only where the
+vocabulary has that word, as the Penn Treebank's has; for lack of it KenLM says so and gives unknown words 10^-100.
+Numbers have 8 decimals at most: read back, they are the same float32 probabilities.
+
+What is a word: `words` says. What we read: `read` says.
+"""
+
+import gzip
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmzoo.data.tokenizers import Tokenizer, from_json
+from lmzoo.data.tokenizers.base import FORMAT, ByteTokenizer
+from lmzoo.data.tokenizers.pretokenized import END, Split
+from lmzoo.errors import FormatError, LmzooError, UsageError
+from lmzoo.formats.arpa.lines import BLOCK, NEVER, Words, put_ngrams
+from lmzoo.formats.arpa.reader import Reader
+from lmzoo.formats.arpa.trie import spelled
+from lmzoo.interface import Progress
+from lmzoo.models.ngram import Ngram
+from lmzoo.ngrams.trie import Trie
+
+Array = NDArray[Any]
+
+START = "<s>"
+SPACE = "▁"  # U+2581, as SentencePiece writes it
+TOLERANCE = 1e-3  # of a sum of probabilities: files have four digits and more
+SAMPLED = 64  # contexts whose distribution is summed
+
+_BINARY = {
+    b"mmap lm http://kheafield.com/code": "a binary file of KenLM's",
+    b"SRILM_BINARY_NGRAM": "a binary file of SRILM's",
+    b"blmt": "a binary file of IRSTLM's",
+    b"iARPA": "an intermediate file of IRSTLM's (iARPA)",
+}
+
+
+# ── Out ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def words(tokenizer: Tokenizer) -> list[str]:
+    """The word that stands for each token in an ARPA file, (V,), all different; the last one is </s>.
+
+    Those of `split` are its words. Tokens of the other tokenizers are pieces of text: a space is written ▁ (U+2581),
+    and "<", ▁ and what does not print as <0xNN> for each of its bytes, so "<" is always the start of an escape.
+    To score a text with another toolkit give it these words: `" ".join(words(t)[i] for i in t.encode(text))`.
+    Raises UsageError for a tokenizer of another kind, and where a word would be taken for <s> or </s>.
+    """
+    if isinstance(tokenizer, ByteTokenizer):
+        return [*map(_escape, tokenizer._spellings[:-1]), END]
+    if not isinstance(tokenizer, Split):
+        raise UsageError(
+            f"an ARPA file needs words without white space, and {tokenizer.spec!r} is not known to have any"
+        )
+    names = [tokenizer.token(i) for i in range(tokenizer.vocab_size)]
+    for name in (START, END):
+        if name in names[:-1]:
+            raise UsageError(
+                f"the vocabulary has the word {name}, which means a line's edge in an ARPA file: rename it"
+            )
+    return names
+
+
+def _escape(spelling: bytes) -> str:
+    try:
+        chars = spelling.decode("utf-8")
+    except UnicodeDecodeError:
+        chars = spelling.decode("latin-1")
+        return "".join(c if "!" <= c <= "~" and c != "<" else SPACE if c == " " else f"<0x{ord(c):02X}>" for c in chars)
+    return "".join(map(_escaped, chars))
+
+
+def _escaped(char: str) -> str:
+    if char == " ":
+        return SPACE
+    if char.isprintable() and char not in ("<", SPACE):
+        return char
+    return "".join(f"<0x{byte:02X}>" for byte in char.encode("utf-8"))
+
+
+def write(model: Ngram, tokenizer: Tokenizer, path: str | Path, progress: Progress | None = None) -> list[int]:
+    """Write `model` as an ARPA file, compressed where `path` ends in .gz. Returns the counts in its \\data\\.
+
+    The file is written beside its place and renamed into it, so it is whole or absent. Raises UsageError for a model
+    that is no distribution and for what `words` refuses; LmzooError where the disk refuses.
+    """
+    if not model.is_distribution:
+        raise UsageError(
+            f"{model.smoothing} gives scores that do not sum to one, and an ARPA file holds probabilities: "
+            "choose another --smoothing"
+        )
+    size, trie = model.vocab_size_, model.trie_
+    if tokenizer.vocab_size != size:
+        raise UsageError(f"the model knows {size} tokens and the tokenizer {tokenizer.vocab_size}: give its own")
+    names = Words([name.encode("utf-8") for name in [*words(tokenizer), START]])
+    first = _orders(trie)
+    counts = [stop - start for start, stop in pairwise(first)]
+    counts[0] += 1  # <s>
+    with _new_file(Path(path)) as file, (progress or Progress()).task("writing n-grams", sum(counts)) as task:
+        file.write(b"\\data\\\n" + b"".join(b"ngram %d=%d\n" % pair for pair in enumerate(counts, start=1)))
+        for order in range(1, len(first)):
+            file.write(b"\n\\%d-grams:\n" % order)
+            for block, done in _blocks(trie, order, first, size, names):
+                file.write(block)
+                task.advance(done, f"order {order}")
+        file.write(b"\n\\end\\\n")
+    return counts
+
+
+def _orders(trie: Trie) -> list[int]:
+    """The first node of order 1, 2, …, and the number of nodes."""
+    first = [1]
+    while first[-1] < len(trie.words):
+        first.append(int(trie.children[first[-1]]))  # whose first child stands behind the whole order
+    return first
+
+
+def _blocks(trie: Trie, order: int, first: list[int], size: int, names: Words) -> Iterator[tuple[Any, int]]:
+    """The lines of one order, a block of them at a time, and how many they are."""
+    longest_line = order * (names.longest + 1) + 32
+    out = np.empty(max(BLOCK, longest_line), np.uint8)
+    stop = first[order] - (order == 1)  # `end` stands twice among the unigrams: see below
+    cursors = np.array([0] * (order - 1) + [first[order - 1]])
+    for depth in range(order - 1):
+        cursors[depth] = first[depth]
+    while cursors[-1] < stop:
+        before = int(cursors[-1])
+        used = put_ngrams(
+            out, cursors, stop, size, longest_line, trie.words, trie.probs, trie.children, trie.gammas,
+            names.blob, names.starts,
+        )  # fmt: skip
+        yield out[:used].data, int(cursors[-1]) - before
+    if order == 1:
+        has_children = size < len(trie.gammas) and trie.children[size + 1] > trie.children[size]
+        backoff = f"\t{_log10(trie.gammas[size])}" if has_children else ""
+        yield f"{_log10(trie.probs[size])}\t{END}\n{NEVER:.0f}\t{START}{backoff}\n".encode(), 2
+
+
+def _log10(value: Any) -> str:
+    log = max(NEVER, np.log10(float(value))) if value > 0 else NEVER
+    return f"{log:.8f}".rstrip("0").rstrip(".")
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file beside `path`, renamed onto it when all went well and removed when not."""
+    draft = path.parent / f".lmzoo-{secrets.token_hex(6)}"
+    try:
+        try:
+            with draft.open("xb") as raw:
+                if path.suffix == ".gz":
+                    with gzip.GzipFile("", "wb", 6, raw, mtime=0) as file:  # no name and time: same model, same bytes
+                        yield file  # type: ignore[misc]
+                else:
+                    yield raw
+                raw.flush()
+                os.fsync(raw.fileno())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise LmzooError(f"{path} could not be written: {error.strerror or error}; nothing was changed there") from None
+
+
+# ── In ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read(path: str | Path, progress: Progress | None = None, layout: str = "plain") -> tuple[Ngram, Tokenizer]:
+    """Read an ARPA file, plain or gzipped: an n-gram model and its `split` tokenizer, words in the file's order.
+
+    `layout` is that of the texts to be scored: "plain" or "leading" (see `Split`). <s> and </s> become `end`. An
+    <unk> (or, without one, an <UNK>) is kept as the word <unk>, which unknown words are read as; without either the
+    vocabulary is closed. A log10 p of -99 or less is probability zero. N-grams may lack suffixes, as SRILM's pruned
+    ones do. Any text may stand before \\data\\. `remarks` say where the model is no distribution and what was left out.
+
+    Raises FormatError naming the line: an empty or cut-short file, a damaged .gz, a count that is not that of the
+    lines, sections out of order, a wrong number of fields, anything but finite numbers, a positive log-probability,
+    an n-gram twice, without the one it extends, or with a word that is no unigram, text behind \\end\\.
+    UsageError where there is no file.
+    """
+    path, progress = Path(path), progress or Progress()
+    try:
+        with path.open("rb") as raw, progress.task(f"reading {path.name}", os.fstat(raw.fileno()).st_size) as task:
+            reader = Reader(_opened(raw), raw, task)
+            reader.read()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+    except FormatError as error:
+        raise FormatError(f"{path}, {error}") from None
+    saved = {"format": FORMAT, "spec": "split", "lines": True, "layout": layout, "words": reader.names}
+    return _model(reader), from_json(saved)
+
+
+def _opened(raw: IO[bytes]) -> IO[bytes]:
+    """The text in `raw`, whatever the file's name promises."""
+    head = raw.read(64)
+    raw.seek(0)
+    for magic, kind in _BINARY.items():
+        if head.startswith(magic):
+            raise FormatError(f"line 1: this is {kind}, which only that toolkit can read: give the ARPA file it is of")
+    return cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if head.startswith(b"\x1f\x8b") else raw
+
+
+def _model(reader: Reader) -> Ngram:
+    order = len(_orders(reader.trie)) - 1
+    model = Ngram(order, smoothing="arpa")  # whatever it was: the file does not say
+    model.vocab_size_, model.order_, model.smoothing_ = len(reader.names) + 1, order, "arpa"
+    model.trie_ = reader.trie
+    model.remarks = [*reader.remarks, *_doubts(reader.trie, reader.idle, [*reader.names, END])]
+    return model
+
+
+def _doubts(trie: Trie, idle: Array, names: list[str]) -> list[str]:
+    """What a reader of the model's scores must know: back-off weights without effect, sums that are not one."""
+    doubts = []
+    if len(idle):
+        doubts.append(
+            f"{len(idle):,} back-off weights, as that of {_phrase(trie, idle[0], names)}, stand on n-grams that none "
+            "extends: they are not applied, for probabilities there would not sum to one"
+        )
+    contexts = np.flatnonzero(np.diff(trie.children) > 0)
+    looked_at = contexts[np.linspace(0, len(contexts) - 1, min(SAMPLED, len(contexts))).astype(int)]
+    sums = np.array([trie.distribution(int(context), len(names)).sum() for context in looked_at])
+    off = np.abs(sums - 1)
+    if (off > TOLERANCE).any():
+        worst = int(np.argmax(off))
+        where = f"after {_phrase(trie, looked_at[worst], names)}" if looked_at[worst] else "of the 1-grams"
+        doubts.append(
+            f"no distribution: the probabilities {where} sum to {sums[worst]:.4g}, not 1 (and so for "
+            f"{(off > TOLERANCE).sum()} of {len(looked_at)} contexts looked at)"
+        )
+    return doubts
+
+
+def _phrase(trie: Trie, node: int, names: list[str]) -> str:
+    """The n-gram of a node as a file spells it: `end` is </s> where it is the last of several words."""
+    *context, last = [names[word] for word in spelled(trie, int(node))]
+    return repr(" ".join([START if word == END else word for word in context or [last]] + [last] * bool(context)))

@@ -1,0 +1,355 @@
+"""ARPA files line by line, and a block of lines at a time: what `formats/arpa.py` reads and writes with.
+
+Plumbing. Files of 2 GB exist, so n-grams are parsed and printed by compiled loops. A line that the loop does not
+know is left to `parse`, which is slow, reads all that is allowed, and says what is wrong with the rest.
+"""
+
+import gzip
+import math
+import re
+import zlib
+from collections.abc import Callable
+from itertools import accumulate
+from typing import IO, Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from lmzoo.errors import FormatError
+from lmzoo.ngrams.trie import _find
+
+Array = NDArray[Any]
+
+BLOCK = 1 << 23  # bytes read and printed at a time
+LONGEST_LINE = 1 << 20  # bytes
+UNREACHABLE, UNKNOWN = -1, -2  # contexts
+NEVER = -99.0  # what stands for log10 0 in a file, as SRILM writes it
+ROUNDING = 1e-6  # a log-probability above 0 by no more than this is 0, rounded
+HIGHEST_BACKOFF = 30.0  # that float32 has room for, with some to spare
+
+_NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\Z")
+_NOT_FINITE = re.compile(rb"[-+]?(?:nan|inf|infinity)\Z", re.IGNORECASE)
+_POWERS = 10.0 ** np.arange(23)  # exact in float64
+_TAB, _NEWLINE, _RETURN, _SPACE, _MINUS, _POINT, _ZERO = 9, 10, 13, 32, 45, 46, 48
+
+
+class Lines:
+    """The lines of an open file, one by one or by the block. `number` is that of the line read last."""
+
+    def __init__(self, file: IO[bytes], moved: Callable[[], None] = lambda: None):
+        """`moved` is called whenever a block was read."""
+        self._file, self._moved = file, moved
+        self._more = True
+        self.block = b""
+        self.at = 0
+        self.number = 0
+
+    def line(self) -> bytes | None:
+        """The next line without its end; None where there is none. Raises FormatError as `fill` does."""
+        while (stop := self.block.find(b"\n", self.at)) < 0 and self.fill():
+            pass
+        if stop < 0:
+            stop = len(self.block)
+            if self.at == stop:
+                return None
+        line = self.block[self.at : stop]
+        self.at = min(stop + 1, len(self.block))
+        self.number += 1
+        return line
+
+    def whole(self) -> int:
+        """Where in the block its last whole line ends, having read on if there was none."""
+        while (stop := self.block.rfind(b"\n", self.at) + 1) <= self.at and self.fill():
+            pass
+        return max(stop, self.at)
+
+    def fill(self) -> bool:
+        """Read on, keeping what was not taken yet; False at the end. FormatError where that cannot be read."""
+        if len(self.block) - self.at > LONGEST_LINE:  # and it is read on only where no whole line is left
+            raise self.error(f"this line is longer than {LONGEST_LINE:,} bytes, so this is not an ARPA file", 1)
+        try:
+            new = self._file.read(BLOCK) if self._more else b""
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise self.error(f"the compressed file is damaged or cut short from here on ({error})", 1) from None
+        self._more = bool(new)
+        self.block, self.at = self.block[self.at :] + new, 0
+        self._moved()
+        return self._more
+
+    def error(self, message: str, ahead: int = 0) -> FormatError:
+        """A FormatError that names the line read last, or the one so many lines `ahead`."""
+        return FormatError(f"line {max(1, self.number + ahead)}: {message}")
+
+
+# ── One line, slowly ──────────────────────────────────────────────────────────────────────────────
+
+
+def parse(line: bytes, order: int, has_backoff: bool) -> tuple[float, list[bytes], float]:
+    """'-1.2 the cat -0.3' → (-1.2, [b'the', b'cat'], -0.3), in log10. ValueError says what is wrong with it."""
+    fields = line.split()
+    if len(fields) not in (order + 1, order + 2):
+        wanted = f"a log-probability, {order} word{'s' * (order > 1)}" + " and perhaps a back-off weight" * has_backoff
+        raise ValueError(f"{len(fields)} fields, where a {order}-gram has {wanted}: {shown(line)}")
+    log_prob = _finite(fields[0], "log-probability")
+    if log_prob > ROUNDING:
+        raise ValueError(f"the log-probability {shown(fields[0])} is positive: no probability is above 1")
+    log_backoff = _finite(fields[-1], "back-off weight") if len(fields) == order + 2 else 0.0
+    if log_backoff > HIGHEST_BACKOFF:
+        raise ValueError(f"the back-off weight 10^{shown(fields[-1])} is too large to be one")
+    if log_backoff != 0 and not has_backoff:
+        raise ValueError(f"a back-off weight, {shown(fields[-1])}, on an n-gram of the highest order: {shown(line)}")
+    return min(log_prob, 0.0), fields[1 : order + 1], log_backoff
+
+
+def _finite(field: bytes, what: str) -> float:
+    if _NOT_FINITE.match(field):
+        raise ValueError(f"the {what} is {shown(field)}, and must be finite")
+    if not _NUMBER.match(field):
+        raise ValueError(f"{shown(field)} is not a number, and a {what} is due here")
+    value = float(field)
+    if not math.isfinite(value):
+        raise ValueError(f"the {what} {shown(field)} is too large for a number")
+    return value
+
+
+def shown(text: bytes) -> str:
+    """A piece of the file as an error shows it."""
+    cut = text[:60].decode("utf-8", "replace")
+    return repr(cut + "…" if len(text) > 60 else cut)
+
+
+# ── Many lines, fast ──────────────────────────────────────────────────────────────────────────────
+
+
+class Words:
+    """The vocabulary as compiled loops know it: names end to end, and a hash table from name to number."""
+
+    def __init__(self, names: list[bytes]):
+        """`names`: distinct; a word's number is its place among them."""
+        self.blob = np.frombuffer(b"".join(names), np.uint8)
+        self.starts = np.array([0, *accumulate(map(len, names))])
+        self.longest = max(map(len, names))
+        self.table = np.full(1 << (2 * len(names)).bit_length(), -1, np.int32)
+        _insert(self.table, self.blob, self.starts)
+
+
+@njit(cache=True)
+def _hash(text, a, b):  # type: ignore[no-untyped-def]
+    """FNV-1a (Fowler, Noll & Vo), with its high bits mixed into the low ones."""
+    value = np.uint64(0xCBF29CE484222325)
+    for i in range(a, b):
+        value = (value ^ np.uint64(text[i])) * np.uint64(0x100000001B3)
+    return value ^ (value >> np.uint64(29))
+
+
+@njit(cache=True)
+def _slot(text, a, b, table, blob, starts):  # type: ignore[no-untyped-def]
+    """Where in the table the word text[a:b] stands, or would."""
+    mask = np.uint64(len(table) - 1)
+    slot = _hash(text, a, b) & mask
+    while table[slot] >= 0:
+        first = starts[table[slot]]
+        if starts[table[slot] + 1] - first == b - a:
+            i = 0
+            while i < b - a and text[a + i] == blob[first + i]:
+                i += 1
+            if i == b - a:
+                break
+        slot = (slot + np.uint64(1)) & mask
+    return slot
+
+
+@njit(cache=True)
+def _insert(table, blob, starts):  # type: ignore[no-untyped-def]
+    for word in range(len(starts) - 1):
+        table[_slot(blob, starts[word], starts[word + 1], table, blob, starts)] = word
+
+
+@njit(cache=True)
+def _number(text, at):  # type: ignore[no-untyped-def]
+    """(the decimal number that stands at `at`, where it ends); (NaN, at) for none, or one with too many digits."""
+    begin = at
+    negative = text[at] == _MINUS
+    if negative:
+        at += 1
+    mantissa, digits, power, point = np.int64(0), 0, 0, False
+    while True:
+        c = text[at]
+        if _ZERO <= c <= _ZERO + 9:
+            mantissa = mantissa * 10 + (c - _ZERO)
+            digits += 1
+            power -= point
+        elif c == _POINT and not point:
+            point = True
+        else:
+            break
+        at += 1
+    if (text[at] == 101 or text[at] == 69) and digits:  # e, E
+        at += 1
+        sign = -1 if text[at] == _MINUS else 1
+        if text[at] == _MINUS or text[at] == 43:
+            at += 1
+        exponent = 0
+        if not _ZERO <= text[at] <= _ZERO + 9:
+            return np.nan, begin
+        while _ZERO <= text[at] <= _ZERO + 9 and exponent < 1000:
+            exponent = exponent * 10 + (text[at] - _ZERO)
+            at += 1
+        power += sign * exponent
+    if digits == 0 or digits > 18 or abs(power) >= len(_POWERS):
+        return np.nan, begin
+    value = mantissa / _POWERS[-power] if power < 0 else mantissa * _POWERS[power]
+    return -value if negative else value, at
+
+
+@njit(cache=True)
+def _is_space(c):  # type: ignore[no-untyped-def]
+    return c in (_SPACE, _TAB, _RETURN)
+
+
+@njit(cache=True)
+def _skip(text, at):  # type: ignore[no-untyped-def]
+    while _is_space(text[at]):
+        at += 1
+    return at
+
+
+@njit(cache=True)
+def _backoff(text, at, has_backoff):  # type: ignore[no-untyped-def]
+    """(the back-off weight in log10 at the end of a line, the next line); NaN for what `parse` must see."""
+    value = 0.0
+    at = _skip(text, at)
+    if text[at] != _NEWLINE:
+        value, at = _number(text, at)
+        at = _skip(text, at)
+    if text[at] != _NEWLINE or not value <= HIGHEST_BACKOFF or (value != 0 and not has_backoff):
+        return np.nan, at
+    return value, at + 1
+
+
+@njit(cache=True)
+def power(log):  # type: ignore[no-untyped-def]
+    """10^log, where -99 and less stands for zero."""
+    return 10.0**log if log > NEVER else 0.0
+
+
+@njit(cache=True)
+def _ngram(text, at, table, blob, starts, trie_words, children, words, path):  # type: ignore[no-untyped-def]
+    """(node of the context, last word, where they end) of the words that stand at `at`; see `scan`.
+
+    The node is UNREACHABLE with <s> after the first place or </s> before the last, and UNKNOWN where a word or the
+    context is. `words` and `path` (order,) are the numbers and nodes of the n-gram read before, often nearly the same.
+    """
+    order, end = len(words), len(starts) - 3  # the last two words are </s> and <s>
+    unreachable, node, word = False, 0, -1
+    for k in range(order):
+        begin = at = _skip(text, at)
+        while not _is_space(text[at]) and text[at] != _NEWLINE:
+            at += 1
+        word = table[_slot(text, begin, at, table, blob, starts)] if at > begin else -1
+        if word < 0:
+            return UNKNOWN, word, at
+        unreachable |= (k > 0 and word == end + 1) or (k < order - 1 and word == end)
+        if k < order - 1 and not unreachable:
+            if word != words[k]:
+                words[k] = word
+                words[k + 1] = -1  # what stands below it is of another path
+                path[k] = _find(node, min(word, end), trie_words, children)
+            node = path[k]
+            if node < 0:
+                words[k] = -1
+                return UNKNOWN, word, at
+    return UNREACHABLE if unreachable else node, min(word, end), at
+
+
+@njit(cache=True, nogil=True)
+def scan(text, at, stop, has_backoff, table, blob, starts, trie_words, children, words, path, out):  # type: ignore[no-untyped-def]
+    """Read n-grams from text[at:stop], whole lines, as long as they are as expected and there is room in `out`.
+
+    `out` is the columns (context node, word, p, γ); `words` (all -1) and `path` (order,) are room to work in. Returns
+    (where it stopped, lines read).
+    """
+    contexts, lasts, probs, gammas = out
+    lines = 0
+    while at < stop and lines < len(contexts):
+        value, i = _number(text, _skip(text, at))
+        if not value <= ROUNDING or not _is_space(text[i]):
+            break
+        node, word, i = _ngram(text, i, table, blob, starts, trie_words, children, words, path)
+        if node == UNKNOWN:
+            break
+        weight, i = _backoff(text, i, has_backoff)
+        if np.isnan(weight):
+            break
+        contexts[lines], lasts[lines] = node, word
+        probs[lines], gammas[lines] = power(min(value, 0.0)), power(weight)
+        lines += 1
+        at = i
+    return at, lines
+
+
+@njit(cache=True)
+def _put_number(out, at, value):  # type: ignore[no-untyped-def]
+    """Print `value` with 8 decimals at most: enough to read a float32 probability back to the bit.
+
+    For rounding log10 p there changes p by a factor within 1 ± 1.2e-8, and half the way to the next float32 is 3e-8.
+    """
+    scaled = np.int64(np.rint(abs(value) * 1e8))
+    if value < 0 and scaled > 0:
+        out[at] = _MINUS
+        at += 1
+    whole, rest = scaled // 100_000_000, scaled % 100_000_000
+    power = 1
+    while whole // power >= 10:
+        power *= 10
+    while power > 0:
+        out[at] = _ZERO + whole // power % 10
+        at += 1
+        power //= 10
+    if rest > 0:
+        out[at] = _POINT
+        at += 1
+        power = 10_000_000
+        while rest > 0:
+            out[at] = _ZERO + rest // power
+            at += 1
+            rest %= power
+            power //= 10
+    return at
+
+
+@njit(cache=True)
+def _put_log(out, at, value):  # type: ignore[no-untyped-def]
+    return _put_number(out, at, max(np.log10(value), NEVER) if value > 0 else NEVER)
+
+
+@njit(cache=True, nogil=True)
+def put_ngrams(out, cursors, stop, vocab_size, longest_line, words, probs, children, gammas, blob, starts):  # type: ignore[no-untyped-def]
+    """Print the n-grams from node cursors[-1] to before `stop`, or as many as there is room for. Returns bytes.
+
+    `cursors` (order,): the nodes of an n-gram's first word, first two words, …, all. They only ever move forwards,
+    for nodes are in the order of their contexts. Names of words: `blob` and `starts`, (V+1,), the last is <s>.
+    """
+    at, order = 0, len(cursors)
+    while cursors[-1] < stop and at + longest_line <= len(out):
+        for k in range(order - 2, -1, -1):
+            while children[cursors[k] + 1] <= cursors[k + 1]:
+                cursors[k] += 1
+        node = cursors[-1]
+        at = _put_log(out, at, min(np.float64(probs[node]), 1.0))
+        for k in range(order):
+            out[at] = _TAB if k == 0 else _SPACE
+            at += 1
+            word = words[cursors[k]]
+            name = vocab_size if k < order - 1 and word == vocab_size - 1 else word
+            for i in range(starts[name], starts[name + 1]):
+                out[at] = blob[i]
+                at += 1
+        if node < len(gammas) and children[node + 1] > children[node]:
+            out[at] = _TAB
+            at = _put_log(out, at + 1, np.float64(gammas[node]))
+        out[at] = _NEWLINE
+        at += 1
+        cursors[-1] += 1
+    return at

@@ -1,0 +1,243 @@
+r"""The sections of an ARPA file in their order: \data\, \1-grams:, …, \end\. What does not fit is named by its line."""
+
+import os
+import re
+from bisect import bisect_right
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmzoo.data.tokenizers.pretokenized import UNKNOWN
+from lmzoo.errors import FormatError
+from lmzoo.formats.arpa.lines import UNREACHABLE, Lines, Words, parse, power, scan, shown
+from lmzoo.formats.arpa.trie import DuplicateError, GrowingTrie
+from lmzoo.interface import Progress
+from lmzoo.ngrams.trie import _find
+
+Array = NDArray[Any]
+
+HIGHEST_ORDER = 64
+THREADS = min(8, os.cpu_count() or 1)
+WORTH_A_THREAD = 1 << 20  # bytes, below which starting one costs more than it saves
+_COUNT = re.compile(rb"ngram\s+(\d{1,3})\s*=\s*(\d{1,18})")
+_COLUMNS = (np.int32, np.int32, np.float32, np.float32)  # context, word, p, γ
+_START, _END = b"<s>", b"</s>"
+
+
+class Reader:
+    """Reads one file. After `read`: `trie`, `names` (the words but `end`, in order), `idle`, `remarks`."""
+
+    def __init__(self, file: IO[bytes], raw: IO[bytes], progress: Progress):
+        """`file` is what to read, and `raw` what is on the disk: its position is how far it is."""
+        self._raw, self._progress, self._position = raw, progress, 0
+        self._lines = Lines(file, self._moved)
+        self._heading = b""  # the line that ended the section before
+        self._unreachable = 0
+        self.names: list[str] = []
+        self.remarks: list[str] = []
+
+    def read(self) -> None:
+        """The whole file. Raises FormatError naming the line."""
+        counts = self._data()
+        self._unigrams(counts[0])
+        with ThreadPoolExecutor(THREADS) as self._pool:  # the compiled loop lets go of Python's lock
+            for order, count in enumerate(counts[1:], start=2):
+                self._ngrams(order, count, order < len(counts))
+        self._expect(b"\\end\\")
+        while (line := self._lines.line()) is not None:
+            if line.strip():
+                raise self._lines.error(f"there is text behind \\end\\: {shown(line)}")
+        if self._unreachable:
+            self.remarks.append(
+                f"{self._unreachable:,} n-grams with <s> behind another word or </s> before one were left out: they "
+                "can never apply"
+            )
+        self.trie, self.idle = self._trie.finish()
+
+    def _moved(self) -> None:
+        before, self._position = self._position, self._raw.tell()
+        self._progress.advance(self._position - before)
+
+    # ── What announces ──
+
+    def _data(self) -> list[int]:
+        r"""The counts that \data\ announces, (N,). Anything may stand before it."""
+        while (line := self._lines.line()) is None or line.removeprefix(b"\xef\xbb\xbf").strip() != b"\\data\\":
+            if line is None:
+                empty = self._lines.number == 0
+                raise self._lines.error("the file is empty" if empty else "the file ends here and has no \\data\\ line")
+        counts: list[int] = []
+        while match := _COUNT.fullmatch(text := self._text()):
+            if int(match[1]) != len(counts) + 1:
+                raise self._lines.error(f"the count of {len(counts) + 1}-grams is due here, not {shown(text)}")
+            counts.append(int(match[2]))
+        if not counts or not text.startswith(b"\\"):
+            raise self._lines.error(f"a count like 'ngram {len(counts) + 1}=1000' is due here, not {shown(text)}")
+        if len(counts) > HIGHEST_ORDER or sum(counts) >= 2**31 - 2 or counts[0] == 0:
+            raise self._lines.error(
+                f"{sum(counts):,} n-grams of order 1 to {len(counts)} are announced, {counts[0]:,} of them 1-grams; "
+                f"there must be a 1-gram, and at most {HIGHEST_ORDER} orders and 2^31 n-grams"
+            )
+        self._heading = text
+        return counts
+
+    def _text(self) -> bytes:
+        """The next line that is not blank, stripped. FormatError at the end of the file."""
+        while (line := self._lines.line()) is not None:
+            if text := line.strip():
+                return text
+        raise self._lines.error("the file ends here, without \\end\\: it is cut short")
+
+    def _expect(self, heading: bytes) -> None:
+        if self._heading != heading:
+            raise self._lines.error(f"{heading.decode()} is due here, not {shown(self._heading)}")
+
+    def _entry(self, order: int, read: int, announced: int) -> bytes | None:
+        """The next n-gram's line, or None where the section ends, as it may after `announced` of them."""
+        text = self._text()
+        if text.startswith(b"\\"):
+            self._heading = text
+            if read == announced:
+                return None
+            raise self._lines.error(f"{order}-grams end here: {read:,} of the {announced:,} that \\data\\ announces")
+        if read == announced:
+            raise self._surplus(order)
+        return text
+
+    def _surplus(self, order: int, ahead: int = 0) -> FormatError:
+        return self._lines.error(f"one more {order}-gram than \\data\\ announces", ahead)
+
+    def _parse(self, line: bytes, order: int, has_backoff: bool) -> tuple[float, list[bytes], float]:
+        try:
+            return parse(line, order, has_backoff)
+        except ValueError as error:
+            raise self._lines.error(str(error)) from None
+
+    # ── 1-grams: a line at a time, for they are few ──
+
+    def _unigrams(self, announced: int) -> None:
+        self._expect(b"\\1-grams:")
+        found: dict[bytes, tuple[float, float]] = {}
+        while (line := self._entry(1, len(found), announced)) is not None:
+            log_prob, (word,), log_gamma = self._parse(line, 1, True)
+            if word in found:
+                raise self._lines.error(f"the word {shown(word)} is there twice")
+            found[word] = (power(log_prob), power(log_gamma))
+            if word not in (_START, _END):
+                self.names.append(self._name(word))
+        # A word that is missing is given a name that no word can have.
+        edges = [edge if edge in found else b" " * n for n, edge in enumerate((_END, _START), start=1)]
+        if _END not in found:
+            self.remarks.append("there is no </s> among the 1-grams, so the end of a line has probability zero")
+        start, end = found.pop(_START, (0.0, 1.0)), found.pop(_END, (0.0, 1.0))
+        self._words = Words([*found, *edges])
+        self._numbers = {word: number for number, word in enumerate([*found, *edges])}
+        self._rename_unknown()
+        values = np.array([*found.values(), (end[0], start[1])], np.float32)
+        self._trie = GrowingTrie(values[:, 0].copy(), values[:, 1].copy())
+
+    def _name(self, word: bytes) -> str:
+        try:
+            name = word.decode("utf-8")
+        except UnicodeDecodeError:
+            raise self._lines.error(f"the word {shown(word)} is not UTF-8: convert the file, with iconv say") from None
+        if name.split() != [name]:
+            raise self._lines.error(f"the word {name!r} has white space in it, so no text that is split has it")
+        return name
+
+    def _rename_unknown(self) -> None:
+        other = UNKNOWN.upper()
+        if UNKNOWN not in self.names and other in self.names:
+            self.names[self.names.index(other)] = UNKNOWN
+            self.remarks.append(f"{other} is read as {UNKNOWN}")
+
+    # ── The longer ones: by the block ──
+
+    def _ngrams(self, order: int, announced: int, has_backoff: bool) -> None:
+        self._expect(b"\\%d-grams:" % order)
+        parts: list[list[Array]] = [[] for _ in _COLUMNS]
+        marks: list[tuple[int, int]] = []  # (an entry's number, its line); those after it are on the lines after that
+        read = 0
+        while True:
+            marks.append((read, self._lines.number + 1))
+            read += self._scan(order, has_backoff, announced - read, parts)
+            if (line := self._entry(order, read, announced)) is None:
+                break
+            marks.append((read, self._lines.number))
+            for part, kind, value in zip(parts, _COLUMNS, self._slowly(line, order, has_backoff), strict=True):
+                part.append(np.array([value], kind))
+            read += 1
+        self._add(
+            [np.concatenate([np.empty(0, kind), *part]) for kind, part in zip(_COLUMNS, parts, strict=True)], marks
+        )
+
+    def _scan(self, order: int, has_backoff: bool, room: int, parts: list[list[Array]]) -> int:
+        """Append to `parts` what the compiled loop can read of the lines from here on; returns how many it were."""
+        lines, words, trie, read = self._lines, self._words, self._trie, 0
+        tables = (words.table, words.blob, words.starts, trie.words, trie.children)
+
+        def run(start: int, stop: int) -> tuple[int, int, tuple[Array, ...]]:
+            size = min(room - read, (stop - start) // (2 * order + 2) + 1)  # a word takes two bytes at least
+            out = tuple(np.empty(size, kind) for kind in _COLUMNS)
+            path = (np.full(order, -1), np.zeros(order, np.int64))
+            at, done = scan(text, start, stop, has_backoff, *tables, *path, out)
+            return at, done, tuple(column[:done].copy() for column in out)
+
+        while (stop := lines.whole()) > lines.at:
+            text = np.frombuffer(lines.block, np.uint8)
+            runs = list(pairwise(self._cuts(stop)))
+            for (at, done, out), (_, end) in zip(self._pool.map(run, *zip(*runs, strict=True)), runs, strict=True):
+                if read + done > room:
+                    raise self._surplus(order, room - read + 1)
+                for part, column in zip(parts, out, strict=True):
+                    part.append(column)
+                lines.at = at
+                lines.number += done
+                read += done
+                if at < end:  # there is something else: what others have read behind it is not wanted
+                    return read
+        return read
+
+    def _cuts(self, stop: int) -> list[int]:
+        """Where to cut the lines up to `stop` so that there is a part for each core, if that pays.
+
+        Only at the start of a block: a file of nothing but odd lines must not be scanned to the end for each of them.
+        """
+        at, block = self._lines.at, self._lines.block
+        threads = THREADS if at == 0 and stop > WORTH_A_THREAD else 1
+        inner = [block.rfind(b"\n", at, at + (stop - at) * k // threads) + 1 for k in range(1, threads)]
+        return [at, *sorted({cut for cut in inner if cut > at}), stop]
+
+    def _slowly(self, line: bytes, order: int, has_backoff: bool) -> tuple[int, int, float, float]:
+        """A line that the compiled loop left: (context, word, p, γ), or the FormatError that says why."""
+        log_prob, words, log_gamma = self._parse(line, order, has_backoff)
+        for word in words:
+            if word not in self._numbers:
+                raise self._lines.error(f"the word {shown(word)} is not among the 1-grams")
+        end, node = len(self.names), 0
+        if _START in words[1:] or _END in words[:-1]:
+            return UNREACHABLE, 0, 0.0, 0.0
+        for n, word in enumerate(words[:-1], start=1):
+            node = _find(node, min(self._numbers[word], end), self._trie.words, self._trie.children)
+            if node < 0:
+                missing = shown(b" ".join(words[:n]))
+                raise self._lines.error(
+                    f"{shown(b' '.join(words))} extends {missing}, which is not among the {n}-grams"
+                )
+        return node, min(self._numbers[words[-1]], end), power(log_prob), power(log_gamma)
+
+    def _add(self, columns: list[Array], marks: list[tuple[int, int]]) -> None:
+        """Put an order's n-grams, but for those that can never apply, into the trie."""
+        reachable = np.flatnonzero(columns[0] != UNREACHABLE)
+        if len(reachable) < len(columns[0]):
+            self._unreachable += len(columns[0]) - len(reachable)
+            columns = [column[reachable] for column in columns]
+        try:
+            self._trie.add(*columns)
+        except DuplicateError as error:
+            entry = int(reachable[error.entry])
+            first, line = marks[bisect_right(marks, entry, key=lambda mark: mark[0]) - 1]
+            raise FormatError(f"line {line + entry - first}: this n-gram was there already") from None

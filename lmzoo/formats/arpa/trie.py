@@ -1,0 +1,107 @@
+"""A trie that grows by one order at a time, from n-grams in any order: what an ARPA file is read into.
+
+Unlike counted n-grams, those of a file may lack suffixes (SRILM's pruning leaves such). Where the suffix of a context
+is missing its back-off weight is 1, so the walk goes on at the longest suffix that is there.
+"""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from lmzoo.ngrams.trie import Trie, _find
+
+Array = NDArray[Any]
+
+NOT_KNOWN = -1  # the count of an n-gram in a file that does not say how often it was seen
+
+
+class DuplicateError(ValueError):
+    """An n-gram that was there already; `entry` is its number among those added."""
+
+    def __init__(self, entry: int):
+        super().__init__(entry)
+        self.entry = entry
+
+
+class GrowingTrie:
+    """Nodes 0 (the root), 1 … V (the unigrams), and what `add` has put behind them, order by order."""
+
+    def __init__(self, probs: Array, gammas: Array):
+        """The unigrams' p and γ, (V,) float32; word w is node 1 + w."""
+        size = len(probs)
+        self.first = [0, 1, 1 + size]  # first[n]: the first node of order n
+        self.words = np.arange(-1, size, dtype=np.int32)
+        self.children = np.array([1, 1 + size], np.int32)  # of all orders but the last, and where the last ends
+        self._probs, self._gammas = [np.ones(1, np.float32), probs], [np.ones(1, np.float32), gammas]
+
+    def add(self, contexts: Array, words: Array, probs: Array, gammas: Array) -> None:
+        """The n-grams of the next order, (G,): nodes of their contexts, last words (int32), p and γ (float32).
+
+        Raises DuplicateError naming the second of two that are the same.
+        """
+        key = (contexts.astype(np.int64) << 32) | words
+        if (key[1:] <= key[:-1]).any():
+            order = np.argsort(key)
+            same = key[order[1:]] == key[order[:-1]]
+            if same.any():
+                raise DuplicateError(int(np.maximum(order[1:], order[:-1])[same].min()))
+            contexts, words, probs, gammas = (column[order] for column in (contexts, words, probs, gammas))
+        del key
+        below, here = self.first[-2], self.first[-1]
+        stops = here + np.cumsum(np.bincount(contexts - below, minlength=here - below))
+        self.children = np.concatenate([self.children, stops], dtype=np.int32)
+        self.words = np.concatenate([self.words, words], dtype=np.int32)
+        self.first.append(here + len(words))
+        self._probs.append(probs)
+        self._gammas.append(gammas)
+
+    def finish(self) -> tuple[Trie, Array]:
+        """The trie, and the nodes (K,) whose γ is not 1 though no n-gram extends them: it can have no effect."""
+        while len(self.first) > 3 and self.first[-1] == self.first[-2]:  # a highest order without n-grams
+            self.first.pop()
+        nodes, contexts = self.first[-1], self.first[-2]
+        self.children = self.children[: contexts + 1]
+        fallback = np.zeros(nodes, np.int32)
+        for first, stop in pairwise(self.first[2:]):
+            _link(first, stop, self.words, self.children, fallback)
+        gammas = np.concatenate(self._gammas)
+        extended = np.zeros(nodes, bool)
+        extended[:contexts] = np.diff(self.children) > 0
+        idle = np.flatnonzero(~extended & (np.abs(gammas - 1) > 1e-4))
+        trie = Trie(
+            words=self.words,
+            probs=np.concatenate(self._probs),
+            counts=np.full(nodes, NOT_KNOWN, np.int32),
+            fallback=fallback,
+            children=self.children,
+            gammas=gammas[:contexts].copy(),
+        )
+        return trie, idle
+
+
+def spelled(trie: Trie, node: int) -> list[int]:
+    """The words of a node's n-gram, first to last."""
+    found: list[int] = []
+    while node > 0:
+        found.insert(0, int(trie.words[node]))
+        node = int(np.searchsorted(trie.children, node, side="right")) - 1
+    return found
+
+
+@njit(cache=True)
+def _link(first, stop, words, children, fallback):  # type: ignore[no-untyped-def]
+    """The longest proper suffix that has children, of the nodes first … stop-1 of one order above 1."""
+    context = 0
+    for node in range(first, stop):
+        while children[context + 1] <= node:
+            context += 1
+        shorter = fallback[context]
+        link = _find(shorter, words[node], words, children)
+        while link < 0:
+            shorter = fallback[shorter]
+            link = _find(shorter, words[node], words, children)
+        last = len(children) - 1
+        fallback[node] = link if link < last and children[link + 1] > children[link] else fallback[link]

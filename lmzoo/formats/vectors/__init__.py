@@ -1,0 +1,349 @@
+"""Files of word vectors, as word2vec, GloVe and gensim read and write them.
+
+    word2vec          a line "N D", then N lines: a word and D numbers, a space between each two
+    word2vec-binary   the same line, then N times: the word, a space, D float32s (4 D bytes, little-endian), a newline
+    glove             the lines of word2vec without the first
+    keyedvectors      what gensim saves, a Python pickle: it is written, but not read, for a pickle can run any code
+
+Which one a file is, is seen from what is in it. Words are written in descending order of their counts, as all of these
+programs do. A number is printed with as many digits, six or more, as it takes to read back the same float32; gensim
+reads the same too. A word may hold anything but white space; when reading, a word in a text file may have spaces in
+it, as a few of GloVe's do: the last D fields are the numbers.
+"""
+
+import gzip
+import os
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lmzoo.errors import FormatError, UsageError, nearest
+from lmzoo.formats.arpa import _BINARY, _new_file
+from lmzoo.formats.arpa.lines import shown
+from lmzoo.formats.vectors.lines import (
+    FOREIGN,
+    LONGEST_LINE,
+    LONGEST_NUMBER,
+    LONGEST_WORD,
+    check_finite,
+    is_utf8,
+    parse,
+    parse_lines,
+    parse_records,
+    put_lines,
+    sniff,
+)
+from lmzoo.interface import Progress
+
+Array = NDArray[Any]
+
+FORMATS = ("word2vec", "word2vec-binary", "glove", "keyedvectors")
+BLOCK = 1 << 23  # bytes read, and printed by each thread, at a time
+HEAD = 1 << 22  # bytes that the format is seen from
+THREADS = min(8, os.cpu_count() or 1)
+
+_SPACE_OR_SURROGATE = re.compile("[ \t\n\r\v\f\ud800-\udfff]")
+
+
+class Vectors(NamedTuple):
+    """What is in a file: N words, their vectors (N, D) float32, and its format."""
+
+    words: list[str]
+    matrix: Array
+    format: str
+
+
+# ── In ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read(path: str | Path, format: str | None = None, progress: Progress | None = None) -> Vectors:  # noqa: A002
+    """Read a file of vectors, plain or gzipped; `format` is seen from its contents where it is not given.
+
+    Raises FormatError naming the line (of a binary file the word): a file that is empty, foreign, cut short or damaged,
+    more or fewer numbers or words than there should be, what is no number, NaN and infinity, a word twice, a word that
+    is not UTF-8, a pickle. UsageError where there is no file.
+    """
+    path, progress = Path(path), progress or Progress()
+    if format is not None:
+        _known(format)
+    try:
+        with path.open("rb") as raw, progress.task(f"reading {path.name}", os.fstat(raw.fileno()).st_size) as task:
+            return _Reader(raw, task).read(format)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise FormatError(f"{path}: the compressed file is damaged or cut short ({error})") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+    except FormatError as error:
+        raise FormatError(f"{path}, {error}") from None
+
+
+def recognises(path: Path) -> bool:
+    """Whether `path` looks like a file of vectors, or of gensim's; `read` says what is wrong with it."""
+    try:
+        with path.open("rb") as raw:
+            head = _Reader(raw, Progress()).head()
+        sniff(head, None)
+    except FormatError:
+        return head.startswith(tuple(FOREIGN))
+    except (OSError, EOFError, zlib.error):
+        return False
+    return not head.startswith(tuple(_BINARY))
+
+
+def _known(format: str) -> None:  # noqa: A002
+    if format not in FORMATS:
+        raise UsageError(f"no format {format!r}{nearest(format, FORMATS)}; there are: {', '.join(FORMATS)}")
+
+
+class _Reader:
+    """Reads one file: block after block, whose rows go straight to their place in the one matrix."""
+
+    def __init__(self, raw: IO[bytes], progress: Progress):
+        self._raw, self._progress, self._position = raw, progress, 0
+        magic = raw.read(2)
+        raw.seek(0)
+        self._file = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if magic == b"\x1f\x8b" else raw
+        self._head = b""  # what was read to see the format
+        self._words: list[str] = []
+        self._first = 1  # the number of the line, or of a binary file the word, that the first word is from
+        self._unit = "line"
+
+    def head(self) -> bytes:
+        """The beginning of the file."""
+        return self._file.read(HEAD)
+
+    def read(self, format: str | None) -> Vectors:  # noqa: A002
+        self._head = self.head()
+        kind, announced, dimensions = sniff(self._head, format)
+        self._matrix = np.empty((0, dimensions), np.float32)
+        if announced is not None:
+            self._head = self._head.partition(b"\n")[2]
+        if kind == "word2vec-binary":
+            self._unit = "word"
+            self._binary(cast(int, announced), dimensions)
+        else:
+            self._first += announced is not None
+            self._text(dimensions, "where line 1 " + ("says" if announced is not None else "has"))
+        if announced is not None and len(self._words) != announced:
+            raise FormatError(
+                f"line 1: {announced:,} words are announced, and {len(self._words):,} are here: is the file cut short, "
+                "or put together from several?"
+            )
+        self._refuse_duplicates()
+        return Vectors(self._words, self._matrix, kind)
+
+    def _blocks(self) -> Iterator[bytes]:
+        block, self._head = self._head or self._file.read(BLOCK), b""
+        while block:
+            yield block
+            block = self._file.read(BLOCK)
+            position = self._raw.tell()
+            self._progress.advance(position - self._position)
+            self._position = position
+
+    def _error(self, row: int, message: str) -> FormatError:
+        return FormatError(f"{self._unit} {self._first + row:,}: {message}")
+
+    def _text(self, dimensions: int, expected: str) -> None:
+        rest = b""
+        expected = f"{expected} {dimensions}"
+        with ThreadPoolExecutor(THREADS) as pool:  # the compiled loop lets go of Python's lock
+            for block in self._blocks():
+                rest += block
+                # Blank lines wait to be seen for the end of the file, where they do no harm.
+                if size := len(rest[: rest.rfind(b"\n") + 1].rstrip()):
+                    size = rest.index(b"\n", size) + 1
+                    self._lines(rest[:size], dimensions, expected, pool)
+                    rest = rest[size:]
+                elif len(rest) > LONGEST_LINE:
+                    raise self._error(len(self._words), f"this line is longer than {LONGEST_LINE:,} bytes")
+            if rest.strip():
+                self._lines(rest + b"\n", dimensions, expected, pool)
+
+    def _lines(self, block: bytes, dimensions: int, expected: str, pool: ThreadPoolExecutor) -> None:
+        """Take in whole lines."""
+        text = np.frombuffer(block, np.uint8)
+        stops = np.flatnonzero(text == ord("\n"))
+        starts = np.append(0, stops[:-1] + 1)
+        rows = self._room_for(len(starts))
+        word_stops = np.empty(len(starts), np.int64)
+        cuts = np.linspace(0, len(starts), THREADS + 1).astype(int).tolist()
+        parts = [slice(*cut) for cut in pairwise(cuts)]
+        list(pool.map(lambda p: parse_lines(text, starts[p], stops[p], rows[p], word_stops[p]), parts))
+        for row in np.flatnonzero(word_stops < 0).tolist():
+            try:
+                word, rows[row] = parse(block[starts[row] : stops[row]], dimensions, expected)
+            except ValueError as error:
+                raise self._error(len(self._words) + row, str(error)) from None
+            word_stops[row] = starts[row] + len(word)
+        self._add_words(block, starts, word_stops)
+
+    def _binary(self, announced: int, dimensions: int) -> None:
+        rest, width = b"", 4 * dimensions
+        for block in self._blocks():
+            data = np.frombuffer(rest + block, np.uint8)
+            most = min(announced - len(self._words), len(data) // (width + 1))
+            places = np.empty((2, most), np.int64)
+            rows = np.empty((most, width), np.uint8)
+            at, found = parse_records(data, rows, *places)
+            vectors = self._room_for(found)
+            vectors[:] = rows[:found].view("<f4")
+            self._refuse_infinite(vectors, data, places)
+            rest = data[at:].tobytes()
+            self._add_words(data, *places[:, :found])
+            if len(self._words) == announced and rest.strip():
+                raise self._error(announced, f"{shown(rest.strip())} stands behind the last of the announced words")
+            if len(self._words) < announced and rest.find(b" ") < 0 and len(rest) > LONGEST_WORD:
+                raise self._error(len(self._words), "no space ends it: the file is damaged, or not word2vec's")
+        if len(self._words) < announced:
+            cut = f" in {shown(rest.strip().split(b' ')[0])}" if rest.strip() else ""
+            raise self._error(len(self._words), f"the file ends here{cut}, and {announced:,} words are announced")
+
+    def _refuse_infinite(self, vectors: Array, data: Array, places: Array) -> None:
+        for row in np.flatnonzero(~np.isfinite(vectors).all(axis=1)).tolist():
+            try:
+                check_finite(vectors[row], data[slice(*places[:, row])].tobytes())
+            except ValueError as error:
+                raise self._error(len(self._words) + row, str(error)) from None
+
+    def _room_for(self, rows: int) -> Array:
+        """The next `rows` rows. The matrix grows where it is, so that there are never two of it."""
+        before, dimensions = self._matrix.shape
+        self._matrix.resize((before + rows, dimensions), refcheck=False)
+        return self._matrix[before:]
+
+    def _add_words(self, block: Any, starts: Array, stops: Array) -> None:
+        whole = bytes(block)
+        spelled = [whole[a:b] for a, b in zip(starts.tolist(), stops.tolist(), strict=True)]
+        try:
+            words = b"\n".join(spelled).decode("utf-8").split("\n") if spelled else []
+        except UnicodeDecodeError:
+            row = next(row for row, word in enumerate(spelled) if not is_utf8(word))
+            raise self._error(
+                len(self._words) + row, f"the word {shown(spelled[row])} is not UTF-8: convert the file, as with iconv"
+            ) from None
+        if len(words) != len(spelled) or "" in words:
+            row = next(row for row, word in enumerate(spelled) if not word or b"\n" in word)
+            raise self._error(len(self._words) + row, f"{shown(spelled[row])} is no word: the file is damaged")
+        self._words += words
+
+    def _refuse_duplicates(self) -> None:
+        if len(set(self._words)) == len(self._words):
+            return
+        seen: dict[str, int] = {}
+        for row, word in enumerate(self._words):
+            if seen.setdefault(word, row) != row:
+                earlier = f"{self._unit} {self._first + seen[word]:,}"
+                raise self._error(row, f"the word {word!r} again, which {earlier} has: leave one of the two out")
+
+
+# ── Out ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def write(
+    path: str | Path,
+    words: Sequence[str],
+    matrix: ArrayLike,
+    counts: ArrayLike | None = None,
+    format: str = "word2vec",  # noqa: A002
+    progress: Progress | None = None,
+) -> None:
+    """Write `words` (N,) and their vectors (N, D), the most frequent first; without `counts` (N,) as they stand.
+
+    A name that ends in .gz is compressed. The file is written beside its place and renamed into it, so it is whole or
+    absent. Raises UsageError for words that are not distinct or have white space, and vectors that are not finite;
+    LmzooError where the disk refuses.
+    """
+    _known(format)
+    path, (words, rows, counts) = Path(path), _checked(words, matrix, counts)
+    if format == "keyedvectors":
+        vectors = to_keyed_vectors(words, rows, counts)
+        with _new_file(path) as file:
+            vectors.save(file)
+        return
+    spelled = [word.encode("utf-8") for word in words]
+    step = max(1, BLOCK // (LONGEST_NUMBER * rows.shape[1]))
+    parts = [slice(i, i + step) for i in range(0, len(spelled), step)]
+
+    def block(part: slice) -> Any:
+        return (_records if format == "word2vec-binary" else _printed)(spelled[part], rows[part])
+
+    with _new_file(path) as file, (progress or Progress()).task(f"writing {path.name}", len(spelled)) as task:
+        if format != "glove":
+            file.write(b"%d %d\n" % rows.shape)
+        with ThreadPoolExecutor(THREADS) as pool:
+            for i in range(0, len(parts), THREADS):  # no more at a time: they wait in memory to be written
+                for printed in pool.map(block, parts[i : i + THREADS]):
+                    file.write(printed)
+                    task.advance(step)
+
+
+def _checked(words: Sequence[str], matrix: ArrayLike, counts: ArrayLike | None) -> tuple[list[str], Array, Any]:
+    """The words, their vectors and counts in descending order of these. Raises UsageError for what cannot be."""
+    words, rows = list(words), np.asarray(matrix, np.float32)
+    if rows.ndim != 2 or len(rows) != len(words) or not rows.size:
+        raise UsageError(f"{len(words):,} words need a matrix with as many rows, not one of shape {rows.shape}")
+    for word in words:
+        if not word or _SPACE_OR_SURROGATE.search(word):
+            raise UsageError(f"{word!r} cannot be written: a word in a file of vectors is text without white space")
+    if len(set(words)) < len(words):
+        word, count = Counter(words).most_common(1)[0]
+        raise UsageError(f"the word {word!r} is given {count} times: a file of vectors has each word once")
+    if not np.isfinite(rows).all():
+        row = int(np.argmin(np.isfinite(rows).all(axis=1)))
+        raise UsageError(f"the vector of {words[row]!r} is not finite: train with a lower learning rate")
+    if counts is None:
+        return words, np.ascontiguousarray(rows), None
+    counts = np.asarray(counts)
+    if counts.shape != (len(words),):
+        raise UsageError(f"{len(words):,} words need as many counts, not counts of shape {counts.shape}")
+    order = np.argsort(-counts, kind="stable")
+    return [words[i] for i in order.tolist()], rows[order], counts[order]
+
+
+def _printed(words: list[bytes], rows: Array) -> Any:
+    names = np.frombuffer(b"".join(words), np.uint8)
+    out = np.empty(len(names) + rows.size * LONGEST_NUMBER + len(words), np.uint8)
+    return out[: put_lines(out, rows, names, np.array([0, *accumulate(map(len, words))]))].data
+
+
+def _records(words: list[bytes], rows: Array) -> bytes:
+    numbers = rows.astype("<f4")
+    return b"".join([b"%b %b\n" % (word, row.tobytes()) for word, row in zip(words, numbers, strict=True)])
+
+
+# ── gensim's objects ──────────────────────────────────────────────────────────────────────────────
+
+
+def to_keyed_vectors(words: Sequence[str], matrix: ArrayLike, counts: ArrayLike | None = None) -> Any:
+    """gensim's `KeyedVectors` of N words and their vectors (N, D), the most frequent first.
+
+    Raises UsageError where gensim is not installed, and for what `write` refuses.
+    """
+    words, rows, counts = _checked(words, matrix, counts)
+    try:
+        from gensim.models import KeyedVectors
+    except ImportError:
+        raise UsageError("KeyedVectors are gensim's: pip install 'lmzoo[vectors]'") from None
+    vectors = KeyedVectors(rows.shape[1])
+    vectors.add_vectors(words, rows)
+    if counts is not None:
+        vectors.expandos["count"] = counts
+    return vectors
+
+
+def from_keyed_vectors(vectors: Any) -> tuple[list[str], Array, Array | None]:
+    """The words (N,), vectors (N, D) float32 and counts (N,), where it has them, of gensim's `KeyedVectors`."""
+    words = list(vectors.index_to_key)
+    if not all(isinstance(word, str) for word in words):
+        raise UsageError("these KeyedVectors have keys that are not text, so they are not of words")
+    words, rows, counts = _checked(words, vectors.vectors, vectors.expandos.get("count"))
+    return words, rows, counts

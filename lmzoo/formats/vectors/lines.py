@@ -1,0 +1,279 @@
+"""Files of word vectors line by line, and a block of lines at a time: what `formats/vectors.py` reads and writes with.
+
+Plumbing. Files have a hundred million numbers, so they are parsed and printed by compiled loops. A line that the loop
+does not know is left to `parse`, which is slow, reads all that is allowed, and says what is wrong with the rest.
+"""
+
+import codecs
+import re
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from lmzoo.errors import FormatError
+from lmzoo.formats.arpa.lines import _is_space, _number, shown
+
+Array = NDArray[Any]
+
+LONGEST_LINE = 1 << 24  # bytes
+LONGEST_WORD = 10_000  # bytes
+LONGEST_NUMBER = 20  # bytes that a number takes when printed, with the space before it
+_EXACT = 16  # a decimal number of no more bytes is read exactly by one operation on float64s
+_NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\Z")
+_NOT_FINITE = re.compile(rb"[-+]?(?:nan|inf|infinity)\Z", re.IGNORECASE)
+_HEADER = re.compile(rb"[ \t]*(\d{1,15})[ \t]+(\d{1,15})[ \t\r]*")
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+FOREIGN = {
+    b"\x80": "a Python pickle, as gensim's save() writes it, and reading one can run any code: in Python, "
+    "KeyedVectors.load(…).save_word2vec_format('vectors.bin', binary=True) writes what can be read here",
+    b"\x93NUMPY": "a numpy array, which has no words: give the vectors as word2vec or GloVe write them",
+    b"PK\x03\x04": "a zip archive: unpack it and give the file of vectors in it",
+}
+_BLANKS = re.compile(rb"[ \t\r]+")
+_POWERS = 10.0 ** np.arange(23)  # exact in float64
+_NEWLINE, _SPACE, _MINUS, _POINT, _ZERO, _E = 10, 32, 45, 46, 48, 101
+
+
+# ── The beginning of a file ───────────────────────────────────────────────────────────────────────
+
+
+def sniff(head: bytes, format: str | None) -> tuple[str, int | None, int]:  # noqa: A002
+    """The format, the words that a header announces and the numbers of a vector, from the beginning of a file."""
+    for magic, kind in FOREIGN.items():
+        if head.startswith(magic) or (format == "keyedvectors" and magic == b"\x80"):
+            raise FormatError(f"line 1: this is {kind}")
+    if not head.strip():
+        raise FormatError("line 1: the file is empty")
+    first, _, rest = head.partition(b"\n")
+    header = _HEADER.fullmatch(first)
+    if header and format != "glove":
+        words, dimensions = map(int, header.groups())
+        if not 0 < dimensions < LONGEST_LINE or not words:
+            raise FormatError(f"line 1: {words:,} words of {dimensions:,} numbers are announced, of which none can be")
+        return format or ("word2vec-binary" if _is_binary(rest, dimensions) else "word2vec"), words, dimensions
+    if format in ("word2vec", "word2vec-binary"):
+        raise FormatError(f"line 1: {shown(first)} is not the two numbers, of words and dimensions, that {format} has")
+    lines = head.split(b"\n")
+    complete = [line for line in (lines[:-1] or lines)[:1000] if line.strip()]
+    # Words with spaces in them are few: what most lines have is one word and D numbers.
+    dimensions = Counter(len(fields(line)) for line in complete).most_common(1)[0][0] - 1
+    if dimensions < 1 or not is_number(fields(complete[0])[-1]) or (format is None and _CONTROL.search(first)):
+        raise FormatError(
+            f"line 1: {shown(first)} is neither a header, 'words dimensions', nor a word and its numbers: this is no "
+            "file of vectors"
+        )
+    return "glove", None, dimensions
+
+
+def _is_binary(rest: bytes, dimensions: int) -> bool:
+    """Whether numbers stand in `rest`, what comes after the header, as bytes rather than as digits."""
+    line, _, _ = rest.partition(b"\n")
+    numbers = fields(line)[1:][-dimensions:]
+    if len(numbers) == dimensions and all(map(is_number, numbers)):
+        return False
+    body = rest.partition(b" ")[2][: 4 * dimensions]
+    return bool(_CONTROL.search(body)) or not is_utf8(body, whole=False)
+
+
+def is_utf8(text: bytes, whole: bool = True) -> bool:
+    """Whether `text` is UTF-8; if it is not whole, it may end within a character."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(text, final=whole)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+# ── One line, slowly ──────────────────────────────────────────────────────────────────────────────
+
+
+def fields(line: bytes) -> list[bytes]:
+    """What stands between spaces and tabs; line ends of every kind are none."""
+    return [field for field in _BLANKS.split(line.rstrip(b"\n")) if field]
+
+
+def is_number(field: bytes) -> bool:
+    """Whether it can be one of a vector's numbers, be it finite or not."""
+    return bool(_NUMBER.match(field) or _NOT_FINITE.match(field))
+
+
+def parse(line: bytes, dimensions: int, expected: str) -> tuple[bytes, Array]:
+    """b'. . 0.5 -1' → (b'. .', [0.5, -1]): the last D fields are the numbers. ValueError says what is wrong with it.
+
+    `expected` says where D is from, as in "where line 1 has 100".
+    """
+    found = fields(line)
+    if not found:
+        raise ValueError(f"a blank line, where a word and {dimensions} numbers are due")
+    if line[:1].isspace():
+        raise ValueError(f"the line begins with white space, where a word is due: {shown(line)}")
+    word = found[:-dimensions]
+    if not word or (len(word) > 1 and is_number(word[-1])):
+        raise ValueError(f"{len(found) - 1} number{'s' * (len(found) != 2)} {expected}")
+    numbers = np.zeros(dimensions, np.float32)
+    for n, field in enumerate(found[-dimensions:]):
+        if not is_number(field):
+            raise ValueError(f"{shown(field)}, which is not a number, as number {n + 1} of {shown(b' '.join(word))}")
+        with np.errstate(over="ignore"):
+            numbers[n] = float(field)
+    check_finite(numbers, b" ".join(word))
+    return b" ".join(word), numbers
+
+
+def check_finite(numbers: Array, word: bytes) -> None:
+    """Raises ValueError for a vector (D,) that has NaN or infinity in it."""
+    if not np.isfinite(numbers).all():
+        n = int(np.argmin(np.isfinite(numbers)))
+        raise ValueError(f"{numbers[n]}, where vectors must be finite, as number {n + 1} of {shown(word)}")
+
+
+# ── Many lines, fast ──────────────────────────────────────────────────────────────────────────────
+
+
+@njit(cache=True, nogil=True)
+def parse_lines(text, starts, stops, out, word_stops):  # type: ignore[no-untyped-def]
+    """Read the lines text[start:stop] (stop: their newlines) into `out` (lines, D), and where their words end.
+
+    The word's end is -1 for what `parse` must see: a word with a space in it, more or fewer numbers, a long number.
+    """
+    for row in range(len(starts)):
+        start, at = starts[row], stops[row]
+        word_stops[row] = -1
+        for d in range(out.shape[1] - 1, -1, -1):
+            while at > start and _is_space(text[at - 1]):
+                at -= 1
+            stop = at
+            while at > start and not _is_space(text[at - 1]):
+                at -= 1
+            if at == start or stop - at > _EXACT:
+                break
+            value, end = _number(text, at)
+            if end != stop:
+                break
+            out[row, d] = value
+        else:
+            while at > start and _is_space(text[at - 1]):
+                at -= 1
+            word_stops[row] = at if at > start else -1
+            for i in range(start, at):
+                if _is_space(text[i]):
+                    word_stops[row] = -1
+
+
+@njit(cache=True, nogil=True)
+def parse_records(data, out, word_starts, word_stops):  # type: ignore[no-untyped-def]
+    """Read binary records, a word, a space and 4 D bytes of float32s, into `out` (rows, 4 D), as many as are whole.
+
+    Returns (where the first that is not whole begins, records read). Newlines before a word are no part of it.
+    """
+    at, row = 0, 0
+    while row < len(out):
+        i = at
+        while i < len(data) and data[i] == _NEWLINE:
+            i += 1
+        start = i
+        while i < len(data) and data[i] != _SPACE:
+            i += 1
+        if i + out.shape[1] >= len(data):
+            break
+        word_starts[row], word_stops[row] = start, i
+        for k in range(out.shape[1]):
+            out[row, k] = data[i + 1 + k]
+        at = i + 1 + out.shape[1]
+        row += 1
+    return at, row
+
+
+@njit(cache=True)
+def _decimal(size):  # type: ignore[no-untyped-def]
+    """(M, s) such that M · 10^-s is read as the float32 `size` > 0: with six digits where they do, at most nine.
+
+    Nine always do: they are off by 5e-9 of it at most, and half the way to the next float32 is 3e-8.
+    """
+    exact = np.float64(size)
+    exponent = int(np.floor(np.log10(exact)))
+    for digits in range(6, 10):
+        scale = digits - 1 - exponent
+        if abs(scale) < len(_POWERS):
+            mantissa = np.rint(exact * _POWERS[scale] if scale >= 0 else exact / _POWERS[-scale])
+            read = mantissa / _POWERS[scale] if scale >= 0 else mantissa * _POWERS[-scale]
+            if np.float32(read) == size:
+                break
+        elif scale > 0:
+            mantissa = np.rint(exact * 1e22 * 10.0 ** (scale - 22))
+        else:
+            mantissa = np.rint(exact / 1e22 / 10.0 ** (-scale - 22))
+    whole = np.int64(mantissa)
+    while whole % 10 == 0:
+        whole //= 10
+        scale -= 1
+    return whole, scale
+
+
+@njit(cache=True)
+def _digits(whole):  # type: ignore[no-untyped-def]
+    """How many digits a number above 0 has."""
+    digits, power = 1, 10
+    while whole >= power:
+        digits += 1
+        power *= 10
+    return digits
+
+
+@njit(cache=True)
+def _put_digits(out, at, whole, digits, point):  # type: ignore[no-untyped-def]
+    """Print `whole`, zeros in front making it `digits` long, with a point before the last `point` (0: none)."""
+    i = end = at + digits + (point > 0)
+    for k in range(digits):
+        if k == point and point > 0:
+            i -= 1
+            out[i] = _POINT
+        i -= 1
+        out[i] = _ZERO + whole % 10
+        whole //= 10
+    return end
+
+
+@njit(cache=True)
+def _put_number(out, at, value):  # type: ignore[no-untyped-def]
+    """Print a float32 so that it is read back to the bit: '0.418', '-1.25e-12'."""
+    if value < 0:
+        out[at] = _MINUS
+        at += 1
+    if value == 0:
+        out[at] = _ZERO
+        return at + 1
+    whole, scale = _decimal(abs(value))
+    digits = _digits(whole)
+    exponent = digits - 1 - scale
+    if -5 <= exponent < 9:
+        for _ in range(-scale):
+            whole *= 10
+        scale = max(scale, 0)
+        return _put_digits(out, at, whole, max(exponent, 0) + 1 + scale, scale)
+    at = _put_digits(out, at, whole, digits, digits - 1)
+    out[at] = _E
+    at += 1
+    if exponent < 0:
+        out[at] = _MINUS
+        at += 1
+    return _put_digits(out, at, abs(exponent), _digits(abs(exponent)), 0)
+
+
+@njit(cache=True, nogil=True)
+def put_lines(out, matrix, names, starts):  # type: ignore[no-untyped-def]
+    """Print a line for each row of `matrix` (lines, D): its word, names[start:next start], and its numbers."""
+    at = 0
+    for row in range(len(matrix)):
+        for i in range(starts[row], starts[row + 1]):
+            out[at] = names[i]
+            at += 1
+        for d in range(matrix.shape[1]):
+            out[at] = _SPACE
+            at = _put_number(out, at + 1, matrix[row, d])
+        out[at] = _NEWLINE
+        at += 1
+    return at

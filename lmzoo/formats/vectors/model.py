@@ -1,0 +1,150 @@
+"""Word vectors out of runs and into them: the part of `lmzoo export` and `lmzoo import` that is about vectors."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmzoo import models
+from lmzoo.analysis import word_vectors
+from lmzoo.data import corpus as corpora
+from lmzoo.data.corpus import Corpus
+from lmzoo.data.tokenizers import Tokenizer, Word
+from lmzoo.data.tokenizers.base import BYTES, to_bytes
+from lmzoo.embeddings.predictor import Association
+from lmzoo.errors import UsageError, nearest
+from lmzoo.formats import vectors as vector_files
+from lmzoo.interface import Progress, Run
+from lmzoo.runs.train import own_path
+
+Array = NDArray[Any]
+
+KINDS = ("glove", "word2vec")
+
+
+def format_of(file: Path) -> str:
+    """The format that a file's name asks for: .kv, .bin, .glove.txt; word2vec's text where it says nothing."""
+    suffixes = [suffix for suffix in file.suffixes if suffix != ".gz"]
+    if ".glove" in suffixes:
+        return "glove"
+    return {".kv": "keyedvectors", ".bin": "word2vec-binary"}.get(suffixes[-1] if suffixes else "", "word2vec")
+
+
+def write(model: Association, tokenizer: Tokenizer, file: Path, kind: str, progress: Progress) -> tuple[int, int]:
+    """Write the vectors of the words that have one, in the format `kind`. Returns how many, and their dimensions.
+
+    Raises UsageError for vectors that are rows of a sparse table, and where there is no word.
+    """
+    matrix = model.vectors()
+    if not isinstance(matrix, np.ndarray):
+        raise UsageError(
+            f"the vectors of {model.name} are a sparse table of {matrix.shape[0]:,} × {matrix.shape[1]:,} numbers, "
+            "and files of vectors hold short ones: train svd, which makes such of the same table"
+        )
+    known = matrix.any(axis=1)  # too rare words have zeros
+    words, ids = word_vectors.words_of(tokenizer, np.where(known, np.maximum(model.counts_, 1), 0))
+    if not words:
+        raise UsageError(
+            f"no token of {tokenizer.spec} is a word with a vector: train on words, as with --tokenizer word:10000"
+        )
+    vector_files.write(file, words, matrix[ids], np.asarray(model.counts_)[ids], kind, progress)
+    return len(words), matrix.shape[1]
+
+
+def read(
+    file: Path, kind: str | None, corpus: str | None, mirror: str | None, progress: Progress
+) -> tuple[Association, Tokenizer, dict[str, Any]]:
+    """A GloVe or Word2Vec of the vectors in `file`, a tokenizer for its words, and where they are from.
+
+    `kind` says which, where the format does not: glove for a file without a header. With `corpus` p(w) is counted in
+    its training text, to which each word of the file is added once, and β and λ are fitted to its validation text.
+    Raises as `vector_files.read` and `corpus.load` do, and UsageError for a file without a word that the tokenizer can
+    know.
+    """
+    if kind is not None and kind not in KINDS:
+        raise UsageError(f"no kind {kind!r}{nearest(kind, KINDS)}; there are: {', '.join(KINDS)}")
+    source = corpora.load(corpus, mirror=mirror, progress=progress) if corpus else None
+    found = vector_files.read(file, progress=progress)
+    tokenizer, rows = _tokenizer(found.words, lines=source is not None and source.lines)
+    if len(tokenizer.to_json()["words"]) == 0:
+        raise UsageError(f"{file}: none of its {len(found.words):,} words, as {found.words[0]!r}, can be a token")
+    model = _model(kind or ("glove" if found.format == "glove" else "word2vec"), found.matrix, rows)
+    remarks = ["how these vectors were trained is not in their file: the settings are not known, but for dimensions"]
+    left_out = np.setdiff1d(np.arange(len(found.words)), rows)
+    if len(left_out):
+        remarks.append(
+            f"{len(left_out):,} of {len(found.words):,} words were left out, as {found.words[left_out[0]]!r}: the "
+            "tokenizer cuts texts into other pieces"
+        )
+    if source is None:
+        remarks.append(
+            "the file has no counts, so p(w) is Zipf's law by rank, and λ = 0: --corpus counts and fits them on a text"
+        )
+    model.remarks = remarks
+    if source is not None:
+        # Each word counts once besides: what never occurred is no word to whoever asks for neighbours.
+        text = np.concatenate([tokenizer.encode(source.train), np.flatnonzero(rows >= 0)])
+        model.calibrate(text, tokenizer.encode(source.valid), Run(progress=progress))
+    words, dimensions = found.matrix.shape
+    facts = {"words": words, "dimensions": dimensions, "format": found.format, **model.facts}
+    return model, tokenizer, facts | (_text(source) if source else {})
+
+
+def _tokenizer(words: list[str], lines: bool) -> tuple[Word, Array]:
+    """A tokenizer that has the words as pieces, and the row in `words` that each of its tokens stands for, -1: none.
+
+    A word has the space before it, as in running text. A punctuation mark is a token with and without.
+    """
+    pieces: list[str] = []
+    rows: list[int] = []
+    marks: dict[int, int] = {}
+    for row, word in enumerate(words):
+        if not Word.PIECE.fullmatch(word) or word.isspace():
+            continue
+        pieces.append(f" {word}")
+        rows.append(row)
+        if _is_mark(word):
+            if len(to_bytes(word)) == 1:
+                marks[ord(word)] = row
+            else:
+                pieces.append(word)
+                rows.append(row)
+    places = np.full(BYTES + len(rows) + 1, -1)
+    places[list(marks)] = list(marks.values())
+    places[BYTES:-1] = rows
+    return Word(f"word:{max(1, len(pieces))}", pieces, lines), places
+
+
+def _is_mark(word: str) -> bool:
+    return len(word) == 1 and not word.isalnum() and word != "_"
+
+
+def _model(name: str, matrix: Array, rows: Array) -> Association:
+    """A model whose word vectors are `matrix` (N, D), token i having that of rows[i]; before it knows of any text."""
+    cls: Any = models.find(name)
+    model = cls(dimensions=matrix.shape[1])
+    known = rows >= 0
+    table = np.where(known[:, None], matrix[rows], np.float32(0))
+    if name == "glove":  # a word is the sum of its two vectors
+        model.words_ = model.contexts_ = table / 2
+        model.biases_ = np.zeros((2, len(rows)), np.float32)
+    else:
+        model.words_ = table
+    model.vocab_size_ = len(rows)
+    model.counts_ = np.where(known, len(matrix) // (rows + 1 + ~known), 0).astype(np.int64)
+    model.exponent_, model.lambdas_ = 1.0, np.zeros(model.window)
+    return model
+
+
+def _text(corpus: Corpus) -> dict[str, Any]:
+    """What a run says of the text that it knows."""
+    return {
+        "corpus": corpus.name,
+        "source": corpus.source,
+        "corpus_path": own_path(corpus),
+        "split": corpus.split,
+        "refit": False,
+        "protocol": corpus.protocol,
+        "sha256": corpus.sha256,
+    }

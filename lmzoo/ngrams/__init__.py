@@ -1,0 +1,1 @@
+"""What count models share: n-gram counts, tries, pruning, exchange clustering."""

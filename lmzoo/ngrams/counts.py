@@ -1,0 +1,301 @@
+"""Counting n-grams: ids → one `Level` per order, sorted by context and then by word.
+
+Plumbing, not mathematics: every probability is made of these counts in `ngram.py`.
+
+An n-gram is found by extending the (n-1)-gram that ends one token earlier. So a level is made from the one below
+it: text positions are gathered by context (a counting sort) and sorted by word within each. Contexts are taken in
+ranges, each a sorted run of its own that fits in the processor's cache, or in as little memory as it is given; the
+runs are counted on as many threads as there are cores, and joined in the order of their ranges they are the level.
+Time is O(T) an order, but for the sorting within contexts; memory is some 20 bytes a token and 12 a distinct n-gram.
+
+`end` bounds a line or a text: an n-gram may begin with it (it is then the start symbol, KenLM's <s>) or finish
+with it (</s>), and never has it in between.
+"""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from lmzoo.interface import Ids, Progress
+from lmzoo.ngrams.out_of_core import Scratch, release
+
+Array = NDArray[Any]
+
+BYTES_A_TOKEN = 32  # that a run takes for each of its positions
+PART = 500_000  # n-grams that are worked on at a time
+RUN = 2_000_000  # positions in a run, where memory does not ask for fewer: longer ones leave the cache
+THREADS = min(8, os.cpu_count() or 1)
+
+
+@dataclass
+class Level:
+    """All distinct n-grams of one order, numbered 0 … G-1 in the order of (context, word).
+
+    A context is an n-gram of the order below, by its number there; order 1 has the one empty context, 0, and
+    one unigram for each of the V words, seen or not.
+    """
+
+    order: int
+    word: Array  # (G,) the last word
+    suffix: Array  # (G,) the n-gram without its first word
+    count: Array  # (G,) how often it occurs
+    children: Array  # (C+1,) n-grams children[c] … children[c+1]-1 extend context c
+    continuations: Array | None = None  # (G,) distinct words before it; None at the highest order
+    last: int | None = None  # the n-gram that the text's last n-gram in suffix order ends with, if it has one
+
+    def __len__(self) -> int:
+        return len(self.word)
+
+    @cached_property
+    def context(self) -> Array:
+        """The n-gram without its last word, (G,)."""
+        return np.repeat(np.arange(len(self.children) - 1, dtype=np.int32), np.diff(self.children))
+
+    @cached_property
+    def adjusted(self) -> Array:
+        """Kneser & Ney's counts (G,): distinct words before the n-gram, where it has any before it.
+
+        The occurrences themselves at the highest order, and for n-grams that begin at a boundary, before which
+        there is nothing (Heafield 2013, §3.2).
+        """
+        if self.continuations is None:
+            return self.count
+        return np.where(self.continuations > 0, self.continuations, self.count)
+
+    def counts_of_counts(self, counts: Array, most: int = 5) -> Array:
+        """How many n-grams have a count of 0, 1, … most-1, and `most` or more: (most+1,)."""
+        return _tally_up_to(counts, most)
+
+    def total(self, values: Array) -> Array:
+        """Sum of `values` (G,) over the n-grams of each context: (C,) float64."""
+        return _sum_runs(values, self.children)
+
+    def parts(self) -> Iterator[tuple[slice, slice, "Level"]]:
+        """This level in parts that fit in the cache: which n-grams, which contexts, and they as a level.
+
+        All that a part says of its contexts is as in the whole; only their numbers start from 0.
+        """
+        cuts = np.searchsorted(self.children, np.arange(PART, len(self) + PART, PART), side="left").tolist()
+        start = 0
+        for stop in cuts:
+            stop = min(stop, len(self.children) - 1)
+            if stop > start:
+                here = slice(int(self.children[start]), int(self.children[stop]))
+                more = None if self.continuations is None else self.continuations[here]
+                children = self.children[start : stop + 1] - self.children[start]
+                part = Level(self.order, self.word[here], self.suffix[here], self.count[here], children, more)
+                yield here, slice(start, stop), part
+            start = stop
+
+    def release(self) -> None:
+        """Let go of what can be read or computed again."""
+        release(self.word, self.suffix, self.count, self.children, self.continuations)
+        self.__dict__.pop("context", None)
+        self.__dict__.pop("adjusted", None)
+
+
+def count_ngrams(
+    tokens: Ids, vocab_size: int, order: int, scratch: Scratch | None = None, progress: Progress | None = None
+) -> list[Level]:
+    """Count the n-grams of orders 1 … `order` in `tokens` (T,): a list of levels, shortest first.
+
+    The list is shorter than `order` where the text has no n-grams that long. Where `scratch` has little memory the
+    runs are as short as that asks for, and the levels are kept in files.
+    """
+    scratch = scratch or Scratch()
+    end = vocab_size - 1
+    text = np.concatenate([np.array([end], dtype=np.int32), tokens], dtype=np.int32)  # 0: the start symbol
+    depth = _depths(text, end, order)
+    last = _last_in_suffix_order(text, end, order)
+    levels = [_unigrams(text, vocab_size)]
+    levels[0].last = int(text[last])
+    ngram = text.copy()  # ngram[t]: number of the n-gram of the current order that ends at position t
+    with (progress or Progress()).task("counting n-grams", order) as task:
+        for n in range(2, order + 1):
+            task.advance(1, f"order {n}")
+            level = _next_level(n, text, depth, ngram, levels[-1], scratch)
+            if level is None:
+                break
+            level.last = int(ngram[last]) if depth[last] >= n - 1 else None
+            levels[-1].continuations = scratch.keep(_tally(level.suffix, len(levels[-1])))
+            levels[-1].release()
+            levels.append(level)
+    return levels
+
+
+def _next_level(n: int, text: Array, depth: Array, ngram: Array, below: Level, scratch: Scratch) -> Level | None:
+    """The n-grams of order n, from those of order n-1 in `ngram`, which is overwritten with their numbers."""
+    context = _contexts(ngram, depth, n)
+    children = np.zeros(len(below) + 1, dtype=np.int32)
+    ranges = _runs(below.count, len(text), scratch.memory)
+    with ThreadPoolExecutor(THREADS) as pool:  # the compiled loops let go of Python's lock
+        runs = list(pool.map(lambda run: _count_run(text, context, ngram, children, *run), ranges))
+    if not children.any():
+        return None
+    np.cumsum(children, out=children)
+    _renumber(ngram, context, children)
+    word, suffix, count = (_joined(column, scratch) for column in zip(*runs, strict=True))
+    return Level(n, word, suffix, count, scratch.keep(children))
+
+
+def _joined(runs: tuple[Array, ...], scratch: Scratch) -> Array:
+    """The runs of a column, one behind the other."""
+    column = scratch.empty(sum(map(len, runs)), np.int32)
+    np.concatenate(runs, out=column)
+    release(column, *runs)
+    return column
+
+
+def _runs(count: Array, tokens: int, memory: int | None) -> list[tuple[int, int]]:
+    """Ranges [first, stop) of contexts, each with as many occurrences as a run has room for (or one context)."""
+    room = min(RUN, tokens) if memory is None else min(RUN, max(1024, memory // BYTES_A_TOKEN // THREADS))
+    occurrences = np.cumsum(count, dtype=np.int64)
+    ranges: list[tuple[int, int]] = []
+    first = 0
+    while first < len(count):
+        used = int(occurrences[first - 1]) if first else 0
+        stop = max(first + 1, int(np.searchsorted(occurrences, used + room, side="right")))
+        ranges.append((first, stop))
+        first = stop
+    return ranges
+
+
+def _unigrams(text: Array, vocab_size: int) -> Level:
+    words = np.arange(vocab_size, dtype=np.int32)
+    nothing = np.zeros(vocab_size, dtype=np.int32)
+    return Level(1, words, nothing, _tally(text[1:], vocab_size), np.array([0, vocab_size], dtype=np.int32))
+
+
+def _last_in_suffix_order(text: Array, end: int, order: int) -> int:
+    """Where the n-gram ends that is last when compared word by word from its end, newest words last."""
+    seen = np.zeros(int(text.max()) + 1, dtype=np.int32)
+    _first_seen(text, seen)
+    seen[end] = -1
+    ends = np.arange(1, len(text), dtype=np.int32) if len(text) > 1 else np.array([0])
+    for back in range(order):
+        rank = seen[text[ends - back]]
+        ends = ends[rank == rank.max()]
+        if len(ends) == 1 or (rank.max() < 0 and back > 0):
+            break
+    return int(ends[0])
+
+
+@njit(cache=True)
+def _tally(keys, buckets):  # type: ignore[no-untyped-def]
+    tally = np.zeros(buckets, np.int32)
+    for key in keys:
+        tally[key] += 1
+    return tally
+
+
+@njit(cache=True)
+def _tally_up_to(values, most):  # type: ignore[no-untyped-def]
+    tally = np.zeros(most + 1, np.int64)
+    for value in values:
+        tally[min(value, most)] += 1
+    return tally
+
+
+@njit(cache=True, nogil=True)
+def _sum_runs(values, cuts):  # type: ignore[no-untyped-def]
+    """The sums of values[cuts[c]:cuts[c+1]] for each c."""
+    sums = np.zeros(len(cuts) - 1)
+    for c in range(len(cuts) - 1):
+        for g in range(cuts[c], cuts[c + 1]):
+            sums[c] += values[g]
+    return sums
+
+
+@njit(cache=True, nogil=True)
+def _count_run(text, context, ngram, children, first, stop):  # type: ignore[no-untyped-def]
+    """Count the n-grams whose context is in [first, stop): their words, suffixes and counts, in order.
+
+    Writes into `children`, shifted by one, how many n-grams each context has, and into `ngram` which of its
+    context's n-grams stands at each position: 0, 1, …
+    """
+    place = np.zeros(stop - first + 1, np.int64)
+    for c in context:
+        if first <= c < stop:
+            place[c - first + 1] += 1
+    for c in range(stop - first):
+        place[c + 1] += place[c]
+    size = place[-1]
+    found = np.empty(size, np.int64)  # word and position in one number, so that sorting is by both
+    for t in range(len(context)):
+        c = context[t]
+        if first <= c < stop:
+            found[place[c - first]] = (np.int64(text[t]) << 32) | t
+            place[c - first] += 1
+    word, suffix, count = np.empty(size, np.int32), np.empty(size, np.int32), np.zeros(size, np.int32)
+    g = -1
+    begin = 0
+    for c in range(stop - first):
+        _sort(found[begin : place[c]])
+        child = -1
+        for i in range(begin, place[c]):
+            w, t = found[i] >> 32, found[i] & 0xFFFFFFFF
+            if child < 0 or w != word[g]:
+                g += 1
+                child += 1
+                word[g] = w
+                suffix[g] = ngram[t]
+            count[g] += 1
+            ngram[t] = child
+        children[first + c + 1] = child + 1
+        begin = place[c]
+    return word[: g + 1].copy(), suffix[: g + 1].copy(), count[: g + 1].copy()
+
+
+@njit(cache=True, nogil=True)
+def _sort(values):  # type: ignore[no-untyped-def]
+    """Sort in place; most contexts have so few positions that a call would cost more than the sorting."""
+    if len(values) > 12:
+        values.sort()
+        return
+    for i in range(1, len(values)):
+        value = values[i]
+        k = i
+        while k > 0 and values[k - 1] > value:
+            values[k] = values[k - 1]
+            k -= 1
+        values[k] = value
+
+
+@njit(cache=True)
+def _renumber(ngram, context, children):  # type: ignore[no-untyped-def]
+    """From "the k-th n-gram of its context" to its number in the level."""
+    for t in range(len(ngram)):
+        if context[t] >= 0:
+            ngram[t] += children[context[t]]
+
+
+@njit(cache=True)
+def _first_seen(text, seen):  # type: ignore[no-untyped-def]
+    for t in range(len(text) - 1, -1, -1):
+        seen[text[t]] = t
+
+
+@njit(cache=True)
+def _depths(text, end, order):  # type: ignore[no-untyped-def]
+    """How many tokens of context each position has, counting the boundary before it; at most `order`."""
+    depth = np.zeros(len(text), np.uint8)
+    for t in range(1, len(text)):
+        depth[t] = 1 if text[t - 1] == end else min(depth[t - 1] + 1, order)
+    return depth
+
+
+@njit(cache=True)
+def _contexts(ngram, depth, n):  # type: ignore[no-untyped-def]
+    """The (n-1)-gram before each position, or -1 where the boundary is nearer than that."""
+    context = np.full(len(ngram), -1, np.int32)
+    for t in range(1, len(ngram)):
+        if depth[t] >= n - 1:
+            context[t] = ngram[t - 1]
+    return context

@@ -1,0 +1,327 @@
+"""Looking n-grams up: a back-off model as an automaton over contexts.
+
+Plumbing, not mathematics: `ngram.py` makes the probabilities, this walks them.
+
+Nodes are numbered from the root (the empty context, 0) through the unigrams (1 … V) to the longest n-grams, and
+the children of a node stand together, sorted by word. A state is the node of the longest context that was seen
+in training. Reading a word either finds a child, or pays γ and falls back to the next shorter context; the root
+has a child for every word, so it always ends. (Aho & Corasick 1975 with weights on the failure links.)
+"""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from lmzoo.errors import FormatError
+from lmzoo.interface import Ids, LanguageModel, State, check_ids
+from lmzoo.ngrams.counts import Level
+from lmzoo.ngrams.out_of_core import Scratch, release
+
+Array = NDArray[Any]
+
+WORTH_A_THREAD = 20_000  # tokens, below which starting one costs more than it saves
+
+
+@dataclass
+class Trie:
+    """All nodes, N of them: the root, then the n-grams of order 1, 2, … The first C of them have children."""
+
+    words: Array  # (N,) int32: the last word; -1 for the root
+    probs: Array  # (N,) float32: p(word | the words before it)
+    counts: Array  # (N,) int32: how often it was seen in training
+    fallback: Array  # (N,) int32: the longest proper suffix that has children, or the root
+    children: Array  # (C+1,) int32: the children of node c are children[c] … children[c+1]-1
+    gammas: Array  # (C,) float32: the weight that node c gives to shorter contexts
+
+    @classmethod
+    def build(cls, levels: list[Level], probs: list[Array], gammas: list[Array], scratch: Scratch) -> Self:
+        """One node for each n-gram of `levels`; `probs` (G,) and `gammas` (C,) as the model has them, by level."""
+        first = np.cumsum([0, 1] + [len(level) for level in levels]).tolist()  # first[n]: the first node of order n
+        nodes, contexts = first[-1], first[-2]
+        trie = cls(
+            words=scratch.empty(nodes, np.int32),
+            probs=scratch.empty(nodes, np.float32),
+            counts=scratch.empty(nodes, np.int32),
+            fallback=scratch.empty(nodes, np.int32),
+            children=scratch.empty(contexts + 1, np.int32),
+            gammas=scratch.empty(contexts, np.float32),
+        )
+        trie.words[0], trie.probs[0], trie.fallback[0] = -1, 1, 0
+        trie.counts[0] = levels[0].count.sum()
+        for level, prob, gamma in zip(levels, probs, gammas, strict=True):
+            n = level.order
+            here, below = slice(first[n], first[n + 1]), slice(first[n - 1], first[n])
+            columns = (trie.words, level.word), (trie.probs, prob), (trie.counts, level.count)
+            for column, values in columns:
+                column[here] = values
+                release(column, values)
+            trie.gammas[below] = gamma
+            release(trie.gammas, gamma)
+            np.add(level.children[:-1], np.int32(first[n]), out=trie.children[below])
+            trie.children[first[n]] = first[n + 1]  # where the last context of this level ends, for now
+            _link(level.suffix, first[n - 1], trie.children, trie.fallback, trie.fallback[here])
+            release(level.suffix, level.children, trie.children, trie.fallback)
+        return trie
+
+    def arrays(self) -> dict[str, Array]:
+        """The arrays, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def walk(self, tokens: Array, state: int) -> tuple[Array, int]:
+        """Probability of each token (T,) read one after the other from `state`, and the state after the last."""
+        probs = np.empty(len(tokens))
+        return probs, int(_walk(tokens, state, probs, *self._columns))
+
+    def walk_many(self, tokens: Array, starts: Array, states: Array) -> Array:
+        """`walk` over texts that stand one behind the other in `tokens` (T,), between `starts` (B+1,): (T,).
+
+        Text b is read from states[b] (B,). They are shared out between threads.
+        """
+        probs = np.empty(len(tokens))
+        threads = max(1, min(os.cpu_count() or 1, len(tokens) // WORTH_A_THREAD, len(states)))
+        if threads == 1:
+            _walk_many(tokens, starts, states, 0, len(states), probs, *self._columns)
+            return probs
+        cuts = np.searchsorted(starts, np.linspace(0, len(tokens), threads + 1)).tolist()
+        cuts[0], cuts[-1] = 0, len(states)
+        with ThreadPoolExecutor(threads) as pool:  # the compiled loop lets go of Python's lock
+            jobs = [(tokens, starts, states, a, b, probs, *self._columns) for a, b in pairwise(cuts)]
+            list(pool.map(_walk_many, *zip(*jobs, strict=True)))
+        return probs
+
+    def distribution(self, state: int, vocab_size: int) -> Array:
+        """p(w | state) of every word, (V,): the unigrams, then what each longer context says."""
+        probs = np.empty(vocab_size)
+        _distribution(state, probs, *self._columns)
+        return probs
+
+    @property
+    def _columns(self) -> tuple[Array, ...]:
+        return self.words, self.probs, self.children, self.gammas, self.fallback
+
+    def check(self, vocab_size: int) -> None:
+        """Raise FormatError for arrays that `walk` could leave, or turn round in: they come from a file."""
+        nodes, contexts = len(self.words), len(self.gammas)
+        wanted = {"words": "i4", "probs": "f4", "counts": "i4", "fallback": "i4", "children": "i4", "gammas": "f4"}
+        sound = (
+            all(getattr(self, key).dtype == dtype and getattr(self, key).ndim == 1 for key, dtype in wanted.items())
+            and 0 < vocab_size < nodes
+            and len(self.probs) == len(self.fallback) == len(self.counts) == nodes
+            and 0 < contexts == len(self.children) - 1 <= nodes
+            and self.children[0] == 1
+            and self.children[1] == 1 + vocab_size
+            and self.children[-1] == nodes
+            and _is_sound(vocab_size, *self._columns)
+        )
+        if not sound:
+            raise FormatError("these arrays are not an n-gram model's: links or probabilities are out of range")
+
+
+class TrieModel(LanguageModel):
+    """A language model that is a trie: what an n-gram model does once it is estimated, or read from a file.
+
+    A state is the node of the longest context that was seen in training.
+    """
+
+    trie_: Trie
+    order_: int
+
+    @property
+    def reach(self) -> int:
+        """It sees order - 1 tokens back."""
+        return self.order_ - 1
+
+    def size(self) -> tuple[int, str]:
+        """The distinct n-grams of all orders that it has seen (or has from a file, which gives no counts: -1)."""
+        return int(np.count_nonzero(self.trie_.counts[1:])), "n-grams"
+
+    def arrays(self) -> dict[str, Array]:
+        """The trie's arrays, the order and V."""
+        numbers = {"vocab_size": np.asarray(self.vocab_size_), "order": np.asarray(self.order_)}
+        return {**numbers, **self.trie_.arrays()}
+
+    def restore(self, arrays: dict[str, Array]) -> Self:
+        """The inverse of `arrays`. Raises FormatError for arrays that no fit could have made."""
+        columns = dict(arrays)
+        self.vocab_size_, self.order_ = (int(columns.pop(key)) for key in ("vocab_size", "order"))
+        self.trie_ = Trie(**columns)
+        self.trie_.check(self.vocab_size_)
+        return self
+
+    def start(self) -> State:
+        """The context that consists of `end`."""
+        return self.advance(0, np.array([self.vocab_size_ - 1]))
+
+    def advance(self, state: State, tokens: Ids) -> State:
+        """The longest context after reading `tokens` (T,), at most order - 1 of them."""
+        # Nothing older than the last order - 1 tokens can matter, so a long text is not read whole.
+        if len(tokens) >= self.order_:
+            state, tokens = 0, tokens[len(tokens) - self.order_ + 1 :]
+        return self.trie_.walk(check_ids(tokens, self.vocab_size_).astype(np.int32), state)[1]
+
+    def next_log_probs(self, state: State) -> Array:
+        """log P of every token, (V,), in nats."""
+        return _log(self.trie_.distribution(state, self.vocab_size_))
+
+    def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[Array, State]:
+        """log P of each of `tokens` (T,), in nats, and the state after them: one look-up a token."""
+        ids = check_ids(tokens, self.vocab_size_).astype(np.int32)
+        state = self.start() if state is None else state
+        # Where a part begins, its state is that of the tokens before it, so the parts can be read at once.
+        parts = max(1, min(4 * LANES, len(ids) // 1000))
+        starts = np.linspace(0, len(ids), parts + 1).astype(np.int64)
+        states = [state, *(self.advance(state, ids[:start]) for start in starts[1:-1])]
+        probs = self.trie_.walk_many(ids, starts, np.array(states))
+        return _log(probs), self.advance(state, ids)
+
+    def log_probs_many(self, texts: Sequence[ArrayLike], first: Sequence[int] | None = None) -> list[Array]:
+        """`log_probs` of separate texts, or of each from its `first` token on, in one pass over all of them."""
+        starts = np.cumsum([0, *(len(np.asarray(text)) for text in texts)])
+        tokens = check_ids(np.concatenate([np.zeros(0, dtype=np.int32), *texts]), self.vocab_size_)
+        states = np.full(len(texts), self.start())
+        log_probs = _log(self.trie_.walk_many(tokens.astype(np.int32), starts, states))
+        first = [0] * len(texts) if first is None else first
+        return [log_probs[a + start : b] for (a, b), start in zip(pairwise(starts), first, strict=True)]
+
+
+def _log(probs: Array) -> Array:
+    with np.errstate(divide="ignore"):  # maximum likelihood knows impossible events; the ruler names them
+        return np.log(probs)
+
+
+@njit(cache=True)
+def _link(suffix, first, children, fallback, out):  # type: ignore[no-untyped-def]
+    """The longest proper suffix that has children. One without carries no γ and leads nowhere: take what it takes."""
+    for g in range(len(suffix)):
+        node = suffix[g] + first
+        out[g] = node if node == 0 or children[node + 1] > children[node] else fallback[node]
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _find(state, word, words, children):  # type: ignore[no-untyped-def]
+    """The child of `state` by `word`, or -1. The root's children are the unigrams, in order of word."""
+    if state == 0:
+        return 1 + word
+    low = children[state]
+    high = children[state + 1]
+    while low < high:
+        middle = (low + high) >> 1
+        if words[middle] < word:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < children[state + 1] and words[low] == word else -1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _step(state, word, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
+    """(probability of `word` in `state`, the state after it)."""
+    gamma = 1.0
+    child = _find(state, word, words, children)
+    while child < 0:
+        gamma *= gammas[state]
+        state = fallback[state]
+        child = _find(state, word, words, children)
+    is_context = child < len(gammas) and children[child + 1] > children[child]
+    return gamma * probs[child], child if is_context else fallback[child]
+
+
+@njit(cache=True, nogil=True)
+def _walk(tokens, state, out, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
+    for t in range(len(tokens)):
+        out[t], state = _step(state, tokens[t], words, probs, children, gammas, fallback)
+    return state
+
+
+@njit(cache=True, nogil=True)
+def _distribution(state, out, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
+    depth, context = 0, state
+    while context != 0:
+        depth, context = depth + 1, fallback[context]
+    contexts, shares = np.empty(depth, np.int64), np.empty(depth)
+    share = 1.0  # what all longer contexts together leave to this one
+    for n in range(depth):
+        contexts[n], shares[n] = state, share
+        share *= gammas[state]
+        state = fallback[state]
+    for word in range(len(out)):
+        out[word] = probs[1 + word] * share
+    for n in range(depth - 1, -1, -1):
+        for child in range(children[contexts[n]], children[contexts[n] + 1]):
+            out[words[child]] = probs[child] * shares[n]
+
+
+LANES = 16  # texts that are read in turns
+
+
+@njit(cache=True, nogil=True)
+def _walk_many(tokens, starts, states, text, stop, out, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
+    """What `_walk` does, for the texts from `text` to `stop`: a step of one and a step of the next, in turns.
+
+    A look-up in a big trie waits for memory most of the time, and one text's waiting is the others' time to work.
+    """
+    # Of the text in each lane: the word that is looked for, in which state, where it stands, and where the text ends.
+    word, state = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    at, end = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    # The children among which it may be, and the last of all that the state has.
+    low, high, limit = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    gamma = np.ones(LANES)
+    busy = np.ones(LANES, np.bool_)
+    running = LANES
+    while running > 0:
+        for k in range(LANES):
+            if not busy[k]:
+                continue
+            lowest, highest, w = low[k], high[k], word[k]
+            if lowest < highest:  # one step of the binary search, without a jump to guess
+                middle = (lowest + highest) >> 1
+                less = words[middle] < w
+                low[k] = middle + 1 if less else lowest
+                high[k] = highest if less else middle
+                continue
+            node, t = state[k], at[k]
+            if t < end[k]:
+                child = 1 + w if node == 0 else lowest
+                if node > 0 and not (lowest < limit[k] and words[lowest] == w):
+                    gamma[k] *= gammas[node]  # not there: pay, and look after a shorter context
+                    node = np.int64(fallback[node])
+                    state[k] = node
+                    if node > 0:
+                        low[k], high[k], limit[k] = children[node], children[node + 1], children[node + 1]
+                    continue
+                out[t] = gamma[k] * probs[child]
+                gamma[k] = 1.0
+                is_context = child < len(gammas) and children[child + 1] > children[child]
+                node = child if is_context else np.int64(fallback[child])
+                t += 1
+            if t == end[k]:  # on with the next text that has tokens
+                while text < stop and starts[text] == starts[text + 1]:
+                    text += 1
+                if text == stop:
+                    busy[k] = False
+                    running -= 1
+                    continue
+                t, end[k], node = starts[text], starts[text + 1], states[text]
+                text += 1
+            at[k], state[k], word[k] = t, node, tokens[t]
+            low[k], high[k], limit[k] = 0, 0, 0
+            if node > 0:
+                low[k], high[k], limit[k] = children[node], children[node + 1], children[node + 1]
+
+
+@njit(cache=True)
+def _is_sound(vocab_size, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
+    for c in range(len(gammas)):
+        if not (children[c] <= children[c + 1] and 0 <= gammas[c] < np.inf):
+            return False
+    for g in range(1, len(words)):
+        if not (0 <= words[g] < vocab_size and 0 <= probs[g] <= 1.000001 and 0 <= fallback[g] < min(g, len(gammas))):
+            return False
+    return fallback[0] == 0

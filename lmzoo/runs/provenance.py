@@ -1,0 +1,128 @@
+"""Where and with what a figure was made: the part of provenance that no one should have to type."""
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from lmzoo.data import cards
+
+PACKAGES = ("numpy", "scipy", "numba", "gensim", "scikit-learn", "tokenizers", "torch", "constriction", "pyppmd")
+PROCESS = Path("/proc/self")
+
+
+def provenance() -> dict[str, Any]:
+    """Date, machine, versions, commit and command: {"date", "machine", "versions", "commit", "command"}."""
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "machine": machine(),
+        "versions": versions(),
+        "commit": commit(),
+        "command": command(),
+    }
+
+
+@cache
+def circumstances() -> dict[str, Any]:
+    """What may change any figure, whatever it is of: {"code", "versions", "machine"}, the code as a digest."""
+    digest = hashlib.sha256()
+    for folder in (cards.PACKAGE, cards.folder()):
+        for path in sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".toml")):
+            digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
+    return {"code": digest.hexdigest(), "versions": versions(), "machine": machine()}
+
+
+def machine() -> str:
+    """'AMD EPYC, 2 cores, 24 GiB, Linux x86_64'."""
+    cpu = platform.processor() or platform.machine()
+    memory = ""
+    if sys.platform == "linux":
+        info = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        models = [line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name")]
+        cpu = models[0] if models else cpu
+        gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+        memory = f"{gib:.0f} GiB, "
+    return f"{cpu}, {os.cpu_count()} cores, {memory}{platform.system()} {platform.machine()}"
+
+
+def versions() -> dict[str, str]:
+    """lmzoo's, Python's and those of the packages that make numbers, as far as they are installed."""
+    from lmzoo import __version__
+
+    found = {"lmzoo": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str | None:
+    """The commit of the checkout that runs, with '+changes' where files differ from it; None outside of one."""
+    checkout = cards.PACKAGE.parent
+    if not (checkout / ".git").exists():
+        return None
+    try:
+        name = _git(checkout, "rev-parse", "--short=12", "HEAD")
+        changes = _git(checkout, "status", "--porcelain", "--untracked-files=no", "--", "lmzoo", "corpora")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return name + ("+changes" if changes else "")
+
+
+def _git(checkout: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(checkout), *arguments], capture_output=True, text=True, check=True, timeout=10
+    )
+    return done.stdout.strip()
+
+
+def command() -> str:
+    """The command line as it can be typed again."""
+    import shlex
+
+    program = Path(sys.argv[0]).name
+    return shlex.join(["lmzoo" if program in ("lmzoo", "cli.py", "__main__.py") else program, *sys.argv[1:]])
+
+
+@dataclass
+class Peak:
+    """The most memory that this process held at once, in bytes; None where the system does not say."""
+
+    bytes: int | None = None
+
+
+@contextmanager
+def peak_memory() -> Iterator[Peak]:
+    """Measure what runs within: the peak resident size of the whole process, all that was there before included.
+
+    Only Linux keeps such a mark and lets it be put back; elsewhere, and where that is not permitted, it stays None.
+    """
+    peak = Peak()
+    try:
+        (PROCESS / "clear_refs").write_text("5", encoding="ascii")  # proc(5): VmHWM becomes the present size
+    except OSError:
+        yield peak
+        return
+    yield peak
+    peak.bytes = _high_water_mark()
+
+
+def _high_water_mark() -> int | None:
+    """VmHWM, in bytes."""
+    try:
+        status = (PROCESS / "status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    kilobytes = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(kilobytes[0]) * 1024 if kilobytes else None

@@ -1,0 +1,296 @@
+"""A run on disk: a folder that anyone can read, and that nothing can hide in.
+
+    config.json         format, model, its settings, the vocabulary's size
+    model.safetensors   all that was learned, as plain arrays
+    tokenizer.json      all that the tokenizer needs
+    provenance.json     data and its hashes, seed, versions, machine, command
+    metrics.jsonl       the learning curve, of a model that trains by steps
+    SHA256SUMS          of the files above: `sha256sum -c SHA256SUMS` checks them by hand
+
+There is no pickle and no code in it. It is written beside its place and renamed into it, so it is whole or absent.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from lmzoo.runs import tensors
+from lmzoo import models
+from lmzoo.data import tokenizers
+from lmzoo.errors import FormatError, LmzooError, UsageError
+from lmzoo.interface import Model
+from lmzoo.data.tokenizers import Tokenizer
+
+FORMAT = 1
+FILES = ("config.json", "model.safetensors", "tokenizer.json", "provenance.json")  # what it is, and then its history
+METRICS = "metrics.jsonl"
+SUMS = "SHA256SUMS"
+DRAFT = ".lmzoo-"  # what the names of unfinished folders begin with
+SOMEBODY_WAS_FASTER = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
+
+
+def save(
+    model: Model,
+    text_tokenizer: Tokenizer,
+    folder: str | Path,
+    provenance: dict[str, Any] | None = None,
+    history: Sequence[dict[str, Any]] = (),
+) -> Path:
+    """Write a run; `folder` must not exist (see `claim`). Raises UsageError or LmzooError in one line."""
+    folder = Path(folder)
+    config = {
+        "format": FORMAT,
+        "model": model.name,
+        "config": model.config(),
+        "vocab_size": model.vocab_size_,
+        # The code of a model from outside the zoo is not saved: who loads the run must say where it is.
+        "outside": not type(model).__module__.startswith("lmzoo.models."),
+    }
+    with _new_folder(folder) as draft:
+        _write_json(draft / "config.json", config)
+        tensors.write(draft / "model.safetensors", _as_numbers(model))
+        _write_json(draft / "tokenizer.json", text_tokenizer.to_json())
+        _write_json(draft / "provenance.json", provenance or {})
+        names: tuple[str, ...] = FILES
+        if history:
+            lines = [json.dumps(figures) + "\n" for figures in history]
+            (draft / METRICS).write_text("".join(lines), encoding="utf-8")
+            names = (*FILES, METRICS)
+        sums = [f"{_sha256(draft / name)}  {name}\n" for name in names]
+        (draft / SUMS).write_text("".join(sums), encoding="utf-8")
+    return folder
+
+
+def _as_numbers(model: Model) -> dict[str, NDArray[Any]]:
+    arrays = {key: np.asarray(value, order="C") for key, value in model.arrays().items()}
+    for key, array in arrays.items():
+        if array.dtype.kind not in "biuf":
+            raise UsageError(
+                f"{model.name} cannot be saved: what it learned in {key}_ is {array.dtype}, not numbers; keep it out "
+                "of attributes that end in '_', or override arrays and restore"
+            )
+    return arrays
+
+
+def load(folder: str | Path, code: str | Path | None = None) -> tuple[Model, Tokenizer]:
+    """Read a run back. `code` is the file of a model from outside the zoo.
+
+    Raises UsageError where there is no run, FormatError (naming the file) where it is damaged or foreign.
+    """
+    folder = Path(folder)
+    with ThreadPoolExecutor(1) as pool:  # hashing a big model takes as long as reading its vocabulary
+        verified = pool.submit(verify, folder)
+        try:
+            loaded = _load(folder, code)
+        except LmzooError:
+            verified.result()  # a damaged file says more of the cause
+            raise
+        verified.result()
+    return loaded
+
+
+def _load(folder: Path, code: str | Path | None) -> tuple[Model, Tokenizer]:
+    config = read_config(folder)
+    cls = _class(folder, config, code)
+    try:
+        text_tokenizer = tokenizers.from_json(_read_json(folder / "tokenizer.json"))
+        model = cls(**config["config"])
+        model.restore(tensors.read(folder / "model.safetensors"))
+        sizes = [config["vocab_size"], model.vocab_size_, text_tokenizer.vocab_size]
+    except KeyError as error:
+        raise FormatError(f"{folder} does not hold a {cls.name} of this version: it lacks {error}") from None
+    except Exception as error:  # if the checksums are right, it was written so: by another version or on purpose
+        raise FormatError(f"{folder} does not hold a {cls.name} of this version: {error}") from None
+    if not all(type(size) is int and size == sizes[0] for size in sizes):
+        raise FormatError(
+            f"{folder}: its model knows {model.vocab_size_} tokens and its tokenizer {text_tokenizer.vocab_size}: they "
+            "are of different runs"
+        )
+    return model, text_tokenizer
+
+
+def _class(folder: Path, config: dict[str, Any], code: str | Path | None) -> type[Model]:
+    """The model's class: of the zoo by its name alone, so that no run can name a file to execute."""
+    name = config["model"]
+    if code is None and config["outside"]:
+        raise UsageError(f"{folder} was made by a model of your own: say which with --code FILE.py")
+    if code is None and name not in models.names():
+        raise FormatError(f"{folder} holds a {name!r}, which this version of lmzoo does not have")
+    cls = models.find(name if code is None else str(Path(code).absolute()))
+    if cls.name != name:
+        raise UsageError(f"{folder} was made by the model {name!r}, and {code} has {cls.name!r}: give the other file")
+    return cls
+
+
+def verify(folder: Path) -> None:
+    """Check every file against SHA256SUMS. Raises FormatError naming the first that differs."""
+    if not folder.is_dir():
+        raise UsageError(f"no run at {folder}: lmzoo train MODEL --out {folder} makes one")
+    sums = _read_sums(folder)
+    for name in (*FILES, *([METRICS] if METRICS in sums else [])):
+        path = folder / name
+        if path.is_symlink():
+            raise FormatError(f"{path} is a link, and a run holds its files itself: copy the file here")
+        if not path.is_file():
+            raise FormatError(f"{folder} is not a whole run: {name} is missing")
+        if sums.get(name) != _sha256(path):
+            raise FormatError(f"{path} is damaged: its contents do not match {SUMS}; train or copy the run again")
+
+
+def _read_sums(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file of a run, by its name."""
+    try:
+        text = (folder / SUMS).read_text(encoding="utf-8")
+        # Not by splitlines, which takes a flipped bit in a line end for another kind of line end.
+        sums = {name: digest for digest, name in (line.split("  ", 1) for line in text.removesuffix("\n").split("\n"))}
+    except (OSError, ValueError):
+        sums = {}
+    if not set(FILES) <= set(sums) <= {*FILES, METRICS}:
+        raise FormatError(f"{folder} is not a whole run: it has no readable {SUMS}")
+    return sums
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json of a run, checked for the keys that every run has."""
+    config = _read_json(folder / "config.json")
+    if not isinstance(config, dict) or "format" not in config:
+        raise FormatError(f"{folder / 'config.json'} is not a run's configuration")
+    if config["format"] != FORMAT:
+        raise FormatError(f"{folder} has format {config['format']!r}; this version of lmzoo reads format {FORMAT}")
+    kinds = {"model": str, "config": dict, "vocab_size": int, "outside": bool}
+    for key, kind in kinds.items():
+        if not isinstance(config.get(key), kind):
+            raise FormatError(f"{folder / 'config.json'} is not a run's configuration: it has no proper {key!r}")
+    return config
+
+
+def read_provenance(folder: str | Path) -> dict[str, Any]:
+    """provenance.json of a run: what it was trained on, how and where."""
+    provenance = _read_json(Path(folder) / "provenance.json")
+    return provenance if isinstance(provenance, dict) else {}
+
+
+def digest(folder: str | Path) -> str:
+    """SHA-256 of what a run predicts with: its model and tokenizer, and not of when and where it was made."""
+    sums = _read_sums(Path(folder))
+    return hashlib.sha256("".join(f"{name} {sums[name]}\n" for name in FILES[:3]).encode()).hexdigest()
+
+
+def bytes_on_disk(folder: str | Path) -> int:
+    """The size of what a run must carry to predict: the model and its tokenizer."""
+    return sum((Path(folder) / name).stat().st_size for name in ("model.safetensors", "tokenizer.json"))
+
+
+def claim(folder: str | Path, overwrite: bool = False) -> None:
+    """Make sure, before any work, that `folder` can be made. Raises UsageError saying why it cannot."""
+    folder = Path(folder)
+    try:
+        if _is_there(folder) and not overwrite:
+            raise UsageError(f"{folder} exists already: choose another --out, or give --overwrite to replace a run")
+        # Asked more than once, for somebody may be replacing a run there at this moment.
+        if not any((folder / SUMS).is_file() or not _is_there(folder) for _ in range(5)):
+            raise UsageError(f"{folder} is not a run, so it is not overwritten: choose another --out")
+        try_to_write(folder.parent)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from None
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def try_to_write(folder: Path) -> None:
+    """Raise OSError if nothing could be written to `folder`, or made where it shall be. Leaves nothing there."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    with tempfile.TemporaryDirectory(dir=folder, prefix=DRAFT):
+        pass
+
+
+@contextmanager
+def _new_folder(folder: Path) -> Iterator[Path]:
+    """A draft folder beside `folder`, renamed onto it when all went well and removed when not."""
+    claim(folder, overwrite=True)
+    place = folder.resolve()  # a link to a run stays a link
+    draft = place.parent / f"{DRAFT}{secrets.token_hex(6)}"
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        draft.mkdir()
+        yield draft
+        for path in draft.iterdir():
+            _sync(path)
+        _put(draft, place)
+        _sync(place.parent)
+    except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise LmzooError(f"{folder} could not be written: {why}; nothing was changed there") from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _put(draft: Path, place: Path) -> None:
+    """Rename `draft` to `place`, and what was there away; if that fails, what was there is back."""
+    old = place.parent / f"{DRAFT}{secrets.token_hex(6)}"
+    try:
+        for attempts_left in reversed(range(20)):
+            try:
+                if place.exists():
+                    place.rename(old)
+                draft.rename(place)
+                break
+            except OSError as error:
+                if error.errno not in SOMEBODY_WAS_FASTER or not attempts_left:
+                    raise
+                shutil.rmtree(old, ignore_errors=True)  # theirs is there now: replace that
+    except BaseException:
+        if old.exists() and not place.exists():
+            old.rename(place)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    try:
+        text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{path.name} cannot be written, for not all of it is plain JSON: {error}") from None
+    # What UTF-8 has no bytes for, a lone surrogate, is written as JSON writes it: \udc80.
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FormatError(f"{path} cannot be read: {error}") from None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

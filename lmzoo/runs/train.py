@@ -1,0 +1,323 @@
+"""From a model, a corpus and a tokenizer to a run, and from a run to its score: what the commands share."""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lmzoo.runs import provenance as machine, store
+from lmzoo import models
+from lmzoo.data import tokenizers
+from lmzoo.data import corpus as corpora
+from lmzoo.data.download import write_atomically
+from lmzoo.runs.cache import digest
+from lmzoo.data.corpus import Corpus, cards
+from lmzoo.errors import FormatError, LmzooError, UsageError
+from lmzoo.evaluation.perplexity import ADAPTS, Score, block_bits, evaluate, interval, mix
+from lmzoo.interface import Ids, LanguageModel, Model, Progress, Run
+from lmzoo.evaluation.interpolation import Mixture, fit_weights
+from lmzoo.data.tokenizers import Tokenizer
+
+BUDGETS = ("seconds", "steps", "tokens", "flops")  # of `Run`
+HOW = ("seed", "device", "precision", "compile", "memory")  # of `Run`, and may change what is learned
+KEY = "key"  # the file of an unfinished training that says of what it is
+
+
+@dataclass
+class Text:
+    """A corpus as ids: what a model gets to see."""
+
+    corpus: Corpus
+    tokenizer: Tokenizer
+    train: Ids
+    valid: Ids
+
+
+def encode(corpus: Corpus, spec: str | None, run: Run) -> Text:
+    """Train the tokenizer `spec` (None: the corpus's own) on the training text and encode train and valid."""
+    with run.progress.task("tokenizing", 3) as task:
+        made = tokenizers.train(spec or corpus.tokenizer, corpus.train, corpus.lines)
+        task.advance(1)
+        train = made.encode(corpus.train)
+        task.advance(1)
+        valid = made.encode(corpus.valid)
+        task.advance(1)
+    return Text(corpus, made, train, valid)
+
+
+def parse(words: str) -> tuple[str, dict[str, str]]:
+    """'ngram:order=3,smoothing=ml' → ('ngram', {'order': '3', 'smoothing': 'ml'})."""
+    name, _, settings = words.partition(":")
+    given = {}
+    for setting in filter(None, settings.split(",")):
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"{words!r}: write settings as NAME=VALUE, as in {name}:order=3")
+        given[key.strip()] = value.strip()
+    return name, given
+
+
+@dataclass
+class Fitted:
+    """A model that has learned, and how."""
+
+    model: Model
+    seconds: float
+    provenance: dict[str, Any]
+
+
+def key(name: str, given: dict[str, str], text: Text, run: Run) -> str:
+    """A digest of everything that could change what `fit` gives: under one key, one model."""
+    model = models.make(models.find(name), given)
+    own = Path(name).read_bytes() if Path(name).is_file() else b""  # a model that is not of the zoo
+    return digest(
+        {
+            "model": model.name,
+            "config": model.config(),
+            "own code": hashlib.sha256(own).hexdigest(),
+            "text": text.corpus.sha256,
+            "refit": text.corpus.refit,
+            "tokenizer": [text.tokenizer.spec, text.tokenizer.vocab_size],
+            "tokens": [len(text.train), len(text.valid)],  # a learning curve learns from the beginning of a text
+            "run": {name: getattr(run, name) for name in (*BUDGETS, *HOW)},
+            **machine.circumstances(),
+        }
+    )
+
+
+def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
+    """Make the model `name` (or the one in that file) with the settings `given` and fit it on `text`."""
+    model = models.make(models.find(name), given)
+    model.warm_up()
+    run = replace(run, tokens_per_character=len(text.train) / len(text.corpus.train))
+    began = time.perf_counter()
+    with machine.peak_memory() as peak:
+        model.fit(text.train, text.valid, text.tokenizer.vocab_size, run)
+    seconds = time.perf_counter() - began
+    corpus = text.corpus
+    provenance = {
+        "model": model.name,
+        "config": model.config(),
+        "corpus": corpus.name,
+        "source": corpus.source,
+        "corpus_path": own_path(corpus),
+        "split": corpus.split,
+        "refit": corpus.refit,
+        "protocol": corpus.protocol,
+        "sha256": corpus.sha256,
+        "tokenizer": text.tokenizer.spec,
+        "vocab_size": text.tokenizer.vocab_size,
+        "training_tokens": len(text.train),
+        "training_seconds": round(seconds, 3),
+        **({"peak_bytes": peak.bytes} if peak.bytes else {}),
+        "budget": {name: value for name in BUDGETS if (value := getattr(run, name)) is not None},
+        "seed": run.seed,
+        "key": key(name, given, text, run),
+        "device": "cpu",
+        **model.facts,
+        "remarks": list(model.remarks),
+        **machine.provenance(),
+    }
+    return Fitted(model, seconds, provenance)
+
+
+def fit_going_on(name: str, given: dict[str, str], text: Text, run: Run, folder: Path) -> Fitted:
+    """`fit`, on its way to the run `folder`: where a training with the same key was broken off, it goes on."""
+    left = unfinished(folder)
+    mark, this = left / KEY, key(name, given, text, run)
+    if mark.is_file() and mark.read_text("utf-8") == this and list(left.glob("checkpoint*")):
+        try:
+            return fit(name, given, text, replace(run, folder=left, resume=True))
+        except (UsageError, FormatError):
+            pass  # what is left is damaged, or somebody else has just finished it: begin anew
+    shutil.rmtree(left, ignore_errors=True)
+    if models.find(name).resumes:
+        write_atomically(mark, this.encode())
+    return fit(name, given, text, replace(run, folder=left))
+
+
+def own_path(corpus: Corpus) -> str | None:
+    """The absolute path of a text of one's own, so that it is found from anywhere; None: the name says all."""
+    card = cards().get(corpus.name)
+    return None if card and card.title == corpus.title else str(Path(corpus.title).absolute())
+
+
+def unfinished(folder: Path) -> Path:
+    """Where the checkpoints of the training are that will become the run `folder`."""
+    return folder.with_name(f"{folder.name}.unfinished")
+
+
+def claim(folder: Path, resume: bool, overwrite: bool) -> None:
+    """Make sure, before any work, that the run `folder` can be made and nothing is lost by it.
+
+    Raises UsageError where it cannot, where an unfinished training would be written over, or there is none to resume.
+    """
+    store.claim(folder, overwrite)
+    left = unfinished(folder)
+    checkpoints = list(left.glob("checkpoint*"))
+    if resume and not checkpoints:
+        raise UsageError(f"there is nothing to resume: {left} holds no unfinished training; train without --resume")
+    if checkpoints and not (resume or overwrite):
+        raise UsageError(f"{left} is an unfinished training: --resume goes on with it, --overwrite begins anew")
+
+
+def save(fitted: Fitted, text: Text, folder: Path) -> Path:
+    """Write it as a run; what was kept to go on from is then needed no more."""
+    store.save(fitted.model, text.tokenizer, folder, fitted.provenance, fitted.model.history)
+    shutil.rmtree(unfinished(folder), ignore_errors=True)
+    return folder
+
+
+# ── A run, scored again ───────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Scored:
+    """A run and its score: what a row of `lmzoo eval` is made of."""
+
+    folder: Path
+    model: LanguageModel
+    tokenizer: Tokenizer
+    corpus: Corpus
+    protocol: str
+    score: Score
+    row: dict[str, Any]
+
+
+def score_run(
+    folder: Path,
+    corpus: str | None,
+    split: str,
+    protocol: str | None,
+    code: Path | None,
+    mirror: str | None,
+    progress: Progress,
+    device: str = "auto",
+) -> Scored:
+    """Score the run in `folder` on `split` of `corpus` (None: of what it was trained on): what `lmzoo eval` prints.
+
+    `code` is the file of a model from outside the zoo. Raises as `store.load`, `corpus.load` and `evaluate` do.
+    """
+    model, text_tokenizer = store.load(folder, code)
+    if not isinstance(model, LanguageModel):
+        raise UsageError(f"{folder}: {model.name} gives no probability to a text, so it has no bits")
+    provenance = store.read_provenance(folder)
+    source = corpora.load(corpus or corpus_of(folder, provenance), mirror=mirror, progress=progress)
+    text = source.train + source.valid + source.test if split == "all" else getattr(source, split)
+    model.to(device).warm_up()
+    protocol = protocol or source.protocol
+    score = _evaluate(folder, model, text_tokenizer, text, protocol)
+    count, unit = model.size()
+    notes = notes_on(source, split, provenance, own=corpus is None)
+    if score.replaced:
+        notes.append(f"{score.replaced:,} unknown words were read as <unk>: that text was scored")
+    if model.adapts:
+        notes.append(ADAPTS)
+    row = {
+        "run": str(folder),
+        "model": model.name,
+        "corpus": source.name,
+        "split": split,
+        **score.to_json(),
+        "interval": interval(*block_bits(score, text_tokenizer)),
+        "reach": model.reach,
+        "adapts_at_test_time": model.adapts,
+        "size": {"count": count, "unit": unit, "bytes": store.bytes_on_disk(folder)},
+        "notes": notes,
+        "provenance": provenance,
+    }
+    return Scored(folder, model, text_tokenizer, source, protocol, score, row)
+
+
+def _evaluate(folder: Path, model: LanguageModel, text_tokenizer: Tokenizer, text: str, protocol: str) -> Score:
+    try:
+        return evaluate(model, text_tokenizer, text, protocol)
+    except LmzooError as error:  # of many runs, say which
+        raise type(error)(f"{folder}: {error}") from None
+
+
+def mix_runs(parts: Sequence[Scored], progress: Progress) -> dict[str, Any]:
+    """The row of the linear mixture of `parts`, its weights fitted on the validation text of their corpus.
+
+    Raises UsageError naming two runs that cannot be mixed: they have other tokenizers, or were scored on other texts.
+    """
+    first = parts[0]
+    for part in parts[1:]:
+        _refuse_unlike(first, part)
+    valid = []
+    with progress.task("scoring validation text", len(parts)) as task:
+        for part in parts:
+            text = first.corpus.valid
+            valid.append(_evaluate(part.folder, part.model, part.tokenizer, text, part.protocol).log_probs)
+            task.advance(1)
+    mixture = Mixture([part.model for part in parts])
+    weights = fit_weights(np.stack(valid))
+    score = mix([part.score for part in parts], weights)
+    return first.row | {
+        "run": "mixture",
+        "model": mixture.name,
+        **score.to_json(),
+        "interval": interval(*block_bits(score, first.tokenizer)),
+        "reach": mixture.reach,
+        "adapts_at_test_time": mixture.adapts,
+        "size": {"count": len(parts), "unit": "models", "bytes": sum(part.row["size"]["bytes"] for part in parts)},
+        "weights": [{"run": str(p.folder), "weight": float(w)} for p, w in zip(parts, weights, strict=True)],
+        "notes": _notes_on_mixture(parts),
+        "provenance": {"runs": [str(part.folder) for part in parts], "weights_fitted_on": first.corpus.sha256["valid"]},
+    }
+
+
+def _refuse_unlike(a: Scored, b: Scored) -> None:
+    if a.tokenizer.to_json() != b.tokenizer.to_json():
+        kinds = f"{a.tokenizer.spec} and {b.tokenizer.spec}"
+        how = kinds if a.tokenizer.spec != b.tokenizer.spec else f"both {a.tokenizer.spec}, of other texts"
+        raise UsageError(f"{a.folder} and {b.folder} have other tokenizers ({how}): only like tokens can be mixed")
+    texts = [(part.protocol, part.score.sha256, part.corpus.sha256["valid"]) for part in (a, b)]
+    if texts[0] != texts[1]:
+        raise UsageError(f"{a.folder} and {b.folder} were scored on other texts: give --corpus, so that both have one")
+
+
+def _notes_on_mixture(parts: Sequence[Scored]) -> list[str]:
+    notes = list(dict.fromkeys(note for part in parts for note in part.row["notes"]))
+    seen = [str(p.folder) for p in parts if p.row["provenance"].get("refit")]
+    if seen:
+        notes.append(f"the weights were fitted on text that {' and '.join(seen)} was trained on, and trust it too much")
+    if parts[0].row["split"] in ("valid", "all"):
+        notes.append("the weights were fitted on this very text, or a part of it")
+    return notes
+
+
+def corpus_of(folder: Path, provenance: dict[str, Any]) -> str:
+    """The name or path of what a run was trained on. Raises UsageError where it is not known, or gone."""
+    path, name = provenance.get("corpus_path"), provenance.get("corpus")
+    if not name:
+        raise UsageError(f"{folder} does not say what it was trained on: give --corpus")
+    if path and not Path(path).exists():
+        raise UsageError(f"{folder} was trained on {path}, which is not there any more: give --corpus")
+    return str(path or name)
+
+
+def has_changed(corpus: Corpus) -> str:
+    """What is to be said where a corpus is no longer what a run was trained on."""
+    return f"{corpus.name} has changed since: its sha256 is not that of the text this run was trained on"
+
+
+def notes_on(corpus: Corpus, split: str, provenance: dict[str, Any], own: bool) -> list[str]:
+    """What a reader must know of a score of `split`: that its text was trained on, or (its `own`) has changed."""
+    then = provenance.get("sha256", {})
+    refit = bool(provenance.get("refit"))  # then validation was part of training
+    same = [part for part in ("valid", "test") if corpus.sha256[part] == then.get(part)]
+    same_train = corpus.sha256["train"] == then.get("train")
+    trained_on = "valid" in same if refit else same_train
+    unseen = {"test"} if refit else {"valid", "test"}
+    notes = []
+    if own and (len(same) < 2 or not (same_train or refit)):
+        notes.append(has_changed(corpus))
+    if trained_on and split not in unseen:
+        notes.append("this text was part of the training: the score says nothing about unseen text")
+    return notes

@@ -1,0 +1,147 @@
+"""Multiple-choice questions: read from a task or a file, and graded.
+
+A file is JSON lines, one question a line, in either of the two forms that such sets are published in:
+
+    {"question": {"stem": "…", "choices": [{"label": "A", "text": "…"}, …]}, "answerKey": "A"}
+    {"query": "Question: …", "choices": ["…", …], "gold": 0}
+
+An answer sheet has for each question the scores of its options. Of k best options among which the right one is, a
+question earns 1/k (`grades.credit`). One of which nothing is known is then worth 1 over the number of its options.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lmzoo.data import task_cards
+from lmzoo.errors import FormatError, UsageError
+from lmzoo.evaluation.statistics import credit
+from lmzoo.interface import Progress
+
+TASKS = ("science", "arc")  # the tasks that consist of such questions
+Z = 1.959963984540054  # the normal distribution's 97.5 % point, for intervals of 95 %
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked, what may be answered, and which of the options is right."""
+
+    stem: str
+    options: tuple[str, ...]
+    answer: int
+
+
+def load(
+    name_or_path: str | os.PathLike[str], mirror: str | None = None, progress: Progress | None = None
+) -> dict[str, list[Question]]:
+    """The sets of questions of a task, or of the file at that path, by name: {"arc_easy.test": […], …}.
+
+    Raises UsageError where there is neither, FormatError for a file that is not right, DownloadError as `tasks.fetch`.
+    """
+    name = os.fspath(name_or_path)
+    if name in TASKS:
+        return {stem: read(text, stem) for stem, text in task_cards.fetch(name, mirror, progress).items()}
+    try:
+        return {Path(name).stem: read(Path(name).read_text("utf-8"), name)}
+    except (FileNotFoundError, IsADirectoryError):
+        raise UsageError(
+            f"no questions at {name!r}: give {' or '.join(TASKS)}, or a file of JSON lines, one question a line"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{name} is not UTF-8: {error.reason} at byte {error.start:,}") from None
+
+
+def read(text: str, where: str = "the text") -> list[Question]:
+    """The questions of JSON lines; blank lines are passed over. `where` is what a FormatError calls the text."""
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if not lines:
+        raise FormatError(f"{where} has no questions: it must have one on each line, as JSON")
+    return [_parse(line, f"{where}, line {number}") for number, line in lines]
+
+
+def _parse(line: str, where: str) -> Question:
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{where} is not JSON: {error}") from None
+    if not isinstance(fields, dict) or not ({"question", "query"} & fields.keys()):
+        raise FormatError(f"{where} is no question: it needs question and answerKey, or query, choices and gold")
+    try:
+        stem, options, answer = _published_by_ai2(fields) if "question" in fields else _with_query(fields)
+    except (KeyError, TypeError) as error:
+        raise FormatError(f"{where} is no whole question: {_lacking(error)}") from None
+    if not all(isinstance(words, str) for words in (stem, *options)):
+        raise FormatError(f"{where}: what is asked and each choice must be text")
+    if len(options) < 2:
+        raise FormatError(f"{where} has {len(options)} choices: to choose, there must be 2 or more")
+    if answer is None:
+        raise FormatError(f"{where}: the right answer is none of the {len(options)} choices")
+    return Question(stem, options, answer)
+
+
+def _published_by_ai2(fields: dict[str, Any]) -> tuple[Any, tuple[Any, ...], int | None]:
+    choices = fields["question"]["choices"]
+    labels = [choice["label"] for choice in choices]
+    right = labels.index(fields["answerKey"]) if labels.count(fields["answerKey"]) == 1 else None
+    return fields["question"]["stem"], tuple(choice["text"] for choice in choices), right
+
+
+def _with_query(fields: dict[str, Any]) -> tuple[Any, tuple[Any, ...], int | None]:
+    gold, options, query = fields["gold"], fields["choices"], fields["query"]
+    if not isinstance(options, list):
+        raise TypeError("choices must be a list")
+    known = type(gold) is int and 0 <= gold < len(options)
+    stem = query.removeprefix("Question:").strip() if isinstance(query, str) else query
+    return stem, tuple(options), gold if known else None
+
+
+def _lacking(error: Exception) -> str:
+    return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What an answer sheet is worth. Shares are of the questions, from 0 to 1."""
+
+    questions: int
+    chance: float  # what guessing earns: the mean of 1 / number of options
+    accuracy: float
+    interval: tuple[float, float]  # of 95 %, Wilson's
+    unknown: int  # questions of which nothing was known
+    accuracy_known: float | None  # on the others; None where there are none
+
+
+def grade(questions: Sequence[Question], scores: Sequence[Sequence[float]], known: Sequence[bool]) -> Grade:
+    """Grade the `scores` of each question's options; `known` says of which ones anything was known."""
+    if not questions:
+        raise UsageError("there is no question to grade")
+    pairs = zip(questions, scores, strict=True)
+    credits_ = [float(credit(np.array(of_options), question.answer)) for question, of_options in pairs]
+    of_known = [earned for earned, sure in zip(credits_, known, strict=True) if sure]
+    return Grade(
+        questions=len(questions),
+        chance=_mean(1 / len(question.options) for question in questions),
+        accuracy=_mean(credits_),
+        interval=wilson(math.fsum(credits_), len(questions)),
+        unknown=len(questions) - len(of_known),
+        accuracy_known=_mean(of_known) if of_known else None,
+    )
+
+
+def wilson(successes: float, trials: int) -> tuple[float, float]:
+    """Wilson's (1927) interval of 95 % for a probability; parts of a success are taken as such."""
+    share, spread = successes / trials, Z * Z / trials
+    middle = (share + spread / 2) / (1 + spread)
+    reach = Z * math.sqrt(max(share * (1 - share), 0) / trials + spread / (4 * trials)) / (1 + spread)
+    return max(middle - reach, 0.0), min(middle + reach, 1.0)
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return math.fsum(listed) / len(listed)

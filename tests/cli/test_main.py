@@ -1,0 +1,610 @@
+"""The command line as a person meets it: what it prints, what it leaves behind, and what it says when it cannot."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lmzoo.cli.main import main
+from lmzoo.runs import store
+
+WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "the", "dog", "ran", "off", "to", "see", "café", "😀", "trees"]
+MINE = '''
+from dataclasses import dataclass
+import numpy as np
+from lmzoo.interface import LanguageModel, check_ids
+
+@dataclass
+class Mine(LanguageModel):
+    """Unigrams, [as] counted."""
+
+    its_own_flag: float = 1.0  # what every count starts from, in (0, 1]
+    fail: bool = False  # whether to fail
+    reach = 0
+
+    def fit(self, train, valid, vocab_size, run=None):
+        self.vocab_size_ = vocab_size
+        counts = np.bincount(train, minlength=vocab_size) + self.its_own_flag
+        self.probs_ = np.log(counts / counts.sum())
+        if self.fail:
+            1 / 0
+        return self
+
+    def start(self):
+        return ()
+
+    def advance(self, state, tokens):
+        check_ids(tokens, self.vocab_size_)
+        return ()
+
+    def next_log_probs(self, state):
+        return self.probs_
+'''
+SCORE = {
+    "bits", "characters", "bytes", "tokens", "words", "bits_per_character", "bits_per_byte", "perplexity_per_token",
+    "perplexity_per_word", "protocol", "sha256",
+}  # fmt: skip
+
+
+class Outcome:
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def lmzoo(capsys, monkeypatch):
+    """Call `lmzoo` in this process."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+    def call(*arguments):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main([str(argument) for argument in arguments])
+        return Outcome(exit_.value.code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def refuses(lmzoo):
+    """Call `lmzoo` with something that cannot work: one line on stderr, nothing on stdout, the right exit code."""
+
+    def call(*arguments, says, code=2):
+        outcome = lmzoo(*arguments)
+        assert outcome.code == code
+        assert outcome.out == ""
+        assert outcome.err.startswith("lmzoo: ")
+        assert outcome.err.count("\n") == 1
+        for words in [says] if isinstance(says, str) else says:
+            assert words in outcome.err
+        return outcome
+
+    return call
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder to work in, with a text and a model of one's own."""
+    monkeypatch.chdir(tmp_path)
+    dice = random.Random(1)
+    text = "".join(dice.choice(WORDS) + dice.choice([" ", " ", ". ", "\n"]) for _ in range(3000))
+    (tmp_path / "own.txt").write_text(text, encoding="utf-8")
+    (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def run(here, lmzoo):
+    """A run of a bigram on that text."""
+    assert lmzoo("train", "ngram", "--order", "2", "--corpus", "own.txt", "--out", "run").code == 0
+    return here / "run"
+
+
+def folders(path):
+    return sorted(file.name for file in path.iterdir() if file.is_dir())
+
+
+# ── Help ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_commands_are_listed_as_a_newcomer_needs_them(lmzoo):
+    out = lmzoo("--help").out
+    order = [out.index(f"│ {name} ") for name in ("compare", "train", "eval", "generate", "models", "corpora", "check")]
+    assert order == sorted(order)
+
+
+def test_without_arguments_there_is_help(lmzoo):
+    outcome = lmzoo()
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "compare" in outcome.out
+
+
+@pytest.mark.parametrize("command", ["compare", "train", "eval", "generate", "corpora", "check"])
+def test_help_has_an_example(lmzoo, command):
+    assert f": lmzoo {command}" in lmzoo(command, "--help").out
+
+
+def test_a_models_own_settings_come_first_with_their_ranges(lmzoo):
+    out = lmzoo("train", "ngram", "--help").out
+    assert out.index("--order") < out.index("--smoothing") < out.index("--corpus")
+    assert "1 to 64" in out
+    assert "modified-kneser-ney" in out
+
+
+def test_help_of_a_file_of_ones_own_is_its_comments(lmzoo, here, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    out = lmzoo("train", "./mine.py", "--help").out
+    assert "--its-own-flag" in out
+    assert "what every count starts from, in (0, 1]" in out
+    assert "[as] counted" in out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-c", "import lmzoo"], *(["-m", "lmzoo", c] for c in ("--help", "models", "corpora"))]
+)
+def test_what_needs_no_model_loads_none(arguments, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert not loaded & {"torch", "gensim", "matplotlib", "numba", "scipy", "tokenizers"}
+    assert "lmzoo" in loaded
+
+
+# ── Words that cannot be understood ───────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("trian", ["'trian'", "did you mean train?"]),
+        ("corpora shw", ["'shw'", "did you mean show?"]),
+        ("--bogus", "no flag --bogus"),
+        ("train", "say which model"),
+        ("train ngrm", ["'ngrm'", "did you mean ngram?"]),
+        ("train ngram --ordr 3", ["--ordr", "did you mean --order?"]),
+        ("train --corpus own.txt ngram", "flags come after the model"),
+        ("train ngram --order three", ["order", "whole number or auto", "'three'"]),
+        ("train ngram --order 0", "1 to 64 or auto, not 0"),
+        ("train ngram --order 65", "1 to 64 or auto, not 65"),
+        ("train ngram --smoothing kneser-nay", ["'kneser-nay'", "did you mean kneser-ney?"]),
+        ("train ngram --corpus storywrld", ["'storywrld'", "did you mean storyworld?"]),
+        ("train ngram --corpus own.txt --tokenizer wrd:5", ["'wrd:5'", "did you mean word?"]),
+        ("train ngram --budget 0", "'0'"),
+        ("train ngram --budget soon", "'soon'"),
+        ("train ngram --budget inf", "'inf'"),
+        ("train ngram --seed x", ["--seed", "'x'"]),
+        ("train ngram --order", "--order"),
+        ("train nothere.py", "no model file at nothere.py"),
+        ("compare ngrm --corpus own.txt", "did you mean ngram?"),
+        ("compare ngram:ordr=3 --corpus own.txt", "did you mean order?"),
+        ("compare ngram:3 --corpus own.txt", "NAME=VALUE"),
+        ("eval", "eval --help"),
+        ("eval nothere", "no run at nothere"),
+        ("eval nothere --split tst", ["'tst'", "did you mean test?"]),
+        ("eval nothere --protocol streem", ["'streem'", "did you mean stream?"]),
+        ("generate nothere", "no run at nothere"),
+        ("generate nothere --length two", "'two'"),
+        ("check nothere.py", "no model file at nothere.py"),
+        ("check ngrm", "did you mean ngram?"),
+        ("corpora fetch storywrld", "did you mean storyworld?"),
+    ],
+)
+def test_one_line_says_what_is_wrong_and_what_comes_nearest(refuses, here, arguments, says):
+    refuses(*arguments.split(), says=says)
+    assert folders(here) == []
+
+
+def test_a_broken_line_or_escape_code_in_a_name_stays_one_harmless_line(refuses):
+    assert "\x1b" not in refuses("train", "ng\nr\x1b[31mam", says="no model named").err
+
+
+# ── train ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("contents", "says"),
+    [
+        (b"", "is empty"),
+        (b"a", "1 character"),
+        (b"here are some letters \xff and more of them", ["0xff", "offset 22"]),
+    ],
+)
+def test_a_text_that_cannot_be_trained_on(refuses, here, contents, says):
+    (here / "text").write_bytes(contents)
+    refuses("train", "ngram", "--corpus", "text", says=says)
+    assert folders(here) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "remark"),
+    [
+        ("a" * 500, [], "too few 1-grams"),  # one token repeated
+        ("abcdefghij klmno pqrst uvw\n", ["--order", "40"], "no n-grams longer than 25: order 40 adds none"),
+        ("\n" * 100, ["--tokenizer", "split"], "V = 1)"),  # a vocabulary of one
+    ],
+)
+def test_a_strange_text_is_learned_with_a_remark(lmzoo, here, text, flags, remark):
+    (here / "text").write_text(text, encoding="utf-8")
+    outcome = lmzoo("train", "ngram", "--corpus", "text", "--out", "run", *flags)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert remark in outcome.out
+    assert lmzoo("eval", "run").code == 0
+
+
+def test_a_folder_that_exists_is_named_before_any_work(refuses, here):
+    (here / "full").mkdir()
+    (here / "full" / "thesis.txt").write_text("mine")
+    refuses("train", "ngram", "--corpus", "there is none", "--out", "full", says=["full exists already", "--overwrite"])
+    refuses("train", "ngram", "--out", "full", "--overwrite", says="not a run, so it is not overwritten")
+    assert (here / "full" / "thesis.txt").read_text() == "mine"
+
+
+def test_overwrite_replaces_a_run(lmzoo, run):
+    assert lmzoo("train", "uniform", "--corpus", "own.txt", "--out", run, "--overwrite").code == 0
+    assert store.load(run)[0].name == "uniform"
+    assert folders(run.parent) == ["run"]
+
+
+@pytest.mark.parametrize("command", ["train uniform", "compare uniform"])
+def test_a_place_that_cannot_be_written_is_named_before_any_work(refuses, here, command):
+    refuses(*command.split(), "--corpus", "own.txt", "--out", "own.txt/run", says=["own.txt/run", "Not a directory"])
+
+
+def test_train_as_json_is_the_provenance(lmzoo, here):
+    facts = lmzoo("train", "ngram", "--corpus", "own.txt", "--json").json
+    assert facts["run"] == "runs/own-ngram"
+    assert facts["config"]["order"] == 5
+    assert facts["corpus_path"] == str(here / "own.txt")
+    assert 0 < facts["valid_bits_per_character"] < 8
+
+
+# ── eval ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_eval_as_json_has_every_numerator_and_denominator(lmzoo, run):
+    rows = lmzoo("eval", run, run, "--json").json
+    assert len(rows) == 2
+    for row in rows:
+        assert row.keys() >= SCORE
+        assert row["bits_per_character"] == row["bits"] / row["characters"]
+        assert row["notes"] == []
+
+
+def test_eval_shows_what_the_bits_were_divided_by(lmzoo, run):
+    row = lmzoo("eval", run, "--json").json[0]
+    out = lmzoo("eval", run).out
+    assert f"{row['characters']:,} characters, {row['bytes']:,} bytes, {row['tokens']:,} tokens" in out
+    assert row["sha256"] in out
+
+
+def test_a_run_finds_its_own_text_from_anywhere(lmzoo, run, tmp_path_factory, monkeypatch):
+    row = lmzoo("eval", run, "--json").json[0]
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert lmzoo("eval", run, "--json").json[0]["sha256"] == row["sha256"]
+
+
+def test_eval_says_that_the_text_has_changed_since(lmzoo, run, here):
+    with (here / "own.txt").open("a", encoding="utf-8") as file:
+        file.write("the dog sat on the mat.\n" * 50)
+    assert "has changed since" in lmzoo("eval", run, "--json").json[0]["notes"][0]
+    assert "note: own.txt has changed since" in lmzoo("eval", run).out
+
+
+def test_eval_says_that_the_text_is_gone(refuses, run, here):
+    (here / "own.txt").unlink()
+    refuses("eval", run, says=[str(here / "own.txt"), "not there any more", "--corpus"])
+
+
+@pytest.mark.parametrize(("flags", "seen"), [([], ["train", "all"]), (["--refit"], ["train", "valid", "all"])])
+def test_eval_says_that_the_text_was_trained_on(lmzoo, here, flags, seen):
+    lmzoo("train", "uniform", "--corpus", "own.txt", "--out", "r", *flags)
+    notes = {s: lmzoo("eval", "r", "--split", s, "--json").json[0]["notes"] for s in ("train", "valid", "test", "all")}
+    assert [split for split, said in notes.items() if said] == seen
+
+
+def test_split_all_is_the_whole_text(lmzoo, run, here):
+    row = lmzoo("eval", run, "--split", "all", "--json").json[0]
+    assert row["characters"] == len((here / "own.txt").read_text(encoding="utf-8"))
+
+
+def test_eval_of_another_text_given_as_a_path(lmzoo, run, here):
+    (here / "other.txt").write_text("a dog and a cat see trees. " * 40, encoding="utf-8")
+    row = lmzoo("eval", run, "--corpus", "other.txt", "--split", "all", "--json").json[0]
+    assert (row["corpus"], row["characters"], row["notes"]) == ("other.txt", 1080, [])
+
+
+def test_eval_mixes_runs_with_weights_fitted_on_the_validation_text(lmzoo, run):
+    lmzoo("train", "cache", "--corpus", "own.txt", "--window", "300", "--out", "cache")
+    flags = ["--split", "valid", "--mix"]
+    ngram, cache, mixture = lmzoo("eval", run, "cache", *flags, "--json").json
+    assert mixture.keys() >= ngram.keys()
+    assert mixture["bits"] <= min(ngram["bits"], cache["bits"])  # on the text that the weights were fitted on
+    assert mixture["bits_per_character"] == mixture["bits"] / mixture["characters"]
+    assert [part["run"] for part in mixture["weights"]] == [str(run), "cache"]
+    assert sum(part["weight"] for part in mixture["weights"]) == pytest.approx(1)
+    assert [row["adapts_at_test_time"] for row in (ngram, cache, mixture)] == [False, True, True]
+    assert mixture["reach"] == 300
+    assert any("adapts to the test text" in note for note in mixture["notes"])
+    assert any("fitted on this very text" in note for note in mixture["notes"])
+    out = lmzoo("eval", run, "cache", *flags).out
+    assert f"weight: {mixture['weights'][1]['weight']:.4f} cache" in out
+
+
+def test_a_mixture_says_that_its_weights_trust_a_part_too_much(lmzoo, run):
+    lmzoo("train", "ngram", "--order", "1", "--corpus", "own.txt", "--out", "refit", "--refit")
+    notes = lmzoo("eval", run, "refit", "--mix", "--json").json[-1]["notes"]
+    assert notes == ["the weights were fitted on text that refit was trained on, and trust it too much"]
+
+
+def test_what_cannot_be_mixed_is_refused(lmzoo, refuses, run, here):
+    refuses("eval", run, "--mix", says="two runs or more")
+    (here / "other.txt").write_text("a dog and a cat see trees. " * 99, encoding="utf-8")
+    lmzoo("train", "uniform", "--tokenizer", "byte", "--corpus", "own.txt", "--out", "bytes")
+    lmzoo("train", "uniform", "--tokenizer", "word:9", "--corpus", "own.txt", "--out", "words")
+    lmzoo("train", "uniform", "--tokenizer", "word:9", "--corpus", "other.txt", "--out", "others")
+    lmzoo("train", "uniform", "--tokenizer", "byte", "--corpus", "other.txt", "--out", "other-bytes")
+    refuses("eval", "bytes", "words", "--mix", says=["bytes and words have other tokenizers", "byte and word:9"])
+    refuses("eval", "words", "others", "--mix", says="both word:9, of other texts")
+    refuses("eval", "bytes", "other-bytes", "--mix", says=["bytes and other-bytes were scored", "--corpus"])
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_tables_fit_the_width_they_are_given(lmzoo, run, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    for command in (["models"], ["corpora"]):
+        assert max(map(len, lmzoo(*command).out.splitlines())) <= width
+    assert "bits/char" in lmzoo("eval", run).out
+
+
+def test_a_run_in_brackets_is_no_markup(lmzoo, run):
+    run.rename("[red]x")
+    assert "[red]x" in lmzoo("eval", "[red]x").out
+
+
+def test_what_is_piped_has_no_escape_codes(lmzoo, run, here):
+    for command in (
+        ["models"],
+        ["corpora"],
+        ["eval", run],
+        ["check", "./mine.py"],
+        ["compare", "uniform", "--corpus", "own.txt"],
+    ):
+        outcome = lmzoo(*command)
+        assert "\x1b" not in outcome.out + outcome.err
+
+
+# ── A run that is not what it claims to be ────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("command", ["eval", "generate"])
+@pytest.mark.parametrize("name", [*store.FILES, store.SUMS])
+def test_a_run_without_one_of_its_files(refuses, run, command, name):
+    (run / name).unlink()
+    refuses(command, run, says=name)
+
+
+@pytest.mark.parametrize("name", store.FILES)
+def test_a_run_cut_short(refuses, run, name):
+    (run / name).write_bytes((run / name).read_bytes()[:-1])
+    refuses("eval", run, says=[name, "damaged"])
+
+
+def test_a_folder_that_is_no_run(refuses, here):
+    refuses("eval", here, says="not a whole run")
+
+
+# ── A model of one's own ──────────────────────────────────────────────────────────────────────────
+
+
+def test_a_file_works_wherever_a_name_does(lmzoo, refuses, here):
+    trained = lmzoo("train", "./mine.py", "--its-own-flag", "0.5", "--corpus", "own.txt", "--out", "run", "--json")
+    assert trained.json["config"]["its_own_flag"] == 0.5
+    refuses("eval", "run", says="--code FILE.py")
+    assert lmzoo("eval", "run", "--code", "mine.py", "--json").json[0]["model"] == "mine"
+    assert lmzoo("generate", "run", "--code", "mine.py", "--length", "9").code == 0
+    compared = lmzoo("compare", "./mine.py", "uniform", "--corpus", "own.txt", "--json").json
+    assert [row["error"] for row in compared["rows"]] == [None, None]
+    assert not list(here.glob("__pycache__"))
+
+
+def test_an_error_in_a_file_of_ones_own_names_its_line(refuses, here):
+    line = MINE[: MINE.index("1 / 0")].count("\n") + 1
+    refuses(
+        "train", "./mine.py", "--fail", "--corpus", "own.txt", code=1,
+        says=["ZeroDivisionError", f"mine.py, line {line}"],
+    )  # fmt: skip
+    assert folders(here) == []
+
+
+def test_a_run_loaded_with_the_wrong_file(lmzoo, refuses, here):
+    lmzoo("train", "./mine.py", "--corpus", "own.txt", "--out", "run")
+    (here / "mine.py").rename("yours.py")
+    refuses("eval", "run", "--code", "yours.py", says=["'mine'", "'yours'"])
+
+
+def test_check_grades(lmzoo, here):
+    good = lmzoo("check", "./mine.py")
+    assert good.code == 0
+    assert "✗" not in good.out
+    bad = MINE.replace("return self.probs_", "return self.probs_ + 0.1")
+    (here / "bad.py").write_text(bad, encoding="utf-8")
+    graded = lmzoo("check", "./bad.py")
+    assert (graded.code, graded.err) == (1, "")
+    assert "✗ sums to one: " in graded.out
+    assert {"check", "passed", "message"} == set(lmzoo("check", "bad.py", "--json").json[0])
+
+
+# ── compare ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_compare_leaves_a_report(lmzoo, run, here):
+    outcome = lmzoo("compare", "uniform", "run", "--corpus", "own.txt", "--out", "out/report")
+    assert outcome.code == 0
+    assert "report: out/report/index.html" in outcome.out
+    assert (here / "out/report/index.html").is_file()
+
+
+def test_compare_fails_only_where_every_model_fails(lmzoo, here):
+    impossible = ["ngram:order=9,smoothing=ml", "--corpus", "own.txt"]
+    assert lmzoo("compare", *impossible).code == 1
+    assert lmzoo("compare", *impossible, "--json").code == 1
+    assert lmzoo("compare", "uniform", *impossible).code == 0
+
+
+# ── generate ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_same_seed_writes_the_same_text(lmzoo, run):
+    one, same, other = (lmzoo("generate", run, "--seed", seed).out for seed in (1, 1, 2))
+    assert one == same != other
+
+
+def test_a_prompt_of_unknown_characters_is_spelled_in_bytes(lmzoo, run):
+    outcome = lmzoo("generate", run, "--prompt", "漢字", "--length", "3")
+    assert outcome.code == 0
+    assert outcome.out.startswith("漢字")
+
+
+def test_what_streams_is_what_is_in_the_json(lmzoo, run):
+    flags = ["--prompt", "the c", "--length", "300", "--temperature", "1.5"]
+    assert lmzoo("generate", run, *flags).out == "the c" + lmzoo("generate", run, *flags, "--json").json["text"] + "\n"
+
+
+def test_words_of_a_split_corpus_keep_their_spaces(lmzoo, refuses, here):
+    (here / "split.txt").write_text("the cat sat\nthe dog ran\n" * 60)
+    lmzoo("train", "ngram", "--corpus", "split.txt", "--tokenizer", "split", "--out", "run")
+    out = lmzoo("generate", "run", "--prompt", "the cat", "--temperature", "0", "--length", "3").out
+    assert out == "the cat sat\nthe\n"
+    refuses("generate", "run", "--prompt", "the hyena", says="'hyena'")
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--temperature", "-1"], "-1"),
+        (["--temperature", "nan"], "nan"),
+        (["--top-k", "0"], "top-k"),
+        (["--top-p", "0"], "top-p"),
+        (["--top-p", "1.1"], "top-p"),
+        (["--length", "-1"], "length"),
+        (["--seed", "-1"], "seed"),
+        (["--beam", "0"], "beam must be at least 1"),
+        (["--beam", "2", "--temperature", "1"], "--beam looks for the likeliest text"),
+        (["--beam", "2", "--top-k", "1"], "--beam looks for the likeliest text"),
+        (["--beam", "2", "--top-p", "1"], "--beam looks for the likeliest text"),
+    ],
+)
+def test_settings_out_of_range_are_named_before_a_word_is_written(refuses, run, flags, says):
+    refuses("generate", run, "--prompt", "the", *flags, says=says)
+
+
+def test_a_beam_writes_one_text_and_says_how_likely_it_is(lmzoo, run):
+    flags = ["--prompt", "the c", "--length", "20"]
+    facts = lmzoo("generate", run, *flags, "--beam", "8", "--json").json
+    assert facts["beam"] == 8
+    assert lmzoo("generate", run, *flags, "--beam", "8").out == "the c" + facts["text"] + "\n"
+    one = lmzoo("generate", run, *flags, "--beam", "1", "--json").json
+    assert one["text"] == lmzoo("generate", run, *flags, "--temperature", "0", "--json").json["text"]
+    assert one["log_probability"] <= facts["log_probability"] < 0
+    assert "beam search" in lmzoo("generate", "--help").out
+
+
+def test_nothing_more_than_asked_for(lmzoo, run):
+    assert lmzoo("generate", run, "--prompt", "the", "--length", "0").out == "the\n"
+
+
+# ── Lists ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_lists_as_json(lmzoo, here):
+    assert {"uniform", "ngram"} <= {fact["name"] for fact in lmzoo("models", "--json").json}
+    assert "storyworld" in {card["name"] for card in lmzoo("corpora", "--json").json}
+    shown = lmzoo("corpora", "show", "own.txt", "--json").json
+    assert shown["counts"]["train"]["characters"] == int(0.9 * len((here / "own.txt").read_text(encoding="utf-8")))
+    assert lmzoo("corpora", "fetch", "storyworld", "--json").json == []
+
+
+def test_version(lmzoo):
+    assert lmzoo("--version").out.startswith("lmzoo ")
+
+
+# ── Interruptions ─────────────────────────────────────────────────────────────────────────────────
+
+SLOW_TO_FIT = MINE.replace("self.fail:", "True:").replace(
+    "1 / 0", "import time; print('at work', flush=True); time.sleep(60)"
+)
+SLOW_TO_WRITE = MINE.replace("return self.probs_", "import time; time.sleep(0.01); return self.probs_")
+
+
+def start(*arguments, **kwargs):
+    # A shell may have us ignore SIGINT, which children would inherit.
+    return subprocess.Popen(
+        [sys.executable, "-m", "lmzoo", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler), **kwargs,
+    )  # fmt: skip
+
+
+def interrupt(process, said="nothing half-written was left"):
+    """Press Ctrl-C once it is at work."""
+    with process:
+        assert process.stdout.read(7) == b"at work"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert err.decode() == f"lmzoo: interrupted; {said}\n"
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [("train", "nothing half-written was left"), ("compare", "the same command goes on from what is finished")],
+)
+def test_ctrl_c_while_a_model_learns_leaves_nothing(here, command, said):
+    (here / "slow.py").write_text(SLOW_TO_FIT, encoding="utf-8")
+    interrupt(start(command, "./slow.py", "--corpus", "own.txt", cwd=here), said)
+    left = {path.name for path in here.rglob("*") if path.is_file() and path.suffix != ".lock"}  # which is empty
+    assert left == {"own.txt", "mine.py", "slow.py"}
+
+
+def test_ctrl_c_while_a_run_writes(lmzoo, here):
+    lmzoo("train", "./mine.py", "--corpus", "own.txt", "--out", "run")
+    (here / "mine.py").write_text(SLOW_TO_WRITE, encoding="utf-8")
+    interrupt(start("generate", "run", "--code", "mine.py", "--prompt", "at work", "--length", "100000", cwd=here))
+
+
+def test_a_reader_may_leave(run):
+    with start("generate", run, "--length", "100000", cwd=run.parent) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+def test_a_reader_may_leave_before_anything_is_written(run):
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "lmzoo", "models"], stdout=write, stderr=subprocess.PIPE, cwd=run.parent, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_behind_stdout(tmp_path):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "lmzoo", "models"], stdout=full, stderr=subprocess.PIPE, cwd=tmp_path, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.decode().count("\n") == 1
+    assert "No space left" in done.stderr.decode()

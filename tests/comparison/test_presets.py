@@ -1,0 +1,57 @@
+"""What `lmzoo compare` trains when nobody says what."""
+
+import pytest
+
+from lmzoo import models
+from lmzoo.cli.options import parse_budget
+from lmzoo.comparison import presets
+from lmzoo.errors import FormatError, UsageError
+from lmzoo.runs.train import parse
+
+
+@pytest.mark.parametrize("name", presets.presets())
+def test_every_model_of_a_preset_can_be_made(name):
+    preset = presets.presets()[name]
+    for words in preset.models:
+        kind, given = parse(words)
+        models.make(models.find(kind), given)
+    assert parse_budget(preset.budget)["seconds"] > 0
+    assert preset.about
+
+
+def test_each_tells_the_whole_story_in_order():
+    for preset in presets.presets().values():
+        kinds = list(dict.fromkeys(parse(words)[0] for words in preset.models))
+        assert set(kinds) >= {
+            "uniform",
+            "ngram",
+            "classes",
+            "pmi",
+            "svd",
+            "glove",
+            "word2vec",
+            "mlp",
+            "rnn",
+            "lstm",
+            "gpt",
+        }
+
+
+def test_auto_is_as_the_machine_is(monkeypatch):
+    assert presets.preset("auto", "cpu").name == "laptop"
+    monkeypatch.setattr(presets, "accelerator", lambda device: "cuda:0")
+    assert presets.preset("auto", "auto").name == "gpu"
+    assert presets.preset("laptop", "auto").name == "laptop"
+
+
+def test_a_wrong_name_is_named_with_the_right_ones():
+    with pytest.raises(UsageError, match=r"no preset 'labtop' \(did you mean laptop\?\)|did you mean laptop"):
+        presets.preset("labtop", "cpu")
+
+
+@pytest.mark.parametrize("text", ["[laptop]\nabout = 'x'\n", "no toml", "laptop = 3"])
+def test_a_file_that_is_no_presets_is_said(text, tmp_path, monkeypatch):
+    (tmp_path / presets.NAME).write_text(text)
+    monkeypatch.setattr(presets, "folder", lambda: tmp_path)
+    with pytest.raises(FormatError, match="no file of presets"):
+        presets.presets()

@@ -1,0 +1,425 @@
+"""What a corpus is: three texts cut from untouched files by a stated rule, and where they came from."""
+
+import hashlib
+import lzma
+import os
+import re
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmzoo.data import cards, corpus
+from lmzoo.data.grammar import Grammar
+from lmzoo.data.split import RULES, by_bytes, by_characters, by_tenth_lines, by_words
+from lmzoo.errors import FormatError, UsageError
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+CARDS = corpus.cards()
+MIRROR = os.environ.get("LMZOO_MIRROR", "")
+NO_MIRROR = "set LMZOO_MIRROR to a folder with the public data sets"
+
+
+def refused(path, **options):
+    """The one line that a bad corpus gets; its exit code is that of bad input."""
+    with pytest.raises(UsageError) as caught:
+        corpus.load(path, **options)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+    return str(caught.value)
+
+
+def splits(loaded):
+    return [loaded.train, loaded.valid, loaded.test]
+
+
+# The cards
+
+
+def test_the_cards_that_there_are():
+    names = "books brown enwik8 names ptb shakespeare storyworld text8 wikitext2"
+    assert set(CARDS) >= set(re.findall(r"\w+", names))
+
+
+@pytest.mark.parametrize("card", CARDS.values(), ids=CARDS)
+def test_a_card_tells_what_a_reader_needs(card):
+    assert all([card.title, card.licence, card.citation, card.tokenizer, card.split["words"]])
+    assert card.protocol == ("lines" if card.lines else "stream")
+    assert card.generator or card.files
+    for file in card.files:
+        assert file.size > 0
+        assert re.fullmatch(r"[0-9a-f]{64}|", file.sha256)
+        assert re.fullmatch(r"https?://\S+|", file.url)
+        assert not Path(file.path).is_absolute()
+        assert ".." not in file.path
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("tokenizer", "#"), "tokenizer"),
+        (("size", "bytes"), "bytes"),
+        (("[split]", "[split"), "line"),
+        (('rule = "characters"', 'rule = "shuffled"'), "'shuffled': the rules are characters, bytes"),
+        (('rule = "characters"', 'rule = "files"'), "train, valid, test"),
+    ],
+)
+def test_a_card_that_is_not_right_is_named(tmp_path, monkeypatch, change, says):
+    text = (cards.folder() / "shakespeare.toml").read_text()
+    (tmp_path / "mine.toml").write_text(text.replace(*change))
+    monkeypatch.setattr(cards, "folder", lambda: tmp_path)
+    with pytest.raises(FormatError, match=r"mine\.toml") as caught:
+        corpus.cards()
+    assert says in str(caught.value)
+
+
+@pytest.fixture
+def three_lines(tmp_path, monkeypatch):
+    """A card for a file of three lines, in a mirror; returns its load."""
+    contents = "Ärger\nÖl\nÜbel\n".encode()
+    card = f"""title = "T"\nlicence = "L"\ncitation = "C"\ntokenizer = "char"\nlines = true
+        files = [{{ path = "mine/a.txt", size = {len(contents)} }}]
+        split = {{ rule = "words", cuts = [1, 2], words = "a line each" }}"""
+    (tmp_path / "mirror/mine").mkdir(parents=True)
+    (tmp_path / "mirror/mine/a.txt.xz").write_bytes(lzma.compress(contents))
+    (tmp_path / "mine.toml").write_text(card)
+    monkeypatch.setattr(cards, "folder", lambda: tmp_path)
+    monkeypatch.setenv("LMZOO_MIRROR", str(tmp_path / "mirror"))
+    monkeypatch.setenv("LMZOO_CACHE", str(tmp_path / "cache"))
+    return lambda **options: corpus.load("mine", **options)
+
+
+def test_a_card_and_a_mirror_make_a_corpus(three_lines):
+    loaded = three_lines()
+    assert splits(loaded) == ["Ärger\n", "Öl\n", "Übel\n"]
+    assert (loaded.name, loaded.title, loaded.protocol, loaded.tokenizer) == ("mine", "T", "lines", "char")
+    assert loaded.split == "a line each"
+    assert loaded.sha256["valid"] == hashlib.sha256("Öl\n".encode()).hexdigest()
+    assert loaded.floor_bits is None
+
+
+def test_a_hash_that_the_card_does_not_know_is_reported(three_lines):
+    whole = hashlib.sha256("".join(splits(three_lines())).encode()).hexdigest()
+    assert f"unconfirmed sha256 {whole}" in three_lines().source
+
+
+def test_fetch_puts_files_into_the_cache_and_says_where_from(three_lines, tmp_path):
+    (first,) = corpus.fetch("mine")
+    (second,) = corpus.fetch("mine")
+    assert first.source == f"mirror {tmp_path / 'mirror/mine/a.txt.xz'}"
+    assert second.source == f"cache {tmp_path / 'cache/mine/a.txt'}"
+    assert first.cached
+    assert second.cached
+
+
+def test_what_a_record_says_of_it_names_no_folder_of_this_machine(three_lines, tmp_path):
+    first, second = three_lines().source, three_lines().source
+    assert first.startswith("mirror mine/a.txt")
+    assert second.startswith("cache mine/a.txt")
+    assert str(tmp_path) not in first + second
+
+
+def test_flags_come_before_the_environment(three_lines, tmp_path):
+    three_lines(cache=tmp_path / "other")
+    assert (tmp_path / "other/mine/a.txt").exists()
+    assert not (tmp_path / "cache").exists()
+    assert "is no folder" in refused("mine", mirror=tmp_path / "nowhere")
+
+
+def test_refit_trains_on_validation_too(three_lines):
+    plain, refit = three_lines(), three_lines(refit=True)
+    assert refit.refit
+    assert splits(refit) == [plain.train + plain.valid, plain.valid, plain.test]
+    assert refit.sha256["train"] == hashlib.sha256(refit.train.encode()).hexdigest()
+
+
+def test_refit_does_not_make_one_line_of_two():
+    names = replace(_any_corpus(), lines=True, train="anna\nbo", valid="cy\n")
+    assert corpus._refitted(names).train == "anna\nbo\ncy\n"
+
+
+def _any_corpus():
+    return corpus._own(Path("x"), ["a", "b", "c"], "")
+
+
+# The rules
+
+
+@given(TEXTS, st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted))
+def test_cut_by_characters(text, cuts):
+    pieces = by_characters(text, cuts)
+    assert "".join(pieces) == text
+    assert [len(pieces[0]), len(pieces[0] + pieces[1])] == [int(cut * len(text)) for cut in cuts]
+
+
+def test_shakespeares_test_text_is_what_nanogpt_calls_validation():
+    text = "x" * 1_115_394  # as long as Tiny Shakespeare
+    pieces = by_characters(text, CARDS["shakespeare"].split["cuts"])
+    assert [len(piece) for piece in pieces] == [948_084, 55_770, 111_540]
+    assert len(pieces[2]) == len(text[int(0.9 * len(text)) :])
+
+
+@given(TEXTS, st.tuples(st.integers(0, 50), st.integers(0, 50)).map(sorted))
+def test_cut_by_bytes_never_breaks_a_character(text, cuts):
+    pieces = by_bytes(text, cuts)
+    assert "".join(pieces) == text
+    ends = [len("".join(pieces[:i]).encode()) for i in (1, 2)]
+    for end, cut in zip(ends, cuts, strict=True):
+        assert min(cut, len(text.encode())) <= end < cut + 4
+
+
+def test_a_cut_inside_a_character_moves_to_the_next():
+    assert by_bytes("aé€b", [2, 4]) == ["aé", "€", "b"]
+
+
+@given(TEXTS, st.tuples(st.integers(1, 9), st.integers(1, 9)).map(sorted))
+def test_cut_by_words_keeps_lines_whole(text, cuts):
+    pieces = by_words(text, cuts)
+    assert "".join(pieces) == text
+    for before, after in pairwise(pieces):
+        assert not before or not after or before.endswith("\n")
+
+
+def test_cut_by_words_is_at_the_first_line_end_with_enough():
+    text = "one two\nthree four\nfive\nsix\n"
+    assert by_words(text, [3, 5]) == ["one two\nthree four\n", "five\n", "six\n"]
+    assert by_words(text, [2, 4]) == ["one two\n", "three four\n", "five\nsix\n"]
+
+
+@given(st.lists(st.text("ab\r\u2028", max_size=3), max_size=35).map("\n".join))
+def test_tenth_lines_woven_together_again_are_the_text(text):
+    pieces = [re.findall(r"[^\n]*\n|[^\n]+\Z", piece) for piece in by_tenth_lines(text, [])]
+    lines = []
+    while any(pieces):
+        train, valid, test = pieces
+        lines += train[:8] + valid[:1] + test[:1]
+        pieces = [train[8:], valid[1:], test[1:]]
+    assert "".join(lines) == text
+
+
+# A text of your own
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), min_size=corpus.LEAST))
+def test_a_file_is_cut_90_5_5_and_nothing_in_it_changes(text, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "own.txt"
+    path.write_bytes(text.encode())
+    loaded = corpus.load(path)
+    assert "".join(splits(loaded)) == text
+    assert all(splits(loaded))
+    assert len(loaded.test) == len(text) - int(0.95 * len(text))
+
+
+def test_marks_and_line_ends_stay_as_they_are(tmp_path):
+    path = tmp_path / "windows.txt"
+    path.write_bytes(b"\xef\xbb\xbfone\r\ntwo\rthree\n\x00 and what follows")
+    assert corpus.load(path).train.startswith("\ufeffone\r\ntwo\rthree\n\x00")
+
+
+def test_a_file_says_by_which_rule_it_was_cut(tmp_path):
+    path = tmp_path / "own.txt"
+    path.write_text("a text of twenty or more")
+    loaded = corpus.load(str(path))
+    rule = "first 90 % of characters train, next 5 % validation, last 5 % test"
+    assert loaded.source == f"file {path} ({rule})"
+    assert (loaded.split, loaded.protocol, loaded.name) == (rule, "stream", "own.txt")
+
+
+def test_a_small_folder_is_joined_in_order_of_name(tmp_path):
+    (tmp_path / "sub").mkdir()
+    for name, text in {"b.txt": "second\n", "a.txt": "first, and no line end", "sub/c.txt": "third"}.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / ".hidden").write_bytes(b"\xff")
+    loaded = corpus.load(tmp_path)
+    assert "".join(splits(loaded)) == "first, and no line end\nsecond\nthird"
+    assert "3 files joined in order of name" in loaded.source
+
+
+def test_a_folder_of_many_files_is_split_between_them(tmp_path):
+    for i in range(40):
+        (tmp_path / f"{i:02}.txt").write_text(f"document {i}\n")
+    loaded = corpus.load(tmp_path)
+    assert loaded.train.endswith("document 35\n")
+    assert loaded.valid == "document 36\ndocument 37\n"
+    assert loaded.test == "document 38\ndocument 39\n"
+    assert "whole files in order of name: 36 / 2 / 2" in loaded.source
+
+
+def test_a_folder_whose_last_files_are_empty_has_no_test_text(tmp_path):
+    for i in range(20):
+        (tmp_path / f"{i:02}.txt").write_text("a document\n" if i < 19 else "")
+    assert "leaves nothing for test" in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("contents", "says"),
+    [
+        (b"", "is empty"),
+        (b"x", "has 1 character: a corpus needs at least 20"),
+        (b"x" * 19, "has 19 characters: a corpus needs at least 20"),
+        (b"fine so far \xff and on and on", "is not UTF-8: byte 0xff at offset 12"),
+        (b"cut inside a character \xe2\x82", "is not UTF-8: byte 0xe2 at offset 23"),
+        (b"a surrogate half \xed\xa0\x80 in it", "is not UTF-8: byte 0xed at offset 17"),
+    ],
+    ids=["empty", "one character", "nineteen", "invalid", "cut short", "surrogate"],
+)
+@pytest.mark.parametrize("in_a_folder", [False, True])
+def test_a_text_that_is_no_corpus(tmp_path, contents, says, in_a_folder):
+    path = tmp_path / "bad.txt"
+    path.write_bytes(contents)
+    message = refused(tmp_path if in_a_folder else path)
+    assert says in message
+    assert str(tmp_path) in message
+
+
+@pytest.mark.parametrize("name", ["shakespear", "", "no/such/file.txt", "x" * 5000, "nul\0"])
+def test_what_is_neither_a_name_nor_a_path(name):
+    message = refused(name)
+    assert f"no corpus, file or folder is called {name!r}" in message
+    assert "storyworld" in message
+
+
+def test_the_nearest_name_is_suggested():
+    assert "did you mean shakespeare?" in refused("shakespear")
+    with pytest.raises(UsageError, match="did you mean wikitext2"):
+        corpus.fetch("wikitext-2")
+
+
+def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
+    def denied(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    (tmp_path / "own.txt").touch()
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    assert refused(tmp_path / "own.txt") == f"cannot read {tmp_path / 'own.txt'}: Permission denied"
+
+
+# Counts
+
+
+def test_describe_counts_each_split():
+    counts = corpus.describe(replace(_any_corpus(), train="Zwei Öl-\nkannen", valid="\n \n", test=""))
+    assert counts["train"] == {"characters": 15, "bytes": 16, "lines": 2, "words": 3}
+    assert counts["valid"] == {"characters": 3, "bytes": 3, "lines": 2, "words": 0}
+    assert counts["test"] == {"characters": 0, "bytes": 0, "lines": 0, "words": 0}
+
+
+@pytest.mark.parametrize("edge", ["xx", " x", "x ", "  "])
+def test_a_word_across_two_pieces_is_counted_once(edge):
+    text = "a " * (2**19 - 1) + " " + edge + " b" * 1000  # `edge` lies around character 2**20
+    assert text[2**20 - 1 : 2**20 + 1] == edge
+    assert corpus._counts(text)["words"] == len(text.split())
+
+
+# The built-in corpus
+
+
+@pytest.fixture
+def small_world(tmp_path, monkeypatch):
+    """Storyworld with fewer characters; returns the folder of its card."""
+    card, grammar = (cards.folder() / name for name in ("storyworld.toml", "storyworld.grammar.toml"))
+    (tmp_path / "cards").mkdir()
+    small = re.sub(r"= 2_000_000", "= 4_000", card.read_text()).replace("= 200_000", "= 2_000")
+    (tmp_path / "cards/storyworld.toml").write_text(small)
+    (tmp_path / "cards/storyworld.grammar.toml").write_text(grammar.read_text())
+    for module in (cards, corpus):
+        monkeypatch.setattr(module, "folder", lambda: tmp_path / "cards")
+    monkeypatch.setenv("LMZOO_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cards"
+
+
+def test_storyworld_knows_its_floor(small_world):
+    loaded = corpus.load("storyworld")
+    source = Grammar.load(small_world / "storyworld.grammar.toml")
+    for split, size in {"train": 4000, "valid": 2000, "test": 2000}.items():
+        text = getattr(loaded, split)
+        assert text == "".join(source.generate(size, f"1/{split}"))
+        assert loaded.floor_bits[split] == pytest.approx(-sum(source.log2_probs(text)), rel=1e-9)
+    assert len({loaded.train[:500], loaded.valid[:500], loaded.test[:500]}) == 3
+
+
+def test_refit_adds_the_floors(small_world):
+    plain, refit = corpus.load("storyworld"), corpus.load("storyworld", refit=True)
+    assert refit.floor_bits["train"] == plain.floor_bits["train"] + plain.floor_bits["valid"]
+    assert refit.floor_bits["test"] == plain.floor_bits["test"]
+
+
+def test_storyworld_is_made_once(small_world, monkeypatch):
+    first = corpus.load("storyworld")
+    with monkeypatch.context() as patch:
+        patch.setattr(Grammar, "sample", lambda *_: pytest.fail("made again"))
+        assert corpus.load("storyworld") == first
+        assert corpus.fetch("storyworld") == []
+
+
+def test_storyworld_is_made_again_when_its_grammar_changes(small_world, tmp_path):
+    corpus.load("storyworld")
+    with open(small_world / "storyworld.grammar.toml", "a") as grammar:
+        grammar.write("\n# changed\n")
+    corpus.load("storyworld")
+    assert len(list((tmp_path / "cache/storyworld").glob("*.json"))) == 2
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-100], lambda b: b.replace(b" the ", b" teh ", 1), lambda b: b"[]"])
+def test_a_damaged_storyworld_is_made_again(small_world, tmp_path, damage):
+    first = corpus.load("storyworld")
+    (kept,) = (tmp_path / "cache/storyworld").glob("*.json")
+    kept.write_bytes(damage(kept.read_bytes()))
+    assert corpus.load("storyworld") == first
+
+
+def test_storyworld_needs_no_cache(small_world, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    assert corpus.load("storyworld", cache=tmp_path / "file") == corpus.load("storyworld")
+
+
+# The public data sets
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+def _has(card):
+    return all(any(Path(MIRROR, f.path + x).exists() for x in ("", ".xz", ".gz")) for f in card.files)
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not MIRROR, reason=NO_MIRROR)
+@pytest.mark.parametrize("card", [card for card in CARDS.values() if card.files], ids=lambda card: card.name)
+def test_the_counts_are_those_of_the_card(card, cache):
+    if not _has(card):
+        pytest.skip(f"the mirror does not have {card.name}")
+    loaded = corpus.load(card.name, mirror=MIRROR, cache=cache)
+    counts = corpus.describe(loaded)
+    for split, expected in card.counts.items():
+        assert {key: counts[split][key] for key in expected} == expected
+    assert sum(count["bytes"] for count in counts.values()) == sum(file.size for file in card.files)
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not MIRROR, reason=NO_MIRROR)
+def test_shakespeare_refitted_is_nanogpts_split(cache):
+    loaded = corpus.load("shakespeare", mirror=MIRROR, cache=cache, refit=True)
+    text = (cache / "tinyshakespeare/input.txt").read_bytes().decode()
+    assert loaded.train == text[: int(0.9 * len(text))]
+    assert loaded.test == text[int(0.9 * len(text)) :]
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not MIRROR, reason=NO_MIRROR)
+@pytest.mark.parametrize(
+    ("name", "tokens"), [("ptb", [929_589, 73_760, 82_430]), ("wikitext2", [2_088_628, 217_646, 245_569])]
+)
+def test_words_and_line_ends_are_the_tokens_of_the_literature(name, tokens, cache):
+    counts = corpus.describe(corpus.load(name, mirror=MIRROR, cache=cache))
+    assert [count["words"] + count["lines"] for count in counts.values()] == tokens
+
+
+def test_every_rule_is_on_the_page_that_explains_them():
+    page = (cards.folder() / "README.md").read_text()
+    assert all(f"| `{rule}` |" in page for rule in [*RULES, "files"])

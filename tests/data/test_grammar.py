@@ -1,0 +1,312 @@
+"""The built-in source: reproducible, exact, unambiguous, and with something in it to learn."""
+
+import hashlib
+import itertools
+import math
+import random
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lmzoo.data.grammar import Grammar
+from lmzoo.data.grammar_file import END
+from lmzoo.errors import FormatError, UsageError
+
+FILE = Path(__file__).parents[2] / "corpora" / "storyworld.grammar.toml"
+
+JUDGEMENTS = re.compile(
+    r" the \w+ (?:is|are) (\w+)(?: and (\w+))?\.|found the \w+ (\w+),? and the \w+ (\w+)\.|(?:was|it) (\w+)[.:]",
+    re.IGNORECASE,
+)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return Grammar.load(FILE)
+
+
+@pytest.fixture(scope="module")
+def sample(world):
+    source = random.Random("tests")
+    return [world.sample(source) for _ in range(1000)]
+
+
+@pytest.fixture(scope="module")
+def text(sample):
+    return "".join(document.text for document in sample)
+
+
+def small(**changes):
+    tree = {
+        "documents": {"pets": 3, "sums": 1},
+        "rules": {
+            "pets": ["The {a=pet} {does@a #agreement}.", [2, "The {a=pet.pl} {does@a #agreement} and {b=pet not a}."]],
+            "sums": ["{x=few} and {y=few below x} is {n=number: x+y}, {^x}."],
+        },
+        "words": {
+            "pet": {"*": {"pl": "*s"}, "cat": {"weight": 3}, "dog": {"weight": 1}},
+            "does": {"sit": {"sg": "sits", "pl": "sit"}},
+            "few": {"two": {"value": 2}, "three": {"value": 3, "weight": 1}},
+            "number": ["one", "two", "three", "four", "five"],
+        },
+    }
+    return tree | changes
+
+
+class TestTheProbabilityIsExact:
+    def test_by_hand(self):
+        grammar = Grammar(small())
+        # documents 3/4, the first of weights 1 and 2, cat 3 of 4
+        assert grammar.log2_prob("The cat sits." + END) == pytest.approx(math.log2(3 / 4 * 1 / 3 * 3 / 4))
+        # ... the second, cats 3/4; then nothing is left but a dog
+        assert grammar.log2_prob("The cats sit and dog." + END) == pytest.approx(math.log2(3 / 4 * 2 / 3 * 3 / 4))
+
+    def test_all_documents_together_have_probability_one(self):
+        grammar, source = Grammar(small(documents={"pets": 1})), random.Random(0)
+        documents = {grammar.sample(source).text for _ in range(500)}
+        assert len(documents) == 4
+        assert sum(2 ** grammar.log2_prob(document) for document in documents) == pytest.approx(1)
+
+    def test_of_a_prefix_is_that_of_all_documents_that_begin_so(self):
+        grammar, source = Grammar(small(documents={"pets": 1})), random.Random(0)
+        documents = {grammar.sample(source).text for _ in range(500)}
+        for cut in ("", "The", "The cat", "The cats", "The cats sit and dog." + END, "The dog sits"):
+            expected = sum(2 ** grammar.log2_prob(d) for d in documents if d.startswith(cut))
+            assert 2 ** grammar.log2_prob(cut, prefix=True) == pytest.approx(expected)
+
+    def test_ambiguous_texts_get_the_sum_of_their_derivations(self):
+        grammar = Grammar({"documents": {"a": 1}, "rules": {"a": ["{x}b", "{y}"], "x": ["a"], "y": ["ab", "c"]}})
+        assert len(grammar.derivations("ab" + END)) == 2
+        assert grammar.log2_prob("ab" + END) == pytest.approx(math.log2(1 / 2 + 1 / 4))
+
+    def test_reading_finds_the_very_choices_that_writing_made(self, world, sample):
+        for document in sample:
+            assert world.derivations(document.text) == [document]  # one, with the same bits and the same tags
+
+    def test_prefixes_only_get_less_likely(self, world, sample):
+        for document in sample[:10]:
+            cuts = range(0, len(document.text) + 1, 7)
+            logs = [world.log2_prob(document.text[:cut], prefix=True) for cut in cuts]
+            assert logs[0] == pytest.approx(0, abs=1e-12)
+            assert all(later <= earlier + 1e-12 for earlier, later in itertools.pairwise(logs))
+            assert world.log2_prob(document.text, prefix=True) == document.log2_prob
+
+    def test_no_other_weights_predict_the_source_better(self, world, sample):
+        flat = Grammar.load(FILE)
+        flat.rules = {rule: [(1.0, text) for _, text in options] for rule, options in world.rules.items()}
+        ours = np.array([document.log2_prob for document in sample[:500]])
+        theirs = np.array([flat.log2_prob(document.text) for document in sample[:500]])
+        gain = ours - theirs  # Gibbs: positive on average
+        assert gain.mean() > 5 * gain.std() / math.sqrt(len(gain))
+
+
+class TestTheTextIsReproducible:
+    def test_the_same_bytes_for_a_seed_everywhere(self, world):
+        written = "".join(world.generate(20_000, "7/train")).encode("ascii")
+        assert hashlib.sha256(written).hexdigest() == "8b4e111e36d0763099c907f54b885851924e7586437bc828e54acdedf677a622"
+
+    def test_another_seed_writes_another_text(self, world):
+        splits = [set(world.generate(20_000, f"{seed}/{split}")) for seed in (0, 1) for split in ("train", "test")]
+        assert all(one.isdisjoint(other) for one, other in itertools.combinations(splits, 2))
+
+    def test_it_stops_at_the_first_document_that_is_enough(self, world):
+        documents = world.generate(5_000, 3)
+        assert sum(map(len, documents)) >= 5_000 > sum(map(len, documents[:-1]))
+
+    def test_documents_are_cut_apart_without_loss(self, world, sample, text):
+        assert world.documents(text) == [document.text for document in sample]
+        for odd in ("", "x", "a\n", "a\n\n\nb", "\n\n", "a\n\n\n\n\n\n"):
+            assert "".join(world.documents(odd)) == odd
+
+    def test_the_bits_of_a_text_are_those_of_its_documents(self, world, sample, text):
+        assert world.log2_probs(text[:20_000])[:20] == [document.log2_prob for document in sample[:20]]
+        cut = world.log2_probs(sample[0].text + sample[1].text[:50])
+        assert cut[1] == world.log2_prob(sample[1].text[:50], prefix=True)
+
+
+class TestTheFloor:
+    def test_two_samples_have_the_same_entropy_within_their_sampling_error(self, world):
+        rates, errors = [], []
+        for seed in ("one", "two"):
+            documents = world.generate(200_000, seed)
+            bits = -np.array(world.log2_probs("".join(documents)))
+            lengths = np.array([len(document) for document in documents])
+            rates.append(bits.sum() / lengths.sum())
+            errors.append((bits - rates[-1] * lengths).std() / lengths.mean() / math.sqrt(len(bits)))
+        assert abs(rates[0] - rates[1]) < 4 * math.hypot(*errors)
+        assert 0.3 < rates[0] < 1.1
+
+    def test_no_two_documents_of_two_megabytes_are_alike(self, world, sample):
+        documents = world.generate(2_000_000, "0/train")
+        assert len(set(documents)) == len(documents)
+        assert min(-document.log2_prob for document in sample) > 45
+
+    def test_it_is_plain_ascii_in_documents_that_end_in_a_blank_line(self, sample):
+        for document in sample:
+            assert document.text.isascii()
+            assert document.text.endswith(END)
+            assert document.text.count(END) == 1
+            assert document.text == document.text.lstrip() and "  " not in document.text
+
+    def test_hundreds_of_word_types_with_a_zipf_like_tail(self, world):
+        text = "".join(world.generate(500_000, "zipf"))
+        counts = np.array(sorted(Counter(re.findall(r"[a-z]+", text.lower())).values(), reverse=True))
+        assert 500 < len(counts) < 2000
+        ranks = np.arange(5, 500)
+        slope = np.polyfit(np.log(ranks), np.log(counts[ranks]), 1)[0]
+        assert -1.3 < slope < -0.7
+
+    def test_sentences_begin_in_many_ways(self, text):
+        openings = Counter(re.findall(r"(?:^|[.?!] )([A-Z]\w*(?: \w+)?)", text, re.MULTILINE))
+        assert len(openings) > 500
+
+
+class TestWhatThereIsToLearn:
+    """Each phenomenon, checked in the text by a rule of its own rather than by the grammar's."""
+
+    def test_kinds_and_phenomena_are_tagged(self, world, sample):
+        assert {document.spans[0][0] for document in sample} == set(world.kinds)
+        tags = {tag for document in sample for tag, _, _ in document.spans} - set(world.kinds)
+        assert tags == {"agreement", "pronoun", "preference", "stars", "sum", "fact"}
+
+    def test_verbs_agree_with_their_animals(self, world, text):
+        one, many = forms(world, "animal", "sg"), forms(world, "animal", "pl")
+        sits, sit = forms(world, "does", "sg"), forms(world, "does", "pl")
+        simple = [s for s in re.split(r"[.\n]", text) if " that " not in s]
+        assert sum(len(re.findall(rf"\b({one}) ({sits})\b", s)) for s in simple) > 20
+        assert sum(len(re.findall(rf"\b({many}) ({sit})\b", s)) for s in simple) > 20
+        assert not any(re.search(rf"\b({one}) ({sit})\b|\b({many}) ({sits})\b", s) for s in simple)
+
+    def test_also_across_a_relative_clause(self, world, text):
+        one, many = forms(world, "animal", "sg"), forms(world, "animal", "pl")
+        sits, sit = forms(world, "does", "sg"), forms(world, "does", "pl")
+        sees, see = forms(world, "sees", "sg"), forms(world, "sees", "pl")
+        assert re.search(rf"({one}) that the ({many}) ({see}) ({sits}) ", text)
+        assert re.search(rf"({many}) that the \w+ ({one}) ({sees}) ({sit}) ", text)
+        assert not re.search(rf"\b({one}) that the (\w+ )?({one}|{many}) ({sees}|{see}) ({sit}) ", text)
+        assert not re.search(rf"\b({many}) that the (\w+ )?({one}|{many}) ({sees}|{see}) ({sits}) ", text)
+
+    def test_pronouns_agree_with_a_name_sentences_back(self, world, sample):
+        women = set(world.words["woman"])
+        distances = []
+        for document in sample:
+            if document.spans[0][0] not in ("story", "chronicle"):
+                continue
+            hero = re.search(names(world), document.text)
+            assert hero
+            right = {"she", "her"} if hero.group() in women else {"he", "him", "his"}
+            for tag, start, end in document.spans:
+                if tag == "pronoun" and not re.match(r" laughed, \w+ laughed", document.text[end:]):
+                    assert document.text[start:end].lower() in right
+                    distances.append(document.text[hero.end() : start].count(". "))
+        assert max(distances) >= 3
+
+    def test_cats_sit_on_mats_and_hyenas_do_not(self, text):
+        assert re.search(r"\bcats? sits? on the mat\b", text)
+        assert not re.search(r"hyenas? \w+ (on the mat|in the pond|on the sofa)", text)
+        assert re.search(r"hyenas? \w+ on the savanna", text)
+
+    def test_sums_add_up(self, world, text):
+        value = {name: rank for rank, name in enumerate(world.words["number"], start=1)}
+        more = re.findall(r"has (\S+) (\w+) and buys (\S+) more\. Now \w+ has (\S+) (\w+)\.", text)
+        gone = re.findall(r"has (\S+) \w+ and gives (\S+) to \w+\. That leaves (\S+) \w+\.", text)
+        assert len(more) > 10
+        assert len(gone) > 5
+        assert all(value[x] + value[y] == value[n] and t == u for x, t, y, n, u in more)
+        assert all(value[x] - value[y] == value[n] for x, y, n in gone)
+
+    def test_stars_count_the_kind_judgements(self, world, sample):
+        values = {name: value for value, table in enumerate(("bad", "good")) for name in world.words[table]}
+        stars = dict(
+            zip(["one star", "two stars", "three stars", "four stars", "five stars"], range(1, 6), strict=True)
+        )
+        seen = Counter()
+        for document in sample:
+            if document.spans[0][0] == "review":
+                judgement = document.text.rstrip(".\n")
+                found = re.search(r"(one star|\w+ stars)$", judgement)
+                said = re.findall(JUDGEMENTS, judgement)
+                kind = [word for group in said for word in group if word in values]
+                assert len(kind) == 4
+                assert stars[found.group()] == 1 + sum(values[word] for word in kind)
+                seen[found.group()] += 1
+        assert len(seen) == 5
+
+    def test_facts_are_remembered(self, sample):
+        asked = 0
+        for document in sample:
+            if question := re.search(
+                r"(?:Where is the|know where the|asks for the) (\w+)( is)?[?.] .*it is (.*)\.", document.text, re.I
+            ):
+                thing, place = question.group(1), question.group(3)
+                assert re.search(rf"\b{thing} (is )?{place}[.,]", document.text[: question.start()])
+                asked += 1
+        assert asked > 30
+
+    def test_people_speak_in_quotation_marks(self, sample):
+        spoken = [document.text for document in sample if document.spans[0][0] == "dialogue"]
+        assert spoken
+        assert all(text.count('"') >= 4 and text.count('"') % 2 == 0 and "\n" in text[:-2] for text in spoken)
+
+
+class TestWhatBadInputGets:
+    def test_a_changed_text_is_refused_at_its_first_wrong_character(self, world, sample):
+        for document in sample[:20]:
+            at = len(document.text) // 2
+            with pytest.raises(UsageError, match=f"at character {at}:"):
+                world.log2_prob(document.text[:at] + "#" + document.text[at + 1 :])
+
+    def test_the_offset_counts_from_the_start_of_the_text(self, world, sample):
+        text = sample[0].text + sample[1].text[:30] + "#" + sample[1].text[31:]
+        with pytest.raises(UsageError, match=f"at character {len(sample[0].text) + 30}:"):
+            world.log2_probs(text)
+
+    def test_a_document_that_is_cut_short_is_only_a_prefix(self, world, sample):
+        with pytest.raises(UsageError, match="ends inside a document"):
+            world.log2_prob(sample[0].text[:40])
+
+    @pytest.mark.parametrize(
+        ("rules", "complaint"),
+        [
+            ({"a": ["x", "x"]}, "twice"),
+            ({"a": ["{b"]}, "brace without its partner"),
+            ({"a": ["{b c}"]}, "cannot read the slot {b c}"),
+            ({"a": ["{c}"], "bc": ["x"]}, "'c' is no rule, no word table and never remembered"),
+            ({"a": ["{b}"], "b": ["x{a}"]}, "leads back to itself"),
+            ({"a": [[0, "x"]]}, "not above 0"),
+            ({"a": ["x\n\ny"]}, "blank line"),
+            ({"a": [["x"]]}, "not a grammar"),
+            ({"b": ["x"]}, "'a' is no rule"),
+        ],
+    )
+    def test_a_grammar_that_cannot_work_is_refused(self, rules, complaint):
+        with pytest.raises(FormatError, match=re.escape(complaint)) as error:
+            Grammar({"documents": {"a": 1}, "rules": rules}, "mine.toml")
+        assert "mine.toml" in str(error.value)
+        assert "\n" not in str(error.value)
+
+    def test_words_that_begin_other_words_are_refused(self):
+        with pytest.raises(FormatError, match="'red' begins 'red hot'"):
+            Grammar({"documents": {"a": 1}, "rules": {"a": ["{c}"]}, "words": {"c": ["red", "red hot"]}})
+
+    def test_a_file_that_is_missing_or_no_toml_is_one_line(self, tmp_path):
+        (tmp_path / "bad.toml").write_text("[rules\n")
+        for name in ("bad.toml", "missing.toml"):
+            with pytest.raises(FormatError, match=name):
+                Grammar.load(tmp_path / name)
+
+    def test_using_what_is_not_remembered_yet_is_said(self):
+        grammar = Grammar({"documents": {"a": 1}, "rules": {"a": ["{x.pl} {x=c}"]}, "words": {"c": ["d"]}})
+        with pytest.raises(FormatError, match="'x'"):
+            grammar.sample(random.Random(0))
+
+
+def forms(world, table, form):
+    return "|".join(word.features[form] for word in world.words[table].values())
+
+
+def names(world):
+    return r"\b(" + "|".join([*world.words["woman"], *world.words["man"]]) + r")\b"

@@ -1,0 +1,44 @@
+"""What the tests of training share: a small text, small networks, and a trainer that has not begun."""
+
+import torch
+
+from lmzoo import models
+from lmzoo.interface import Run
+from lmzoo.neural import device
+from lmzoo.neural.language_model import Network
+from lmzoo.neural.training.trainer import Trainer
+from lmzoo.testing import VOCAB_SIZE, practice_text
+
+TRAIN, VALID = practice_text(4000), practice_text(800, seed=1)
+NETWORKS = [name for name in models.names() if issubclass(models.find(name), Network)]
+
+
+def network(name="lstm", **settings):
+    """A small one."""
+    cls = models.find(name)
+    return cls(**{**models.presets(cls)["tiny"], **settings})
+
+
+def begin(model, train=TRAIN, valid=VALID, **run):
+    """The trainer of a model, before its first step."""
+    run = Run(**({"steps": 20} | run))
+    torch.manual_seed(run.seed)
+    net = model.build(VOCAB_SIZE).train()
+    return Trainer(net, model, train, valid, VOCAB_SIZE, run, device.means(run, model.width, False))
+
+
+def weights(net):
+    """Copies of all weights, one after the other."""
+    return torch.cat([weight.detach().flatten().clone() for weight in net.parameters()])
+
+
+def stop_at(monkeypatch, number, stop):
+    """Let `stop(trainer)` happen after that many steps."""
+    step = Trainer.step
+
+    def stepping(trainer):
+        step(trainer)
+        if trainer.step_number == number:
+            stop(trainer)
+
+    monkeypatch.setattr(Trainer, "step", stepping)

@@ -1,0 +1,107 @@
+"""What models make of a text, layer by layer: the vectors that predictions are made from, and those below."""
+
+import numpy as np
+import pytest
+import torch
+
+from lmzoo import models
+from lmzoo.errors import UsageError
+from lmzoo.interface import Run
+from lmzoo.models.classes import Classes
+from lmzoo.testing import VOCAB_SIZE, practice_text
+
+SETTINGS = {
+    "mlp": {"layers": 2, "direct": False},
+    "rnn": {"layers": 2},
+    "lstm": {"layers": 3},
+    "gpt": {"norm_first": True},
+}
+TEXT = practice_text(12)
+
+
+def untrained(name, seed=0, **settings):
+    """A network with its first weights, large enough to tell contexts apart."""
+    cls = models.find(name)
+    model = cls(**models.presets(cls)["tiny"] | SETTINGS[name] | settings)
+    torch.manual_seed(seed)
+    model.net_, model.vocab_size_ = model.build(VOCAB_SIZE).eval(), VOCAB_SIZE
+    return model
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_token_is_predicted_from_the_top_layers_vector_of_the_one_before(name):
+    model = untrained(name)
+    with torch.inference_mode():
+        logits = model.net_.head(torch.from_numpy(model.features(TEXT)))
+        scores = logits.double().log_softmax(-1)[np.arange(11), TEXT[1:]].numpy()
+    np.testing.assert_allclose(scores, model.log_probs(TEXT)[0][1:], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_lowest_layer_is_the_table_of_tokens(name):
+    model = untrained(name)
+    np.testing.assert_array_equal(model.features(TEXT, 0), model.net_.embedding.weight.detach().numpy()[TEXT])
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [
+        ("mlp", ("embedding", "layer 1", "layer 2")),
+        ("rnn", ("embedding", "layer 2")),
+        ("lstm", ("embedding", "layer 1", "layer 2", "layer 3")),
+        ("gpt", ("embedding", "layer 1", "layer 2")),
+    ],
+)
+def test_layers_are_named_from_below_and_differ(name, names):
+    model = untrained(name)
+    assert model.layer_names == names
+    layers = model.features_many([TEXT], range(len(names)))[0]
+    for n, low in enumerate(layers):
+        np.testing.assert_array_equal(low, model.features(TEXT, n - len(names)))
+        assert not any(low.shape == high.shape and np.allclose(low, high) for high in layers[n + 1 :])
+
+
+def test_units_of_an_mlp_are_those_behind_the_activation():
+    assert np.abs(untrained("mlp", activation="relu").features(TEXT, 1)).min() == 0
+    assert np.abs(untrained("mlp", activation="relu").features(TEXT, 1)).max() > 0
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_layer_that_is_not_there_is_named_with_those_that_are(name):
+    with pytest.raises(UsageError, match=r"no layer 7 in this .*: there are 0 to .*embedding"):
+        untrained(name).features(TEXT, 7)
+
+
+def test_reading_features_leaves_the_net_as_it_was():
+    model = untrained("lstm")
+    before = model.log_probs(TEXT)[0]
+    model.features(TEXT)
+    assert not any(module._forward_hooks for module in model.net_.modules())
+    np.testing.assert_array_equal(model.log_probs(TEXT)[0], before)
+
+
+def test_the_untrained_twin_is_drawn_by_its_seed_alone():
+    text = practice_text(500)
+    model = untrained("lstm").fit(text, text[:0], VOCAB_SIZE, Run(steps=2))
+    state = torch.get_rng_state()
+    twin = model.untrained(seed=3)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert twin.config() == model.config()
+    np.testing.assert_array_equal(twin.features(TEXT), untrained("lstm", seed=3).features(TEXT))
+    assert not np.allclose(twin.features(TEXT), model.features(TEXT))
+
+
+def test_a_text_longer_than_is_read_at_once_goes_on_where_it_was_cut(monkeypatch):
+    model = untrained("lstm")
+    whole = model.features(TEXT)
+    monkeypatch.setattr("lmzoo.neural.language_model.FEATURES_AT_ONCE", 5)
+    np.testing.assert_allclose(model.features(TEXT), whole, atol=1e-6)
+
+
+def test_what_a_class_model_knows_of_a_token_is_its_class():
+    text = practice_text(500)
+    model = Classes(classes=3).fit(text, text[:0], VOCAB_SIZE)
+    rows = model.features(TEXT)
+    np.testing.assert_array_equal(rows.argmax(axis=1), model.class_of_[TEXT])
+    np.testing.assert_array_equal(np.sort(rows, axis=1)[:, -2:], [[0, 1]] * len(TEXT))
+    assert model.untrained() is None

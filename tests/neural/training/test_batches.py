@@ -1,0 +1,148 @@
+"""The order in which a text is read: everything once a pass, from the seed and the step alone."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmzoo.errors import UsageError
+from lmzoo.neural.training import batches
+from lmzoo.neural.training.batches import Share, Streams, Windows
+
+END = 10_000
+
+
+@st.composite
+def shapes(draw):
+    """(tokens, batch, window) that fit."""
+    batch, window = draw(st.integers(1, 5)), draw(st.integers(1, 6))
+    return draw(st.integers(batch * window, 12 * batch * window + 7)), batch, window
+
+
+def text(tokens):
+    """Ids that say where they stand."""
+    return np.arange(tokens, dtype=np.int32)
+
+
+@given(shapes(), st.integers(0, 99))
+def test_streams_predict_contiguous_tokens_each_once_a_pass(shape, seed):
+    tokens, batch, window = shape
+    read = Streams(text(tokens), END, batch, window, seed, Share())
+    steps = [read(step) for step in range(read.per_pass)]
+    targets = np.concatenate([step.targets.numpy() for step in steps], axis=1)  # (B, a pass)
+    assert (np.diff(targets, axis=1) == 1).all()
+    assert len(np.unique(targets)) == targets.size
+    assert targets.size > tokens - batch * 2 * window
+    for step in steps:
+        before, after = step.ids.numpy(), step.targets.numpy()
+        assert (before[:, 1:] == after[:, :-1]).all()
+        assert (before[:, 0] == np.where(after[:, 0] == 0, END, after[:, 0] - 1)).all()
+
+
+@given(shapes(), st.integers(0, 99))
+def test_streams_begin_anew_with_each_pass_and_only_then(shape, seed):
+    tokens, batch, window = shape
+    read = Streams(text(tokens), END, batch, window, seed, Share())
+    assert [read(step).fresh for step in range(2 * read.per_pass)] == 2 * [True, *[False] * (read.per_pass - 1)]
+
+
+def test_streams_cut_each_pass_elsewhere():
+    read = Streams(text(1000), END, 2, 8, 0, Share())
+    begins = {int(read(number * read.per_pass).targets[0, 0]) for number in range(50)}
+    assert begins == set(range(8))
+
+
+@given(shapes(), st.integers(0, 99), st.integers(0, 4))
+def test_windows_are_drawn_each_once_a_pass_with_what_leads_to_them(shape, seed, lead):
+    tokens, batch, window = shape
+    read = Windows(text(tokens), END, batch, window, lead, seed, Share())
+    steps = [read(step) for step in range(-(-2 * read.count // batch))]
+    targets = np.concatenate([step.targets.numpy() for step in steps])
+    for one_pass in (targets[: read.count], targets[read.count : 2 * read.count]):
+        starts = np.sort(one_pass[:, 0])
+        assert (np.diff(starts) == window).all()
+        assert (np.diff(one_pass, axis=1) == 1).all()
+        assert read.count * window > tokens - 2 * window
+    for step in steps:
+        expected = step.targets.numpy()[:, :1] + np.arange(-1 - lead, window - 1)
+        assert np.array_equal(step.ids.numpy(), np.where(expected < 0, END, expected))
+        assert step.fresh
+
+
+def test_windows_come_in_another_order_in_each_pass():
+    read = Windows(text(1000), END, 10, 10, 0, 0, Share())
+    first, second = ([int(read(step).targets[0, 0]) for step in range(n, n + 9)] for n in (0, 9))
+    assert first != sorted(first)
+    assert np.argsort(first).tolist() != np.argsort(second).tolist()
+
+
+def test_windows_are_cut_elsewhere_in_each_pass():
+    read = Windows(text(100), END, 1, 5, 0, 0, Share())
+    assert {int(read(number * read.count).targets[0, 0]) % 5 for number in range(50)} == set(range(5))
+
+
+def test_more_windows_than_can_be_shuffled_are_drawn_each_for_itself(monkeypatch):
+    monkeypatch.setattr(batches, "LARGEST_SHUFFLE", 10)
+    read = Windows(text(60), END, 4, 5, 0, 0, Share())
+    starts = [int(start) for step in range(500) for start in read(step).targets[:, 0]]
+    assert set(starts) == set(range(60 - 5 + 1))
+
+
+@given(shapes(), st.integers(0, 99), st.lists(st.integers(0, 60), min_size=1, max_size=6), st.booleans())
+def test_a_batch_depends_on_the_seed_and_the_step_alone(shape, seed, steps, carried):
+    tokens, batch, window = shape
+
+    def order():
+        if carried:
+            return Streams(text(tokens), END, batch, window, seed, Share())
+        return Windows(text(tokens), END, batch, window, 2, seed, Share())
+
+    used = order()
+    for step in steps:
+        new = order()(step)
+        assert (used(step).ids == new.ids).all()
+        assert (used(step).targets == new.targets).all()
+
+
+def test_another_seed_gives_other_batches():
+    for order in (
+        lambda seed: Streams(text(3000), END, 3, 16, seed, Share()),
+        lambda seed: Windows(text(3000), END, 3, 16, 0, seed, Share()),
+    ):
+        assert len({tuple(order(seed)(0).targets[:, 0].tolist()) for seed in range(5)}) > 1
+
+
+@given(shapes(), st.integers(1, 3), st.integers(0, 30), st.booleans())
+def test_the_rows_of_all_processes_are_the_batch_of_one(shape, processes, step, carried):
+    tokens, batch, window = shape
+    tokens *= processes
+
+    def order(batch, share):
+        if carried:
+            return Streams(text(tokens), END, batch, window, 1, share)
+        return Windows(text(tokens), END, batch, window, 3, 1, share)
+
+    alone = order(batch * processes, Share())(step)
+    parts = [order(batch, Share(rank, processes))(step) for rank in range(processes)]
+    assert np.array_equal(alone.ids, np.concatenate([part.ids for part in parts]))
+    assert np.array_equal(alone.targets, np.concatenate([part.targets for part in parts]))
+
+
+@pytest.mark.parametrize(
+    ("batch", "window", "words"),
+    [
+        (1, 101, "window of 101 tokens is longer than the training text, which has 100"),
+        (11, 10, "batch of 11 windows of 10 tokens is more than the training text.* at most 10 such"),
+        (0, 10, "at least 1"),
+        (4, 0, "at least 1"),
+        (-1, 10, "at least 1"),
+    ],
+)
+def test_what_does_not_fit_the_text_is_refused_in_one_line(batch, window, words):
+    for make in (
+        lambda: Streams(text(100), END, batch, window, 0, Share()),
+        lambda: Windows(text(100), END, batch, window, 0, 0, Share()),
+    ):
+        with pytest.raises(UsageError, match=words) as caught:
+            make()
+        assert "\n" not in str(caught.value)

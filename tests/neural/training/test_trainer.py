@@ -1,0 +1,419 @@
+"""The one trainer of all networks, on a text of a few thousand tokens."""
+
+import json
+import math
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from lmzoo.errors import LmzooError, UsageError
+from lmzoo.interface import Progress, Run
+from lmzoo.neural.training import checkpoint
+from lmzoo.neural.training import trainer as _trainer
+from lmzoo.testing import VOCAB_SIZE, practice_text
+from tests.neural.networks import NETWORKS, TRAIN, VALID, begin, network, stop_at, weights
+
+NOTHING = TRAIN[:0]
+
+
+class Killed(BaseException):
+    """What no handler expects."""
+
+
+def kill(trainer):
+    raise Killed
+
+
+def fit(model, train=TRAIN, valid=VALID, **run):
+    return model.fit(train, valid, VOCAB_SIZE, Run(**({"steps": 20} | run)))
+
+
+def same_weights(a, b):
+    return all(np.array_equal(value, b.arrays()[key]) for key, value in a.arrays().items())
+
+
+# ── A step ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_it_learns(name):
+    losses = [
+        row["valid_nats_per_token"] for row in fit(network(name), steps=60).history if "valid_nats_per_token" in row
+    ]
+    assert len(losses) == 10
+    assert losses[-1] < losses[0] < math.log(VOCAB_SIZE) + 0.2
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("parts", [3, 16])
+def test_a_batch_in_parts_is_the_whole_batch(name, parts):
+    """16 rows in 3 parts: 6, 5 and 5. Plain descent, which shows any difference of gradients."""
+    settings = {"batch": 16, "dropout": 0.0, "optimizer": "sgd", "learning_rate": 0.5}
+    whole, split = (begin(network(name, **settings, accumulate=n)) for n in (1, parts))
+    first = weights(whole.net)
+    for trainer in (whole, split):
+        for _ in range(4):
+            trainer.step()
+    assert torch.allclose(weights(whole.net), weights(split.net), atol=1e-6)
+    assert torch.allclose(whole.sum_of_losses, split.sum_of_losses, atol=1e-5)
+    assert not torch.allclose(weights(whole.net), first, atol=1e-3)
+
+
+@pytest.mark.parametrize(("batch", "parts"), [(16, 3), (7, 7), (5, 4), (1, 1), (9, 2)])
+def test_the_parts_of_a_batch_are_its_rows_as_evenly_as_can_be(batch, parts):
+    slices = _trainer._parts(batch, parts)
+    sizes = [part.stop - part.start for part in slices]
+    assert [row for part in slices for row in range(batch)[part]] == list(range(batch))
+    assert len(sizes) == parts
+    assert max(sizes) - min(sizes) <= 1
+    assert sizes[0] == max(sizes)  # what fits into memory is asked of the first
+
+
+def test_the_longest_gradient_is_as_asked():
+    model = network(optimizer="sgd", learning_rate=1.0, weight_decay=0.0, clip=1e-3, warmup=0.0, cooldown=0.0)
+    trainer = begin(model)
+    before = weights(trainer.net)
+    trainer.step()
+    assert float((weights(trainer.net) - before).norm()) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_memory_is_carried_from_step_to_step():
+    trainer = begin(network(batch=2, window=8))
+    trainer.step()
+    first = trainer.memory
+    assert any(bool(part.any()) for part in first)
+    batch = trainer.read(1)
+    assert trainer._before(batch, batch.ids, first) is first  # the second step goes on with it
+    fresh = trainer.read(trainer.read.per_pass)
+    assert not any(bool(part.any()) for part in trainer._before(fresh, fresh.ids, first))
+
+
+def test_the_average_is_the_mean_of_the_weights_at_the_end_of_the_budget():
+    trainer = begin(network(average=0.5), valid=NOTHING)
+    seen, step = [], trainer.step
+
+    def stepping():
+        late = trainer.spent >= 0.5
+        step()
+        if late:
+            seen.append(weights(trainer.net))
+
+    trainer.step = stepping
+    trainer.train()
+    assert len(seen) == 10
+    assert torch.allclose(weights(trainer.net), torch.stack(seen).mean(0), atol=1e-6)
+    assert not torch.allclose(weights(trainer.net), seen[-1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"batch": 0}, "at least 1"),
+        ({"window": 5000}, "window of 5000 tokens is longer than the training text"),
+        ({"batch": 4000}, "more than the training text"),
+        ({"accumulate": 17}, "cannot be read in 17 parts"),
+        ({"accumulate": 0}, "accumulate must be at least 1"),
+        ({"warmup": 1.5}, "warmup must be 0.0 to 1.0, not 1.5"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a number, not nan"),
+        ({"beta2": 1.0}, "beta2 must be 0 or more and below 1, not 1.0"),
+        ({"dropout": 1.5}, "lstm with these settings cannot be|dropout"),
+        ({"hidden": -3}, "lstm with these settings cannot be|hidden"),
+        ({"optimizer": "best"}, "no optimizer 'best'"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_in_one_line(settings, words):
+    with pytest.raises(UsageError, match=words) as caught:
+        fit(network(**settings))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("seed", [-1, 1 << 63])
+def test_a_seed_that_cannot_be_is_refused(seed):
+    with pytest.raises(UsageError, match=f"seed must be 0 or more, not {seed}|seed"):
+        fit(network(), seed=seed)
+
+
+# ── Budgets, validation, what is kept ─────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("given", "steps"), [({"steps": 7}, 7), ({"tokens": 16 * 16 * 3.5}, 4)])
+def test_it_stops_where_its_budget_does(given, steps):
+    model = network().fit(TRAIN, VALID, VOCAB_SIZE, Run(**given))
+    assert model.facts["steps"] == steps
+    assert model.facts["tokens_read"] == steps * 16 * 16
+
+
+def test_a_wall_clock_budget_is_kept():
+    model = network().fit(TRAIN, VALID, VOCAB_SIZE, Run(seconds=0.4))
+    assert 0.4 <= model.facts["training_seconds"] < 10
+    assert model.facts["steps"] > 1
+
+
+def overfitted(**settings):
+    """A text of 300 tokens learned by heart, judged by one of which it says nothing."""
+    noise = np.random.default_rng(0).integers(VOCAB_SIZE, size=800)
+    model = network(dropout=0.0, learning_rate=0.02, batch=2, hidden=64, **settings)
+    return fit(model, practice_text(300), noise, steps=200), noise
+
+
+def valid_losses(model):
+    return [row["valid_nats_per_token"] for row in model.history if "valid_nats_per_token" in row]
+
+
+def test_the_best_weights_on_validation_text_are_kept():
+    model, noise = overfitted()
+    losses = valid_losses(model)
+    assert min(losses) < losses[-1] - 0.5  # it did overfit
+    kept = -model.log_probs(noise)[0].mean()
+    assert kept == pytest.approx(min(losses), abs=0.1)
+    best = next(row for row in model.history if row.get("valid_nats_per_token") == min(losses))["step"]
+    assert f"the weights of step {best} of 200 were kept" in model.remarks[-1]
+
+
+def test_it_stops_early_where_patience_ends():
+    model, _ = overfitted(patience=2)
+    losses = valid_losses(model)
+    assert model.facts["steps"] < 200
+    assert np.argmin(losses) == len(losses) - 3
+    assert any("of the budget: 2 times the validation text was no likelier" in remark for remark in model.remarks)
+
+
+def test_a_validation_text_that_is_too_short_chooses_nothing_and_is_mentioned():
+    model = fit(network(), valid=VALID[:20])
+    assert not valid_losses(model)
+    assert "20 tokens is too short" in model.remarks[0]
+
+
+def test_a_refit_chooses_nothing_on_text_that_it_learns():
+    assert not valid_losses(fit(network(), train=np.concatenate([TRAIN, VALID])))
+
+
+def test_looking_at_validation_text_changes_nothing():
+    with_it, without = (begin(network(cooldown=0.0), valid=valid) for valid in (VALID, NOTHING))
+    with_it.train()
+    without.train()
+    with_it.net.put_weights(with_it.best)
+    if with_it.best_step == with_it.step_number:
+        assert torch.equal(weights(with_it.net), weights(without.net))
+    assert [r["train_nats_per_token"] for r in with_it.history if "train_nats_per_token" in r] == [
+        r["train_nats_per_token"] for r in without.history
+    ]
+
+
+class Bar(Progress):
+    def __init__(self):
+        self.amount, self.notes = 0.0, []
+
+    def advance(self, amount=1, note=""):
+        self.amount += amount
+        self.notes += [note] if note else []
+
+
+def test_progress_comes_to_its_end_in_bits_per_character():
+    bar = Bar()
+    model = fit(network(), progress=bar, tokens_per_character=0.5)
+    assert bar.amount == pytest.approx(1)
+    nats = [row["train_nats_per_token"] for row in model.history if "train_nats_per_token" in row]
+    assert [note.split(" ")[0] for note in bar.notes] == [f"{loss / math.log(2) / 2:.3f}" for loss in nats]
+    assert all("bits/char · " in note and note.endswith(" tokens/s") for note in bar.notes)
+
+
+def test_metrics_can_be_read_while_it_trains(tmp_path, monkeypatch):
+    stop_at(monkeypatch, 12, kill)
+    with pytest.raises(Killed):
+        fit(network(), folder=tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "train_nats_per_token" in row] == list(range(1, 12))
+    assert [row["step"] for row in rows if "valid_nats_per_token" in row] == [2, 4, 6, 8, 10]
+
+
+# ── When the loss is no number ────────────────────────────────────────────────────────────────────
+
+
+def test_a_loss_that_is_no_number_stops_it_with_what_to_try(monkeypatch, tmp_path):
+    monkeypatch.setattr(_trainer, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(_trainer, "CHECKPOINT_SHARE", 1e9)
+
+    def spoil(trainer):
+        trainer.net.output.weight.data.fill_(math.nan)
+
+    stop_at(monkeypatch, 12, spoil)
+    with pytest.raises(
+        LmzooError, match=r"weights became no numbers by step 12 .*try --learning-rate .*--warmup .*--clip"
+    ):
+        fit(network(optimizer="adamw", learning_rate=0.005, cooldown=0.8), folder=tmp_path)
+    monkeypatch.setattr(_trainer, "CHECKPOINT_EVERY", 1e9)  # noticed by the loss of the next step, not when saving
+    with pytest.raises(
+        LmzooError, match=r"the loss became no number at step 13 \(learning rate 0.0025\): try "
+    ) as caught:
+        fit(network(optimizer="adamw", learning_rate=0.005, cooldown=0.8), folder=tmp_path)
+    assert "--overwrite begins anew" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_rate_of_muon_is_named_too(monkeypatch):
+    stop_at(monkeypatch, 12, lambda trainer: trainer.net.output.weight.data.fill_(math.nan))
+    with pytest.raises(LmzooError, match=r"try --learning-rate 0\.003 and --matrix-rate 0\.02, "):
+        fit(network(optimizer="muon", learning_rate=0.009, matrix_rate=0.06))
+
+
+def test_a_checkpoint_is_never_of_weights_that_are_no_numbers(monkeypatch, tmp_path):
+    monkeypatch.setattr(_trainer, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(_trainer, "CHECKPOINT_SHARE", 1e9)
+    kept = {}
+
+    def spoil(trainer):
+        kept["file"] = checkpoint.path(tmp_path).read_bytes()
+        next(iter(trainer.net.parameters())).data.view(-1)[0] = math.inf
+
+    stop_at(monkeypatch, 12, spoil)
+    with pytest.raises(LmzooError, match="no number"):
+        fit(network(), folder=tmp_path)
+    assert checkpoint.path(tmp_path).read_bytes() == kept["file"]
+
+
+def test_weights_spoilt_by_the_last_step_are_not_taken_for_a_model(monkeypatch):
+    stop_at(monkeypatch, 20, lambda trainer: trainer.net.output.weight.data.fill_(math.nan))
+    with pytest.raises(LmzooError, match="weights became no numbers by step 20"):
+        fit(network(), valid=NOTHING)
+
+
+def test_a_learning_rate_beyond_all_bounds_is_named():
+    with pytest.raises(LmzooError, match=r"no number.*--learning-rate 3e\+29"):
+        fit(network(learning_rate=1e30, clip=0.0, optimizer="sgd"))
+
+
+# ── Going on after a stop ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon", "sgd"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_killed_training_goes_on_to_the_same_weights_bit_for_bit(name, optimizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(_trainer, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(_trainer, "CHECKPOINT_SHARE", 1e9)
+
+    def make():
+        return network(name, optimizer=optimizer, dropout=0.3, average=0.6, accumulate=2)
+
+    whole = fit(make(), steps=37, seed=3)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 25, kill)
+        with pytest.raises(Killed):
+            fit(make(), steps=37, seed=3, folder=tmp_path)
+    assert checkpoint.path(tmp_path).is_file()
+    torch.rand(17)  # where the random numbers stand now must not matter
+    resumed = fit(make(), steps=37, seed=3, folder=tmp_path, resume=True)
+    assert same_weights(whole, resumed)
+    told = [[row.get("train_nats_per_token"), row.get("valid_nats_per_token")] for row in whole.history]
+    assert told == [[row.get("train_nats_per_token"), row.get("valid_nats_per_token")] for row in resumed.history]
+    metrics = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in metrics] == [row["step"] for row in whole.history]
+    assert not same_weights(whole, fit(make(), steps=37, seed=4))
+
+
+@pytest.mark.parametrize("name", ["lstm", "gpt"])
+def test_it_does_so_in_bf16_too(name, tmp_path, monkeypatch):
+    """What is carried from step to step is then of that type."""
+    stop_at(monkeypatch, 9, lambda trainer: os.kill(os.getpid(), signal.SIGTERM) if not trainer.run.resume else None)
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(name), folder=tmp_path, precision="bfloat16")
+    resumed = fit(network(name), folder=tmp_path, precision="bfloat16", resume=True)
+    monkeypatch.undo()
+    assert same_weights(fit(network(name), precision="bfloat16"), resumed)
+    assert not same_weights(fit(network(name), precision="float32"), resumed)
+
+
+def test_the_losses_since_the_last_report_are_kept(tmp_path, monkeypatch):
+    """Of 250 steps two or three make a report: step 11 is in the midst of one."""
+    whole = fit(network(window=4), steps=250)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 11, lambda trainer: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(KeyboardInterrupt):
+            fit(network(window=4), steps=250, folder=tmp_path)
+    resumed = fit(network(window=4), steps=250, folder=tmp_path, resume=True)
+    losses = [[row.get("train_nats_per_token") for row in model.history] for model in (whole, resumed)]
+    assert losses[0] == losses[1]
+
+
+def test_the_first_weights_are_of_the_seed():
+    first, same, other = (fit(network(learning_rate=0.0, matrix_rate=0.0), steps=1, seed=n) for n in (1, 1, 2))
+    assert same_weights(first, same)
+    assert not same_weights(first, other)
+
+
+def test_time_spent_before_is_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(_trainer, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(_trainer, "CHECKPOINT_SHARE", 1e9)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 10, kill)
+        with pytest.raises(Killed):
+            fit(network(), folder=tmp_path, steps=None, seconds=600)
+    trainer = begin(network(), folder=tmp_path, steps=None, seconds=600, resume=True)
+    trainer._resume()
+    assert trainer.step_number == 9
+    assert 0 < trainer.earlier_seconds == trainer.seconds < 600
+
+
+def test_a_stop_on_request_saves_and_says_how_to_go_on(tmp_path, monkeypatch):
+    whole = fit(network(), seed=3)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 5, lambda trainer: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(KeyboardInterrupt) as caught:
+            fit(network(), seed=3, folder=tmp_path)
+    assert str(caught.value).startswith("interrupted at step 5, 25% of the budget")
+    assert f"{tmp_path}: give the same command with --resume" in str(caught.value)
+    assert same_weights(whole, fit(network(), seed=3, folder=tmp_path, resume=True))
+
+
+def test_a_stop_without_a_folder_says_that_nothing_was_kept(monkeypatch):
+    stop_at(monkeypatch, 5, lambda trainer: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt, match="nothing was kept"):
+        fit(network())
+
+
+def test_nothing_to_resume_is_said():
+    with pytest.raises(UsageError, match="nothing to resume"):
+        fit(network(), resume=True)
+
+
+# ── When memory does not suffice ──────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_out_of_memory_names_what_takes_it_and_what_fits(monkeypatch, accumulate):
+    honest = _trainer.Trainer._loss_of
+
+    def lacking(trainer, ids, targets, memory):
+        if len(ids) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB\nand more lines")
+        return honest(trainer, ids, targets, memory)
+
+    monkeypatch.setattr(_trainer.Trainer, "_loss_of", lacking)
+    with pytest.raises(LmzooError) as caught:
+        fit(network(accumulate=accumulate))
+    message = str(caught.value)
+    assert message.startswith("out of memory: the most goes to ")
+    assert "--batch 4 fits, and --accumulate 4 reads the batch of 16 in parts" in message
+    assert "\n" not in message
+    fit(network(batch=4))
+    fit(network(accumulate=4))
+
+
+def test_the_largest_is_named():
+    wide, deep = begin(network(hidden=4, embedding=4)), begin(network(hidden=512, window=1, batch=1))
+    wide.vocab_size = 100_000
+    for trainer, words in ((wide, "batch × window × vocabulary, 16 × 16 × 100,000"), (deep, "weights")):
+        sizes = trainer._sizes()
+        assert words in max(sizes, key=sizes.get)
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory(monkeypatch):
+    def broken(trainer, ids, targets, memory):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(_trainer.Trainer, "_loss_of", broken)
+    with pytest.raises(RuntimeError, match="mat1"):
+        fit(network())

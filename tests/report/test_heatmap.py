@@ -1,0 +1,84 @@
+"""The map of grades: every grade in its cell, and no darker than it has earned."""
+
+import pytest
+from matplotlib.colors import to_rgb
+
+from lmzoo.report import heatmap as drawn
+from lmzoo.report.canvas import NARROW, WIDE
+from tests.comparisons import comparison, examination
+from tests.report.test_canvas import texts
+from tests.report.test_page import luminance
+
+
+def grade(value, chance=0.5, metric="accuracy"):
+    return {"task": "t", "metric": metric, "value": value, "chance": chance}
+
+
+@pytest.mark.parametrize("canvas", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_without_an_exam_there_is_no_figure(canvas):
+    assert drawn.examined(comparison(), canvas) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (grade(0.5), 0), (grade(1.0), 1), (grade(0.75), 0.5), (grade(0.25, chance=0.25), 0), (grade(0.2), 0),
+        (grade(None), None), (grade(0.5, chance=None), None), (grade(0.1, 0.2, "word error rate"), 0.5),
+        (grade(0.3, 0.0, "MCC"), 0.3),
+    ],
+)  # fmt: skip
+def test_a_share_is_of_the_way_from_guessing_to_perfection(given, expected):
+    assert drawn.share(given) == (None if expected is None else pytest.approx(expected))
+
+
+def test_a_cell_says_its_grade_and_a_dash_where_there_is_none():
+    assert drawn.said(grade(0.834)) == "83"
+    assert drawn.said(grade(-0.04)) == "\N{MINUS SIGN}4"
+    assert drawn.said(grade(None)) == "–"
+    assert drawn.said(grade(40.2, metric="perplexity")) == "40"
+    assert drawn.said(grade(1234.5, metric="perplexity")) == "1k"
+    assert drawn.said(grade(2.4e24, metric="perplexity")) == "2e24"
+
+
+def test_a_task_says_its_metric_where_it_is_no_share_of_right_answers():
+    assert drawn.named(grade(0.5)) == "t"
+    assert drawn.named(grade(0.5, metric="Spearman")) == "t, Spearman"
+
+
+def test_every_model_and_the_source_have_a_cell_in_every_row():
+    figure, alt = drawn.examined(comparison(**examination()), WIDE)
+    axes = figure.axes[0]
+    assert len(axes.patches) == 3 * 2
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["uniform", "ngram order=5", "the source"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["agreement", "stars"]
+    assert {"50", "25", "90", "–", "100", "75"} <= set(texts(figure))
+    assert alt == ("The best of 2 models in each task, in per cent. agreement: ngram order=5 90; stars: uniform 25.")
+
+
+@pytest.mark.parametrize(("draw", "key"), [(drawn.probed, "probes"), (drawn.asked, "zeroshot")])
+def test_test_sets_are_drawn_where_there_are_any(draw, key):
+    assert draw(comparison(), WIDE) is None
+    figure, alt = draw(comparison(**{key: {"rows": examination()["exam"]["rows"]}}), WIDE)
+    assert "agreement: ngram order=5 90" in alt
+    assert len(figure.axes[0].patches) == 4
+
+
+def test_numbers_can_be_read_on_every_shade():
+    shades = drawn._shades()
+    for step in range(101):
+        red, green, blue = (round(255 * part) for part in to_rgb(shades(step / 100)))
+        light = luminance(f"#{red:02x}{green:02x}{blue:02x}")
+        ink = 1.0 if step / 100 > drawn.WHITE_FROM else 0.0
+        brighter, darker = max(light, ink), min(light, ink)
+        assert (brighter + 0.05) / (darker + 0.05) >= 4.5, step  # WCAG 2.2, of text
+
+
+def test_twenty_models_fit_and_their_names_do_not_overlap():
+    facts = examination()["exam"]
+    rows = [facts["rows"][1] | {"label": f"gpt layers {i}"} for i in range(20)]
+    for canvas in (WIDE, NARROW):
+        figure, _ = drawn.heat_map(rows, canvas)
+        figure.draw_without_rendering()
+        boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+        assert all(box.x1 <= figure.bbox.width + 1 for box in boxes)

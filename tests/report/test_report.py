@@ -1,0 +1,195 @@
+"""What a report is: its files, and its table in the terminal."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from lmzoo.errors import ScoreError, UsageError
+from lmzoo.report import page
+from tests.comparisons import comparison, row, with_associations
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Without figures, which take most of the time, for the tests that do not look at them."""
+    monkeypatch.setattr(page, "SECTIONS", tuple(section for section in page.SECTIONS if not section.figure))
+
+
+# The files
+
+
+def test_a_report_is_a_page_its_figures_and_its_json(tmp_path):
+    path = page.write(tmp_path / "new" / "storyworld", comparison())
+    assert path == tmp_path / "new" / "storyworld" / "index.html"
+    names = {file.name for file in path.parent.iterdir()}
+    drawn = ("history", "bars", "cost", "orders")
+    assert names == {
+        "index.html",
+        "README.md",
+        "results.json",
+        *(f"{n}.{kind}" for n in drawn for kind in ("png", "svg")),
+    }
+    assert (path.parent / "bars.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_results_json_gives_the_comparison_back(tmp_path):
+    given = comparison()
+    page.write(tmp_path, given)
+    assert json.loads((tmp_path / "results.json").read_text(encoding="utf-8")) == given
+
+
+def test_the_same_comparison_gives_the_same_bytes():
+    assert page.render(comparison()) == page.render(comparison())
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_comparison_is_left_as_it_was():
+    given = comparison()
+    page.render(given)
+    assert given == comparison()
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf"), np.float64("nan")])
+def test_a_number_that_is_not_finite_is_refused_by_name(tmp_path, number):
+    given = comparison()
+    given["rows"][1]["score"]["bits"] = number
+    with pytest.raises(ScoreError, match=r"rows\[1\]\.score\.bits is -?(nan|inf)"):
+        page.write(tmp_path / "out", given)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(ScoreError, match=r"rows\[1\]\.score\.bits"):
+        page.table(given)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_what_json_cannot_hold_is_refused_by_name(tmp_path):
+    with pytest.raises(UsageError, match=r"comparison\.machine is a set"):
+        page.write(tmp_path, comparison(machine={"a"}))
+
+
+def test_a_failure_while_drawing_leaves_the_old_report(tmp_path, monkeypatch):
+    page.write(tmp_path, comparison())
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+    def broken(*_):
+        raise RuntimeError("the pen broke")
+
+    section = page.Section("orders", "Orders", figure=broken)
+    monkeypatch.setattr(page, "SECTIONS", (*page.SECTIONS, section))
+    with pytest.raises(RuntimeError, match="pen"):
+        page.write(tmp_path, comparison(title="New"))
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_full_disk_leaves_the_old_report_and_says_so(tmp_path, monkeypatch):
+    page.write(tmp_path, comparison())
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+    def full(self, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UsageError, match="No space left on device"):
+        page.write(tmp_path, comparison(title="New"))
+    monkeypatch.undo()
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_folder_that_is_a_file_is_one_clear_line(tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(UsageError, match=r"cannot write the report into .*taken: "):
+        page.write(tmp_path / "taken", comparison())
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_the_summary_is_a_table_in_markdown_whatever_the_labels(tmp_path):
+    page.write(tmp_path, comparison(rows=[row("a|b\n<script>", 1.5), row("plain", 2.5)]))
+    summary = (tmp_path / "README.md").read_text(encoding="utf-8")
+    lines = [line for line in summary.splitlines() if line.startswith("| ")]
+    assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
+    assert len(lines) == 4
+    assert "![Bits per character](bars.png)" in summary
+
+
+def test_the_summary_shows_what_the_vectors_know(tmp_path):
+    page.write(tmp_path, with_associations())
+    summary = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "| 0.625 (300 of 353) |" in summary
+    assert "RG-65" not in summary  # only what everybody reports
+    assert "![A map of words](map.png)" in summary
+    assert {"distances.png", "factorised.svg", "map.svg"} <= {file.name for file in tmp_path.iterdir()}
+
+
+def test_a_second_report_takes_away_figures_that_no_longer_hold(tmp_path):
+    page.write(tmp_path, comparison())
+    (tmp_path / "notes.txt").write_text("mine")
+    page.write(tmp_path, comparison(orders=[]))
+    names = {file.name for file in tmp_path.iterdir()}
+    drawn = ("history", "bars", "cost")
+    pictures = {f"{name}.{kind}" for name in drawn for kind in ("png", "svg")}
+    assert names == {"index.html", "README.md", "results.json", "notes.txt", *pictures}
+
+
+# The terminal
+
+
+def drawn(given: dict, width: int = 80) -> str:
+    out = Console(width=width, file=io.StringIO(), color_system=None)
+    out.print(page.table(given))
+    return out.file.getvalue()
+
+
+def test_the_terminal_shows_the_same_table():
+    shown = drawn(comparison(), width=120)
+    heads = [column.header.replace("\n", "") for column in page.table(comparison()).columns]
+    assert heads == [
+        "model",
+        "year",
+        "bits/char",
+        "above",
+        "ppl/token",
+        "ppl/word",
+        "size",
+        "on disk",
+        "train",
+        "tokens/s",
+    ]
+    assert shown.index("1.310") < shown.index("1.470") < shown.index("2.460")
+    assert "1.290\u20131.330" in shown
+    assert "[1] every token has probability zero" in shown
+
+
+def test_eighty_characters_hold_every_number_whole():
+    shown = drawn(comparison())
+    assert "\u2026" not in shown
+    for number in ("1.310", "1.290\u20131.330", "0.210", "93.7", "123 k", "1.23 MB", "1.23 s", "1.20 M"):
+        assert number in shown
+
+
+def test_peak_memory_is_left_to_the_page():
+    given = with_associations()
+    assert "250 MB" not in drawn(given, width=200)
+    assert "250 MB" in page.render(given)["README.md"].decode()
+
+
+def test_eighty_characters_hold_a_long_unit():
+    given = with_associations()
+    given["rows"][0]["size"]["unit"] = "associations"
+    shown = drawn(given)
+    assert "\u2026" not in shown
+    assert all(number in shown for number in ("1.500", "1.23 MB", "1.20 M"))
+
+
+def test_a_label_cannot_steer_the_terminal():
+    assert "\x1b" not in drawn(comparison(rows=[row("\x1b[31mred", 2.0), row("x", None, error="\x1b[2J")]))
+
+
+def test_a_label_is_no_markup_in_the_terminal():
+    assert "[red]x[/red]" in drawn(comparison(rows=[row("[red]x[/red]", 2.0)]), width=120)

@@ -1,0 +1,323 @@
+"""A run on disk: what comes back is what was saved, and what was tampered with does not come back."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+
+from lmzoo import models
+from lmzoo.runs import store
+from lmzoo.data import tokenizers
+from lmzoo.errors import FormatError, LmzooError, UsageError
+from lmzoo.interface import LanguageModel, Run
+
+TEXT = "the cat sat on the mat, and the dog saw café 😀.\n" * 20
+
+
+def make(name="ngram", text=TEXT, **settings_):
+    made = tokenizers.train("char", text)
+    ids = made.encode(text)
+    model = models.find(name)
+    small = models.presets(model).get("tiny", {}) | settings_
+    return model(**small).fit(ids, ids[:100], made.vocab_size, Run(steps=10)), made
+
+
+def forge(run, **changes):
+    """Change a JSON or array file of a run and make its checksums right again, as an attacker would."""
+    for name, change in changes.items():
+        path = run / {"arrays": "model.safetensors"}.get(name, f"{name}.json")
+        if name == "arrays":
+            save_file({**load_file(path), **change}, path)
+        else:
+            path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    sums = [f"{hashlib.sha256((run / name).read_bytes()).hexdigest()}  {name}\n" for name in store.FILES]
+    (run / store.SUMS).write_text("".join(sums))
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    return store.save(*make(order=3), tmp_path_factory.mktemp("store") / "run", {"seed": 0})
+
+
+@pytest.fixture
+def run(original, tmp_path):
+    return Path(shutil.copytree(original, tmp_path / "run"))
+
+
+# ── There and back ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_what_is_loaded_gives_the_same_numbers(name, tmp_path):
+    model, made = make(name)
+    again, text_tokenizer = store.load(store.save(model, made, tmp_path / "run"))
+    assert again.config() == model.config()
+    assert again.size() == model.size()
+    ids = made.encode("the dog sat on a zebra 漢")
+    assert np.array_equal(text_tokenizer.encode("the dog sat on a zebra 漢"), ids)
+    if isinstance(model, LanguageModel):
+        assert np.array_equal(again.log_probs(ids)[0], model.log_probs(ids)[0])
+
+
+def test_checksums_can_be_checked_by_hand(original):
+    subprocess.run(["sha256sum", "--strict", "-c", store.SUMS], cwd=original, check=True, capture_output=True)
+
+
+def test_everyone_who_may_read_a_file_may_read_a_run(tmp_path):
+    before = os.umask(0o022)
+    try:
+        run = store.save(*make("uniform"), tmp_path / "run")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(run.stat().st_mode) == 0o755
+    assert {stat.S_IMODE(path.stat().st_mode) for path in run.iterdir()} == {0o644}
+
+
+def test_a_lone_surrogate_in_the_command_is_kept(tmp_path):
+    run = store.save(*make("uniform"), tmp_path / "run", {"command": "lmzoo train \udcff"})
+    assert store.read_provenance(run) == {"command": "lmzoo train \udcff"}
+
+
+# ── Whole or absent ───────────────────────────────────────────────────────────────────────────────
+
+
+def full_disk(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("step", ["_write_json", "_sha256", "_sync", "_put"])
+def test_a_full_disk_leaves_the_old_run_whole(run, monkeypatch, step):
+    before = contents(run)
+    model, made = make("uniform")
+    monkeypatch.setattr(store, step, full_disk)
+    with pytest.raises(LmzooError, match="No space left on device"):
+        store.save(model, made, run)
+    assert contents(run) == before
+    assert [path.name for path in run.parent.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(errno.EIO, "Input/output error")])
+def test_an_interruption_between_the_two_renames_puts_the_old_run_back(run, monkeypatch, error):
+    before = contents(run)
+    model, made = make("uniform")
+    rename = Path.rename
+
+    def interrupted(self, target):
+        if Path(target) == run and (self / "config.json").exists() and "uniform" in (self / "config.json").read_text():
+            raise error
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises((KeyboardInterrupt, LmzooError)):
+        store.save(model, made, run)
+    assert contents(run) == before
+    assert [path.name for path in run.parent.iterdir()] == ["run"]
+
+
+def test_runs_saved_at_once_do_not_mix(tmp_path):
+    made = [make("ngram", order=order) for order in (1, 2, 3, 4)]
+    threads = [threading.Thread(target=store.save, args=(*one, tmp_path / "run")) for one in made * 5]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.load(tmp_path / "run")[0].order in (1, 2, 3, 4)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_link_to_a_run_stays_a_link(run, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(run)
+    store.save(*make("uniform"), link)
+    assert link.is_symlink()
+    assert store.load(run)[0].name == "uniform"
+
+
+def test_a_place_is_claimed_without_leaving_anything(tmp_path):
+    store.claim(tmp_path / "a" / "b" / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["file/run", "file", "full", "x" * 300, "dangling"])
+def test_a_place_that_cannot_be_had(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    with pytest.raises(UsageError, match="choose another --out"):
+        store.claim(tmp_path / place)
+    if place != "full":
+        with pytest.raises(UsageError, match="choose another --out"):
+            store.claim(tmp_path / place, overwrite=True)
+
+
+def test_what_is_not_numbers_is_not_saved(tmp_path):
+    model, made = make("uniform")
+    model.words_ = np.array(["a", "b"])
+    with pytest.raises(UsageError, match="words_ is <U1, not numbers"):
+        store.save(model, made, tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+# ── Damaged ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", [*store.FILES, store.SUMS])
+@example(position=0.998046875, bit=0)  # of the last line end, which a vertical tab is for some
+@given(position=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+@settings(max_examples=20, deadline=None)
+def test_one_flipped_bit_is_found(original, tmp_path_factory, name, position, bit):
+    run = Path(shutil.copytree(original, tmp_path_factory.mktemp("flipped") / "run"))
+    data = bytearray((run / name).read_bytes())
+    data[int(position * len(data))] ^= 1 << bit
+    (run / name).write_bytes(data)
+    with pytest.raises(FormatError):
+        store.load(run)
+
+
+@pytest.mark.parametrize("name", [*store.FILES, store.SUMS])
+def test_a_file_that_is_missing_or_cut_short_is_named(run, name):
+    whole = (run / name).read_bytes()
+    (run / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(FormatError, match=name):
+        store.load(run)
+    (run / name).unlink()
+    with pytest.raises(FormatError, match=name):
+        store.load(run)
+
+
+def test_parts_of_two_runs_do_not_make_one(run, tmp_path):
+    other = store.save(*make(order=2, text="another text altogether " * 9), tmp_path / "other")
+    shutil.copy(other / "model.safetensors", run)
+    with pytest.raises(FormatError, match=r"model\.safetensors is damaged"):
+        store.load(run)
+    forge(run)
+    with pytest.raises(FormatError, match="of different runs"):
+        store.load(run)
+
+
+def test_the_tokenizer_of_another_run(run, tmp_path):
+    other = store.save(*make(text="plain ASCII " * 9), tmp_path / "other")
+    shutil.copy(other / "tokenizer.json", run)
+    forge(run)
+    with pytest.raises(FormatError, match="of different runs"):
+        store.load(run)
+
+
+def test_a_link_in_the_place_of_a_file(run, tmp_path):
+    (run / "config.json").rename(tmp_path / "elsewhere.json")
+    (run / "config.json").symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(FormatError, match=r"config\.json is a link"):
+        store.load(run)
+
+
+# ── Forged: the checksums are right, and what they are of is not ──────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"format": 2}, "has format 2; this version of lmzoo reads format 1"),
+        ({"format": "1"}, "has format '1'"),
+        ({"model": "gpt9"}, "'gpt9', which this version"),
+        ({"model": ["ngram"]}, "no proper 'model'"),
+        ({"model": "uniform"}, "different runs|does not hold"),
+        ({"config": {"order": 0}}, "order must be 1 to 64"),
+        ({"config": {"order": "3"}}, "does not hold"),
+        ({"config": {"no_such_field": 3}}, "no_such_field"),
+        ({"config": [3]}, "no proper 'config'"),
+        ({"vocab_size": 7}, "different runs"),
+        ({"vocab_size": True}, "different runs"),
+        ({"outside": "yes"}, "no proper 'outside'"),
+    ],
+)
+def test_a_configuration_that_no_save_has_written(run, changes, says):
+    forge(run, config=changes)
+    if changes == {"model": "uniform"}:
+        forge(run, config={"config": {"order": 3}})
+    with pytest.raises(FormatError, match=says):
+        store.load(run)
+
+
+def test_no_run_can_name_code_to_execute(run, tmp_path):
+    (tmp_path / "evil.py").write_text("raise SystemExit('executed')")
+    forge(run, config={"model": str(tmp_path / "evil.py")})
+    with pytest.raises(FormatError, match="does not have"):
+        store.load(run)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", '{"format": 1}'])
+def test_json_that_is_something_else(run, name, text):
+    (run / name).write_text(text)
+    forge(run)
+    with pytest.raises(FormatError, match=name.split(".")[0]):
+        store.load(run)
+
+
+def test_arrays_that_are_none(run):
+    (run / "model.safetensors").write_bytes(b"\xff" * 64)
+    forge(run)
+    with pytest.raises(FormatError):
+        store.load(run)
+
+
+ARRAYS = ("words", "probs", "children", "gammas", "fallback", "vocab_size")
+WILD = st.sampled_from([-(2**31), -1, 0, 1, 2, 7, 255, 10**6, 2**31 - 1])
+
+
+def test_a_vocabulary_of_fractions(tmp_path):
+    run = store.save(*make("uniform"), tmp_path / "run")
+    forge(run, arrays={"vocab_size": load_file(run / "model.safetensors")["vocab_size"].astype(float)})
+    with pytest.raises(FormatError, match="different runs"):
+        store.load(run)
+
+
+@given(name=st.sampled_from(ARRAYS), position=st.floats(0, 1, exclude_max=True), value=WILD)
+@settings(max_examples=60, deadline=None)
+def test_wild_values_are_refused_or_do_no_harm(original, tmp_path_factory, name, position, value):
+    run = Path(shutil.copytree(original, tmp_path_factory.mktemp("wild") / "run"))
+    array = load_file(run / "model.safetensors")[name]
+    array.reshape(-1)[int(position * array.size)] = value
+    forge(run, arrays={name: array})
+    try:
+        model, made = store.load(run)
+    except FormatError:
+        return
+    scores, state = model.log_probs(made.encode(TEXT))
+    assert len(scores) == len(made.encode(TEXT))
+    assert model.next_log_probs(state).shape == (made.vocab_size,)
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+@pytest.mark.parametrize("change", ["empty", "longer", "square", "nan"])
+def test_arrays_of_another_shape_are_refused_or_do_no_harm(run, name, change):
+    array = load_file(run / "model.safetensors")[name]
+    changed = {
+        "empty": lambda: array.reshape(-1)[:0],
+        "longer": lambda: np.concatenate([array.reshape(-1), array.reshape(-1)[-1:]]),
+        "square": lambda: np.zeros((2, 2), array.dtype),
+        "nan": lambda: np.full(array.shape, np.nan),
+    }[change]()
+    forge(run, arrays={name: changed})
+    try:
+        model, made = store.load(run)
+    except FormatError:
+        return
+    scores, state = model.log_probs(made.encode(TEXT))
+    assert len(scores) == len(made.encode(TEXT))
+    assert model.next_log_probs(state).shape == (made.vocab_size,)

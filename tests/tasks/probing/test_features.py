@@ -1,0 +1,187 @@
+"""What a model makes of texts: pooled by hand, for words and pairs, and kept on disk."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from lmzoo.data import tokenizers
+from lmzoo.errors import ScoreError
+from lmzoo.interface import Encoder, Model
+from lmzoo.tasks.probing import features as probe_features
+from lmzoo.tasks.probing.datasets import Examples
+from lmzoo.tasks.probing.features import Reader
+
+TEXTS = ["ab", "", "abcab", "b", "ab"]
+
+
+@dataclass
+class Table(Model, Encoder):
+    """A vector for each token, and above it twice that of all tokens so far."""
+
+    width: int = 2
+    name = "table"
+    layer_names = ("low", "high")
+
+    def fit(self, train, valid, vocab_size, run=None):
+        self.vocab_size_ = vocab_size
+        self.table_ = np.random.default_rng(0).normal(size=(vocab_size, self.width)).astype(np.float32)
+        return self
+
+    def features(self, tokens, layer=-1):
+        return self.table_[tokens] if layer in (0, -2) else 2 * np.cumsum(self.table_[tokens], axis=0)
+
+
+BYTES = tokenizers.train("byte", "abc")
+
+
+def table(width=2):
+    return Table(width).fit(None, None, BYTES.vocab_size)
+
+
+def examples(*columns, **more):
+    count = len(columns[0])
+    return Examples("toy", columns, np.zeros(count, dtype=int), np.zeros(count, dtype=int), **more)
+
+
+def test_a_text_has_the_mean_last_and_maximum_of_its_tokens_in_each_layer():
+    model = table()
+    inputs = Reader(model, BYTES, None).inputs(examples(TEXTS))
+    assert set(inputs) == {(layer, pooling) for layer in ("low", "high") for pooling in ("mean", "last", "max")}
+    for n, name in enumerate(model.layer_names):
+        for row, text in enumerate(TEXTS):
+            rows = model.features(BYTES.encode(text), n) if text else np.zeros((1, 2))
+            np.testing.assert_allclose(inputs[name, "mean"][row], rows.mean(axis=0), rtol=1e-6)
+            np.testing.assert_allclose(inputs[name, "last"][row], rows[-1], rtol=1e-6)
+            np.testing.assert_allclose(inputs[name, "max"][row], rows.max(axis=0), rtol=1e-6)
+
+
+def test_a_pair_has_the_distances_and_the_products_of_its_texts():
+    reader = Reader(table(), BYTES, None)
+    u, v = (reader.inputs(examples(column))["low", "mean"] for column in (TEXTS, TEXTS[::-1]))
+    pairs = reader.inputs(examples(TEXTS, TEXTS[::-1]))["low", "mean"]
+    np.testing.assert_array_equal(pairs, np.hstack([abs(u - v), u * v]))
+
+
+def test_a_word_has_the_vector_of_its_last_token():
+    model = table()
+    inputs = Reader(model, BYTES, None).inputs(examples(["ab c", "bé é"], words=True))
+    tokens = [BYTES.encode("ab c")[[1, 3]], BYTES.encode("bé é")[[2, 5]]]  # é has two bytes
+    np.testing.assert_array_equal(inputs["low", "word"], model.table_[np.concatenate(tokens)])
+
+
+def test_a_closed_vocabulary_has_a_token_for_each_word():
+    text = "the cat sat\nthe dog sat\nthe <unk> sat\n" * 3
+    words = tokenizers.train("split", text, lines=True)
+    model = Table(3).fit(None, None, words.vocab_size)
+    inputs = Reader(model, words, None).inputs(examples(["the cat , unheard-of sat", "The dog"], words=True))
+    unknown = words.encode("<unk>")[0]
+    the, cat, sat, dog = words.encode("the cat sat dog")
+    # The comma is in no word of theirs and is left out: it has what was read before it.
+    np.testing.assert_array_equal(inputs["low", "word"], model.table_[[the, cat, cat, unknown, sat, the, dog]])
+
+
+def test_few_texts_at_a_time_give_the_same(monkeypatch):
+    whole = Reader(table(), BYTES, None).inputs(examples(TEXTS * 40))
+    monkeypatch.setattr(probe_features, "NUMBERS_AT_ONCE", 1)
+    parts = Reader(table(), BYTES, None).inputs(examples(TEXTS * 40))
+    assert all((whole[key] == parts[key]).all() for key in whole)
+
+
+def test_of_many_layers_the_lowest_the_highest_and_some_between_are_tried():
+    model = table()
+    model.layer_names = tuple(f"layer {n}" for n in range(13))
+    model.features = lambda tokens, layer=-1: np.full((len(tokens), 1), layer)
+    inputs = Reader(model, BYTES, None).inputs(examples(["a"]))
+    assert {name: rows.item() for (name, pooling), rows in inputs.items() if pooling == "last"} == {
+        "layer 0": 0, "layer 3": 3, "layer 6": 6, "layer 9": 9, "layer 12": 12,
+    }  # fmt: skip
+
+
+def test_very_wide_vectors_are_hashed_and_keep_their_products_in_expectation(monkeypatch):
+    monkeypatch.setattr(probe_features, "WIDE", 50)
+    monkeypatch.setattr(probe_features, "NARROW", 40)
+    rows = np.zeros((3, 60), dtype=np.float32)
+    rows[0, 7], rows[1, 7], rows[2, 8] = 2, 3, 1
+    narrow = probe_features._narrow(rows)
+    assert narrow.shape == (3, 40)
+    assert abs(narrow[0] @ narrow[1]) == 6
+    assert np.abs(narrow).sum() == 6
+    np.testing.assert_array_equal(probe_features._narrow(rows[:, :50]), rows[:, :50])
+    wide = Reader(table(60), BYTES, None)
+    assert wide.note == "its vectors of 60 numbers are hashed into 40"
+    assert wide.inputs(examples(TEXTS))["low", "max"].shape == (5, 40)
+    assert Reader(table(50), BYTES, None).note == ""
+
+
+def test_vectors_that_burst_are_named_by_their_layer():
+    model = table()
+    model.table_[:] = np.inf
+    with pytest.raises(ScoreError, match="vectors of 'low' are not all finite"):
+        Reader(model, BYTES, None).inputs(examples(["ab"]))
+
+
+# ── The cache ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Counting(Table):
+    """Counts how often it is asked."""
+
+    name = "table"
+    asked = 0
+
+    def features(self, tokens, layer=-1):
+        Counting.asked += 1
+        return super().features(tokens, layer)
+
+
+def read(folder, texts=TEXTS, width=2, change=0.0):
+    """The inputs, and whether the model had to be asked."""
+    model = Counting(width).fit(None, None, BYTES.vocab_size)
+    model.table_[0] += change
+    reader = Reader(model, BYTES, folder)
+    Counting.asked = 0
+    return reader.inputs(examples(texts)), Counting.asked > 0
+
+
+def test_what_was_read_once_is_kept(tmp_path):
+    first, asked = read(tmp_path)
+    again, asked_again = read(tmp_path)
+    assert (asked, asked_again) == (True, False)
+    assert all((first[key] == again[key]).all() for key in first)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".npz"}
+
+
+def test_another_model_or_other_texts_are_read_anew(tmp_path):
+    read(tmp_path)
+    assert read(tmp_path, texts=[*TEXTS, "c"])[1]
+    assert read(tmp_path, change=1e-3)[1]
+    assert read(tmp_path, width=3)[1]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "nothing", "missing", "foreign"])
+def test_a_damaged_file_is_computed_again(tmp_path, damage):
+    first, _ = read(tmp_path)
+    path = sorted(tmp_path.iterdir())[0]
+    contents = bytearray(path.read_bytes())
+    if damage == "cut":
+        path.write_bytes(contents[: len(contents) // 2])
+    elif damage == "flipped":
+        contents[len(contents) // 3] ^= 1
+        path.write_bytes(contents)
+    elif damage == "nothing":
+        path.write_bytes(b"")
+    elif damage == "foreign":
+        np.savez(path, other=np.zeros(3))
+    else:
+        path.unlink()
+    again, asked = read(tmp_path)
+    assert asked
+    assert all((first[key] == again[key]).all() for key in first)
+    assert not read(tmp_path)[1]
+
+
+def test_a_cache_that_cannot_be_written_is_no_hindrance(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    inputs, _ = read(tmp_path / "file")
+    assert len(inputs) == 6

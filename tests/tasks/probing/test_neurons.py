@@ -1,0 +1,98 @@
+"""How few labels and units are enough: curves that rise, and a unit that was planted."""
+
+import numpy as np
+import pytest
+
+from lmzoo.errors import UsageError
+from lmzoo.tasks.probing import probe
+from lmzoo.tasks.probing.datasets import ANY, TEST, TRAIN, VALID, Examples
+from lmzoo.tasks.probing.neurons import _drawn, best_unit, curve, label_curve
+
+N = 900
+RNG = np.random.default_rng(0)
+LABELS = RNG.integers(0, 2, N)
+PARTS = np.repeat([TRAIN, VALID, TEST], [500, 100, 300])
+NOISE = RNG.normal(size=(N, 30)).astype(np.float32)
+
+
+def examples(labels=LABELS, parts=PARTS, **more):
+    return Examples("toy", ([f"text {n}" for n in range(N)],), labels, parts, **more)
+
+
+def with_unit(number, size):
+    rows = NOISE.copy()
+    rows[:, number] += size * LABELS
+    return rows
+
+
+def test_a_probe_gets_better_with_more_labels():
+    rows = NOISE + 0.4 * LABELS[:, None].astype(np.float32)
+    points = curve(rows, examples(), sizes=(10, 100), seeds=4)
+    assert [point["labels"] for point in points] == [10, 100, 500]
+    assert [len(point["values"]) for point in points] == [4, 4, 1]
+    means = [point["mean"] for point in points]
+    assert 0.5 < means[0] < means[1] < means[2]
+    assert points == curve(rows, examples(), sizes=(10, 100), seeds=4)
+
+
+def test_where_the_unit_itself_is_the_label_two_labels_are_enough():
+    points = curve(LABELS[:, None].astype(np.float32), examples(), sizes=(2,), seeds=3)
+    assert points[0]["values"] == [1, 1, 1]
+
+
+def test_few_labels_are_of_all_classes():
+    labels = np.array([0] * 100 + [1] * 3 + [2] * 100)
+    for seed in range(20):
+        some = _drawn(labels, 3, seed)
+        assert sorted(labels[some]) == [0, 1, 2]
+    assert len(set(_drawn(labels, 50, 0))) == 50
+
+
+def test_the_curve_of_a_model_is_that_of_its_best_layer():
+    inputs = {("low", "mean"): NOISE, ("high", "last"): with_unit(4, 3)}
+    found = label_curve(probe.always(inputs), examples())
+    assert (found["layer"], found["pooling"], found["task"], found["metric"]) == ("high", "last", "toy", "accuracy")
+    assert found["points"][-1]["mean"] > 0.85
+
+
+@pytest.mark.parametrize(("size", "above"), [(5, 1), (-5, 0)])
+@pytest.mark.parametrize("parts", [PARTS, np.full(N, ANY)], ids=["split", "folds"])
+def test_the_planted_unit_is_found_with_its_direction(size, above, parts):
+    inputs = {("low", "mean"): NOISE, ("high", "max"): with_unit(7, size)}
+    found = best_unit(inputs, examples(parts=parts, classes=("bad", "good")))
+    assert (found["layer"], found["pooling"], found["unit"], found["above"]) == ("high", "max", 7, above)
+    assert 0.97 < found["accuracy"] < 1
+    assert abs(found["threshold"] - size / 2) < 0.7
+    tested = 300 if parts is PARTS else 90
+    assert sum(map(sum, found["counts"])) == tested
+    assert len(found["edges"]) == len(found["counts"][0]) + 1
+    middles = (np.array(found["edges"])[1:] + np.array(found["edges"])[:-1]) / 2
+    low, high = (np.average(middles, weights=counts) for counts in found["counts"])
+    assert (high > low) == (above == 1)
+    assert found["classes"] == ["bad", "good"]
+
+
+def test_the_threshold_is_the_best_there_is():
+    """Against trying all of them."""
+    rows, high = np.round(NOISE[:60, :3] + 0.8 * LABELS[:60, None], 1), LABELS[:60] == 1
+    tried = [
+        max(np.mean((rows[:, n] > cut) == high), np.mean((rows[:, n] <= cut) == high))
+        for n in range(3)
+        for cut in np.unique(rows)
+    ]
+    labels = np.concatenate([LABELS[:60], LABELS[:60]])
+    parts = np.repeat([TRAIN, VALID, TEST], [30, 30, 60])  # tested on the same, so that it is the share found
+    some = Examples("toy", ([""] * 120,), labels, parts)
+    found = best_unit({("layer", "mean"): np.concatenate([rows, rows])}, some)
+    assert found["accuracy"] == pytest.approx(max(tried))
+
+
+def test_units_that_never_change_tell_nothing_apart():
+    found = best_unit({("layer", "mean"): np.zeros((N, 3), dtype=np.float32)}, examples())
+    assert 0.3 < found["accuracy"] < 0.7
+
+
+@pytest.mark.parametrize("labels", [np.arange(N) % 3, NOISE[:, 0].astype(float)], ids=["three classes", "numbers"])
+def test_without_two_classes_there_is_no_best_unit(labels):
+    with pytest.raises(UsageError, match="toy does not have two classes"):
+        best_unit({("layer", "mean"): NOISE}, examples(labels))

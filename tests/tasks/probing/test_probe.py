@@ -1,0 +1,270 @@
+"""The protocol of probes: what is planted is found, what is not there is not, and both are told apart from chance."""
+
+import numpy as np
+import pytest
+from scipy.stats import pearsonr, spearmanr
+from sklearn.metrics import matthews_corrcoef
+
+from lmzoo.data import tokenizers
+from lmzoo.errors import UsageError
+from lmzoo.interface import Run
+from lmzoo.models.lstm import LSTM
+from lmzoo.models.uniform import Uniform
+from lmzoo.tasks.probing import datasets
+from lmzoo.tasks.probing import probe as probes
+from lmzoo.tasks.probing.datasets import ANY, TEST, TRAIN, VALID, Examples
+from lmzoo.tasks.probing.probe import accuracy, always, control, correlation, graded, probe, rank_correlation
+from lmzoo.testing import practice_text
+
+N = 600
+RNG = np.random.default_rng(0)
+LABELS = RNG.integers(0, 2, N)
+NOISE = RNG.normal(size=(N, 20)).astype(np.float32)
+SPLIT = np.repeat([TRAIN, VALID, TEST], [300, 100, 200])
+
+
+def examples(labels=LABELS, parts=SPLIT, texts=None, **more):
+    texts = texts or ([f"text {n}" for n in range(len(labels))],)
+    return Examples("toy", texts, np.asarray(labels), np.asarray(parts), **more)
+
+
+def planted(strength, labels=LABELS, column=3):
+    rows = NOISE.copy()
+    rows[:, column] += strength * labels
+    return rows
+
+
+def grade(inputs, some):
+    return graded(some, probe(always(inputs), some))[0]
+
+
+@pytest.mark.parametrize("parts", [SPLIT, np.full(N, ANY)], ids=["split", "folds"])
+def test_features_that_hold_the_label_score_all_and_random_ones_chance(parts):
+    some = examples(parts=parts)
+    assert grade({("layer", "mean"): LABELS[:, None].astype(float)}, some).value == 1
+    of_noise = grade({("layer", "mean"): NOISE}, some)
+    assert of_noise.interval[0] < 0.5 < of_noise.interval[1]
+    assert 0.5 <= of_noise.chance < 0.56
+
+
+def test_a_planted_feature_is_found_among_others():
+    assert 0.9 < grade({("layer", "mean"): planted(5)}, examples()).value < 1
+
+
+def test_the_best_layer_and_pooling_are_chosen_on_validation_examples():
+    inputs = {
+        ("low", "mean"): NOISE,
+        ("high", "mean"): planted(0.5),
+        ("high", "max"): planted(3),
+        ("top", "max"): NOISE,
+    }
+    assert grade(inputs, examples()).protocol.startswith("high, max, C = ")
+
+
+def test_nothing_is_chosen_or_learned_from_what_is_tested():
+    labels = LABELS.copy()
+    labels[SPLIT == TEST] = 1 - labels[SPLIT == TEST]
+    rows = planted(50)  # as the labels were before
+    assert grade({("layer", "mean"): rows}, examples(labels)).value == 0
+
+
+def test_a_grade_says_what_it_is_of():
+    found = grade({("layer", "mean"): planted(3)}, examples())
+    assert (found.task, found.metric, found.kind, found.items, found.training) == ("toy", "accuracy", "probe", 200, 400)
+    assert found.interval[0] < found.value < found.interval[1]
+
+
+def test_of_folds_the_choice_of_most_is_told():
+    some = examples(parts=np.full(N, ANY))
+    found = grade({("low", "mean"): NOISE, ("high", "mean"): planted(4)}, some)
+    assert found.protocol.startswith("high, mean, C = ")
+    assert found.protocol.endswith(" of 10 folds)")
+    assert (found.items, found.training) == (N, 540)
+
+
+def test_classes_can_be_more_than_two():
+    labels = np.arange(N) % 5
+    rows = NOISE.copy()
+    rows[np.arange(N), labels] += 6
+    assert grade({("layer", "mean"): rows}, examples(labels)).value > 0.95
+
+
+def test_the_size_of_features_does_not_matter():
+    small = grade({("layer", "mean"): planted(2)}, examples())
+    large = grade({("layer", "mean"): planted(2) * np.float32(1e6) + 7}, examples())
+    assert abs(small.value - large.value) < 0.02
+
+
+def test_a_training_set_of_one_class_is_no_error():
+    labels = np.where(SPLIT == TEST, LABELS, 1)
+    assert grade({("layer", "mean"): NOISE}, examples(labels)).value == pytest.approx(LABELS[SPLIT == TEST].mean())
+
+
+def test_numbers_are_graded_by_both_correlations():
+    numbers = NOISE[:, 0] * 2 + RNG.normal(size=N) * 0.1
+    some = examples(numbers.astype(float), metric="Pearson")
+    pearson, spearman = graded(some, probe(always({("layer", "mean"): NOISE}), some))
+    assert (pearson.metric, spearman.metric) == ("Pearson", "Spearman")
+    assert 0.99 < pearson.value < 1
+    assert 0.98 < spearman.value < 1
+    assert pearson.chance == spearman.chance == 0
+
+
+# ── Metrics, against those of others ──────────────────────────────────────────────────────────────
+
+
+def test_matthews_coefficient_is_the_correlation_of_two_classes():
+    guesses = np.where(RNG.random(N) < 0.7, LABELS, 1 - LABELS)
+    assert correlation(LABELS, guesses) == pytest.approx(matthews_corrcoef(LABELS, guesses))
+    assert correlation(LABELS, np.ones(N)) == matthews_corrcoef(LABELS, np.ones(N)) == 0
+
+
+def test_correlations_are_scipys():
+    x, y = NOISE[:, 0], np.round(NOISE[:, 0] + NOISE[:, 1])
+    assert correlation(x, y) == pytest.approx(pearsonr(x, y)[0])
+    assert rank_correlation(x, y) == pytest.approx(spearmanr(x, y)[0])
+
+
+@pytest.mark.parametrize("statistic", [accuracy, correlation, rank_correlation])
+def test_metrics_take_many_samples_at_once(statistic):
+    truth, guesses = LABELS.reshape(6, 100), RNG.integers(0, 2, (6, 100))
+    rows = [statistic(a, b) for a, b in zip(truth, guesses, strict=True)]
+    np.testing.assert_allclose(statistic(truth, guesses, axis=-1), rows)
+
+
+def test_an_unknown_metric_is_an_error():
+    with pytest.raises(UsageError, match="no metric 'F1'; there are: accuracy"):
+        probes.measure("F1")
+
+
+# ── Floors and baselines ──────────────────────────────────────────────────────────────────────────
+
+
+def test_with_shuffled_labels_even_the_best_features_score_chance():
+    some, inputs = examples(), {("layer", "mean"): LABELS[:, None].astype(float)}
+    meaningless, outcome = control(inputs, some, probe(always(inputs), some))
+    assert sorted(meaningless.labels) == sorted(LABELS)
+    found = graded(meaningless, outcome)[0]
+    assert found.interval[0] < 0.5 < found.interval[1]
+
+
+def test_a_probe_that_knows_words_knows_the_tags_that_were_drawn_for_them():
+    """Labels for word types (Hewitt & Liang's control task): what sees types can learn them, what sees tags cannot."""
+    kinds = RNG.integers(0, 30, N)  # of words
+    texts = ([" ".join(f"w{k}" for k in kinds[i : i + 10]) for i in range(0, N, 10)],)
+    some = examples(kinds % 2, texts=texts, words=True)
+    types, tags = np.eye(30)[kinds], (kinds % 2)[:, None].astype(float)
+    grades = []
+    for rows in (types, tags):
+        outcome = probe(always({("layer", "word"): rows}), some)
+        assert graded(some, outcome)[0].value == 1
+        grades.append(graded(*control({("layer", "word"): rows}, some, outcome))[0].value)
+    assert grades[0] == 1
+    assert grades[1] < 0.8
+
+
+def test_the_majority_class_is_that_of_the_training_examples():
+    labels = np.where(SPLIT == TEST, 0, LABELS)
+    labels[:5] = 1
+    labels[SPLIT == TRAIN] |= np.arange(300) % 3 == 0
+    some = examples(labels)
+    assert graded(some, probes.majority(some))[0].value == 0
+    assert graded(some, probes.majority(some))[0].chance == 1
+
+
+def test_words_and_their_pairs_tell_texts_apart():
+    text = [("not bad", "bad")[y] + f" thing {n % 7}" for n, y in enumerate(LABELS)]
+    some = examples(texts=(text,))
+    assert graded(some, probe(probes.words(some), some))[0].value == 1
+
+
+def test_nothing_is_known_of_words_that_only_the_tested_texts_have():
+    some = examples(texts=([f"{'good' if y else 'bad'}{'' if part != TEST else '!x'}y" for y, part in
+                            zip(LABELS, SPLIT, strict=True)],))  # fmt: skip
+    rows = probes.words(some)(np.flatnonzero(SPLIT != TEST))["words", "TF-IDF"]
+    assert rows[np.flatnonzero(SPLIT == TEST)].nnz == 0
+
+
+def test_pairs_of_texts_are_told_apart_by_the_words_that_differ():
+    first = [f"a {'cat' if n % 3 else 'dog'} sat" for n in range(N)]
+    second = [text if y else text.replace("sat", "ran") for text, y in zip(first, LABELS, strict=True)]
+    some = examples(texts=(first, second))
+    assert graded(some, probe(probes.words(some), some))[0].value == 1
+
+
+def test_a_word_has_its_most_frequent_tag_and_a_new_one_that_of_all():
+    texts = (["a a b", "a b b", "a b c"],)
+    tags = [0, 0, 1, 1, 1, 1, 0, 1, 0]
+    some = examples(tags, [TRAIN] * 3 + [VALID] * 3 + [TEST] * 3, texts, words=True)
+    outcome = probes.frequent_tags(some)
+    assert outcome.predictions.tolist() == [0, 1, 1]
+
+
+# ── Of models ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def sentences():
+    """Texts of bytes; the label is whether there is an x."""
+    rng = np.random.default_rng(1)
+    texts = ["".join(rng.choice(list("abc d"), 12)) for _ in range(N)]
+    return [f"{text[:-1]}{'x' if y else 'y'}" for text, y in zip(texts, LABELS, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def lstm():
+    bytes_ = tokenizers.train("byte", "abc")
+    text = practice_text(500)
+    return LSTM(hidden=8, embedding=6, batch=4, window=8).fit(text, text[:0], bytes_.vocab_size, Run(steps=1)), bytes_
+
+
+def test_a_network_is_graded_with_its_twin_and_with_shuffled_labels(lstm, sentences, tmp_path):
+    found = probes.grade_model(*lstm, [examples(texts=(sentences,))], folder=tmp_path)
+    assert set(found) == {"probe", "untrained", "shuffled labels"}
+    ((trained,), (untrained,), (shuffled,)) = (found[kind] for kind in ("probe", "untrained", "shuffled labels"))
+    assert trained.value > 0.95  # whether there is an x is plain to see
+    assert untrained.value > 0.95
+    assert shuffled.value < 0.65
+
+
+def test_a_grade_is_the_same_when_features_are_read_from_disk(lstm, sentences, tmp_path):
+    sets = [examples(texts=(sentences,))]
+    assert probes.grade_model(*lstm, sets, folder=tmp_path) == probes.grade_model(*lstm, sets, folder=tmp_path)
+
+
+def test_a_model_without_vectors_has_a_dash_and_a_reason():
+    numbers = examples(NOISE[:, 0].astype(float), metric="Pearson")
+    found = probes.grade_model(Uniform(), None, [examples(), numbers])
+    assert [(one.metric, one.value) for one in found["probe"]] == [
+        ("accuracy", None),
+        ("Pearson", None),
+        ("Spearman", None),
+    ]
+    assert all("uniform has no vectors" in one.note for one in found["probe"])
+
+
+def test_texts_that_a_tokenizer_cannot_write_are_a_dash_and_a_reason(lstm, tmp_path):
+    closed = tokenizers.train("split", "a b c\n", lines=True)
+    found = probes.grade_model(lstm[0], closed, [examples(LABELS[:3], SPLIT[:3], (["a", "q", "b"],))], folder=tmp_path)
+    assert all("cannot write these texts" in grades[0].note for grades in found.values())
+
+
+def test_without_scikit_learn_it_is_said_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(probes, "find_spec", lambda _: None)
+    with pytest.raises(UsageError, match="pip install 'lmzoo"):
+        probes.fit(NOISE, LABELS, 1.0)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "published", "within"),
+    [
+        ("cr", 0.808, 0.01),  # Wang & Manning 2012, table 2: a support vector machine on words and pairs of words
+        ("trec", 0.874, 0.01),  # Zhang & Lee 2003: one on n-grams
+        ("sst2", 0.806, 0.013),  # Socher et al. 2013, table 1, on words: halfway from one, 79.4, to naive Bayes, 81.8
+    ],
+)
+def test_words_score_what_others_published(name, published, within):
+    (sentences,) = datasets.load(name)
+    found = graded(sentences, probe(probes.words(sentences), sentences))[0]
+    assert abs(found.value - published) < within

@@ -1,0 +1,314 @@
+"""Tasks without training: an oracle gets all, a model that knows nothing gets chance, and sums are as by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmzoo.data import task_cards, tokenizers
+from lmzoo.interface import LanguageModel
+from lmzoo.models.ngram import Ngram
+from lmzoo.models.svd import SVD
+from lmzoo.models.uniform import Uniform
+from lmzoo.tasks import zeroshot_items
+from lmzoo.tasks.zeroshot import RULES, Asker, ask, best_threshold, head, mcc, refuse
+from lmzoo.tasks.zeroshot_items import Item, Protocol, Section, load
+from tests.tasks.test_zeroshot_items import TOY_FILES
+
+BYTES = tokenizers.train("byte", "")
+
+
+class Told(LanguageModel):
+    """A language model that was told what comes after which text; elsewhere all tokens are equally likely."""
+
+    name = "told"
+    reach = None
+
+    def __init__(self, made, after):
+        """`after`: {text: {what comes next: its probability}}."""
+        self.vocab_size_, self.made = made.vocab_size, made
+        self.after = {tuple(made.encode(text).tolist()): chances for text, chances in after.items()}
+
+    def fit(self, train, valid, vocab_size, run=None):
+        return self
+
+    def start(self):
+        return ()
+
+    def advance(self, state, tokens):
+        return (*state, *np.asarray(tokens).tolist())
+
+    def next_log_probs(self, state):
+        chances = self.after.get(state, {})
+        left = (1 - sum(chances.values())) / (self.vocab_size_ - len(chances))
+        probs = np.full(self.vocab_size_, left)
+        for text, chance in chances.items():
+            (token,) = self.made.encode(text).tolist()
+            probs[token] = chance
+        return np.log(probs)
+
+
+def oracle(texts):
+    """It knows the first byte of each of `texts` and, byte after byte, how each goes on."""
+    after = {}
+    for text in texts:
+        for t, char in enumerate(text):
+            after.setdefault(text[:t], {})[char] = 0.0
+    spread = {start: dict.fromkeys(chars, 0.99 / len(chars)) for start, chars in after.items()}
+    return Told(BYTES, spread)
+
+
+def uniform(made=BYTES):
+    return Uniform().fit(np.zeros(1, np.int32), np.zeros(1, np.int32), made.vocab_size)
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    monkeypatch.setattr(task_cards, "fetch", lambda name, mirror=None, progress=None: TOY_FILES[name])
+
+
+def results(section, model, made=BYTES):
+    return {result.rule: result for result in ask(section, Asker(model, made))}
+
+
+# ── All and nothing ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", sorted(TOY_FILES))
+@pytest.mark.usefixtures("toy")
+def test_an_oracle_that_knows_the_answers_gets_everything_right(name):
+    for section in load(name):
+        items = [*section.items, *section.training]
+        known = oracle([item.text for item in items if len(item.candidates) > 1 or item.right or name == "lambada"])
+        for rule, result in results(section, known).items():
+            if rule == "perplexity":
+                assert result.grade.value < 1.1
+            elif rule != "alone" and (rule != "threshold" or any(item.right for item in section.items)):
+                expected = 0 if rule == "threshold" else 1  # all its sentences are good: no correlation is defined
+                assert result.grade.value == expected
+
+
+def test_an_oracle_tells_all_good_sentences_from_bad_ones():
+    protocol = Protocol.of({"column": "Toy", "files": [], "rules": ["threshold"], "choices": ["{sentence}"]})
+    items = [Item((("", text),), right) for text, right in (("They sang.", 1), ("Sang they the.", 0), ("Is.", 0))]
+    section = Section("toy", protocol, items, items)
+    (result,) = ask(section, Asker(oracle(["They sang."]), BYTES))
+    assert (result.grade.metric, result.grade.training) == ("MCC", 3)
+    assert result.grade.value == pytest.approx(1)
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_model_that_knows_nothing_gets_chance_where_lengths_tell_nothing():
+    (pairs,) = load("blimp")
+    grade = results(pairs, uniform())["sum"].grade
+    assert (grade.value, grade.chance) == (0.5, 0.5)
+    for section in (*load("arc"), *load("copa"), *load("sst2")):
+        grade = results(section, uniform())["pmi"].grade
+        assert grade.value == grade.chance == 0.5
+    for section in load("cola"):
+        assert results(section, uniform())["threshold"].grade.value == 0
+    (last,) = load("lambada")
+    found = results(last, uniform())
+    assert found["greedy"].grade.value == pytest.approx(BYTES.vocab_size ** -len(" dogs"))
+    assert found["perplexity"].grade.value == pytest.approx(BYTES.vocab_size ** len(" dogs"))
+
+
+@pytest.mark.usefixtures("toy")
+def test_to_a_model_that_knows_nothing_the_sum_says_only_which_answer_is_shortest():
+    easy, _ = load("arc")  # its right answer is the shorter one
+    found = results(easy, uniform())
+    assert found["sum"].grade.value == found["alone"].grade.value == 1
+    assert found["character"].grade.value == 0  # the blank before it weighs less in a long one
+
+
+# ── Scores, by hand ───────────────────────────────────────────────────────────────────────────────
+
+WORDS = tokenizers.train("word:50", "a dull film very negative positive the dogs ran to dog of " * 2)
+
+
+@pytest.mark.usefixtures("toy")
+def test_pmi_asks_how_much_likelier_the_question_makes_an_answer():
+    (section,) = load("sst2")  # "dull very" → negative, "a fine film , really . very" → positive
+    often = {" negative": 0.5, " positive": 0.01}  # whatever was said: negative is the more frequent word
+    fine = {" negative": 0.5, " positive": 0.04}
+    model = Told(WORDS, {"very": often, "dull very": often, "a fine film , really . very": fine})
+    found = results(section, model, WORDS)
+    # log P: negative both times. PMI: positive is ln(0.04 / 0.01) likelier than elsewhere after the first text, and
+    # after the second nothing is likelier than elsewhere: a tie.
+    assert found["sum"].grade.value == 0.5
+    assert found["pmi"].grade.value == (1 + 0.5) / 2
+
+
+def test_sums_are_divided_by_the_characters_of_the_answer_without_its_blank():
+    protocol = Protocol.of(
+        {"column": "Toy", "files": [], "rules": ["sum", "character"], "choices": "choices", "beginning": "{q}"}
+    )
+    items = [Item((("the", " dogs"), ("the", " dog")), 0)]
+    model = Told(WORDS, {"the": {" dogs": 0.10, " dog": 0.16}})
+    found = results(Section("toy", protocol, items, []), model, WORDS)
+    assert found["sum"].grade.value == 0  # ln 0.10 < ln 0.16
+    assert found["character"].grade.value == 1  # ln 0.10 / 4 = -0.576 > ln 0.16 / 3 = -0.611
+
+
+LAST = {"column": "LAMBADA", "files": [], "choices": ["{last}"], "beginning": "{start}", "continuation": " {choice}"}
+
+
+def last_word(after, *, made=WORDS, word=" dogs", stop_words="of to the"):
+    rules = ["greedy", "filtered", "last-token", "perplexity"]
+    protocol = Protocol.of({**LAST, "rules": rules, "stop_words": stop_words})
+    section = Section("lambada", protocol, [Item((("the", word),), 0)], [])
+    return {rule: result.grade.value for rule, result in results(section, Told(made, after), made).items()}
+
+
+def test_the_last_word_is_found_if_it_is_the_likeliest():
+    assert last_word({"the": {" dogs": 0.5}}) == pytest.approx(
+        {"greedy": 1, "filtered": 1, "last-token": 1, "perplexity": 2}
+    )
+
+
+@pytest.mark.parametrize("likelier", [" to", " of", ",", "\n"])
+def test_stop_words_and_marks_are_filtered_out(likelier):
+    found = last_word({"the": {" dogs": 0.3, likelier: 0.6}})
+    assert (found["greedy"], found["filtered"]) == (0, 1)
+
+
+def test_no_other_word_is_filtered_out():
+    assert last_word({"the": {" dogs": 0.3, " film": 0.6}})["filtered"] == 0
+
+
+def test_a_word_that_is_spelled_needs_each_of_its_tokens():
+    spelled = {"the": {" ": 0.5}, "the ": {"o": 0.5}, "the o": {"x": 0.5}}
+    assert last_word(spelled, word=" ox") == pytest.approx(
+        {"greedy": 1, "filtered": 1, "last-token": 1, "perplexity": 8}
+    )
+    astray = {**spelled, "the ": {"o": 0.4, "a": 0.5}}
+    found = last_word(astray, word=" ox")
+    assert (found["greedy"], found["filtered"], found["last-token"]) == (0, 0, 1)
+
+
+# ── A threshold ───────────────────────────────────────────────────────────────────────────────────
+
+
+@given(st.lists(st.tuples(st.integers(-4, 4), st.integers(0, 1)), min_size=1, max_size=20))
+def test_the_threshold_is_where_matthews_correlation_is_highest(pairs):
+    scores, labels = (np.array(column, dtype=float) for column in zip(*pairs, strict=True))
+    found = mcc(labels, (scores >= best_threshold(scores, labels)).astype(float))
+    assert found == pytest.approx(max(mcc(labels, (scores >= cut).astype(float)) for cut in np.unique(scores)))
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=2, max_size=20))
+def test_matthews_correlation_is_that_of_scikit_learn(pairs):
+    metrics = pytest.importorskip("sklearn.metrics")
+    truth, answers = (np.array(column) for column in zip(*pairs, strict=True))
+    if len({*truth, *answers}) > 1:
+        assert mcc(truth, answers) == pytest.approx(metrics.matthews_corrcoef(truth, answers), abs=1e-9)
+
+
+# ── What a grade says ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_grade_says_what_was_asked_and_how():
+    grade = results(load("copa")[0], uniform())["pmi"].grade
+    assert (grade.task, grade.metric, grade.kind, grade.items) == ("COPA, PMI", "accuracy", "zero-shot", 1)
+    assert grade.protocol == "log P(“ {choice}” after “{query}”) less log P of the same after “{last}”"
+
+
+@pytest.mark.usefixtures("toy")
+def test_parts_are_graded_too():
+    (section,) = load("blimp")
+    parts = results(section, oracle([section.items[0].text]))["sum"].parts
+    assert [(grade.task, grade.value, grade.items) for grade in parts["phenomenon"]] == [
+        ("argument_structure", 1, 1),
+        ("island_effects", 1, 1),
+    ]
+
+
+def test_columns_of_one_set_are_told_apart_by_their_rules():
+    one, two = (Protocol.of({**LAST, "rules": rules}) for rules in (["greedy"], ["greedy", "perplexity"]))
+    assert head(one, "greedy") == "LAMBADA"
+    assert head(two, "perplexity") == "LAMBADA, last word, perplexity"
+    assert len({rule.head for rule in RULES.values()}) == len(RULES)
+    assert tuple(RULES) == zeroshot_items.RULES
+
+
+# ── Who cannot ────────────────────────────────────────────────────────────────────────────────────
+
+
+def trained(spec, text, model=None):
+    made = tokenizers.train(spec, text)
+    ids = made.encode(text)
+    return (model or Ngram(order=2)).fit(ids, ids, made.vocab_size), made
+
+
+@pytest.mark.usefixtures("toy")
+def test_unknown_words_are_read_as_unk_and_the_note_says_how_many():
+    (section,) = load("copa")
+    found = results(section, *trained("split", " the man sat \n <unk> he was because \n"))
+    assert found["sum"].grade.note == "14.3% of the words were read as <unk>"  # tired, tall
+
+
+def test_a_last_word_read_as_unk_is_never_found_and_has_no_perplexity():
+    text = " he said so to the dogs \n the <unk> \n <unk> the <unk> \n"
+    model, made = trained("split", text, Ngram(order=1))
+    protocol = Protocol.of({**LAST, "rules": ["greedy", "perplexity"]})
+    known, unknown = (Item((("to the", word),), 0) for word in (" dogs", " cats"))
+    found = results(Section("lambada", protocol, [known, unknown], []), model, made)
+    assert found["greedy"].grade.value == 0  # <unk> is the likeliest, and no word
+    assert found["perplexity"].grade.items == 1
+    assert found["perplexity"].grade.value == pytest.approx(np.exp(-model.next_log_probs(0)[made.encode(" dogs")[0]]))
+    assert found["perplexity"].grade.note.endswith("the other 50.0% of the last words are <unk> to it, and left out")
+    found = results(Section("lambada", protocol, [unknown], []), model, made)
+    assert found["perplexity"].grade.note == "its vocabulary has none of the last words"
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_closed_vocabulary_without_unk_cannot():
+    for result in ask(load("copa")[0], Asker(*trained("split", " the man sat \n"))):
+        assert result.grade.value is None
+        assert result.grade.note == "its vocabulary is closed and has no <unk> to read 57.1% of the words as"
+
+
+@pytest.mark.usefixtures("toy")
+def test_scores_that_are_no_probabilities_may_rank_but_have_no_perplexity():
+    model, made = trained("char", "he said so to the dogs ", Ngram(order=2, smoothing="stupid-backoff"))
+    found = results(load("lambada")[0], model, made)
+    assert found["greedy"].grade.value is not None
+    assert found["perplexity"].grade.value is None
+    assert "do not sum to one" in found["perplexity"].grade.note
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_text_that_is_impossible_is_a_dash_that_names_the_token():
+    model, made = trained("char", "he said", Ngram(order=1, smoothing="ml"))
+    grade = results(load("blimp")[0], model, made)["sum"].grade
+    assert grade.value is None
+    assert "-inf in the text 'Who should Ann hug?'" in grade.note
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_model_that_is_no_language_model_says_so():
+    (section,) = load("copa")
+    assert {result.grade.note for result in refuse(section, Vectors())} == {"vectors gives no probability to a text"}
+
+
+class Vectors(SVD):
+    name = "vectors"
+
+
+# ── On real text ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.data
+def test_an_ngram_of_the_penn_treebank_finds_what_stands_side_by_side():
+    """There was a book, not: each book; the girl broke a fork, not: broken a fork."""
+    from lmzoo.data import corpus
+
+    source = corpus.load("ptb")
+    made = tokenizers.train("split", source.train)
+    ids = made.encode(source.train)
+    model = Ngram(order=5).fit(ids, ids[:0], made.vocab_size)
+    (section,) = load("blimp", limit=6700)
+    parts = {grade.task: grade for grade in results(section, model, made)["sum"].parts["set"]}
+    assert parts["existential_there_quantifiers_1"].interval[0] > 0.7
+    assert parts["irregular_past_participle_verbs"].interval[0] > 0.6
