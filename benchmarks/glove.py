@@ -29,6 +29,8 @@ from typing import Any
 
 import numpy as np
 
+from lmzoo.interface import Data
+
 PROGRAMS = ("vocab_count", "cooccur", "shuffle", "glove")
 MIN_COUNT, WINDOW, X_MAX, DIMENSIONS, THREADS, EPOCHS, SEEDS = 5, 10, 10, 100, 2, 15, (1, 2, 3)
 PAIRS = {"WordSim-353": "EN-WS-353-ALL", "SimLex-999": "EN-SIMLEX-999", "MEN": "EN-MEN-TR-3k"}
@@ -207,7 +209,7 @@ def our_vectors(ids: Any, words: Any, seed: int) -> tuple[list[str], Any]:
     from lmzoo.models.glove import GloVe
 
     model = GloVe(dimensions=DIMENSIONS, window=WINDOW, min_count=MIN_COUNT, x_max=X_MAX, epochs=EPOCHS)
-    model.fit(ids, ids[:0], words.vocab_size, Run(seed=seed, device="cpu"))
+    model.fit(Data.of(ids, ids[:0], words.vocab_size), Run(seed=seed, device="cpu"))
     names = words.to_json()["words"]
     by_frequency = np.argsort(-model.counts_[: len(names)], kind="stable")
     kept = [i for i in by_frequency if model.counts_[i] >= MIN_COUNT and names[i].isalpha()]

@@ -24,6 +24,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from lmzoo.interface import Data
+
 NETWORKS = ("mlp", "rnn", "lstm", "gpt")
 
 
@@ -71,7 +73,9 @@ def agreement(device: str) -> dict[str, Any]:
     found = {}
     for name in NETWORKS:
         cls = models.find(name)
-        model = cls(**models.presets(cls)["tiny"]).fit(train, valid, testing.VOCAB_SIZE, Run(steps=40, device=device))
+        model = cls(**models.presets(cls)["tiny"]).fit(
+            Data.of(train, valid, testing.VOCAB_SIZE), Run(steps=40, device=device)
+        )
         there = model.log_probs(text)[0]
         stepping = testing.scoring_equals_stepping(model)
         with torch.autocast(device, torch.bfloat16):
@@ -206,7 +210,7 @@ def associations(device: str, rehearse: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"predictor_tokens_per_second": tokens / (time.perf_counter() - began)}
 
     train, valid = testing.practice_text(3000), testing.practice_text(500, seed=1)
-    model = SVD(dimensions=5, min_count=1).fit(train, valid, testing.VOCAB_SIZE)
+    model = SVD(dimensions=5, min_count=1).fit(Data.of(train, valid, testing.VOCAB_SIZE))
     here = model.log_probs(valid)[0]
     model._elsewhere = model._moved(device)
     found["largest_difference"] = float(np.abs(model.log_probs(valid)[0] - here).max())
@@ -216,7 +220,7 @@ def associations(device: str, rehearse: bool) -> dict[str, Any]:
     for where in (device, "cpu"):
         glove = GloVe(dimensions=dimensions, epochs=3)
         began = time.perf_counter()
-        glove.fit(text, text[:0], vocab_size + 1, Run(device=where))
+        glove.fit(Data.of(text, text[:0], vocab_size + 1), Run(device=where))
         found[f"glove_seconds_{where}"] = time.perf_counter() - began
     return found
 

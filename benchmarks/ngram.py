@@ -29,6 +29,8 @@ from typing import Any
 
 import numpy as np
 
+from lmzoo.interface import Data
+
 LMPLZ = os.environ.get("LMPLZ") or shutil.which("lmplz")
 BUILD_BINARY = os.environ.get("BUILD_BINARY") or shutil.which("build_binary")
 
@@ -65,7 +67,7 @@ def train_ours(path: Path, order: int, memory: int | None) -> dict[str, Any]:
     ids = words.encode(text)
     del text
     read = time.perf_counter()
-    model.fit(ids, ids[:0], words.vocab_size, Run(memory=memory))
+    model.fit(Data.of(ids, ids[:0], words.vocab_size), Run(memory=memory))
     done = time.perf_counter()
     peak = peak_memory()
     return {"tokens": len(ids), "read": read - began, "fit": done - read, "seconds": done - began, "peak": peak,
@@ -115,7 +117,7 @@ def scoring(corpus: str, order: int, folder: Path) -> dict[str, Any]:
     saved["words"].append("<unk>")  # KenLM's vocabulary has it, so ours has it here
     words = tokenizers.from_json(saved)
     ids = words.encode(train)
-    model = Ngram(order=order).fit(ids, ids[:0], words.vocab_size)
+    model = Ngram(order=order).fit(Data.of(ids, ids[:0], words.vocab_size))
     lines = test.splitlines()
     encoded = [words.encode(line + "\n") for line in lines]
     tokens = sum(map(len, encoded))

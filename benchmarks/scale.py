@@ -21,6 +21,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from ngram import peak_memory, text_of
 
+from lmzoo.interface import Data
+
 
 def train(path: Path, tokens: int, order: int, memory: int) -> dict[str, Any]:
     """Fit on the first `tokens` of the ids in `path`, in this process."""
@@ -33,7 +35,7 @@ def train(path: Path, tokens: int, order: int, memory: int) -> dict[str, Any]:
     model.warm_up()
     before = peak_memory()
     began = time.perf_counter()
-    model.fit(ids, ids[:0], vocab_size, Run(memory=memory or None))
+    model.fit(Data.of(ids, ids[:0], vocab_size), Run(memory=memory or None))
     seconds = time.perf_counter() - began
     peak = peak_memory()
     return {"tokens": len(ids), "ngrams": model.size()[0], "seconds": seconds, "peak": peak,

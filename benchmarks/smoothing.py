@@ -30,7 +30,7 @@ from lmzoo.data.corpus import Corpus
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import LmzooError
 from lmzoo.evaluation.perplexity import Score, block_bits, evaluate, interval
-from lmzoo.interface import Ids, LanguageModel
+from lmzoo.interface import Data, Ids, LanguageModel
 from lmzoo.models.classes import Classes
 from lmzoo.models.ngram import SMOOTHINGS, Ngram
 from lmzoo.runs import provenance
@@ -169,7 +169,7 @@ def enter(name: str, order: int, candidates: list[LanguageModel], texts: Texts, 
         entry.row |= {"fit_seconds": round(seconds, 4), "k": model.config()["k"] if name == "add-k" else None}
         entry.row["valid"] = summary(scored(model, texts, "valid"))
         if len(texts.final) != len(texts.train):
-            model.fit(texts.final, texts.valid, texts.tokenizer.vocab_size)
+            model.fit(Data.of(texts.final, texts.valid, texts.tokenizer.vocab_size))
         score = scored(model, texts, "test")
         entry.bits, entry.tokens = blocks(score, texts)
         entry.row["test"] = summary(score) | {"interval": interval(entry.bits, entry.tokens)}
@@ -193,14 +193,14 @@ def choose(candidates: list[LanguageModel], texts: Texts) -> LanguageModel:
     if len(candidates) == 1:
         return candidates[0]
     for model in candidates:
-        model.fit(texts.train, texts.valid, texts.tokenizer.vocab_size)
+        model.fit(Data.of(texts.train, texts.valid, texts.tokenizer.vocab_size))
     return min(candidates, key=lambda model: scored(model, texts, "valid").bits)
 
 
 def timed_fit(model: LanguageModel, texts: Texts) -> float:
     """Seconds to learn from `train`, with `valid` at hand."""
     began = time.perf_counter()
-    model.fit(texts.train, texts.valid, texts.tokenizer.vocab_size)
+    model.fit(Data.of(texts.train, texts.valid, texts.tokenizer.vocab_size))
     return time.perf_counter() - began
 
 

@@ -3,7 +3,7 @@
 Letters, the same everywhere:
 
     T  tokens in a text        V  vocabulary size        B  texts in a batch
-    D  features                H  blanks                 N  candidates
+    D  features                H  blanks                 N  texts or candidates      C  classes
 
 Conventions, the same everywhere:
 
@@ -70,12 +70,75 @@ class Run:
     progress: Progress = field(default_factory=Progress)
 
 
+@dataclass(frozen=True)
+class Vocabulary:
+    """The V tokens: how many there are, which one is `end`, and how each is spelled.
+
+    Character-aware networks (ELMo's, char-CNNs) read the spelling; every other model needs only the size.
+    """
+
+    spellings: Sequence[bytes]  # (V,) UTF-8, which a byte token may cut short; that of `end`, the last, is b"" or b"\n"
+
+    @classmethod
+    def of_size(cls, size: int) -> Self:
+        """A vocabulary of `size` tokens spelled as their numbers, for ids that stand for no text."""
+        return cls((*(b"%d" % token for token in range(size - 1)), b""))
+
+    def __len__(self) -> int:
+        return len(self.spellings)
+
+    @property
+    def end(self) -> int:
+        """The token that ends a text: V-1."""
+        return len(self.spellings) - 1
+
+
+@dataclass(frozen=True)
+class Data:
+    """A corpus as a model sees it: what `fit` is given. Raises UsageError naming the first id not below V."""
+
+    train: Ids  # (T,)
+    valid: Ids  # (T,) to choose settings and stop by; empty where nothing may be chosen
+    vocabulary: Vocabulary
+    refit: bool = False  # `train` ends with `valid`: the final fit, after everything has been chosen
+
+    def __post_init__(self) -> None:
+        for name in ("train", "valid"):  # checked here once, so that no model has to
+            object.__setattr__(self, name, check_ids(getattr(self, name), self.vocab_size))
+
+    @classmethod
+    def of(cls, train: ArrayLike, valid: ArrayLike, vocab_size: int, refit: bool = False) -> Self:
+        """Ids that stand for no text, all below `vocab_size`."""
+        return cls(np.asarray(train), np.asarray(valid), Vocabulary.of_size(vocab_size), refit)
+
+    @property
+    def vocab_size(self) -> int:
+        """V."""
+        return len(self.vocabulary)
+
+    @property
+    def train_only(self) -> Ids:
+        """`train` without the `valid` at its end: what may be learned while something is chosen on `valid`."""
+        return self.train[: len(self.train) - len(self.valid)] if self.refit else self.train
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled texts, as a Classifier sees them."""
+
+    texts: Sequence[tuple[Ids, ...]]  # N of them, each of one text or of two (premise, hypothesis)
+    labels: NDArray[Any]  # (N,) classes 0 … C-1, or numbers where the task is regression
+    classes: Sequence[str] = ()  # C names
+
+
 class Model(ABC):
-    """What every animal can do: learn from ids, and be saved as plain arrays."""
+    """What every model can do: learn from ids, and be saved as plain arrays."""
 
     name: ClassVar[str] = ""
     year: ClassVar[int] = 0
     paper: ClassVar[str] = ""
+    # Which chapter of the history it belongs to: its colour in a report.
+    family: ClassVar[str] = "other"
 
     vocab_size_: int
     # Whether fit leaves checkpoints in `Run.folder` and can go on from them.
@@ -88,8 +151,8 @@ class Model(ABC):
     history: Sequence[dict[str, Any]] = ()
 
     @abstractmethod
-    def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:
-        """Learn from `train` (T,), with `valid` (T,) to choose settings by. Sets `vocab_size_`; returns self."""
+    def fit(self, data: Data, run: Run | None = None) -> Self:
+        """Learn from `data.train`, with `data.valid` to choose settings by. Sets `vocab_size_`; returns self."""
 
     def warm_up(self) -> None:  # noqa: B027
         """Compile or load what `fit` and scoring need, where that takes time, so that no clock counts it."""
@@ -121,14 +184,35 @@ class Model(ABC):
         # Only reached for attributes that do not exist, so this costs nothing once a model is fitted.
         if _is_learned(key):
             name = type(self).__name__
-            raise NotFittedError(
-                f"this {name} has learned nothing yet: call fit(train, valid, vocab_size), or lmzoo.load(folder)"
-            )
+            raise NotFittedError(f"this {name} has learned nothing yet: call fit(data), or lmzoo.load(folder)")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {key!r}")
 
 
-class LanguageModel(Model):
-    """P(next token | the tokens so far), for texts of any length."""
+class Decoder(Model):
+    """P(next token | a state). Sampling, beam search, rescoring, coding and the live demo need no more than this."""
+
+    @abstractmethod
+    def advance(self, state: State, tokens: Ids) -> State:
+        """The state after reading `tokens` (T,): the same wherever you cut them. Leaves `state` as it was."""
+
+    @abstractmethod
+    def next_log_probs(self, state: State) -> NDArray[np.floating[Any]]:
+        """log P(each token comes next), (V,), in nats; their exponentials sum to one."""
+
+    # Written once. A model may replace them by something faster that gives the same numbers:
+    # the contract compares the two.
+
+    def advance_many(self, states: Sequence[State], texts: Sequence[Ids]) -> list[State]:
+        """Each of B states after reading its own text (T,), of any length."""
+        return [self.advance(state, text) for state, text in zip(states, texts, strict=True)]
+
+    def next_log_probs_many(self, states: Sequence[State]) -> NDArray[np.floating[Any]]:
+        """`next_log_probs` of each of B states: (B, V)."""
+        return np.stack([self.next_log_probs(state) for state in states])
+
+
+class LanguageModel(Decoder):
+    """P(text): a decoder that needs nothing to start from, for texts of any length."""
 
     # True where it learns from the text it is scored on as that goes by, across the ends of lines: a cache, say.
     # The ruler never starts such a model anew within a text, and marks its figures: they are not static ones.
@@ -147,17 +231,6 @@ class LanguageModel(Model):
     @abstractmethod
     def start(self) -> State:
         """The state before the first token: as if `end` had just been read."""
-
-    @abstractmethod
-    def advance(self, state: State, tokens: Ids) -> State:
-        """The state after reading `tokens` (T,): the same wherever you cut them. Leaves `state` as it was."""
-
-    @abstractmethod
-    def next_log_probs(self, state: State) -> NDArray[np.floating[Any]]:
-        """log P(each token comes next), (V,), in nats; their exponentials sum to one."""
-
-    # Written once. A model may replace them by something faster that gives the same numbers:
-    # the contract test compares the two.
 
     def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[NDArray[np.floating[Any]], State]:
         """log P of each of `tokens` (T,) given those before it, in nats, and the state after the last."""
@@ -179,13 +252,43 @@ class LanguageModel(Model):
         first = [0] * len(texts) if first is None else first
         return [self.log_probs(text)[0][start:] for text, start in zip(texts, first, strict=True)]
 
-    def next_log_probs_many(self, states: Sequence[State]) -> NDArray[np.floating[Any]]:
-        """`next_log_probs` of each of B states: (B, V)."""
-        return np.stack([self.next_log_probs(state) for state in states])
+    def distributions(self, tokens: Ids, state: State | None = None) -> NDArray[np.floating[Any]]:
+        """What was predicted at every place of a text: log P(each token | those before), in nats, (T,) → (T, V).
 
-    def advance_many(self, states: Sequence[State], tokens: Ids) -> list[State]:
-        """Each of B states after reading its own one of `tokens` (B,)."""
-        return [self.advance(state, tokens[n : n + 1]) for n, state in enumerate(states)]
+        Row t is `next_log_probs` before token t is read. A model that can reads the text in one pass.
+        """
+        tokens = check_ids(tokens, self.vocab_size_)
+        state = self.start() if state is None else state
+        rows = np.empty((len(tokens), self.vocab_size_))
+        for t in range(len(tokens)):
+            rows[t] = self.next_log_probs(state)
+            state = self.advance(state, tokens[t : t + 1])
+        return rows
+
+
+class TextToText(Decoder):
+    """P(target | source), as of an encoder-decoder. It gives no P(text): there is no `start()` to begin one from."""
+
+    @abstractmethod
+    def start_after(self, source: Ids) -> State:
+        """The state before the target's first token, having read `source` (T,)."""
+
+
+class MaskedModel(Model):
+    """Fills blanks from the context on both sides. It gives no P(text), so never bits per character."""
+
+    @abstractmethod
+    def fill_log_probs(self, tokens: Ids, blanks: NDArray[np.bool_]) -> NDArray[np.floating[Any]]:
+        """log P of each token at each of the H blanks of `tokens`, all hidden at once: (T,), (T,) bool → (H, V)."""
+
+    def pseudo_log_probs(self, tokens: Ids) -> NDArray[np.floating[Any]]:
+        """log P of each token given all others, (T,), in nats; their sum is the pseudo-log-likelihood.
+
+        Salazar, Liang, Nguyen & Kirchhoff 2020, equation 2. One blank at a time, T passes: a model may batch them.
+        """
+        tokens = check_ids(tokens, self.vocab_size_)
+        rows = [self.fill_log_probs(tokens, blanks)[0] for blanks in np.eye(len(tokens), dtype=bool)]
+        return np.array([row[token] for row, token in zip(rows, tokens, strict=True)], dtype=np.float64)
 
 
 class Encoder(ABC):
@@ -217,6 +320,26 @@ class Encoder(ABC):
     def untrained(self, seed: int = 0) -> Self | None:  # noqa: ARG002
         """A model with the same settings and first weights drawn by `seed`, which has learned nothing; else None."""
         return None
+
+
+class SentenceEncoder(ABC):
+    """A vector for a whole text: skip-thought, or a network's last cell state. Probes use it like pooled features."""
+
+    @abstractmethod
+    def encode_texts(self, texts: Sequence[Ids]) -> NDArray[np.floating[Any]]:
+        """(N, D), a row for each of N texts."""
+
+
+class Classifier(Model):
+    """P(class | text), learned from labels: fine-tuning, and any classical baseline beside it."""
+
+    @abstractmethod
+    def fit_labels(self, examples: Examples, valid: Examples, run: Run | None = None) -> Self:
+        """Learn from `examples`, with `valid` to choose settings and stop by. Returns self."""
+
+    @abstractmethod
+    def class_log_probs(self, texts: Sequence[tuple[Ids, ...]]) -> NDArray[np.floating[Any]]:
+        """log P(each class | text), in nats: (N, C)."""
 
 
 def check_ids(tokens: ArrayLike, vocab_size: int) -> Ids:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo.errors import LmzooError, NotFittedError, UsageError
-from lmzoo.interface import Encoder, Ids, LanguageModel, Run
+from lmzoo.interface import Data, Encoder, Ids, LanguageModel, Run
 
 TOLERANCE = 1e-4  # nats: what float32 arithmetic in another order may cost
 VOCAB_SIZE = 12  # of the practice text; 9 and 10 never occur in it, 11 is `end`
@@ -61,7 +61,7 @@ def check_model(make: Callable[..., Any], steps: int = 50, **settings: Any) -> l
     def fit() -> str:
         nonlocal model
         made = make(**settings)
-        fitted = made.fit(train, valid, VOCAB_SIZE, Run(steps=steps, seconds=60))
+        fitted = made.fit(Data.of(train, valid, VOCAB_SIZE), Run(steps=steps, seconds=60))
         model = made
         if fitted is not made:
             return "fit must return self, so that `Model().fit(…)` is a model"
@@ -75,7 +75,7 @@ def check_model(make: Callable[..., Any], steps: int = 50, **settings: Any) -> l
     results.append(_run("saves_and_loads", lambda: _saves_and_loads(model, lambda: make(**settings))))
 
     def same_seed() -> str:
-        again = make(**settings).fit(train, valid, VOCAB_SIZE, Run(steps=steps, seconds=60))
+        again = make(**settings).fit(Data.of(train, valid, VOCAB_SIZE), Run(steps=steps, seconds=60))
         return _same(model, again, "two fits with the same seed and as many steps gave different models")
 
     results.append(_run("same_seed", same_seed))

@@ -10,7 +10,7 @@ class Stateless(LanguageModel):
 
     reach = None
 
-    def fit(self, train, valid, vocab_size, run=None):
+    def fit(self, data, run=None):
         return self
 
     def start(self):

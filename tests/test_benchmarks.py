@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from lmzoo.data import corpus
+from lmzoo.interface import Data
 from lmzoo.models.ngram import SMOOTHINGS, Ngram
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -169,7 +170,7 @@ def test_what_kenlm_has_less_of_is_vocabulary(order):
     text = corpus.load("shakespeare", refit=True)
     kinds = sorted(set(text.train))
     train, test = (np.array([kinds.index(c) for c in part], dtype=np.int32) for part in (text.train, text.test))
-    bits = -Ngram(order).fit(train, train[:0], len(kinds) + 1).log_probs(test)[0].mean() / np.log(2)
+    bits = -Ngram(order).fit(Data.of(train, train[:0], len(kinds) + 1)).log_probs(test)[0].mean() / np.log(2)
     theirs = json.loads((BENCHMARKS / "smoothing_published.json").read_text(encoding="utf-8"))["shakespeare"]["rows"]
     assert f"{bits:.4f}" == next(row["figure"] for row in theirs if row["order"] == order)
 

@@ -112,4 +112,4 @@ def _part(text: train.Text, share: float) -> train.Text:
         return text
     sha256 = text.corpus.sha256 | {"train": hashlib.sha256(shorter.encode("utf-8", "surrogatepass")).hexdigest()}
     corpus = replace(text.corpus, train=shorter, sha256=sha256)
-    return replace(text, corpus=corpus, train=text.tokenizer.encode(shorter))
+    return replace(text, corpus=corpus, train=text.tokenizer.encode(shorter), refit=False)

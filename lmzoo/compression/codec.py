@@ -39,7 +39,7 @@ from lmzoo.compression.container import SIZE, SPELLINGS, Container, arithmetic, 
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import LmzooError, ScoreError, TokenizerError, UsageError
 from lmzoo.evaluation.perplexity import PROTOCOLS
-from lmzoo.interface import Ids, LanguageModel, Progress, State
+from lmzoo.interface import Decoder, Ids, LanguageModel, Progress, State
 
 Array = NDArray[Any]
 
@@ -187,7 +187,7 @@ class _Reader:
                 for row, place in zip(self._distributions(states), places.tolist(), strict=True):
                     ids[place] = self._token(row, ids, place, coder)
                 tokens = ids[places]
-                states = self.model.advance_many(states, tokens)
+                states = self.model.advance_many(states, tokens[:, None])
                 if self.ends_line is not None:
                     states = [first if ends else s for s, ends in zip(states, self.ends_line[tokens], strict=True)]
                 if (t + 1) % SHOWN_EVERY == 0:
@@ -283,7 +283,7 @@ def _of_places(log_probs: Array) -> Array:
 
 def _lanes(model: LanguageModel, tokens: int) -> int:
     """Into how many parts a text is cut: one, but for a model that reads several side by side faster."""
-    abreast = type(model).advance_many is not LanguageModel.advance_many and not model.adapts
+    abreast = type(model).advance_many is not Decoder.advance_many and not model.adapts
     return max(1, min(LANES, tokens // LANE)) if abreast else 1
 
 

@@ -27,8 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from lmzoo.embeddings.gpu import OnDevice, accelerator
 from lmzoo.embeddings.softmax import exponentiate, log_normalisers
 from lmzoo.errors import FormatError, ScoreError
-from lmzoo.interface import Encoder, Ids, LanguageModel, Run, State, check_ids
-from lmzoo.ngrams.held_out import without
+from lmzoo.interface import Data, Encoder, Ids, LanguageModel, Run, State, check_ids
 
 Array = NDArray[Any]
 
@@ -73,23 +72,21 @@ class Association(LanguageModel, Encoder):
     def _moved(self, device: str) -> OnDevice:
         """A copy of all that a score needs, on a device of PyTorch's."""
 
-    def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:
-        """Learn the associations of `train` (T,), and on `valid` what they are worth as predictions.
+    def fit(self, data: Data, run: Run | None = None) -> Self:
+        """Learn the associations of `data.train`, and on `data.valid` what they are worth as predictions.
 
-        Where `train` ends with `valid` (a refit), they are first learned without it: nothing is fitted on a text that
+        In a refit, they are first learned without it: nothing is fitted on a text that
         was counted. Raises UsageError where there is nothing to associate.
         """
         run = run or Run()
-        train, valid = check_ids(train, vocab_size), check_ids(valid, vocab_size)
         self.remarks, self.facts = (), {}
-        shorter = without(train, valid)
-        self.counts_ = _counted(shorter, vocab_size)
-        self.vocab_size_ = vocab_size
-        self._learn(shorter, vocab_size, run)
-        self._weigh(valid, run)
-        if len(shorter) < len(train):
-            self.counts_ = _counted(train, vocab_size)
-            self._learn(train, vocab_size, run)
+        self.vocab_size_ = data.vocab_size
+        self.counts_ = _counted(data.train_only, data.vocab_size)
+        self._learn(data.train_only, data.vocab_size, run)
+        self._weigh(data.valid, run)
+        if data.refit:
+            self.counts_ = _counted(data.train, data.vocab_size)
+            self._learn(data.train, data.vocab_size, run)
         return self
 
     def calibrate(self, train: Ids, valid: Ids, run: Run | None = None) -> Self:

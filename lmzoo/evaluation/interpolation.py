@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lmzoo.errors import ScoreError, UsageError
-from lmzoo.interface import Ids, LanguageModel, Run, State, check_ids
+from lmzoo.interface import Data, Ids, LanguageModel, Run, State, check_ids
 
 Array = NDArray[Any]
 
@@ -74,13 +74,15 @@ class Mixture(LanguageModel):
     year: ClassVar[int] = 1980
     paper: ClassVar[str] = "Jelinek & Mercer 1980, Interpolated Estimation of Markov Source Parameters"
 
-    def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:  # noqa: ARG002
-        """Choose λ on `valid` (T,). Raises UsageError for parts with another vocabulary."""
+    def fit(self, data: Data, run: Run | None = None) -> Self:  # noqa: ARG002
+        """Choose λ on `data.valid`. Raises UsageError for parts with another vocabulary."""
         for part in self.parts:
-            if part.vocab_size_ != vocab_size:
-                raise UsageError(f"{part.name} knows {part.vocab_size_} tokens, not {vocab_size}: it cannot be mixed")
-        self.vocab_size_ = vocab_size
-        self.weights_ = fit_weights(np.stack([part.log_probs(valid)[0] for part in self.parts]))
+            if part.vocab_size_ != data.vocab_size:
+                raise UsageError(
+                    f"{part.name} knows {part.vocab_size_} tokens, not {data.vocab_size}: it cannot be mixed"
+                )
+        self.vocab_size_ = data.vocab_size
+        self.weights_ = fit_weights(np.stack([part.log_probs(data.valid)[0] for part in self.parts]))
         return self
 
     @property

@@ -199,7 +199,7 @@ def _tokenizer(folder: Path) -> Bpe:
         raise FormatError(f"{folder} has no tokenizer: put its vocab.json and merges.txt, or tokenizer.json, there")
     for spec in ("gpt2", f"bpe:{len(vocabulary)}"):
         text = Bpe(spec, merges, lines=False)
-        if vocabulary == {**text.vocabulary, END: text.end}:
+        if vocabulary == {**text.ids_of_tokens, END: text.end}:
             return text
     raise FormatError(
         f"{folder}: its vocabulary is not that of byte pairs alone, first the 256 bytes, then each merge, then {END}: "
@@ -323,7 +323,7 @@ def _write_tokenizer(text: Tokenizer, window: int, folder: Path) -> None:
         return
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-    vocabulary = {**text.vocabulary, END: text.end}
+    vocabulary = {**text.ids_of_tokens, END: text.end}
     pairs = [(left, right) for left, _, right in (merge.partition(" ") for merge in text.merges)]
     fast = Tokenizer(models.BPE(vocabulary, pairs))
     fast.pre_tokenizer, fast.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()

@@ -234,9 +234,19 @@ def _only_model(module: ModuleType, name: str) -> type[Model]:
         )
     if "__dataclass_fields__" not in vars(found[0]):
         raise UsageError(f"{found[0].__name__} in {name} must be a dataclass: put @dataclass above it")
+    _refuse_old_fit(found[0], name)
     if not found[0].name:
         found[0].name = Path(name).stem
     return found[0]
+
+
+def _refuse_old_fit(model: type[Model], name: str) -> None:
+    """`fit` took (train, valid, vocab_size, run) once: say what to write now rather than fail in the middle of it."""
+    if "vocab_size" in inspect.signature(model.fit).parameters:
+        raise UsageError(
+            f"{model.__name__} in {name} has the old fit(train, valid, vocab_size, run): "
+            "write fit(self, data, run=None) and use data.train, data.valid and data.vocab_size"
+        )
 
 
 @cache  # a comparison asks for the settings of each model some ten times

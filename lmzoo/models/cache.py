@@ -24,7 +24,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from lmzoo.errors import FormatError, UsageError
-from lmzoo.interface import Ids, LanguageModel, Run, State, check_ids
+from lmzoo.interface import Data, Ids, LanguageModel, Run, State, check_ids
 
 Array = NDArray[Any]
 
@@ -61,12 +61,12 @@ class Cache(LanguageModel):
     def warm_up(self) -> None:
         """Have the loop compiled, or loaded where it was before."""
         nothing = np.zeros(0, dtype=np.int32)
-        type(self)().fit(nothing, nothing, 2).log_probs([0])
+        type(self)().fit(Data.of(nothing, nothing, 2)).log_probs([0])
 
-    def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:  # noqa: ARG002
-        """The unigrams of `train` (T,): what is expected of a text before any of it is read."""
-        counts = np.bincount(check_ids(train, vocab_size), minlength=vocab_size) + 1.0
-        self.vocab_size_, self.unigrams_ = vocab_size, counts / counts.sum()
+    def fit(self, data: Data, run: Run | None = None) -> Self:  # noqa: ARG002
+        """The unigrams of `data.train`: what is expected of a text before any of it is read."""
+        counts = np.bincount(data.train, minlength=data.vocab_size) + 1.0
+        self.vocab_size_, self.unigrams_ = data.vocab_size, counts / counts.sum()
         return self
 
     def restore(self, arrays: dict[str, Array]) -> Self:

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lmzoo.errors import FormatError, UsageError
-from lmzoo.interface import Encoder, Ids, LanguageModel, Run, State, check_ids
+from lmzoo.interface import Data, Encoder, Ids, LanguageModel, Run, State, check_ids
 from lmzoo.models.ngram import Ngram
 from lmzoo.ngrams.exchange_clustering import cluster
 
@@ -62,17 +62,19 @@ class Classes(LanguageModel, Encoder):
     def warm_up(self) -> None:
         """Have the loops compiled, or loaded where they were before."""
         tokens = np.array([0, 1, 2], dtype=np.int32)
-        Classes(classes=2).fit(tokens, tokens, 4).log_probs_many([tokens])
+        Classes(classes=2).fit(Data.of(tokens, tokens, 4)).log_probs_many([tokens])
 
-    def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:
-        """Put the words of `train` (T,) in classes, and count these. `remarks` says where there was too little."""
+    def fit(self, data: Data, run: Run | None = None) -> Self:
+        """Put the words of `data.train` in classes, and count these. `remarks` says where there was too little."""
         run = run or Run()
-        train, valid = check_ids(train, vocab_size), check_ids(valid, vocab_size)
+        train, vocab_size = data.train, data.vocab_size
         self.vocab_size_ = vocab_size
         self.class_of_, _ = cluster(train, vocab_size, self.classes, self.rounds, run.progress)
         self.word_probs_ = _within_classes(train, self.class_of_)
         self.ngram_ = Ngram(order=self.order)
-        self.ngram_.fit(self.class_of_[train], self.class_of_[valid], self._end_class + 1, run)
+        self.ngram_.fit(
+            Data.of(self.class_of_[train], self.class_of_[data.valid], self._end_class + 1, data.refit), run
+        )
         self.remarks = self._what_was_done(np.unique(train[train != vocab_size - 1]).size)
         return self
 

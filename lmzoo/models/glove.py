@@ -34,7 +34,7 @@ from lmzoo.embeddings.counted import Counted
 from lmzoo.embeddings.gpu import accelerator
 from lmzoo.embeddings.predictor import LowRank
 from lmzoo.errors import FormatError, ScoreError, UsageError
-from lmzoo.interface import Ids, Run
+from lmzoo.interface import Data, Ids, Run
 from lmzoo.ngrams.out_of_core import Scratch
 
 Array = NDArray[Any]
@@ -82,7 +82,7 @@ class GloVe(Counted, LowRank):
     def warm_up(self) -> None:
         """Have the loops compiled, or loaded where they were before."""
         text = np.tile(np.arange(3, dtype=np.int32), 4)
-        type(self)(**self.PRESETS["tiny"]).fit(text, text[::-1], 3, Run(device="cpu"))
+        type(self)(**self.PRESETS["tiny"]).fit(Data.of(text, text[::-1], 3), Run(device="cpu"))
 
     def count(self, train: Ids, vocab_size: int, run: Run) -> Any:
         """X, scipy CSR (V, V); nothing goes with `end` unless it is to be a word. UsageError: it is empty."""

@@ -27,16 +27,16 @@ KenLM's (Heafield 2013), whose scores are the oracle of the tests; two things di
 the vocabulary is one of V here, so there is no <unk>; and all arithmetic is in float64, rounded once to float32.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo.errors import FormatError, UsageError, nearest
-from lmzoo.interface import Ids, Run, check_ids
+from lmzoo.interface import Data, Ids, Run
 from lmzoo.ngrams.counts import Level, count_ngrams
-from lmzoo.ngrams.held_out import digits, nearest_known, occurrences, without
+from lmzoo.ngrams.held_out import digits, nearest_known, occurrences
 from lmzoo.ngrams.out_of_core import Scratch, release
 from lmzoo.ngrams.pruning import Parts, cut, entropy_prune, parse_cutoffs
 from lmzoo.ngrams.trie import Trie, TrieModel
@@ -354,24 +354,25 @@ class Ngram(TrieModel):
 
     def warm_up(self) -> None:
         """Have the counting and walking loops compiled, or loaded where they were before."""
-        Ngram(order=2).fit(np.zeros(2, dtype=np.int32), np.zeros(0, dtype=np.int32), 2).log_probs_many([[0], [0]])
+        Ngram(order=2).fit(Data.of(np.zeros(2, dtype=np.int32), np.zeros(0, dtype=np.int32), 2)).log_probs_many(
+            [[0], [0]]
+        )
 
-    def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:
-        """Count `train` (T,) and smooth. Where counts are too few for an estimate, `remarks` says what was done."""
+    def fit(self, data: Data, run: Run | None = None) -> Self:
+        """Count `data.train` and smooth. Where counts are too few for an estimate, `remarks` says what was done."""
         run = run or Run()
-        train, valid = check_ids(train, vocab_size), check_ids(valid, vocab_size)
         if "auto" in (self.order, self.smoothing):
-            return self._choose(train, valid, vocab_size, run)
+            return self._choose(data, run)
         assert self.order != "auto"
-        self.vocab_size_, self.order_, self.smoothing_ = vocab_size, self.order, self.smoothing
+        self.vocab_size_, self.order_, self.smoothing_ = data.vocab_size, self.order, self.smoothing
         scratch = Scratch(run.memory)
-        levels = count_ngrams(train, vocab_size, self.order, scratch, run.progress)
+        levels = count_ngrams(data.train, data.vocab_size, self.order, scratch, run.progress)
         smoothing = SMOOTHINGS[self.smoothing](self)
-        unseen = without(train, valid)
-        if smoothing.uses_validation and unseen is not train:
-            smoothing.prepare(count_ngrams(unseen, vocab_size, self.order, scratch, run.progress), valid)
+        if smoothing.uses_validation and data.refit:
+            held_in = count_ngrams(data.train_only, data.vocab_size, self.order, scratch, run.progress)
+            smoothing.prepare(held_in, data.valid)
         else:
-            smoothing.prepare(levels, valid)
+            smoothing.prepare(levels, data.valid)
         probs, gammas = _interpolate(levels, smoothing, scratch)
         kept, kept_probs, kept_gammas = self._pruned(levels, probs, gammas)
         self.trie_ = Trie.build(kept, kept_probs, kept_gammas, scratch)
@@ -390,17 +391,17 @@ class Ngram(TrieModel):
         parts = cut(levels, probs, gammas, thresholds, backs_off=backs_off, is_distribution=self.is_distribution)
         return entropy_prune(*parts, self.prune)
 
-    def _choose(self, train: Ids, valid: Ids, vocab_size: int, run: Run) -> Self:
+    def _choose(self, data: Data, run: Run) -> Self:
         """Fit with each smoothing that may be meant, and longer and longer n-grams until two in a row do not help."""
-        if len(valid) == 0:
+        if len(data.valid) == 0:
             raise UsageError("there is no validation text to choose by: give an order and a smoothing instead of auto")
-        unseen = without(train, valid)
+        held_in = replace(data, train=data.train_only, refit=False)
         tried: list[tuple[float, Ngram]] = []
         for smoothing in TRIED if self.smoothing == "auto" else (self.smoothing,):
             lowest, worse = np.inf, 0
             for order in range(1, 65) if self.order == "auto" else (self.order,):
-                model = Ngram(order, smoothing, self.k, self.cutoffs, self.prune).fit(unseen, valid, vocab_size, run)
-                bits = float(-model.log_probs(valid)[0].mean() / np.log(2))
+                model = Ngram(order, smoothing, self.k, self.cutoffs, self.prune).fit(held_in, run)
+                bits = float(-model.log_probs(data.valid)[0].mean() / np.log(2))
                 worse = 0 if bits < lowest else worse + 1
                 lowest = min(bits, lowest)
                 model = model if worse == 0 else Ngram(order, smoothing)  # no need to keep one that is not wanted
@@ -410,8 +411,8 @@ class Ngram(TrieModel):
         lowest, best = min(tried, key=lambda pair: pair[0])
         if not np.isfinite(lowest):
             raise UsageError(f"{self.smoothing} finds the validation text impossible, so no order can be chosen by it")
-        if unseen is not train:
-            best.fit(train, valid, vocab_size, run)
+        if data.refit:
+            best.fit(data, run)
         self.__dict__ |= {key: value for key, value in vars(best).items() if key.endswith("_")}
         listed = "; ".join(f"{model.smoothing} {model.order}: {bits:.4f}" for bits, model in tried)
         self.remarks = [f"chosen by validation text: {best.smoothing} {best.order} (bits a token: {listed})"]

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lmzoo.interface import Ids, LanguageModel, Run, State, check_ids
+from lmzoo.interface import Data, Ids, LanguageModel, Run, State, check_ids
 
 
 @dataclass
@@ -25,9 +25,9 @@ class Uniform(LanguageModel):
 
     reach: ClassVar[int] = 0
 
-    def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:  # noqa: ARG002
+    def fit(self, data: Data, run: Run | None = None) -> Self:  # noqa: ARG002
         """Remember V: there is nothing else to learn."""
-        self.vocab_size_ = vocab_size
+        self.vocab_size_ = data.vocab_size
         return self
 
     def start(self) -> State:

@@ -16,12 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from lmzoo.errors import LmzooError, UsageError
-from lmzoo.interface import Encoder, Ids, LanguageModel, Run, State, check_ids
+from lmzoo.interface import Data, Encoder, Ids, LanguageModel, Run, State, check_ids
 from lmzoo.neural import device as _device
 from lmzoo.neural.module import Memory, Net
 from lmzoo.neural.training.memory import is_lack_of_memory
 from lmzoo.neural.training.trainer import Trainer
-from lmzoo.ngrams.held_out import without
 
 LOGITS_AT_ONCE = 1 << 23  # numbers, when a long text is scored
 TEXTS_AT_ONCE = 128
@@ -86,21 +85,20 @@ class Network(LanguageModel, Encoder):
 
     # ── Learning ──────────────────────────────────────────────────────────────────────────────────
 
-    def fit(self, train: Ids, valid: Ids, vocab_size: int, run: Run | None = None) -> Self:
-        """Train on `train` (N,) until the budget of `run` is spent (180 seconds, if it has none), and keep the weights
-        under which `valid` (M,) was likeliest. Raises LmzooError where the loss becomes no number.
+    def fit(self, data: Data, run: Run | None = None) -> Self:
+        """Train on `data.train` until the budget of `run` is spent (180 seconds, if it has none), and keep the weights
+        under which `data.valid` was likeliest. Raises LmzooError where the loss becomes no number.
         """
         run = run or Run()
         self._refuse_odd_settings()
         if not 0 <= run.seed < 1 << 63:
             raise UsageError(f"seed must be 0 or more, not {run.seed}")
-        train = check_ids(train, vocab_size)
-        if len(without(train, valid)) < len(train):
-            valid = valid[:0]  # a refit: nothing can be chosen on a text that is learned
+        valid = data.valid[:0] if data.refit else data.valid  # nothing can be chosen on a text that is learned
+        vocab_size = data.vocab_size
         means = _device.means(run, self.width, self.compile_pays(run))
         torch.manual_seed(run.seed)
         net = self._build_or_say_why_not(vocab_size, means.device).train()
-        trainer = Trainer(net, self, train, check_ids(valid, vocab_size), vocab_size, run, means)
+        trainer = Trainer(net, self, data.train, valid, vocab_size, run, means)
         trainer.train()
         self.net_, self.vocab_size_ = net.eval(), vocab_size
         self.history, self.facts, self.remarks = trainer.history, trainer.facts, trainer.remarks
@@ -190,13 +188,14 @@ class Network(LanguageModel, Encoder):
         log_probs: NDArray[np.float64] = logits.cpu().double().log_softmax(-1).numpy()
         return log_probs
 
-    def advance_many(self, states: Sequence[Any], tokens: Ids) -> list[State]:
-        """Each of B states after reading its own one of `tokens` (B,): side by side, if they carry as much along."""
-        tokens = check_ids(tokens, self.vocab_size_)
-        if len({tuple(part.shape for part in state.memory) for state in states}) > 1:
-            return super().advance_many(states, tokens)
+    def advance_many(self, states: Sequence[Any], texts: Sequence[Ids]) -> list[State]:
+        """Each of B states after reading its own text: in one batch, if all texts and all states are of one size."""
+        one_length = len({len(text) for text in texts}) == 1 and len(texts[0]) > 0
+        if not one_length or len({tuple(part.shape for part in state.memory) for state in states}) > 1:
+            return super().advance_many(states, texts)
+        rows = check_ids(np.concatenate(texts), self.vocab_size_).reshape(len(texts), -1)
         memory = tuple(torch.cat(parts) for parts in zip(*(state.memory for state in states), strict=True))
-        return [Reading(hidden, after) for hidden, after in self._read_abreast(tokens[:, None], memory)]
+        return [Reading(hidden, after) for hidden, after in self._read_abreast(rows, memory)]
 
     @torch.inference_mode()
     def _read_abreast(self, rows: Ids, memory: Memory) -> list[tuple[Tensor, Memory]]:

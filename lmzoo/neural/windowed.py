@@ -64,12 +64,12 @@ class Windowed(Network):
             return self._go_on(None, ids[full * (self.window - self.kept) :])[1]
         return self._go_on(state, tokens)[1] if len(tokens) else state
 
-    def advance_many(self, states: Sequence[Context], tokens: Ids) -> list[State]:
-        """Each of B states after reading its own one of `tokens` (B,): side by side, if they have read as much."""
-        tokens = check_ids(tokens, self.vocab_size_)
+    def advance_many(self, states: Sequence[Context], texts: Sequence[Ids]) -> list[State]:
+        """Each of B states after its own text: in one batch, if each reads one token and all have read as much."""
         read = len(states[0].ids)
-        if any(len(state.ids) != read for state in states):
-            return LanguageModel.advance_many(self, states, tokens)
+        if any(len(state.ids) != read for state in states) or any(len(text) != 1 for text in texts):
+            return LanguageModel.advance_many(self, states, texts)
+        tokens = check_ids(np.concatenate(texts), self.vocab_size_)
         ids = np.column_stack([np.stack([state.ids for state in states]), tokens])
         full = self._full_windows(read + 1)
         ids = ids[:, full * (self.window - self.kept) :]

@@ -36,14 +36,6 @@ def occurrences(levels: list[Level], tokens: Ids) -> Iterator[tuple[Array, Array
         context = np.concatenate([[-1], ngram[:-1]])
 
 
-def without(train: Ids, valid: Ids) -> Ids:
-    """`train` without `valid` at its end, where a refit puts it: nothing may be chosen on a text that is counted."""
-    tail = valid[8:]  # where the two were joined, a tokenizer may have cut differently
-    if len(tail) and len(tail) < len(train) and np.array_equal(train[-len(tail) :], tail):
-        return train[: -len(valid)]
-    return train
-
-
 def nearest_known(weights: Array, known: Array) -> Array:
     """`weights` (K,) by size class, with the nearest smaller known one for each unknown, else the nearest greater.
 

@@ -19,7 +19,7 @@ from lmzoo.runs.cache import digest
 from lmzoo.data.corpus import Corpus, cards
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.perplexity import ADAPTS, Score, block_bits, evaluate, interval, mix
-from lmzoo.interface import Ids, LanguageModel, Model, Progress, Run
+from lmzoo.interface import Data, Ids, LanguageModel, Model, Progress, Run
 from lmzoo.evaluation.interpolation import Mixture, fit_weights
 from lmzoo.data.tokenizers import Tokenizer
 
@@ -36,6 +36,12 @@ class Text:
     tokenizer: Tokenizer
     train: Ids
     valid: Ids
+    refit: bool = False  # `train` ends with `valid`
+
+    @property
+    def data(self) -> Data:
+        """What `fit` is given."""
+        return Data(self.train, self.valid, self.tokenizer.vocabulary, self.refit)
 
 
 def encode(corpus: Corpus, spec: str | None, run: Run) -> Text:
@@ -47,7 +53,7 @@ def encode(corpus: Corpus, spec: str | None, run: Run) -> Text:
         task.advance(1)
         valid = made.encode(corpus.valid)
         task.advance(1)
-    return Text(corpus, made, train, valid)
+    return Text(corpus, made, train, valid, corpus.refit)
 
 
 def parse(words: str) -> tuple[str, dict[str, str]]:
@@ -97,7 +103,7 @@ def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
     run = replace(run, tokens_per_character=len(text.train) / len(text.corpus.train))
     began = time.perf_counter()
     with machine.peak_memory() as peak:
-        model.fit(text.train, text.valid, text.tokenizer.vocab_size, run)
+        model.fit(text.data, run)
     seconds = time.perf_counter() - began
     corpus = text.corpus
     provenance = {

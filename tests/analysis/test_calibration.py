@@ -9,6 +9,7 @@ from lmzoo.analysis import calibration
 from lmzoo.data import tokenizers
 from lmzoo.errors import ScoreError
 from lmzoo.evaluation.perplexity import evaluate
+from lmzoo.interface import Data
 from lmzoo.models.cache import Cache
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
@@ -49,7 +50,7 @@ class Known(Uniform):
 
 def known(power=1.0):
     made = tokenizers.train("byte", LETTERS)
-    return Known(power).fit(NOTHING, NOTHING, made.vocab_size), made
+    return Known(power).fit(Data.of(NOTHING, NOTHING, made.vocab_size)), made
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def fitted(model=None, spec="word:50", lines=False):
     words = np.array(["the", "a", "cat", "dog", "bird", "sat", "ran", "sang", "on", "by", "mat", "tree"])
     text = "".join(" ".join(rng.choice(words, 9)) + ".\n" for _ in range(60))
     made = tokenizers.train(spec, text, lines)
-    return (model or Ngram(order=3)).fit(made.encode(text), NOTHING, made.vocab_size), made, text
+    return (model or Ngram(order=3)).fit(Data.of(made.encode(text), NOTHING, made.vocab_size)), made, text
 
 
 # The error
@@ -123,7 +124,9 @@ def test_networks_give_the_same_whichever_way_they_are_asked():
 
     _, made, text = fitted()
     ids = made.encode(text)
-    gpt = GPT(layers=1, heads=1, width=16, window=16, batch=2).fit(ids, ids[:50], made.vocab_size, Run(steps=2))
+    gpt = GPT(layers=1, heads=1, width=16, window=16, batch=2).fit(
+        Data.of(ids, ids[:50], made.vocab_size), Run(steps=2)
+    )
     found = calibration.predictions(gpt, made, text[:1500])
     score = evaluate(gpt, made, text[:1500])
     assert found.log_probs == pytest.approx(score.log_probs[found.places], abs=1e-4)

@@ -10,6 +10,7 @@ from lmzoo.data import tokenizers
 from lmzoo.errors import ScoreError
 from lmzoo.evaluation import excerpt
 from lmzoo.evaluation.perplexity import evaluate
+from lmzoo.interface import Data
 from lmzoo.models.cache import Cache
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
@@ -22,7 +23,7 @@ TEXT = "".join(" ".join(RNG.choice(WORDS, 9)) + ".\n" for _ in range(120))
 
 def fitted(model=None, spec="word:50", text=TEXT, lines=False):
     made = tokenizers.train(spec, text, lines)
-    return (model or Ngram(order=3)).fit(made.encode(text), NOTHING, made.vocab_size), made
+    return (model or Ngram(order=3)).fit(Data.of(made.encode(text), NOTHING, made.vocab_size)), made
 
 
 def asked(model, made, text=TEXT, protocol="stream"):

@@ -14,6 +14,7 @@ from lmzoo.analysis.explain_ngram import continuations, explain
 from lmzoo.cli import console, ngrams
 from lmzoo.data import tokenizers
 from lmzoo.errors import UsageError
+from lmzoo.interface import Data
 from lmzoo.models.ngram import SMOOTHINGS, Ngram
 from lmzoo.models.uniform import Uniform
 from lmzoo.ngrams.pruning import cut, entropy_prune
@@ -29,7 +30,7 @@ texts = st.lists(st.sampled_from([*LETTERS, "\n"]), min_size=1, max_size=60).map
 def fitted(smoothing, order=3, text=TEXT, spec="split"):
     words = tokenizers.train(spec, text)
     ids = words.encode(text)
-    return Ngram(order=order, smoothing=smoothing).fit(ids, ids[: len(ids) // 3], words.vocab_size), words
+    return Ngram(order=order, smoothing=smoothing).fit(Data.of(ids, ids[: len(ids) // 3], words.vocab_size)), words
 
 
 def by_hand(expression):
@@ -220,7 +221,7 @@ class TestModelsOfOtherOrigin:
     def test_the_chosen_smoothing_is_explained_where_any_would_do(self):
         words = tokenizers.train("split", TEXT)
         ids = words.encode(TEXT)
-        model = Ngram(order=3, smoothing="auto").fit(ids, ids, words.vocab_size)
+        model = Ngram(order=3, smoothing="auto").fit(Data.of(ids, ids, words.vocab_size))
         fact = explain(model, words, "the cat")[-1]
         assert fact["smoothing"] == model.smoothing_ in SMOOTHINGS
         assert fact["terms"][0]["total"] is not None
@@ -243,7 +244,7 @@ class TestModelsOfOtherOrigin:
 class TestRefusals:
     def test_a_model_without_ngrams(self):
         words = tokenizers.train("split", TEXT)
-        model = Uniform().fit(words.encode(TEXT), np.array([], dtype=np.int32), words.vocab_size)
+        model = Uniform().fit(Data.of(words.encode(TEXT), np.array([], dtype=np.int32), words.vocab_size))
         with pytest.raises(UsageError, match=r"uniform has no table of n-grams.*lmzoo train ngram"):
             explain(model, words, "the")
         with pytest.raises(UsageError, match="uniform has no table"):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from lmzoo.analysis import memorization
 from lmzoo.data import tokenizers
+from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
 
@@ -18,7 +19,7 @@ few_letters = st.text("ab\u00e9\n", max_size=40)
 def trained(spec: str, text: str = TEXT, order: int = 3, lines: bool = False):
     made = tokenizers.train(spec, text, lines)
     ids = made.encode(text)
-    return Ngram(order=order).fit(ids, ids, made.vocab_size), made
+    return Ngram(order=order).fit(Data.of(ids, ids, made.vocab_size)), made
 
 
 # Longest matches
@@ -138,7 +139,7 @@ def test_a_model_that_has_learned_the_text_by_heart_is_found_out():
 
 def test_a_model_that_knows_nothing_copies_nothing():
     made = tokenizers.train("char", TEXT)
-    model = Uniform().fit(np.zeros(1, np.int32), np.zeros(1, np.int32), made.vocab_size)
+    model = Uniform().fit(Data.of(np.zeros(1, np.int32), np.zeros(1, np.int32), made.vocab_size))
     found = memorization.facts_of(model, made, "the cat", 0, TEXT)
     assert found["copied"] == 0
     assert 0 < found["longest"]["characters"] < memorization.LEAST
@@ -147,7 +148,7 @@ def test_a_model_that_knows_nothing_copies_nothing():
 def test_a_sample_stops_where_the_model_ends_the_text():
     made = tokenizers.train("char", TEXT)
     ids = np.append(made.encode("the cat sat"), made.end)
-    model = Ngram(order=4, smoothing="ml").fit(ids, ids, made.vocab_size)
+    model = Ngram(order=4, smoothing="ml").fit(Data.of(ids, ids, made.vocab_size))
     assert memorization.facts_of(model, made, "the cat", 0, TEXT)["text"] == " sat"
 
 

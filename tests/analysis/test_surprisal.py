@@ -8,7 +8,7 @@ import pytest
 from lmzoo.analysis import surprisal
 from lmzoo.data import tokenizers
 from lmzoo.evaluation.perplexity import evaluate
-from lmzoo.interface import LanguageModel
+from lmzoo.interface import Data, LanguageModel
 from lmzoo.models.cache import Cache
 from lmzoo.models.ngram import Ngram
 
@@ -19,7 +19,7 @@ SPECS = ["byte", "char", "word:12", "bpe:290", "split"]
 def trained(spec: str, text: str = TEXT, lines: bool = False, model: LanguageModel | None = None):
     made = tokenizers.train(spec, text, lines)
     ids = made.encode(text)
-    return (model or Ngram(order=3)).fit(ids, ids, made.vocab_size), made
+    return (model or Ngram(order=3)).fit(Data.of(ids, ids, made.vocab_size)), made
 
 
 def read(spec: str, protocol: str = "stream", text: str = TEXT, model: LanguageModel | None = None, **how: Any):

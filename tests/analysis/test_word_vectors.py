@@ -10,6 +10,7 @@ from lmzoo.analysis import word_similarity
 from lmzoo.analysis.word_vectors import METHODS, Vectors, judge, solve_analogies, words_of
 from lmzoo.data import corpus, task_cards, tokenizers
 from lmzoo.errors import UsageError
+from lmzoo.interface import Data
 from lmzoo.models.uniform import Uniform
 
 TEXT = "the king and a queen. King\nthe café\tlowers a king, the king's “lower” low_er"
@@ -310,7 +311,7 @@ def test_any_model_with_vectors_and_counts_will_do():
 
 def test_a_model_without_vectors_and_a_tokenizer_without_words_are_errors():
     ids = np.array([97, 98])
-    model = Uniform().fit(ids, ids, 257)
+    model = Uniform().fit(Data.of(ids, ids, 257))
     with pytest.raises(UsageError, match="uniform has no word vectors; lmzoo train svd learns some"):
         Vectors.of(model, tokenizers.train("byte", ""))
     with pytest.raises(UsageError, match="the tokenizer byte has no whole words: train with split or word:30000"):

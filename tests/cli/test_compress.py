@@ -25,8 +25,8 @@ from lmzoo.interface import Model
 class Mute(Model):
     name = "mute"
 
-    def fit(self, train, valid, vocab_size, run=None):
-        self.vocab_size_ = vocab_size
+    def fit(self, data, run=None):
+        self.vocab_size_ = data.vocab_size
         return self
 """
 

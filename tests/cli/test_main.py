@@ -27,9 +27,9 @@ class Mine(LanguageModel):
     fail: bool = False  # whether to fail
     reach = 0
 
-    def fit(self, train, valid, vocab_size, run=None):
-        self.vocab_size_ = vocab_size
-        counts = np.bincount(train, minlength=vocab_size) + self.its_own_flag
+    def fit(self, data, run=None):
+        self.vocab_size_ = data.vocab_size
+        counts = np.bincount(data.train, minlength=data.vocab_size) + self.its_own_flag
         self.probs_ = np.log(counts / counts.sum())
         if self.fail:
             1 / 0

@@ -7,7 +7,7 @@ import pytest
 
 from lmzoo.cli import probe as probe_command
 from lmzoo.data import corpus, tokenizers
-from lmzoo.interface import Run
+from lmzoo.interface import Data, Run
 from lmzoo.models.lstm import LSTM
 from lmzoo.models.uniform import Uniform
 from lmzoo.runs import store
@@ -33,14 +33,14 @@ def runs(tmp_path_factory):
     """A network and a model without vectors, with texts of bytes."""
     folder, text = tmp_path_factory.mktemp("runs"), practice_text(500)
     bytes_ = tokenizers.train("byte", "a")
-    model = LSTM(hidden=8, embedding=6, batch=4, window=8).fit(text, text[:0], bytes_.vocab_size, Run(steps=1))
+    model = LSTM(hidden=8, embedding=6, batch=4, window=8).fit(Data.of(text, text[:0], bytes_.vocab_size), Run(steps=1))
     (folder / "films.txt").write_text(
         "\n".join([*SENTENCES[100:], *(f"nothing of it, {n}" for n in range(200))]) + "\n"
     )
     source = corpus.load(folder / "films.txt")
     provenance = {"corpus": source.name, "corpus_path": str(folder / "films.txt"), "sha256": source.sha256}
     store.save(model, bytes_, folder / "small-lstm", provenance)
-    store.save(Uniform().fit(text, text, bytes_.vocab_size), bytes_, folder / "none", {"corpus": "gone.txt"})
+    store.save(Uniform().fit(Data.of(text, text, bytes_.vocab_size)), bytes_, folder / "none", {"corpus": "gone.txt"})
     return folder
 
 
@@ -135,7 +135,7 @@ def test_ctrl_c_says_that_the_features_are_kept(lmzoo, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lmzoo.data.task_cards.probing.probe.baselines", interrupted)
+    monkeypatch.setattr("lmzoo.tasks.probing.probe.baselines", interrupted)
     code, _, err = lmzoo("small-lstm")
     assert code == 130
     assert "the same command goes on from the features that were read" in err

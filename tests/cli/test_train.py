@@ -20,7 +20,7 @@ TEXT = "".join(f"the {n % 7} cats sat on {n % 11} mats.\n" for n in range(600))
 # What is run in a process of its own: lmzoo, with checkpoints as often as can be and a blow after so many steps.
 BLOW = """
 import os, signal, sys, time
-from lmzoo.models import _checkpoint, _trainer
+from lmzoo.neural.training import checkpoint as _checkpoint, trainer as _trainer
 _trainer.CHECKPOINT_EVERY, _trainer.CHECKPOINT_SHARE = 0.0, 1e9
 step, save_file = _trainer.Trainer.step, _checkpoint.save_file
 
@@ -40,7 +40,7 @@ def saving(tensors, path, header):
 
 if int(os.environ.get("RANK", 0)) == 0:
     _trainer.Trainer.step = stepping
-from lmzoo.commands import main
+from lmzoo.cli.main import main
 main(sys.argv[1:])
 """
 
@@ -258,7 +258,7 @@ def test_tensorboard_gets_each_figure(here, lmzoo, monkeypatch):
 TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 SEVERAL = """
 import sys
-from lmzoo.commands import main
+from lmzoo.cli.main import main
 for words in sys.argv[1:]:
     try:
         main(words.split())

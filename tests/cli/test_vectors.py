@@ -10,6 +10,7 @@ from lmzoo.analysis.word_vectors import Vectors, judge, solve_analogies
 from lmzoo.cli.console import Commands
 from lmzoo.cli.vectors import VECTOR_COMMANDS, add_vector_commands
 from lmzoo.data import task_cards, tokenizers
+from lmzoo.interface import Data
 from lmzoo.models.svd import SVD
 from lmzoo.models.uniform import Uniform
 from lmzoo.runs import store
@@ -40,7 +41,7 @@ def folder(tmp_path_factory):
     ids = made.encode(TEXT)
     folder = tmp_path_factory.mktemp("runs")
     for model in (SVD(dimensions=4), Uniform()):
-        store.save(model.fit(ids, ids[:50], made.vocab_size), made, folder / model.name)
+        store.save(model.fit(Data.of(ids, ids[:50], made.vocab_size)), made, folder / model.name)
     lines = [" ".join([word, *map(str, vector)]) for word, vector in WORDS.items()]
     (folder / "file.txt").write_text("\n".join(lines) + "\n")
     (folder / "broken.txt").write_text("man 1 0 0\nwoman 1 x 0\n")

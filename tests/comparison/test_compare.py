@@ -10,7 +10,7 @@ from lmzoo.data import corpus as corpora
 from lmzoo.data.grammar import Grammar
 from lmzoo.errors import UsageError
 from lmzoo.evaluation.perplexity import evaluate
-from lmzoo.interface import Run
+from lmzoo.interface import Data, Run
 from lmzoo.models.ngram import Ngram
 from lmzoo.report import page as report
 from lmzoo.runs import store
@@ -24,9 +24,9 @@ from lmzoo.interface import LanguageModel
 class Unigram(LanguageModel):
     add: float = 1.0  # to every count
     reach = 0
-    def fit(self, train, valid, vocab_size, run=None):
-        self.vocab_size_ = vocab_size
-        counts = np.bincount(train, minlength=vocab_size) + self.add
+    def fit(self, data, run=None):
+        self.vocab_size_ = data.vocab_size
+        counts = np.bincount(data.train, minlength=data.vocab_size) + self.add
         self.table_ = np.log(counts / counts.sum())
         return self
     def start(self): return ()
@@ -51,7 +51,7 @@ def outcome(small, tmp_path_factory):
     (folder.parent / "unigram.py").write_text(STUDENT, encoding="utf-8")
     (folder.parent / "fails.py").write_text(FAILS, encoding="utf-8")
     made = tokenizers.train("char", small.train)
-    model = Ngram(order=4).fit(made.encode(small.train), made.encode(small.valid), made.vocab_size)
+    model = Ngram(order=4).fit(Data.of(made.encode(small.train), made.encode(small.valid), made.vocab_size))
     run = store.save(model, made, folder.parent / "my-run", {"corpus": "small", "training_seconds": 1.5})
     contestants = [
         "uniform", "ngram:order=2", "ngram:order=3,smoothing=ml", "ngram:order=4", str(run),
@@ -79,7 +79,7 @@ def test_one_that_fails_leaves_its_error_and_the_others_stand(outcome):
 
 def test_a_row_says_what_the_ruler_says(outcome, small):
     made = tokenizers.train("char", small.train)
-    model = Ngram(order=2).fit(made.encode(small.train), made.encode(small.valid), made.vocab_size)
+    model = Ngram(order=2).fit(Data.of(made.encode(small.train), made.encode(small.valid), made.vocab_size))
     score = evaluate(model, made, small.test)
     found = row(outcome, "ngram order 2")
     assert found["score"]["bits"] == score.bits

@@ -20,7 +20,7 @@ from lmzoo.data import cards
 from lmzoo.data import corpus as corpora
 from lmzoo.data.corpus import Corpus
 from lmzoo.data.grammar import Grammar
-from lmzoo.interface import Run
+from lmzoo.interface import Data, Run
 from lmzoo.models.ngram import Ngram
 from lmzoo.report import page as report
 from lmzoo.runs import store
@@ -145,7 +145,7 @@ def test_nothing_is_trained_or_asked_twice(small, tmp_path, monkeypatch):
     first = compare.compare(["uniform", "ngram:order=2"], small, tmp_path / "r", Run(seed=1))
     trained = counting(monkeypatch)
     monkeypatch.setattr(entry, "evaluate", lambda *_: pytest.fail("it was scored before"))
-    for asked in (compare.passages, compare.samples, compare.context, compare.calibration):
+    for asked in (compare.surprisal, compare.memorization, compare.context_length, compare.calibration):
         monkeypatch.setattr(asked, "facts_of", lambda *_: pytest.fail("it was asked before"))
     again = compare.compare(["uniform", "ngram:order=2"], small, tmp_path / "r", Run(seed=1))
     assert trained == []
@@ -251,8 +251,8 @@ class TestSeeds:
 SCORES = """
 import resource, sys
 from pathlib import Path
-from lmzoo import store
-from lmzoo.evaluate import evaluate
+from lmzoo.runs import store
+from lmzoo.evaluation.perplexity import evaluate
 model, tokenizer = store.load(sys.argv[1])
 text = Path(sys.argv[2]).read_text() * 999
 evaluate(model, tokenizer, text[: int(sys.argv[3]) * 1_000_000])
@@ -279,7 +279,7 @@ class TestSizes:
     def test_ten_megabytes_are_scored_in_bounded_memory(self, small, tmp_path):
         """The most memory of a process that scores 10 MB, beside one that scores a tenth of that."""
         made = training.encode(small, "char", Run())
-        model = Ngram(order=4).fit(made.train, made.valid, made.tokenizer.vocab_size)
+        model = Ngram(order=4).fit(Data.of(made.train, made.valid, made.tokenizer.vocab_size))
         run = store.save(model, made.tokenizer, tmp_path / "run")
         text = _written(tmp_path / "text.txt", small.train)
         peak = {}

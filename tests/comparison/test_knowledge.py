@@ -8,7 +8,7 @@ import pytest
 from lmzoo.comparison import compare, knowledge
 from lmzoo.data import corpus, task_cards, tokenizers
 from lmzoo.errors import UsageError
-from lmzoo.interface import Run
+from lmzoo.interface import Data, Run
 from lmzoo.models.uniform import Uniform
 from lmzoo.runs import train
 
@@ -61,7 +61,7 @@ def test_a_run_that_was_trained_on_another_text_is_told_how_much_of_that_the_tes
     here, there = (corpus.load(tmp_path / name) for name in ("here.txt", "there.txt"))
     monkeypatch.setattr(task_cards, "fetch", lambda *_: {"lambada_test": json.dumps({"text": PASSAGE})})
     made, nothing = tokenizers.train("byte", ""), np.zeros(1, np.int32)
-    uniform = Uniform().fit(nothing, nothing, made.vocab_size)
+    uniform = Uniform().fit(Data.of(nothing, nothing, made.vocab_size))
     elsewhere = {"corpus": there.name, "corpus_path": str(tmp_path / "there.txt"), "sha256": there.sha256}
     entries = [
         compare.Contestant("uniform", {"model": "uniform", "provenance": provenance}, uniform, made)

@@ -6,6 +6,7 @@ from lmzoo.compression import certify, codec
 from lmzoo.compression.certify import sample_of
 from lmzoo.data import tokenizers
 from lmzoo.evaluation.perplexity import evaluate
+from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 from lmzoo.runs import store
 
@@ -15,7 +16,7 @@ IDS = TOKENIZER.encode(TEXT)
 
 
 def fitted(**settings):
-    return Ngram(**settings).fit(IDS, IDS, TOKENIZER.vocab_size)
+    return Ngram(**settings).fit(Data.of(IDS, IDS, TOKENIZER.vocab_size))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from lmzoo.compression.container import SIZE, Container
 from lmzoo.data import tokenizers
 from lmzoo.errors import FormatError, LmzooError, ScoreError, TokenizerError, UsageError
 from lmzoo.evaluation.perplexity import evaluate
+from lmzoo.interface import Data
 from lmzoo.models.cache import Cache
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
@@ -29,7 +30,7 @@ TOKENIZERS = {spec: tokenizers.train(spec, TEXT) for spec in SPECS}
 
 def trained(made, model=None):
     ids = made.encode(TEXT)
-    return (model or Ngram(order=3)).fit(ids, ids, made.vocab_size)
+    return (model or Ngram(order=3)).fit(Data.of(ids, ids, made.vocab_size))
 
 
 MODELS = {spec: trained(made) for spec, made in TOKENIZERS.items()}
@@ -104,7 +105,9 @@ def test_each_line_is_coded_from_the_start_under_the_protocol_lines():
 @pytest.mark.parametrize("vocab_size", [2, 3, 257, 5000, 50257])
 def test_uniform_tokens_cost_the_logarithm_of_the_vocabulary(vocab_size):
     ids = np.random.default_rng(0).integers(0, vocab_size, 2000)
-    assert coded(Uniform().fit(ids[:1], ids[:1], vocab_size), ids) == pytest.approx(2000 * np.log2(vocab_size), abs=64)
+    assert coded(Uniform().fit(Data.of(ids[:1], ids[:1], vocab_size)), ids) == pytest.approx(
+        2000 * np.log2(vocab_size), abs=64
+    )
 
 
 @pytest.mark.parametrize(("power", "most"), [(10, 10), (20, 20), (30, 24), (900, 24)])
@@ -261,7 +264,7 @@ class Ids(tokenizers.Tokenizer):
 
 def uniform(kind=Uniform, **settings):
     ids = np.zeros(1, np.int32)
-    return kind(**settings).fit(ids, ids, TOKENIZERS["char"].vocab_size), TOKENIZERS["char"]
+    return kind(**settings).fit(Data.of(ids, ids, TOKENIZERS["char"].vocab_size)), TOKENIZERS["char"]
 
 
 @pytest.mark.parametrize(
@@ -327,7 +330,7 @@ def test_a_closed_vocabulary_refuses_what_it_cannot_write():
 
 def trained_on(made, text):
     ids = made.encode(text)
-    return Ngram(order=2).fit(ids, ids, made.vocab_size)
+    return Ngram(order=2).fit(Data.of(ids, ids, made.vocab_size))
 
 
 def test_a_model_that_learns_as_it_reads_can_be_coded_by():
@@ -382,6 +385,6 @@ def test_without_constriction_it_says_what_to_install(monkeypatch):
 
 
 def test_constriction_is_not_loaded_before_it_is_used():
-    code = "import sys, lmzoo.codec, lmzoo.commands; print('constriction' in sys.modules)"
+    code = "import sys, lmzoo.compression.codec, lmzoo.cli.main; print('constriction' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

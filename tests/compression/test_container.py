@@ -9,6 +9,7 @@ import pytest
 from lmzoo.compression.container import SIZE, SPELLINGS, Container, arithmetic, fingerprint
 from lmzoo.data import tokenizers
 from lmzoo.errors import FormatError, UsageError
+from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 from lmzoo.runs import store
 
@@ -19,7 +20,7 @@ PACKED = Container(1, True, 3, bytes(range(16)), b"\0\1\2\3", 30, 20, 0xFFFFFFFF
 
 
 def trained(order=2, ids=IDS, made=CHARS):
-    return Ngram(order=order).fit(ids, ids, made.vocab_size)
+    return Ngram(order=order).fit(Data.of(ids, ids, made.vocab_size))
 
 
 def test_a_container_comes_back_as_it_was_packed():

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmzoo import models, testing
-from lmzoo.interface import LanguageModel, Run
+from lmzoo.interface import Data, LanguageModel, Run
 
 # What a model's training needs beside lmzoo, where it is not installed with the tests.
 NEEDS = {"word2vec": "gensim"}
@@ -39,7 +39,7 @@ def checks(name):
 @cache
 def fitted(name):
     train, valid = testing.practice_text(3000), testing.practice_text(500, seed=1)
-    return models.find(name)(**small(name)).fit(train, valid, testing.VOCAB_SIZE, Run(steps=50))
+    return models.find(name)(**small(name)).fit(Data.of(train, valid, testing.VOCAB_SIZE), Run(steps=50))
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -18,10 +18,10 @@ class Bigram(LanguageModel):
     add: float = 1.0  # what every count starts from
     reach: ClassVar[int] = 1
 
-    def fit(self, train, valid, vocab_size, run=None):
-        self.vocab_size_ = vocab_size
-        self.counts_ = np.full((vocab_size, vocab_size), self.add)
-        np.add.at(self.counts_, (train[:-1], train[1:]), 1)
+    def fit(self, data, run=None):
+        self.vocab_size_ = data.vocab_size
+        self.counts_ = np.full((data.vocab_size, data.vocab_size), self.add)
+        np.add.at(self.counts_, (data.train[:-1], data.train[1:]), 1)
         return self
 
     def start(self):
@@ -90,8 +90,8 @@ class SharedCache(Bigram):
 class Zero(Bigram):
     """Maximum likelihood: what was not seen is impossible."""
 
-    def fit(self, train, valid, vocab_size, run=None):
-        super().fit(train, valid, vocab_size)
+    def fit(self, data, run=None):
+        super().fit(data)
         self.counts_ -= self.add
         return self
 
@@ -116,8 +116,8 @@ class ShortReach(Bigram):
 class Unrepeatable(Bigram):
     """Ignores the seed."""
 
-    def fit(self, train, valid, vocab_size, run=None):
-        super().fit(train, valid, vocab_size)
+    def fit(self, data, run=None):
+        super().fit(data)
         self.counts_ += np.random.default_rng().random(self.counts_.shape)
         return self
 
@@ -195,9 +195,9 @@ class LeakyFeatures(Bigram, Encoder):
 class Spoils(Bigram):
     """Changes the ids it was given."""
 
-    def fit(self, train, valid, vocab_size, run=None):
-        super().fit(train, valid, vocab_size)
-        train[0] = 1 - train[0]
+    def fit(self, data, run=None):
+        super().fit(data)
+        data.train[0] = 1 - data.train[0]
         return self
 
 
@@ -249,7 +249,7 @@ def test_an_exception_in_a_check_is_a_finding_not_a_crash():
 
 def test_a_model_that_cannot_be_fitted_gets_no_further():
     class Unfit(Bigram):
-        def fit(self, train, valid, vocab_size, run=None):
+        def fit(self, data, run=None):
             raise ValueError("not today")
 
     results = testing.check_model(Unfit)

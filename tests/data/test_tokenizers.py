@@ -505,7 +505,7 @@ class TestBadInput:
 MEASURE = """
 import sys
 from pathlib import Path
-from lmzoo.tokenizer import train
+from lmzoo.data.tokenizers import train
 def resident(key):
     return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith(key))
 text = Path(sys.argv[2]).read_bytes().decode("utf-8")

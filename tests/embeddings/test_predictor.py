@@ -10,7 +10,7 @@ from lmzoo.data import corpus, tokenizers
 from lmzoo.embeddings import gpu
 from lmzoo.embeddings.predictor import NOWHERE
 from lmzoo.errors import FormatError, UsageError
-from lmzoo.interface import Run
+from lmzoo.interface import Data, Run
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.pmi import PMI
 from lmzoo.models.svd import SVD
@@ -23,7 +23,7 @@ MODELS = [PMI(window=3, min_count=1), SVD(dimensions=5, window=3, min_count=1)]
 
 @pytest.fixture(params=MODELS, ids=lambda model: model.name)
 def model(request):
-    return type(request.param)(**request.param.config()).fit(TRAIN, VALID, V)
+    return type(request.param)(**request.param.config()).fit(Data.of(TRAIN, VALID, V))
 
 
 def by_hand(model, contexts):
@@ -75,13 +75,13 @@ def test_the_scalars_are_where_the_likelihood_of_the_validation_text_is_highest(
 
 
 def test_it_beats_the_unigram(model):
-    unigram = Ngram(order=1).fit(TRAIN, VALID, V)
+    unigram = Ngram(order=1).fit(Data.of(TRAIN, VALID, V))
     test = testing.practice_text(1000, seed=2)
     assert model.log_probs(test)[0].mean() > unigram.log_probs(test)[0].mean() + 0.05
 
 
 def test_without_validation_text_it_is_the_unigram_and_says_so():
-    model = PMI(min_count=1).fit(TRAIN, TRAIN[:0], V)
+    model = PMI(min_count=1).fit(Data.of(TRAIN, TRAIN[:0], V))
     assert (model.exponent_, model.lambdas_.tolist()) == (1.0, [0.0] * 5)
     assert "no validation text" in model.remarks[0]
     counts = np.bincount(TRAIN, minlength=V) + 1
@@ -89,8 +89,8 @@ def test_without_validation_text_it_is_the_unigram_and_says_so():
 
 
 def test_a_refit_counts_the_validation_text_but_weighs_as_if_it_were_unseen():
-    fitted = PMI(min_count=1).fit(TRAIN, VALID, V)
-    refitted = PMI(min_count=1).fit(np.concatenate([TRAIN, VALID]), VALID, V)
+    fitted = PMI(min_count=1).fit(Data.of(TRAIN, VALID, V))
+    refitted = PMI(min_count=1).fit(Data.of(np.concatenate([TRAIN, VALID]), VALID, V, refit=True))
     np.testing.assert_array_equal(refitted.lambdas_, fitted.lambdas_)
     assert refitted.counts_.sum() == len(TRAIN) + len(VALID)
 
@@ -149,7 +149,7 @@ def test_without_a_driver_auto_is_the_cpu(monkeypatch, tmp_path):
 
 
 def test_a_seed_is_a_model():
-    fits = [SVD(dimensions=4, min_count=1).fit(TRAIN, VALID, V, Run(seed=3)) for _ in range(2)]
+    fits = [SVD(dimensions=4, min_count=1).fit(Data.of(TRAIN, VALID, V), Run(seed=3)) for _ in range(2)]
     np.testing.assert_array_equal(fits[0].words_, fits[1].words_)
 
 
@@ -165,6 +165,6 @@ def test_it_beats_the_unigram_on_every_corpus(name):
     made = tokenizers.train(spec, train_text, source.lines)
     train, valid = made.encode(train_text), made.encode(valid_text)
     held_out, unseen = valid[: len(valid) // 2], valid[len(valid) // 2 :]
-    unigram = Ngram(order=1).fit(train, held_out, made.vocab_size).log_probs(unseen)[0].mean()
-    model = PMI().fit(train, held_out, made.vocab_size)
+    unigram = Ngram(order=1).fit(Data.of(train, held_out, made.vocab_size)).log_probs(unseen)[0].mean()
+    model = PMI().fit(Data.of(train, held_out, made.vocab_size))
     assert model.log_probs(unseen)[0].mean() > unigram + 0.1

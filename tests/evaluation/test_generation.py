@@ -12,6 +12,7 @@ from lmzoo import models, testing
 from lmzoo.data import tokenizers
 from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluation import generation
+from lmzoo.interface import Data
 from lmzoo.models.uniform import Uniform
 
 NOTHING = np.array([], dtype=np.int32)
@@ -20,7 +21,7 @@ NOTHING = np.array([], dtype=np.int32)
 @pytest.fixture(scope="module")
 def trigram():
     train = testing.practice_text(3000)
-    return models.find("ngram")(order=3).fit(train, train[:100], testing.VOCAB_SIZE)
+    return models.find("ngram")(order=3).fit(Data.of(train, train[:100], testing.VOCAB_SIZE))
 
 
 # ── The distribution ──────────────────────────────────────────────────────────────────────────────
@@ -121,7 +122,7 @@ def test_a_beam_finds_what_greed_misses():
         def next_log_probs(self, state):
             return np.log({(): [0.6, 0.4], (0,): [0.5, 0.5], (1,): [1e-300, 1.0]}[state])
 
-    garden = Garden().fit(NOTHING, NOTHING, 2)
+    garden = Garden().fit(Data.of(NOTHING, NOTHING, 2))
     assert generation.beam_search(garden, NOTHING, 2, 1) == ([0, 0], pytest.approx(np.log(0.3)))
     assert generation.beam_search(garden, NOTHING, 2, 2) == ([1, 1], pytest.approx(np.log(0.4)))
 
@@ -137,12 +138,12 @@ def test_a_beam_says_what_the_model_says_of_its_text_and_one_is_greedy(trigram, 
 
 
 def test_of_equals_the_lowest_ids_are_kept():
-    uniform = Uniform().fit(NOTHING, NOTHING, 5)
+    uniform = Uniform().fit(Data.of(NOTHING, NOTHING, 5))
     assert generation.beam_search(uniform, NOTHING, 3, 4) == ([0, 0, 0], pytest.approx(-3 * np.log(5)))
 
 
 def test_a_beam_goes_round_what_is_impossible():
-    bigram = models.find("ngram")(order=2, smoothing="ml").fit(np.array([0, 1, 0, 1, 3]), NOTHING, 4)
+    bigram = models.find("ngram")(order=2, smoothing="ml").fit(Data.of(np.array([0, 1, 0, 1, 3]), NOTHING, 4))
     tokens, total = generation.beam_search(bigram, np.array([0]), 2, 50)
     assert tokens == [1, 0]
     assert total == pytest.approx(np.log(0.5))

@@ -11,6 +11,7 @@ from lmzoo.data import corpus, tokenizers
 from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluation.interpolation import Mixture, combine, fit_weights, gains
 from lmzoo.evaluation.perplexity import evaluate, mix
+from lmzoo.interface import Data
 
 NOTHING = np.array([], dtype=np.int32)
 
@@ -24,12 +25,12 @@ def probabilities(parts, tokens):
 def parts():
     train, valid = testing.practice_text(3000), testing.practice_text(500, seed=1)
     made = [models.find("ngram")(order=3), models.find("cache")(window=50), models.find("uniform")()]
-    return [model.fit(train, valid, testing.VOCAB_SIZE) for model in made]
+    return [model.fit(Data.of(train, valid, testing.VOCAB_SIZE)) for model in made]
 
 
 @pytest.fixture(scope="module")
 def mixture(parts):
-    return Mixture(parts).fit(NOTHING, testing.practice_text(500, seed=1), testing.VOCAB_SIZE)
+    return Mixture(parts).fit(Data.of(NOTHING, testing.practice_text(500, seed=1), testing.VOCAB_SIZE))
 
 
 class TestWeights:
@@ -90,13 +91,15 @@ class TestMixture:
 
     def test_parts_of_another_vocabulary_are_refused(self, parts):
         with pytest.raises(UsageError, match="ngram knows 12 tokens, not 13"):
-            Mixture(parts).fit(NOTHING, NOTHING, 13)
+            Mixture(parts).fit(Data.of(NOTHING, NOTHING, 13))
 
     def test_scores_mix_as_models_do(self, parts):
         made = tokenizers.train("byte", "")
         text = "the cat sat on the mat and the dog sat on the cat. " * 9
-        some = [models.find(name)().fit(made.encode(text), NOTHING, made.vocab_size) for name in ("ngram", "cache")]
-        together = Mixture(some).fit(NOTHING, made.encode("the dog and the cat"), made.vocab_size)
+        some = [
+            models.find(name)().fit(Data.of(made.encode(text), NOTHING, made.vocab_size)) for name in ("ngram", "cache")
+        ]
+        together = Mixture(some).fit(Data.of(NOTHING, made.encode("the dog and the cat"), made.vocab_size))
         scores = [evaluate(model, made, text) for model in some]
         assert mix(scores, together.weights_).bits == pytest.approx(evaluate(together, made, text).bits)
 
@@ -107,7 +110,7 @@ def test_kneser_ney_and_a_cache_on_the_penn_treebank():
     text = corpus.load("ptb")
     made = tokenizers.train(text.tokenizer, text.train, text.lines)
     train, valid = made.encode(text.train), made.encode(text.valid)
-    some = [models.find(name)().fit(train, valid, made.vocab_size) for name in ("ngram", "cache")]
+    some = [models.find(name)().fit(Data.of(train, valid, made.vocab_size)) for name in ("ngram", "cache")]
     valid_scores, test_scores = (
         [evaluate(model, made, part, text.protocol) for model in some] for part in (text.valid, text.test)
     )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from lmzoo.data import tokenizers
 from lmzoo.errors import ScoreError
 from lmzoo.evaluation.likelihood import first_token, greedy, likelihoods
+from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
 
@@ -18,7 +19,7 @@ CHARS = tokenizers.train("char", TEXT)
 
 def trained(made, order=3):
     ids = made.encode(TEXT)
-    return Ngram(order=order).fit(ids, ids, made.vocab_size)
+    return Ngram(order=order).fit(Data.of(ids, ids, made.vocab_size))
 
 
 def test_a_whole_text_scores_as_the_model_scores_it():
@@ -40,7 +41,7 @@ def test_beginning_and_continuation_add_up_to_the_whole(made):
 
 @given(st.text(max_size=12), st.text(max_size=12))
 def test_no_token_is_lost_or_counted_twice(beginning, continuation):
-    uniform = Uniform().fit(np.zeros(1, np.int32), np.zeros(1, np.int32), CHARS.vocab_size)
+    uniform = Uniform().fit(Data.of(np.zeros(1, np.int32), np.zeros(1, np.int32), CHARS.vocab_size))
     rest, whole = likelihoods(uniform, CHARS, [(beginning, continuation), ("", beginning + continuation)])
     assert rest.tokens == len(CHARS.encode(continuation))
     assert whole.tokens == len(CHARS.encode(beginning + continuation))
@@ -66,7 +67,7 @@ def test_nothing_costs_nothing():
 
 def test_a_probability_of_zero_is_an_error_that_names_text_and_token():
     ids = WORDS.encode("the cat sat on the mat")
-    model = Ngram(order=2, smoothing="ml").fit(ids, ids, WORDS.vocab_size)
+    model = Ngram(order=2, smoothing="ml").fit(Data.of(ids, ids, WORDS.vocab_size))
     with pytest.raises(ScoreError, match=r"token 1 .* -inf in the text 'the dog'"):
         likelihoods(model, WORDS, [("", "the dog")])
 
@@ -110,7 +111,7 @@ def test_what_cannot_come_first_leaves_its_place_to_the_next():
 
 
 def test_tokens_that_are_equally_likely_share_the_credit():
-    uniform = Uniform().fit(np.zeros(1, np.int32), np.zeros(1, np.int32), CHARS.vocab_size)
+    uniform = Uniform().fit(Data.of(np.zeros(1, np.int32), np.zeros(1, np.int32), CHARS.vocab_size))
     (found,) = greedy(uniform, CHARS, [("the ", "cat")])
     np.testing.assert_allclose(found, 1 / CHARS.vocab_size)
 

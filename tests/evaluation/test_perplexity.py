@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lmzoo.data import tokenizers
 from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluation.perplexity import Score, block_bits, count_words, evaluate, interval
+from lmzoo.interface import Data
 from lmzoo.models.cache import Cache
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
@@ -22,7 +23,7 @@ TEXT = "The cat sat on the mat.\nThe cats sat on the mats, café and all.\n" * 4
 
 def fitted(spec="byte", text=TEXT, lines=False, model=None):
     made = tokenizers.train(spec, text, lines)
-    return (model or Ngram(order=3)).fit(made.encode(text), NOTHING, made.vocab_size), made
+    return (model or Ngram(order=3)).fit(Data.of(made.encode(text), NOTHING, made.vocab_size)), made
 
 
 class TestScore:

@@ -17,7 +17,7 @@ from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.formats import arpa
 from lmzoo.formats.arpa import lines as arpa_lines
 from lmzoo.formats.arpa import reader
-from lmzoo.interface import Progress
+from lmzoo.interface import Data, Progress
 from lmzoo.models.ngram import SMOOTHINGS, Ngram
 
 GOLDEN = Path(__file__).parents[1] / "golden.arpa"  # what lmplz -o 3 --discount_fallback made of the text in kenlm.json
@@ -55,7 +55,7 @@ ngram 3=1
 def fitted(text=TEXT, spec="split", lines=True, **settings_):
     made = tokenizers.train(spec, text, lines)
     ids = made.encode(text)
-    return Ngram(**{"order": 3, **settings_}).fit(ids, ids[-40:], made.vocab_size), made
+    return Ngram(**{"order": 3, **settings_}).fit(Data.of(ids, ids[-40:], made.vocab_size)), made
 
 
 def saved(path, text, **how):
@@ -183,7 +183,7 @@ class TestRead:
 
     def test_no_fit_can_make_one(self):
         with pytest.raises(UsageError, match="cannot be fitted"):
-            Ngram(3, "arpa").fit(np.array([0, 1]), np.array([0, 1]), 2)
+            Ngram(3, "arpa").fit(Data.of(np.array([0, 1]), np.array([0, 1]), 2))
 
 
 class TestRemarks:

@@ -12,6 +12,7 @@ from lmzoo.cli.exchange import export_run, import_file
 from lmzoo.data import tokenizers
 from lmzoo.data.download import File
 from lmzoo.formats import gpt2
+from lmzoo.interface import Data
 from lmzoo.models.gpt import GPT, GPT2
 from lmzoo.models.uniform import Uniform
 from lmzoo.runs import store
@@ -43,7 +44,7 @@ def theirs(tmp_path):
 
 def saved(model, folder):
     model.save_pretrained(folder)
-    vocabulary = {**TEXT.vocabulary, gpt2.END: TEXT.end}
+    vocabulary = {**TEXT.ids_of_tokens, gpt2.END: TEXT.end}
     (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(MERGES) + "\n", encoding="utf-8")
     return folder
@@ -219,7 +220,7 @@ def cut_short(folder):
 
 
 def shuffled(folder):
-    vocabulary = {token: (number + 1) % len(TEXT.vocabulary) for token, number in TEXT.vocabulary.items()}
+    vocabulary = {token: (number + 1) % len(TEXT.ids_of_tokens) for token, number in TEXT.ids_of_tokens.items()}
     (folder / "vocab.json").write_text(json.dumps(vocabulary))
 
 
@@ -317,7 +318,7 @@ def test_nothing_is_overwritten_unasked(lmzoo, tmp_path):
     assert lmzoo("export", "run", "folder")[0] == 0
     assert "folder exists already" in lmzoo("export", "run", "folder")[2]
     assert lmzoo("export", "run", "folder", "--overwrite")[0] == 0
-    store.save(Uniform().fit(np.arange(3), np.arange(3), 5), tokenizers.train("byte", ""), tmp_path / "other")
+    store.save(Uniform().fit(Data.of(np.arange(3), np.arange(3), 5)), tokenizers.train("byte", ""), tmp_path / "other")
     assert "other is no folder of a Hugging Face model" in lmzoo("export", "run", "other", "--overwrite")[2]
     (tmp_path / "file").write_text("")
     assert "file is a file: a gpt is written as a folder" in lmzoo("export", "run", "file")[2]

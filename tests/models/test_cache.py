@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from lmzoo import testing
 from lmzoo.errors import FormatError, UsageError
+from lmzoo.interface import Data
 from lmzoo.models.cache import Cache
 
 NOTHING = np.array([], dtype=np.int32)
@@ -14,7 +15,7 @@ NEVER = 1e12  # a half-life within which nothing fades
 
 
 def fitted(vocab_size=3, train=(0, 0, 1), **settings):
-    return Cache(**settings).fit(np.array(train, dtype=np.int32), NOTHING, vocab_size)
+    return Cache(**settings).fit(Data.of(np.array(train, dtype=np.int32), NOTHING, vocab_size))
 
 
 def after(model, tokens):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lmzoo import testing
 from lmzoo.data import corpus, tokenizers
 from lmzoo.errors import FormatError, UsageError
-from lmzoo.interface import Progress
+from lmzoo.interface import Data, Progress
 from lmzoo.models.classes import Classes
 from lmzoo.models.ngram import Ngram
 from lmzoo.ngrams.exchange_clustering import Exchange, cluster
@@ -140,8 +140,8 @@ class TestClasses:
         assert cow_eats.any()
         # "cow eats" is never seen, but cats and dogs eat and cows run: so cows eat, at the rate of their class
         train = np.delete(train, np.flatnonzero(cow_eats) + 1)
-        model = Classes(classes=4).fit(train, NOTHING, len(WORDS))
-        words = Ngram(order=3).fit(train, NOTHING, len(WORDS))
+        model = Classes(classes=4).fit(Data.of(train, NOTHING, len(WORDS)))
+        words = Ngram(order=3).fit(Data.of(train, NOTHING, len(WORDS)))
 
         def after(model, animal):
             return model.next_log_probs(model.advance(model.start(), np.array([0, WORDS.index(animal)])))
@@ -152,14 +152,14 @@ class TestClasses:
     def test_one_class_is_the_unigram(self):
         """Whatever came before, two words are as likely as they are frequent; at order 1 that is all there is."""
         train = testing.practice_text(500)
-        model = Classes(classes=1).fit(train, NOTHING, testing.VOCAB_SIZE)
+        model = Classes(classes=1).fit(Data.of(train, NOTHING, testing.VOCAB_SIZE))
         counts = np.bincount(train, minlength=testing.VOCAB_SIZE)[:9]
         for text in ([], [0], [4, 4, 2], [11], [9, 1]):
             log_probs = model.next_log_probs(model.advance(model.start(), np.array(text, dtype=np.int32)))
             expected = np.log(counts / counts[0])
             assert log_probs[:9] - log_probs[0] == pytest.approx(expected, abs=1e-6)
             assert log_probs[9] == log_probs[10]  # never seen
-        unigram = Classes(classes=1, order=1).fit(train, NOTHING, testing.VOCAB_SIZE)
+        unigram = Classes(classes=1, order=1).fit(Data.of(train, NOTHING, testing.VOCAB_SIZE))
         by_class = np.exp(unigram.ngram_.next_log_probs(0))  # of words, of unseen words, of `end`
         assert np.exp(unigram.next_log_probs(0))[:9] == pytest.approx(by_class[0] * counts / counts.sum(), abs=1e-6)
 
@@ -172,8 +172,8 @@ class TestClasses:
         p_class(w | h) = p(w | h) + p(unseen | h) · (V/G - 1), and an unseen word gets p(unseen | h) · V / (G · U).
         """
         V = 8
-        words = Ngram(order=order).fit(tokens, NOTHING, V)
-        classes = Classes(classes=V, order=order).fit(tokens, NOTHING, V)
+        words = Ngram(order=order).fit(Data.of(tokens, NOTHING, V))
+        classes = Classes(classes=V, order=order).fit(Data.of(tokens, NOTHING, V))
         assert classes.reach == words.reach
         seen = np.isin(np.arange(V), [*tokens, V - 1])
         U = V - seen.sum()
@@ -188,23 +188,23 @@ class TestClasses:
 
     def test_a_discount_of_nothing_leaves_something_for_the_unseen(self):
         """Of these pairs four come once, one twice and one three times: eq. 26 gives D₂ = 0."""
-        model = Classes(classes=3, order=2).fit(np.array([0, 0, 0, 0, 2, 0, 1, 1, 1]), NOTHING, 8)
+        model = Classes(classes=3, order=2).fit(Data.of(np.array([0, 0, 0, 0, 2, 0, 1, 1, 1]), NOTHING, 8))
         assert testing.sums_to_one(model, np.array([1], dtype=np.int32)) == ""
 
     @given(texts, st.integers(1, 9), st.integers(1, 4), st.lists(st.integers(0, 7), max_size=8))
     @settings(deadline=None)
     def test_probabilities_sum_to_one(self, tokens, classes, order, history):
-        model = Classes(classes=classes, order=order).fit(tokens, NOTHING, 8)
+        model = Classes(classes=classes, order=order).fit(Data.of(tokens, NOTHING, 8))
         assert testing.sums_to_one(model, np.array(history, dtype=np.int32)) == ""
 
     def test_says_what_it_did_otherwise(self):
-        model = Classes().fit(testing.practice_text(3000), NOTHING, testing.VOCAB_SIZE)
+        model = Classes().fit(Data.of(testing.practice_text(3000), NOTHING, testing.VOCAB_SIZE))
         assert model.remarks[0] == "the text has 9 words: as many classes, not 200"
         assert all(remark.startswith("in the n-grams of classes: ") for remark in model.remarks[1:])
 
     def test_members_and_counts_are_those_of_the_text(self):
         train = sentences()
-        model = Classes(classes=4).fit(train, NOTHING, len(WORDS))
+        model = Classes(classes=4).fit(Data.of(train, NOTHING, len(WORDS)))
         found = [[WORDS[word] for word in model.members(number)] for number in range(5)]
         assert ["dog", "cat", "cow"] in found  # by frequency, then by number
         assert found[-1] == ["$"]
@@ -214,7 +214,7 @@ class TestClasses:
 
     @pytest.mark.parametrize(("tokens", "vocab_size"), [([], 1), ([], 3), ([0, 0, 0], 1), ([2, 2], 3), ([0] * 5, 2)])
     def test_texts_with_nothing_to_sort(self, tokens, vocab_size):
-        model = Classes().fit(np.array(tokens, dtype=np.int32), NOTHING, vocab_size)
+        model = Classes().fit(Data.of(np.array(tokens, dtype=np.int32), NOTHING, vocab_size))
         assert testing.sums_to_one(model, np.arange(vocab_size, dtype=np.int32)) == ""
 
     @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ class TestClasses:
         ],
     )
     def test_arrays_that_no_fit_made_are_refused(self, name, forged):
-        arrays = Classes(classes=3).fit(testing.practice_text(300), NOTHING, testing.VOCAB_SIZE).arrays()
+        arrays = Classes(classes=3).fit(Data.of(testing.practice_text(300), NOTHING, testing.VOCAB_SIZE)).arrays()
         with pytest.raises(FormatError, match="these arrays are not"):
             Classes(classes=3).restore({**arrays, name: forged})
 
@@ -280,7 +280,7 @@ class TestPennTreebank:
     def test_classes_lose_alone_and_win_mixed(self, ptb, classes):
         made, train, *held_out = ptb
         models = [Ngram(order=3), Classes(classes=classes, order=3)]
-        scored = [model.fit(train, held_out[0], made.vocab_size) for model in models]
+        scored = [model.fit(Data.of(train, held_out[0], made.vocab_size)) for model in models]
         (words_valid, words), (classes_valid, by_class) = (
             [np.exp(model.log_probs(part)[0]) for part in held_out] for model in scored
         )
@@ -293,7 +293,7 @@ class TestPennTreebank:
 
     def test_the_days_of_the_week_are_a_class(self, ptb):
         made, train, *_ = ptb
-        model = Classes().fit(train, NOTHING, made.vocab_size)
+        model = Classes().fit(Data.of(train, NOTHING, made.vocab_size))
         days, months, he = (
             {made.token(word).strip() for word in model.members(model.class_of_[made.encode(f" {word} \n")[0]])}
             for word in ("monday", "june", "he")

@@ -11,7 +11,7 @@ from lmzoo import testing
 from lmzoo.embeddings import adagrad, gpu
 from lmzoo.embeddings.adagrad import BLOCKS, Descent, deal, initial
 from lmzoo.errors import FormatError, ScoreError, UsageError
-from lmzoo.interface import Progress, Run
+from lmzoo.interface import Data, Progress, Run
 from lmzoo.models.glove import GloVe
 from lmzoo.ngrams.out_of_core import Scratch
 
@@ -22,7 +22,7 @@ ALONE = {"x_max": 10.0, "alpha": 0.75, "rate": 0.05, "seed": 1, "scratch": Scrat
 
 def fitted(run=None, **settings):
     settings = {**GloVe.PRESETS["tiny"], **settings}
-    return GloVe(**settings).fit(TRAIN, VALID, V, run or Run(device="cpu"))
+    return GloVe(**settings).fit(Data.of(TRAIN, VALID, V), run or Run(device="cpu"))
 
 
 def sparse(rows=50, density=0.3):
@@ -80,15 +80,15 @@ def test_the_end_is_a_word_only_where_it_is_asked_for(ends):
     table = model.count(lines, V, Run())
     assert (table[[V - 1]].nnz > 0) == (table[:, [V - 1]].nnz > 0) == ends
     assert table[[3]].sum() == 20 * (1 / 1 + 1 / 2) + 20 * ends  # 2 and 1 before it, and `end` behind
-    assert model.fit(lines, VALID, V, Run(device="cpu")).vectors()[V - 1].any() == ends
+    assert model.fit(Data.of(lines, VALID, V), Run(device="cpu")).vectors()[V - 1].any() == ends
 
 
 def test_lines_of_one_word_hold_no_pair_without_their_ends():
     lines = np.tile(np.array([0, V - 1, 1, V - 1], dtype=np.int32), 20)
     with pytest.raises(UsageError, match=r"no two words stand on one line.*--ends"):
-        fitted().fit(lines, VALID, V, Run(device="cpu"))
+        fitted().fit(Data.of(lines, VALID, V), Run(device="cpu"))
     assert (
-        fitted(ends=True).fit(lines, VALID, V, Run(device="cpu")).facts["cells"] == 5
+        fitted(ends=True).fit(Data.of(lines, VALID, V), Run(device="cpu")).facts["cells"] == 5
     )  # `end` with either, and one with the next
 
 
@@ -178,7 +178,9 @@ def test_words_in_the_same_places_come_to_be_alike():
     words[1:][words[:-1] == 0] = 4  # 0 is followed by 4, and 2 by 5
     words[1:][words[:-1] == 2] = 5
     text = words + (rng.random(len(words)) < 0.5) * (words < 4)
-    model = GloVe(dimensions=4, window=1, min_count=1, epochs=40, x_max=10.0).fit(text, text[:0], 8, Run(device="cpu"))
+    model = GloVe(dimensions=4, window=1, min_count=1, epochs=40, x_max=10.0).fit(
+        Data.of(text, text[:0], 8), Run(device="cpu")
+    )
     vectors = model.vectors()
     cosines = vectors @ vectors.T / np.outer(*[np.linalg.norm(vectors, axis=1) + 1e-9] * 2)
     assert cosines[0, 1] > 0.95 > cosines[0, 2]
@@ -245,8 +247,8 @@ def test_arrays_that_no_fit_could_have_made_are_refused(key, spoil):
 
 def test_torch_is_left_alone_where_there_is_no_gpu():
     code = (
-        "import sys; from pathlib import Path; from lmzoo.models import _on_device, glove;"
-        "_on_device.NVIDIA = Path('nowhere');"
+        "import sys; from pathlib import Path; from lmzoo.embeddings import gpu; from lmzoo.models import glove;"
+        "gpu.NVIDIA = Path('nowhere');"
         "print(glove.accelerator('auto'), glove.accelerator('cpu'), 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

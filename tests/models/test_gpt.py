@@ -9,7 +9,7 @@ from torch import nn
 
 from lmzoo import models, testing
 from lmzoo.errors import UsageError
-from lmzoo.interface import Run
+from lmzoo.interface import Data, Run
 from lmzoo.models.gpt import ADAMW, GPT, GPT2, LLAMA
 from lmzoo.neural.attention import attend, rotate, sinusoids
 
@@ -188,7 +188,7 @@ def test_the_defaults_are_a_variant_too():
     model.vocab_size_, model.net_ = testing.VOCAB_SIZE, scattered(model.build(testing.VOCAB_SIZE))
     assert testing.scoring_equals_stepping(model) == ""
     text = testing.practice_text(2000)
-    GPT(width=32, window=12, batch=8).fit(text, text[:0], testing.VOCAB_SIZE, Run(steps=10))
+    GPT(width=32, window=12, batch=8).fit(Data.of(text, text[:0], testing.VOCAB_SIZE), Run(steps=10))
 
 
 def test_presets_differ_in_architecture_alone():
@@ -201,7 +201,7 @@ def test_presets_differ_in_architecture_alone():
 @pytest.mark.parametrize("settings", VARIANTS, ids=str)
 def test_every_variant_learns(settings):
     text = testing.practice_text(2000)
-    model = small(**settings, learning_rate=1e-2).fit(text, text[:0], testing.VOCAB_SIZE, Run(steps=40))
+    model = small(**settings, learning_rate=1e-2).fit(Data.of(text, text[:0], testing.VOCAB_SIZE), Run(steps=40))
     assert -model.log_probs(text)[0].mean() < 0.75 * np.log(testing.VOCAB_SIZE)
 
 

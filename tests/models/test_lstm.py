@@ -7,7 +7,7 @@ from torch import nn
 
 from lmzoo import testing
 from lmzoo.errors import UsageError
-from lmzoo.interface import Run
+from lmzoo.interface import Data, Run
 from lmzoo.models.lstm import LSTM
 from lmzoo.neural import device
 from lmzoo.neural import dropout as _dropout
@@ -22,7 +22,7 @@ REGULARISED = {
 
 def fitted(steps=20, **settings):
     text = testing.practice_text(3000)
-    return LSTM(**SMALL | settings).fit(text, text[:0], V, Run(steps=steps))
+    return LSTM(**SMALL | settings).fit(Data.of(text, text[:0], V), Run(steps=steps))
 
 
 def net(**settings):
@@ -86,7 +86,7 @@ class TestTheNet:
         lines = np.hstack([firsts, np.full((400, 8), 2), firsts, np.full((400, 1), 3)])
         text = lines.astype(np.int32).flatten()
         model = LSTM(hidden=32, embedding=8, batch=8, window=22, dropout=0.0, learning_rate=0.02)
-        scores = model.fit(text, text[:0], 4, Run(steps=600)).log_probs(text)[0].reshape(400, 11)
+        scores = model.fit(Data.of(text, text[:0], 4), Run(steps=600)).log_probs(text)[0].reshape(400, 11)
         assert np.exp(scores[5:, 9]).min() > 0.9
         assert np.exp(scores[5:, 0]) == pytest.approx(0.5, abs=0.2)  # and nobody can know the first
 
@@ -234,7 +234,7 @@ class TestRegularised:
         """Cut down in size, with the paper's rates: plain SGD, and its average."""
         model = LSTM(**LSTM.PRESETS[name] | {"hidden": 32, "embedding": 24, "batch": 4})
         text = testing.practice_text(3000)
-        scores = model.fit(text, text[:0], V, Run(steps=60)).log_probs(text)[0]
+        scores = model.fit(Data.of(text, text[:0], V), Run(steps=60)).log_probs(text)[0]
         assert scores.mean() > -np.log(V) + 0.3
 
 
@@ -258,6 +258,8 @@ def test_it_learns_in_bf16_whatever_the_cpu_can(emulated, monkeypatch):
     elif not device.cpu_has_bf16():
         pytest.skip("this CPU has no bf16 of its own: with one, the LSTM itself would be in bf16 here")
     text = np.tile(np.arange(8, dtype=np.int32), 300)
-    model = LSTM(**LSTM.PRESETS["tiny"], weight_drop=0.2).fit(text, text[:99], 9, Run(steps=3, precision="bfloat16"))
+    model = LSTM(**LSTM.PRESETS["tiny"], weight_drop=0.2).fit(
+        Data.of(text, text[:99], 9), Run(steps=3, precision="bfloat16")
+    )
     assert model.facts["precision"] == "bfloat16"
     assert np.isfinite(model.log_probs(text[:50])[0]).all()

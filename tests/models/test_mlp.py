@@ -5,7 +5,7 @@ import pytest
 
 from lmzoo import testing
 from lmzoo.errors import UsageError
-from lmzoo.interface import Run
+from lmzoo.interface import Data, Run
 from lmzoo.models.mlp import MLP
 
 SMALL = {"context": 3, "embedding": 5, "hidden": 7, "batch": 64}
@@ -13,7 +13,7 @@ SMALL = {"context": 3, "embedding": 5, "hidden": 7, "batch": 64}
 
 def fitted(steps=20, **settings):
     text = testing.practice_text(3000)
-    return MLP(**SMALL | settings).fit(text, text[:0], testing.VOCAB_SIZE, Run(steps=steps))
+    return MLP(**SMALL | settings).fit(Data.of(text, text[:0], testing.VOCAB_SIZE), Run(steps=steps))
 
 
 def by_hand(model, context, direct):
@@ -58,7 +58,7 @@ def test_learns_what_only_its_furthest_token_tells():
     text = np.array(text, dtype=np.int32)
     nats = {
         n: -MLP(context=n, embedding=8, hidden=32, batch=256)
-        .fit(text, text[:0], 9, Run(steps=300))
+        .fit(Data.of(text, text[:0], 9), Run(steps=300))
         .log_probs(text)[0]
         .mean()
         for n in (2, 3)

@@ -13,7 +13,7 @@ from lmzoo import testing
 from lmzoo.data import corpus, tokenizers
 from lmzoo.errors import FormatError, ScoreError, UsageError
 from lmzoo.evaluation.perplexity import evaluate
-from lmzoo.interface import Run
+from lmzoo.interface import Data, Run
 from lmzoo.models.ngram import SMOOTHINGS, TRIED, ModifiedKneserNey, Ngram
 from lmzoo.ngrams.counts import _runs, count_ngrams
 
@@ -86,7 +86,7 @@ class TestByHand:
     """Trained on "abab$" with order 2: counts $a 1, ab 2, ba 1, b$ 1, and V = 4."""
 
     def model(self, smoothing):
-        return Ngram(order=2, smoothing=smoothing).fit(ids("abab$"), NOTHING, 4)
+        return Ngram(order=2, smoothing=smoothing).fit(Data.of(ids("abab$"), NOTHING, 4))
 
     def test_maximum_likelihood(self):
         p = np.exp(self.model("ml").log_probs(ids("abab$"))[0])
@@ -119,7 +119,7 @@ class TestKenLM:
     @pytest.mark.parametrize("order", [2, 3, 4, 5])
     def test_every_token_scores_the_same(self, order):
         train, test, vocab_size = kenlm_ids(GOLDEN["text"], GOLDEN["test"])
-        model = Ngram(order=order).fit(train, NOTHING, vocab_size)
+        model = Ngram(order=order).fit(Data.of(train, NOTHING, vocab_size))
         lines = np.split(test, np.flatnonzero(test == vocab_size - 1)[:-1] + 1)
         ours = np.concatenate(model.log_probs_many(lines)) / np.log(10)
         assert np.abs(ours - GOLDEN["orders"][str(order)]["log10_probs"]).max() < 1e-6
@@ -141,7 +141,7 @@ class TestKenLM:
             pytest.skip("there is no oracle/kenlm beside the mirror")
         texts = [(folder / name).read_text() for name in ("train.txt", "valid10.txt")]
         train, test, vocab_size = kenlm_ids(*texts)
-        model = Ngram(order=order).fit(train, NOTHING, vocab_size)
+        model = Ngram(order=order).fit(Data.of(train, NOTHING, vocab_size))
         ours = model.log_probs(test)[0] / np.log(10)
         printed = (folder / f"scores.o{order}.word.txt").read_text().split("\t")
         theirs = [float(word.split()[-1]) for word in printed if "=" in word]
@@ -168,7 +168,7 @@ SHAKESPEARE = {
 
 def fit_and_score(text, order, smoothing="modified-kneser-ney"):
     made = tokenizers.train(text.tokenizer, text.train, text.lines)
-    model = Ngram(order=order, smoothing=smoothing).fit(made.encode(text.train), NOTHING, made.vocab_size)
+    model = Ngram(order=order, smoothing=smoothing).fit(Data.of(made.encode(text.train), NOTHING, made.vocab_size))
     return evaluate(model, made, text.test, text.protocol)
 
 
@@ -203,28 +203,28 @@ class TestChoosing:
     train, valid = testing.practice_text(3000), testing.practice_text(500, seed=1)
 
     def bits(self, model):
-        return -model.fit(self.train, self.valid, 12).log_probs(self.valid)[0].sum()
+        return -model.fit(Data.of(self.train, self.valid, 12)).log_probs(self.valid)[0].sum()
 
     def test_auto_takes_the_order_that_serves_the_validation_text_best(self):
-        chosen = Ngram(order="auto").fit(self.train, self.valid, 12)
+        chosen = Ngram(order="auto").fit(Data.of(self.train, self.valid, 12))
         by_hand = min(range(1, 7), key=lambda order: self.bits(Ngram(order=order)))
         assert chosen.order_ == by_hand
         assert chosen.reach == by_hand - 1
         assert chosen.remarks[0].startswith(f"chosen by validation text: modified-kneser-ney {by_hand}")
 
     def test_auto_takes_the_best_smoothing_too(self):
-        chosen = Ngram(order="auto", smoothing="auto").fit(self.train, self.valid, 12)
+        chosen = Ngram(order="auto", smoothing="auto").fit(Data.of(self.train, self.valid, 12))
         best = min(self.bits(Ngram(order=order, smoothing=name)) for name in TRIED for order in range(1, 7))
         assert self.bits(Ngram(chosen.order_, chosen.smoothing_)) == pytest.approx(best)
 
     def test_the_choice_is_saved(self):
-        chosen = Ngram(order="auto", smoothing="auto").fit(self.train, self.valid, 12)
+        chosen = Ngram(order="auto", smoothing="auto").fit(Data.of(self.train, self.valid, 12))
         again = Ngram(**chosen.config()).restore(chosen.arrays())
         assert (again.order_, again.smoothing_) == (chosen.order_, chosen.smoothing_)
 
     def test_without_validation_text_there_is_nothing_to_choose_by(self):
         with pytest.raises(UsageError, match="no validation text"):
-            Ngram(order="auto").fit(self.train, NOTHING, 12)
+            Ngram(order="auto").fit(Data.of(self.train, NOTHING, 12))
 
 
 class TestRefit:
@@ -234,14 +234,15 @@ class TestRefit:
     both = np.concatenate([train, valid])
 
     def test_jelinek_mercer_keeps_the_weights_of_the_text_it_had_not_seen(self):
-        def bits(train):
-            return -Ngram(order=2, smoothing="jelinek-mercer").fit(train, self.valid, 12).log_probs(self.test)[0].sum()
+        def bits(train, refit):
+            model = Ngram(order=2, smoothing="jelinek-mercer").fit(Data.of(train, self.valid, 12, refit))
+            return -model.log_probs(self.test)[0].sum()
 
-        assert bits(self.both) < bits(self.train)
+        assert bits(self.both, refit=True) < bits(self.train, refit=False)
 
     def test_auto_chooses_as_without_it_and_counts_it_then(self):
-        before = Ngram(order="auto", smoothing="auto").fit(self.train, self.valid, 12)
-        after = Ngram(order="auto", smoothing="auto").fit(self.both, self.valid, 12)
+        before = Ngram(order="auto", smoothing="auto").fit(Data.of(self.train, self.valid, 12))
+        after = Ngram(order="auto", smoothing="auto").fit(Data.of(self.both, self.valid, 12, refit=True))
         assert (after.order_, after.smoothing_) == (before.order_, before.smoothing_)
         assert after.trie_.counts[0] == len(self.both)
 
@@ -250,8 +251,8 @@ class TestPruning:
     text = testing.practice_text(3000)
 
     def test_what_it_saves_is_said(self):
-        whole = Ngram(order=4).fit(self.text, NOTHING, 12)
-        small = Ngram(order=4, cutoffs="0,0,1", prune=1e-4).fit(self.text, NOTHING, 12)
+        whole = Ngram(order=4).fit(Data.of(self.text, NOTHING, 12))
+        small = Ngram(order=4, cutoffs="0,0,1", prune=1e-4).fit(Data.of(self.text, NOTHING, 12))
         before, after = len(whole.trie_.words) - 1, len(small.trie_.words) - 1
         assert after < before
         assert small.remarks[-1] == f"pruned from {before:,} to {after:,} n-grams: {1 - after / before:.1%} saved"
@@ -262,14 +263,14 @@ class TestStupidBackoff:
     """Scores, but no probabilities: it may rank texts, and gets no bits."""
 
     def test_scores_are_relative_frequencies_with_a_penalty(self):
-        model = Ngram(order=2, smoothing="stupid-backoff").fit(ids("abab$"), NOTHING, 4)
+        model = Ngram(order=2, smoothing="stupid-backoff").fit(Data.of(ids("abab$"), NOTHING, 4))
         scores = np.exp(model.log_probs(ids("aba"))[0])
         assert np.allclose(scores, [1, 1, 1 / 2])
         assert np.exp(model.log_probs(ids("b"))[0]) == pytest.approx(0.4 * 2 / 5)  # b never starts a line
 
     def test_the_ruler_says_why_it_gets_no_bits(self):
         made = tokenizers.train("byte", "")
-        model = Ngram(smoothing="stupid-backoff").fit(made.encode("the cat"), NOTHING, 257)
+        model = Ngram(smoothing="stupid-backoff").fit(Data.of(made.encode("the cat"), NOTHING, 257))
         with pytest.raises(ScoreError, match=r"do not sum to one .* smoothing stupid-backoff"):
             evaluate(model, made, "the cat")
 
@@ -283,9 +284,9 @@ class TestLittleMemory:
     def test_the_model_is_the_same(self, smoothing, monkeypatch):
         monkeypatch.setattr("lmzoo.ngrams.out_of_core.SMALL", 1 << 12)
         monkeypatch.setattr("lmzoo.ngrams.counts.PART", 5000)
-        little = Ngram(order=4, smoothing=smoothing).fit(self.text, NOTHING, 1000, Run(memory=1 << 20))
+        little = Ngram(order=4, smoothing=smoothing).fit(Data.of(self.text, NOTHING, 1000), Run(memory=1 << 20))
         monkeypatch.undo()
-        plenty = Ngram(order=4, smoothing=smoothing).fit(self.text, NOTHING, 1000)
+        plenty = Ngram(order=4, smoothing=smoothing).fit(Data.of(self.text, NOTHING, 1000))
         assert isinstance(little.trie_.probs, np.memmap)
         for key, array in plenty.arrays().items():
             assert np.array_equal(array, little.arrays()[key]), key
@@ -300,24 +301,24 @@ class TestOddInput:
     @given(tokens=st.lists(st.integers(0, 3), max_size=40), order=st.integers(1, 5))
     @settings(deadline=None, max_examples=50)
     def test_any_text_makes_a_distribution(self, smoothing, tokens, order):
-        model = Ngram(order=order, smoothing=smoothing).fit(np.array(tokens, dtype=np.int32), NOTHING, 5)
+        model = Ngram(order=order, smoothing=smoothing).fit(Data.of(np.array(tokens, dtype=np.int32), NOTHING, 5))
         text = np.array([*tokens[:8], 4, 0], dtype=np.int32)
         assert testing.sums_to_one(model, text) == ""
         assert testing.scoring_equals_stepping(model, text) == ""
 
     @pytest.mark.parametrize("smoothing", SMOOTH)
     def test_a_vocabulary_of_one(self, smoothing):
-        model = Ngram(smoothing=smoothing).fit(np.zeros(3, dtype=np.int32), NOTHING, 1)
+        model = Ngram(smoothing=smoothing).fit(Data.of(np.zeros(3, dtype=np.int32), NOTHING, 1))
         assert np.allclose(model.log_probs([0, 0, 0])[0], 0)
 
     @pytest.mark.parametrize("smoothing", SMOOTH)
     def test_one_token_repeated(self, smoothing):
         repeated = np.zeros(1000, dtype=np.int32)
-        model = Ngram(order=4, smoothing=smoothing).fit(repeated, repeated[:100], 3)
+        model = Ngram(order=4, smoothing=smoothing).fit(Data.of(repeated, repeated[:100], 3))
         assert model.log_probs(np.zeros(10, dtype=np.int32))[0][4:].min() > np.log(0.99)  # once it is under way
 
     def test_an_order_beyond_the_text(self):
-        model = Ngram(order=40).fit(ids("abc"), NOTHING, 4)
+        model = Ngram(order=40).fit(Data.of(ids("abc"), NOTHING, 4))
         assert model.remarks[-1] == "the text has no n-grams longer than 4: order 40 adds none"
         assert np.isfinite(model.log_probs(ids("cba"))[0]).all()
 
@@ -334,7 +335,7 @@ class TestOddInput:
         ("key", "value"), [("fallback", 10**6), ("children", -1), ("words", 99), ("probs", np.nan), ("gammas", np.inf)]
     )
     def test_wild_arrays_from_a_file_are_refused(self, key, value):
-        arrays = Ngram(order=2).fit(ids("abcab$"), NOTHING, 4).arrays()
+        arrays = Ngram(order=2).fit(Data.of(ids("abcab$"), NOTHING, 4)).arrays()
         arrays[key] = arrays[key].copy()
         arrays[key][1] = value
         with pytest.raises(FormatError, match="out of range"):

@@ -8,7 +8,7 @@ from lmzoo import testing
 from lmzoo.data import corpus
 from lmzoo.errors import FormatError, UsageError
 from lmzoo.evaluation.perplexity import evaluate
-from lmzoo.interface import Run
+from lmzoo.interface import Data, Run
 from lmzoo.models.pmi import PMI, pmi
 from lmzoo.runs import train
 
@@ -38,13 +38,13 @@ def test_positive_drops_what_is_below_zero_and_shift_lowers_all():
 
 
 def test_symmetric_counts_have_symmetric_pmi_unless_contexts_are_smoothed():
-    model = PMI(smoothing=1.0, min_count=1).fit(TRAIN, VALID, V)
+    model = PMI(smoothing=1.0, min_count=1).fit(Data.of(TRAIN, VALID, V))
     table = model.vectors().toarray()
     np.testing.assert_allclose(table, table.T, atol=1e-6)
 
 
 def test_the_preset_bigram_is_the_bigram_where_it_was_seen():
-    model = PMI(**PMI.PRESETS["bigram"]).fit(TRAIN, VALID, V)
+    model = PMI(**PMI.PRESETS["bigram"]).fit(Data.of(TRAIN, VALID, V))
     model.exponent_, model.lambdas_ = 1.0, np.array([1.0])
     pairs = np.stack([np.concatenate([[V - 1], TRAIN[:-1]]), TRAIN], axis=1)
     after = pairs[pairs[:, 0] == 4][:, 1]
@@ -56,13 +56,13 @@ def test_the_preset_bigram_is_the_bigram_where_it_was_seen():
 
 
 def test_scores_are_the_table():
-    model = PMI(min_count=1).fit(TRAIN, VALID, V)
+    model = PMI(min_count=1).fit(Data.of(TRAIN, VALID, V))
     words, contexts = np.divmod(np.arange(V * V), V)
     np.testing.assert_array_equal(model.scores(words, contexts).reshape(V, V), model.vectors().toarray())
 
 
 def test_words_that_are_rare_go_with_nothing():
-    model = PMI(min_count=5).fit(np.concatenate([TRAIN, [10, 10, 10]]), VALID, V)
+    model = PMI(min_count=5).fit(Data.of(np.concatenate([TRAIN, [10, 10, 10]]), VALID, V))
     assert abs(model.vectors()[[10]]).sum() == 0
 
 
@@ -83,16 +83,16 @@ def test_settings_that_cannot_be_are_named(settings, message):
 
 def test_a_text_of_one_word_has_nothing_to_associate():
     with pytest.raises(UsageError, match="min-count"):
-        PMI().fit(np.zeros(100, dtype=np.int32), VALID[:0], 2)
+        PMI().fit(Data.of(np.zeros(100, dtype=np.int32), VALID[:0], 2))
 
 
 def test_a_window_longer_than_the_text_is_refused():
     with pytest.raises(UsageError, match="window must be at most the text's length"):
-        PMI(window=50, min_count=1).fit(TRAIN[:20], VALID, V)
+        PMI(window=50, min_count=1).fit(Data.of(TRAIN[:20], VALID, V))
 
 
 def test_a_damaged_table_is_refused():
-    model = PMI(min_count=1).fit(TRAIN, VALID, V)
+    model = PMI(min_count=1).fit(Data.of(TRAIN, VALID, V))
     arrays = model.arrays()
     for name, value in (("indptr", arrays["indptr"][:-1]), ("indices", arrays["indices"] + V)):
         with pytest.raises(FormatError, match="this run is damaged"):
@@ -104,6 +104,6 @@ def test_on_the_penn_treebank_it_is_between_unigram_and_bigram():
     """A unigram has perplexity 639 there, a bigram with modified Kneser-Ney smoothing 186."""
     ptb = corpus.load("ptb")
     text = train.encode(ptb, None, Run())
-    model = PMI(sides="left").fit(text.train, text.valid, text.tokenizer.vocab_size)
+    model = PMI(sides="left").fit(Data.of(text.train, text.valid, text.tokenizer.vocab_size))
     score = evaluate(model, text.tokenizer, ptb.test, ptb.protocol)
     assert score.perplexity_per_token == pytest.approx(248.9, abs=0.5)

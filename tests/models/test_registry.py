@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ from lmzoo.interface import LanguageModel
 class Mine(LanguageModel):
 {fields}
     reach = 0
-    def fit(self, train, valid, vocab_size, run=None): return self
+    def fit(self, data, run=None): return self
     def start(self): return ()
     def advance(self, state, tokens): return ()
     def next_log_probs(self, state): return None
@@ -162,3 +163,9 @@ def test_a_long_comment_may_stand_above_its_field(mine):
 def test_a_setting_that_cannot_be(mine, field, given, says):
     with pytest.raises(UsageError, match=says):
         models.make(models.find(write(mine, field)), given)
+
+
+def test_the_fit_of_before_is_refused_with_what_to_write_now(mine):
+    mine.write_text(Path(write(mine)).read_text().replace("data, run=None", "train, valid, vocab_size, run=None"))
+    with pytest.raises(UsageError, match=r"write fit\(self, data, run=None\) and use data\.train"):
+        models.find(str(mine))

@@ -12,7 +12,7 @@ from lmzoo import testing
 from lmzoo.data import corpus, task_cards, tokenizers
 from lmzoo.embeddings.cooccurrence import count
 from lmzoo.errors import FormatError, UsageError
-from lmzoo.interface import Progress, Run
+from lmzoo.interface import Data, Progress, Run
 from lmzoo.models.pmi import pmi
 from lmzoo.models.svd import SVD, decompose
 
@@ -50,16 +50,16 @@ def test_a_word_is_its_row_of_u_times_the_power_of_the_singular_values():
     """Levy, Goldberg & Dagan 2015, §3.3, by an independent path: dense PPMI, numpy's decomposition, p = 1/2."""
     counts = count(TRAIN, V, window=2, weights="flat", min_count=1)
     u, s, _ = np.linalg.svd(pmi(counts, 0.75).toarray())
-    model = SVD(dimensions=4, window=2, min_count=1).fit(TRAIN, VALID, V)
+    model = SVD(dimensions=4, window=2, min_count=1).fit(Data.of(TRAIN, VALID, V))
     recipe = u[:, :4] * np.sqrt(s[:4])
     found = model.vectors()
     np.testing.assert_allclose(found @ found.T, recipe @ recipe.T, atol=1e-4)
-    whole = SVD(dimensions=4, window=2, min_count=1, eigenvalues=0.0).fit(TRAIN, VALID, V).vectors()
+    whole = SVD(dimensions=4, window=2, min_count=1, eigenvalues=0.0).fit(Data.of(TRAIN, VALID, V)).vectors()
     np.testing.assert_allclose(whole @ whole.T, u[:, :4] @ u[:, :4].T, atol=1e-4)
 
 
 def test_the_predictor_takes_the_approximation_itself():
-    model = SVD(dimensions=4, window=2, min_count=1).fit(TRAIN, VALID, V)
+    model = SVD(dimensions=4, window=2, min_count=1).fit(Data.of(TRAIN, VALID, V))
     counts = count(TRAIN, V, window=2, weights="flat", min_count=1)
     u, s, vt = np.linalg.svd(pmi(counts, 0.75).toarray())
     words, contexts = np.divmod(np.arange(V * V), V)
@@ -74,7 +74,7 @@ def test_settings_that_cannot_be_are_named(name, value):
 
 
 def test_a_damaged_run_is_refused():
-    model = SVD(dimensions=4, min_count=1).fit(TRAIN, VALID, V, Run())
+    model = SVD(dimensions=4, min_count=1).fit(Data.of(TRAIN, VALID, V), Run())
     with pytest.raises(FormatError, match="damaged run"):
         SVD(dimensions=5, min_count=1).restore(model.arrays())
 
@@ -110,7 +110,7 @@ def test_it_agrees_with_people_as_the_recipe_of_hyperwords_does():
     text = text[: 1 + text.rfind("\n")]
     words = tokenizers.train("split", text, lines=True)
     ids = words.encode(text)
-    model = SVD(dimensions=100, window=2, min_count=10).fit(ids, ids[:0], words.vocab_size)
+    model = SVD(dimensions=100, window=2, min_count=10).fit(Data.of(ids, ids[:0], words.vocab_size))
     names = [words.token(i) for i in range(words.vocab_size - 1)]
     ours = dict(zip(names, model.vectors(), strict=False))
     index, theirs = by_the_recipe_of_hyperwords([line.split() for line in text.split("\n")], 100, 2, 10)

@@ -11,7 +11,7 @@ import pytest
 from lmzoo import testing
 from lmzoo.data import tokenizers
 from lmzoo.errors import FormatError, LmzooError, UsageError
-from lmzoo.interface import Progress, Run
+from lmzoo.interface import Data, Progress, Run
 from lmzoo.models.word2vec import LONGEST_SENTENCE, Sentences, Word2Vec
 
 NONE = np.zeros(0, dtype=np.int32)
@@ -37,7 +37,7 @@ def trained(text, run=None, **settings):
     gensim()
     words = tokenizers.train("split", text)
     ids = words.encode(text)
-    return Word2Vec(**settings).fit(ids, ids[:500], words.vocab_size, run or Run(seed=3)), words
+    return Word2Vec(**settings).fit(Data.of(ids, ids[:500], words.vocab_size), run or Run(seed=3)), words
 
 
 @pytest.mark.parametrize("architecture", ["skip-gram", "cbow"])
@@ -131,7 +131,7 @@ def test_fitting_anew_forgets_the_output_vectors(text):
     model, words = trained(text, dimensions=4, epochs=1)
     model.output = "hierarchical-softmax"
     ids = words.encode(text)
-    model.fit(ids, ids[:99], words.vocab_size)
+    model.fit(Data.of(ids, ids[:99], words.vocab_size))
     left, right = model.factors()
     assert left is right
 
@@ -169,11 +169,11 @@ def test_settings_that_cannot_be_are_refused_at_once(settings, says):
 
 def test_a_text_with_nothing_to_learn_is_refused(text):
     with pytest.raises(UsageError, match=r"of 2 different words 1 are in these 9 tokens often enough \(min-count 5\)"):
-        Word2Vec().fit(np.array([0, 1, 0, 1, 0, 1, 0, 1, 0]), NONE, 3)
+        Word2Vec().fit(Data.of(np.array([0, 1, 0, 1, 0, 1, 0, 1, 0]), NONE, 3))
     with pytest.raises(UsageError, match=r"of 0 different words 0 are"):
-        Word2Vec().fit(NONE, NONE, 3)
+        Word2Vec().fit(Data.of(NONE, NONE, 3))
     with pytest.raises(UsageError, match="window must be at most the text's length, 4 words, not 9"):
-        Word2Vec(window=9, min_count=1).fit(np.array([0, 1, 0, 1]), NONE, 3)
+        Word2Vec(window=9, min_count=1).fit(Data.of(np.array([0, 1, 0, 1]), NONE, 3))
 
 
 def test_vectors_that_explode_are_an_error(text, monkeypatch):
@@ -187,7 +187,7 @@ def test_without_gensim_it_says_what_to_install(text, monkeypatch):
     monkeypatch.setitem(sys.modules, "gensim.models", None)
     words = tokenizers.train("split", text)
     with pytest.raises(UsageError, match=r"word2vec is trained by gensim: pip install 'lmzoo\[vectors\]'"):
-        Word2Vec().fit(words.encode(text), NONE, words.vocab_size)
+        Word2Vec().fit(Data.of(words.encode(text), NONE, words.vocab_size))
 
 
 def test_without_gensim_what_was_trained_can_be_used(text, monkeypatch):
@@ -241,7 +241,7 @@ def test_ctrl_c_stops_the_training():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background ignores it
     try:
         with pytest.raises(KeyboardInterrupt):
-            Word2Vec(epochs=50).fit(text, NONE, testing.VOCAB_SIZE, Run(progress=bars))
+            Word2Vec(epochs=50).fit(Data.of(text, NONE, testing.VOCAB_SIZE), Run(progress=bars))
     finally:
         signal.signal(signal.SIGINT, before)
     assert bars.done["training word2vec"][0] < len(text) * 50

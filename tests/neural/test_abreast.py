@@ -28,7 +28,7 @@ def test_states_go_on_side_by_side_as_each_alone(name):
         before = [model.next_log_probs(state) for state in together]
         found = model.next_log_probs_many(together)
         np.testing.assert_allclose(found, [model.next_log_probs(state) for state in alone], atol=1e-4)
-        after = model.advance_many(together, tokens)
+        after = model.advance_many(together, tokens[:, None])
         for state, expected in zip(together, before, strict=True):  # a state that was read on is as it was
             np.testing.assert_array_equal(model.next_log_probs(state), expected)
         together = after
@@ -39,6 +39,6 @@ def test_states_go_on_side_by_side_as_each_alone(name):
 def test_states_of_texts_of_several_lengths_go_on_together_too(name):
     model = made(name)
     states = [model.advance(model.start(), text[:n]) for text, n in zip(TEXTS, (0, 5, 30), strict=True)]
-    found = model.next_log_probs_many(model.advance_many(states, TEXTS[:, -1]))
+    found = model.next_log_probs_many(model.advance_many(states, TEXTS[:, -1:]))
     for row, state, text in zip(found, states, TEXTS, strict=True):
         np.testing.assert_allclose(row, model.next_log_probs(model.advance(state, text[-1:])), atol=1e-4)

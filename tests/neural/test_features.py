@@ -6,7 +6,7 @@ import torch
 
 from lmzoo import models
 from lmzoo.errors import UsageError
-from lmzoo.interface import Run
+from lmzoo.interface import Data, Run
 from lmzoo.models.classes import Classes
 from lmzoo.testing import VOCAB_SIZE, practice_text
 
@@ -82,7 +82,7 @@ def test_reading_features_leaves_the_net_as_it_was():
 
 def test_the_untrained_twin_is_drawn_by_its_seed_alone():
     text = practice_text(500)
-    model = untrained("lstm").fit(text, text[:0], VOCAB_SIZE, Run(steps=2))
+    model = untrained("lstm").fit(Data.of(text, text[:0], VOCAB_SIZE), Run(steps=2))
     state = torch.get_rng_state()
     twin = model.untrained(seed=3)
     assert torch.equal(torch.get_rng_state(), state)
@@ -100,7 +100,7 @@ def test_a_text_longer_than_is_read_at_once_goes_on_where_it_was_cut(monkeypatch
 
 def test_what_a_class_model_knows_of_a_token_is_its_class():
     text = practice_text(500)
-    model = Classes(classes=3).fit(text, text[:0], VOCAB_SIZE)
+    model = Classes(classes=3).fit(Data.of(text, text[:0], VOCAB_SIZE))
     rows = model.features(TEXT)
     np.testing.assert_array_equal(rows.argmax(axis=1), model.class_of_[TEXT])
     np.testing.assert_array_equal(np.sort(rows, axis=1)[:, -2:], [[0, 1]] * len(TEXT))

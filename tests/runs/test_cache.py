@@ -52,7 +52,7 @@ def test_other_circumstances_are_another_piece(kept, what, monkeypatch):
 def test_the_code_is_a_part_of_the_circumstances(tmp_path, monkeypatch):
     before = provenance.circumstances()["code"]
     (tmp_path / "card.toml").write_text("a = 1")
-    monkeypatch.setattr(provenance._cards, "folder", lambda: tmp_path)
+    monkeypatch.setattr(provenance.cards, "folder", lambda: tmp_path)
     assert provenance.circumstances.__wrapped__()["code"] != before
 
 

@@ -76,15 +76,15 @@ def test_a_checkout_without_commits_or_git_has_none(checkout, monkeypatch):
 
 MEASURED = """
 import numpy as np
-from lmzoo import _machine
+from lmzoo.runs import provenance
 
 def fill(mebibytes):
     np.ones(mebibytes << 17).sum()  # touched, so that it is resident
 
 fill(300)
-with _machine.peak_memory() as little:
+with provenance.peak_memory() as little:
     fill(10)
-with _machine.peak_memory() as much:
+with provenance.peak_memory() as much:
     fill(200)
 print(little.bytes, much.bytes)
 """

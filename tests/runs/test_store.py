@@ -20,7 +20,7 @@ from lmzoo import models
 from lmzoo.runs import store
 from lmzoo.data import tokenizers
 from lmzoo.errors import FormatError, LmzooError, UsageError
-from lmzoo.interface import LanguageModel, Run
+from lmzoo.interface import Data, LanguageModel, Run
 
 TEXT = "the cat sat on the mat, and the dog saw café 😀.\n" * 20
 
@@ -30,7 +30,7 @@ def make(name="ngram", text=TEXT, **settings_):
     ids = made.encode(text)
     model = models.find(name)
     small = models.presets(model).get("tiny", {}) | settings_
-    return model(**small).fit(ids, ids[:100], made.vocab_size, Run(steps=10)), made
+    return model(**small).fit(Data.of(ids, ids[:100], made.vocab_size), Run(steps=10)), made
 
 
 def forge(run, **changes):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lmzoo.data import corpus, tokenizers
 from lmzoo.errors import FormatError, UsageError
+from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
 from lmzoo.tasks import rescoring
@@ -71,7 +72,7 @@ def oracle(lists):
 
 
 def uniform():
-    return Uniform().fit(np.zeros(1, np.int32), np.zeros(1, np.int32), BYTES.vocab_size)
+    return Uniform().fit(Data.of(np.zeros(1, np.int32), np.zeros(1, np.int32), BYTES.vocab_size))
 
 
 # ── Lists that are made ───────────────────────────────────────────────────────────────────────────
@@ -262,7 +263,7 @@ def test_the_weight_is_fitted_on_lists_that_do_not_count():
 def test_what_is_around_a_list_is_read_but_only_what_follows_is_scored():
     text = "the cat sat on the mat and the dog sat on the log\n" * 20
     ids = BYTES.encode(text)
-    model = Ngram(order=4).fit(ids, ids, BYTES.vocab_size)
+    model = Ngram(order=4).fit(Data.of(ids, ids, BYTES.vocab_size))
     one = NBest("cat", (Candidate("cat", 0.0), Candidate("dog", 0.0)), "the ", " sat")
     (found,) = rescoring.log_probs(model, BYTES, [one])
     for candidate, log_prob in zip(("cat", "dog"), found, strict=True):
@@ -274,14 +275,14 @@ def test_a_closed_vocabulary_reads_lists_as_its_corpus_is_written():
     text = " the cat sat \n the dog sat \n" * 5
     made = tokenizers.train("split", text, lines=True)
     ids = made.encode(text)
-    model = Ngram(order=2).fit(ids, ids, made.vocab_size)
+    model = Ngram(order=2).fit(Data.of(ids, ids, made.vocab_size))
     (found,) = rescoring.log_probs(model, made, [NBest("the cat sat", (Candidate("the cat sat", 0.0),), after="\n")])
     assert found[0] == pytest.approx(model.log_probs(made.encode(" the cat sat \n"))[0].sum())
 
 
 def test_a_model_that_gives_zero_has_a_dash_and_a_footnote(lists):
     ids = BYTES.encode("the cat sat on the mat")
-    model = Ngram(order=2, smoothing="ml").fit(ids, ids, BYTES.vocab_size)
+    model = Ngram(order=2, smoothing="ml").fit(Data.of(ids, ids, BYTES.vocab_size))
     grade, weight, _ = rescoring.rescore(model, BYTES, Marked.of(lists))
     assert grade.value is None
     assert weight is None
@@ -290,7 +291,7 @@ def test_a_model_that_gives_zero_has_a_dash_and_a_footnote(lists):
 
 def test_a_tokenizer_that_cannot_write_a_candidate_has_a_dash_and_a_footnote(lists):
     closed = tokenizers.train("split", "the cat sat\n", lines=True)
-    model = Uniform().fit(np.zeros(1, np.int32), np.zeros(1, np.int32), closed.vocab_size)
+    model = Uniform().fit(Data.of(np.zeros(1, np.int32), np.zeros(1, np.int32), closed.vocab_size))
     grade, _, _ = rescoring.rescore(model, closed, Marked.of(lists))
     assert grade.value is None
     assert "is not in the closed vocabulary" in grade.note
@@ -309,7 +310,7 @@ def test_five_words_of_context_lower_the_word_error_rate_on_the_treebank():
     ids = made.encode(treebank.train)
     rates = {}
     for order in (1, 5):
-        model = Ngram(order=order).fit(ids, made.encode(treebank.valid), made.vocab_size)
+        model = Ngram(order=order).fit(Data.of(ids, made.encode(treebank.valid), made.vocab_size))
         grade, _, _ = rescoring.rescore(model, made, marked)
         rates[order] = grade.value
     first, best = (marked.rate(errors, ~marked.fitted_on) for errors in (marked.first, marked.oracle))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmzoo.data import task_cards, tokenizers
-from lmzoo.interface import LanguageModel
+from lmzoo.interface import Data, LanguageModel
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.svd import SVD
 from lmzoo.models.uniform import Uniform
@@ -29,7 +29,7 @@ class Told(LanguageModel):
         self.vocab_size_, self.made = made.vocab_size, made
         self.after = {tuple(made.encode(text).tolist()): chances for text, chances in after.items()}
 
-    def fit(self, train, valid, vocab_size, run=None):
+    def fit(self, data, run=None):
         return self
 
     def start(self):
@@ -59,7 +59,7 @@ def oracle(texts):
 
 
 def uniform(made=BYTES):
-    return Uniform().fit(np.zeros(1, np.int32), np.zeros(1, np.int32), made.vocab_size)
+    return Uniform().fit(Data.of(np.zeros(1, np.int32), np.zeros(1, np.int32), made.vocab_size))
 
 
 @pytest.fixture
@@ -238,7 +238,7 @@ def test_columns_of_one_set_are_told_apart_by_their_rules():
 def trained(spec, text, model=None):
     made = tokenizers.train(spec, text)
     ids = made.encode(text)
-    return (model or Ngram(order=2)).fit(ids, ids, made.vocab_size), made
+    return (model or Ngram(order=2)).fit(Data.of(ids, ids, made.vocab_size)), made
 
 
 @pytest.mark.usefixtures("toy")
@@ -307,7 +307,7 @@ def test_an_ngram_of_the_penn_treebank_finds_what_stands_side_by_side():
     source = corpus.load("ptb")
     made = tokenizers.train("split", source.train)
     ids = made.encode(source.train)
-    model = Ngram(order=5).fit(ids, ids[:0], made.vocab_size)
+    model = Ngram(order=5).fit(Data.of(ids, ids[:0], made.vocab_size))
     (section,) = load("blimp", limit=6700)
     parts = {grade.task: grade for grade in results(section, model, made)["sum"].parts["set"]}
     assert parts["existential_there_quantifiers_1"].interval[0] > 0.7

@@ -196,7 +196,7 @@ def test_a_line_that_is_no_item_is_an_error_that_names_it(table, line, message):
 )
 def test_a_card_that_is_not_right_is_an_error_that_names_it(monkeypatch, table, message):
     card = task_cards.Task("blimp", "", "", "", (), zeroshot=(table,))
-    monkeypatch.setattr(zeroshot_items.tasks, "find", lambda name: card)
+    monkeypatch.setattr(zeroshot_items.task_cards, "find", lambda name: card)
     with pytest.raises(FormatError, match=f"the card of blimp is not right.*{message}"):
         load("blimp")
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lmzoo.interface import check_ids
+from lmzoo.interface import Vocabulary, check_ids
 
 Tokens = NDArray[np.int32]
 
@@ -106,6 +106,11 @@ class Tokenizer(ABC):
         A character spelled in several byte tokens stands at the last of them; the others add "".
         """
 
+    @property
+    @abstractmethod
+    def vocabulary(self) -> Vocabulary:
+        """The V tokens as models know them, each by its bytes."""
+
     @abstractmethod
     def token(self, token_id: int) -> str:
         """A printable name for one token: "a", " the", "<0x0A>", "<end>". UsageError if there is none."""
@@ -148,6 +153,11 @@ class ByteTokenizer(Tokenizer):
         if texts:
             texts[-1] += decoder.decode(b"", final=True)
         return texts
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The V tokens, each by its bytes."""
+        return Vocabulary(self._spellings)
 
     @cached_property
     def _texts(self) -> list[str | None]:

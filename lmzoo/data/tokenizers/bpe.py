@@ -52,11 +52,11 @@ class Bpe(ByteTokenizer):
         """`merges`: "left right" in GPT-2's spelling, the first learned first. Raises FormatError."""
         order = _GPT2_ORDER if spec == "gpt2" else range(BYTES)
         self.merges = merges
-        self.vocabulary = _vocabulary([_PRINTED[byte] for byte in order], merges)
-        super().__init__(spec, [bytes(map(_BYTE.__getitem__, token)) for token in self.vocabulary], lines)
-        self._byte_ids = np.array([self.vocabulary[_PRINTED[byte]] for byte in range(BYTES)], np.int32)
+        self.ids_of_tokens = _vocabulary([_PRINTED[byte] for byte in order], merges)
+        super().__init__(spec, [bytes(map(_BYTE.__getitem__, token)) for token in self.ids_of_tokens], lines)
+        self._byte_ids = np.array([self.ids_of_tokens[_PRINTED[byte]] for byte in range(BYTES)], np.int32)
         newline = {_PRINTED[NEWLINE]: self.end} if lines else {}
-        hugging_face = _hugging_face(self.vocabulary | newline, merges, lines)
+        hugging_face = _hugging_face(self.ids_of_tokens | newline, merges, lines)
         self._merge = partial(hugging_face.encode_batch_fast, add_special_tokens=False)
         # A field → its ids, as the bytes of an int32 array: kept between texts, for short ones have the same words.
         self._known: dict[str, bytes] = {}
@@ -134,7 +134,7 @@ def load_gpt2(folder: str | Path, lines: bool = False) -> Bpe:
         published = json.loads(encoder)
     except ValueError as error:
         raise FormatError(f"{folder}: encoder.json is not JSON ({error}): fetch the file again") from None
-    if published != {**tokenizer.vocabulary, GPT2_END: tokenizer.end}:
+    if published != {**tokenizer.ids_of_tokens, GPT2_END: tokenizer.end}:
         raise FormatError(f"{folder}: encoder.json and vocab.bpe are not a pair, or not GPT-2's: fetch both")
     return tokenizer
 

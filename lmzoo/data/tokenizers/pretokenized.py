@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lmzoo.data.tokenizers.base import HOLE, Tokenizer, Tokens, spans
+from lmzoo.data.tokenizers.base import HOLE, Tokenizer, Tokens, spans, to_bytes
 from lmzoo.errors import FormatError, TokenizerError, nearest
-from lmzoo.interface import check_ids
+from lmzoo.interface import Vocabulary, check_ids
 
 END = "</s>"
 UNKNOWN = "<unk>"
@@ -107,6 +107,11 @@ class Split(Tokenizer):
             for t in starts.tolist():  # the first word of a line has no space
                 texts[t] = texts[t].removeprefix(" ")
         return texts
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The V words in UTF-8, `end` as a line end."""
+        return Vocabulary([*map(to_bytes, self._words), b"\n"])
 
     def token(self, token_id: int) -> str:
         """One id as text for people, the end token by name."""

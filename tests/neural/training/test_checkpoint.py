@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from lmzoo.errors import FormatError, LmzooError, UsageError
-from lmzoo.interface import Run
+from lmzoo.interface import Data, Run
 from lmzoo.neural.training import checkpoint
 from lmzoo.testing import VOCAB_SIZE, practice_text
 from tests.neural.networks import TRAIN, VALID, begin, network, weights
@@ -31,7 +31,7 @@ def folder(saved, tmp_path):
 
 def resume(folder, model=None, train=TRAIN, valid=VALID, vocab_size=VOCAB_SIZE, **run):
     run = Run(**({"steps": 20} | run), folder=folder, resume=True)
-    return (model or network()).fit(train, valid, vocab_size, run)
+    return (model or network()).fit(Data.of(train, valid, vocab_size), run)
 
 
 def test_one_can_be_gone_on_from_more_than_once(folder):

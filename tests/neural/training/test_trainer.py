@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lmzoo.errors import LmzooError, UsageError
-from lmzoo.interface import Progress, Run
+from lmzoo.interface import Data, Progress, Run
 from lmzoo.neural.training import checkpoint
 from lmzoo.neural.training import trainer as _trainer
 from lmzoo.testing import VOCAB_SIZE, practice_text
@@ -27,8 +27,8 @@ def kill(trainer):
     raise Killed
 
 
-def fit(model, train=TRAIN, valid=VALID, **run):
-    return model.fit(train, valid, VOCAB_SIZE, Run(**({"steps": 20} | run)))
+def fit(model, train=TRAIN, valid=VALID, refit=False, **run):
+    return model.fit(Data.of(train, valid, VOCAB_SIZE, refit), Run(**({"steps": 20} | run)))
 
 
 def same_weights(a, b):
@@ -141,13 +141,13 @@ def test_a_seed_that_cannot_be_is_refused(seed):
 
 @pytest.mark.parametrize(("given", "steps"), [({"steps": 7}, 7), ({"tokens": 16 * 16 * 3.5}, 4)])
 def test_it_stops_where_its_budget_does(given, steps):
-    model = network().fit(TRAIN, VALID, VOCAB_SIZE, Run(**given))
+    model = network().fit(Data.of(TRAIN, VALID, VOCAB_SIZE), Run(**given))
     assert model.facts["steps"] == steps
     assert model.facts["tokens_read"] == steps * 16 * 16
 
 
 def test_a_wall_clock_budget_is_kept():
-    model = network().fit(TRAIN, VALID, VOCAB_SIZE, Run(seconds=0.4))
+    model = network().fit(Data.of(TRAIN, VALID, VOCAB_SIZE), Run(seconds=0.4))
     assert 0.4 <= model.facts["training_seconds"] < 10
     assert model.facts["steps"] > 1
 
@@ -188,7 +188,7 @@ def test_a_validation_text_that_is_too_short_chooses_nothing_and_is_mentioned():
 
 
 def test_a_refit_chooses_nothing_on_text_that_it_learns():
-    assert not valid_losses(fit(network(), train=np.concatenate([TRAIN, VALID])))
+    assert not valid_losses(fit(network(), train=np.concatenate([TRAIN, VALID]), refit=True))
 
 
 def test_looking_at_validation_text_changes_nothing():

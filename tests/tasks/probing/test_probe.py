@@ -7,7 +7,7 @@ from sklearn.metrics import matthews_corrcoef
 
 from lmzoo.data import tokenizers
 from lmzoo.errors import UsageError
-from lmzoo.interface import Run
+from lmzoo.interface import Data, Run
 from lmzoo.models.lstm import LSTM
 from lmzoo.models.uniform import Uniform
 from lmzoo.tasks.probing import datasets
@@ -215,7 +215,9 @@ def sentences():
 def lstm():
     bytes_ = tokenizers.train("byte", "abc")
     text = practice_text(500)
-    return LSTM(hidden=8, embedding=6, batch=4, window=8).fit(text, text[:0], bytes_.vocab_size, Run(steps=1)), bytes_
+    return LSTM(hidden=8, embedding=6, batch=4, window=8).fit(
+        Data.of(text, text[:0], bytes_.vocab_size), Run(steps=1)
+    ), bytes_
 
 
 def test_a_network_is_graded_with_its_twin_and_with_shuffled_labels(lstm, sentences, tmp_path):
@@ -252,7 +254,7 @@ def test_texts_that_a_tokenizer_cannot_write_are_a_dash_and_a_reason(lstm, tmp_p
 def test_without_scikit_learn_it_is_said_how_to_get_it(monkeypatch):
     monkeypatch.setattr(probes, "find_spec", lambda _: None)
     with pytest.raises(UsageError, match="pip install 'lmzoo"):
-        probes.fit(NOISE, LABELS, 1.0)
+        probes.fit(Data.of(NOISE, LABELS, 1.0))
 
 
 @pytest.mark.data
