@@ -16,12 +16,11 @@ SUBMODULES = ("corpus", "evaluate", "interface", "sample", "store", "testing", "
 __all__ = ["__version__", "load"]
 
 if TYPE_CHECKING:
-    from lmzoo.data.tokenizers import Tokenizer
-    from lmzoo.interface import Model
+    from lmzoo.evaluation.text_model import TextModel
 
 
-def load(folder: str) -> "tuple[Model, Tokenizer]":
-    """Read a run back: `lmzoo.load(folder) -> (model, tokenizer)`. Raises FormatError if it is damaged."""
+def load(folder: str) -> "TextModel":
+    """Read a run back: a model with its tokenizer, as which it also unpacks. Raises FormatError if it is damaged."""
     from lmzoo.runs.store import load as load_run
 
     return load_run(folder)

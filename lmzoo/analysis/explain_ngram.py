@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import UsageError
-from lmzoo.interface import Model
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.models.ngram import SMOOTHINGS, KneserNey
 
 Array = NDArray[Any]
@@ -23,7 +23,7 @@ Array = NDArray[Any]
 NOISE = 3e-7  # of p: what rounding to float32 may leave of an α that is 0
 
 
-def explain(model: Model, tokenizer: Tokenizer, text: str) -> list[dict[str, Any]]:
+def explain(text_model: TextModel, text: str) -> list[dict[str, Any]]:
     """How each token of `text` (T,) gets its probability, the text being read from the start: T dicts.
 
     Each has `token`, `probability`, `log_probability` (nats), `bits` and `log10` (None for a probability of 0),
@@ -32,8 +32,8 @@ def explain(model: Model, tokenizer: Tokenizer, text: str) -> list[dict[str, Any
     context down, see `Reader.term`) and `sum`, the same written as one line. Raises UsageError for a model without
     n-grams, and for no text.
     """
-    reader = Reader.of(model, tokenizer)
-    tokens = encode(tokenizer, text)
+    reader = Reader.of(text_model)
+    tokens = encode(text_model.tokenizer, text)
     if len(tokens) == 0:
         raise UsageError("there is no text to explain: give a few words, as in lmzoo explain RUN 'the cat sat'")
     read = np.concatenate([[reader.end], tokens]).astype(np.int32)
@@ -45,9 +45,7 @@ def explain(model: Model, tokenizer: Tokenizer, text: str) -> list[dict[str, Any
     return facts
 
 
-def continuations(
-    model: Model, tokenizer: Tokenizer, text: str, top: int = 20, everything: bool = False
-) -> dict[str, Any]:
+def continuations(text_model: TextModel, text: str, top: int = 20, everything: bool = False) -> dict[str, Any]:
     """What was seen after `text` (anywhere, not only at the start), most frequent first, at most `top` of them.
 
     `context` is as much of the end of the text as was followed by something in training; `total` how often, `kinds`
@@ -56,10 +54,10 @@ def continuations(
     `probability`. With `everything` they are the likeliest of all tokens, seen or not. Raises UsageError for a model
     without n-grams, or `top` below 1.
     """
-    reader = Reader.of(model, tokenizer)
+    reader = Reader.of(text_model)
     if top < 1:
         raise UsageError(f"top must be 1 or more, not {top}")
-    tokens = encode(tokenizer, text)
+    tokens = encode(text_model.tokenizer, text)
     state = reader.after(tokens)
     trie, here = reader.trie, reader.children(state)
     listed = (trie.counts[here] > 0) | (not reader.counted)
@@ -107,8 +105,9 @@ class Reader:
     tokenizer: Tokenizer
 
     @classmethod
-    def of(cls, model: Model, tokenizer: Tokenizer) -> "Reader":
-        """Raises UsageError where `model` has no table of n-grams over its tokens."""
+    def of(cls, text_model: TextModel) -> "Reader":
+        """Raises UsageError where the model has no table of n-grams over its tokens."""
+        model, tokenizer = text_model
         trie = vars(model).get("trie_")
         if trie is None or trie.children[1] != 1 + model.vocab_size_:
             raise UsageError(

@@ -29,7 +29,7 @@ def explain_text(
     from lmzoo.analysis import explain_ngram
     from lmzoo.runs import store
 
-    facts = explain_ngram.explain(*store.load(run, code), text)
+    facts = explain_ngram.explain(store.load(run, code), text)
     if as_json:
         return show_json(facts)
     print(f"{facts[0]['formula']}\n")
@@ -50,7 +50,7 @@ def list_ngrams(
     from lmzoo.analysis import explain_ngram
     from lmzoo.runs import store
 
-    facts = explain_ngram.continuations(*store.load(run, code), context, top, everything)
+    facts = explain_ngram.continuations(store.load(run, code), context, top, everything)
     return show_json(facts) if as_json else show_continuations(facts)
 
 

@@ -7,20 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo.errors import ScoreError, UsageError
-from lmzoo.interface import Ids, LanguageModel, State, check_ids
+from lmzoo.interface import Decoder, Ids, LanguageModel, State, check_ids
 
 
 def generate(
-    model: LanguageModel,
+    model: Decoder,
     prompt: Ids,
     length: int,
     *,
+    state: State | None = None,
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
     seed: int = 0,
 ) -> Iterator[int]:
-    """Up to `length` token ids that continue `prompt` (T,), one by one.
+    """`length` token ids that continue `prompt` (T,), one by one, read from `state` (None: where a text starts).
 
     `temperature` 0 is greedy; `top_k` keeps the k likeliest tokens, `top_p` the fewest whose probabilities reach p
     (nucleus sampling, Holtzman et al. 2020). The same seed gives the same text. Raises UsageError at once for a
@@ -38,11 +39,12 @@ def generate(
         raise UsageError(f"seed must be 0 or more, not {seed}")
     prompt = check_ids(prompt, model.vocab_size_)
     rng = np.random.default_rng(seed)
-    return _continue(model, prompt, length, lambda log_probs: choose(log_probs, temperature, top_k, top_p, rng))
+    state = model.start() if state is None and isinstance(model, LanguageModel) else state
+    return _continue(model, state, prompt, length, lambda log_probs: choose(log_probs, temperature, top_k, top_p, rng))
 
 
-def _continue(model: LanguageModel, prompt: Ids, length: int, pick: Callable[[Any], int]) -> Iterator[int]:
-    state = model.advance(model.start(), prompt)
+def _continue(model: Decoder, state: State, prompt: Ids, length: int, pick: Callable[[Any], int]) -> Iterator[int]:
+    state = model.advance(state, prompt)
     for _ in range(length):
         token = pick(model.next_log_probs(state))
         yield token

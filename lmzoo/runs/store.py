@@ -33,6 +33,7 @@ from lmzoo.data import tokenizers
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.interface import Model
 from lmzoo.data.tokenizers import Tokenizer
+from lmzoo.evaluation.text_model import TextModel
 
 FORMAT = 1
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "provenance.json")  # what it is, and then its history
@@ -85,7 +86,7 @@ def _as_numbers(model: Model) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def load(folder: str | Path, code: str | Path | None = None) -> tuple[Model, Tokenizer]:
+def load(folder: str | Path, code: str | Path | None = None) -> TextModel:
     """Read a run back. `code` is the file of a model from outside the zoo.
 
     Raises UsageError where there is no run, FormatError (naming the file) where it is damaged or foreign.
@@ -102,7 +103,7 @@ def load(folder: str | Path, code: str | Path | None = None) -> tuple[Model, Tok
     return loaded
 
 
-def _load(folder: Path, code: str | Path | None) -> tuple[Model, Tokenizer]:
+def _load(folder: Path, code: str | Path | None) -> TextModel:
     config = read_config(folder)
     cls = _class(folder, config, code)
     try:
@@ -119,7 +120,7 @@ def _load(folder: Path, code: str | Path | None) -> tuple[Model, Tokenizer]:
             f"{folder}: its model knows {model.vocab_size_} tokens and its tokenizer {text_tokenizer.vocab_size}: they "
             "are of different runs"
         )
-    return model, text_tokenizer
+    return TextModel(model, text_tokenizer)
 
 
 def _class(folder: Path, config: dict[str, Any], code: str | Path | None) -> type[Model]:

@@ -14,6 +14,7 @@ from lmzoo.analysis.explain_ngram import continuations, explain
 from lmzoo.cli import console, ngrams
 from lmzoo.data import tokenizers
 from lmzoo.errors import UsageError
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.ngram import SMOOTHINGS, Ngram
 from lmzoo.models.uniform import Uniform
@@ -30,7 +31,8 @@ texts = st.lists(st.sampled_from([*LETTERS, "\n"]), min_size=1, max_size=60).map
 def fitted(smoothing, order=3, text=TEXT, spec="split"):
     words = tokenizers.train(spec, text)
     ids = words.encode(text)
-    return Ngram(order=order, smoothing=smoothing).fit(Data.of(ids, ids[: len(ids) // 3], words.vocab_size)), words
+    model = Ngram(order=order, smoothing=smoothing).fit(Data.of(ids, ids[: len(ids) // 3], words.vocab_size))
+    return TextModel(model, words)
 
 
 def by_hand(expression):
@@ -44,7 +46,7 @@ class TestTheSum:
     @settings(deadline=None, max_examples=40)
     def test_is_what_is_scored(self, smoothing, text, then, order):
         model, letters = fitted(smoothing, order, LETTERS + text, "char")
-        facts = explain(model, letters, then)
+        facts = explain(TextModel(model, letters), then)
         scored = np.exp(model.log_probs(letters.encode(then))[0])
         assert [fact["probability"] for fact in facts] == pytest.approx(scored.tolist(), rel=1e-6)
         for fact in facts:
@@ -52,7 +54,7 @@ class TestTheSum:
 
     @pytest.mark.parametrize("smoothing", FITTED)
     def test_follows_from_its_rows(self, smoothing):
-        for fact in explain(*fitted(smoothing), "the cat saw a dog\n"):
+        for fact in explain(fitted(smoothing), "the cat saw a dog\n"):
             lower = 1 / fact["vocabulary"]
             for term in reversed(fact["terms"]):
                 left = 0 if term["backed_off"] else term["gamma"] * lower
@@ -62,13 +64,13 @@ class TestTheSum:
             assert fact["order"] == max(term["order"] for term in fact["terms"] if term["seen"])
 
     def test_comes_in_bits_and_tens_too(self):
-        for fact in explain(*fitted("witten-bell"), "the cat sat"):
+        for fact in explain(fitted("witten-bell"), "the cat sat"):
             assert 2 ** -fact["bits"] == pytest.approx(fact["probability"])
             assert 10 ** fact["log10"] == pytest.approx(fact["probability"])
             assert math.exp(fact["log_probability"]) == pytest.approx(fact["probability"])
 
     def test_of_nothing_is_an_impossible_event_and_no_number(self):
-        (_, fact) = explain(*fitted("ml"), "the ran")
+        (_, fact) = explain(fitted("ml"), "the ran")
         assert fact["probability"] == 0
         assert fact["bits"] is fact["log10"] is fact["log_probability"] is None
 
@@ -77,7 +79,7 @@ class TestTheCounts:
     """In TEXT: cat follows the four times and no once; after cat come sat 2, saw 1, ran 1, </s> 1."""
 
     def term(self, smoothing, text="the cat sat", n=2):
-        terms = explain(*fitted(smoothing), text)[-1]["terms"]
+        terms = explain(fitted(smoothing), text)[-1]["terms"]
         (found,) = [term for term in terms if term["order"] == n]
         return found
 
@@ -106,7 +108,7 @@ class TestTheCounts:
     @settings(deadline=None, max_examples=40)
     def test_with_the_discount_give_alpha_and_gamma_of_absolute_discounting(self, text, order):
         model, letters = fitted("kneser-ney", order, LETTERS + text, "char")
-        for fact in explain(model, letters, text):
+        for fact in explain(TextModel(model, letters), text):
             for term in fact["terms"]:
                 d = term["weight"]
                 if d is not None and term["alpha"] > 0:
@@ -135,60 +137,60 @@ def _pairs(line):
 
 class TestContexts:
     def test_start_where_the_line_does(self):
-        first, second = explain(*fitted("absolute"), "the cat")
+        first, second = explain(fitted("absolute"), "the cat")
         assert first["history"] == first["context"] == ["<s>"]
         assert second["history"] == second["context"] == ["<s>", "the"]
 
     def test_reach_no_further_than_the_model_or_the_line(self):
-        facts = explain(*fitted("absolute"), "the cat sat\nthe dog ran\n")
+        facts = explain(fitted("absolute"), "the cat sat\nthe dog ran\n")
         assert facts[2]["history"] == ["the", "cat"]
         assert facts[4]["history"] == ["<s>"]
         assert facts[3]["token"] == "</s>"
 
     def test_that_were_never_seen_fall_back(self):
-        fact = explain(*fitted("absolute"), "mat dog ran")[2]
+        fact = explain(fitted("absolute"), "mat dog ran")[2]
         assert fact["history"] == ["mat", "dog"]
         assert fact["context"] == ["dog"]
 
     def test_show_spaces_of_tokens_that_have_them(self):
         model, words = fitted("absolute", text="the cat sat on the mat", spec="word:10")
-        assert explain(model, words, "the cat")[-1]["token"] == "␣cat"
+        assert explain(TextModel(model, words), "the cat")[-1]["token"] == "␣cat"
 
     def test_of_a_corpus_with_a_space_before_each_word_need_not_be_typed_so(self):
         model, words = fitted("absolute", text=" the cat sat \n the dog ran \n")
-        assert [fact["token"] for fact in explain(model, words, "the cat\n")] == ["the", "cat", "</s>"]
+        assert [fact["token"] for fact in explain(TextModel(model, words), "the cat\n")] == ["the", "cat", "</s>"]
 
 
 class TestContinuations:
     def test_are_counted_and_most_frequent_first(self):
-        facts = continuations(*fitted("witten-bell"), "the cat")
+        facts = continuations(fitted("witten-bell"), "the cat")
         assert [(row["token"], row["count"]) for row in facts["next"]][:1] == [("sat", 2)]
         assert {row["token"]: row["count"] for row in facts["next"]} == {"sat": 2, "saw": 1, "</s>": 1}
         assert (facts["total"], facts["kinds"]) == (4, 3)
 
     def test_leave_a_share_to_all_others(self):
-        facts = continuations(*fitted("witten-bell"), "the cat")
+        facts = continuations(fitted("witten-bell"), "the cat")
         assert facts["left"] == pytest.approx(1 - sum(row["probability"] for row in facts["next"]), abs=1e-6)
-        assert continuations(*fitted("stupid-backoff"), "the cat")["left"] is None
+        assert continuations(fitted("stupid-backoff"), "the cat")["left"] is None
 
     def test_of_no_context_are_the_frequent_words(self):
-        facts = continuations(*fitted("modified-kneser-ney"), "", top=2)
+        facts = continuations(fitted("modified-kneser-ney"), "", top=2)
         assert [(row["token"], row["count"]) for row in facts["next"]] == [("the", 7), ("</s>", 6)]
         assert facts["context"] == []
 
     def test_of_an_unseen_context_are_those_of_a_shorter_one(self):
-        facts = continuations(*fitted("modified-kneser-ney"), "mat the cat")
+        facts = continuations(fitted("modified-kneser-ney"), "mat the cat")
         assert facts["asked"] == ["mat", "the", "cat"]
         assert facts["context"] == ["the", "cat"]
 
     def test_of_a_line_end_are_what_starts_lines(self):
-        facts = continuations(*fitted("modified-kneser-ney"), "\n")
+        facts = continuations(fitted("modified-kneser-ney"), "\n")
         assert [(row["token"], row["count"]) for row in facts["next"]] == [("the", 4), ("a", 1), ("no", 1)]
 
     @pytest.mark.parametrize("smoothing", FITTED)
     def test_with_everything_are_the_head_of_the_whole_distribution(self, smoothing):
         model, words = fitted(smoothing)
-        rows = continuations(model, words, "the cat", top=5, everything=True)["next"]
+        rows = continuations(TextModel(model, words), "the cat", top=5, everything=True)["next"]
         state = model.advance(model.start(), words.encode("the cat"))
         whole = np.exp(model.next_log_probs(state))
         assert [row["probability"] for row in rows] == pytest.approx(sorted(whole, reverse=True)[:5], rel=1e-6)
@@ -210,7 +212,7 @@ class TestModelsOfOtherOrigin:
         monkeypatch.setattr(Trie, "build", build)
         model, words = fitted(smoothing)
         setattr(model, setting, {"cutoffs": "0,1", "prune": 0.01}[setting])
-        facts = explain(model, words, "the cat saw the dog\n")
+        facts = explain(TextModel(model, words), "the cat saw the dog\n")
         scored = np.exp(model.log_probs(words.encode("the cat saw the dog\n"))[0])
         assert [fact["probability"] for fact in facts] == pytest.approx(scored.tolist(), rel=1e-6)
         for fact in facts:
@@ -222,7 +224,7 @@ class TestModelsOfOtherOrigin:
         words = tokenizers.train("split", TEXT)
         ids = words.encode(TEXT)
         model = Ngram(order=3, smoothing="auto").fit(Data.of(ids, ids, words.vocab_size))
-        fact = explain(model, words, "the cat")[-1]
+        fact = explain(TextModel(model, words), "the cat")[-1]
         assert fact["smoothing"] == model.smoothing_ in SMOOTHINGS
         assert fact["terms"][0]["total"] is not None
 
@@ -230,11 +232,11 @@ class TestModelsOfOtherOrigin:
         model, words = fitted("modified-kneser-ney")
         model.smoothing = model.smoothing_ = "arpa"
         model.trie_.counts = np.full_like(model.trie_.counts, -1)
-        fact = explain(model, words, "the cat sat")[-1]
+        fact = explain(TextModel(model, words), "the cat sat")[-1]
         assert fact["probability"] == pytest.approx(np.exp(model.log_probs(words.encode("the cat sat"))[0][-1]))
         assert fact["order"] == 3
         assert {fact["terms"][0][key] for key in ("count", "adjusted", "total", "kinds", "weight")} == {None}
-        facts = continuations(model, words, "the cat")
+        facts = continuations(TextModel(model, words), "the cat")
         assert [row["count"] for row in facts["next"]] == [None] * 3
         assert (facts["total"], facts["kinds"]) == (None, 3)
         probs = [row["probability"] for row in facts["next"]]
@@ -246,19 +248,19 @@ class TestRefusals:
         words = tokenizers.train("split", TEXT)
         model = Uniform().fit(Data.of(words.encode(TEXT), np.array([], dtype=np.int32), words.vocab_size))
         with pytest.raises(UsageError, match=r"uniform has no table of n-grams.*lmzoo train ngram"):
-            explain(model, words, "the")
+            explain(TextModel(model, words), "the")
         with pytest.raises(UsageError, match="uniform has no table"):
-            continuations(model, words, "the")
+            continuations(TextModel(model, words), "the")
 
     def test_no_text_and_no_rows(self):
         with pytest.raises(UsageError, match="no text to explain"):
-            explain(*fitted("ml"), "")
+            explain(fitted("ml"), "")
         with pytest.raises(UsageError, match="not 0"):
-            continuations(*fitted("ml"), "the", top=0)
+            continuations(fitted("ml"), "the", top=0)
 
     def test_a_word_that_the_corpus_does_not_have(self):
         with pytest.raises(UsageError, match=r"'hyena' is not in the closed vocabulary"):
-            explain(*fitted("ml"), "the hyena")
+            explain(fitted("ml"), "the hyena")
 
 
 class TestPages:

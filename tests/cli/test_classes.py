@@ -44,7 +44,7 @@ def test_each_class_is_a_row_with_its_most_frequent_words(lmzoo, runs):
 def test_json_says_all_of_it_the_largest_first(lmzoo, runs):
     found = json.loads(lmzoo(runs / "classes", "--json", "--words", 3)[1])["classes"]
     assert sum(fact["share"] for fact in found) == pytest.approx(1)
-    assert sum(fact["words"] for fact in found) == store.load(runs / "classes")[0].vocab_size_
+    assert sum(fact["words"] for fact in found) == store.load(runs / "classes").model.vocab_size_
     assert (np.diff([fact["occurrences"] for fact in found]) <= 0).all()
     assert all(len(fact["most_frequent"]) == min(3, fact["words"]) for fact in found)
     assert {" cat", " dog"} in [set(fact["most_frequent"]) for fact in found]

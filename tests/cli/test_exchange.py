@@ -92,7 +92,7 @@ def test_import_shows_remarks(lmzoo):
 
 def test_import_for_texts_with_a_space_before_every_word(lmzoo):
     assert lmzoo("import", GOLDEN, "--out", "run", "--layout", "leading")[0] == 0
-    assert store.load("run")[1].decode([1, 21]) == " the \n"
+    assert store.load("run").tokenizer.decode([1, 21]) == " the \n"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_overwrite_replaces_what_is_there(lmzoo, run):
     Path("out.arpa").write_text("old")
     assert lmzoo("export", run, "out.arpa", "--overwrite")[0] == 0
     assert lmzoo("import", "out.arpa", "--out", run, "--overwrite")[0] == 0
-    assert store.load(run)[0].smoothing == "arpa"
+    assert store.load(run).model.smoothing == "arpa"
 
 
 # ── Word vectors ──────────────────────────────────────────────────────────────────────────────────

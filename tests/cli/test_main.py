@@ -251,7 +251,7 @@ def test_a_folder_that_exists_is_named_before_any_work(refuses, here):
 
 def test_overwrite_replaces_a_run(lmzoo, run):
     assert lmzoo("train", "uniform", "--corpus", "own.txt", "--out", run, "--overwrite").code == 0
-    assert store.load(run)[0].name == "uniform"
+    assert store.load(run).model.name == "uniform"
     assert folders(run.parent) == ["run"]
 
 

@@ -284,7 +284,7 @@ def test_a_run_goes_out_and_comes_back(lmzoo, tmp_path):
     assert "parameters over 264 tokens" in out
     model, text = store.load("again")
     ids = text.encode(PROMPT)
-    assert np.array_equal(model.log_probs(ids)[0], store.load("run")[0].log_probs(ids)[0])
+    assert np.array_equal(model.log_probs(ids)[0], store.load("run").model.log_probs(ids)[0])
     digest = hashlib.sha256((tmp_path / "folder/model.safetensors").read_bytes()).hexdigest()
     assert store.read_provenance("again")["imported_sha256"] == digest
 
@@ -345,7 +345,7 @@ def mirror(theirs, tmp_path, monkeypatch):
 def test_gpt2_by_name_comes_from_the_mirror_and_then_from_the_cache(lmzoo, mirror, tmp_path):
     expected = gpt2.read(mirror)[0].log_probs(np.arange(20))[0]
     assert lmzoo("import", "gpt2", "--out", "run", "--quiet")[0] == 0
-    assert np.array_equal(store.load("run")[0].log_probs(np.arange(20))[0], expected)
+    assert np.array_equal(store.load("run").model.log_probs(np.arange(20))[0], expected)
     shutil.rmtree(mirror)
     assert lmzoo("import", "gpt2", "--out", "again", "--quiet")[0] == 0
 

@@ -136,7 +136,7 @@ def test_runs_saved_at_once_do_not_mix(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert store.load(tmp_path / "run")[0].order in (1, 2, 3, 4)
+    assert store.load(tmp_path / "run").model.order in (1, 2, 3, 4)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
@@ -145,7 +145,7 @@ def test_a_link_to_a_run_stays_a_link(run, tmp_path):
     link.symlink_to(run)
     store.save(*make("uniform"), link)
     assert link.is_symlink()
-    assert store.load(run)[0].name == "uniform"
+    assert store.load(run).model.name == "uniform"
 
 
 def test_a_place_is_claimed_without_leaving_anything(tmp_path):

@@ -1,0 +1,145 @@
+"""A model with its tokenizer: what answers questions about text."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmzoo.data.tokenizers import Tokenizer
+from lmzoo.errors import UsageError
+from lmzoo.evaluation import generation
+from lmzoo.evaluation.likelihood import likelihoods
+from lmzoo.interface import Classifier, Decoder, Encoder, Ids, LanguageModel, MaskedModel, SentenceEncoder, TextToText
+
+Ability = TypeVar("Ability")
+
+# What is said of a model without the ability.
+LACKS: dict[Any, str] = {
+    LanguageModel: "gives no probability to a text",
+    Decoder: "does not predict the next token",
+    MaskedModel: "fills no blanks",
+    Encoder: "has no vectors",
+    SentenceEncoder: "has no vectors of whole texts",
+    Classifier: "knows no classes",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class TextModel:
+    """A model with the tokenizer it was trained with. Unpacks as the two: `model, tokenizer = text_model`.
+
+    Every method raises UsageError, with the model's name, where the model lacks the ability it needs.
+    """
+
+    model: Any  # a Model; typed loosely, for what it can do is asked at run time: see `require`
+    tokenizer: Tokenizer
+
+    def __post_init__(self) -> None:
+        if self.model.vocab_size_ != self.tokenizer.vocab_size:
+            raise UsageError(
+                f"the model knows {self.model.vocab_size_} tokens and the tokenizer {self.tokenizer.spec} has "
+                f"{self.tokenizer.vocab_size}: they are not of the same run"
+            )
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.model, self.tokenizer))
+
+    @property
+    def name(self) -> str:
+        """The model's name, for messages."""
+        return self.model.name or type(self.model).__name__
+
+    def require(self, ability: Callable[..., Ability], purpose: str) -> Ability:
+        """The model as one that has `ability`, a class of `lmzoo.interface`.
+
+        Raises UsageError "NAME gives no probability to a text, so it cannot PURPOSE" where it has not.
+        """
+        if not isinstance(self.model, ability):  # type: ignore[arg-type]
+            raise UsageError(f"{self.name} {LACKS[ability]}, so it cannot {purpose}")
+        return cast("Ability", self.model)
+
+    # ── LanguageModel ──
+
+    def surprisals(self, text: str) -> list[tuple[str, float]]:
+        """Each token's text and its surprisal −log₂ P(token | those before), in bits."""
+        model = self.require(LanguageModel, "say how surprising a text is")
+        ids = self.tokenizer.encode(text)
+        bits = model.log_probs(ids)[0] / -np.log(2)
+        return list(zip(self.tokenizer.pieces(ids), map(float, bits), strict=True))
+
+    # ── Decoder: a language model, or a text-to-text model that is given its source ──
+
+    def log_prob(self, text: str, given: str = "") -> float:
+        """log P(text | given) in nats: that of all tokens of `text`, with `given` read before (or as the source).
+
+        The joined text is encoded as one; a token that crosses the border counts as a token of `text`.
+        """
+        if isinstance(self.model, TextToText):
+            state, total = self.model.start_after(self.tokenizer.encode(given)), 0.0
+            for token in self.tokenizer.encode(text):
+                total += float(self.model.next_log_probs(state)[token])
+                state = self.model.advance(state, np.array([token]))
+            return total
+        model = self.require(LanguageModel, "say how likely a text is")
+        return likelihoods(model, self.tokenizer, [(given, text)])[0].log_prob
+
+    def continuations(self, text: str = "", top: int = 10) -> list[tuple[str, float]]:
+        """The `top` likeliest tokens after `text` (or of the target of the source `text`), and their probabilities."""
+        state, ids = self._read(text, "continue a text")
+        log_probs = self.model.next_log_probs(state)
+        return likeliest_tokens(self.tokenizer, ids[-1:], log_probs, top)
+
+    def generate(
+        self,
+        prompt: str = "",
+        length: int = 200,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+    ) -> Iterator[str]:
+        """What the model writes after `prompt` (or for the source `prompt`), in pieces, as `length` tokens are drawn.
+
+        The settings are those of `generation.generate`, checked at once; whole characters only.
+        """
+        state, ids = self._read(prompt, "write one")
+        settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+        tokens = generation.generate(self.model, np.empty(0, np.int32), length, state=state, **settings)
+        return self.text_of(tokens, ids)
+
+    def text_of(self, tokens: Iterable[int], before: Ids) -> Iterator[str]:
+        """The text that `tokens` add after the ids `before`, in pieces of whole characters."""
+        return generation.stream(tokens, self.tokenizer.decode, before.tolist())
+
+    def _read(self, text: str, purpose: str) -> tuple[Any, Ids]:
+        """The state after `text`, and the ids that precede what comes next (none of a source)."""
+        ids = self.tokenizer.encode(text)
+        if isinstance(self.model, TextToText):
+            return self.model.start_after(ids), ids[:0]
+        model = self.require(LanguageModel, purpose)
+        return model.advance(model.start(), ids), ids
+
+    # ── Encoder ──
+
+    def features(self, text: str, layer: int = -1) -> NDArray[np.floating[Any]]:
+        """The vector of each token of `text` in one layer: (T, D)."""
+        return self.require(Encoder, "be probed").features(self.tokenizer.encode(text), layer)
+
+
+def likeliest_tokens(
+    tokenizer: Tokenizer, before: Ids, log_probs: NDArray[np.floating[Any]], top: int
+) -> list[tuple[str, float]]:
+    """The `top` likeliest tokens of a distribution (V,) in nats, with their probabilities, the likeliest first.
+
+    Each is written as it would stand after the last of `before` (none, or ids); by its name where it is no text alone.
+    """
+    shown: dict[str, float] = {}
+    for token in generation.likeliest(np.asarray(log_probs, np.float64), top).tolist():
+        text = tokenizer.pieces([*before[-1:], token])[-1]
+        name = text if text and "\ufffd" not in text else tokenizer.token(token)
+        name = name if name not in shown else f"{name} (token {token})"  # two tokens may decode to the same text
+        shown[name] = float(np.exp(np.float64(log_probs[token])))
+    return list(shown.items())
