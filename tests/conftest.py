@@ -54,5 +54,5 @@ def pytest_collection_modifyitems(items):
     if not os.environ.get("LMZOO_MIRROR"):
         skip = pytest.mark.skip(reason="LMZOO_MIRROR is not set: the public data sets are not here")
         for item in items:
-            if "data" in item.keywords:
+            if item.get_closest_marker("data"):
                 item.add_marker(skip)

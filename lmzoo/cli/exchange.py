@@ -63,7 +63,7 @@ def export_run(
     if as_json:
         return show_json(facts)
     print(f"wrote {file}: {sum(counts):,} n-grams of order 1 to {len(counts)}, {facts['bytes']:,} bytes; log10 p")
-    if not tokenizer.spec.startswith("split"):
+    if not tokenizer.closed:
         print(f"note: {tokenizer.spec} tokens are written as words: a space is ▁, and what cannot be shown is <0xNN>")
     return None
 

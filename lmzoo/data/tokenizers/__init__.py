@@ -93,6 +93,9 @@ class Char(ByteTokenizer):
         """What `from_json` needs: the header and `chars`."""
         return {**self._header(), "chars": self._chars}
 
+    def _is_whole(self, text: str) -> bool:  # noqa: ARG002
+        return False  # no character is known to be a word of its own
+
     def _encode(self, text: str) -> Iterator[Tokens]:
         for start, end in spans(text):
             chars = text[start:end]
@@ -136,6 +139,9 @@ class Word(ByteTokenizer):
     def to_json(self) -> dict[str, Any]:
         """What `from_json` needs: the header and `words`."""
         return {**self._header(), "words": self._words}
+
+    def _is_whole(self, text: str) -> bool:  # noqa: ARG002
+        return True
 
     def _encode(self, text: str) -> Iterator[Tokens]:
         for start, end in spans(text):

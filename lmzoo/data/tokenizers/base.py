@@ -6,14 +6,15 @@
 import codecs
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lmzoo.interface import Vocabulary, check_ids
+from lmzoo.data.tokenizers.normalizer import UNKNOWN
+from lmzoo.interface import Ids, Vocabulary, check_ids
 
 Tokens = NDArray[np.int32]
 
@@ -78,6 +79,8 @@ class Tokenizer(ABC):
     `lines`, whether the newline is `end` (else `end` is written as nothing and no text contains it).
     """
 
+    closed: ClassVar[bool] = False  # tokens are whole words; one that has no token is `<unk>` or an error
+
     def __init__(self, spec: str, vocab_size: int, lines: bool):
         self.spec = spec
         self.vocab_size = vocab_size
@@ -114,6 +117,37 @@ class Tokenizer(ABC):
     @abstractmethod
     def token(self, token_id: int) -> str:
         """A printable name for one token: "a", " the", "<0x0A>", "<end>". UsageError if there is none."""
+
+    @abstractmethod
+    def word(self, token_id: int) -> str:
+        """The whole word that a token is, without the space before it.
+
+        "" for what is none: a byte, white space, `end`, `<unk>`, and what may be a part of a word.
+        """
+
+    # Written once for tokenizers that can spell every text; a closed vocabulary replaces them.
+
+    @property
+    def unknown(self) -> int | None:
+        """The id of the token that every word outside the vocabulary is read as; None where there is none."""
+        return None
+
+    def normalize(self, text: str, context: str = "") -> str:  # noqa: ARG002
+        """What `text`, as people write it, becomes before it is encoded: `text` itself where nothing is lost.
+
+        `context` is the text before it, not normalized: `normalize(context) + normalize(text, context)` is the whole.
+        """
+        return text
+
+    def unknown_share(self, texts: Iterable[str]) -> float:  # noqa: ARG002
+        """The share of the words of `texts`, once normalized, that are not in a closed vocabulary: 0 to 1."""
+        return 0.0
+
+    def word_ends(self, words: Sequence[str], ids: Ids) -> NDArray[np.int64]:
+        """The position in `ids` (T,), the normalized and encoded `" ".join(words)`, of each word's last token, (W,)."""
+        lengths = [len(word) for word in words]
+        ends = np.cumsum(lengths) + np.arange(len(words))  # characters before each word's end
+        return np.searchsorted(np.cumsum([len(piece) for piece in self.pieces(ids)]), ends)
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
@@ -164,6 +198,20 @@ class ByteTokenizer(Tokenizer):
         """What each token spells alone (V,), None where that is a part of a character or not UTF-8."""
         return [_decoded(spelling) for spelling in self._spellings]
 
+    def word(self, token_id: int) -> str:
+        """The text of a learned token that is one stretch of characters after a space.
+
+        Without the space it may be a part of a word: " the" is a word, and "the" perhaps the middle of "other".
+        """
+        (checked,) = check_ids([token_id], self.vocab_size).tolist()
+        text = "" if checked < BYTES or checked == self.end else self._texts[checked] or ""
+        word = text.removeprefix(" ")
+        return word if self._is_whole(text) and is_word(word) else ""
+
+    def _is_whole(self, text: str) -> bool:
+        """Whether a learned token with this text is never a part of a longer word."""
+        return text.startswith(" ")
+
     def token(self, token_id: int) -> str:
         """One id as text for people, the end token by name."""
         (checked,) = check_ids([token_id], self.vocab_size).tolist()
@@ -178,6 +226,11 @@ class ByteTokenizer(Tokenizer):
         if self.lines:
             ids[ids == newline] = self.end
         return ids
+
+
+def is_word(text: str) -> bool:
+    """Whether `text` is one stretch without white space, and neither `<unk>` nor damaged (U+FFFD)."""
+    return text.split() == [text] and text != UNKNOWN and "\ufffd" not in text
 
 
 def _decoded(spelling: bytes) -> str | None:

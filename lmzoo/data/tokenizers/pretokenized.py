@@ -12,20 +12,20 @@ the words of Brown), so that it is learned as any other word is.
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import repeat
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from lmzoo.data.tokenizers.base import HOLE, Tokenizer, Tokens, spans, to_bytes
+from lmzoo.data.tokenizers.base import HOLE, Tokenizer, Tokens, is_word, spans, to_bytes
+from lmzoo.data.tokenizers.normalizer import UNKNOWN, Normalizer
 from lmzoo.errors import FormatError, TokenizerError, nearest
-from lmzoo.interface import Vocabulary, check_ids
+from lmzoo.interface import Ids, Vocabulary, check_ids
 
 END = "</s>"
-UNKNOWN = "<unk>"
 
 _WORD = r"[^\s\ud800-\udfff]+"  # a lone surrogate is not text
 _IS_WORD = re.compile(_WORD).fullmatch
@@ -47,6 +47,8 @@ class Split(Tokenizer):
     replaced, and encoding that again gives the same ids. In every other case it is `text` exactly.
     """
 
+    closed = True
+
     def __init__(self, words: list[str], layout: str, spec: str = "split"):
         """`words`: the vocabulary, distinct; `layout`: "leading" or "plain"."""
         super().__init__(spec, len(words) + 1, lines=True)
@@ -57,6 +59,36 @@ class Split(Tokenizer):
     def _ids(self) -> dict[str, int]:
         """word → id. Made when a text is first encoded: a vocabulary can be large, and a run only looked at."""
         return {word: i for i, word in enumerate([*self._words, "\n"])}
+
+    @cached_property
+    def normalizer(self) -> Normalizer:
+        """What rewrites ordinary text in this vocabulary and layout."""
+        return Normalizer(self._words, self._layout == "leading")
+
+    @property
+    def unknown(self) -> int | None:
+        """The id of `<unk>`, where the corpus has that word."""
+        return self._ids.get(UNKNOWN)
+
+    def normalize(self, text: str, context: str = "") -> str:
+        """Ordinary text in the corpus's layout, case and way of splitting words; see `normalizer.py`."""
+        return self.normalizer.write(text, context)
+
+    def unknown_share(self, texts: Iterable[str]) -> float:
+        """The share of the words of `texts`, once normalized, that are not in the vocabulary."""
+        return self.normalizer.unknown_share(texts)
+
+    def word(self, token_id: int) -> str:
+        """Every token is a word but `end`, and `<unk>`, which stands for many."""
+        (checked,) = check_ids([token_id], self.vocab_size).tolist()
+        return self._words[checked] if checked != self.end and is_word(self._words[checked]) else ""
+
+    def word_ends(self, words: Sequence[str], ids: Ids) -> NDArray[np.int64]:  # noqa: ARG002
+        """Token positions (W,), counted in normalized words: where `<unk>` stands for one, lengths do not match."""
+        # Beside a known word, for alone a mark that the corpus never has would not be dropped.
+        known = self._words[0]
+        counts = [len(self.normalize(f"{known} {word}").split()) - 1 for word in words]
+        return np.maximum(np.cumsum(counts) - 1, 0)
 
     @classmethod
     def train(cls, text: str, least: int = 1) -> "Split":
