@@ -21,10 +21,10 @@ learns is kept in attributes that end in an underscore. `models/uniform.py` is t
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -131,14 +131,24 @@ class Examples:
     classes: Sequence[str] = ()  # C names
 
 
+class Origin(NamedTuple):
+    """Where the idea of a model comes from."""
+
+    year: int
+    paper: str
+
+
 class Model(ABC):
     """What every model can do: learn from ids, and be saved as plain arrays."""
 
     name: ClassVar[str] = ""
+    # Of the default settings, for lists of models; `origin` is that of a model as it is set.
     year: ClassVar[int] = 0
     paper: ClassVar[str] = ""
-    # Which chapter of the history it belongs to: its colour in a report.
+    # baseline, count, association, feedforward, recurrent, masked, transformer or other: its colour in a report.
     family: ClassVar[str] = "other"
+    # The settings that a label names, and how: {"hidden": "{} cells"}. None: all that differ from their defaults.
+    label_settings: ClassVar[Mapping[str, str] | None] = None
 
     vocab_size_: int
     # Whether fit leaves checkpoints in `Run.folder` and can go on from them.
@@ -153,6 +163,31 @@ class Model(ABC):
     @abstractmethod
     def fit(self, data: Data, run: Run | None = None) -> Self:
         """Learn from `data.train`, with `data.valid` to choose settings by. Sets `vocab_size_`; returns self."""
+
+    @property
+    def origin(self) -> Origin:
+        """Year and paper, which may depend on the settings: an unsmoothed bigram is not of 1998."""
+        return Origin(self.year, self.paper)
+
+    @property
+    def title(self) -> str:
+        """What the model is called in a sentence, without its settings: "LSTM", "GloVe"."""
+        return self.name
+
+    @property
+    def label(self) -> str:
+        """What a person would call it in a table: "LSTM, 96 cells", "GloVe"."""
+        if self.label_settings is None:
+            return ", ".join([self.title, *self.other_settings])
+        named = [_count(getattr(self, key), pattern) for key, pattern in self.label_settings.items()]
+        return ", ".join([self.title, *named])
+
+    @property
+    def other_settings(self) -> list[str]:
+        """In words, the settings that are not the default ones and that `label` need not name."""
+        settings: Sequence[Field[Any]] = fields(self) if is_dataclass(self) else ()
+        own = [setting for setting in settings if setting.name not in (self.label_settings or {})]
+        return [_in_words(s.name, getattr(self, s.name)) for s in own if getattr(self, s.name) != _default(s)]
 
     def warm_up(self) -> None:  # noqa: B027
         """Compile or load what `fit` and scoring need, where that takes time, so that no clock counts it."""
@@ -360,3 +395,26 @@ def check_ids(tokens: ArrayLike, vocab_size: int) -> Ids:
 
 def _is_learned(key: str) -> bool:
     return key.endswith("_") and not key.startswith("_")
+
+
+def _default(setting: "Field[Any]") -> Any:
+    return setting.default if setting.default_factory is MISSING else setting.default_factory()
+
+
+def _count(value: Any, pattern: str) -> str:
+    """(96, "{} cells") → "96 cells", (1, "{} layers") → "1 layer"."""
+    text = pattern.format(f"{value:g}" if isinstance(value, float) else value)
+    return text[:-1] if value == 1 and text.startswith("1 ") and text.endswith("s") else text
+
+
+def _in_words(name: str, value: Any) -> str:
+    """A setting in a label: "k 0.5", "50 dimensions", "not tied", "hierarchical softmax"."""
+    name = name.replace("_", " ")
+    match value:
+        case bool():
+            return name if value else f"not {name}"
+        case int() if name.endswith("s"):
+            return _count(value, f"{{}} {name}")
+        case str() if value.replace("-", "").isidentifier():
+            return value.replace("-", " ")
+    return _count(value, f"{name} {{}}")

@@ -135,8 +135,8 @@ def _describe(entry: Contestant, model: Any, tokenizer: Tokenizer, folder: Path)
     entry.row |= {
         "label": entry.label,
         "model": model.name,
-        "year": model.year,
-        "paper": model.paper,
+        "year": model.origin.year,
+        "paper": model.origin.paper,
         "config": model.config(),
         "tokenizer": tokenizer.spec,
         "reach": model.reach,

@@ -12,6 +12,7 @@ import io
 import sys
 import tokenize
 import traceback
+from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -97,6 +98,13 @@ def settings(model: type[Model]) -> list[Setting]:
         for field in fields(model)  # type: ignore[arg-type]
     ]
     return sorted(found, key=lambda setting: setting.shared)
+
+
+def labels(entries: Sequence[Model]) -> list[str]:
+    """The label of each model; where several have the same one, with the settings that tell them apart."""
+    plain = [model.label for model in entries]
+    full = [", ".join([model.label, *model.other_settings]) for model in entries]
+    return [long if plain.count(short) > 1 else short for short, long in zip(plain, full, strict=True)]
 
 
 def presets(model: type[Model]) -> dict[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ the cache alone make it a worse part of that mixture: perplexity 128 on the vali
 fade by half-life as in Clarkson & Robinson (1997).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -41,6 +42,9 @@ class Cache(LanguageModel):
     name: ClassVar[str] = "cache"
     year: ClassVar[int] = 1990
     paper: ClassVar[str] = "Kuhn & De Mori 1990, A Cache-Based Natural Language Model for Speech Recognition"
+    family: ClassVar[str] = "count"
+    title: ClassVar[str] = "cache"
+    label_settings: ClassVar[Mapping[str, str]] = {"window": "{} tokens"}
     adapts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

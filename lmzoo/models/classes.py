@@ -17,7 +17,7 @@ class of its own, so contexts stop there. Words that never occur in the training
 all are alike; the class n-gram gives it, like every n-gram it has not seen, what smoothing sets aside.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -45,6 +45,8 @@ class Classes(LanguageModel, Encoder):
     name: ClassVar[str] = "classes"
     year: ClassVar[int] = 1992
     paper: ClassVar[str] = "Brown et al. 1992, Class-Based n-gram Models of Natural Language"
+    family: ClassVar[str] = "count"
+    label_settings: ClassVar[Mapping[str, str]] = {"classes": "{} classes"}
 
     def __post_init__(self) -> None:
         if not 1 <= self.classes <= MOST:
@@ -63,6 +65,11 @@ class Classes(LanguageModel, Encoder):
         """Have the loops compiled, or loaded where they were before."""
         tokens = np.array([0, 1, 2], dtype=np.int32)
         Classes(classes=2).fit(Data.of(tokens, tokens, 4)).log_probs_many([tokens])
+
+    @property
+    def title(self) -> str:
+        """ "class 3-gram"."""
+        return f"class {self.order}-gram"
 
     def fit(self, data: Data, run: Run | None = None) -> Self:
         """Put the words of `data.train` in classes, and count these. `remarks` says where there was too little."""

@@ -23,6 +23,7 @@ that is shown. As in the program, `end` bounds a line and is no word, unless `en
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
@@ -62,6 +63,9 @@ class GloVe(Counted, LowRank):
     name: ClassVar[str] = "glove"
     year: ClassVar[int] = 2014
     paper: ClassVar[str] = "Pennington, Socher & Manning 2014, GloVe: Global Vectors for Word Representation"
+    family: ClassVar[str] = "association"
+    title: ClassVar[str] = "GloVe"
+    label_settings: ClassVar[Mapping[str, str]] = {}
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"dimensions": 5, "window": 2, "min_count": 1, "epochs": 5, "x_max": 10.0}

@@ -22,6 +22,7 @@ all that adds to x, a softmax with a table of its own, and Muon. Each has a flag
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -64,6 +65,9 @@ class GPT(Windowed):
     name: ClassVar[str] = "gpt"
     year: ClassVar[int] = 2018
     paper: ClassVar[str] = "Radford et al. 2018, Improving Language Understanding by Generative Pre-Training"
+    family: ClassVar[str] = "transformer"
+    title: ClassVar[str] = "GPT"
+    label_settings: ClassVar[Mapping[str, str]] = {"layers": "{} layers"}
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         # for a first try

@@ -17,6 +17,7 @@ changing outputs, and averaged SGD. All of it is off unless it is asked for; the
 does. Departures from the paper: averaging begins at a set share of the budget, and windows are all of one length.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -38,6 +39,9 @@ class LSTM(Network):
     name: ClassVar[str] = "lstm"
     year: ClassVar[int] = 1997
     paper: ClassVar[str] = "Hochreiter & Schmidhuber 1997, Long Short-Term Memory"
+    family: ClassVar[str] = "recurrent"
+    title: ClassVar[str] = "LSTM"
+    label_settings: ClassVar[Mapping[str, str]] = {"hidden": "{} cells"}
 
     # Their loss is summed over a window and ours is its mean, so the rates and lengths of gradients of zaremba-small
     # (1 and 5) are here 20 times as large and as small.

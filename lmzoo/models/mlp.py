@@ -13,6 +13,7 @@ Departures: dropout (Srivastava et al. 2014), further hidden layers and other ac
 AdamW or Muon and no asynchronous descent. Before the first token the context is filled with `end`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -33,6 +34,9 @@ class MLP(Network):
     name: ClassVar[str] = "mlp"
     year: ClassVar[int] = 2003
     paper: ClassVar[str] = "Bengio, Ducharme, Vincent & Jauvin 2003, A Neural Probabilistic Language Model"
+    family: ClassVar[str] = "feedforward"
+    title: ClassVar[str] = "feed-forward network"
+    label_settings: ClassVar[Mapping[str, str]] = {"hidden": "{} units"}
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"context": 4, "embedding": 16, "hidden": 32, "batch": 256},  # for a first try

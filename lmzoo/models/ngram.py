@@ -27,6 +27,7 @@ KenLM's (Heafield 2013), whose scores are the oracle of the tests; two things di
 the vocabulary is one of V here, so there is no <unk>; and all arithmetic is in float64, rounded once to float32.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -34,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo.errors import FormatError, UsageError, nearest
-from lmzoo.interface import Data, Ids, Run
+from lmzoo.interface import Data, Ids, Origin, Run
 from lmzoo.ngrams.counts import Level, count_ngrams
 from lmzoo.ngrams.held_out import digits, nearest_known, occurrences
 from lmzoo.ngrams.out_of_core import Scratch, release
@@ -43,10 +44,14 @@ from lmzoo.ngrams.trie import Trie, TrieModel
 
 Array = NDArray[Any]
 
+SHANNON = Origin(1948, "Shannon 1948, A Mathematical Theory of Communication")  # the idea is Markov's, 1913
+
 
 class Smoothing:
     """How much of p(w | h) is counted, α, and how much is left to the shorter context, γ."""
 
+    title: ClassVar[str] = "{gram}"  # of a model; {gram} is "5-gram", {k} what add-k adds
+    origin: ClassVar[Origin] = SHANNON
     backs_off: ClassVar[bool] = False  # γ · p(w | h⁻) is for unseen words alone
     is_distribution: ClassVar[bool] = True
     uses_validation: ClassVar[bool] = False  # what `prepare` estimates is estimated on the validation text
@@ -76,6 +81,8 @@ class Smoothing:
 class MaximumLikelihood(Smoothing):
     """Relative frequencies. What was not seen is impossible, so most texts are: the ruler will say where."""
 
+    title = "{gram}, unsmoothed"
+
     def alpha(self, level: Level) -> Array:
         """c(hw) / c(h·)."""
         return level.count / np.maximum(level.total(level.count), 1)[level.context]
@@ -87,6 +94,8 @@ class MaximumLikelihood(Smoothing):
 
 class AddK(Smoothing):
     """Laplace's rule (k = 1) and Lidstone's: every word is taken to have been seen k times more."""
+
+    title = "{gram}, add-{k:g}"
 
     def alpha(self, level: Level) -> Array:
         """c(hw) / (c(h·) + kV); shorter contexts are not believed at all, so that γ is for the uniform 1/V."""
@@ -105,6 +114,8 @@ class JelinekMercer(Smoothing):
 
     ROUNDS = 30
     uses_validation = True
+    title = "Jelinek–Mercer, {gram}"
+    origin = Origin(1980, "Jelinek & Mercer 1980, Interpolated Estimation of Markov Source Parameters")
 
     def prepare(self, levels: list[Level], valid: Ids) -> None:
         """EM: a weight is how often its mixture's counted part was to thank, of all the times it was asked."""
@@ -147,6 +158,9 @@ class JelinekMercer(Smoothing):
 class WittenBell(Smoothing):
     """Witten & Bell 1991, method C: something new is as likely as it has been so far."""
 
+    title = "Witten–Bell, {gram}"
+    origin = Origin(1991, "Witten & Bell 1991, The Zero-Frequency Problem")
+
     def alpha(self, level: Level) -> Array:
         """c(hw) / (c(h·) + N₁₊(h·))."""
         kinds = level.total(level.count > 0)
@@ -155,6 +169,9 @@ class WittenBell(Smoothing):
 
 class AbsoluteDiscounting(Smoothing):
     """Ney, Essen & Kneser 1994: take the same D from every count that is not zero."""
+
+    title = "absolute discounting, {gram}"
+    origin = Origin(1994, "Ney, Essen & Kneser 1994, On Structuring Probabilistic Dependences")
 
     def __init__(self, settings: "Ngram") -> None:
         super().__init__(settings)
@@ -200,6 +217,9 @@ class AbsoluteDiscounting(Smoothing):
 class KneserNey(AbsoluteDiscounting):
     """Interpolated Kneser-Ney (Kneser & Ney 1995; Chen & Goodman 1998, §2.7): absolute, on a(·)."""
 
+    title = "Kneser–Ney, {gram}"
+    origin = Origin(1995, "Kneser & Ney 1995, Improved Backing-Off for m-gram Language Modeling")
+
     def counts(self, level: Level) -> Array:
         """Kneser & Ney's."""
         return level.adjusted
@@ -207,6 +227,9 @@ class KneserNey(AbsoluteDiscounting):
 
 class ModifiedKneserNey(KneserNey):
     """Interpolated modified Kneser-Ney (Chen & Goodman 1998, §3): discounts for counts of 1, 2 and 3 or more."""
+
+    title = "modified Kneser–Ney, {gram}"
+    origin = Origin(1998, "Chen & Goodman 1998, An Empirical Study of Smoothing Techniques")
 
     def estimate(self, level: Level) -> Array:
         """D_k = k − (k+1) · Y · n_{k+1}/n_k with Y = n₁/(n₁ + 2n₂) (eq. 26); KenLM's fallback if that fails."""
@@ -240,6 +263,8 @@ class Katz(Smoothing):
     """Katz 1987: counts up to K are discounted as Good & Turing say, and what that frees goes to unseen words."""
 
     backs_off = True
+    title = "Katz, {gram}"
+    origin = Origin(1987, "Katz 1987, Estimation of Probabilities from Sparse Data")
     K = 7
 
     def prepare(self, levels: list[Level], valid: Ids) -> None:  # noqa: ARG002
@@ -282,6 +307,8 @@ class StupidBackoff(MaximumLikelihood):
 
     backs_off = True
     is_distribution = False
+    title = "stupid back-off, {gram}"
+    origin = Origin(2007, "Brants et al. 2007, Large Language Models in Machine Translation")
 
     def gamma(self, level: Level, alpha: Array, lower: Array) -> Array:  # noqa: ARG002
         """0.4 (§4), so scores do not sum to one."""
@@ -292,6 +319,7 @@ class Imported(Smoothing):
     """Probabilities that were read from an ARPA file: `lmzoo import` makes such a model, no fit does."""
 
     backs_off = True
+    title = "imported {gram}"
 
     def prepare(self, levels: list[Level], valid: Ids) -> None:  # noqa: ARG002
         """There is nothing to estimate."""
@@ -330,6 +358,8 @@ class Ngram(TrieModel):
     name: ClassVar[str] = "ngram"
     year: ClassVar[int] = 1998
     paper: ClassVar[str] = "Chen & Goodman 1998, An Empirical Study of Smoothing Techniques"
+    family: ClassVar[str] = "count"
+    label_settings: ClassVar[Mapping[str, str]] = {}  # the title has them
 
     def __post_init__(self) -> None:
         if self.order != "auto" and not 1 <= self.order <= 64:
@@ -346,6 +376,27 @@ class Ngram(TrieModel):
             raise UsageError(f"prune must be 0 or more, not {self.prune}: it is a share by which perplexity may rise")
         if self.prune and not self.is_distribution:
             raise UsageError(f"{self.smoothing} gives scores, no probabilities, which prune weighs: use cutoffs")
+
+    @property
+    def title(self) -> str:
+        """ "Kneser–Ney, 5-gram", "bigram, unsmoothed", "unigram"; of auto, what `fit` chose."""
+        smoothing, order = self._chosen()
+        title = SMOOTHINGS.get(smoothing, Smoothing).title
+        if order == 1 and not title.startswith("{gram}"):
+            title = "{gram}"  # there is nothing shorter to back off to: how it is discounted matters little
+        gram = {1: "unigram", 2: "bigram", "auto": "n-gram"}.get(order, f"{order}-gram")
+        pruned = self.prune > 0 or any(parse_cutoffs(self.cutoffs))
+        return title.format(gram=gram, k=self.k) + (", pruned" if pruned else "")
+
+    @property
+    def origin(self) -> Origin:
+        """That of the smoothing. A unigram is Shannon's first-order approximation (§3), however it is discounted."""
+        smoothing, order = self._chosen()
+        return SHANNON if order == 1 else SMOOTHINGS.get(smoothing, ModifiedKneserNey).origin
+
+    def _chosen(self) -> tuple[str, int | str]:
+        learned = vars(self)
+        return learned.get("smoothing_", self.smoothing), learned.get("order_", self.order)
 
     @property
     def is_distribution(self) -> bool:

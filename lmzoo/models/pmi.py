@@ -20,6 +20,7 @@ no shift, p(w) exp PMI(w, c) is the relative frequency of w after c.
 Departures: pairs that were not seen have a score of 0, whatever `positive` says, where the formula has -∞.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 from lmzoo.embeddings.counted import Counted
 from lmzoo.embeddings.sparse import Table
 from lmzoo.errors import FormatError, UsageError
-from lmzoo.interface import Ids, Run
+from lmzoo.interface import Ids, Origin, Run
 
 Array = NDArray[Any]
 
@@ -74,6 +75,8 @@ class PMI(Counted, Table):
     name: ClassVar[str] = "pmi"
     year: ClassVar[int] = 1990
     paper: ClassVar[str] = "Church & Hanks 1990, Word Association Norms, Mutual Information, and Lexicography"
+    family: ClassVar[str] = "association"
+    label_settings: ClassVar[Mapping[str, str]] = {"window": "window {}"}
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"window": 2, "min_count": 1},  # for a first try
@@ -85,6 +88,18 @@ class PMI(Counted, Table):
     def __post_init__(self) -> None:
         super().__post_init__()
         check(self.smoothing, self.shift)
+
+    @property
+    def title(self) -> str:
+        """ "PMI", "shifted PMI"."""
+        return "PMI" if self.shift == 1 else "shifted PMI"
+
+    @property
+    def origin(self) -> Origin:
+        """A shift makes it what skip-gram factorises."""
+        if self.shift == 1:
+            return super().origin
+        return Origin(2014, "Levy & Goldberg 2014, Neural Word Embedding as Implicit Matrix Factorization")
 
     def _learn(self, train: Ids, vocab_size: int, run: Run) -> None:
         by_word = pmi(self.count(train, vocab_size, run), self.smoothing, self.shift, self.positive)

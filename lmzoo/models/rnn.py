@@ -16,6 +16,7 @@ Departures: an embedding smaller than the hidden layer, layers that stand on eac
 in the LSTM), and AdamW. Mikolov's softmax was factored by word classes. The reset gate is where cuDNN has it: after U.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from lmzoo.errors import UsageError
+from lmzoo.interface import Origin
 from lmzoo.neural.language_model import Network
 from lmzoo.neural.module import Memory, Net
 
@@ -36,6 +38,8 @@ class RNN(Network):
     name: ClassVar[str] = "rnn"
     year: ClassVar[int] = 1990
     paper: ClassVar[str] = "Elman 1990, Finding Structure in Time; Mikolov et al. 2010, as a language model"
+    family: ClassVar[str] = "recurrent"
+    label_settings: ClassVar[Mapping[str, str]] = {"hidden": "{} units"}
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"hidden": 32, "embedding": 16, "batch": 16, "window": 16},  # for a first try
@@ -54,6 +58,18 @@ class RNN(Network):
     window: int = 32  # tokens of each that are read in a step: how far back the gradient reaches
 
     reach: ClassVar[None] = None
+
+    @property
+    def title(self) -> str:
+        """ "Elman network", "GRU"."""
+        return "GRU" if self.cell == "gru" else "Elman network"
+
+    @property
+    def origin(self) -> Origin:
+        """The gated recurrent unit is a later idea."""
+        if self.cell != "gru":
+            return super().origin
+        return Origin(2014, "Cho et al. 2014, Learning Phrase Representations using RNN Encoder–Decoder")
 
     @property
     def width(self) -> int:

@@ -9,6 +9,7 @@ with words for documents. Weighting the dimensions less than their singular valu
 it approximates no matrix (§3.3); the predictor takes the approximation itself, s(w, c) = (U_D Σ_D V_D^T)(w, c).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -36,6 +37,9 @@ class SVD(Counted, LowRank):
     name: ClassVar[str] = "svd"
     year: ClassVar[int] = 2015
     paper: ClassVar[str] = "Levy, Goldberg & Dagan 2015, Improving Distributional Similarity with Lessons Learned"
+    family: ClassVar[str] = "association"
+    title: ClassVar[str] = "SVD of PPMI"
+    label_settings: ClassVar[Mapping[str, str]] = {"dimensions": "{} dimensions"}
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"dimensions": 5, "window": 2, "min_count": 1}

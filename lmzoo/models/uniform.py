@@ -22,6 +22,7 @@ class Uniform(LanguageModel):
     name: ClassVar[str] = "uniform"
     year: ClassVar[int] = 1928
     paper: ClassVar[str] = "Hartley 1928, Transmission of Information"
+    family: ClassVar[str] = "baseline"
 
     reach: ClassVar[int] = 0
 

@@ -17,7 +17,7 @@ gensim's own, to the bit. Sentences are what stands between `end`s, cut every 10
 vector is zero, as are those of words that are too rare.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -61,6 +61,8 @@ class Word2Vec(LowRank):
     paper: ClassVar[str] = (
         "Mikolov, Chen, Corrado & Dean 2013, Efficient Estimation of Word Representations in Vector Space"
     )
+    family: ClassVar[str] = "association"
+    label_settings: ClassVar[Mapping[str, str]] = {"dimensions": "{} dimensions"}
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"dimensions": 8, "window": 2, "min_count": 1, "subsample": 0.0, "learning_rate": 0.1}
@@ -83,6 +85,12 @@ class Word2Vec(LowRank):
             )
         if not np.isfinite(self.noise_exponent):
             raise UsageError(f"noise-exponent must be finite, not {self.noise_exponent}: 0.75 is the papers'")
+
+    @property
+    def title(self) -> str:
+        """ "skip-gram", "CBOW with hierarchical softmax"."""
+        title = "CBOW" if self.architecture == "cbow" else self.architecture
+        return title if self.output == OUTPUTS[0] else f"{title} with {self.output.replace('-', ' ')}"
 
     def warm_up(self) -> None:
         """Import gensim, which takes a second or more; where it is not, what was trained can still be used."""
