@@ -73,7 +73,7 @@ def agreement(device: str) -> dict[str, Any]:
     found = {}
     for name in NETWORKS:
         cls = models.find(name)
-        model = cls(**models.presets(cls)["tiny"]).fit(
+        model = cls.from_config(models.presets(cls)["tiny"]).fit(
             Data.of(train, valid, testing.VOCAB_SIZE), Run(steps=40, device=device)
         )
         there = model.log_probs(text)[0]
@@ -98,7 +98,7 @@ def _trainer(name: str, settings: dict[str, Any], vocab_size: int, device: str) 
     from lmzoo.neural import device as _device
     from lmzoo.neural.training.trainer import Trainer
 
-    model: Any = models.find(name)(**settings)
+    model: Any = models.find(name).from_config(settings)
     run = Run(seconds=1e9, device=device)
     means = _device.means(run, model.width, model.compile_pays(run))
     net = model.build(vocab_size).to(means.device).train()
@@ -133,7 +133,7 @@ def gpt2_step(device: str, rehearse: bool) -> dict[str, Any]:
 
         preset = models.presets(models.find("gpt"))["tiny" if rehearse else "gpt2"]
         trainer = _trainer("gpt", {**preset, "batch": batch}, 300 if rehearse else 50257, device)
-        window = trainer.settings.window
+        window = trainer.training.window
         seconds = _timed(trainer.step, device, 1 if rehearse else 15)
         tokens = batch * window / seconds
         flops = tokens * trainer.net.flops(window)

@@ -82,7 +82,7 @@ def our_step(ids: Any, vocab_size: int, batch: int, precision: str, compiled: st
     from lmzoo.neural import device as _device
     from lmzoo.neural.training.trainer import Trainer
 
-    model = GPT(**{**GPT.PRESETS["gpt-nano"], **SAME, "batch": batch})
+    model = GPT.from_config({**GPT.PRESETS["gpt-nano"], **SAME, "batch": batch})
     run = Run(seconds=1e9, precision=precision, compile=compiled, device="cpu")
     net = model.build(vocab_size).train()
     means = _device.means(run, model.width, False)

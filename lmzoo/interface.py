@@ -197,8 +197,13 @@ class Model(ABC):
         return self
 
     def config(self) -> dict[str, Any]:
-        """The hyperparameters, as the constructor takes them."""
+        """The hyperparameters as one flat dict of what JSON holds: config.json."""
         return asdict(self)  # type: ignore[call-overload]
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """The inverse of `config`; what is missing has its default."""
+        return cls(**config)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All that is learned: every attribute that ends in an underscore, as an array."""

@@ -103,7 +103,7 @@ def _before_fitting(make: Callable[..., Any], settings: dict[str, Any]) -> Itera
 
     def config() -> str:
         model = make(**settings)
-        copy = type(model)(**json.loads(json.dumps(model.config())))
+        copy = type(model).from_config(json.loads(json.dumps(model.config())))
         same = copy.config() == model.config()
         return "" if same else "a model made from its own config, through JSON, is not the same model"
 

@@ -134,7 +134,7 @@ def _settings(config: dict[str, Any], folder: Path) -> GPT:
         "dropout": float(config.get("resid_pdrop", 0.1)),
         "tied": config.get("tie_word_embeddings", True) is not False,
     }
-    return GPT(**{**GPT.PRESETS["gpt2"], **own})
+    return GPT.from_config({**GPT.PRESETS["gpt2"], **own})
 
 
 def _names(model: GPT) -> Iterator[tuple[str, str, bool]]:

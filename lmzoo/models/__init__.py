@@ -21,6 +21,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lmzoo.errors import UsageError, nearest
 from lmzoo.interface import Model
+from lmzoo.neural.training.config import Training
 
 HERE = Path(__file__).parent
 
@@ -85,7 +86,7 @@ def settings(model: type[Model]) -> list[Setting]:
         if base.__module__ not in ("builtins", "abc", "lmzoo.interface"):
             comments |= _field_comments(base)
     shared = {name for base in model.__mro__[1:] for name in getattr(base, "__dataclass_fields__", ())}
-    found = [
+    own = [
         Setting(
             field.name,
             _kind(model, field.name, hints[field.name]),
@@ -96,8 +97,21 @@ def settings(model: type[Model]) -> list[Setting]:
             field.name in shared,
         )
         for field in fields(model)  # type: ignore[arg-type]
+        if not isinstance(field.default, Training)
     ]
-    return sorted(found, key=lambda setting: setting.shared)
+    return sorted([*own, *_training_settings(model, own)], key=lambda setting: setting.shared)
+
+
+def _training_settings(model: type[Model], own: list[Setting]) -> list[Setting]:
+    """The fields of a network's `training`, with that model's defaults, but for those that are its own fields too."""
+    taken = {setting.name for setting in own}
+    return [
+        Setting(part.name, type(part.default), getattr(field.default, part.name), comment, shared=True)
+        for field in fields(model)  # type: ignore[arg-type]
+        if isinstance(field.default, Training)
+        for part, comment in zip(fields(Training), _field_comments(Training).values(), strict=True)
+        if part.name not in taken
+    ]
 
 
 def labels(entries: Sequence[Model]) -> list[str]:
@@ -130,7 +144,7 @@ def make(model: type[Model], given: dict[str, str]) -> Model:
             raise UsageError(
                 f"{model.name} needs its setting {setting.name!r}, {KINDS[setting.type]}: it has no default"
             )
-    return model(**{**chosen, **{key: _parse(known[key], text) for key, text in given.items()}})
+    return model.from_config({**chosen, **{key: _parse(known[key], text) for key, text in given.items()}})
 
 
 def _preset(model: type[Model], name: str) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from lmzoo.interface import Run
 from lmzoo.neural import device
 from lmzoo.neural.attention import Attention, Past, sinusoids
 from lmzoo.neural.module import Memory, Net, Stack
+from lmzoo.neural.training.config import Training
 from lmzoo.neural.windowed import Windowed
 
 CHOICES = {
@@ -86,10 +87,7 @@ class GPT(Windowed):
     heads: int = 2  # of attention, in each layer
     width: int = 128  # features of a token
     window: int = 128  # tokens that it sees at most, and of a text in a training step
-    batch: int = 16  # windows in a step
     dropout: float = 0.0  # of embeddings, attention and what each layer adds
-    optimizer: str = "muon"  # muon (the matrices between hidden layers by Muon, the rest by AdamW), adamw or sgd
-    learning_rate: float = 6e-3  # at its highest
     norm_first: bool = True  # before attention and MLP, as GPT-2; else after adding them, as GPT-1 and Vaswani 2017
     positions: str = "rotary"  # learned (Radford 2018), sinusoidal (Vaswani 2017) or rotary (Su et al. 2021)
     norm: str = "rmsnorm"  # layernorm (Ba et al. 2016) or rmsnorm (Zhang & Sennrich 2019)
@@ -104,6 +102,7 @@ class GPT(Windowed):
     ngram_rows: int = 32768  # of that table, which n-grams are hashed into
     ngram_dropout: float = 0.5  # share of n-grams that are not looked up while it learns, not to be relied on
     shortcut: bool = True  # each layer takes in the embeddings too, as much as it learns (modded-nanogpt 2024)
+    training: Training = Training(batch=16, optimizer="muon", learning_rate=6e-3)
 
     def build(self, vocab_size: int) -> Net:
         """The net with GPT-2's first weights. Raises UsageError for settings that cannot be."""

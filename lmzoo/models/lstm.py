@@ -30,6 +30,7 @@ from lmzoo.errors import UsageError
 from lmzoo.neural import dropout as _dropout
 from lmzoo.neural.language_model import Network
 from lmzoo.neural.module import Memory, Net
+from lmzoo.neural.training.config import Training
 
 
 @dataclass
@@ -75,10 +76,7 @@ class LSTM(Network):
     locked: bool = False  # drop the same units at all positions of a window (variational dropout)
     alpha: float = 0.0  # weight of the mean square of the dropped outputs in the loss (AR)
     beta: float = 0.0  # weight of the mean square of their change from token to token in the loss (TAR)
-    window: int = 80  # tokens of each that are read in a step: how far back the gradient reaches
-    optimizer: str = "muon"  # adamw, muon (the matrices of the layers by Muon, the rest by AdamW) or sgd
-    learning_rate: float = 1e-2  # at its highest
-    weight_decay: float = 0.05  # of the matrices
+    training: Training = Training(window=80, optimizer="muon", learning_rate=1e-2, weight_decay=0.05)
 
     reach: ClassVar[None] = None
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from lmzoo.errors import UsageError
 from lmzoo.neural.language_model import Network
 from lmzoo.neural.module import Memory, Net
+from lmzoo.neural.training.config import Training
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "gelu": nn.functional.gelu}
 
@@ -52,9 +53,7 @@ class MLP(Network):
     activation: str = "tanh"  # of the hidden units: tanh, relu or gelu
     direct: bool = True  # also connect the vectors of the context to the softmax directly
     dropout: float = 0.1  # of the context's vectors and of the hidden units
-    batch: int = 2048  # pieces of text read side by side in a step
-    window: int = 1  # tokens of each that are predicted in a step: with 1 they are drawn from all over the text
-    learning_rate: float = 3e-3  # at its highest
+    training: Training = Training(batch=2048, window=1)  # single tokens, drawn from all over the text
 
     carried: ClassVar[bool] = False
 

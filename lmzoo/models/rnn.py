@@ -27,6 +27,7 @@ from lmzoo.errors import UsageError
 from lmzoo.interface import Origin
 from lmzoo.neural.language_model import Network
 from lmzoo.neural.module import Memory, Net
+from lmzoo.neural.training.config import Training
 
 CELLS = {"elman": nn.RNN, "gru": nn.GRU}
 
@@ -54,8 +55,7 @@ class RNN(Network):
     embedding: int = 64  # size of a token's vector
     tied: bool = False  # one table of vectors for reading and for the softmax (Press & Wolf 2017)
     dropout: float = 0.1  # of outputs, between layers and before the softmax
-    batch: int = 64  # pieces of text read side by side in a step
-    window: int = 32  # tokens of each that are read in a step: how far back the gradient reaches
+    training: Training = Training(batch=64, window=32)
 
     reach: ClassVar[None] = None
 

@@ -6,8 +6,8 @@ than a window is read by a net that carries no memory is in `_window`; the train
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -19,6 +19,7 @@ from lmzoo.errors import LmzooError, UsageError
 from lmzoo.interface import Data, Encoder, Ids, LanguageModel, Run, State, check_ids
 from lmzoo.neural import device as _device
 from lmzoo.neural.module import Memory, Net
+from lmzoo.neural.training.config import Training
 from lmzoo.neural.training.memory import is_lack_of_memory
 from lmzoo.neural.training.trainer import Trainer
 
@@ -41,23 +42,30 @@ class Network(LanguageModel, Encoder):
     Raises UsageError where a setting cannot be, such as a window longer than the training text.
     """
 
-    batch: int = 32  # pieces of text read side by side in a step
-    window: int = 64  # tokens of each that are read in a step: how far back the gradient reaches
-    optimizer: str = "adamw"  # adamw, muon (the matrices between hidden layers by Muon, the rest by AdamW) or sgd
-    learning_rate: float = 3e-3  # at its highest
-    matrix_rate: float = 0.01  # of muon's matrices
-    beta2: float = 0.99  # of AdamW's second moments
-    weight_decay: float = 0.01  # of the matrices
-    warmup: float = 0.02  # share of the budget in which the learning rate rises
-    cooldown: float = 0.8  # share of the budget, at its end, in which the learning rate falls to zero
-    clip: float = 1.0  # the longest gradient; 0: any
-    accumulate: int = 1  # parts in which a batch is read, where it does not fit into memory at once
-    average: float = 0.0  # share of the budget, at its end, over which the weights are averaged
-    patience: int = 0  # stop after that many looks (ten to a budget) at validation text without a gain; 0: never
+    training: Training = Training()
 
     resumes: ClassVar[bool] = True
     # Whether training carries memory from window to window of a text, or draws windows in random order.
     carried: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        # A field of the model that is also one of the training is one value: the window of a transformer, for one,
+        # which is how far it sees as well as what it is trained on.
+        both = {field.name for field in fields(self)} & {field.name for field in fields(Training)}
+        self.training = replace(self.training, **{name: getattr(self, name) for name in both})
+
+    def config(self) -> dict[str, Any]:
+        """Architecture and training in one flat dict."""
+        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "training"}
+        return asdict(self.training) | own
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """The inverse of `config`; what is missing has the model's default."""
+        own = {field.name for field in fields(cls)} - {"training"}
+        training = {field.name for field in fields(Training)} - own
+        given = {name: value for name, value in config.items() if name not in training}
+        return cls(**given, training=replace(cls.training, **{name: config[name] for name in training & set(config)}))
 
     def warm_up(self) -> None:
         """Let PyTorch load what its optimisers need, which takes a second or more."""
@@ -121,17 +129,7 @@ class Network(LanguageModel, Encoder):
                 raise UsageError(f"{name} must be a number, not {value}")
             if name.startswith("dropout") and not 0 <= value < 1:
                 raise UsageError(f"{name} must be 0 or more and below 1, not {value}")
-        shares = ("warmup", "cooldown", "average")
-        at_least = {"learning_rate": 0.0, "matrix_rate": 0.0, "weight_decay": 0.0, "clip": 0.0, "patience": 0}
-        for name, least in {**at_least, **dict.fromkeys(shares, 0.0), "accumulate": 1}.items():
-            most = 1.0 if name in shares else float("inf")
-            if not least <= getattr(self, name) <= most:
-                asked = f"{least} to {most}" if name in shares else f"at least {least}"
-                raise UsageError(f"{name} must be {asked}, not {getattr(self, name)}")
-        if not 0 <= self.beta2 < 1:
-            raise UsageError(f"beta2 must be 0 or more and below 1, not {self.beta2}")
-        if self.accumulate > self.batch > 0:
-            raise UsageError(f"a batch of {self.batch} cannot be read in {self.accumulate} parts: lower accumulate")
+        self.training.check()
 
     def _refuse_below_one(self, *names: str) -> None:
         """Raise UsageError where one of these settings is less than 1."""
@@ -305,7 +303,7 @@ class Network(LanguageModel, Encoder):
         """A network with these settings and its first weights."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            twin = type(self)(**self.config())
+            twin = self.from_config(self.config())
             twin.net_, twin.vocab_size_ = twin.build(self.vocab_size_).eval().to(self.net_.device), self.vocab_size_
         return twin
 

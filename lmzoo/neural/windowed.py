@@ -45,12 +45,12 @@ class Windowed(Network):
     @property
     def reach(self) -> int:
         """No further than the window."""
-        return self.window
+        return self.training.window
 
     @property
     def kept(self) -> int:
         """Tokens of a full window that are read again with the next ones: fewer than a window."""
-        return int(KEPT * self.window)
+        return int(KEPT * self.reach)
 
     def start(self) -> State:
         """Having read `end`, as at every text's beginning."""
@@ -61,7 +61,7 @@ class Windowed(Network):
         tokens = check_ids(tokens, self.vocab_size_)
         ids, full = np.concatenate([state.ids, tokens]), self._full_windows(len(state.ids) + len(tokens))
         if full:
-            return self._go_on(None, ids[full * (self.window - self.kept) :])[1]
+            return self._go_on(None, ids[full * (self.reach - self.kept) :])[1]
         return self._go_on(state, tokens)[1] if len(tokens) else state
 
     def advance_many(self, states: Sequence[Context], texts: Sequence[Ids]) -> list[State]:
@@ -72,7 +72,7 @@ class Windowed(Network):
         tokens = check_ids(np.concatenate(texts), self.vocab_size_)
         ids = np.column_stack([np.stack([state.ids for state in states]), tokens])
         full = self._full_windows(read + 1)
-        ids = ids[:, full * (self.window - self.kept) :]
+        ids = ids[:, full * (self.reach - self.kept) :]
         if full:
             found = self._read_abreast(ids, self.net_.blank(len(ids)))
         else:
@@ -94,12 +94,12 @@ class Windowed(Network):
 
     def _pieces(self, state: Context, tokens: Ids) -> Iterator[tuple[Tensor, Context]]:
         """The hidden vectors of all `tokens`, a piece (T, D) at a time, and the state after (after the last one)."""
-        room, step = self.window - len(state.ids), self.window - self.kept
+        room, step = self.reach - len(state.ids), self.reach - self.kept
         ids, windows = np.concatenate([state.ids, tokens]), self._full_windows(len(state.ids) + len(tokens))
         if room and len(tokens):
             yield self._go_on(state, tokens[:room])
         for group in self._groups(windows - 1):
-            rows = self._tensor(np.stack([ids[i * step : i * step + self.window] for i in group]))
+            rows = self._tensor(np.stack([ids[i * step : i * step + self.reach] for i in group]))
             hidden, _ = self.net_(rows, self.net_.blank(len(rows)))
             yield hidden[:, self.kept :].flatten(0, 1), state
         if windows:
@@ -110,7 +110,7 @@ class Windowed(Network):
         """`log_probs` of separate texts, or of each from its `first` token on: those within a window side by side."""
         ids = [check_ids(text, self.vocab_size_) for text in texts]
         starts = [0] * len(ids) if first is None else first
-        short = [n for n, text in enumerate(ids) if len(text) <= self.window]
+        short = [n for n, text in enumerate(ids) if len(text) <= self.reach]
         together = super().log_probs_many([ids[n] for n in short], [starts[n] for n in short])
         scores = dict(zip(short, together, strict=True))
         return [scores[n] if n in scores else self.log_probs(ids[n])[0][starts[n] :] for n in range(len(ids))]
@@ -118,15 +118,15 @@ class Windowed(Network):
     def features_many(self, texts: Sequence[Ids], layers: Sequence[int] = (-1,)) -> list[list[NDArray[Any]]]:
         """`features` of separate texts: those that fill no window side by side, others each for itself."""
         together = super().features_many
-        short = iter(together([text for text in texts if len(text) < self.window], layers))
-        return [next(short) if len(text) < self.window else together([text], layers)[0] for text in texts]
+        short = iter(together([text for text in texts if len(text) < self.reach], layers))
+        return [next(short) if len(text) < self.reach else together([text], layers)[0] for text in texts]
 
     def _vectors(self, ids: Ids, layers: Sequence[int]) -> list[NDArray[Any]]:
         """The vectors (T, D) of all `ids` (T,) of one text in each of `layers`, window after window."""
         pieces = []
         for i in range(self._full_windows(len(ids)) + 1):
-            start = i * (self.window - self.kept)
-            seen, _ = self.net_.every_layer(self._tensor(ids[start : start + self.window])[None], self.net_.blank(1))
+            start = i * (self.reach - self.kept)
+            seen, _ = self.net_.every_layer(self._tensor(ids[start : start + self.reach])[None], self.net_.blank(1))
             new = self.kept if i else 0
             pieces.append([seen[layer][0, new:].float().cpu().numpy() for layer in layers])
         return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
@@ -140,9 +140,9 @@ class Windowed(Network):
 
     def _full_windows(self, read: int) -> int:
         """How often the window was full and begun anew when `read` tokens are read."""
-        return max(0, -(-(read - self.window) // (self.window - self.kept)))
+        return max(0, -(-(read - self.reach) // (self.reach - self.kept)))
 
     def _groups(self, last: int) -> list[range]:
         """Windows 1 … `last`, as many at a time as shall be read side by side."""
-        many = max(1, self._tokens_at_once() // self.window)
+        many = max(1, self._tokens_at_once() // self.reach)
         return [range(i, min(i + many, last + 1)) for i in range(1, last + 1, many)]

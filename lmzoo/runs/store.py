@@ -108,7 +108,7 @@ def _load(folder: Path, code: str | Path | None) -> TextModel:
     cls = _class(folder, config, code)
     try:
         text_tokenizer = tokenizers.from_json(_read_json(folder / "tokenizer.json"))
-        model = cls(**config["config"])
+        model = cls.from_config(config["config"])
         model.restore(tensors.read(folder / "model.safetensors"))
         sizes = [config["vocab_size"], model.vocab_size_, text_tokenizer.vocab_size]
     except KeyError as error:

@@ -121,10 +121,11 @@ def test_they_are_the_evaluators_own(protocol, lines):
 def test_networks_give_the_same_whichever_way_they_are_asked():
     from lmzoo.interface import Run
     from lmzoo.models.gpt import GPT
+    from lmzoo.neural.training.config import Training
 
     _, made, text = fitted()
     ids = made.encode(text)
-    gpt = GPT(layers=1, heads=1, width=16, window=16, batch=2).fit(
+    gpt = GPT(layers=1, heads=1, width=16, window=16, training=Training(batch=2)).fit(
         Data.of(ids, ids[:50], made.vocab_size), Run(steps=2)
     )
     found = calibration.predictions(gpt, made, text[:1500])

@@ -10,6 +10,7 @@ from lmzoo.data import corpus, tokenizers
 from lmzoo.interface import Data, Run
 from lmzoo.models.lstm import LSTM
 from lmzoo.models.uniform import Uniform
+from lmzoo.neural.training.config import Training
 from lmzoo.runs import store
 from lmzoo.tasks.probing import datasets
 from lmzoo.tasks.probing.datasets import TEST, TRAIN, VALID, Examples
@@ -33,7 +34,9 @@ def runs(tmp_path_factory):
     """A network and a model without vectors, with texts of bytes."""
     folder, text = tmp_path_factory.mktemp("runs"), practice_text(500)
     bytes_ = tokenizers.train("byte", "a")
-    model = LSTM(hidden=8, embedding=6, batch=4, window=8).fit(Data.of(text, text[:0], bytes_.vocab_size), Run(steps=1))
+    model = LSTM(hidden=8, embedding=6, training=Training(batch=4, window=8)).fit(
+        Data.of(text, text[:0], bytes_.vocab_size), Run(steps=1)
+    )
     (folder / "films.txt").write_text(
         "\n".join([*SENTENCES[100:], *(f"nothing of it, {n}" for n in range(200))]) + "\n"
     )

@@ -154,7 +154,7 @@ def net(request):
     torch = pytest.importorskip("torch")
     torch.manual_seed(1)
     cls = models.find(request.param)
-    model = cls(**models.presets(cls)["tiny"])
+    model = cls.from_config(models.presets(cls)["tiny"])
     model.vocab_size_ = TOKENIZERS["char"].vocab_size
     model.net_ = model.build(model.vocab_size_).eval()
     for weight in model.net_.parameters():

@@ -52,7 +52,7 @@ def saved(model, folder):
 
 def our_model(text=TEXT, **settings):
     torch.manual_seed(6)
-    model = GPT(**{**GPT2, "layers": 2, "heads": 2, "width": 16, "window": 20, **settings})
+    model = GPT.from_config({**GPT2, "layers": 2, "heads": 2, "width": 16, "window": 20, **settings})
     model.vocab_size_, model.net_ = text.vocab_size, model.build(text.vocab_size).eval()
     for weight in model.net_.parameters():
         torch.nn.init.normal_(weight, std=0.25)

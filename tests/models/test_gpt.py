@@ -22,7 +22,9 @@ VARIANTS = [
 
 
 def small(**settings):
-    return GPT(**{**GPT2, **ADAMW, "layers": 2, "heads": 4, "width": 32, "window": 12, "batch": 16, **settings})
+    return GPT.from_config(
+        {**GPT2, **ADAMW, "layers": 2, "heads": 4, "width": 32, "window": 12, "batch": 16, **settings}
+    )
 
 
 def scattered(net):
@@ -188,7 +190,9 @@ def test_the_defaults_are_a_variant_too():
     model.vocab_size_, model.net_ = testing.VOCAB_SIZE, scattered(model.build(testing.VOCAB_SIZE))
     assert testing.scoring_equals_stepping(model) == ""
     text = testing.practice_text(2000)
-    GPT(width=32, window=12, batch=8).fit(Data.of(text, text[:0], testing.VOCAB_SIZE), Run(steps=10))
+    GPT.from_config({"width": 32, "window": 12, "batch": 8}).fit(
+        Data.of(text, text[:0], testing.VOCAB_SIZE), Run(steps=10)
+    )
 
 
 def test_presets_differ_in_architecture_alone():

@@ -1,5 +1,7 @@
 """The LSTM: its equations worked step by step, torch's own on the same weights, and what each regulariser does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -22,14 +24,14 @@ REGULARISED = {
 
 def fitted(steps=20, **settings):
     text = testing.practice_text(3000)
-    return LSTM(**SMALL | settings).fit(Data.of(text, text[:0], V), Run(steps=steps))
+    return LSTM.from_config(SMALL | settings).fit(Data.of(text, text[:0], V), Run(steps=steps))
 
 
 def net(**settings):
     """A net in training, of a vocabulary of 50, where nothing is dropped that `settings` do not drop."""
     nothing = {"dropout": 0.0, "dropout_between": 0.0}
     torch.manual_seed(0)
-    return LSTM(**SMALL | nothing | settings).build(50).train()
+    return LSTM.from_config(SMALL | nothing | settings).build(50).train()
 
 
 def ids(batch=4, length=6):
@@ -85,7 +87,12 @@ class TestTheNet:
         firsts = np.random.default_rng(0).integers(0, 2, size=(400, 1))
         lines = np.hstack([firsts, np.full((400, 8), 2), firsts, np.full((400, 1), 3)])
         text = lines.astype(np.int32).flatten()
-        model = LSTM(hidden=32, embedding=8, batch=8, window=22, dropout=0.0, learning_rate=0.02)
+        model = LSTM(
+            hidden=32,
+            embedding=8,
+            dropout=0.0,
+            training=replace(LSTM.training, batch=8, window=22, learning_rate=0.02),
+        )
         scores = model.fit(Data.of(text, text[:0], 4), Run(steps=600)).log_probs(text)[0].reshape(400, 11)
         assert np.exp(scores[5:, 9]).min() > 0.9
         assert np.exp(scores[5:, 0]) == pytest.approx(0.5, abs=0.2)  # and nobody can know the first
@@ -101,7 +108,7 @@ class TestTied:
 
     def test_stays_tied_when_it_is_saved_and_loaded(self):
         model = fitted(layers=2, tied=True)
-        again = LSTM(**model.config()).restore(model.arrays())
+        again = LSTM.from_config(model.config()).restore(model.arrays())
         assert again.net_.output.weight is again.net_.embedding.weight
         assert np.array_equal(again.next_log_probs(again.start()), model.next_log_probs(model.start()))
 
@@ -113,7 +120,7 @@ class TestTied:
     def test_awd_has_the_paper_s_24_million_weights(self):
         """ "24M parameters" of PTB's 10,000 words (table 1), from its sizes: 400 → 1150 → 1150 → 400 → 10,000."""
         with torch.device("meta"):
-            awd = LSTM(**LSTM.PRESETS["awd"]).build(10_000)
+            awd = LSTM.from_config(LSTM.PRESETS["awd"]).build(10_000)
         layers = [(400, 1150), (1150, 1150), (1150, 400)]
         expected = 10_000 * 401 + sum(4 * out * (read + out + 2) for read, out in layers)
         assert sum(weight.numel() for weight in awd.parameters()) == expected == 24_221_600
@@ -221,7 +228,8 @@ class TestPenalty:
 class TestRegularised:
     def test_nothing_is_dropped_when_scoring(self):
         model, text = fitted(**REGULARISED), testing.practice_text(50)
-        plain = LSTM(**SMALL, layers=3, tied=True, dropout=0.0, dropout_between=0.0).restore(model.arrays())
+        plain = LSTM.from_config(SMALL | {"layers": 3, "tied": True, "dropout": 0.0, "dropout_between": 0.0})
+        plain.restore(model.arrays())
         assert np.array_equal(model.log_probs(text)[0], plain.log_probs(text)[0])
 
     def test_keeps_the_contract(self):
@@ -232,7 +240,7 @@ class TestRegularised:
     @pytest.mark.parametrize("name", ["zaremba-small", "awd"])
     def test_a_preset_learns(self, name):
         """Cut down in size, with the paper's rates: plain SGD, and its average."""
-        model = LSTM(**LSTM.PRESETS[name] | {"hidden": 32, "embedding": 24, "batch": 4})
+        model = LSTM.from_config(LSTM.PRESETS[name] | {"hidden": 32, "embedding": 24, "batch": 4})
         text = testing.practice_text(3000)
         scores = model.fit(Data.of(text, text[:0], V), Run(steps=60)).log_probs(text)[0]
         assert scores.mean() > -np.log(V) + 0.3
@@ -258,7 +266,7 @@ def test_it_learns_in_bf16_whatever_the_cpu_can(emulated, monkeypatch):
     elif not device.cpu_has_bf16():
         pytest.skip("this CPU has no bf16 of its own: with one, the LSTM itself would be in bf16 here")
     text = np.tile(np.arange(8, dtype=np.int32), 300)
-    model = LSTM(**LSTM.PRESETS["tiny"], weight_drop=0.2).fit(
+    model = LSTM.from_config(LSTM.PRESETS["tiny"] | {"weight_drop": 0.2}).fit(
         Data.of(text, text[:99], 9), Run(steps=3, precision="bfloat16")
     )
     assert model.facts["precision"] == "bfloat16"

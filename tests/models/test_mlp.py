@@ -1,5 +1,7 @@
 """The MLP: the paper's equation worked by hand, its count of weights, and a context that ends where it says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ SMALL = {"context": 3, "embedding": 5, "hidden": 7, "batch": 64}
 
 def fitted(steps=20, **settings):
     text = testing.practice_text(3000)
-    return MLP(**SMALL | settings).fit(Data.of(text, text[:0], testing.VOCAB_SIZE), Run(steps=steps))
+    return MLP.from_config(SMALL | settings).fit(Data.of(text, text[:0], testing.VOCAB_SIZE), Run(steps=steps))
 
 
 def by_hand(model, context, direct):
@@ -57,7 +59,7 @@ def test_learns_what_only_its_furthest_token_tells():
         text.append((text[-3] + int(rng.random() < 0.1)) % 8)
     text = np.array(text, dtype=np.int32)
     nats = {
-        n: -MLP(context=n, embedding=8, hidden=32, batch=256)
+        n: -MLP(context=n, embedding=8, hidden=32, training=replace(MLP.training, batch=256))
         .fit(Data.of(text, text[:0], 9), Run(steps=300))
         .log_probs(text)[0]
         .mean()

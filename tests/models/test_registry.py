@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lmzoo import models
 from lmzoo.errors import UsageError
+from lmzoo.neural.training.config import Training
 
 WHOLE = """
 from dataclasses import dataclass, field
@@ -169,3 +171,33 @@ def test_the_fit_of_before_is_refused_with_what_to_write_now(mine):
     mine.write_text(Path(write(mine)).read_text().replace("data, run=None", "train, valid, vocab_size, run=None"))
     with pytest.raises(UsageError, match=r"write fit\(self, data, run=None\) and use data\.train"):
         models.find(str(mine))
+
+
+# ── Training apart from architecture ──────────────────────────────────────────────────────────────
+
+
+def test_the_settings_of_training_follow_the_model_s_own_with_its_defaults():
+    settings = {setting.name: setting for setting in models.settings(models.find("lstm"))}
+    training = list(settings)[-13:]
+    assert training[:3] == ["batch", "window", "optimizer"]
+    assert all(settings[name].shared for name in training)
+    assert not any(settings[name].shared for name in list(settings)[:-13])
+    assert (settings["learning_rate"].default, settings["optimizer"].default) == (1e-2, "muon")
+
+
+def test_a_field_of_the_model_that_is_one_of_training_too_is_one_value():
+    """A transformer's window is how far it sees, and what it is trained on."""
+    gpt = models.find("gpt")
+    assert [setting.shared for setting in models.settings(gpt) if setting.name == "window"] == [False]
+    assert gpt(window=17).training.window == 17
+    assert gpt.from_config({"window": 17}).config()["window"] == 17
+
+
+def test_a_flat_config_makes_the_same_model():
+    lstm = models.find("lstm")
+    model = lstm(hidden=96, training=Training(batch=12))
+    assert model.config()["hidden"] == 96
+    assert model.config()["batch"] == 12
+    assert "training" not in model.config()
+    assert lstm.from_config(model.config()) == model
+    assert models.make(lstm, {"batch": "12"}).training == replace(lstm.training, batch=12)

@@ -7,13 +7,14 @@ from lmzoo import testing
 from lmzoo.errors import UsageError
 from lmzoo.interface import Data, Run
 from lmzoo.models.rnn import RNN
+from lmzoo.neural.training.config import Training
 
 SMALL = {"hidden": 8, "embedding": 5, "batch": 16, "window": 8}
 
 
 def fitted(steps=20, **settings):
     text = testing.practice_text(3000)
-    return RNN(**SMALL | settings).fit(Data.of(text, text[:0], testing.VOCAB_SIZE), Run(steps=steps))
+    return RNN.from_config(SMALL | settings).fit(Data.of(text, text[:0], testing.VOCAB_SIZE), Run(steps=steps))
 
 
 def sigmoid(a):
@@ -53,7 +54,13 @@ def test_remembers_longer_than_a_4_gram_sees(cell):
     firsts = np.random.default_rng(0).integers(0, 2, size=(400, 1))
     lines = np.hstack([firsts, np.full((400, 3), 2), firsts, np.full((400, 1), 3)])
     text = lines.astype(np.int32).flatten()
-    model = RNN(cell=cell, hidden=32, embedding=8, batch=16, window=24, dropout=0.0, learning_rate=0.01)
+    model = RNN(
+        cell=cell,
+        hidden=32,
+        embedding=8,
+        dropout=0.0,
+        training=Training(batch=16, window=24, learning_rate=0.01),
+    )
     scores = model.fit(Data.of(text, text[:0], 4), Run(steps=300)).log_probs(text)[0].reshape(400, 6)
     assert np.exp(scores[5:, 4]).min() > 0.9
     assert np.exp(scores[5:, 0]) == pytest.approx(0.5, abs=0.2)  # and nobody can know the first

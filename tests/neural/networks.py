@@ -16,7 +16,7 @@ NETWORKS = [name for name in models.names() if issubclass(models.find(name), Net
 def network(name="lstm", **settings):
     """A small one."""
     cls = models.find(name)
-    return cls(**{**models.presets(cls)["tiny"], **settings})
+    return cls.from_config({**models.presets(cls)["tiny"], **settings})
 
 
 def begin(model, train=TRAIN, valid=VALID, **run):

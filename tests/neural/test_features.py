@@ -22,7 +22,7 @@ TEXT = practice_text(12)
 def untrained(name, seed=0, **settings):
     """A network with its first weights, large enough to tell contexts apart."""
     cls = models.find(name)
-    model = cls(**models.presets(cls)["tiny"] | SETTINGS[name] | settings)
+    model = cls.from_config(models.presets(cls)["tiny"] | SETTINGS[name] | settings)
     torch.manual_seed(seed)
     model.net_, model.vocab_size_ = model.build(VOCAB_SIZE).eval(), VOCAB_SIZE
     return model

@@ -1,36 +1,42 @@
-"""What the trainer needs to know of a model: the fields that concern training, which `Network` declares."""
+"""How a network is trained, apart from what it is. No PyTorch here: help texts read these fields without it."""
 
-from typing import Any, Protocol
+import math
+from dataclasses import asdict, dataclass
+
+from lmzoo.errors import UsageError
 
 
-class Settings(Protocol):
-    """What of a model's fields concerns its training; `Network` says what each is."""
+@dataclass(frozen=True)
+class Training:
+    """The settings of the trainer. A model's file gives its own defaults: `training: Training = Training(batch=64)`."""
 
-    batch: int
-    window: int
-    accumulate: int
-    optimizer: str
-    learning_rate: float
-    matrix_rate: float
-    beta2: float
-    weight_decay: float
-    warmup: float
-    cooldown: float
-    clip: float
-    average: float
-    patience: int
+    batch: int = 32  # sequences in a step, each of `window` tokens
+    window: int = 64  # tokens of a sequence in a step: how far back gradients reach
+    optimizer: str = "adamw"  # adamw, muon (Muon for matrices between hidden layers, AdamW for the rest) or sgd
+    learning_rate: float = 3e-3  # peak learning rate
+    matrix_rate: float = 0.01  # peak learning rate of Muon's matrices
+    beta2: float = 0.99  # decay of AdamW's second moments
+    weight_decay: float = 0.01  # of matrices; biases and gains have none
+    warmup: float = 0.02  # share of the budget in which the learning rate rises
+    cooldown: float = 0.8  # share of the budget, at its end, in which the learning rate falls to zero
+    clip: float = 1.0  # gradient clipping: the largest norm; 0: none
+    accumulate: int = 1  # gradient accumulation: parts in which a batch is read, where memory is short
+    average: float = 0.0  # share of the budget, at its end, over which the weights are averaged
+    patience: int = 0  # early stopping: validation evaluations (10 per budget) without improvement; 0: never stop
 
-    @property
-    def name(self) -> str:
-        """Of the model."""
-
-    @property
-    def carried(self) -> bool:
-        """Whether memory is carried from window to window of one text, or windows come in random order."""
-
-    @property
-    def lead(self) -> int:
-        """How many ids before a window are its memory."""
-
-    def config(self) -> dict[str, Any]:
-        """All settings."""
+    def check(self) -> None:
+        """Raise UsageError for a value that cannot be."""
+        for name, value in asdict(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UsageError(f"{name} must be a number, not {value}")
+        for name in ("warmup", "cooldown", "average"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise UsageError(f"{name} must be 0.0 to 1.0, not {getattr(self, name)}")
+        least = {"learning_rate": 0.0, "matrix_rate": 0.0, "weight_decay": 0.0, "clip": 0.0, "patience": 0}
+        for name, lowest in {**least, "accumulate": 1}.items():
+            if getattr(self, name) < lowest:
+                raise UsageError(f"{name} must be at least {lowest}, not {getattr(self, name)}")
+        if not 0 <= self.beta2 < 1:
+            raise UsageError(f"beta2 must be 0 or more and below 1, not {self.beta2}")
+        if self.accumulate > self.batch > 0:
+            raise UsageError(f"a batch of {self.batch} cannot be read in {self.accumulate} parts: lower accumulate")

@@ -11,39 +11,39 @@ from torch.optim import _muon
 from lmzoo.errors import UsageError
 from lmzoo.neural.device import cpu_has_bf16
 from lmzoo.neural.module import Net, Stack
-from lmzoo.neural.training.config import Settings
+from lmzoo.neural.training.config import Training
 
 NAMES = ("adamw", "muon", "sgd")
 
 
-def make(net: Net, settings: Settings) -> list[torch.optim.Optimizer]:
+def make(net: Net, training: Training) -> list[torch.optim.Optimizer]:
     """The optimisers of `net`'s weights, each with its learning rate as `initial_lr` of its groups.
 
     adamw (Loshchilov & Hutter 2019): decay for matrices only. muon (Jordan 2024): the matrices between hidden
     layers get an orthogonalised momentum of the rate `matrix_rate`, all else AdamW. sgd: plain, as Zaremba 2014.
     Raises UsageError for a name that is none of NAMES.
     """
-    if settings.optimizer not in NAMES:
-        raise UsageError(f"no optimizer {settings.optimizer!r}; there are: {', '.join(NAMES)}")
+    if training.optimizer not in NAMES:
+        raise UsageError(f"no optimizer {training.optimizer!r}; there are: {', '.join(NAMES)}")
     weights = [weight for weight in net.parameters() if weight.requires_grad]
     made: list[torch.optim.Optimizer] = []
-    if settings.optimizer == "sgd":
-        made.append(torch.optim.SGD(weights, settings.learning_rate, weight_decay=settings.weight_decay, fused=True))
+    if training.optimizer == "sgd":
+        made.append(torch.optim.SGD(weights, training.learning_rate, weight_decay=training.weight_decay, fused=True))
     else:
-        inner = _inner(net, weights) if settings.optimizer == "muon" else []
+        inner = _inner(net, weights) if training.optimizer == "muon" else []
         if inner:
-            made.append(StackedMuon(inner, _stacked(net), settings.matrix_rate, settings.weight_decay))
+            made.append(StackedMuon(inner, _stacked(net), training.matrix_rate, training.weight_decay))
         taken = set(map(id, inner))
         rest = [weight for weight in weights if id(weight) not in taken]
         groups = [
-            {"params": [w for w in rest if w.ndim > 1], "weight_decay": settings.weight_decay},
+            {"params": [w for w in rest if w.ndim > 1], "weight_decay": training.weight_decay},
             {"params": [w for w in rest if w.ndim <= 1], "weight_decay": 0.0},
         ]
         made.append(
             torch.optim.AdamW(
                 [group for group in groups if group["params"]],
-                settings.learning_rate,
-                betas=(0.9, settings.beta2),
+                training.learning_rate,
+                betas=(0.9, training.beta2),
                 fused=True,
             )
         )

@@ -9,7 +9,7 @@ import math
 import time
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ from lmzoo.neural.module import Memory, Net
 from lmzoo.neural.training import checkpoint, distributed, optimizers
 from lmzoo.neural.training import memory as out_of_memory
 from lmzoo.neural.training.batches import Batch, Share, Streams, Windows
-from lmzoo.neural.training.config import Settings
+from lmzoo.neural.training.config import Training
 from lmzoo.neural.training.metrics_log import Journal
 from lmzoo.neural.training.optimizers import Average
 from lmzoo.neural.training.schedule import Budget, rate
@@ -42,30 +42,49 @@ SHOWN = 1000  # steps of the progress bar
 RESUMED = ("step_number", "seconds", "spent", "best_loss", "best_step", "stale", "look_tokens", "losses_summed")
 
 
+class Trained(Protocol):
+    """What the trainer asks of a model beside its net."""
+
+    training: Training
+    carried: ClassVar[bool]  # whether state is carried from window to window of one text, or windows are shuffled
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+
+    @property
+    def lead(self) -> int:
+        """How many ids before a window are its left context."""
+
+    def config(self) -> dict[str, Any]:
+        """All settings, flat."""
+
+
 class Trainer:
-    """Trains `net` on ids `train` (N,) with `valid` (M,) to choose the best weights by, as `settings` and `run` say.
+    """Trains `net` on ids `train` (N,), with `valid` (M,) to choose the best weights by, as `model` and `run` say.
 
     `valid` may be empty: then nothing is chosen. After `train()` the net holds what was learned, `facts` and `history`
     say how it went and `remarks` what was not as asked.
     """
 
     def __init__(
-        self, net: Net, settings: Settings, train: Ids, valid: Ids, vocab_size: int, run: Run, means: _device.Means
+        self, net: Net, model: Trained, train: Ids, valid: Ids, vocab_size: int, run: Run, means: _device.Means
     ):
         self.began = time.perf_counter()
-        self.net, self.settings, self.run, self.means, self.vocab_size = net, settings, run, means, vocab_size
+        self.net, self.model, self.run, self.means, self.vocab_size = net, model, run, means, vocab_size
+        self.training = model.training
         self.share = distributed.begin(means.device)
         self.train_text, self.valid = train, valid
         self.remarks: list[str] = []
-        if 0 < len(valid) < 2 * settings.window:
+        if 0 < len(valid) < 2 * model.training.window:
             self.valid = valid[:0]
             self.remarks.append(f"validation text of {len(valid)} tokens is too short to choose the best weights by")
         self.read = self._order(train, self.share)
-        self.parts = _parts(settings.batch, settings.accumulate)
-        self.tokens_per_step = settings.batch * settings.window * self.share.of
-        self.budget = Budget.of(run, self.tokens_per_step, net.flops(settings.window))
+        self.parts = _parts(model.training.batch, model.training.accumulate)
+        self.tokens_per_step = model.training.batch * model.training.window * self.share.of
+        self.budget = Budget.of(run, self.tokens_per_step, net.flops(model.training.window))
         self.weights = [weight for weight in net.parameters() if weight.requires_grad]
-        self.optimizers = optimizers.make(net, settings)
+        self.optimizers = optimizers.make(net, model.training)
         self.average = Average(net)
         self.loss_of = _device.compiled(self._loss_of, run) if means.compiled else self._loss_of
         self.peak = _device.matrix_rate(means) * self.share.of
@@ -82,10 +101,10 @@ class Trainer:
         self.facts: dict[str, Any] = {}
 
     def _order(self, text: Ids, share: Share, batch: int | None = None) -> Streams | Windows:
-        s, end, batch = self.settings, self.vocab_size - 1, batch or self.settings.batch
-        if s.carried:
+        s, end, batch = self.training, self.vocab_size - 1, batch or self.training.batch
+        if self.model.carried:
             return Streams(text, end, batch, s.window, self.run.seed, share)
-        return Windows(text, end, batch, s.window, s.lead, self.run.seed, share)
+        return Windows(text, end, batch, s.window, self.model.lead, self.run.seed, share)
 
     # ── The training ──────────────────────────────────────────────────────────────────────────────
 
@@ -99,7 +118,7 @@ class Trainer:
             bar.advance(self.spent)
             shown = self.spent
             while self.spent < 1:
-                s = self.settings
+                s = self.training
                 out_of_memory.or_what_fits(self.step, s.batch, s.accumulate, self._sizes, self._try)
                 before, stop, save = self._clock(interruption)
                 if _crossed(shown, self.spent, SHOWN):
@@ -117,7 +136,7 @@ class Trainer:
 
     def step(self) -> None:
         """One step down the gradient of the loss, nats per token, of the next batch."""
-        s = self.settings
+        s = self.training
         optimizers.set_rate(self.optimizers, rate(self.spent, s.warmup, s.cooldown))
         batch = self.read(self.step_number)
         ids, targets = self._put(batch.ids), self._put(batch.targets)
@@ -126,11 +145,11 @@ class Trainer:
         for part in self.parts:
             part_of_batch = (part.stop - part.start) / s.batch
             own = tuple(m[part] for m in memory)
-            nats, penalty, left = self.loss_of(ids[part, s.lead :], targets[part], own)
+            nats, penalty, left = self.loss_of(ids[part, self.model.lead :], targets[part], own)
             ((nats + penalty) * part_of_batch).backward()
             loss += nats.detach() * part_of_batch
             after.append(left)
-        if s.carried:
+        if self.model.carried:
             self.memory = after[0] if len(after) == 1 else tuple(map(torch.cat, zip(*after, strict=True)))
         distributed.mean([*(w.grad for w in self.weights if w.grad is not None), loss], self.share)
         if s.clip:
@@ -145,15 +164,15 @@ class Trainer:
 
     def _before(self, batch: Batch, ids: Tensor, carried: Memory) -> Memory:
         """What the net remembers before the rows of a batch, whose ids (B, lead + T) are on the device."""
-        if self.settings.lead:
-            return (ids[:, : self.settings.lead],)
+        if self.model.lead:
+            return (ids[:, : self.model.lead],)
         return self.net.blank(len(ids)) if batch.fresh else carried
 
     def _forward(self, rows: int) -> Tensor:
         batch = self.read(self.step_number)
         ids = self._put(batch.ids[:rows])
         memory = self._before(batch, ids, self.net.blank(rows))
-        return self._loss_of(ids[:, self.settings.lead :], self._put(batch.targets[:rows]), memory)[0]
+        return self._loss_of(ids[:, self.model.lead :], self._put(batch.targets[:rows]), memory)[0]
 
     def _try(self, rows: int) -> None:
         """Make a step with that many rows, of a training that is lost anyway: does it fit?"""
@@ -166,7 +185,7 @@ class Trainer:
         """What takes memory, in bytes: for a message about the lack of it."""
         for optimizer in self.optimizers:
             optimizer.zero_grad()
-        s, v = self.settings, self.vocab_size
+        s, v = self.training, self.vocab_size
         rows = self.parts[0].stop
         kept = rows * out_of_memory.kept_for_the_gradient(lambda: self._forward(1), self.weights)
         logits = 4 * 3 * rows * s.window * v  # as they are, as log-probabilities and their gradient
@@ -223,7 +242,7 @@ class Trainer:
             raise LmzooError(f"the weights became no numbers by step {self.step_number:,} {self._what_to_try()}")
 
     def _what_to_try(self) -> str:
-        s = self.settings
+        s = self.training
         now = s.learning_rate * rate(self.spent, s.warmup, s.cooldown)
         muon = f" and --matrix-rate {s.matrix_rate / 3:.1g}" if s.optimizer == "muon" else ""
         clip = "a smaller --clip" if s.clip else "--clip 1"
@@ -248,7 +267,7 @@ class Trainer:
             shown = f"{loss / math.log(2) * self.run.tokens_per_character:.3f} bits/char"
         shown += f" · {speed:,.0f} tokens/s"
         if self.peak:
-            figures["mfu"] = speed * self.net.flops(self.settings.window) / self.peak
+            figures["mfu"] = speed * self.net.flops(self.training.window) / self.peak
             shown += f" · {figures['mfu']:.0%} MFU"
         self._write(figures)
         return shown
@@ -268,7 +287,7 @@ class Trainer:
             return False
         if not self.look_tokens:
             share = min(max(VALIDATION_SHARE * self._tokens() / self.spent, FEWEST), MOST)
-            self.look_tokens = int(max(share, 2 * self.settings.window))
+            self.look_tokens = int(max(share, 2 * self.training.window))
         if self.average.count:
             self.average.swap()
         loss = distributed.agree([self.validation_loss()], self.share)[0]
@@ -281,13 +300,13 @@ class Trainer:
             self.stale += 1
         if self.average.count:
             self.average.swap()
-        return 0 < self.settings.patience <= self.stale
+        return 0 < self.training.patience <= self.stale
 
     @torch.no_grad()
     def validation_loss(self) -> float:
         """Nats per token of the first validation tokens, read in parallel pieces: to choose by, not to report."""
         text = self.valid[: self.look_tokens]
-        rows = max(1, min(self.parts[0].stop, len(text) // (2 * self.settings.window)))
+        rows = max(1, min(self.parts[0].stop, len(text) // (2 * self.training.window)))
         order = self._order(text, Share(), rows)
         self.net.eval()
         total, memory = torch.zeros((), device=self.means.device), self.net.blank(rows)
@@ -295,7 +314,7 @@ class Trainer:
             batch = order(step)
             ids = self._put(batch.ids)
             memory = self._before(batch, ids, memory)
-            nats, _, memory = self._loss_of(ids[:, self.settings.lead :], self._put(batch.targets), memory)
+            nats, _, memory = self._loss_of(ids[:, self.model.lead :], self._put(batch.targets), memory)
             total += nats
         self.net.train()
         return float(total) / order.per_pass
@@ -319,7 +338,7 @@ class Trainer:
         self.facts = {
             "steps": self.step_number,
             "tokens_read": self._tokens(),
-            "flops": self._tokens() * self.net.flops(self.settings.window),
+            "flops": self._tokens() * self.net.flops(self.training.window),
             "training_seconds": round(self.seconds, 3),
             "device": str(self.means.device),
             "precision": "bfloat16" if self.means.bf16 else "float32",
@@ -338,7 +357,7 @@ class Trainer:
 
     @cached_property
     def _fingerprint(self) -> dict[str, Any]:
-        s, texts = self.settings, {"training": self.train_text, "validation": self.valid}
+        s, texts = self.model, {"training": self.train_text, "validation": self.valid}
         return checkpoint.fingerprint(s.name, s.config(), texts, self.vocab_size, self.run, self.means, self.share)
 
     def save(self) -> None:

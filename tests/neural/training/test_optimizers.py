@@ -17,7 +17,7 @@ def names_of(net, optimizer):
 
 def made(model):
     net = model.build(VOCAB_SIZE)
-    return net, _optimizers.make(net, model)
+    return net, _optimizers.make(net, model.training)
 
 
 def test_muon_takes_the_matrices_between_hidden_layers():

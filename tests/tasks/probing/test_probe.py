@@ -10,6 +10,7 @@ from lmzoo.errors import UsageError
 from lmzoo.interface import Data, Run
 from lmzoo.models.lstm import LSTM
 from lmzoo.models.uniform import Uniform
+from lmzoo.neural.training.config import Training
 from lmzoo.tasks.probing import datasets
 from lmzoo.tasks.probing import probe as probes
 from lmzoo.tasks.probing.datasets import ANY, TEST, TRAIN, VALID, Examples
@@ -215,7 +216,7 @@ def sentences():
 def lstm():
     bytes_ = tokenizers.train("byte", "abc")
     text = practice_text(500)
-    return LSTM(hidden=8, embedding=6, batch=4, window=8).fit(
+    return LSTM(hidden=8, embedding=6, training=Training(batch=4, window=8)).fit(
         Data.of(text, text[:0], bytes_.vocab_size), Run(steps=1)
     ), bytes_
 
