@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import ScoreError
 from lmzoo.evaluation import excerpt
-from lmzoo.evaluation.statistics import EQUAL
+from lmzoo.evaluation.statistics import EQUAL, wilson
 from lmzoo.interface import Ids, LanguageModel, Progress, State
-from lmzoo.tasks.multiple_choice import wilson
 
 Array = NDArray[Any]
 

@@ -88,7 +88,7 @@ def compare_models(
     quiet: Quiet = False,
 ) -> None:
     """Train models on the same text, score them by one ruler, and leave a report to open."""
-    from lmzoo.comparison import compare, knowledge
+    from lmzoo.comparison import compare
     from lmzoo.comparison.curves import SHARES
     from lmzoo.comparison.presets import preset as choose_preset
     from lmzoo.compression import codec
@@ -97,6 +97,7 @@ def compare_models(
     from lmzoo.interface import Run
     from lmzoo.report import page as report
     from lmzoo.runs import store
+    from lmzoo.tasks import suite
 
     if contestants and preset:
         raise UsageError("--preset says which models to compare, and so do you: leave one out")
@@ -114,7 +115,7 @@ def compare_models(
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from None
     word_tests = task_cards.fetch("words", mirror, run.progress) if words else None
-    tests = knowledge.read_tests(tasks, limit, mirror, run.progress) if tasks is not None else None
+    tests = suite.read(tasks, limit, mirror, run.progress) if tasks is not None else None
     chosen = contestants or list(story.models if story else ())
     try:
         comparison = compare.compare(

@@ -14,9 +14,9 @@ from lmzoo.errors import UsageError
 
 if TYPE_CHECKING:
     from lmzoo.data.tokenizers import Tokenizer
-    from lmzoo.evaluation.statistics import Grade
     from lmzoo.interface import Model
     from lmzoo.tasks.probing.datasets import Examples
+    from lmzoo.tasks.result import TaskResult
 
 EPILOG = "Example: lmzoo probe runs/books-lstm runs/books-gpt --tasks sst2,trec --curves --units --out figures"
 
@@ -161,7 +161,7 @@ def _draw(folder: Path, facts: dict[str, Any]) -> None:
 def _show(facts: dict[str, Any]) -> None:
     """All grades on one page, then what is behind those of each run."""
     rows = facts["rows"]
-    grades: list[Grade] = next(row["grades"] for row in rows)
+    grades: list[TaskResult] = next(row["grades"] for row in rows)
     heads = [grade.task if grade.metric == "accuracy" else f"{grade.task} {grade.metric}" for grade in grades]
     show_table(("", *heads), [[_label(row), *map(_value, row["grades"])] for row in rows], numbers_from=1)
     for row in rows:
@@ -211,5 +211,5 @@ def _label(row: dict[str, Any]) -> str:
     return row["run"] if row["kind"] == "probe" else f"{row['run']}, {row['kind']}"
 
 
-def _value(grade: "Grade") -> str:
+def _value(grade: "TaskResult") -> str:
     return "–" if grade.value is None else f"{grade.value:.3f}"

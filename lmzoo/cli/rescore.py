@@ -104,13 +104,13 @@ def _rescored(
     facts = {"run": str(run), "model": model.name, "tokenizer": tokenizer.spec}
     if not isinstance(model, LanguageModel):
         note = f"{model.name} gives no probability to a text, so it cannot choose one"
-        return {**facts, "weight": None, "grade": rescoring.no_grade(task, note).to_json()}, []
+        return {**facts, "weight": None, "grade": rescoring.refused(task, note).to_json()}, []
     model.to(device).warm_up()
     try:
-        grade, used, scores = rescoring.rescore(model, tokenizer, marked, weight, task, bars)
+        result, scores = rescoring.rescore(model, tokenizer, marked, weight, task, bars)
     except LmzooError as error:  # of many runs, say which
         raise type(error)(f"{run}: {error}") from None
-    return {**facts, "weight": used, "grade": grade.to_json()}, scores
+    return {**facts, "weight": result.details.get("weight"), "grade": result.to_json()}, scores
 
 
 def _facts(marked: "Marked", name: str) -> dict[str, Any]:

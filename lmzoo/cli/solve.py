@@ -14,6 +14,7 @@ from lmzoo.errors import UsageError
 if TYPE_CHECKING:
     from lmzoo.tasks.multiple_choice import Question
     from lmzoo.tasks.pmi_solver import AnswerSheet
+    from lmzoo.tasks.result import TaskResult
 
 EPILOG = "Example: lmzoo solve --questions science --questions mine.jsonl --corpus wikitext2 --show 3"
 BEST_PAIRS = 5  # that are shown of an answer
@@ -58,8 +59,8 @@ def solve_questions(
     rows, shown, first = [], [], 0
     for name, some in sets:
         answers = sheet.answers[first : first + len(some)]
-        grade = multiple_choice.grade(some, [one.scores for one in answers], [one.known for one in answers])
-        rows.append({"set": name, **asdict(grade)})
+        graded = multiple_choice.grade(name, some, [one.scores for one in answers], [one.known for one in answers])
+        rows.append(_row(graded))
         shown += [_explained(questions, sheet, n, name) for n in range(first, first + min(show, len(some)))]
         first += len(some)
     facts = {"corpus": source.name, "sha256": source.sha256["train"], "words": sheet.words, **asdict(solver)}
@@ -70,6 +71,17 @@ def solve_questions(
     _show_grades(rows)
     print(f"{sheet.words:,} words of {source.name}, window {window}, pairs that never co-occur: {unseen}")
     return None
+
+
+def _row(result: "TaskResult") -> dict[str, Any]:
+    return {
+        "set": result.task,
+        "questions": result.items,
+        "chance": result.chance,
+        "accuracy": result.value,
+        "interval": result.interval,
+        **result.details,
+    }
 
 
 def _explained(questions: "Sequence[Question]", sheet: "AnswerSheet", number: int, name: str) -> dict[str, Any]:

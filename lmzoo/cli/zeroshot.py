@@ -1,7 +1,6 @@
 """`lmzoo zeroshot`: what models can do that they were never trained for."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,7 @@ from lmzoo.errors import DownloadError, UsageError
 
 if TYPE_CHECKING:
     from lmzoo.tasks.contamination import Overlaps
-    from lmzoo.tasks.zeroshot_items import Section
+    from lmzoo.tasks.zeroshot_items import ZeroShotSet
 
 EPILOG = "Example: lmzoo zeroshot runs/books-ngram runs/books-gpt --tasks blimp,lambada --limit 1000"
 
@@ -39,17 +38,17 @@ def ask_zeroshot(
 
     bars = Bars(quiet)
     names = list(dict.fromkeys(name.strip() for name in tasks.split(","))) if tasks else zeroshot_items.names()
-    sections, missing = _loaded(names, bool(tasks), mirror, limit, bars)
-    kinds = sorted({kind for section in sections for kind in section.protocol.groups})
+    test_sets, missing = _loaded(names, bool(tasks), mirror, limit, bars)
+    kinds = sorted({kind for test_set in test_sets for kind in test_set.protocol.groups})
     if parts and parts not in kinds:
         raise UsageError(f"no parts {parts!r} in {', '.join(names)}; there are: {', '.join(kinds) or 'none'}")
-    overlaps = Overlaps(([item.text for item in section.items] for section in sections), mirror, bars)
+    overlaps = Overlaps(([item.text for item in test_set.items] for test_set in test_sets), mirror, bars)
     found = []
     with bars.task("runs", len(runs)) as task:
         for run in runs:
-            found.append(_asked(run, sections, overlaps, code, device, bars))
+            found.append(_asked(run, test_sets, overlaps, code, device, bars))
             task.advance(1)
-    published = zeroshot.published(sections)
+    published = zeroshot.published(test_sets)
     if as_json:
         return show_json({"runs": found, "published": published, "limit": limit, "left_out": missing})
     _show(found)
@@ -66,25 +65,25 @@ def ask_zeroshot(
 
 def _loaded(
     names: Sequence[str], asked_for: bool, mirror: str | None, limit: int, bars: Bars
-) -> "tuple[list[Section], dict[str, str]]":
-    """The sections of all tasks; and, where none was asked for by name, why some could not be had."""
+) -> "tuple[list[ZeroShotSet], dict[str, str]]":
+    """The test_sets of all tasks; and, where none was asked for by name, why some could not be had."""
     from lmzoo.tasks import zeroshot_items
 
-    sections, missing = [], {}
+    test_sets, missing = [], {}
     for name in names:
         try:
-            sections += zeroshot_items.load(name, mirror, limit, bars)
+            test_sets += zeroshot_items.load(name, mirror, limit, bars)
         except DownloadError as error:
             missing[name] = str(error)
             if asked_for or len(missing) == len(names):
                 raise
-    return sections, missing
+    return test_sets, missing
 
 
 def _asked(
-    run: Path, sections: "Sequence[Section]", overlaps: "Overlaps", code: Path | None, device: str, bars: Bars
+    run: Path, test_sets: "Sequence[ZeroShotSet]", overlaps: "Overlaps", code: Path | None, device: str, bars: Bars
 ) -> dict[str, Any]:
-    """A run's grades, in the order of `sections` and their rules, as JSON knows them."""
+    """A run's grades, in the order of `test_sets` and their rules, as JSON knows them."""
     from lmzoo.interface import LanguageModel
     from lmzoo.runs import store
     from lmzoo.tasks import zeroshot
@@ -98,12 +97,12 @@ def _asked(
         model.to(device).warm_up()
         asker = zeroshot.Asker(model, tokenizer, bars)
     grades = []
-    with bars.task(run.name, len(sections)) as task:
-        for section, share in zip(sections, shares or [None] * len(sections), strict=True):
-            results = zeroshot.ask(section, asker) if asker else zeroshot.refuse(section, model)
+    with bars.task(run.name, len(test_sets)) as task:
+        for test_set, share in zip(test_sets, shares or [None] * len(test_sets), strict=True):
+            results = zeroshot.ask(test_set, asker) if asker else zeroshot.refuse(test_set, model)
             for result in results:
-                parts = {kind: [asdict(grade) for grade in some] for kind, some in result.parts.items()}
-                grades.append({**asdict(result.grade), "rule": result.rule, "overlap": share, "parts": parts})
+                parts = {kind: [part.to_json() for part in some] for kind, some in result.parts.items()}
+                grades.append({**result.to_json(), **result.details, "overlap": share, "parts": parts})
             task.advance(1)
     return {**facts, "grades": grades}
 

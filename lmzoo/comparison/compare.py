@@ -23,6 +23,7 @@ from lmzoo.interface import LanguageModel, Run
 from lmzoo.runs import provenance
 from lmzoo.runs import train as training
 from lmzoo.runs.cache import Kept, digest, succeeded
+from lmzoo.tasks.suite import Suite
 
 ORDERS = range(1, 9)  # of the curve of bits against order
 ORDERS_UP_TO = 5_000_000  # training tokens, above which that curve would take too long
@@ -35,7 +36,7 @@ def compare(
     run: Run,
     spec: str | None = None,
     word_tests: Mapping[str, str] | None = None,
-    tests: knowledge.Tests | None = None,
+    tests: Suite | None = None,
     seeds: int = 1,
     shares: Sequence[float] = (),
     certified: bool = False,
@@ -87,7 +88,7 @@ def compare(
         **_looked_into(scored, corpus, run),
         **_associations(scored, text, run, kept, word_tests),
         **knowledge.exam_facts(scored, corpus, run),
-        **knowledge.test_facts(scored, tests or knowledge.Tests(), corpus, run),
+        **knowledge.test_facts(scored, tests or Suite(), corpus, run),
         "seconds": time.perf_counter() - began,
     }
 

@@ -1,7 +1,7 @@
-"""What a model got in an examination: a figure, how sure it is, and what guessing would have got."""
+"""Statistics of scores: ties among candidates, and 95 % confidence intervals."""
 
+import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -9,27 +9,8 @@ from numpy.typing import NDArray
 
 RESAMPLES = 1000
 AT_ONCE = 1 << 23  # numbers that are drawn at once
+Z = 1.959963984540054  # the 97.5th percentile of the standard normal distribution
 EQUAL = 1e-9  # nats: scores no further apart are equal, as sums in another order are
-
-
-@dataclass(frozen=True)
-class Grade:
-    """One model's result in one task."""
-
-    task: str  # as the head of a column: "SST-2"
-    metric: str  # accuracy, MCC, Spearman, perplexity, word error rate: shares, not percentages
-    value: float | None  # None: it cannot do this, and `note` says why
-    interval: tuple[float, float] | None = None  # of 95 %, by bootstrap over the items
-    chance: float | None = None  # what guessing gets
-    items: int = 0  # of the test set
-    training: int = 0  # examples that were learned from; 0: none
-    kind: str = ""  # probe, zero-shot, rescoring, exam
-    protocol: str = ""  # how it was scored, in a few words
-    note: str = ""  # a footnote
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON knows it."""
-        return asdict(self)
 
 
 def best(scores: NDArray[Any]) -> NDArray[np.bool_]:
@@ -64,3 +45,14 @@ def interval(statistic: Callable[..., Any], *columns: NDArray[Any], seed: int = 
         rng=np.random.default_rng(seed),
     ).confidence_interval  # fmt: skip
     return float(found.low), float(found.high)
+
+
+def wilson(successes: float, trials: int) -> tuple[float, float]:
+    """Wilson's (1927) 95 % interval for a proportion; `successes` may be fractional, as shared credit is.
+
+    Not scipy's: `binomtest` takes whole successes only.
+    """
+    share, spread = successes / trials, Z * Z / trials
+    middle = (share + spread / 2) / (1 + spread)
+    half_width = Z * math.sqrt(max(share * (1 - share), 0) / trials + spread / (4 * trials)) / (1 + spread)
+    return max(middle - half_width, 0.0), min(middle + half_width, 1.0)

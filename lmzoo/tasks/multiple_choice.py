@@ -6,7 +6,7 @@ A file is JSON lines, one question a line, in either of the two forms that such 
     {"query": "Question: …", "choices": ["…", …], "gold": 0}
 
 An answer sheet has for each question the scores of its options. Of k best options among which the right one is, a
-question earns 1/k (`grades.credit`). One of which nothing is known is then worth 1 over the number of its options.
+question earns 1/k (`statistics.credit`). One of which nothing is known is then worth 1 over the number of its options.
 """
 
 import json
@@ -21,11 +21,11 @@ import numpy as np
 
 from lmzoo.data import task_cards
 from lmzoo.errors import FormatError, UsageError
-from lmzoo.evaluation.statistics import credit
+from lmzoo.evaluation.statistics import credit, wilson
 from lmzoo.interface import Progress
+from lmzoo.tasks.result import TaskResult
 
 TASKS = ("science", "arc")  # the tasks that consist of such questions
-Z = 1.959963984540054  # the normal distribution's 97.5 % point, for intervals of 95 %
 
 
 @dataclass(frozen=True)
@@ -105,41 +105,32 @@ def _lacking(error: Exception) -> str:
     return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
 
 
-@dataclass(frozen=True)
-class Grade:
-    """What an answer sheet is worth. Shares are of the questions, from 0 to 1."""
+def grade(
+    name: str, questions: Sequence[Question], scores: Sequence[Sequence[float]], known: Sequence[bool]
+) -> TaskResult:
+    """The accuracy on the question set `name` of the `scores` of each question's options.
 
-    questions: int
-    chance: float  # what guessing earns: the mean of 1 / number of options
-    accuracy: float
-    interval: tuple[float, float]  # of 95 %, Wilson's
-    unknown: int  # questions of which nothing was known
-    accuracy_known: float | None  # on the others; None where there are none
-
-
-def grade(questions: Sequence[Question], scores: Sequence[Sequence[float]], known: Sequence[bool]) -> Grade:
-    """Grade the `scores` of each question's options; `known` says of which ones anything was known."""
+    `known` says of which questions the solver knew anything. `details` has the number of the others ("unknown") and
+    the accuracy without them ("accuracy_known"; None where nothing is left).
+    """
     if not questions:
         raise UsageError("there is no question to grade")
     pairs = zip(questions, scores, strict=True)
     credits_ = [float(credit(np.array(of_options), question.answer)) for question, of_options in pairs]
-    of_known = [earned for earned, sure in zip(credits_, known, strict=True) if sure]
-    return Grade(
-        questions=len(questions),
-        chance=_mean(1 / len(question.options) for question in questions),
-        accuracy=_mean(credits_),
+    of_known = [earned for earned, is_known in zip(credits_, known, strict=True) if is_known]
+    return TaskResult(
+        task=name,
+        metric="accuracy",
+        value=_mean(credits_),
         interval=wilson(math.fsum(credits_), len(questions)),
-        unknown=len(questions) - len(of_known),
-        accuracy_known=_mean(of_known) if of_known else None,
+        chance=_mean(1 / len(question.options) for question in questions),
+        items=len(questions),
+        kind="multiple choice",
+        details={
+            "unknown": len(questions) - len(of_known),
+            "accuracy_known": _mean(of_known) if of_known else None,
+        },
     )
-
-
-def wilson(successes: float, trials: int) -> tuple[float, float]:
-    """Wilson's (1927) interval of 95 % for a probability; parts of a success are taken as such."""
-    share, spread = successes / trials, Z * Z / trials
-    middle = (share + spread / 2) / (1 + spread)
-    reach = Z * math.sqrt(max(share * (1 - share), 0) / trials + spread / (4 * trials)) / (1 + spread)
-    return max(middle - reach, 0.0), min(middle + reach, 1.0)
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -26,7 +26,7 @@ import os
 import random
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,10 @@ from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.data.tokenizers.pretokenized_text import ClosedVocabulary
 from lmzoo.errors import FormatError, ScoreError, TokenizerError, UsageError
 from lmzoo.evaluation.likelihood import likelihoods
-from lmzoo.evaluation.statistics import Grade, interval
+from lmzoo.evaluation.statistics import interval
 from lmzoo.interface import LanguageModel, Progress
 from lmzoo.tasks.noisy_channel import RATE, NoisyChannel, words_of
+from lmzoo.tasks.result import TaskResult
 
 LISTS = 600  # that are made
 CANDIDATES = 50  # of each, at most
@@ -256,14 +257,14 @@ class Marked:
         rates = {weight: self.rate(self.chosen(log_probs, weight), which) for weight in WEIGHTS}
         return min(WEIGHTS, key=lambda weight: (rates[weight], abs(math.log(weight)) if weight else math.inf))
 
-    def grade(self, errors: NDArray[np.int64], task: str, protocol: str, note: str = "") -> Grade:
+    def grade(self, errors: NDArray[np.int64], task: str, protocol: str, note: str = "") -> TaskResult:
         """The word error rate on the tested lists, with what the channel's own first choices get as chance."""
         tested = ~self.fitted_on
 
         def ratio(errors: Any, words: Any, axis: int = -1) -> Any:
             return errors.sum(axis=axis) / words.sum(axis=axis)
 
-        return Grade(
+        return TaskResult(
             task=task,
             metric="word error rate",
             value=self.rate(errors, tested),
@@ -309,21 +310,22 @@ def rescore(
     weight: float | None = None,
     task: str = "n-best",
     progress: Progress | None = None,
-) -> tuple[Grade, float | None, list[Floats]]:
-    """The grade of the model's choices, their λ (`weight`, or None: fitted), and log P of each candidate.
+) -> tuple[TaskResult, list[Floats]]:
+    """The result of the model's choices, and log P of each candidate.
 
-    A model whose scores are no numbers somewhere, or whose tokenizer cannot write a candidate, gets a grade without a
-    value, and the reason in its note.
+    λ is `weight`, or fitted where that is None; `details["weight"]` has it. A model whose scores are not finite
+    somewhere, or whose tokenizer cannot encode a candidate, gets a result without a value, and the reason in its note.
     """
     try:
         found = log_probs(model, tokenizer, marked.lists, progress)
     except (ScoreError, TokenizerError) as error:
-        return no_grade(task, str(error)), None, []
+        return refused(task, str(error)), []
     how = f"weight fitted on {marked.fitted_on.sum()} other lists" if weight is None else "weight given"
     weight = marked.fit(found) if weight is None else weight
-    return marked.grade(marked.chosen(found, weight), task, f"weight {weight:g}, {how}"), weight, found
+    result = marked.grade(marked.chosen(found, weight), task, f"weight {weight:g}, {how}")
+    return replace(result, details={"weight": weight}), found
 
 
-def no_grade(task: str, note: str) -> Grade:
-    """That of a model that cannot choose, and why."""
-    return Grade(task, "word error rate", None, kind="rescoring", protocol="lower is better", note=note)
+def refused(task: str, note: str) -> TaskResult:
+    """The result of a model that cannot choose, and why it cannot."""
+    return TaskResult(task, "word error rate", None, kind="rescoring", protocol="lower is better", note=note)

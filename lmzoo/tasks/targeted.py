@@ -11,7 +11,7 @@ The source itself takes the exam too: log P of each candidate by the grammar, wh
 out all candidates but one; where two are possible, it gets the most that can be had.
 
     questions = exam.questions(Grammar.load(path), seed=1, training=corpus.train)
-    exam.take(model, tokenizer, questions)      a Grade for each phenomenon
+    exam.take(model, tokenizer, questions)      a TaskResult for each phenomenon
     exam.ceiling(questions, grammar)            those of the source
 """
 
@@ -29,9 +29,10 @@ from lmzoo.data.grammar_file import END
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import ScoreError, TokenizerError, UsageError
 from lmzoo.evaluation.likelihood import likelihoods
-from lmzoo.evaluation.statistics import Grade, credit, interval
+from lmzoo.evaluation.statistics import credit, interval
 from lmzoo.interface import LanguageModel, Progress
 from lmzoo.tasks.phenomena import PHENOMENA, Item, Page, Phenomenon, narrowed
+from lmzoo.tasks.result import TaskResult
 
 __all__ = ["Item", "ceiling", "credits_of", "facts", "questions", "take"]
 
@@ -83,7 +84,7 @@ def _begins(text: str, documents: Sequence[str]) -> bool:
 
 def take(
     model: LanguageModel, tokenizer: Tokenizer, questions: Questions, progress: Progress | None = None
-) -> list[Grade]:
+) -> list[TaskResult]:
     """The model's grade in each phenomenon. A document is read as it stands in the corpus: behind a blank line.
 
     A model whose scores are no numbers somewhere, or whose tokenizer cannot write a question, gets grades without a
@@ -101,7 +102,7 @@ def take(
     ]
 
 
-def ceiling(questions: Questions, grammar: Grammar, prove: bool = False) -> list[Grade]:
+def ceiling(questions: Questions, grammar: Grammar, prove: bool = False) -> list[TaskResult]:
     """The grades of the source itself, which no model can surpass but by luck.
 
     Where the grammar rules out all candidates but one, that is 1 and not computed, except with `prove` (which takes
@@ -127,9 +128,11 @@ def _source_scores(grammar: Grammar, item: Item) -> NDArray[np.float64]:
     return np.array(scores)
 
 
-def _grade(name: str, items: Sequence[Item], scores: Sequence[NDArray[np.float64]] | None, note: str = "") -> Grade:
+def _grade(
+    name: str, items: Sequence[Item], scores: Sequence[NDArray[np.float64]] | None, note: str = ""
+) -> TaskResult:
     share = None if scores is None else credits_of(items, scores)
-    return Grade(
+    return TaskResult(
         task=name,
         metric="accuracy",
         value=None if share is None else float(share.mean()),

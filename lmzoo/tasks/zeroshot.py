@@ -25,7 +25,7 @@ found. A space before w belongs to w.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -36,9 +36,10 @@ from lmzoo.data.tokenizers.pretokenized import UNKNOWN
 from lmzoo.data.tokenizers.pretokenized_text import ClosedVocabulary
 from lmzoo.errors import ScoreError, TokenizerError
 from lmzoo.evaluation.likelihood import Likelihood, greedy, likelihoods
-from lmzoo.evaluation.statistics import Grade, credit, interval
+from lmzoo.evaluation.statistics import credit, interval
 from lmzoo.interface import LanguageModel, Model, Progress
-from lmzoo.tasks.zeroshot_items import Item, Protocol, Section, Text
+from lmzoo.tasks.result import TaskResult
+from lmzoo.tasks.zeroshot_items import Item, Protocol, Text, ZeroShotSet
 
 Array = NDArray[Any]
 
@@ -65,15 +66,6 @@ RULES = {
     "last-token": Rule("accuracy", "last token of the last word, greedy", "the last token is the likeliest"),
     "perplexity": Rule("perplexity", "last word, perplexity", "exp of −log P(the last word), mean over passages"),
 }
-
-
-@dataclass(frozen=True)
-class Result:
-    """A model's grade under one rule, and its grades in parts of the items."""
-
-    rule: str
-    grade: Grade
-    parts: dict[str, list[Grade]] = field(default_factory=dict)  # {"phenomenon": […], …}, in order of name
 
 
 class Asker:
@@ -123,31 +115,31 @@ class Asker:
         return stopped
 
 
-def ask(section: Section, asker: Asker) -> list[Result]:
-    """The model's results in a section of a task: one for each of its rules.
+def ask(test_set: ZeroShotSet, asker: Asker) -> list[TaskResult]:
+    """The model's results in a test_set of a task: one for each of its rules.
 
     What the model cannot do has a grade without a value whose note says why.
     """
     closed = asker.closed
-    texts = ("".join(text) for item in section.items for text in item.candidates)
+    texts = ("".join(text) for item in test_set.items for text in item.candidates)
     share = closed.share_unknown(texts) if closed else 0.0
     if closed and share and not closed.reads_all:
         why = f"its vocabulary is closed and has no <unk> to read {share:.1%} of the words as"
-        return [_refused(section, rule, why) for rule in section.protocol.rules]
+        return [_refused(test_set, rule, why) for rule in test_set.protocol.rules]
     note = f"{share:.1%} of the words were read as <unk>" if share else ""
     results = []
-    for rule in section.protocol.rules:
+    for rule in test_set.protocol.rules:
         try:
-            results.append(_result(section, rule, asker, note))
+            results.append(_result(test_set, rule, asker, note))
         except (ScoreError, TokenizerError) as error:
-            results.append(_refused(section, rule, str(error)))
+            results.append(_refused(test_set, rule, str(error)))
     return results
 
 
-def refuse(section: Section, model: Model) -> list[Result]:
+def refuse(test_set: ZeroShotSet, model: Model) -> list[TaskResult]:
     """The results of a model that is no language model: none, and why."""
     why = f"{model.name or type(model).__name__} gives no probability to a text"
-    return [_refused(section, rule, why) for rule in section.protocol.rules]
+    return [_refused(test_set, rule, why) for rule in test_set.protocol.rules]
 
 
 def head(protocol: Protocol, rule: str) -> str:
@@ -155,31 +147,32 @@ def head(protocol: Protocol, rule: str) -> str:
     return protocol.column if len(protocol.rules) == 1 else f"{protocol.column}, {RULES[rule].head}"
 
 
-def published(sections: Sequence[Section]) -> list[dict[str, Any]]:
+def published(test_sets: Sequence[ZeroShotSet]) -> list[dict[str, Any]]:
     """Others' figures, as JSON knows them, each with the head of the column that it belongs to."""
     return [
-        {"task": head(section.protocol, figure.rule), **asdict(figure)}
-        for section in sections
-        for figure in section.protocol.published
+        {"task": head(test_set.protocol, figure.rule), **asdict(figure)}
+        for test_set in test_sets
+        for figure in test_set.protocol.published
     ]
 
 
-def _refused(section: Section, rule: str, why: str) -> Result:
-    return Result(rule, _grade(section, rule, section.items, None, note=why))
+def _refused(test_set: ZeroShotSet, rule: str, why: str) -> TaskResult:
+    return _result_of(test_set, rule, test_set.items, None, note=why)
 
 
-def _grade(section: Section, rule: str, items: Sequence[Item], value: float | None, **more: Any) -> Grade:
-    protocol = section.protocol
+def _result_of(test_set: ZeroShotSet, rule: str, items: Sequence[Item], value: float | None, **more: Any) -> TaskResult:
+    protocol = test_set.protocol
     scored = f"“{protocol.continuation}” after “{protocol.beginning}”" if protocol.beginning else protocol.continuation
-    return Grade(
+    return TaskResult(
         task=more.pop("task", head(protocol, rule)),
         metric=RULES[rule].metric,
         value=value,
         chance=_chance(rule, items),
         items=len(items),
-        training=len(section.training),
+        training=len(test_set.training),
         kind="zero-shot",
         protocol=RULES[rule].protocol.format(c=scored, p=protocol.premise),
+        details={"rule": rule},
         **more,
     )
 
@@ -193,35 +186,35 @@ def _chance(rule: str, items: Sequence[Item]) -> float | None:
     return float(np.mean([1 / len(item.candidates) for item in items]))
 
 
-def _result(section: Section, rule: str, asker: Asker, note: str) -> Result:
+def _result(test_set: ZeroShotSet, rule: str, asker: Asker, note: str) -> TaskResult:
     if rule == "threshold":
-        return _by_threshold(section, rule, asker, note)
+        return _by_threshold(test_set, rule, asker, note)
     if rule == "perplexity":
-        return _perplexity(section, rule, asker, note)
-    earned = _of_last_words(section, rule, asker) if rule in _LAST_WORD else _of_choices(section, rule, asker)
+        return _perplexity(test_set, rule, asker, note)
+    earned = _of_last_words(test_set, rule, asker) if rule in _LAST_WORD else _of_choices(test_set, rule, asker)
     value, spread = float(earned.mean()), interval(np.mean, earned)
-    grade = _grade(section, rule, section.items, value, interval=spread, note=note)
-    return Result(rule, grade, {kind: _parts(section, rule, kind, earned) for kind in section.protocol.groups})
+    parts = {kind: _parts(test_set, rule, kind, earned) for kind in test_set.protocol.groups}
+    return _result_of(test_set, rule, test_set.items, value, interval=spread, note=note, parts=parts)
 
 
-def _parts(section: Section, rule: str, kind: str, earned: Array) -> list[Grade]:
+def _parts(test_set: ZeroShotSet, rule: str, kind: str, earned: Array) -> list[TaskResult]:
     """A grade for each part of a kind, in order of name."""
-    belongs = np.array([item.groups[kind] for item in section.items])
+    belongs = np.array([item.groups[kind] for item in test_set.items])
     grades = []
     for part in np.unique(belongs):
         here = np.flatnonzero(belongs == part)
-        items = [section.items[i] for i in here]
+        items = [test_set.items[i] for i in here]
         value, spread = float(earned[here].mean()), interval(np.mean, earned[here])
-        grades.append(_grade(section, rule, items, value, interval=spread, task=str(part)))
+        grades.append(_result_of(test_set, rule, items, value, interval=spread, task=str(part)))
     return grades
 
 
 # ── Candidates ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _of_choices(section: Section, rule: str, asker: Asker) -> Array:
+def _of_choices(test_set: ZeroShotSet, rule: str, asker: Asker) -> Array:
     """What each item earns, (N,): 1/k where the right candidate is one of the k that are ranked first."""
-    items, asked = section.items, rule in ("pmi", "alone")
+    items, asked = test_set.items, rule in ("pmi", "alone")
     texts = [text for item in items for text in (*item.candidates, *(item.premises if asked else ()))]
     found = asker.likelihoods(texts)
     scores = np.full((len(items), max(len(item.candidates) for item in items)), -np.inf)
@@ -245,8 +238,8 @@ def _score(rule: str, text: Text, given: Likelihood, unasked: Likelihood) -> flo
 # ── A threshold ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _by_threshold(section: Section, rule: str, asker: Asker, note: str) -> Result:
-    groups = (section.training, section.items)
+def _by_threshold(test_set: ZeroShotSet, rule: str, asker: Asker, note: str) -> TaskResult:
+    groups = (test_set.training, test_set.items)
     found = asker.likelihoods([item.candidates[0] for items in groups for item in items])
     (known, labels), (scores, truth) = (
         (np.array([found[item.candidates[0]].per_token for item in items]), np.array([item.right for item in items]))
@@ -254,7 +247,7 @@ def _by_threshold(section: Section, rule: str, asker: Asker, note: str) -> Resul
     )
     accepted = (scores >= best_threshold(known, labels)).astype(int)
     spread = interval(mcc, truth, accepted)
-    return Result(rule, _grade(section, rule, section.items, float(mcc(truth, accepted)), interval=spread, note=note))
+    return _result_of(test_set, rule, test_set.items, float(mcc(truth, accepted)), interval=spread, note=note)
 
 
 def best_threshold(scores: Array, labels: Array) -> float:
@@ -281,10 +274,10 @@ def mcc(truth: Array, answers: Array, axis: int = -1) -> Array:
 # ── The last word ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _of_last_words(section: Section, rule: str, asker: Asker) -> Array:
+def _of_last_words(test_set: ZeroShotSet, rule: str, asker: Asker) -> Array:
     """What each passage earns, (N,)."""
-    texts = [item.candidates[0] for item in section.items]
-    return np.array([_LAST_WORD[rule](shares) for shares in asker.continued(texts, section.protocol.stop_words)])
+    texts = [item.candidates[0] for item in test_set.items]
+    return np.array([_LAST_WORD[rule](shares) for shares in asker.continued(texts, test_set.protocol.stop_words)])
 
 
 _LAST_WORD: dict[str, Callable[[Array], float]] = {
@@ -294,20 +287,20 @@ _LAST_WORD: dict[str, Callable[[Array], float]] = {
 }
 
 
-def _perplexity(section: Section, rule: str, asker: Asker, note: str) -> Result:
+def _perplexity(test_set: ZeroShotSet, rule: str, asker: Asker, note: str) -> TaskResult:
     if not asker.model.is_distribution:
-        return _refused(section, rule, "its scores do not sum to one: they can rank words, and have no perplexity")
-    items = [item for item in section.items if asker.can_say(item.candidates[0][1])]
+        return _refused(test_set, rule, "its scores do not sum to one: they can rank words, and have no perplexity")
+    items = [item for item in test_set.items if asker.can_say(item.candidates[0][1])]
     if not items:
-        return _refused(section, rule, "its vocabulary has none of the last words")
-    if len(items) < len(section.items):  # <unk> stands for many words, and is cheaper than any of them
-        note += f"; the other {1 - len(items) / len(section.items):.1%} of the last words are <unk> to it, and left out"
+        return _refused(test_set, rule, "its vocabulary has none of the last words")
+    if len(items) < len(test_set.items):  # <unk> stands for many words, and is cheaper than any of them
+        note += (
+            f"; the other {1 - len(items) / len(test_set.items):.1%} of the last words are <unk> to it, and left out"
+        )
     texts = [item.candidates[0] for item in items]
     found = asker.likelihoods(texts)
     nats = -np.array([found[text].log_prob for text in texts])
-    return Result(
-        rule, _grade(section, rule, items, float(_exp_mean(nats)), interval=interval(_exp_mean, nats), note=note)
-    )
+    return _result_of(test_set, rule, items, float(_exp_mean(nats)), interval=interval(_exp_mean, nats), note=note)
 
 
 def _exp_mean(nats: Array, axis: int = -1) -> Array:

@@ -5,9 +5,10 @@ one. How a line of a file becomes an item stands in the card, in a `[[zeroshot]]
 has the line's fields in braces, {choice} for the candidate, and, where the card says `cut`, {start} and {last}.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from string import Formatter
 from typing import Any
 
@@ -89,7 +90,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Section:
+class ZeroShotSet:
     """A test set as it is asked under one protocol."""
 
     task: str  # the card's name
@@ -97,14 +98,18 @@ class Section:
     items: list[Item]
     training: list[Item]  # on which a threshold is fitted; mostly none
 
+    def digest(self) -> str:
+        """SHA-256 of its items and of how they are scored."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
 
 def names() -> list[str]:
     """The tasks that can be asked without training."""
     return [name for name in task_cards.names() if task_cards.find(name).zeroshot]
 
 
-def load(name: str, mirror: str | None = None, limit: int = 0, progress: Progress | None = None) -> list[Section]:
-    """The sections of the task `name`, each with at most `limit` items (0: all), spread evenly over its files.
+def load(name: str, mirror: str | None = None, limit: int = 0, progress: Progress | None = None) -> list[ZeroShotSet]:
+    """The test_sets of the task `name`, each with at most `limit` items (0: all), spread evenly over its files.
 
     Raises UsageError for a task that cannot be asked so, FormatError for a card or file that is not right, and as
     `tasks.fetch` does.
@@ -115,13 +120,13 @@ def load(name: str, mirror: str | None = None, limit: int = 0, progress: Progres
         raise UsageError(f"limit must be 0 (no limit) or more, not {limit}")
     protocols = _protocols(name)
     texts = task_cards.fetch(name, mirror, progress)
-    sections = []
+    test_sets = []
     for protocol in protocols:
         items = [item for stem in protocol.files for item in read(protocol, texts[stem], stem)]
         stem = protocol.threshold_from
         training = read(protocol, texts[stem], stem) if stem else []
-        sections.append(Section(name, protocol, _spread(items, limit), _spread(training, limit)))
-    return sections
+        test_sets.append(ZeroShotSet(name, protocol, _spread(items, limit), _spread(training, limit)))
+    return test_sets
 
 
 def _protocols(name: str) -> list[Protocol]:

@@ -11,6 +11,7 @@ from lmzoo.errors import UsageError
 from lmzoo.interface import Data, Run
 from lmzoo.models.uniform import Uniform
 from lmzoo.runs import train
+from lmzoo.tasks import suite
 
 PASSAGE = "Who should Ann hug? He said so to the dogs"
 
@@ -52,7 +53,7 @@ def test_a_corpus_without_a_grammar_has_no_exam(tmp_path):
 
 def test_a_name_that_is_no_task_is_said_with_the_nearest():
     with pytest.raises(UsageError, match=r"no task 'blmp'; did you mean blimp\?; there are: all, "):
-        knowledge.read_tests("sst2,blmp")
+        suite.read("sst2,blmp")
 
 
 def test_a_run_that_was_trained_on_another_text_is_told_how_much_of_that_the_tests_are(tmp_path, monkeypatch):
@@ -67,7 +68,7 @@ def test_a_run_that_was_trained_on_another_text_is_told_how_much_of_that_the_tes
         compare.Contestant("uniform", {"model": "uniform", "provenance": provenance}, uniform, made)
         for provenance in ({"corpus": here.name, "sha256": here.sha256}, elsewhere, {})
     ]
-    facts = knowledge.test_facts(entries, knowledge.read_tests("lambada"), here, Run())["zeroshot"]
+    facts = knowledge.test_facts(entries, suite.read("lambada"), here, Run())["zeroshot"]
     assert set(facts["overlap"]) == {0}
     assert [row.get("overlap") for row in facts["rows"]] == [None, [1.0] * len(facts["overlap"]), None]
     ours, theirs, unknown = ({grade["note"] for grade in row["grades"]} for row in facts["rows"])
@@ -85,7 +86,7 @@ def test_a_comparison_asks_what_it_is_told_to():
         name, given = train.parse(words)
         fitted = train.fit(name, given, text, Run())
         entries.append(compare.Contestant(words, {"label": words, "model": name}, fitted.model, text.tokenizer))
-    given = knowledge.read_tests("trec,cola,blimp,rescoring", limit=40)
+    given = suite.read("trec,cola,blimp,rescoring", limit=40)
     facts = knowledge.test_facts(entries, given, text.corpus, Run())
     labels = {key: [row["label"] for row in facts[key]["rows"]] for key in facts}
     models = ["ngram:order=2", "classes:classes=20,rounds=1"]

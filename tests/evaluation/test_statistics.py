@@ -1,12 +1,11 @@
-"""Grades: what an item earns, and how sure a figure is."""
-
-import json
+"""Statistics of scores: the credit of tied candidates, and confidence intervals."""
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import matthews_corrcoef
 
-from lmzoo.evaluation.statistics import Grade, best, credit, interval
+from lmzoo.evaluation.statistics import best, credit, interval, wilson
 
 
 def test_chance_is_what_a_guess_among_random_scores_gets():
@@ -54,6 +53,7 @@ def test_all_alike_has_an_interval_without_width():
     assert interval(np.mean, np.ones(50)) == (1, 1)
 
 
-def test_a_grade_is_plain_json():
-    grade = Grade("SST-2", "accuracy", 0.8, (0.7, 0.9), chance=0.5, items=1821, kind="zero-shot")
-    assert json.loads(json.dumps(grade.to_json()))["interval"] == [0.7, 0.9]
+@pytest.mark.parametrize(("right", "trials"), [(0, 5), (3, 5), (5, 5), (211, 725), (1, 1)])
+def test_the_interval_is_wilsons_as_scipy_has_it(right, trials):
+    expected = binomtest(right, trials).proportion_ci(method="wilson")
+    assert wilson(right, trials) == pytest.approx((expected.low, expected.high), abs=1e-12)

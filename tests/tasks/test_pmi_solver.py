@@ -148,7 +148,7 @@ def test_a_question_of_which_the_corpus_knows_nothing_has_all_options_for_its_an
     assert not answer.known
     assert answer.best == (0, 1, 2, 3)
     assert answer.scores == (0.0,) * 4
-    assert grade([question], [answer.scores], [answer.known]).accuracy == 0.25
+    assert grade("mine", [question], [answer.scores], [answer.known]).value == 0.25
 
 
 @pytest.mark.parametrize("text", ["", "…", "one"])
@@ -172,7 +172,7 @@ def invented(seed, count=400):
 
 def graded(questions, text):
     answers = PmiSolver().solve(questions, text).answers
-    return grade(questions, [one.scores for one in answers], [one.known for one in answers])
+    return grade("mine", questions, [one.scores for one in answers], [one.known for one in answers])
 
 
 def test_a_corpus_that_has_the_answers_answers_all():
@@ -180,14 +180,14 @@ def test_a_corpus_that_has_the_answers_answers_all():
     facts = [f"{question.stem} {question.options[question.answer]}" for question in questions]
     filler = " ".join(["so"] * 10)
     everything = " ".join([*words, filler, f" {filler} ".join(facts)])  # the wrong options stand in it too
-    assert graded(questions, f" {filler} ".join([*facts, *words])).accuracy == 1
-    assert graded(questions, everything).unknown == 0
+    assert graded(questions, f" {filler} ".join([*facts, *words])).value == 1
+    assert graded(questions, everything).details["unknown"] == 0
 
 
 def test_a_corpus_of_noise_is_worth_a_guess():
     questions, words = invented(2)
     found = graded(questions, " ".join(random.Random(3).choices(words, k=400_000)))
-    assert found.unknown < 0.05 * len(questions)
+    assert found.details["unknown"] < 0.05 * len(questions)
     assert found.interval[0] < 0.25 < found.interval[1]
 
 

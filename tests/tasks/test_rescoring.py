@@ -230,16 +230,16 @@ def test_the_rate_is_over_the_words_of_the_tested_lists_by_hand():
 def test_an_oracle_gets_what_the_best_candidates_get(lists):
     marked = Marked.of(lists)
     everywhere = [one for one in lists if one.has_reference]
-    grade, weight, _ = rescoring.rescore(oracle(lists), BYTES, Marked.of(everywhere))
+    grade, _ = rescoring.rescore(oracle(lists), BYTES, Marked.of(everywhere))
     assert grade.value == 0
-    assert weight > 0
+    assert grade.details["weight"] > 0
     assert marked.rate(marked.oracle, ~marked.fitted_on) < marked.rate(marked.first, ~marked.fitted_on)
 
 
 def test_a_model_of_weight_zero_leaves_the_channels_first_choice(lists):
     marked = Marked.of(lists)
-    grade, weight, _ = rescoring.rescore(uniform(), BYTES, marked, weight=0.0)
-    assert weight == 0
+    grade, _ = rescoring.rescore(uniform(), BYTES, marked, weight=0.0)
+    assert grade.details["weight"] == 0
     assert grade.value == grade.chance == marked.rate(marked.first, ~marked.fitted_on)
     assert grade.interval[0] < grade.value < grade.interval[1]
     assert grade.protocol == "lower is better; weight 0, weight given"
@@ -283,16 +283,16 @@ def test_a_closed_vocabulary_reads_lists_as_its_corpus_is_written():
 def test_a_model_that_gives_zero_has_a_dash_and_a_footnote(lists):
     ids = BYTES.encode("the cat sat on the mat")
     model = Ngram(order=2, smoothing="ml").fit(Data.of(ids, ids, BYTES.vocab_size))
-    grade, weight, _ = rescoring.rescore(model, BYTES, Marked.of(lists))
+    grade, _ = rescoring.rescore(model, BYTES, Marked.of(lists))
     assert grade.value is None
-    assert weight is None
+    assert "weight" not in grade.details
     assert "must give every token a probability above zero" in grade.note
 
 
 def test_a_tokenizer_that_cannot_write_a_candidate_has_a_dash_and_a_footnote(lists):
     closed = tokenizers.train("split", "the cat sat\n", lines=True)
     model = Uniform().fit(Data.of(np.zeros(1, np.int32), np.zeros(1, np.int32), closed.vocab_size))
-    grade, _, _ = rescoring.rescore(model, closed, Marked.of(lists))
+    grade, _ = rescoring.rescore(model, closed, Marked.of(lists))
     assert grade.value is None
     assert "is not in the closed vocabulary" in grade.note
 
@@ -311,7 +311,7 @@ def test_five_words_of_context_lower_the_word_error_rate_on_the_treebank():
     rates = {}
     for order in (1, 5):
         model = Ngram(order=order).fit(Data.of(ids, made.encode(treebank.valid), made.vocab_size))
-        grade, _, _ = rescoring.rescore(model, made, marked)
+        grade, _ = rescoring.rescore(model, made, marked)
         rates[order] = grade.value
     first, best = (marked.rate(errors, ~marked.fitted_on) for errors in (marked.first, marked.oracle))
     assert best < rates[5] < 0.85 * first

@@ -12,7 +12,7 @@ from lmzoo.models.svd import SVD
 from lmzoo.models.uniform import Uniform
 from lmzoo.tasks import zeroshot_items
 from lmzoo.tasks.zeroshot import RULES, Asker, ask, best_threshold, head, mcc, refuse
-from lmzoo.tasks.zeroshot_items import Item, Protocol, Section, load
+from lmzoo.tasks.zeroshot_items import Item, Protocol, ZeroShotSet, load
 from tests.tasks.test_zeroshot_items import TOY_FILES
 
 BYTES = tokenizers.train("byte", "")
@@ -68,7 +68,7 @@ def toy(monkeypatch):
 
 
 def results(section, model, made=BYTES):
-    return {result.rule: result for result in ask(section, Asker(model, made))}
+    return {result.details["rule"]: result for result in ask(section, Asker(model, made))}
 
 
 # ── All and nothing ───────────────────────────────────────────────────────────────────────────────
@@ -82,43 +82,43 @@ def test_an_oracle_that_knows_the_answers_gets_everything_right(name):
         known = oracle([item.text for item in items if len(item.candidates) > 1 or item.right or name == "lambada"])
         for rule, result in results(section, known).items():
             if rule == "perplexity":
-                assert result.grade.value < 1.1
+                assert result.value < 1.1
             elif rule != "alone" and (rule != "threshold" or any(item.right for item in section.items)):
                 expected = 0 if rule == "threshold" else 1  # all its sentences are good: no correlation is defined
-                assert result.grade.value == expected
+                assert result.value == expected
 
 
 def test_an_oracle_tells_all_good_sentences_from_bad_ones():
     protocol = Protocol.of({"column": "Toy", "files": [], "rules": ["threshold"], "choices": ["{sentence}"]})
     items = [Item((("", text),), right) for text, right in (("They sang.", 1), ("Sang they the.", 0), ("Is.", 0))]
-    section = Section("toy", protocol, items, items)
+    section = ZeroShotSet("toy", protocol, items, items)
     (result,) = ask(section, Asker(oracle(["They sang."]), BYTES))
-    assert (result.grade.metric, result.grade.training) == ("MCC", 3)
-    assert result.grade.value == pytest.approx(1)
+    assert (result.metric, result.training) == ("MCC", 3)
+    assert result.value == pytest.approx(1)
 
 
 @pytest.mark.usefixtures("toy")
 def test_a_model_that_knows_nothing_gets_chance_where_lengths_tell_nothing():
     (pairs,) = load("blimp")
-    grade = results(pairs, uniform())["sum"].grade
+    grade = results(pairs, uniform())["sum"]
     assert (grade.value, grade.chance) == (0.5, 0.5)
     for section in (*load("arc"), *load("copa"), *load("sst2")):
-        grade = results(section, uniform())["pmi"].grade
+        grade = results(section, uniform())["pmi"]
         assert grade.value == grade.chance == 0.5
     for section in load("cola"):
-        assert results(section, uniform())["threshold"].grade.value == 0
+        assert results(section, uniform())["threshold"].value == 0
     (last,) = load("lambada")
     found = results(last, uniform())
-    assert found["greedy"].grade.value == pytest.approx(BYTES.vocab_size ** -len(" dogs"))
-    assert found["perplexity"].grade.value == pytest.approx(BYTES.vocab_size ** len(" dogs"))
+    assert found["greedy"].value == pytest.approx(BYTES.vocab_size ** -len(" dogs"))
+    assert found["perplexity"].value == pytest.approx(BYTES.vocab_size ** len(" dogs"))
 
 
 @pytest.mark.usefixtures("toy")
 def test_to_a_model_that_knows_nothing_the_sum_says_only_which_answer_is_shortest():
     easy, _ = load("arc")  # its right answer is the shorter one
     found = results(easy, uniform())
-    assert found["sum"].grade.value == found["alone"].grade.value == 1
-    assert found["character"].grade.value == 0  # the blank before it weighs less in a long one
+    assert found["sum"].value == found["alone"].value == 1
+    assert found["character"].value == 0  # the blank before it weighs less in a long one
 
 
 # ── Scores, by hand ───────────────────────────────────────────────────────────────────────────────
@@ -135,8 +135,8 @@ def test_pmi_asks_how_much_likelier_the_question_makes_an_answer():
     found = results(section, model, WORDS)
     # log P: negative both times. PMI: positive is ln(0.04 / 0.01) likelier than elsewhere after the first text, and
     # after the second nothing is likelier than elsewhere: a tie.
-    assert found["sum"].grade.value == 0.5
-    assert found["pmi"].grade.value == (1 + 0.5) / 2
+    assert found["sum"].value == 0.5
+    assert found["pmi"].value == (1 + 0.5) / 2
 
 
 def test_sums_are_divided_by_the_characters_of_the_answer_without_its_blank():
@@ -145,9 +145,9 @@ def test_sums_are_divided_by_the_characters_of_the_answer_without_its_blank():
     )
     items = [Item((("the", " dogs"), ("the", " dog")), 0)]
     model = Told(WORDS, {"the": {" dogs": 0.10, " dog": 0.16}})
-    found = results(Section("toy", protocol, items, []), model, WORDS)
-    assert found["sum"].grade.value == 0  # ln 0.10 < ln 0.16
-    assert found["character"].grade.value == 1  # ln 0.10 / 4 = -0.576 > ln 0.16 / 3 = -0.611
+    found = results(ZeroShotSet("toy", protocol, items, []), model, WORDS)
+    assert found["sum"].value == 0  # ln 0.10 < ln 0.16
+    assert found["character"].value == 1  # ln 0.10 / 4 = -0.576 > ln 0.16 / 3 = -0.611
 
 
 LAST = {"column": "LAMBADA", "files": [], "choices": ["{last}"], "beginning": "{start}", "continuation": " {choice}"}
@@ -156,8 +156,8 @@ LAST = {"column": "LAMBADA", "files": [], "choices": ["{last}"], "beginning": "{
 def last_word(after, *, made=WORDS, word=" dogs", stop_words="of to the"):
     rules = ["greedy", "filtered", "last-token", "perplexity"]
     protocol = Protocol.of({**LAST, "rules": rules, "stop_words": stop_words})
-    section = Section("lambada", protocol, [Item((("the", word),), 0)], [])
-    return {rule: result.grade.value for rule, result in results(section, Told(made, after), made).items()}
+    section = ZeroShotSet("lambada", protocol, [Item((("the", word),), 0)], [])
+    return {rule: result.value for rule, result in results(section, Told(made, after), made).items()}
 
 
 def test_the_last_word_is_found_if_it_is_the_likeliest():
@@ -209,7 +209,7 @@ def test_matthews_correlation_is_that_of_scikit_learn(pairs):
 
 @pytest.mark.usefixtures("toy")
 def test_a_grade_says_what_was_asked_and_how():
-    grade = results(load("copa")[0], uniform())["pmi"].grade
+    grade = results(load("copa")[0], uniform())["pmi"]
     assert (grade.task, grade.metric, grade.kind, grade.items) == ("COPA, PMI", "accuracy", "zero-shot", 1)
     assert grade.protocol == "log P(“ {choice}” after “{query}”) less log P of the same after “{last}”"
 
@@ -245,7 +245,7 @@ def trained(spec, text, model=None):
 def test_unknown_words_are_read_as_unk_and_the_note_says_how_many():
     (section,) = load("copa")
     found = results(section, *trained("split", " the man sat \n <unk> he was because \n"))
-    assert found["sum"].grade.note == "14.3% of the words were read as <unk>"  # tired, tall
+    assert found["sum"].note == "14.3% of the words were read as <unk>"  # tired, tall
 
 
 def test_a_last_word_read_as_unk_is_never_found_and_has_no_perplexity():
@@ -253,35 +253,35 @@ def test_a_last_word_read_as_unk_is_never_found_and_has_no_perplexity():
     model, made = trained("split", text, Ngram(order=1))
     protocol = Protocol.of({**LAST, "rules": ["greedy", "perplexity"]})
     known, unknown = (Item((("to the", word),), 0) for word in (" dogs", " cats"))
-    found = results(Section("lambada", protocol, [known, unknown], []), model, made)
-    assert found["greedy"].grade.value == 0  # <unk> is the likeliest, and no word
-    assert found["perplexity"].grade.items == 1
-    assert found["perplexity"].grade.value == pytest.approx(np.exp(-model.next_log_probs(0)[made.encode(" dogs")[0]]))
-    assert found["perplexity"].grade.note.endswith("the other 50.0% of the last words are <unk> to it, and left out")
-    found = results(Section("lambada", protocol, [unknown], []), model, made)
-    assert found["perplexity"].grade.note == "its vocabulary has none of the last words"
+    found = results(ZeroShotSet("lambada", protocol, [known, unknown], []), model, made)
+    assert found["greedy"].value == 0  # <unk> is the likeliest, and no word
+    assert found["perplexity"].items == 1
+    assert found["perplexity"].value == pytest.approx(np.exp(-model.next_log_probs(0)[made.encode(" dogs")[0]]))
+    assert found["perplexity"].note.endswith("the other 50.0% of the last words are <unk> to it, and left out")
+    found = results(ZeroShotSet("lambada", protocol, [unknown], []), model, made)
+    assert found["perplexity"].note == "its vocabulary has none of the last words"
 
 
 @pytest.mark.usefixtures("toy")
 def test_a_closed_vocabulary_without_unk_cannot():
     for result in ask(load("copa")[0], Asker(*trained("split", " the man sat \n"))):
-        assert result.grade.value is None
-        assert result.grade.note == "its vocabulary is closed and has no <unk> to read 57.1% of the words as"
+        assert result.value is None
+        assert result.note == "its vocabulary is closed and has no <unk> to read 57.1% of the words as"
 
 
 @pytest.mark.usefixtures("toy")
 def test_scores_that_are_no_probabilities_may_rank_but_have_no_perplexity():
     model, made = trained("char", "he said so to the dogs ", Ngram(order=2, smoothing="stupid-backoff"))
     found = results(load("lambada")[0], model, made)
-    assert found["greedy"].grade.value is not None
-    assert found["perplexity"].grade.value is None
-    assert "do not sum to one" in found["perplexity"].grade.note
+    assert found["greedy"].value is not None
+    assert found["perplexity"].value is None
+    assert "do not sum to one" in found["perplexity"].note
 
 
 @pytest.mark.usefixtures("toy")
 def test_a_text_that_is_impossible_is_a_dash_that_names_the_token():
     model, made = trained("char", "he said", Ngram(order=1, smoothing="ml"))
-    grade = results(load("blimp")[0], model, made)["sum"].grade
+    grade = results(load("blimp")[0], model, made)["sum"]
     assert grade.value is None
     assert "-inf in the text 'Who should Ann hug?'" in grade.note
 
@@ -289,7 +289,7 @@ def test_a_text_that_is_impossible_is_a_dash_that_names_the_token():
 @pytest.mark.usefixtures("toy")
 def test_a_model_that_is_no_language_model_says_so():
     (section,) = load("copa")
-    assert {result.grade.note for result in refuse(section, Vectors())} == {"vectors gives no probability to a text"}
+    assert {result.note for result in refuse(section, Vectors())} == {"vectors gives no probability to a text"}
 
 
 class Vectors(SVD):

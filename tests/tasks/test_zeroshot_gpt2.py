@@ -5,7 +5,7 @@ import pytest
 
 from lmzoo.formats import gpt2
 from lmzoo.tasks.zeroshot import Asker, ask
-from lmzoo.tasks.zeroshot_items import Item, Protocol, Section
+from lmzoo.tasks.zeroshot_items import Item, Protocol, ZeroShotSet
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -56,8 +56,8 @@ def passages(model):
 def test_lambada_is_what_transformers_logits_say(models):
     theirs, ours = models
     texts = passages(theirs)
-    section = Section("lambada", LAMBADA, [Item((text,), 0) for text in texts], [])
-    results = {result.rule: result.grade.value for result in ask(section, Asker(ours, TEXT))}
+    section = ZeroShotSet("lambada", LAMBADA, [Item((text,), 0) for text in texts], [])
+    results = {result.details["rule"]: result.value for result in ask(section, Asker(ours, TEXT))}
     greedy, last, nats = [], [], []
     for start, word in texts:
         rows, ids = their_rows(theirs, start + word)

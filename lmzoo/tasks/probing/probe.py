@@ -33,10 +33,10 @@ from lmzoo.data import corpus
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import ScoreError, TokenizerError, UsageError
 from lmzoo.evaluation import statistics
-from lmzoo.evaluation.statistics import Grade
 from lmzoo.interface import Encoder, Model, Progress
 from lmzoo.tasks.probing.datasets import Examples, Split, splits
 from lmzoo.tasks.probing.features import Candidate, Reader
+from lmzoo.tasks.result import TaskResult
 
 Array = NDArray[Any]
 # What can be learned from: rows (N, D) by candidate, as they are once those at some places are known.
@@ -68,7 +68,7 @@ def grade_model(
     sets: Sequence[Examples],
     progress: Progress | None = None,
     folder: Path | None = None,
-) -> dict[str, list[Grade]]:
+) -> dict[str, list[TaskResult]]:
     """The grades of a model in each of `sets`: as it is, with labels shuffled and, of a network, untrained.
 
     `folder` is where features are kept (None: probes/ in lmzoo's cache). A model that has no vectors, or whose
@@ -86,9 +86,9 @@ def grade_model(
     return found
 
 
-def _grade_reader(reader: Reader, sets: Sequence[Examples], rows: tuple[str, ...]) -> dict[str, list[Grade]]:
+def _grade_reader(reader: Reader, sets: Sequence[Examples], rows: tuple[str, ...]) -> dict[str, list[TaskResult]]:
     """The grades of its features in the first of `rows`, and with labels shuffled in the second, if there is one."""
-    found: dict[str, list[Grade]] = {row: [] for row in rows}
+    found: dict[str, list[TaskResult]] = {row: [] for row in rows}
     for examples in sets:
         try:
             inputs = reader.inputs(examples)
@@ -112,9 +112,9 @@ def always(inputs: Mapping[Candidate, Array]) -> Inputs:
     return lambda _: inputs
 
 
-def baselines(sets: Sequence[Examples], progress: Progress | None = None) -> dict[str, list[Grade]]:
+def baselines(sets: Sequence[Examples], progress: Progress | None = None) -> dict[str, list[TaskResult]]:
     """The grades of the majority class, and of TF-IDF or the most frequent tags of words, in each of `sets`."""
-    found: dict[str, list[Grade]] = {MAJORITY: [], WORDS: []}
+    found: dict[str, list[TaskResult]] = {MAJORITY: [], WORDS: []}
     for examples in sets:
         if examples.graded:
             found[MAJORITY] += _nothing(examples, "numbers have no majority class")
@@ -280,15 +280,15 @@ def words(examples: Examples) -> Inputs:
 # ── Grades ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def graded(examples: Examples, outcome: Outcome) -> list[Grade]:
+def graded(examples: Examples, outcome: Outcome) -> list[TaskResult]:
     """The grade of an outcome; where labels are numbers, two: Pearson's and Spearman's correlation."""
     truth = examples.labels[outcome.places]
-    grade = Grade(
+    grade = TaskResult(
         task=examples.task, metric=examples.metric, value=None, chance=_chance(examples, outcome), items=len(truth),
         training=outcome.training, kind="probe", protocol=_in_words(outcome.choices),
     )  # fmt: skip
     found = []
-    for metric in _metrics(examples):
+    for metric in metrics(examples):
         statistic = measure(metric)
         value = float(statistic(truth, outcome.predictions))
         sure = statistics.interval(statistic, truth, outcome.predictions)
@@ -303,11 +303,12 @@ def _chance(examples: Examples, outcome: Outcome) -> float:
     return float(np.bincount(examples.labels[outcome.places]).max() / len(outcome.places))
 
 
-def _nothing(examples: Examples, note: str) -> list[Grade]:
-    return [Grade(examples.task, metric, None, kind="probe", note=note) for metric in _metrics(examples)]
+def _nothing(examples: Examples, note: str) -> list[TaskResult]:
+    return [TaskResult(examples.task, metric, None, kind="probe", note=note) for metric in metrics(examples)]
 
 
-def _metrics(examples: Examples) -> tuple[str, ...]:
+def metrics(examples: Examples) -> tuple[str, ...]:
+    """The metrics that there is a result for: where labels are numbers, two."""
     return ("Pearson", "Spearman") if examples.graded else (examples.metric,)
 
 

@@ -36,7 +36,7 @@ BYTES = tokenizers.train("byte", "abc")
 
 
 def table(width=2):
-    return Table(width).fit(Data.of(None, None, BYTES.vocab_size))
+    return Table(width).fit(Data.of([], [], BYTES.vocab_size))
 
 
 def examples(*columns, **more):
@@ -73,7 +73,7 @@ def test_a_word_has_the_vector_of_its_last_token():
 def test_a_closed_vocabulary_has_a_token_for_each_word():
     text = "the cat sat\nthe dog sat\nthe <unk> sat\n" * 3
     words = tokenizers.train("split", text, lines=True)
-    model = Table(3).fit(Data.of(None, None, words.vocab_size))
+    model = Table(3).fit(Data.of([], [], words.vocab_size))
     inputs = Reader(model, words, None).inputs(examples(["the cat , unheard-of sat", "The dog"], words=True))
     unknown = words.encode("<unk>")[0]
     the, cat, sat, dog = words.encode("the cat sat dog")
@@ -137,7 +137,7 @@ class Counting(Table):
 
 def read(folder, texts=TEXTS, width=2, change=0.0):
     """The inputs, and whether the model had to be asked."""
-    model = Counting(width).fit(Data.of(None, None, BYTES.vocab_size))
+    model = Counting(width).fit(Data.of([], [], BYTES.vocab_size))
     model.table_[0] += change
     reader = Reader(model, BYTES, folder)
     Counting.asked = 0

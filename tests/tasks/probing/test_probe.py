@@ -255,7 +255,7 @@ def test_texts_that_a_tokenizer_cannot_write_are_a_dash_and_a_reason(lstm, tmp_p
 def test_without_scikit_learn_it_is_said_how_to_get_it(monkeypatch):
     monkeypatch.setattr(probes, "find_spec", lambda _: None)
     with pytest.raises(UsageError, match="pip install 'lmzoo"):
-        probes.fit(Data.of(NOISE, LABELS, 1.0))
+        probes.fit(NOISE, LABELS, 1.0)
 
 
 @pytest.mark.data

@@ -1,0 +1,276 @@
+"""All tasks behind one interface: probing, zero-shot tasks, n-best rescoring and the grammar exam.
+
+suite = read("sst2,blimp,rescoring", limit=1000)        test sets, by name
+for group in suite.groups(corpus, seed=1):              each kind of task, with the exam of the corpus's grammar
+    group.ask(reader)                                   {"": the model's results, "untrained": those of a control}
+    group.baselines()                                   {"majority class": the results of what is no model}
+    group.test_texts()                                  what contamination is measured on
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any, ClassVar
+
+from lmzoo.data import corpus as corpora
+from lmzoo.data.corpus import Corpus
+from lmzoo.data.grammar import Grammar
+from lmzoo.data.tokenizers import Tokenizer
+from lmzoo.errors import DownloadError, UsageError, nearest
+from lmzoo.interface import Progress
+from lmzoo.tasks import rescoring, targeted, zeroshot, zeroshot_items
+from lmzoo.tasks.probing import datasets, probe
+from lmzoo.tasks.probing.datasets import Examples
+from lmzoo.tasks.result import TaskResult
+from lmzoo.tasks.zeroshot_items import ZeroShotSet
+
+EXAM_SEED = 1  # the same questions in every report
+RESCORING = "rescoring"  # as a name of a task
+
+Results = dict[str, list[TaskResult]]  # by whose they are: "" is the model itself, another key a control of it
+Reader = tuple[Any, Tokenizer]  # a model and its tokenizer
+# Computes JSON once and keeps it: (kind of results, what they depend on beside the model, the work itself) → its JSON.
+Keep = Callable[[str, Mapping[str, Any], Callable[[], Any]], Any]
+
+
+def _at_once(_kind: str, _of: Mapping[str, Any], work: Callable[[], Any]) -> Any:
+    return work()
+
+
+class TaskGroup(ABC):
+    """Test sets of one kind. Every model has as many results, in the same order; what it cannot do has no value."""
+
+    kind: ClassVar[str]  # its key in results.json
+    progress: Progress
+
+    @abstractmethod
+    def ask(self, reader: Reader, keep: Keep = _at_once) -> Results:
+        """The results of a model, under "", and those of its controls: an untrained twin, shuffled labels."""
+
+    def baselines(self, keep: Keep = _at_once) -> Results:  # noqa: ARG002
+        """Results of what is no model of the comparison, by name: the majority class, the source of the text."""
+        return {}
+
+    def test_texts(self) -> list[list[str]]:
+        """The texts of each test set; none where they were made so that no training text can have them."""
+        return []
+
+    def set_of_result(self) -> list[int]:
+        """For each result of a model, which of `test_texts` it is about."""
+        return []
+
+
+@dataclass
+class Probing(TaskGroup):
+    """Classifiers on frozen features."""
+
+    kind = "probes"
+    sets: Sequence[Examples]
+    progress: Progress = field(default_factory=Progress)
+
+    def ask(self, reader: Reader, keep: Keep = _at_once) -> Results:
+        """The probe's results, and those on an untrained twin and on shuffled labels."""
+        model, tokenizer = reader
+        found = keep(
+            self.kind, self._of(), lambda: _to_json(probe.grade_model(model, tokenizer, self.sets, self.progress))
+        )
+        return {"" if row == probe.PROBE else row: _from_json(results) for row, results in found.items()}
+
+    def baselines(self, keep: Keep = _at_once) -> Results:
+        """The majority class, and TF-IDF (of words: each word's most frequent tag)."""
+        found = keep("baselines", self._of(), lambda: _to_json(probe.baselines(self.sets, self.progress)))
+        return {row: _from_json(results) for row, results in found.items()}
+
+    def test_texts(self) -> list[list[str]]:
+        """The tested texts of each set."""
+        return [list(examples.tested()) for examples in self.sets]
+
+    def set_of_result(self) -> list[int]:
+        """A set has a result for each of its metrics."""
+        return [n for n, examples in enumerate(self.sets) for _ in probe.metrics(examples)]
+
+    def _of(self) -> dict[str, Any]:
+        return {"sets": [examples.digest() for examples in self.sets]}
+
+
+@dataclass
+class ZeroShot(TaskGroup):
+    """Texts ranked by their probability, without training."""
+
+    kind = "zeroshot"
+    sets: Sequence[ZeroShotSet]
+    progress: Progress = field(default_factory=Progress)
+
+    def ask(self, reader: Reader, keep: Keep = _at_once) -> Results:
+        """A result for each scoring rule of each set."""
+        asker = zeroshot.Asker(*reader, self.progress)
+        found: list[TaskResult] = []
+        for test_set, key in zip(self.sets, self._digests, strict=True):
+            work = partial(_answers, test_set, asker)
+            found += _from_json(keep(self.kind, {"test_set": key}, work))  # each set is kept apart
+        return {"": found}
+
+    def test_texts(self) -> list[list[str]]:
+        """The right answer to each item, whole."""
+        return [[item.text for item in test_set.items] for test_set in self.sets]
+
+    def set_of_result(self) -> list[int]:
+        """A set has a result for each of its scoring rules."""
+        return [n for n, test_set in enumerate(self.sets) for _ in test_set.protocol.rules]
+
+    def published(self) -> list[dict[str, Any]]:
+        """Figures from the literature, each with the task it belongs to."""
+        return zeroshot.published(self.sets)
+
+    @cached_property
+    def _digests(self) -> list[str]:
+        return [test_set.digest() for test_set in self.sets]
+
+
+@dataclass
+class Rescoring(TaskGroup):
+    """N-best lists of sentences of the corpus's test text."""
+
+    kind = RESCORING
+    corpus: Corpus
+    lists: int
+    seed: int = 0
+    progress: Progress = field(default_factory=Progress)
+
+    def ask(self, reader: Reader, keep: Keep = _at_once) -> Results:
+        """The word error rate of the model's choices, its weight fitted."""
+        model, tokenizer = reader
+        of = {"text": self.corpus.sha256, "lists": self.lists, "seed": self.seed}
+
+        def work() -> list[dict[str, Any]]:
+            return [rescoring.rescore(model, tokenizer, self.marked, None, self._task, self.progress)[0].to_json()]
+
+        return {"": _from_json(keep(self.kind, of, work))}
+
+    def baselines(self, keep: Keep = _at_once) -> Results:  # noqa: ARG002
+        """What the channel's first choices score, and what the best candidates would."""
+        choices = {"the channel's first choice": self.marked.first, "the best candidate": self.marked.oracle}
+        return {name: [self.marked.grade(errors, self._task, name)] for name, errors in choices.items()}
+
+    def test_texts(self) -> list[list[str]]:
+        """The references."""
+        return [[one.reference for one in self.marked.lists]]
+
+    def set_of_result(self) -> list[int]:
+        """One result, of one set."""
+        return [0]
+
+    @cached_property
+    def marked(self) -> rescoring.Marked:
+        """The lists. Raises UsageError for a corpus that has too few sentences."""
+        return rescoring.Marked.of(rescoring.make(self.corpus, self.lists, seed=self.seed, progress=self.progress))
+
+    @property
+    def _task(self) -> str:
+        return f"n-best, {self.corpus.name}"
+
+
+@dataclass
+class Exam(TaskGroup):
+    """Questions drawn from the corpus's own grammar, whose answers are known exactly."""
+
+    kind = "exam"
+    grammar: Grammar
+    corpus: Corpus
+    seed: int = EXAM_SEED
+    progress: Progress = field(default_factory=Progress)
+
+    def ask(self, reader: Reader, keep: Keep = _at_once) -> Results:
+        """The model's accuracy on each phenomenon."""
+        model, tokenizer = reader
+        of = {"seed": self.seed, "text": self.corpus.sha256}
+        taken = keep(self.kind, of, lambda: _plain(targeted.take(model, tokenizer, self.questions, self.progress)))
+        return {"": _from_json(taken)}
+
+    def baselines(self, keep: Keep = _at_once) -> Results:  # noqa: ARG002
+        """What the source of the text scores: a ceiling."""
+        return {"the source": targeted.ceiling(self.questions, self.grammar)}
+
+    def about(self) -> list[dict[str, Any]]:
+        """Each phenomenon, with an example."""
+        return targeted.facts(self.questions)
+
+    @cached_property
+    def questions(self) -> targeted.Questions:
+        """The questions, by phenomenon; none of them stands in the corpus's training text."""
+        return targeted.questions(self.grammar, self.seed, self.corpus.train)
+
+
+@dataclass
+class Suite:
+    """Test sets that were fetched and read."""
+
+    probes: list[Examples] = field(default_factory=list)
+    zeroshot: list[ZeroShotSet] = field(default_factory=list)
+    nbest_lists: int = 0  # to make and rescore
+    missing: list[str] = field(default_factory=list)  # what "all" could not get, and why
+
+    def groups(self, corpus: Corpus, seed: int = 0, progress: Progress | None = None) -> list[TaskGroup]:
+        """The kinds of task to ask, with the exam where `corpus` was written by a grammar. N-best lists are of it."""
+        found: list[TaskGroup] = []
+        progress = progress or Progress()
+        if grammar := corpora.grammar_of(corpus):
+            found.append(Exam(grammar, corpus, progress=progress))
+        if self.probes:
+            found.append(Probing(self.probes, progress))
+        if self.zeroshot:
+            found.append(ZeroShot(self.zeroshot, progress))
+        if self.nbest_lists:
+            found.append(Rescoring(corpus, self.nbest_lists, seed, progress))
+        return found
+
+
+def names() -> list[str]:
+    """All that `read` takes beside "all"."""
+    return list(dict.fromkeys([*datasets.names(), *zeroshot_items.names(), RESCORING]))
+
+
+def read(wanted: str, limit: int = 0, mirror: str | None = None, progress: Progress | None = None) -> Suite:
+    """The tasks of these names, with commas between them, or "all"; of each set at most `limit` items (0: all).
+
+    N-best lists are made, never fewer than a word error rate needs. A name of both a probe and a zero-shot task (cola)
+    is both. Raises UsageError for a name that is neither, and DownloadError for a set that was named and nobody has.
+    """
+    chosen = names() if wanted == "all" else [name.strip() for name in wanted.split(",")]
+    for name in chosen:
+        if name not in names():
+            raise UsageError(f"no task {name!r}{nearest(name, names())}; there are: all, {', '.join(names())}")
+    suite = Suite()
+    if RESCORING in chosen:
+        suite.nbest_lists = max(rescoring.FEWEST, min(limit or rescoring.LISTS, rescoring.LISTS))
+    if set(chosen) & set(datasets.names()):
+        probe.need_sklearn()
+    for name in chosen:
+        try:
+            if name in datasets.names():
+                sets = datasets.load(name, mirror, progress)
+                suite.probes += [examples.limited(limit) for examples in sets] if limit else sets
+            if name in zeroshot_items.names():
+                suite.zeroshot += zeroshot_items.load(name, mirror, limit, progress)
+        except DownloadError as error:
+            if wanted != "all":
+                raise
+            suite.missing.append(f"{name} is left out: {error}")
+    return suite
+
+
+def _plain(results: Iterable[TaskResult]) -> list[dict[str, Any]]:
+    return [result.to_json() for result in results]
+
+
+def _answers(test_set: ZeroShotSet, asker: zeroshot.Asker) -> list[dict[str, Any]]:
+    return _plain(zeroshot.ask(test_set, asker))
+
+
+def _to_json(results: Results) -> dict[str, list[dict[str, Any]]]:
+    return {row: _plain(of_row) for row, of_row in results.items()}
+
+
+def _from_json(results: Iterable[Mapping[str, Any]]) -> list[TaskResult]:
+    return [TaskResult.from_json(facts) for facts in results]
