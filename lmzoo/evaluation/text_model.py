@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import UsageError
 from lmzoo.evaluation import generation
+from lmzoo.evaluation.characters import next_characters
 from lmzoo.evaluation.likelihood import likelihoods
 from lmzoo.interface import Classifier, Decoder, Encoder, Ids, LanguageModel, MaskedModel, SentenceEncoder, TextToText
 
@@ -68,6 +69,10 @@ class TextModel:
         ids = self.tokenizer.encode(text)
         bits = model.log_probs(ids)[0] / -np.log(2)
         return list(zip(self.tokenizer.pieces(ids), map(float, bits), strict=True))
+
+    def next_characters(self, text: str = "") -> dict[str, float]:
+        """P(character | text) for every character that can come next, whatever tokens spell it: see `characters`."""
+        return next_characters(self.require(LanguageModel, "predict characters"), self.tokenizer, text)
 
     # ── Decoder: a language model, or a text-to-text model that is given its source ──
 

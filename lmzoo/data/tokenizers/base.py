@@ -114,6 +114,10 @@ class Tokenizer(ABC):
     def vocabulary(self) -> Vocabulary:
         """The V tokens as models know them, each by its bytes."""
 
+    def spellings_after(self, previous: int) -> Sequence[bytes]:  # noqa: ARG002
+        """What each of the V tokens adds to a text after the token `previous`, in UTF-8."""
+        return self.vocabulary.spellings
+
     @abstractmethod
     def token(self, token_id: int) -> str:
         """A printable name for one token: "a", " the", "<0x0A>", "<end>". UsageError if there is none."""

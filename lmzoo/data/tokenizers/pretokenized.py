@@ -140,10 +140,19 @@ class Split(Tokenizer):
                 texts[t] = texts[t].removeprefix(" ")
         return texts
 
-    @property
+    @cached_property
     def vocabulary(self) -> Vocabulary:
         """The V words in UTF-8, `end` as a line end."""
         return Vocabulary([*map(to_bytes, self._words), b"\n"])
+
+    def spellings_after(self, previous: int) -> Sequence[bytes]:
+        """What each token adds after `previous`: the first word of a line has no space in the layout "plain"."""
+        first = self._layout == "plain" and previous == self.end
+        return self.vocabulary.spellings if first else self._spaced_spellings
+
+    @cached_property
+    def _spaced_spellings(self) -> list[bytes]:
+        return [to_bytes(text) for text in self._spaced]
 
     def token(self, token_id: int) -> str:
         """One id as text for people, the end token by name."""

@@ -1,0 +1,185 @@
+"""P(next character | text) from a model over tokens.
+
+Vieira et al. 2024, From Language Models over Tokens to Language Models over Characters. A text that ends in " th" may
+be written with the token " th", or be the start of " the": the token sequences that spell the text, whose last token
+may reach beyond it, are its covers, and share its probability:
+
+    P(text …)     =  Σ P(cover) over the covers of the text
+    P(c | text)   =  P(text c …) / P(text …)
+"""
+
+import codecs
+import heapq
+import re
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import count
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmzoo.data.tokenizers import Tokenizer
+from lmzoo.data.tokenizers.base import to_bytes
+from lmzoo.errors import ScoreError
+from lmzoo.interface import Ids, LanguageModel, State
+
+Floats = NDArray[np.float64]
+
+NEGLIGIBLE = 1e-6  # covers less probable than this share of the most probable one are left out
+LONGEST = 32  # characters of the last word, where it is longer, of which all covers are searched
+MALFORMED = "\ufffd"
+
+# Up to the last place that no token reaches across from the left: before white space that follows other text.
+_HEAD = re.compile(r".*\S(?=[ \t-\r])", re.DOTALL)
+_TABLES: WeakKeyDictionary[Tokenizer, dict[int, "_Table"]] = WeakKeyDictionary()
+
+
+def next_characters(model: LanguageModel, tokenizer: Tokenizer, text: str) -> dict[str, float]:
+    """P(character | text) for every character that can come next, the most probable first; they sum to one.
+
+    Everything before the last word is read as `encode` writes it. The key "" is the end of the text, where `end` is
+    not a newline; U+FFFD is bytes that are not UTF-8, and characters of several tokens that are less probable than
+    NEGLIGIBLE. Raises ScoreError where the model gives the text a probability of zero.
+    """
+    search = _Search(model, tokenizer)
+    search.run(*_head(tokenizer, text))
+    total = sum(search.masses.values())
+    if not total > 0:
+        raise ScoreError(f"the model gives {text[-60:]!r} a probability of zero: no character can be said to follow")
+    likeliest_first = sorted(search.masses.items(), key=lambda item: -item[1])
+    return {character: mass / total for character, mass in likeliest_first if mass > 0}
+
+
+def _head(tokenizer: Tokenizer, text: str) -> tuple[Ids, bytes]:
+    """The ids of the text before its last word, and that word in UTF-8."""
+    if _table(tokenizer, tokenizer.end).single:
+        return tokenizer.encode(text), b""
+    match = _HEAD.match(text)
+    cut = match.end() if match else 0
+    if len(text) - cut <= LONGEST:
+        return tokenizer.encode(text[:cut]), to_bytes(text[cut:])
+    ids = tokenizer.encode(text)
+    ends = np.cumsum([len(piece) for piece in tokenizer.pieces(ids)])
+    read = int(np.searchsorted(ends, len(text) - LONGEST, side="right"))
+    return ids[:read], to_bytes(text[ends[read - 1] if read else 0 :])
+
+
+class _Search:
+    """Best-first search for the covers of a text; `masses` gives each next character the probability of its covers."""
+
+    def __init__(self, model: LanguageModel, tokenizer: Tokenizer):
+        self.model, self.tokenizer = model, tokenizer
+        self.masses: dict[str, float] = defaultdict(float)
+        self.best = -np.inf  # log P of the most probable cover
+        self.serial = count()  # breaks ties, for states have no order
+        # (−log P, serial number, state, ids to read from it, bytes yet to spell, bytes of an unfinished character)
+        self.queue: list[tuple[float, int, State, Ids, bytes, bytes]] = []
+
+    def run(self, ids: Ids, rest: bytes) -> None:
+        """Spell `rest` and the character behind it in all ways, after `ids`."""
+        self._push(0.0, self.model.start(), ids, rest, b"")
+        while self.queue and -self.queue[0][0] >= self.best + np.log(NEGLIGIBLE):
+            cost, _, state, ids, rest, unfinished = heapq.heappop(self.queue)
+            state = self.model.advance(state, ids)
+            log_probs = np.asarray(self.model.next_log_probs(state), np.float64) - cost  # (V,)
+            table = _table(self.tokenizer, int(ids[-1]) if len(ids) else self.tokenizer.end)
+            if rest:
+                self._spell(table, state, log_probs, rest)
+            elif unfinished:
+                self._finish(table, state, log_probs, unfinished)
+            else:
+                self._begin(table, state, log_probs)
+                self.best = max(self.best, -cost)
+        for cost, *_, unfinished in self.queue:
+            if unfinished:
+                self.masses[MALFORMED] += np.exp(-cost)
+
+    def _push(self, cost: float, state: State, ids: Ids, rest: bytes, unfinished: bytes) -> None:
+        heapq.heappush(self.queue, (cost, next(self.serial), state, ids, rest, unfinished))
+
+    def _spell(self, table: "_Table", state: State, log_probs: Floats, rest: bytes) -> None:
+        """Tokens that spell a part of `rest`, and those that spell all of it and more."""
+        for token in table.within(rest):
+            if log_probs[token] > -np.inf:
+                left = rest[len(table.spellings[token]) :]
+                self._push(-log_probs[token], state, np.array([token], np.int32), left, b"")
+        for token in table.starting(rest):
+            if len(table.spellings[token]) > len(rest):
+                self.best = max(self.best, log_probs[token])
+                self._arrive(state, token, log_probs[token], table.spellings[token][len(rest) :])
+
+    def _begin(self, table: "_Table", state: State, log_probs: Floats) -> None:
+        """All tokens, behind a text that is spelled."""
+        sums = np.bincount(table.firsts, weights=np.exp(log_probs), minlength=len(table.characters))
+        for character, mass in zip(table.characters, sums.tolist(), strict=True):
+            if character is not None:
+                self.masses[character] += mass
+        for token in np.flatnonzero(table.firsts == 0).tolist():
+            self._arrive(state, token, log_probs[token], table.spellings[token])
+
+    def _finish(self, table: "_Table", state: State, log_probs: Floats, unfinished: bytes) -> None:
+        """Tokens that go on with a character; all others break it off."""
+        going_on = table.continuing()
+        for token in going_on:
+            self._arrive(state, token, log_probs[token], unfinished + table.spellings[token])
+        breaking_off = np.ones(len(log_probs), bool)
+        breaking_off[going_on] = False
+        self.masses[MALFORMED] += float(np.exp(log_probs[breaking_off]).sum())
+
+    def _arrive(self, state: State, token: int, log_prob: float, beyond: bytes) -> None:
+        """A cover whose last token is `token`, with the bytes `beyond` the text."""
+        character = _first_character(beyond)
+        if character is not None:
+            self.masses[character] += np.exp(log_prob)
+        elif log_prob > -np.inf:
+            self._push(-log_prob, state, np.array([token], np.int32), b"", beyond)
+
+
+def _first_character(data: bytes) -> str | None:
+    """The first character of some UTF-8, "" of nothing; None where it is cut short."""
+    if not data:
+        return ""
+    decoded = codecs.getincrementaldecoder("utf-8")("replace").decode(data[:4])
+    return decoded[0] if decoded else None
+
+
+def _table(tokenizer: Tokenizer, previous: int) -> "_Table":
+    """The tokens as they are spelled after the token `previous`, sorted once for each tokenizer."""
+    spellings = tokenizer.spellings_after(previous)
+    tables = _TABLES.setdefault(tokenizer, {})
+    if id(spellings) not in tables:
+        tables[id(spellings)] = _Table(spellings)
+    return tables[id(spellings)]
+
+
+class _Table:
+    """The tokens by their spellings."""
+
+    def __init__(self, spellings: Sequence[bytes]):
+        self.spellings = spellings  # (V,)
+        self.order = sorted(range(len(spellings)), key=spellings.__getitem__)
+        self.sorted = [spellings[token] for token in self.order]
+        firsts = [_first_character(spelling) for spelling in spellings]
+        self.characters = list(dict.fromkeys([None, *firsts]))  # None stands for a character that is cut short
+        numbers = {character: n for n, character in enumerate(self.characters)}
+        self.firsts = np.array([numbers[character] for character in firsts])  # (V,) where `characters` has each
+        # Whether no token spells more than one character: then a text has one cover.
+        self.single = all(len(to_bytes(first or "x")) >= len(s) for first, s in zip(firsts, spellings, strict=True))
+
+    def starting(self, prefix: bytes) -> list[int]:
+        """The tokens whose spelling starts with `prefix`."""
+        return self._between(prefix, prefix + b"\xff")  # no UTF-8 has the byte FF
+
+    def continuing(self) -> list[int]:
+        """The tokens whose spelling starts inside a character."""
+        return self._between(b"\x80", b"\xc0")
+
+    def within(self, text: bytes) -> list[int]:
+        """The tokens that `text` starts with."""
+        prefixes = [text[:length] for length in range(1, len(text) + 1)]
+        return [token for prefix in prefixes for token in self._between(prefix, prefix + b"\0")]
+
+    def _between(self, first: bytes, end: bytes) -> list[int]:
+        return self.order[bisect_left(self.sorted, first) : bisect_left(self.sorted, end)]
