@@ -22,11 +22,11 @@ check: $(VENV)/.ready-test
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lmzoo needs Python 3.11 or newer: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -c constraints.txt -e '.[neural,vectors,codec]'
+	$(BIN)/pip install -q -c constraints.txt -e .
 	touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready
-	$(BIN)/pip install -q -c constraints.txt -e '.[neural,vectors,codec,test]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[test]'
 	touch $@
 
 clean:

@@ -8,10 +8,11 @@ Submodules load when they are first used, so `import lmzoo` costs nothing.
 """
 
 import importlib
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+DISTRIBUTION = "lmzoo-lab"  # its name on the package index; the package and the command are lmzoo
 SUBMODULES = ("corpus", "evaluate", "interface", "sample", "store", "testing", "tokenizer")
 __all__ = ["__version__", "load"]
 
@@ -26,7 +27,23 @@ def load(folder: str) -> "TextModel":
     return load_run(folder)
 
 
+def _version() -> str:
+    """The version: of the checkout that this package lies in, else of the installed distribution."""
+    import tomllib
+
+    checkout = Path(__file__).parents[1] / "pyproject.toml"
+    if checkout.is_file():
+        project = tomllib.loads(checkout.read_text(encoding="utf-8")).get("project", {})
+        if project.get("name") == DISTRIBUTION:
+            return str(project["version"])
+    from importlib.metadata import version
+
+    return version(DISTRIBUTION)
+
+
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name in SUBMODULES:
         module: ModuleType = importlib.import_module(f"lmzoo.{name}")
         return module

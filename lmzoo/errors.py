@@ -47,6 +47,11 @@ class FormatError(UsageError):
     """A file that is corrupt, cut short, or not what it claims to be."""
 
 
+def not_installed(what: str, package: str) -> UsageError:
+    """The error to raise where `what` needs a package that is not there."""
+    return UsageError(f"{what} needs {package}, which is not installed: pip install {package}")
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """'; did you mean X?' or '' — to put behind "no such NAME" in a message."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

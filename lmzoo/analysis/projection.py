@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lmzoo.analysis.word_vectors import Vectors
 from lmzoo.data import download
-from lmzoo.errors import UsageError, nearest
+from lmzoo.errors import UsageError, nearest, not_installed
 from lmzoo.report import canvas
 
 METHODS = {"pca": "PCA", "tsne": "t-SNE"}
@@ -61,7 +61,7 @@ def _project(rows: Array, method: str, seed: int) -> tuple[Array, list[float] | 
         from sklearn.decomposition import PCA
         from sklearn.manifold import TSNE
     except ImportError:
-        raise UsageError("a map of words needs scikit-learn: pip install 'lmzoo[vectors]'") from None
+        raise not_installed("a map of words", "scikit-learn") from None
     rows = rows[:, rows.any(axis=0)].astype(np.float64)  # of sparse vectors most columns are zero
     if np.ptp(rows, axis=0).max() == 0:
         raise UsageError(f"these {len(rows)} words have the same vector, so there is nothing to lay out")

@@ -14,7 +14,7 @@ from lmzoo.errors import LmzooError, UsageError, nearest
 if TYPE_CHECKING:
     from lmzoo.compression.certify import Certificate
 
-COMPRESS_EPILOG = "Example: lmzoo compress runs/storyworld-ngram letter.txt; it needs pip install 'lmzoo\\[codec]'"
+COMPRESS_EPILOG = "Example: lmzoo compress runs/storyworld-ngram letter.txt"
 DECOMPRESS_EPILOG = "Example: lmzoo decompress runs/storyworld-ngram letter.txt.lmz --out letter.txt"
 CERTIFY_EPILOG = "Example: lmzoo certify runs/storyworld-ngram runs/storyworld-gpt --characters 100000"
 SUFFIX = ".lmz"

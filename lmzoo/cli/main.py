@@ -10,7 +10,6 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from lmzoo import __version__
 from lmzoo.cli import classes, compare, compress, console, exchange, ngrams, probe, rescore, solve, zeroshot
 from lmzoo.cli.console import Bars, Commands, show_checks, show_json, show_notes, show_scores, show_table
 from lmzoo.cli.options import (
@@ -89,6 +88,8 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
 ) -> None:
     if version:
+        from lmzoo import __version__
+
         print(f"lmzoo {__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from lmzoo.compression.container import SIZE, SPELLINGS, Container, arithmetic, fingerprint
 from lmzoo.data.tokenizers import Tokenizer
-from lmzoo.errors import LmzooError, ScoreError, TokenizerError, UsageError
+from lmzoo.errors import LmzooError, ScoreError, TokenizerError, UsageError, not_installed
 from lmzoo.evaluation.perplexity import PROTOCOLS
 from lmzoo.interface import Decoder, Ids, LanguageModel, Progress, State
 
@@ -308,9 +308,7 @@ class _Coder(ABC):
         try:
             from constriction import stream
         except ImportError:
-            raise UsageError(
-                "compressing needs the package constriction, which is not installed: pip install 'lmzoo[codec]'"
-            ) from None
+            raise not_installed("compression", "constriction") from None
         self.stream = stream
 
     @abstractmethod

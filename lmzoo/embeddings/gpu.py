@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmzoo.errors import UsageError
+from lmzoo.errors import not_installed
 from lmzoo.interface import Ids
 
 Array = NDArray[Any]
@@ -27,7 +27,7 @@ def accelerator(name: str) -> str | None:
     if name.startswith("cpu") or (name == "auto" and not (NVIDIA.exists() and find_spec("torch"))):
         return None
     if find_spec("torch") is None:
-        raise UsageError(f"--device {name} needs torch: pip install 'lmzoo[neural]', or say --device cpu")
+        raise not_installed(f"--device {name}", "torch")
     from lmzoo.neural import device as _device
 
     found = _device.find(name)

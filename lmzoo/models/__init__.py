@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType, NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from lmzoo.errors import UsageError, nearest
+from lmzoo.errors import UsageError, nearest, not_installed
 from lmzoo.interface import Model
 from lmzoo.neural.training.config import Training
 
@@ -70,7 +70,7 @@ def find(name: str) -> type[Model]:
         module = importlib.import_module(f"lmzoo.models.{name}")
     except ModuleNotFoundError as error:
         if error.name and error.name.split(".")[0] != "lmzoo":
-            raise UsageError(f"{name} needs {error.name}: pip install 'lmzoo[neural]'") from None
+            raise not_installed(name, error.name) from None
         raise
     return _only_model(module, name)
 

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo.embeddings.predictor import LowRank
-from lmzoo.errors import FormatError, LmzooError, UsageError, nearest
+from lmzoo.errors import FormatError, LmzooError, UsageError, nearest, not_installed
 from lmzoo.interface import Ids, Run
 
 Array = NDArray[Any]
@@ -203,7 +203,7 @@ def _gensim() -> Any:
     try:
         from gensim.models import Word2Vec as Gensim
     except ImportError:
-        raise UsageError("word2vec is trained by gensim: pip install 'lmzoo[vectors]'") from None
+        raise not_installed("word2vec", "gensim") from None
     return Gensim
 
 

@@ -27,13 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from lmzoo.runs import tensors
 from lmzoo import models
 from lmzoo.data import tokenizers
-from lmzoo.errors import FormatError, LmzooError, UsageError
-from lmzoo.interface import Model
 from lmzoo.data.tokenizers import Tokenizer
+from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
+from lmzoo.interface import Model
+from lmzoo.runs import tensors
 
 FORMAT = 1
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "provenance.json")  # what it is, and then its history

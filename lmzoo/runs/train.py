@@ -10,18 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from lmzoo.runs import provenance as machine, store
 from lmzoo import models
-from lmzoo.data import tokenizers
 from lmzoo.data import corpus as corpora
-from lmzoo.data.download import write_atomically
-from lmzoo.runs.cache import digest
+from lmzoo.data import tokenizers
 from lmzoo.data.corpus import Corpus, cards
+from lmzoo.data.download import write_atomically
+from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import FormatError, LmzooError, UsageError
+from lmzoo.evaluation.interpolation import Mixture, fit_weights
 from lmzoo.evaluation.perplexity import ADAPTS, Score, block_bits, evaluate, interval, mix
 from lmzoo.interface import Data, Ids, LanguageModel, Model, Progress, Run
-from lmzoo.evaluation.interpolation import Mixture, fit_weights
-from lmzoo.data.tokenizers import Tokenizer
+from lmzoo.runs import provenance as machine
+from lmzoo.runs import store
+from lmzoo.runs.cache import digest
 
 BUDGETS = ("seconds", "steps", "tokens", "flops")  # of `Run`
 HOW = ("seed", "device", "precision", "compile", "memory")  # of `Run`, and may change what is learned

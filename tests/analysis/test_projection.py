@@ -139,5 +139,5 @@ def test_a_picture_that_cannot_be_written_is_an_error(vectors, tmp_path):
 
 def test_without_scikit_learn_the_error_says_what_to_install(vectors, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.decomposition", None)
-    with pytest.raises(UsageError, match=r"needs scikit-learn: pip install 'lmzoo\[vectors\]'"):
+    with pytest.raises(UsageError, match="needs scikit-learn, which is not installed: pip install scikit-learn"):
         layout(vectors, vectors.words)

@@ -257,7 +257,7 @@ def test_torch_is_left_alone_where_there_is_no_gpu():
 
 def test_a_gpu_without_torch_is_an_error_that_names_what_to_install(monkeypatch):
     monkeypatch.setattr(gpu, "find_spec", lambda _: None)
-    with pytest.raises(UsageError, match=r"--device cuda needs torch: pip install 'lmzoo\[neural\]'"):
+    with pytest.raises(UsageError, match="--device cuda needs torch, which is not installed: pip install torch"):
         fitted(Run(device="cuda"))
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lmzoo.errors import ScoreError
 from lmzoo.runs import cache, provenance
 from lmzoo.runs.cache import Kept, digest, succeeded
-from lmzoo.errors import ScoreError
 
 
 class Work:

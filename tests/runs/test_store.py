@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from lmzoo import models
-from lmzoo.runs import store
 from lmzoo.data import tokenizers
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.interface import Data, LanguageModel, Run
+from lmzoo.runs import store
 
 TEXT = "the cat sat on the mat, and the dog saw café 😀.\n" * 20
 

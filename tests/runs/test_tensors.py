@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from safetensors.numpy import load_file, save_file
 
-from lmzoo.runs import tensors
 from lmzoo.errors import FormatError
+from lmzoo.runs import tensors
 
 numbers = st.sampled_from([np.dtype(code) for code in tensors.NAMES.values()])
 arrays = st.dictionaries(

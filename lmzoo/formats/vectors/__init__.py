@@ -25,7 +25,7 @@ from typing import IO, Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lmzoo.errors import FormatError, UsageError, nearest
+from lmzoo.errors import FormatError, UsageError, nearest, not_installed
 from lmzoo.formats.arpa import _BINARY, _new_file
 from lmzoo.formats.arpa.lines import shown
 from lmzoo.formats.vectors.lines import (
@@ -332,7 +332,7 @@ def to_keyed_vectors(words: Sequence[str], matrix: ArrayLike, counts: ArrayLike 
     try:
         from gensim.models import KeyedVectors
     except ImportError:
-        raise UsageError("KeyedVectors are gensim's: pip install 'lmzoo[vectors]'") from None
+        raise not_installed("the format keyedvectors", "gensim") from None
     vectors = KeyedVectors(rows.shape[1])
     vectors.add_vectors(words, rows)
     if counts is not None:

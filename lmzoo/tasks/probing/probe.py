@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from lmzoo.data import corpus
 from lmzoo.data.tokenizers import Tokenizer
-from lmzoo.errors import ScoreError, TokenizerError, UsageError
+from lmzoo.errors import ScoreError, TokenizerError, UsageError, not_installed
 from lmzoo.evaluation import statistics
 from lmzoo.interface import Encoder, Model, Progress
 from lmzoo.tasks.probing.datasets import Examples, Split, splits
@@ -226,7 +226,7 @@ def _is_sparse(rows: Any) -> bool:
 def need_sklearn() -> None:
     """Raise UsageError where scikit-learn is not installed."""
     if find_spec("sklearn") is None:
-        raise UsageError("probes need scikit-learn: pip install 'lmzoo[vectors]'")
+        raise not_installed("probing", "scikit-learn")
 
 
 # ── Baselines ─────────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,6 @@ from lmzoo.errors import UsageError
 from lmzoo.interface import Data, Run
 from lmzoo.models.lstm import LSTM
 from lmzoo.models.uniform import Uniform
-from lmzoo.neural.training.config import Training
 from lmzoo.tasks.probing import datasets
 from lmzoo.tasks.probing import probe as probes
 from lmzoo.tasks.probing.datasets import ANY, TEST, TRAIN, VALID, Examples
@@ -216,7 +215,7 @@ def sentences():
 def lstm():
     bytes_ = tokenizers.train("byte", "abc")
     text = practice_text(500)
-    return LSTM(hidden=8, embedding=6, training=Training(batch=4, window=8)).fit(
+    return LSTM(hidden=8, embedding=6, batch=4, window=8).fit(
         Data.of(text, text[:0], bytes_.vocab_size), Run(steps=1)
     ), bytes_
 
@@ -254,7 +253,7 @@ def test_texts_that_a_tokenizer_cannot_write_are_a_dash_and_a_reason(lstm, tmp_p
 
 def test_without_scikit_learn_it_is_said_how_to_get_it(monkeypatch):
     monkeypatch.setattr(probes, "find_spec", lambda _: None)
-    with pytest.raises(UsageError, match="pip install 'lmzoo"):
+    with pytest.raises(UsageError, match="pip install scikit-learn"):
         probes.fit(NOISE, LABELS, 1.0)
 
 
