@@ -32,7 +32,8 @@ from lmzoo.errors import LmzooError
 from lmzoo.evaluation.perplexity import Score, block_bits, evaluate, interval
 from lmzoo.interface import Data, Ids, LanguageModel
 from lmzoo.models.classes import Classes
-from lmzoo.models.ngram import SMOOTHINGS, Ngram
+from lmzoo.models.ngram import Ngram
+from lmzoo.ngrams.smoothing import SMOOTHINGS
 from lmzoo.runs import provenance
 
 Array = NDArray[Any]

@@ -13,7 +13,8 @@ import pytest
 
 from lmzoo.data import corpus
 from lmzoo.interface import Data
-from lmzoo.models.ngram import SMOOTHINGS, Ngram
+from lmzoo.models.ngram import Ngram
+from lmzoo.ngrams.smoothing import SMOOTHINGS
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 WORDS = [f"{first}{second}" for first in "bcdfghklmnprst" for second in ("a", "ade", "e", "ing", "o", "ore", "u", "um")]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import UsageError
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.models.ngram import SMOOTHINGS, KneserNey
+from lmzoo.ngrams.smoothing import SMOOTHINGS, KneserNey
 
 Array = NDArray[Any]
 

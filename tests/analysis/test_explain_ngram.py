@@ -16,9 +16,10 @@ from lmzoo.data import tokenizers
 from lmzoo.errors import UsageError
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
-from lmzoo.models.ngram import SMOOTHINGS, Ngram
+from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
 from lmzoo.ngrams.pruning import cut, entropy_prune
+from lmzoo.ngrams.smoothing import SMOOTHINGS
 from lmzoo.ngrams.trie import Trie
 from lmzoo.runs import store
 

@@ -18,7 +18,8 @@ from lmzoo.formats import arpa
 from lmzoo.formats.arpa import lines as arpa_lines
 from lmzoo.formats.arpa import reader
 from lmzoo.interface import Data, Progress
-from lmzoo.models.ngram import SMOOTHINGS, Ngram
+from lmzoo.models.ngram import Ngram
+from lmzoo.ngrams.smoothing import SMOOTHINGS
 
 GOLDEN = Path(__file__).parents[1] / "golden.arpa"  # what lmplz -o 3 --discount_fallback made of the text in kenlm.json
 KENLM = json.loads((Path(__file__).parents[1] / "models" / "kenlm.json").read_text())

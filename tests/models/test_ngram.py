@@ -14,8 +14,9 @@ from lmzoo.data import corpus, tokenizers
 from lmzoo.errors import FormatError, ScoreError, UsageError
 from lmzoo.evaluation.perplexity import evaluate
 from lmzoo.interface import Data, Run
-from lmzoo.models.ngram import SMOOTHINGS, TRIED, ModifiedKneserNey, Ngram
+from lmzoo.models.ngram import TRIED, Ngram
 from lmzoo.ngrams.counts import _runs, count_ngrams
+from lmzoo.ngrams.smoothing import SMOOTHINGS, ModifiedKneserNey
 
 SMOOTH = [name for name in SMOOTHINGS if name not in ("ml", "stupid-backoff", "arpa")]
 GOLDEN = json.loads(Path(__file__).with_name("kenlm.json").read_text())
@@ -127,7 +128,7 @@ class TestKenLM:
     @pytest.mark.parametrize("order", [2, 3, 4, 5])
     def test_the_discounts_are_the_same(self, order):
         train, _, vocab_size = kenlm_ids(GOLDEN["text"], GOLDEN["test"])
-        smoothing = ModifiedKneserNey(Ngram(order))
+        smoothing = ModifiedKneserNey(vocab_size)
         smoothing.prepare(count_ngrams(train, vocab_size, order), NOTHING)
         ours = [smoothing.discounts[n + 1][1:] for n in range(order)]
         assert np.allclose(ours, GOLDEN["orders"][str(order)]["discounts"], atol=1e-5)

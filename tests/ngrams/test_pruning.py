@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from lmzoo.data import corpus, tokenizers
 from lmzoo.errors import UsageError
-from lmzoo.models.ngram import SMOOTHINGS, Ngram
 from lmzoo.ngrams.counts import count_ngrams
 from lmzoo.ngrams.out_of_core import Scratch
 from lmzoo.ngrams.pruning import cut, entropy_prune, parse_cutoffs, perplexity_rise
+from lmzoo.ngrams.smoothing import SMOOTHINGS
 from lmzoo.ngrams.trie import Trie
 
 FITTED = [name for name in SMOOTHINGS if name != "arpa"]  # that one is read from a file
@@ -29,9 +29,7 @@ cutoffs = st.lists(st.integers(0, 3), min_size=1, max_size=3).map(lambda more: [
 
 def parts(text, order, name, vocab_size=V, valid=NOTHING):
     """The recursion, as the n-gram's docstring has it: levels, probs and gammas."""
-    model = Ngram(order=order, smoothing=name)
-    model.vocab_size_ = vocab_size
-    levels, smoothing = count_ngrams(text, vocab_size, order), SMOOTHINGS[name](model)
+    levels, smoothing = count_ngrams(text, vocab_size, order), SMOOTHINGS[name](vocab_size)
     smoothing.prepare(levels, valid)
     probs, gammas = [np.array([1 / vocab_size])], []
     for level in levels:
