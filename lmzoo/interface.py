@@ -22,6 +22,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Self
@@ -225,6 +226,8 @@ class Model(ABC):
         if _is_learned(key):
             name = type(self).__name__
             raise NotFittedError(f"this {name} has learned nothing yet: call fit(data), or lmzoo.load(folder)")
+        if isinstance(prop := getattr(type(self), key, None), property | cached_property):
+            return prop.__get__(self)  # raises again what the property raised: Python says only that there is none
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {key!r}")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lmzoo.data import tokenizers
-from lmzoo.errors import UsageError
+from lmzoo.errors import NotFittedError, UsageError
 from lmzoo.interface import Data, MaskedModel, Vocabulary
 
 
@@ -50,3 +50,15 @@ def test_the_pseudo_log_likelihood_hides_one_token_at_a_time():
             return row[None]
 
     np.testing.assert_allclose(np.exp(Neighbour().pseudo_log_probs(np.array([0, 0, 1]))), [0.1, 0.8, 0.1])
+
+
+def test_a_property_of_an_unfitted_model_says_that_it_is_not_fitted():
+    class Wide(MaskedModel):
+        fit = fill_log_probs = None
+
+        @property
+        def width(self):
+            return len(self.weights_)
+
+    with pytest.raises(NotFittedError, match="learned nothing yet"):
+        Wide().width  # noqa: B018

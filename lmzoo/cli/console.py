@@ -174,17 +174,6 @@ def show_json(value: Any) -> None:
     print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
 
 
-def show_checks(checks: Sequence[Any]) -> None:
-    """One line for each check: ✓ or ✗, its name, and what is wrong."""
-    from rich.text import Text
-
-    for check in checks:
-        mark = Text("✓", "green") if check.passed else Text("✗", "red")
-        message = f": {one_line(check.message)}" if check.message else ""
-        show(mark + Text(f" {check.name.replace('_', ' ')}{message}"))
-    print(f"{sum(check.passed for check in checks)} of {len(checks)} checks passed")
-
-
 def show_notes(notes: Sequence[str]) -> None:
     """Remarks on a result: all of them, or of many the first two and the last."""
     shown = notes if len(notes) <= 4 else [*notes[:2], f"{len(notes) - 3} more such notes are in the run", notes[-1]]

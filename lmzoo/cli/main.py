@@ -10,8 +10,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from lmzoo.cli import classes, compare, compress, console, exchange, ngrams, probe, rescore, solve, zeroshot
-from lmzoo.cli.console import Bars, Commands, show_checks, show_json, show_notes, show_scores, show_table
+from lmzoo.cli import check, classes, compare, compress, console, exchange, ngrams, probe, rescore, solve, zeroshot
+from lmzoo.cli.console import Bars, Commands, show_json, show_notes, show_scores, show_table
 from lmzoo.cli.options import (
     Budget,
     Code,
@@ -385,24 +385,8 @@ def show_corpus(
     return None
 
 
-@app.command("check", epilog="Example: lmzoo check ./mine.py; exits with 0 where every check passes, 1 where one fails")
-def check_file(
-    model: Annotated[str, typer.Argument(help="The FILE.py of a model of your own, or a model's name.")],
-    as_json: Json = False,
-) -> None:
-    """Grade a model against the contract: one line for each check, and what is wrong where one fails."""
-    from lmzoo import models, testing
-
-    checks = testing.check_model(models.find(model))
-    if as_json:
-        show_json([{"check": check.name, "passed": check.passed, "message": check.message} for check in checks])
-    else:
-        show_checks(checks)
-    if not all(check.passed for check in checks):
-        raise typer.Exit(1)
-
-
 # Commands for one kind of model stand in files of their own.
+app.command("check", epilog=check.EPILOG)(check.check_file)
 app.command("compare", epilog=compare.EPILOG)(compare.compare_models)
 app.command("explain", epilog=ngrams.EXPLAIN_EPILOG)(ngrams.explain_text)
 app.command("ngrams", epilog=ngrams.NGRAMS_EPILOG)(ngrams.list_ngrams)

@@ -432,18 +432,6 @@ def test_a_run_loaded_with_the_wrong_file(lmzoo, refuses, here):
     refuses("eval", "run", "--code", "yours.py", says=["'mine'", "'yours'"])
 
 
-def test_check_grades(lmzoo, here):
-    good = lmzoo("check", "./mine.py")
-    assert good.code == 0
-    assert "✗" not in good.out
-    bad = MINE.replace("return self.probs_", "return self.probs_ + 0.1")
-    (here / "bad.py").write_text(bad, encoding="utf-8")
-    graded = lmzoo("check", "./bad.py")
-    assert (graded.code, graded.err) == (1, "")
-    assert "✗ sums to one: " in graded.out
-    assert {"check", "passed", "message"} == set(lmzoo("check", "bad.py", "--json").json[0])
-
-
 # ── compare ───────────────────────────────────────────────────────────────────────────────────────
 
 

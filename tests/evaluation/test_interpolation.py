@@ -11,7 +11,7 @@ from lmzoo.data import corpus, tokenizers
 from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluation.interpolation import Mixture, combine, fit_weights, gains
 from lmzoo.evaluation.perplexity import evaluate, mix
-from lmzoo.interface import Data
+from lmzoo.interface import Data, LanguageModel
 
 NOTHING = np.array([], dtype=np.int32)
 
@@ -76,9 +76,9 @@ class TestWeights:
 
 
 class TestMixture:
-    @pytest.mark.parametrize("name", testing.PROPERTIES)
+    @pytest.mark.parametrize("name", testing.properties(LanguageModel))
     def test_keeps_the_contract(self, mixture, name):
-        assert testing.PROPERTIES[name](mixture) == ""
+        assert testing.properties(LanguageModel)[name](mixture) == ""
 
     def test_it_is_likelier_than_any_part_on_the_text_its_weights_were_fitted_on(self, mixture, parts):
         valid = testing.practice_text(500, seed=1)

@@ -1,0 +1,61 @@
+"""`lmzoo check`: the contract of a model's abilities, one line for each check."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lmzoo.cli.console import one_line, show, show_json
+from lmzoo.cli.options import Json
+
+if TYPE_CHECKING:
+    from lmzoo.testing import Check
+
+EPILOG = "Example: lmzoo check ./mine.py; exits with 0 where every check passes, 1 where one does not"
+MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "could not run": ("!", "red"), "not reached": ("–", "dim")}
+
+
+def check_file(
+    model: Annotated[str, typer.Argument(help="The FILE.py of a model of your own, or a model's name.")],
+    as_json: Json = False,
+) -> None:
+    """Grade a model against the contract: one line for each check, and what is wrong where one fails."""
+    from lmzoo import models, testing
+
+    checks = testing.check_model(models.find(model))
+    if as_json:
+        show_json(
+            [
+                {
+                    "check": check.name,
+                    "ability": check.ability,
+                    "outcome": check.outcome,
+                    "passed": check.passed,
+                    "message": check.message,
+                }
+                for check in checks
+            ]
+        )
+    else:
+        show_checks(checks)
+    if not all(check.passed for check in checks):
+        raise typer.Exit(1)
+
+
+def show_checks(checks: Sequence["Check"]) -> None:
+    """A heading for each ability; under it a line for each check: its mark, its name, and what is wrong."""
+    from rich.text import Text
+
+    ability = ""
+    for check in checks:
+        if check.ability != ability:
+            ability = check.ability
+            show(Text(ability, "bold"))
+        reason = ": ".join(
+            [*([check.outcome] if check.outcome in ("could not run", "not reached") else []), one_line(check.message)]
+        )
+        show(Text.assemble(MARKS[check.outcome], f" {check.name.replace('_', ' ')}{f': {reason}' if reason else ''}"))
+    counts = Counter(check.outcome for check in checks)
+    others = "".join(f", {counts[outcome]} {outcome}" for outcome in MARKS if outcome != "passed" and counts[outcome])
+    print(f"{counts['passed']} of {len(checks)} checks passed{others}")

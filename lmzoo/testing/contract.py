@@ -1,0 +1,302 @@
+"""Which checks a model has by its abilities, and how they are run: always as many, whatever fails."""
+
+import inspect
+import io
+import json
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from lmzoo.errors import NotFittedError, UsageError
+from lmzoo.interface import (
+    Classifier,
+    Data,
+    Decoder,
+    Encoder,
+    LanguageModel,
+    MaskedModel,
+    Run,
+    SentenceEncoder,
+    TextToText,
+)
+from lmzoo.testing import classifier, decoder, encoder, language_model, masked_model, text_to_text
+from lmzoo.testing.practice import UNSEEN, VOCAB_SIZE, practice_examples, practice_text
+
+PASSED, FAILED, COULD_NOT_RUN, NOT_REACHED = "passed", "failed", "could not run", "not reached"
+Property = Callable[[Any], str]  # a fitted model → what is wrong with it, "" if nothing is
+
+
+@dataclass(frozen=True)
+class Check:
+    """The outcome of one check. `message` is empty where it passed, else says what is wrong and why it matters."""
+
+    name: str
+    ability: str  # the class of `lmzoo.interface` whose contract it belongs to
+    outcome: str  # passed, failed, could not run (the model raised an error), not reached (it was not fitted)
+    message: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the model keeps this part of the contract."""
+        return self.outcome == PASSED
+
+
+@dataclass(frozen=True)
+class Ability:
+    """The checks of one class of `lmzoo.interface`."""
+
+    kind: type
+    properties: dict[str, Property]  # of any fitted model
+    first_use: Callable[[Any], Any]  # asks a model for something that only a fitted one can answer
+    answers: Callable[[Any], list[Any]]  # its predictions for a text, as arrays: two equal models give the same
+    learned: dict[str, Property] = field(default_factory=dict)  # of a model fitted on the practice text
+
+
+ABILITIES = (
+    Ability(Decoder, decoder.CHECKS, decoder.first_use, decoder.answers),
+    Ability(
+        LanguageModel,
+        language_model.CHECKS,
+        lambda model: model.log_probs(UNSEEN),
+        language_model.answers,
+        {"beats_uniform": language_model.beats_uniform},
+    ),
+    Ability(TextToText, text_to_text.CHECKS, decoder.first_use, decoder.answers),
+    Ability(
+        MaskedModel,
+        masked_model.CHECKS,
+        lambda model: model.fill_log_probs(UNSEEN, masked_model.at(len(UNSEEN), 0)),
+        masked_model.answers,
+        {"fills_better_than_uniform": masked_model.fills_better_than_uniform},
+    ),
+    Ability(Encoder, encoder.CHECKS, lambda model: model.features(UNSEEN), encoder.features_answers),
+    Ability(
+        SentenceEncoder,
+        encoder.SENTENCE_CHECKS,
+        lambda model: model.encode_texts([UNSEEN]),
+        encoder.encoding_answers,
+    ),
+    Ability(
+        Classifier,
+        classifier.CHECKS,
+        lambda model: model.class_log_probs([(UNSEEN,)]),
+        classifier.answers,
+        {"beats_chance": classifier.beats_chance},
+    ),
+)
+
+
+def abilities(kind: type) -> list[Ability]:
+    """What a class of models can do. Raises UsageError for one with no ability that has a contract."""
+    has = [ability for ability in ABILITIES if issubclass(kind, ability.kind)]
+    if not has:
+        raise UsageError(
+            f"{kind.__name__} has no ability that could be checked: derive it from one of "
+            f"{', '.join(ability.kind.__name__ for ability in ABILITIES[1:])} of lmzoo.interface"
+        )
+    if issubclass(kind, Decoder) and not issubclass(kind, LanguageModel | TextToText):
+        raise UsageError(
+            f"{kind.__name__} is a Decoder with no state to begin from: derive it from LanguageModel, which has "
+            "start(), or from TextToText, which has start_after(source)"
+        )
+    return has
+
+
+def properties(kind: type) -> dict[str, Property]:
+    """The checks of a fitted model of this class, on whatever it was fitted."""
+    return {name: check for _, name, check in _properties(kind)}
+
+
+def check_names(kind: type) -> list[str]:
+    """The names of the checks that `check_model` runs, in order: they depend on the abilities only."""
+    return [name for _, name, _ in _Candidate(kind, {}, Run()).checks()]
+
+
+def check_model(make: Callable[..., Any], steps: int = 50, **settings: Any) -> list[Check]:
+    """Run the contract over the model `make(**settings)`: one `Check` for each of its `check_names`.
+
+    `steps` is the budget of each fit of a model that trains by steps. Raises UsageError for a model without any
+    ability; any other error that the model raises is the outcome of a check.
+    """
+    candidate = _Candidate(make, settings, Run(steps=steps, seconds=60))  # seconds: slow homework is graded too
+    return [_run(candidate, ability, name, check) for ability, name, check in candidate.checks()]
+
+
+def _practice_data() -> Data:
+    return Data.of(practice_text(3000), practice_text(500, seed=1), VOCAB_SIZE)
+
+
+def _properties(kind: type) -> Iterator[tuple[str, str, Property]]:
+    """(ability, name, check)."""
+    for ability in abilities(kind):
+        for name, check in ability.properties.items():
+            yield ability.kind.__name__, name, check
+        if ability.kind is Encoder and issubclass(kind, Decoder):  # what reads from left to right may not look ahead
+            yield "Encoder", "features_see_no_future", encoder.features_see_no_future
+
+
+class _NotReachedError(Exception):
+    """There is no fitted model to check."""
+
+
+def _run(candidate: "_Candidate", ability: str, name: str, check: Callable[[], str]) -> Check:
+    try:
+        message = check()
+    except _NotReachedError:
+        return Check(name, ability, NOT_REACHED, "there is no fitted model to check")
+    except Exception as error:  # a student's model may raise anything: that is a finding, not a crash
+        return Check(
+            name, ability, COULD_NOT_RUN, f"it raised {type(error).__name__}: {error}{_line(candidate.kind, error)}"
+        )
+    return Check(name, ability, FAILED if message else PASSED, message)
+
+
+def _line(kind: type, error: BaseException) -> str:
+    """' (line 12)', the last line of the model's own file that the error passed through; '' if it passed none."""
+    try:
+        file = inspect.getfile(kind)
+    except TypeError:
+        return ""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f" (line {lines[-1]})" if lines else ""
+
+
+@dataclass
+class _Candidate:
+    """The model under test: how it is made, and, once `fit` has passed over it, fitted."""
+
+    make: Callable[..., Any]
+    settings: dict[str, Any]
+    run: Run
+    model: Any = None  # set by `fit`, whatever `fit` returned
+
+    @cached_property
+    def kind(self) -> type:
+        """Its class, for which a class itself need not be instantiated."""
+        return self.make if isinstance(self.make, type) else type(self.new())
+
+    def new(self) -> Any:
+        """One that has learned nothing."""
+        return self.make(**self.settings)
+
+    def checks(self) -> Iterator[tuple[str, str, Callable[[], str]]]:
+        """(ability, name, check), in the order in which they are run."""
+        classifies = issubclass(self.kind, Classifier)
+        has = abilities(self.kind)
+        yield "Model", "constructor_only_stores", self.constructor_only_stores
+        yield "Model", "config_round_trips", self.config_round_trips
+        yield "Model", "unfitted_says_so", self.unfitted_says_so
+        yield "Model", "fit", self.fit
+        if classifies:
+            yield "Classifier", "fit_labels", self.fit_labels
+        for ability, name, check in _properties(self.kind):
+            yield ability, name, partial(self.of_fitted, check)
+        for one in has:
+            for name, check in one.learned.items():
+                yield one.kind.__name__, name, partial(self.of_fitted, check)
+        if classifies:
+            yield "Classifier", "class_without_examples", self.class_without_examples
+        yield "Model", "saves_and_loads", self.saves_and_loads
+        yield "Model", "same_seed", self.same_seed
+
+    def of_fitted(self, check: Property) -> str:
+        """The outcome of a check of the fitted model. Raises _NotReachedError if there is none."""
+        if self.model is None:
+            raise _NotReachedError
+        return check(self.model)
+
+    def constructor_only_stores(self) -> str:
+        """The constructor stores its settings and does nothing else."""
+        began = time.perf_counter()
+        model = self.new()
+        extra = set(vars(model)) - {field.name for field in fields(model)}
+        if extra:
+            return f"the constructor set {', '.join(sorted(extra))}: it must only store its settings; learn in fit"
+        slow = time.perf_counter() - began > 1
+        return "the constructor took over a second: it must only store its settings" if slow else ""
+
+    def config_round_trips(self) -> str:
+        """A model made from its config, as JSON gives it back, has the same config."""
+        model = self.new()
+        copy = type(model).from_config(json.loads(json.dumps(model.config())))
+        same = copy.config() == model.config()
+        return "" if same else "a model made from its own config, through JSON, is not the same model"
+
+    def unfitted_says_so(self) -> str:
+        """Whatever it can do, it raises NotFittedError before `fit`."""
+        for ability in abilities(self.kind):
+            try:
+                ability.first_use(self.new())
+                instead = "raised nothing"
+            except NotFittedError:
+                continue
+            except Exception as error:  # any other error is the fault that is looked for
+                instead = f"raised {type(error).__name__}: {error}"
+            return (
+                f"used as {ability.kind.__name__} before fit it must raise NotFittedError, but {instead}: keep what is "
+                "learned in attributes ending in '_'"
+            )
+        return ""
+
+    def fit(self) -> str:
+        """`fit` returns the model and leaves the ids it is given as they are."""
+        data = _practice_data()
+        original = data.train.copy()
+        model = self.new()
+        fitted = model.fit(data, self.run)
+        self.model = model
+        if fitted is not model:
+            return "fit must return self, so that `Model().fit(…)` is a model"
+        return "" if np.array_equal(data.train, original) else "fit changed the training ids it was given"
+
+    def fit_labels(self) -> str:
+        """`fit_labels` returns the model and leaves the labels it is given as they are."""
+        if self.model is None:
+            raise _NotReachedError
+        examples = practice_examples(150)
+        original = examples.labels.copy()
+        model, self.model = self.model, None  # without labels there is no classifier to go on with
+        fitted = model.fit_labels(examples, practice_examples(30, seed=1), self.run)
+        self.model = model
+        if fitted is not model:
+            return "fit_labels must return self"
+        return "" if np.array_equal(examples.labels, original) else "fit_labels changed the labels it was given"
+
+    def class_without_examples(self) -> str:
+        """See the check of that name in `classifier`."""
+        if self.model is None:
+            raise _NotReachedError
+        return classifier.class_without_examples(self.new().fit(_practice_data(), self.run), self.run)
+
+    def saves_and_loads(self) -> str:
+        """`restore(arrays())` is the same model."""
+        if self.model is None:
+            raise _NotReachedError
+        file = io.BytesIO()
+        np.savez(file, **self.model.arrays())
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as arrays:
+            loaded = self.new().restore(dict(arrays))
+        return self.differs(loaded, "arrays → restore lost something: it answers differently once loaded")
+
+    def same_seed(self) -> str:
+        """Two fits with the same seed and as many steps give the same model."""
+        if self.model is None:
+            raise _NotReachedError
+        again = self.new().fit(_practice_data(), self.run)
+        if issubclass(self.kind, Classifier):
+            again.fit_labels(practice_examples(150), practice_examples(30, seed=1), self.run)
+        return self.differs(again, "two fits with the same seed and as many steps gave different models")
+
+    def differs(self, other: Any, message: str) -> str:
+        """`message` if another model's answers differ from the fitted one's in any bit, else ""."""
+        for ability in abilities(self.kind):
+            ours, theirs = ability.answers(self.model), ability.answers(other)
+            if not all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True)):
+                return f"{message} (as a {ability.kind.__name__})"
+        return ""

@@ -1,0 +1,107 @@
+"""How checks are run: each has an outcome, there are always as many, and what cannot be checked is refused by name."""
+
+import pytest
+
+from lmzoo import testing
+from lmzoo.errors import UsageError
+from lmzoo.interface import Decoder, Model
+from tests.contract import (
+    test_classifier,
+    test_encoder,
+    test_language_model,
+    test_masked_model,
+    test_sentence_encoder,
+    test_text_to_text,
+)
+from tests.contract.right_models import RIGHT, Bigram, NaiveBayes, Neighbours, Probed
+
+FILES = (
+    test_classifier, test_encoder, test_language_model, test_masked_model, test_sentence_encoder, test_text_to_text,
+)  # fmt: skip
+MUTANTS = [mutant for file in FILES for mutant in file.MUTANTS]
+
+
+def outcomes(model):
+    return {check.name: check.outcome for check in testing.check_model(model)}
+
+
+def test_every_check_has_a_model_that_it_catches():
+    assert {check for kind in RIGHT for check in testing.check_names(kind)} == {check for _, check, _ in MUTANTS}
+
+
+@pytest.mark.parametrize("broken", [broken for broken, _, _ in MUTANTS])
+def test_the_number_of_checks_depends_on_the_abilities_not_on_what_fails(broken):
+    right = next(kind for kind in broken.__mro__ if kind in RIGHT)
+    assert list(outcomes(broken)) == testing.check_names(right)
+
+
+def test_an_exception_in_a_check_is_an_outcome_and_names_the_line():
+    class Raises(Bigram):
+        def advance(self, state, tokens):
+            raise ZeroDivisionError("homework")
+
+    check = next(check for check in testing.check_model(Raises) if check.name == "cut_anywhere")
+    assert check.outcome == "could not run"
+    assert "ZeroDivisionError: homework (line " in check.message
+    assert outcomes(Raises)["bad_id_is_named"] == "passed"
+
+
+@pytest.mark.parametrize("kind", [Bigram, Neighbours, NaiveBayes])
+def test_what_needs_a_fitted_model_is_not_reached_without_one(kind):
+    class Unfit(kind):
+        def fit(self, data, run=None):
+            raise ValueError("not today")
+
+    found = outcomes(Unfit)
+    assert list(found) == testing.check_names(kind)
+    assert found["fit"] == "could not run"
+    assert set(list(found.values())[: list(found).index("fit")]) == {"passed"}
+    assert set(list(found.values())[list(found).index("fit") + 1 :]) == {"not reached"}
+
+
+def test_a_classifier_that_learns_no_labels_goes_no_further():
+    class Unlabelled(NaiveBayes):
+        def fit_labels(self, examples, valid, run=None):
+            raise ValueError("which labels?")
+
+    found = outcomes(Unlabelled)
+    assert found["fit"] == "passed"
+    assert found["fit_labels"] == "could not run"
+    assert found["classes_sum_to_one"] == found["same_seed"] == "not reached"
+
+
+def test_a_model_that_cannot_be_made_fails_its_first_check():
+    class Unmakable(Bigram):
+        def __init__(self):
+            raise ValueError("no such thing")
+
+    assert outcomes(Unmakable)["constructor_only_stores"] == "could not run"
+    assert outcomes(Unmakable)["sums_to_one"] == "not reached"
+
+
+def test_each_check_belongs_to_an_ability():
+    assert {c.ability for c in testing.check_model(Probed)} == {"Model", "Decoder", "LanguageModel", "Encoder"}
+
+
+def test_a_model_without_an_ability_is_refused_by_name():
+    class Mute(Model):
+        def fit(self, data, run=None):
+            return self
+
+    with pytest.raises(UsageError, match=r"Mute has no ability .* LanguageModel, TextToText, MaskedModel"):
+        testing.check_model(Mute)
+
+
+def test_a_decoder_that_begins_nowhere_is_refused_by_name():
+    class Adrift(Decoder):
+        def fit(self, data, run=None):
+            return self
+
+        def advance(self, state, tokens):
+            return state
+
+        def next_log_probs(self, state):
+            return [0.0]
+
+    with pytest.raises(UsageError, match=r"Adrift is a Decoder with no state to begin from: .* start_after\(source\)"):
+        testing.check_model(Adrift)
