@@ -20,6 +20,7 @@ from lmzoo.interface import (
     Encoder,
     LanguageModel,
     MaskedModel,
+    Model,
     Run,
     SentenceEncoder,
     TextToText,
@@ -118,7 +119,7 @@ def check_names(kind: type) -> list[str]:
 
 
 def check_model(make: Callable[..., Any], steps: int = 50, **settings: Any) -> list[Check]:
-    """Run the contract over the model `make(**settings)`: one `Check` for each of its `check_names`.
+    """Run the contract over a model class with `settings` as in its config: one `Check` for each of `check_names`.
 
     `steps` is the budget of each fit of a model that trains by steps. Raises UsageError for a model without any
     ability; any other error that the model raises is the outcome of a check.
@@ -182,6 +183,8 @@ class _Candidate:
 
     def new(self) -> Any:
         """One that has learned nothing."""
+        if isinstance(self.make, type) and issubclass(self.make, Model):
+            return self.make.from_config(self.settings)  # settings of its training too
         return self.make(**self.settings)
 
     def checks(self) -> Iterator[tuple[str, str, Callable[[], str]]]:

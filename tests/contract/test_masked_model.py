@@ -133,7 +133,7 @@ REGISTERED = [models.find(name) for name in models.names() if issubclass(models.
 @cache
 def fitted(kind):
     small = models.presets(kind).get("tiny", {})
-    return kind(**small).fit(Data.of(testing.practice_text(3000), [], testing.VOCAB_SIZE), Run(steps=50))
+    return kind.from_config(small).fit(Data.of(testing.practice_text(3000), [], testing.VOCAB_SIZE), Run(steps=50))
 
 
 @pytest.mark.parametrize("kind", [Neighbours, *REGISTERED])

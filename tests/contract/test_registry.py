@@ -34,7 +34,7 @@ def small(name):
 @cache
 def fitted(name):
     train, valid = testing.practice_text(3000), testing.practice_text(500, seed=1)
-    return models.find(name)(**small(name)).fit(Data.of(train, valid, testing.VOCAB_SIZE), Run(steps=50))
+    return models.find(name).from_config(small(name)).fit(Data.of(train, valid, testing.VOCAB_SIZE), Run(steps=50))
 
 
 @pytest.mark.parametrize("name", registered(object))
