@@ -13,9 +13,8 @@ from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, whole
 from lmzoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from lmzoo.data.tokenizers import Tokenizer
-    from lmzoo.interface import Model
-    from lmzoo.tasks.probing.datasets import Examples
+    from lmzoo.evaluation.text_model import TextModel
+    from lmzoo.tasks.probing.datasets import ProbeSet
     from lmzoo.tasks.result import TaskResult
 
 EPILOG = "Example: lmzoo probe runs/books-lstm runs/books-gpt --tasks sst2,trec --curves --units --out figures"
@@ -23,11 +22,10 @@ EPILOG = "Example: lmzoo probe runs/books-lstm runs/books-gpt --tasks sst2,trec 
 
 @dataclass
 class _Loaded:
-    """A run that is probed."""
+    """A run to probe."""
 
     label: str
-    model: "Model"
-    tokenizer: "Tokenizer"
+    text_model: "TextModel"
     provenance: dict[str, Any]
 
 
@@ -62,11 +60,11 @@ def probe_runs(
 ) -> None:
     """Freeze models, and grade classifiers that read their features, beside floors and a classical baseline."""
     from lmzoo.tasks.contamination import Overlaps
+    from lmzoo.tasks.probing import baselines as classical
     from lmzoo.tasks.probing import datasets, probe
 
     if limit < 0:
         raise UsageError(f"--limit must be 0 or more, not {limit}")
-    probe.need_sklearn()
     bars = Bars(quiet)
     names = [name.strip() for name in tasks.split(",")] if tasks is not None else datasets.names()
     sets = [examples for name in names for examples in datasets.load(name, mirror, bars)]
@@ -76,14 +74,14 @@ def probe_runs(
     facts: dict[str, Any] = {"tasks": names, "limit": limit, "rows": rows}
     with _keeping_features(), bars.task("probing", len(runs) + baselines):
         for run in loaded:
-            for kind, found in probe.grade_model(run.model, run.tokenizer, sets, bars).items():
-                rows.append({"run": run.label, "model": run.model.name, "kind": kind, "grades": found})
+            for kind, found in probe.probe_model(run.text_model, sets, bars).items():
+                rows.append({"run": run.label, "model": run.text_model.name, "kind": kind, "grades": found})
             bars.advance()
-        for kind, found in probe.baselines(sets, bars).items() if baselines else ():
+        for kind, found in classical.baselines(sets, bars).items() if baselines else ():
             rows.append({"run": "", "model": "", "kind": kind, "grades": found})
         facts |= _further(loaded, sets, curves, units, bars)
         facts["overlap"] = {}
-        overlaps = Overlaps((examples.tested() for examples in sets), mirror, bars)
+        overlaps = Overlaps((examples.test_texts() for examples in sets), mirror, bars)
         for run in loaded:
             shares = overlaps.of(run.provenance)
             named = dict(zip([examples.task for examples in sets], shares, strict=True)) if shares else None
@@ -107,39 +105,40 @@ def _keeping_features() -> Iterator[None]:
 def _load(folder: Path, code: Path | None, device: str) -> _Loaded:
     from lmzoo.runs import store
 
-    model, tokenizer = store.load(folder, code)
-    return _Loaded(folder.name or str(folder), model.to(device), tokenizer, store.read_provenance(folder))
+    text_model = store.load(folder, code)
+    text_model.model.to(device)
+    return _Loaded(folder.name or str(folder), text_model, store.read_provenance(folder))
 
 
 def _further(
-    loaded: Sequence[_Loaded], sets: "Sequence[Examples]", curves: bool, units: bool, bars: Bars
+    loaded: Sequence[_Loaded], sets: "Sequence[ProbeSet]", curves: bool, units: bool, bars: Bars
 ) -> dict[str, list[dict[str, Any]]]:
     """The curves of few labels, and the best single units, of each run that has vectors."""
     from lmzoo.data import corpus
-    from lmzoo.errors import TokenizerError
-    from lmzoo.interface import Encoder
-    from lmzoo.tasks.probing import neurons, probe
-    from lmzoo.tasks.probing.features import Reader
+    from lmzoo.errors import LmzooError
+    from lmzoo.tasks.probing import baselines, neurons, probe
+    from lmzoo.tasks.probing.features import FeatureReader
 
     found: dict[str, list[dict[str, Any]]] = {"label_curves": [], "units": []}
     for run in loaded if curves or units else ():
-        if not isinstance(run.model, Encoder):
-            continue
-        reader = Reader(run.model, run.tokenizer, corpus.cache_folder() / "probes", bars)
-        who = {"label": run.label, "model": run.model.name}
+        try:
+            reader = FeatureReader(run.text_model, corpus.cache_folder() / "probes", bars)
+        except UsageError:
+            continue  # it has no vectors: its results say so
+        who = {"label": run.label, "model": run.text_model.name}
         for examples in sets:
             try:
                 inputs = reader.inputs(examples)
-            except TokenizerError:
-                continue  # its grade says so
-            if curves and not examples.words:
-                found["label_curves"].append(who | neurons.label_curve(probe.always(inputs), examples, bars))
-            if units and examples.two_classes:
+            except LmzooError:
+                continue  # its result says why
+            if curves and not examples.word_labels:
+                found["label_curves"].append(who | neurons.label_curve(probe.fixed(inputs), examples, bars))
+            if units and examples.is_binary:
                 found["units"].append(who | neurons.best_unit(inputs, examples))
     for examples in sets if curves else ():
-        if not examples.words:
-            of_words = neurons.label_curve(probe.words(examples), examples, bars)
-            found["label_curves"].append({"label": probe.WORDS, "model": ""} | of_words)
+        if not examples.word_labels:
+            of_words = neurons.label_curve(baselines.tfidf(examples), examples, bars)
+            found["label_curves"].append({"label": baselines.TFIDF, "model": ""} | of_words)
     return found
 
 

@@ -216,7 +216,7 @@ def _told(entry: Contestant, way: str, of: Mapping[str, Any], look: Look) -> Any
     score = entry.score
     assert score
     try:
-        return entry.keep(way, of, lambda: look(*entry.reader, score))
+        return entry.keep(way, of, lambda: look(entry.reader.model, entry.reader.tokenizer, score))
     except Exception as error:
         entry.row["notes"].append(f"no {way}: {error if isinstance(error, LmzooError) else repr(error)}")
         return None

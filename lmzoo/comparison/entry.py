@@ -17,6 +17,7 @@ from lmzoo.data.download import alone
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import LmzooError, UsageError
 from lmzoo.evaluation.perplexity import ADAPTS, Array, Score, evaluate
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import LanguageModel, Run
 from lmzoo.runs import store
 from lmzoo.runs import train as training
@@ -39,11 +40,11 @@ class Contestant:
     kept: Kept = field(default_factory=lambda: Kept(None))
 
     @property
-    def reader(self) -> tuple[LanguageModel, Tokenizer]:
+    def reader(self) -> TextModel:
         """Its model and tokenizer, of a contestant that has them."""
         assert self.model is not None
         assert self.tokenizer is not None
-        return self.model, self.tokenizer
+        return TextModel(self.model, self.tokenizer)
 
     def keep(self, kind: str, of: Mapping[str, Any], work: Callable[[], Any], lasts: Lasts = always) -> Any:
         """What `work` finds out about this model, plain JSON: worked out once for what it is `of`, and kept."""

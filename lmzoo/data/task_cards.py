@@ -27,7 +27,8 @@ class Task:
     files: tuple[File, ...]
     note: str = ""
     encoding: str = "utf-8"  # of all files
-    zeroshot: tuple[dict[str, Any], ...] = ()  # how a model is asked without training: see `_zeroshot_tasks.Protocol`
+    zeroshot: tuple[dict[str, Any], ...] = ()  # how a model is asked without training: `tasks/zeroshot_items.py`
+    probe: tuple[dict[str, Any], ...] = ()  # what a probe learns to predict: `tasks/probing/datasets.py`
 
 
 def names() -> list[str]:
@@ -43,7 +44,7 @@ def find(name: str) -> Task:
     try:
         fields = tomllib.loads(path.read_text("utf-8"))
         fields["files"] = tuple(File(**file) for file in fields["files"])
-        fields["zeroshot"] = tuple(fields.get("zeroshot", ()))
+        fields |= {key: tuple(fields.get(key, ())) for key in ("zeroshot", "probe")}
         return Task(name=name, **fields)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise FormatError(f"the card {path} is not right: {error}") from error

@@ -2,7 +2,7 @@
 
 suite = read("sst2,blimp,rescoring", limit=1000)        test sets, by name
 for group in suite.groups(corpus, seed=1):              each kind of task, with the exam of the corpus's grammar
-    group.ask(reader)                                   {"": the model's results, "untrained": those of a control}
+    group.ask(text_model)                               {"": the model's results, "untrained": those of a control}
     group.baselines()                                   {"majority class": the results of what is no model}
     group.test_texts()                                  what contamination is measured on
 """
@@ -16,12 +16,12 @@ from typing import Any, ClassVar
 from lmzoo.data import corpus as corpora
 from lmzoo.data.corpus import Corpus
 from lmzoo.data.grammar import Grammar
-from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import DownloadError, UsageError, nearest
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Progress
 from lmzoo.tasks import rescoring, targeted, zeroshot, zeroshot_items
-from lmzoo.tasks.probing import datasets, probe
-from lmzoo.tasks.probing.datasets import Examples
+from lmzoo.tasks.probing import baselines, datasets, probe
+from lmzoo.tasks.probing.datasets import ProbeSet
 from lmzoo.tasks.result import TaskResult
 from lmzoo.tasks.zeroshot_items import ZeroShotSet
 
@@ -29,7 +29,6 @@ EXAM_SEED = 1  # the same questions in every report
 RESCORING = "rescoring"  # as a name of a task
 
 Results = dict[str, list[TaskResult]]  # by whose they are: "" is the model itself, another key a control of it
-Reader = tuple[Any, Tokenizer]  # a model and its tokenizer
 # Computes JSON once and keeps it: (kind of results, what they depend on beside the model, the work itself) → its JSON.
 Keep = Callable[[str, Mapping[str, Any], Callable[[], Any]], Any]
 
@@ -45,7 +44,7 @@ class TaskGroup(ABC):
     progress: Progress
 
     @abstractmethod
-    def ask(self, reader: Reader, keep: Keep = _at_once) -> Results:
+    def ask(self, text_model: TextModel, keep: Keep = _at_once) -> Results:
         """The results of a model, under "", and those of its controls: an untrained twin, shuffled labels."""
 
     def baselines(self, keep: Keep = _at_once) -> Results:  # noqa: ARG002
@@ -66,25 +65,22 @@ class Probing(TaskGroup):
     """Classifiers on frozen features."""
 
     kind = "probes"
-    sets: Sequence[Examples]
+    sets: Sequence[ProbeSet]
     progress: Progress = field(default_factory=Progress)
 
-    def ask(self, reader: Reader, keep: Keep = _at_once) -> Results:
+    def ask(self, text_model: TextModel, keep: Keep = _at_once) -> Results:
         """The probe's results, and those on an untrained twin and on shuffled labels."""
-        model, tokenizer = reader
-        found = keep(
-            self.kind, self._of(), lambda: _to_json(probe.grade_model(model, tokenizer, self.sets, self.progress))
-        )
+        found = keep(self.kind, self._of(), lambda: _to_json(probe.probe_model(text_model, self.sets, self.progress)))
         return {"" if row == probe.PROBE else row: _from_json(results) for row, results in found.items()}
 
     def baselines(self, keep: Keep = _at_once) -> Results:
         """The majority class, and TF-IDF (of words: each word's most frequent tag)."""
-        found = keep("baselines", self._of(), lambda: _to_json(probe.baselines(self.sets, self.progress)))
+        found = keep("baselines", self._of(), lambda: _to_json(baselines.baselines(self.sets, self.progress)))
         return {row: _from_json(results) for row, results in found.items()}
 
     def test_texts(self) -> list[list[str]]:
         """The tested texts of each set."""
-        return [list(examples.tested()) for examples in self.sets]
+        return [list(examples.test_texts()) for examples in self.sets]
 
     def set_of_result(self) -> list[int]:
         """A set has a result for each of its metrics."""
@@ -102,9 +98,9 @@ class ZeroShot(TaskGroup):
     sets: Sequence[ZeroShotSet]
     progress: Progress = field(default_factory=Progress)
 
-    def ask(self, reader: Reader, keep: Keep = _at_once) -> Results:
+    def ask(self, text_model: TextModel, keep: Keep = _at_once) -> Results:
         """A result for each scoring rule of each set."""
-        asker = zeroshot.Asker(*reader, self.progress)
+        asker = zeroshot.Asker(text_model.model, text_model.tokenizer, self.progress)
         found: list[TaskResult] = []
         for test_set, key in zip(self.sets, self._digests, strict=True):
             work = partial(_answers, test_set, asker)
@@ -138,9 +134,9 @@ class Rescoring(TaskGroup):
     seed: int = 0
     progress: Progress = field(default_factory=Progress)
 
-    def ask(self, reader: Reader, keep: Keep = _at_once) -> Results:
+    def ask(self, text_model: TextModel, keep: Keep = _at_once) -> Results:
         """The word error rate of the model's choices, its weight fitted."""
-        model, tokenizer = reader
+        model, tokenizer = text_model
         of = {"text": self.corpus.sha256, "lists": self.lists, "seed": self.seed}
 
         def work() -> list[dict[str, Any]]:
@@ -181,9 +177,9 @@ class Exam(TaskGroup):
     seed: int = EXAM_SEED
     progress: Progress = field(default_factory=Progress)
 
-    def ask(self, reader: Reader, keep: Keep = _at_once) -> Results:
+    def ask(self, text_model: TextModel, keep: Keep = _at_once) -> Results:
         """The model's accuracy on each phenomenon."""
-        model, tokenizer = reader
+        model, tokenizer = text_model
         of = {"seed": self.seed, "text": self.corpus.sha256}
         taken = keep(self.kind, of, lambda: _plain(targeted.take(model, tokenizer, self.questions, self.progress)))
         return {"": _from_json(taken)}
@@ -206,7 +202,7 @@ class Exam(TaskGroup):
 class Suite:
     """Test sets that were fetched and read."""
 
-    probes: list[Examples] = field(default_factory=list)
+    probes: list[ProbeSet] = field(default_factory=list)
     zeroshot: list[ZeroShotSet] = field(default_factory=list)
     nbest_lists: int = 0  # to make and rescore
     missing: list[str] = field(default_factory=list)  # what "all" could not get, and why
@@ -244,8 +240,6 @@ def read(wanted: str, limit: int = 0, mirror: str | None = None, progress: Progr
     suite = Suite()
     if RESCORING in chosen:
         suite.nbest_lists = max(rescoring.FEWEST, min(limit or rescoring.LISTS, rescoring.LISTS))
-    if set(chosen) & set(datasets.names()):
-        probe.need_sklearn()
     for name in chosen:
         try:
             if name in datasets.names():

@@ -13,7 +13,7 @@ from lmzoo.models.uniform import Uniform
 from lmzoo.neural.training.config import Training
 from lmzoo.runs import store
 from lmzoo.tasks.probing import datasets
-from lmzoo.tasks.probing.datasets import TEST, TRAIN, VALID, Examples
+from lmzoo.tasks.probing.datasets import TEST, TRAIN, VALID, ProbeSet
 from lmzoo.testing import practice_text
 
 SENTENCES = [f"the {'good' if n % 2 else 'bad'} film of number {n} was made in the year {n}" for n in range(120)]
@@ -25,8 +25,8 @@ def toy(name, *_):
     labels = np.arange(120) % 2
     if name == "sick":
         related = np.linspace(1, 5, 120)
-        return [Examples("pairs", (SENTENCES, SENTENCES[::-1]), related, PARTS, "Pearson")]
-    return [Examples(name, (SENTENCES,), labels, PARTS, classes=("bad", "good"))]
+        return [ProbeSet("pairs", (SENTENCES, SENTENCES[::-1]), related, PARTS, "Pearson")]
+    return [ProbeSet(name, (SENTENCES,), labels, PARTS, classes=("bad", "good"))]
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_ctrl_c_says_that_the_features_are_kept(lmzoo, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lmzoo.tasks.probing.probe.baselines", interrupted)
+    monkeypatch.setattr("lmzoo.tasks.probing.baselines.baselines", interrupted)
     code, _, err = lmzoo("small-lstm")
     assert code == 130
     assert "the same command goes on from the features that were read" in err

@@ -1,18 +1,9 @@
-"""The labelled texts that features are probed with: read from their files, and split the same way each time.
-
-Sets that come with a split keep it: SST-2 (train, dev, test), TREC (train, test), SICK (train, trial, test), and CoLA,
-which is tested on its in-domain dev because its test set is hidden. MR, CR, Subj and MPQA have none and are
-cross-validated in ten stratified folds, as in SentEval (Conneau & Kiela 2018), but in the same folds for every model.
-Where there is no validation set, a tenth of the training examples, or the next fold, is one.
-
-Brown's tags are those of words in sentences. In each of its 15 categories a tenth of the documents, the last ones, are
-for testing and a tenth before them for validation; sentences are drawn from each part until it has words enough.
-"""
+"""Labelled texts for probes, read as the cards in `corpora/tasks/` describe them and split the same way each time."""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,100 +15,97 @@ from lmzoo.interface import Progress
 
 Array = NDArray[Any]
 
-TRAIN, VALID, TEST, ANY = 0, 1, 2, -1  # ANY: the set has no split
+TRAIN, VALID, TEST, UNSPLIT = 0, 1, 2, -1
+PARTS = {"train": TRAIN, "valid": VALID, "test": TEST, "unsplit": UNSPLIT}
 FOLDS = 10
-WORDS = {TRAIN: 20_000, VALID: 5_000, TEST: 10_000}  # of Brown, that are probed
-
-# Of each category of Brown: the lines (from 0) at which documents for validation begin, those for testing, the next.
-HELD_OUT = (
-    (3783, 4195, 4623), (6985, 7321, 7620), (8945, 9174, 9371), (10573, 10765, 11087), (14408, 14871, 15280),
-    (19225, 19689, 20161), (25955, 26661, 27370), (29851, 30111, 30402), (36410, 37198, 38136), (41594, 42017, 42385),
-    (45594, 45943, 46271), (46938, 47058, 47219), (50913, 51416, 51856), (55331, 55774, 56287), (57171, 57241, 57340),
-)  # fmt: skip
-# Petrov, Das & McDonald's (2012) universal tags, by how Brown's begin: the first that fits.
-COARSE = (
-    ("X", ("fw", "nil")), ("NOUN", ("nn", "np", "nr")), ("VERB", ("vb", "be", "do", "hv", "md")),
-    ("ADJ", ("jj", "od", "ap")), ("ADV", ("rb", "rn", "ql", "wrb", "wql", "*")), ("PRON", ("pp", "pn", "wp", "ex")),
-    ("DET", ("at", "ab", "dt", "wdt")), ("ADP", ("in", "cs")), ("CONJ", ("cc",)), ("NUM", ("cd",)),
-    ("PRT", ("rp", "to")), ("X", ("uh",)),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Examples:
-    """Texts with a label each; or pairs of texts; or texts of words with a label for each word."""
+class ProbeSet:
+    """Texts with a label each; or pairs of texts; or sentences with a label for each word."""
 
-    task: str  # as the head of a column: "SST-2"
-    texts: tuple[list[str], ...]  # one list (N,), or two of the first and the second of each pair
-    labels: Array  # (N,): classes, or numbers to be predicted; of words, those of all texts in order
-    parts: Array  # as long: TRAIN, VALID, TEST, or ANY of them
+    task: str  # the heading of its column: "SST-2"
+    texts: tuple[list[str], ...]  # one list (N,), or two: the first and the second text of each pair
+    labels: Array  # (N,) classes, or numbers where the task is regression; of words, those of all texts in order
+    parts: Array  # like `labels`: TRAIN, VALID, TEST or UNSPLIT
     metric: str = "accuracy"  # or MCC, or Pearson
     classes: tuple[str, ...] = ()  # the names of the classes 0, 1, …, where they are known
-    words: bool = False  # whether it is words that have labels: the texts are then words with blanks between
+    word_labels: bool = False  # whether words have labels: the texts are then words with single spaces between
 
     @property
-    def graded(self) -> bool:
+    def is_regression(self) -> bool:
         """Whether labels are numbers, not classes."""
         return self.labels.dtype.kind == "f"
 
     @property
-    def two_classes(self) -> bool:
-        """Whether there are two classes, no more and no less."""
-        return not self.graded and len(np.unique(self.labels)) == 2
+    def is_binary(self) -> bool:
+        """Whether there are exactly two classes."""
+        return not self.is_regression and len(np.unique(self.labels)) == 2
 
     def digest(self) -> str:
         """SHA-256 of all of it."""
         arrays = {"labels": self.labels.tolist(), "parts": self.parts.tolist()}
-        text = json.dumps([self.task, self.texts, arrays, self.metric, self.classes, self.words])
+        text = json.dumps([self.task, self.texts, arrays, self.metric, self.classes, self.word_labels])
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def limited(self, count: int, seed: int = 0) -> "Examples":
-        """At most `count` labelled texts of each part, drawn by `seed`."""
-        owner = self._owners()
+    def limited(self, count: int, seed: int = 0) -> "ProbeSet":
+        """At most `count` labelled texts of each part, drawn by `seed`, in their order."""
+        owners = self._owners()
         parts = np.zeros(len(self.texts[0]), dtype=int)
-        parts[owner] = self.parts
+        parts[owners] = self.parts
         order = np.random.default_rng(seed).permutation(len(parts))
-        kept = np.sort(np.concatenate([order[parts[order] == part][:count] for part in np.unique(parts)]))
-        texts = tuple([column[n] for n in kept.tolist()] for column in self.texts)
-        among = np.isin(owner, kept)
-        return replace(self, texts=texts, labels=self.labels[among], parts=self.parts[among])
+        chosen = np.sort(np.concatenate([order[parts[order] == part][:count] for part in np.unique(parts)]))
+        texts = tuple([column[n] for n in chosen.tolist()] for column in self.texts)
+        of_chosen = np.isin(owners, chosen)
+        return replace(self, texts=texts, labels=self.labels[of_chosen], parts=self.parts[of_chosen])
+
+    def test_texts(self) -> Iterator[str]:
+        """All texts that are tested on."""
+        owners = np.unique(self._owners()[np.isin(self.parts, (TEST, UNSPLIT))])
+        return (column[n] for column in self.texts for n in owners.tolist())
+
+    def words(self) -> list[str]:
+        """The words of all texts, one for each label."""
+        return [word for text in self.texts[0] for word in text.split(" ")]
 
     def _owners(self) -> Array:
         """The text that each label belongs to."""
-        counts = [len(text.split(" ")) if self.words else 1 for text in self.texts[0]]
+        counts = [len(text.split(" ")) if self.word_labels else 1 for text in self.texts[0]]
         return np.repeat(np.arange(len(counts)), counts)
-
-    def tested(self) -> Iterator[str]:
-        """All texts that are tested on."""
-        owners = np.unique(self._owners()[np.isin(self.parts, (TEST, ANY))])
-        return (column[n] for column in self.texts for n in owners.tolist())
 
 
 @dataclass(frozen=True)
 class Split:
-    """The places of the examples to learn from, to choose settings on, and to be tested on."""
+    """The positions of the examples to train on, to choose settings on, and to test on."""
 
     train: Array
     valid: Array
     test: Array
 
+    @property
+    def train_and_valid(self) -> Array:
+        """What the final predictor is fitted on."""
+        return np.concatenate([self.train, self.valid])
 
-def splits(examples: Examples) -> list[Split]:
-    """One split, or of a set that has none, ten, which test on each example once. They are the same each time."""
+
+def splits(examples: ProbeSet) -> list[Split]:
+    """The published split; or ten stratified folds, as in SentEval (Conneau & Kiela 2018), the same for every model."""
     parts = examples.parts
     train, valid, test = (np.flatnonzero(parts == part) for part in (TRAIN, VALID, TEST))
-    if (parts == ANY).all() and len(parts):
-        fold = _dealt(examples.labels)
-        held = [(np.flatnonzero(fold == k), np.flatnonzero(fold == (k + 1) % FOLDS)) for k in range(FOLDS)]
-        return [Split(np.setdiff1d(np.arange(len(parts)), np.union1d(t, v)), v, t) for t, v in held]
+    if (parts == UNSPLIT).all() and len(parts):
+        fold = _stratified_folds(examples.labels)
+        # Fold k is tested, and the next one is the validation set.
+        held_out = [(np.flatnonzero(fold == k), np.flatnonzero(fold == (k + 1) % FOLDS)) for k in range(FOLDS)]
+        return [Split(np.setdiff1d(np.arange(len(parts)), np.union1d(t, v)), v, t) for t, v in held_out]
     if not len(valid):
-        fold = _dealt(examples.labels[train])
+        fold = _stratified_folds(examples.labels[train])
         train, valid = train[fold > 0], train[fold == 0]
     return [Split(train, valid, test)]
 
 
-def _dealt(labels: Array) -> Array:
-    """A fold for each example: shuffled, then dealt out label by label, so that all folds have as many of each."""
+def _stratified_folds(labels: Array) -> Array:
+    """A fold for each example, (N,): shuffled, then dealt out class by class."""
+    # Not scikit-learn's StratifiedKFold: its folds differ, and with them every published figure of this program.
     order = np.random.default_rng(0).permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]
     fold = np.empty(len(labels), dtype=int)
@@ -125,107 +113,120 @@ def _dealt(labels: Array) -> Array:
     return fold
 
 
+# ── Cards ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class ProbeCard:
+    """How the lines of a task's files become a probe set: a `[[probe]]` table of its card."""
+
+    column: str  # the heading of its column
+    files: Mapping[str, str]  # part (train, valid, test, unsplit) → file, by its stem
+    fields: tuple[str, ...] = ()  # the columns of a line
+    separator: str = "\t"
+    header: bool = False  # whether the first line names the columns
+    texts: tuple[str, ...] = ()  # the field of the text, or the two fields of a pair
+    label: str = "label"  # the field of the label: a class's number or name, or a number where the metric is Pearson
+    classes: tuple[str, ...] = ()
+    metric: str = "accuracy"
+    # Of lines of words with tags ("the/at dog/nn"), instead of fields:
+    tags: tuple[tuple[str, ...], ...] = ()  # (class, beginnings of tags, …): the first that fits
+    cuts: tuple[tuple[int, ...], ...] = ()  # lines where validation text, test text and the next training text begin
+    words: Mapping[str, int] = field(default_factory=dict)  # part → how many words are drawn
+
+
 def names() -> list[str]:
-    """What `load` takes."""
-    return list(READERS)
+    """The tasks that can be probed for: those whose card has a `[[probe]]` table."""
+    return [name for name in task_cards.names() if task_cards.find(name).probe]
 
 
-def load(name: str, mirror: str | None = None, progress: Progress | None = None) -> list[Examples]:
-    """The sets of a task: one, but for SICK, which asks for entailment, for entailment by half, and for relatedness.
+def load(name: str, mirror: str | None = None, progress: Progress | None = None) -> list[ProbeSet]:
+    """The sets of a task, one for each `[[probe]]` table.
 
-    Raises UsageError for a name that is not among `names`, FormatError for a file that is not right, DownloadError
-    where nobody has it.
+    Raises UsageError for a name that is not among `names`, FormatError for a card or file with a mistake, DownloadError
+    where a file cannot be had.
     """
-    if name not in READERS:
+    if name not in names():
         raise UsageError(f"no task {name!r} to probe{nearest(name, names())}; there are: {', '.join(names())}")
-    return list(READERS[name](task_cards.fetch(name, mirror, progress)))
+    try:
+        cards = [ProbeCard(**_frozen(table)) for table in task_cards.find(name).probe]
+    except TypeError as error:
+        raise FormatError(f"the card of {name} is not right: its [[probe]] {error}") from error
+    contents = task_cards.fetch(name, mirror, progress)
+    return [(_read_tagged if card.tags else _read)(card, contents) for card in cards]
 
 
-def _sentences(task: str, files: dict[int, str], *classes: str) -> Callable[[dict[str, str]], Iterator[Examples]]:
-    """A reader of lines `label sentence`; `files` says which part each file is."""
+def _frozen(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A card's table with tuples for lists."""
 
-    def read(contents: dict[str, str]) -> Iterator[Examples]:
-        texts: list[str] = []
-        labels: list[int] = []
-        parts: list[int] = []
-        for part, file in files.items():
-            for number, line in enumerate(_lines(contents[file]), 1):
-                label, _, text = line.partition(" ")
-                if not label.isdigit():
-                    raise FormatError(f"{file}, line {number} begins with {label[:20]!r}, not with a label's number")
-                texts.append(text.strip())
-                labels.append(int(label))
-                parts.append(part)
-        yield Examples(task, (texts,), np.array(labels), np.array(parts), classes=classes)
+    def freeze(value: Any) -> Any:
+        return tuple(map(freeze, value)) if isinstance(value, list) else value
 
-    return read
+    return {key: freeze(value) for key, value in table.items()}
 
 
-def _cola(contents: dict[str, str]) -> Iterator[Examples]:
-    files = ((TRAIN, "in_domain_train"), (TEST, "in_domain_dev"))
-    rows = [(part, row) for part, file in files for row in _columns(contents[file], 4, file)]
-    labels, parts = np.array([int(row[1]) for _, row in rows]), np.array([part for part, _ in rows])
-    yield Examples("CoLA", ([row[3] for _, row in rows],), labels, parts, "MCC", ("unacceptable", "acceptable"))
-
-
-def _sick(contents: dict[str, str]) -> Iterator[Examples]:
-    files = ((TRAIN, "SICK_train"), (VALID, "SICK_trial"), (TEST, "SICK_test_annotated"))
-    rows = [(part, row) for part, file in files for row in _columns(contents[file], 5, file)[1:]]
-    first, second = [row[1] for _, row in rows], [row[2] for _, row in rows]
-    parts = np.array([part for part, _ in rows])
-    kinds = ("contradiction", "entailment", "neutral")
-    entailment = np.array([kinds.index(row[4].lower()) for _, row in rows])
-    yield Examples("SICK-E", (first, second), entailment, parts, classes=kinds)
-    # The hypothesis only (Gururangan et al. 2018): who is right here has not read what it shall follow from.
-    yield Examples("SICK-E, B alone", (second,), entailment, parts, classes=kinds)
-    yield Examples("SICK-R", (first, second), np.array([float(row[3]) for _, row in rows]), parts, "Pearson")
-
-
-def _brown(contents: dict[str, str]) -> Iterator[Examples]:
-    lines = _lines(contents["brown.tagged"])
-    part_of = np.full(len(lines), TRAIN)
-    for valid, test, end in HELD_OUT:
-        part_of[valid:test], part_of[test:end] = VALID, TEST
-    order, sizes = np.random.default_rng(0).permutation(len(lines)), np.array([line.count(" ") + 1 for line in lines])
-    kept: list[int] = []
-    for part, most in WORDS.items():
-        some = order[part_of[order] == part]
-        kept += some[np.cumsum(sizes[some]) <= most].tolist()
-    pairs = [[pair.rpartition("/")[::2] for pair in lines[n].split(" ")] for n in kept]
-    tags = [coarse(tag) for sentence in pairs for _, tag in sentence]
-    kinds = sorted(set(tags))
-    labels = np.array([kinds.index(tag) for tag in tags])
-    texts = [" ".join(word for word, _ in sentence) for sentence in pairs]
-    parts = np.repeat(part_of[kept], sizes[kept])
-    yield Examples("tags", (texts,), labels, parts, classes=tuple(kinds), words=True)
-
-
-def coarse(tag: str) -> str:
-    """Which of the 12 universal tags a tag of Brown's is: np$ → NOUN, pps+bez → PRON, `` → "."."""
-    return next((name for name, beginnings in COARSE if tag.startswith(beginnings)), ".")
+def _read(card: ProbeCard, contents: Mapping[str, str]) -> ProbeSet:
+    """Lines of columns, one of which is the label."""
+    texts: tuple[list[str], ...] = tuple([] for _ in card.texts)
+    labels: list[Any] = []
+    parts: list[int] = []
+    for part, file in card.files.items():
+        for number, line in enumerate(_lines(contents[file]), 1):
+            if card.header and number == 1:
+                continue
+            row = _fields(card, line, f"{file}, line {number}")
+            labels.append(_label(card, row[card.label], f"{file}, line {number}"))
+            parts.append(PARTS[part])
+            for column, name in zip(texts, card.texts, strict=True):
+                column.append(row[name])
+    return ProbeSet(card.column, texts, np.array(labels), np.array(parts), card.metric, card.classes)
 
 
 def _lines(text: str) -> list[str]:
-    return text.removesuffix("\n").split("\n")  # not splitlines: some files have other line ends within sentences
+    return text.removesuffix("\n").split("\n")  # not splitlines: in TREC and MR other line ends stand within sentences
 
 
-def _columns(text: str, count: int, file: str) -> list[list[str]]:
-    rows = [line.split("\t") for line in _lines(text)]
-    for number, row in enumerate(rows, 1):
-        if len(row) != count:
-            raise FormatError(f"{file}, line {number} has {len(row)} columns where {count} are expected")
-    return rows
+def _fields(card: ProbeCard, line: str, where: str) -> dict[str, str]:
+    values = line.split(card.separator)
+    if card.separator == " ":  # only the text, which is last, has spaces within; it may be empty
+        first, _, rest = line.partition(" ")
+        values = [first, rest.strip()]
+    if len(values) != len(card.fields):
+        raise FormatError(f"{where} has {len(values)} columns where {len(card.fields)} are expected")
+    return dict(zip(card.fields, values, strict=True))
 
 
-SST = {TRAIN: "stsa.binary.train", VALID: "stsa.binary.dev", TEST: "stsa.binary.test"}
-READERS: dict[str, Callable[[dict[str, str]], Iterator[Examples]]] = {
-    "sst2": _sentences("SST-2", SST, "negative", "positive"),
-    "trec": _sentences("TREC", {TRAIN: "TREC.train", TEST: "TREC.test"}),
-    "mr": _sentences("MR", {ANY: "rt-polarity"}, "negative", "positive"),
-    "cr": _sentences("CR", {ANY: "custrev"}, "negative", "positive"),
-    "subj": _sentences("Subj", {ANY: "subj"}, "subjective", "objective"),
-    "mpqa": _sentences("MPQA", {ANY: "mpqa"}, "negative", "positive"),
-    "cola": _cola,
-    "sick": _sick,
-    "brown-tags": _brown,
-}
+def _label(card: ProbeCard, value: str, where: str) -> int | float:
+    try:
+        if card.metric == "Pearson":
+            return float(value)
+        return int(value) if value.isdigit() else card.classes.index(value.lower())
+    except ValueError:
+        names = f" or a class ({', '.join(card.classes)})" if card.classes else ""
+        raise FormatError(f"{where} has the label {value[:20]!r}, which is not a number{names}") from None
+
+
+def _read_tagged(card: ProbeCard, contents: Mapping[str, str]) -> ProbeSet:
+    """Sentences of words with tags, drawn from each part until it has enough words."""
+    (file,) = card.files.values()
+    lines = _lines(contents[file])
+    part_of = np.full(len(lines), TRAIN)
+    for valid, test, end in card.cuts:
+        part_of[valid:test], part_of[test:end] = VALID, TEST
+    order, sizes = np.random.default_rng(0).permutation(len(lines)), np.array([line.count(" ") + 1 for line in lines])
+    drawn: list[int] = []
+    for part, most in card.words.items():
+        of_part = order[part_of[order] == PARTS[part]]
+        drawn += of_part[np.cumsum(sizes[of_part]) <= most].tolist()
+    sentences = [[pair.rpartition("/")[::2] for pair in lines[n].split(" ")] for n in drawn]
+    tags = [coarse(tag, card.tags) for sentence in sentences for _, tag in sentence]
+    classes = tuple(sorted(set(tags)))
+    labels = np.array([classes.index(tag) for tag in tags])
+    texts = [" ".join(word for word, _ in sentence) for sentence in sentences]
+    parts = np.repeat(part_of[drawn], sizes[drawn])
+    return ProbeSet(card.column, (texts,), labels, parts, card.metric, classes, word_labels=True)
+
+
+def coarse(tag: str, classes: Sequence[Sequence[str]]) -> str:
+    """The class of a fine-grained tag: np$ → NOUN, pps+bez → PRON; "." where no beginning fits, as of `` ."""
+    return next((name for name, *beginnings in classes if tag.startswith(tuple(beginnings))), ".")

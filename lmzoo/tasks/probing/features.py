@@ -1,13 +1,4 @@
-"""What a model makes of texts, as rows that a probe can learn from: pooled over their tokens, and kept on disk.
-
-A text has the mean, the last and the maximum of its tokens' vectors in each layer; a pair (u, v) of texts has
-[|u - v|, u ⊙ v] of theirs (Tai, Socher & Manning 2015; Kiros et al. 2015); a word in a text has the vector of its last
-token. Vectors of more than WIDE numbers, such as rows of a PMI matrix, are hashed into NARROW: each number is added to
-one of them with a random sign, which keeps inner products in expectation (Weinberger et al. 2009).
-
-The cache holds one file for each layer of a model and list of texts. Its name is the hash of all that its contents
-depend on, so nothing in it can be out of date; whatever is damaged is computed again.
-"""
+"""Features of texts for a probe: a model's token vectors pooled over each text, and cached on disk."""
 
 import hashlib
 import io
@@ -23,75 +14,96 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo.data.download import write_atomically
-from lmzoo.data.tokenizers import Tokenizer
-from lmzoo.data.tokenizers.pretokenized_text import ClosedVocabulary
-from lmzoo.errors import ScoreError
-from lmzoo.interface import Encoder, Ids, Model, Progress
-from lmzoo.tasks.probing.datasets import Examples
+from lmzoo.errors import ScoreError, UsageError
+from lmzoo.evaluation.text_model import TextModel
+from lmzoo.interface import Encoder, Ids, Progress, SentenceEncoder
+from lmzoo.tasks.probing.datasets import ProbeSet
 
 Array = NDArray[Any]
-Candidate = tuple[str, str]  # a layer and a pooling, by name
+Candidate = tuple[str, str]  # a layer and a pooling, by name: what a probe chooses between
+Reduce = Callable[[str, Ids, Array], Array]  # text, its ids (T,), their vectors (T, D) → rows to keep
 
-VERSION = 1  # of what is below: another one has other files
+VERSION = 1  # of what is computed below; another version has other cache files
 POOLINGS = ("mean", "last", "max")
-LAYERS = 5  # that are tried at most: of more, the lowest, the highest and some evenly between
-NUMBERS_AT_ONCE = 1 << 24  # of all vectors that are in memory at a time: 64 MB
+SENTENCE = ("whole text", "encode_texts")  # the candidate that a SentenceEncoder adds
+MAX_LAYERS = 5  # of a model with more, the lowest, the highest and some evenly between
+NUMBERS_AT_ONCE = 1 << 24  # of all vectors in memory at a time: 64 MB
 WIDE, NARROW = 2048, 1024
 
 
-class Reader:
-    """A model that reads texts for a probe. `folder` is where features are kept (None: nowhere)."""
+class FeatureReader:
+    """A model that reads texts for a probe. `folder` is where features are cached (None: nowhere).
 
-    def __init__(self, model: Model, tokenizer: Tokenizer, folder: Path | None, progress: Progress | None = None):
-        """Raises TypeError for a model that is no Encoder."""
-        if not isinstance(model, Encoder):
-            raise TypeError(f"a {model.name} has no vectors")
-        self.encoder: Encoder = model
-        self.tokenizer, self.folder, self.progress = tokenizer, folder, progress or Progress()
-        self.closed = ClosedVocabulary(tokenizer) if tokenizer.spec.startswith("split") else None
-        count = len(model.layer_names)
-        self.layers = np.unique(np.linspace(0, count - 1, min(count, LAYERS)).round().astype(int)).tolist()
-        self.widths = [rows.shape[1] for rows in model.features_many([np.empty(0, dtype=np.int32)], self.layers)[0]]
-        wide = max(self.widths)
+    Raises UsageError for a model that is neither an Encoder nor a SentenceEncoder.
+    """
+
+    def __init__(self, text_model: TextModel, folder: Path | None, progress: Progress | None = None):
+        model = text_model.model
+        self.encoder: Encoder | None = model if isinstance(model, Encoder) else None
+        self.sentence_encoder: SentenceEncoder | None = model if isinstance(model, SentenceEncoder) else None
+        if not self.encoder and not self.sentence_encoder:
+            raise UsageError(f"{text_model.name} has no vectors to probe")
+        self.name, self.tokenizer = text_model.name, text_model.tokenizer
+        self.folder, self.progress = folder, progress or Progress()
+        self.layers: list[int] = []
+        self.widths: list[int] = []  # D of each layer
+        if self.encoder:
+            count = len(self.encoder.layer_names)
+            self.layers = np.unique(np.linspace(0, count - 1, min(count, MAX_LAYERS)).round().astype(int)).tolist()
+            nothing = [np.empty(0, dtype=np.int32)]
+            self.widths = [rows.shape[1] for rows in self.encoder.features_many(nothing, self.layers)[0]]
+        wide = max(self.widths, default=0)
         self.note = f"its vectors of {wide:,} numbers are hashed into {NARROW:,}" if wide > WIDE else ""
-        self.fingerprint = _hash(f"{VERSION} {WIDE} {NARROW} {model.name}", model.config(), tokenizer.to_json())
+        # All that features depend on, so that a cached file is never out of date.
+        self.fingerprint = _hash(f"{VERSION} {WIDE} {NARROW} {model.name}", model.config(), self.tokenizer.to_json())
         for name, array in sorted(model.arrays().items()):
             self.fingerprint = _hash(self.fingerprint, name, str(array.dtype), array.shape, array)
 
-    def inputs(self, examples: Examples) -> dict[Candidate, Array]:
+    def inputs(self, examples: ProbeSet) -> dict[Candidate, Array]:
         """What a probe of `examples` may read: rows (N, D) for each layer and pooling.
 
-        Raises TokenizerError for a text that the tokenizer cannot write, ScoreError for vectors that are not finite.
+        Of a pair (u, v) of texts these are [|u − v|, u ⊙ v] (Tai, Socher & Manning 2015). Raises TokenizerError for a
+        text that the tokenizer cannot encode, ScoreError for vectors that are not finite, UsageError where words have
+        labels and the model has no vectors of tokens.
         """
-        if examples.words:
-            rows = self._read(examples.texts[0], of_words=True)
-            return {(name, "word"): layer[:, 0] for name, layer in zip(self._names(), rows, strict=True)}
-        columns = [self._read(texts) for texts in examples.texts]
-        found = {}
-        for n, name in enumerate(self._names()):
-            for p, pooling in enumerate(POOLINGS):
-                u, *others = (column[n][:, p] for column in columns)
-                found[name, pooling] = np.hstack([np.abs(u - others[0]), u * others[0]]) if others else u
-        return found
+        if examples.word_labels:
+            if not self.encoder:
+                raise UsageError(f"{self.name} has vectors of whole texts only, none of words")
+            layers = self._cached(examples.texts[0], self._words)  # of each layer (W, 1, D)
+            return {(name, "word"): rows[:, 0] for name, rows in zip(self._layer_names(), layers, strict=True)}
+        columns = [self._of_texts(texts) for texts in examples.texts]  # of each text of a pair
+        inputs: dict[Candidate, Array] = {}
+        for candidate in columns[0]:
+            u, *others = (rows[candidate] for rows in columns)
+            inputs[candidate] = np.hstack([np.abs(u - others[0]), u * others[0]]) if others else u
+        return inputs
 
-    def _names(self) -> list[str]:
-        return [self.encoder.layer_names[layer] for layer in self.layers]
+    def _layer_names(self) -> list[str]:
+        return [self.encoder.layer_names[layer] for layer in self.layers] if self.encoder else []
 
-    # ── On disk ───────────────────────────────────────────────────────────────────────────────────
+    def _of_texts(self, texts: Sequence[str]) -> dict[Candidate, Array]:
+        """Rows (N, D) for each layer and pooling; each distinct text is read once."""
+        distinct, places = np.unique(np.array(texts, dtype=object), return_inverse=True)
+        rows: dict[Candidate, Array] = {}
+        if self.encoder:
+            layers = self._cached(distinct.tolist(), _pooled)  # of each layer (N, 3, D)
+            for name, pooled in zip(self._layer_names(), layers, strict=True):
+                rows |= {(name, pooling): pooled[places][:, p] for p, pooling in enumerate(POOLINGS)}
+        if self.sentence_encoder:
+            ids = [self._encode(text) for text in distinct.tolist()]
+            vectors = np.asarray(self.sentence_encoder.encode_texts(ids), np.float32)  # (N, D)
+            rows[SENTENCE] = _finite(vectors, "whole texts")[places]
+        return rows
 
-    def _read(self, texts: Sequence[str], of_words: bool = False) -> list[Array]:
-        """For each layer the pooled vectors of `texts`, (N, 3, D), or those of all their words, (W, 1, D)."""
-        if of_words:
-            return self._cached(texts, self._words)
-        once, places = np.unique(np.array(texts, dtype=object), return_inverse=True)
-        return [rows[places] for rows in self._cached(once.tolist(), _pooled)]
+    # ── On disk: one file for each layer of a model and list of texts ─────────────────────────────
 
-    def _cached(self, texts: Sequence[str], reduce: "Callable[[str, Ids, Array], Array]") -> list[Array]:
+    def _cached(self, texts: Sequence[str], reduce: Reduce) -> list[Array]:
+        """`_computed`, from disk where it is there."""
         key = _hash(self.fingerprint, reduce.__name__, texts)
         paths = [self.folder / f"{_hash(key, layer)}.npz" for layer in self.layers] if self.folder else []
-        found = [_load(path) for path in paths]
-        if found and all(rows is not None for rows in found):
-            return [rows for rows in found if rows is not None]
+        cached = [_load(path) for path in paths]
+        if cached and all(rows is not None for rows in cached):
+            return [rows for rows in cached if rows is not None]
         computed = self._computed(texts, reduce)
         for path, rows in zip(paths, computed, strict=False):
             _save(path, rows)
@@ -99,50 +111,46 @@ class Reader:
 
     # ── From the model ────────────────────────────────────────────────────────────────────────────
 
-    def _computed(self, texts: Sequence[str], reduce: "Callable[[str, Ids, Array], Array]") -> list[Array]:
-        """What `reduce(text, ids, vectors (T, D))` makes of each text, joined, for each layer."""
+    def _computed(self, texts: Sequence[str], reduce: Reduce) -> list[Array]:
+        """For each layer, what `reduce` makes of each text, joined."""
+        assert self.encoder
         at_once = max(64, NUMBERS_AT_ONCE // sum(self.widths))
-        found: list[list[Array]] = [[] for _ in self.layers]
+        rows_of: list[list[Array]] = [[] for _ in self.layers]
         with self.progress.task("reading", len(texts)) as task:
-            for some in _parts(((text, self._encode(text)) for text in texts), at_once):
-                vectors = self.encoder.features_many([ids for _, ids in some], self.layers)
-                for (text, ids), layers in zip(some, vectors, strict=True):
-                    for kept, rows in zip(found, layers, strict=True):
-                        kept.append(reduce(text, ids, _narrow(rows)))
-                task.advance(len(some))
-        joined = [np.concatenate(kept).astype(np.float32) for kept in found]
-        for layer, rows in zip(self.layers, joined, strict=True):
-            if not np.isfinite(rows).all():
-                name = self.encoder.layer_names[layer]
-                raise ScoreError(
-                    f"the vectors of {name!r} are not all finite: train this model with a lower learning rate"
-                )
-        return joined
+            for batch in _batches(((text, self._encode(text)) for text in texts), at_once):
+                vectors = self.encoder.features_many([ids for _, ids in batch], self.layers)
+                for (text, ids), layers in zip(batch, vectors, strict=True):
+                    for of_layer, rows in zip(rows_of, layers, strict=True):
+                        of_layer.append(reduce(text, ids, _narrow(rows)))
+                task.advance(len(batch))
+        joined = [np.concatenate(of_layer).astype(np.float32) for of_layer in rows_of]
+        return [_finite(rows, repr(name)) for rows, name in zip(joined, self._layer_names(), strict=True)]
 
     def _encode(self, text: str) -> Ids:
-        return self.tokenizer.encode(self.closed.write("", text)[1] if self.closed and text else text)
+        return self.tokenizer.encode(self.tokenizer.normalize(text) if text else text)
 
     def _words(self, text: str, ids: Ids, rows: Array) -> Array:
-        """The vectors of the last tokens of the words of `text`, (W, 1, D)."""
-        words = text.split(" ")
-        if self.closed:  # where <unk> stands for a word, tokens are not as long as words
-            known = min(self.closed.known - {"\n"})  # beside which a mark that the corpus never has is left out
-            pieces = [len(self.closed.write("", f"{known} {word}")[1].split()) - 1 for word in words]
-            return rows[np.maximum(np.cumsum(pieces) - 1, 0), None]
-        lengths = [len(word) for word in words]
-        ends = np.cumsum(lengths) + np.arange(len(words))
-        return rows[np.searchsorted(np.cumsum([len(piece) for piece in self.tokenizer.pieces(ids)]), ends), None]
+        """The vector of the last token of each word of `text`, (W, 1, D)."""
+        return rows[self.tokenizer.word_ends(text.split(" "), ids), None]
 
 
 def _pooled(_text: str, _ids: Ids, rows: Array) -> Array:
-    """The mean, last and maximum of `rows` (T, D), (1, 3, D); of no tokens, zeros."""
+    """Mean, last and maximum of `rows` (T, D): (1, 3, D); of no tokens, zeros."""
     if not len(rows):
         return np.zeros((1, len(POOLINGS), rows.shape[1]))
     return np.stack([rows.mean(axis=0), rows[-1], rows.max(axis=0)])[None]
 
 
+def _finite(rows: Array, what: str) -> Array:
+    if not np.isfinite(rows).all():
+        raise ScoreError(f"the vectors of {what} are not all finite: train this model with a lower learning rate")
+    return rows
+
+
 def _narrow(rows: Array) -> Array:
-    """`rows` (T, D) hashed into (T, NARROW), where they are WIDE."""
+    """Rows (T, D) that are wider than WIDE, as those of a PMI matrix, hashed into (T, NARROW)."""
+    # Each number is added to one of NARROW with a random sign, which keeps inner products in expectation
+    # (Weinberger et al. 2009).
     width = rows.shape[1]
     return rows if width <= WIDE else np.asarray((_hashing(width, NARROW) @ rows.T).T)
 
@@ -157,22 +165,22 @@ def _hashing(width: int, narrow: int) -> Any:
     return csr_array((sign, (place, np.arange(width))), shape=(narrow, width))
 
 
-def _parts(texts: Iterable[tuple[str, Ids]], at_once: int) -> Iterable[list[tuple[str, Ids]]]:
+def _batches(texts: Iterable[tuple[str, Ids]], at_once: int) -> Iterable[list[tuple[str, Ids]]]:
     """Lists of texts with at most `at_once` tokens, or one text, in each."""
-    some: list[tuple[str, Ids]] = []
+    batch: list[tuple[str, Ids]] = []
     tokens = 0
     for text, ids in texts:
-        if some and tokens + len(ids) > at_once:
-            yield some
-            some, tokens = [], 0
-        some.append((text, ids))
+        if batch and tokens + len(ids) > at_once:
+            yield batch
+            batch, tokens = [], 0
+        batch.append((text, ids))
         tokens += len(ids)
-    if some:
-        yield some
+    if batch:
+        yield batch
 
 
 def _load(path: Path) -> Array | None:
-    """The rows in a file; None where there is none that is whole: a zip knows the checksums of what it holds."""
+    """The rows in a file; None where there is none, or a damaged one: a zip has checksums of what is in it."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             rows: Array = arrays["rows"]
@@ -182,7 +190,7 @@ def _load(path: Path) -> Array | None:
 
 
 def _save(path: Path, rows: Array) -> None:
-    """Write them whole. A cache that cannot be written is no hindrance."""
+    """Write the rows atomically. A cache that cannot be written does not stop the probe."""
     packed = io.BytesIO()
     np.savez(packed, rows=rows)
     with suppress(OSError):

@@ -1,7 +1,7 @@
-"""How few labels, and how few units, are enough (Radford, Józefowicz & Sutskever 2017, figures 2 and 3).
+"""Label efficiency and single units (Radford, Józefowicz & Sutskever 2017, figures 2 and 3).
 
-They found that one unit of an LSTM that had read 82 million reviews follows their sentiment, and that eleven labels
-were enough to match what others needed a whole treebank for.
+They found one unit of an LSTM trained on 82 million reviews that follows sentiment, and that eleven labels of a probe
+matched what others had needed a whole treebank for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from lmzoo.errors import UsageError
 from lmzoo.interface import Progress
-from lmzoo.tasks.probing.datasets import Examples, splits
+from lmzoo.tasks.metrics import metric
+from lmzoo.tasks.probing.datasets import ProbeSet, splits
 from lmzoo.tasks.probing.features import Candidate
-from lmzoo.tasks.probing.probe import Inputs, choose, fit, measure, strengths_for
+from lmzoo.tasks.probing.probe import Inputs, choose, fit, strengths_for
 
 Array = NDArray[Any]
 
@@ -24,33 +25,32 @@ BINS = 40
 
 
 def curve(
-    rows: Any, examples: Examples, sizes: Sequence[int] = SIZES, seeds: int = SEEDS, progress: Progress | None = None
+    rows: Any, examples: ProbeSet, sizes: Sequence[int] = SIZES, seeds: int = SEEDS, progress: Progress | None = None
 ) -> list[dict[str, Any]]:
-    """How good a probe is that has seen so many labels: {"labels", "values", "mean"} for each size.
+    """The score of a probe by its number of training labels: {"labels", "values", "mean"} for each size.
 
-    `rows` (N, D), which may be sparse, is what it reads. The labels are drawn anew by each of `seeds`, all classes
-    among them; the last size is all there are, drawn once. It is tested on the test set (of folds, the first), and the
-    strength of the regularisation is chosen on the whole validation set, as theirs was: what it shows is how few
-    labels are enough to learn from.
+    `rows` (N, D) are its features, dense or sparse. Each of `seeds` draws other labels, all classes among them; the
+    last size is all there are, drawn once. It is tested on the test set; of folds, on the first.
     """
-    split, labels, metric = splits(examples)[0], examples.labels, measure(examples.metric)
-    wanted = [*(size for size in sizes if size < len(split.train)), len(split.train)]
-    found = []
-    with (progress or Progress()).task(f"fewer labels of {examples.task}", len(wanted)) as task:
-        for size in wanted:
+    split, labels, score = splits(examples)[0], examples.labels, metric(examples.metric)
+    all_sizes = [*(size for size in sizes if size < len(split.train)), len(split.train)]
+    points: list[dict[str, Any]] = []
+    with (progress or Progress()).task(f"fewer labels of {examples.task}", len(all_sizes)) as task:
+        for size in all_sizes:
             values = []
             for seed in range(seeds if size < len(split.train) else 1):
-                some = split.train[_drawn(labels[split.train], size, seed)]
-                tried = [fit(rows[some], labels[some], strength) for strength in strengths_for(rows)]
-                best = max(tried, key=lambda one: float(metric(labels[split.valid], one.predict(rows[split.valid]))))
-                values.append(float(metric(labels[split.test], best.predict(rows[split.test]))))
-            found.append({"labels": size, "values": values, "mean": float(np.mean(values))})
-            task.advance(note=f"{size} labels: {found[-1]['mean']:.3f}")
-    return found
+                drawn = split.train[_draw(labels[split.train], size, seed)]
+                tried = [fit(rows[drawn], labels[drawn], strength) for strength in strengths_for(rows)]
+                # Chosen on the whole validation set, as theirs was: only the labels to learn from become fewer.
+                best = max(tried, key=lambda one: float(score(labels[split.valid], one.predict(rows[split.valid]))))
+                values.append(float(score(labels[split.test], best.predict(rows[split.test]))))
+            points.append({"labels": size, "values": values, "mean": float(np.mean(values))})
+            task.advance(note=f"{size} labels: {points[-1]['mean']:.3f}")
+    return points
 
 
-def label_curve(inputs: Inputs, examples: Examples, progress: Progress | None = None) -> dict[str, Any]:
-    """The "points" of `curve` for the best layer and pooling, and what they are of: "task", "metric", "chance", …"""
+def label_curve(inputs: Inputs, examples: ProbeSet, progress: Progress | None = None) -> dict[str, Any]:
+    """The "points" of `curve` for the best layer and pooling, and the "task", "metric", "chance", … they belong to."""
     split = splits(examples)[0]
     rows = inputs(split.train)
     layer, pooling = choose(rows, examples, split)[0]
@@ -59,8 +59,8 @@ def label_curve(inputs: Inputs, examples: Examples, progress: Progress | None = 
     return facts | {"points": curve(rows[layer, pooling], examples, progress=progress)}
 
 
-def _drawn(labels: Array, size: int, seed: int) -> Array:
-    """The places of `size` of `labels`, drawn by `seed`, each class among them where there is room."""
+def _draw(labels: Array, size: int, seed: int) -> Array:
+    """The positions of `size` of `labels`, drawn by `seed`, each class among them where there is room."""
     order = np.random.default_rng(seed).permutation(len(labels))
     if labels.dtype.kind != "f":
         firsts = np.unique(labels[order], return_index=True)[1]
@@ -68,23 +68,23 @@ def _drawn(labels: Array, size: int, seed: int) -> Array:
     return order[:size]
 
 
-def best_unit(inputs: Mapping[Candidate, Array], examples: Examples) -> dict[str, Any]:
-    """The one number of all that best tells two classes apart by a threshold, and how it is distributed.
+def best_unit(inputs: Mapping[Candidate, Array], examples: ProbeSet) -> dict[str, Any]:
+    """The single unit that best separates two classes by a threshold, and the distribution of its values.
 
-    Unit and threshold are chosen on training and validation examples. `inputs` are rows (N, D) by layer and pooling.
-    Gives "layer", "pooling", "unit", "threshold", "above" (the class above it: 0 or 1), "accuracy" (of the test set; of
+    `inputs` are rows (N, D) by layer and pooling. Unit and threshold are chosen on training and validation examples.
+    Gives "layer", "pooling", "unit", "threshold", "above" (the class above it: 0 or 1), "accuracy" (on the test set; of
     folds, the first), "edges" (bins + 1,) and "counts" (2, bins) of the test examples of each class. Raises UsageError
     where there are not two classes.
     """
     labels = examples.labels
-    if not examples.two_classes:
-        raise UsageError(f"{examples.task} does not have two classes, so no unit can tell them apart by a threshold")
+    if not examples.is_binary:
+        raise UsageError(f"{examples.task} does not have two classes, so no unit can separate them by a threshold")
     split = splits(examples)[0]
-    learned = np.concatenate([split.train, split.valid])
+    learned = split.train_and_valid
     high = labels == labels.max()
     tried = [
         (*_threshold(rows[learned], high[learned]), layer, pooling) for (layer, pooling), rows in inputs.items()
-    ]  # share right, unit, threshold, whether the higher class is above it
+    ]  # accuracy, unit, threshold, whether the higher class is above it
     _, unit, threshold, above, layer, pooling = max(tried, key=lambda one: one[0])
     values, truth = inputs[layer, pooling][split.test, unit], high[split.test]
     edges = np.histogram_bin_edges(values, BINS)
@@ -103,12 +103,13 @@ def best_unit(inputs: Mapping[Candidate, Array], examples: Examples) -> dict[str
 
 
 def _threshold(rows: Array, high: Array) -> tuple[float, int, float, bool]:
-    """The best unit of `rows` (N, D) for `high` (N,): share right, unit, threshold, and if `high` is above it."""
+    """The best unit of `rows` (N, D) for `high` (N,): accuracy, unit, threshold, and whether `high` is above it."""
     order = np.argsort(rows, axis=0, kind="stable")
     values = np.take_along_axis(rows, order, axis=0)
-    below = np.cumsum(high[order], axis=0)[:-1]  # of the high ones, with a cut behind each row but the last
+    below = np.cumsum(high[order], axis=0)[:-1]  # (N - 1, D) high ones below a cut after each row but the last
     cuts = np.arange(1, len(rows))[:, None]
-    right = cuts - below + (high.sum() - below)  # low ones below and high ones above
+    right = cuts - below + (high.sum() - below)  # low ones below the cut and high ones above it
+    # Between equal values there is no cut; a unit may also be higher for the lower class.
     right = np.where(values[1:] > values[:-1], np.maximum(right, len(rows) - right), 0)
     best, unit = np.unravel_index(np.argmax(right), right.shape)
     above = bool(2 * (cuts[best, 0] - below[best, unit] + high.sum() - below[best, unit]) >= len(rows))

@@ -6,13 +6,13 @@ import pytest
 from lmzoo.data import task_cards
 from lmzoo.errors import FormatError, UsageError
 from lmzoo.tasks.probing import datasets
-from lmzoo.tasks.probing.datasets import ANY, TEST, TRAIN, VALID, Examples, coarse, splits
+from lmzoo.tasks.probing.datasets import TEST, TRAIN, UNSPLIT, VALID, ProbeSet, coarse, splits
 
 
 def examples(parts, labels=None, **more):
     count = len(parts)
     labels = np.arange(count) % 2 if labels is None else np.array(labels)
-    return Examples("toy", ([f"text {n}" for n in range(count)],), labels, np.array(parts), **more)
+    return ProbeSet("toy", ([f"text {n}" for n in range(count)],), labels, np.array(parts), **more)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_without_validation_examples_a_tenth_of_the_training_ones_are_that():
 
 
 def test_without_any_split_each_example_is_tested_once_in_ten_folds():
-    found = splits(examples([ANY] * 103))
+    found = splits(examples([UNSPLIT] * 103))
     assert len(found) == 10
     assert sorted(np.concatenate([split.test for split in found])) == list(range(103))
     for split in found:
@@ -45,12 +45,12 @@ def test_without_any_split_each_example_is_tested_once_in_ten_folds():
 
 def test_folds_have_as_many_of_each_class():
     labels = [0] * 70 + [1] * 20 + [2] * 10
-    for split in splits(examples([ANY] * 100, labels)):
+    for split in splits(examples([UNSPLIT] * 100, labels)):
         assert np.bincount(np.array(labels)[split.test]).tolist() == [7, 2, 1]
 
 
 def test_splits_are_the_same_each_time_and_not_in_order():
-    first, again = splits(examples([ANY] * 50)), splits(examples([ANY] * 50))
+    first, again = splits(examples([UNSPLIT] * 50)), splits(examples([UNSPLIT] * 50))
     assert all((a.test == b.test).all() for a, b in zip(first, again, strict=True))
     assert first[0].test.tolist() != list(range(5))
 
@@ -64,16 +64,16 @@ def test_a_limit_holds_for_each_part():
 
 
 def test_a_limit_keeps_words_with_their_sentences():
-    whole = Examples("toy", (["a b", "c", "d e f"],), np.arange(6), np.array([0, 0, 0, 2, 2, 2]), words=True)
+    whole = ProbeSet("toy", (["a b", "c", "d e f"],), np.arange(6), np.array([0, 0, 0, 2, 2, 2]), word_labels=True)
     few = whole.limited(1)
     labels = {"a b": [0, 1], "c": [2], "d e f": [3, 4, 5]}
     assert few.labels.tolist() == [label for text in few.texts[0] for label in labels[text]]
-    assert list(few.tested()) == ["d e f"]
+    assert list(few.test_texts()) == ["d e f"]
 
 
 def test_a_pair_is_tested_with_both_texts():
-    pairs = Examples("toy", (["a", "b"], ["c", "d"]), np.array([0, 1]), np.array([TRAIN, TEST]))
-    assert list(pairs.tested()) == ["b", "d"]
+    pairs = ProbeSet("toy", (["a", "b"], ["c", "d"]), np.array([0, 1]), np.array([TRAIN, TEST]))
+    assert list(pairs.test_texts()) == ["b", "d"]
 
 
 def test_lines_begin_with_a_label_and_may_have_no_text(contents):
@@ -81,12 +81,12 @@ def test_lines_begin_with_a_label_and_may_have_no_text(contents):
     (cr,) = datasets.load("cr")
     assert cr.texts == (["good .", "", "bad , 2 stars"],)
     assert cr.labels.tolist() == [1, 0, 0]
-    assert set(cr.parts) == {ANY}
+    assert set(cr.parts) == {UNSPLIT}
 
 
 def test_a_line_without_a_label_is_named(contents):
     contents["custrev"] = "1 good .\nbad .\n"
-    with pytest.raises(FormatError, match="custrev, line 2 begins with 'bad'"):
+    with pytest.raises(FormatError, match="custrev, line 2 has the label 'bad', which is not a number or a class"):
         datasets.load("cr")
 
 
@@ -100,7 +100,7 @@ def test_a_pair_is_asked_for_entailment_and_relatedness_and_half_of_it_for_entai
     assert half.texts == (["A dog", "y", "v"],)
     assert [entailment.classes[label] for label in entailment.labels] == ["neutral", "entailment", "contradiction"]
     assert related.labels.tolist() == [4.5, 1.0, 2.5]
-    assert related.graded and not entailment.graded
+    assert related.is_regression and not entailment.is_regression
     assert entailment.parts.tolist() == [TRAIN, VALID, TEST]
 
 
@@ -108,6 +108,33 @@ def test_a_line_with_a_column_too_few_is_named(contents):
     contents |= {"in_domain_train": "gj04\t1\t\tA cat sat.\n", "in_domain_dev": "gj04\t1\tA cat sat.\n"}
     with pytest.raises(FormatError, match="in_domain_dev, line 1 has 3 columns where 4 are expected"):
         datasets.load("cola")
+
+
+CARD = """
+title = "T"
+licence = "none"
+citation = "nobody"
+files = []
+
+[[probe]]
+column = "Toy"
+files = { train = "a", test = "b" }
+fields = ["text", "label"]
+texts = ["text"]
+classes = ["no", "yes"]
+"""
+
+
+def test_a_new_card_is_a_new_task(tmp_path, monkeypatch):
+    (tmp_path / "toy.toml").write_text(CARD)
+    monkeypatch.setattr(task_cards, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(task_cards, "fetch", lambda *_: {"a": "x\tyes\ny\tno\n", "b": "z\t1\n"})
+    assert datasets.names() == ["toy"]
+    (toy,) = datasets.load("toy")
+    assert (toy.task, toy.texts, toy.labels.tolist()) == ("Toy", (["x", "y", "z"],), [1, 0, 1])
+    (tmp_path / "toy.toml").write_text(CARD + 'clases = ["no"]\n')
+    with pytest.raises(FormatError, match=r"the card of toy is not right: its \[\[probe\]\] .*'clases'"):
+        datasets.load("toy")
 
 
 def test_an_unknown_task_is_answered_with_the_nearest():
@@ -125,7 +152,8 @@ def test_an_unknown_task_is_answered_with_the_nearest():
     ],
 )  # fmt: skip
 def test_browns_tags_are_made_coarse(tag, universal):
-    assert coarse(tag) == universal
+    (card,) = task_cards.find("brown-tags").probe
+    assert coarse(tag, card["tags"]) == universal
 
 
 @pytest.mark.data
@@ -154,4 +182,5 @@ def test_words_of_brown_are_drawn_from_documents_of_their_part():
     words = [word for text in tags.texts[0] for word in text.split(" ")]
     assert len(words) == len(tags.labels)
     assert {tags.classes[label] for word, label in zip(words, tags.labels, strict=True) if word == "the"} == {"DET"}
-    assert all(0.95 < np.mean(tags.parts == part) * len(words) / most <= 1 for part, most in datasets.WORDS.items())
+    most = {TRAIN: 20_000, VALID: 5_000, TEST: 10_000}
+    assert all(0.95 < np.mean(tags.parts == part) * len(words) / most[part] <= 1 for part in most)

@@ -1,35 +1,18 @@
 """What a model makes of texts: pooled by hand, for words and pairs, and kept on disk."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 
 from lmzoo.data import tokenizers
-from lmzoo.errors import ScoreError
-from lmzoo.interface import Data, Encoder, Model
+from lmzoo.errors import ScoreError, UsageError
+from lmzoo.evaluation.text_model import TextModel
+from lmzoo.interface import Data
 from lmzoo.tasks.probing import features as probe_features
-from lmzoo.tasks.probing.datasets import Examples
-from lmzoo.tasks.probing.features import Reader
+from lmzoo.tasks.probing.datasets import ProbeSet
+from lmzoo.tasks.probing.features import SENTENCE, FeatureReader
+from tests.tasks.models import Sentences, Table, TableAndSentences, fitted
 
 TEXTS = ["ab", "", "abcab", "b", "ab"]
-
-
-@dataclass
-class Table(Model, Encoder):
-    """A vector for each token, and above it twice that of all tokens so far."""
-
-    width: int = 2
-    name = "table"
-    layer_names = ("low", "high")
-
-    def fit(self, data, run=None):
-        self.vocab_size_ = data.vocab_size
-        self.table_ = np.random.default_rng(0).normal(size=(data.vocab_size, self.width)).astype(np.float32)
-        return self
-
-    def features(self, tokens, layer=-1):
-        return self.table_[tokens] if layer in (0, -2) else 2 * np.cumsum(self.table_[tokens], axis=0)
 
 
 BYTES = tokenizers.train("byte", "abc")
@@ -41,12 +24,12 @@ def table(width=2):
 
 def examples(*columns, **more):
     count = len(columns[0])
-    return Examples("toy", columns, np.zeros(count, dtype=int), np.zeros(count, dtype=int), **more)
+    return ProbeSet("toy", columns, np.zeros(count, dtype=int), np.zeros(count, dtype=int), **more)
 
 
 def test_a_text_has_the_mean_last_and_maximum_of_its_tokens_in_each_layer():
     model = table()
-    inputs = Reader(model, BYTES, None).inputs(examples(TEXTS))
+    inputs = FeatureReader(TextModel(model, BYTES), None).inputs(examples(TEXTS))
     assert set(inputs) == {(layer, pooling) for layer in ("low", "high") for pooling in ("mean", "last", "max")}
     for n, name in enumerate(model.layer_names):
         for row, text in enumerate(TEXTS):
@@ -57,7 +40,7 @@ def test_a_text_has_the_mean_last_and_maximum_of_its_tokens_in_each_layer():
 
 
 def test_a_pair_has_the_distances_and_the_products_of_its_texts():
-    reader = Reader(table(), BYTES, None)
+    reader = FeatureReader(TextModel(table(), BYTES), None)
     u, v = (reader.inputs(examples(column))["low", "mean"] for column in (TEXTS, TEXTS[::-1]))
     pairs = reader.inputs(examples(TEXTS, TEXTS[::-1]))["low", "mean"]
     np.testing.assert_array_equal(pairs, np.hstack([abs(u - v), u * v]))
@@ -65,7 +48,7 @@ def test_a_pair_has_the_distances_and_the_products_of_its_texts():
 
 def test_a_word_has_the_vector_of_its_last_token():
     model = table()
-    inputs = Reader(model, BYTES, None).inputs(examples(["ab c", "bé é"], words=True))
+    inputs = FeatureReader(TextModel(model, BYTES), None).inputs(examples(["ab c", "bé é"], word_labels=True))
     tokens = [BYTES.encode("ab c")[[1, 3]], BYTES.encode("bé é")[[2, 5]]]  # é has two bytes
     np.testing.assert_array_equal(inputs["low", "word"], model.table_[np.concatenate(tokens)])
 
@@ -74,7 +57,9 @@ def test_a_closed_vocabulary_has_a_token_for_each_word():
     text = "the cat sat\nthe dog sat\nthe <unk> sat\n" * 3
     words = tokenizers.train("split", text, lines=True)
     model = Table(3).fit(Data.of([], [], words.vocab_size))
-    inputs = Reader(model, words, None).inputs(examples(["the cat , unheard-of sat", "The dog"], words=True))
+    inputs = FeatureReader(TextModel(model, words), None).inputs(
+        examples(["the cat , unheard-of sat", "The dog"], word_labels=True)
+    )
     unknown = words.encode("<unk>")[0]
     the, cat, sat, dog = words.encode("the cat sat dog")
     # The comma is in no word of theirs and is left out: it has what was read before it.
@@ -82,9 +67,9 @@ def test_a_closed_vocabulary_has_a_token_for_each_word():
 
 
 def test_few_texts_at_a_time_give_the_same(monkeypatch):
-    whole = Reader(table(), BYTES, None).inputs(examples(TEXTS * 40))
+    whole = FeatureReader(TextModel(table(), BYTES), None).inputs(examples(TEXTS * 40))
     monkeypatch.setattr(probe_features, "NUMBERS_AT_ONCE", 1)
-    parts = Reader(table(), BYTES, None).inputs(examples(TEXTS * 40))
+    parts = FeatureReader(TextModel(table(), BYTES), None).inputs(examples(TEXTS * 40))
     assert all((whole[key] == parts[key]).all() for key in whole)
 
 
@@ -92,7 +77,7 @@ def test_of_many_layers_the_lowest_the_highest_and_some_between_are_tried():
     model = table()
     model.layer_names = tuple(f"layer {n}" for n in range(13))
     model.features = lambda tokens, layer=-1: np.full((len(tokens), 1), layer)
-    inputs = Reader(model, BYTES, None).inputs(examples(["a"]))
+    inputs = FeatureReader(TextModel(model, BYTES), None).inputs(examples(["a"]))
     assert {name: rows.item() for (name, pooling), rows in inputs.items() if pooling == "last"} == {
         "layer 0": 0, "layer 3": 3, "layer 6": 6, "layer 9": 9, "layer 12": 12,
     }  # fmt: skip
@@ -108,17 +93,35 @@ def test_very_wide_vectors_are_hashed_and_keep_their_products_in_expectation(mon
     assert abs(narrow[0] @ narrow[1]) == 6
     assert np.abs(narrow).sum() == 6
     np.testing.assert_array_equal(probe_features._narrow(rows[:, :50]), rows[:, :50])
-    wide = Reader(table(60), BYTES, None)
+    wide = FeatureReader(TextModel(table(60), BYTES), None)
     assert wide.note == "its vectors of 60 numbers are hashed into 40"
     assert wide.inputs(examples(TEXTS))["low", "max"].shape == (5, 40)
-    assert Reader(table(50), BYTES, None).note == ""
+    assert FeatureReader(TextModel(table(50), BYTES), None).note == ""
 
 
 def test_vectors_that_burst_are_named_by_their_layer():
     model = table()
     model.table_[:] = np.inf
     with pytest.raises(ScoreError, match="vectors of 'low' are not all finite"):
-        Reader(model, BYTES, None).inputs(examples(["ab"]))
+        FeatureReader(TextModel(model, BYTES), None).inputs(examples(["ab"]))
+
+
+def test_a_sentence_encoder_has_one_vector_for_a_text():
+    model = fitted(Sentences(), BYTES)
+    inputs = FeatureReader(TextModel(model, BYTES), None).inputs(examples(TEXTS))
+    assert list(inputs) == [SENTENCE]
+    np.testing.assert_array_equal(inputs[SENTENCE], model.encode_texts([BYTES.encode(text) for text in TEXTS]))
+
+
+def test_it_stands_beside_pooled_vectors_of_tokens_where_a_model_has_both():
+    inputs = FeatureReader(TextModel(fitted(TableAndSentences(), BYTES), BYTES), None).inputs(examples(TEXTS, TEXTS))
+    assert SENTENCE in inputs and ("low", "mean") in inputs
+    assert inputs[SENTENCE].shape == (5, 2 * BYTES.vocab_size)  # |u - v| and u * v of a pair
+
+
+def test_a_sentence_encoder_has_no_vectors_of_words():
+    with pytest.raises(UsageError, match="sentences has vectors of whole texts only"):
+        FeatureReader(TextModel(fitted(Sentences(), BYTES), BYTES), None).inputs(examples(["a b"], word_labels=True))
 
 
 # ── The cache ─────────────────────────────────────────────────────────────────────────────────────
@@ -139,7 +142,7 @@ def read(folder, texts=TEXTS, width=2, change=0.0):
     """The inputs, and whether the model had to be asked."""
     model = Counting(width).fit(Data.of([], [], BYTES.vocab_size))
     model.table_[0] += change
-    reader = Reader(model, BYTES, folder)
+    reader = FeatureReader(TextModel(model, BYTES), folder)
     Counting.asked = 0
     return reader.inputs(examples(texts)), Counting.asked > 0
 

@@ -5,8 +5,8 @@ import pytest
 
 from lmzoo.errors import UsageError
 from lmzoo.tasks.probing import probe
-from lmzoo.tasks.probing.datasets import ANY, TEST, TRAIN, VALID, Examples
-from lmzoo.tasks.probing.neurons import _drawn, best_unit, curve, label_curve
+from lmzoo.tasks.probing.datasets import TEST, TRAIN, UNSPLIT, VALID, ProbeSet
+from lmzoo.tasks.probing.neurons import _draw, best_unit, curve, label_curve
 
 N = 900
 RNG = np.random.default_rng(0)
@@ -16,7 +16,7 @@ NOISE = RNG.normal(size=(N, 30)).astype(np.float32)
 
 
 def examples(labels=LABELS, parts=PARTS, **more):
-    return Examples("toy", ([f"text {n}" for n in range(N)],), labels, parts, **more)
+    return ProbeSet("toy", ([f"text {n}" for n in range(N)],), labels, parts, **more)
 
 
 def with_unit(number, size):
@@ -43,20 +43,20 @@ def test_where_the_unit_itself_is_the_label_two_labels_are_enough():
 def test_few_labels_are_of_all_classes():
     labels = np.array([0] * 100 + [1] * 3 + [2] * 100)
     for seed in range(20):
-        some = _drawn(labels, 3, seed)
+        some = _draw(labels, 3, seed)
         assert sorted(labels[some]) == [0, 1, 2]
-    assert len(set(_drawn(labels, 50, 0))) == 50
+    assert len(set(_draw(labels, 50, 0))) == 50
 
 
 def test_the_curve_of_a_model_is_that_of_its_best_layer():
     inputs = {("low", "mean"): NOISE, ("high", "last"): with_unit(4, 3)}
-    found = label_curve(probe.always(inputs), examples())
+    found = label_curve(probe.fixed(inputs), examples())
     assert (found["layer"], found["pooling"], found["task"], found["metric"]) == ("high", "last", "toy", "accuracy")
     assert found["points"][-1]["mean"] > 0.85
 
 
 @pytest.mark.parametrize(("size", "above"), [(5, 1), (-5, 0)])
-@pytest.mark.parametrize("parts", [PARTS, np.full(N, ANY)], ids=["split", "folds"])
+@pytest.mark.parametrize("parts", [PARTS, np.full(N, UNSPLIT)], ids=["split", "folds"])
 def test_the_planted_unit_is_found_with_its_direction(size, above, parts):
     inputs = {("low", "mean"): NOISE, ("high", "max"): with_unit(7, size)}
     found = best_unit(inputs, examples(parts=parts, classes=("bad", "good")))
@@ -82,7 +82,7 @@ def test_the_threshold_is_the_best_there_is():
     ]
     labels = np.concatenate([LABELS[:60], LABELS[:60]])
     parts = np.repeat([TRAIN, VALID, TEST], [30, 30, 60])  # tested on the same, so that it is the share found
-    some = Examples("toy", ([""] * 120,), labels, parts)
+    some = ProbeSet("toy", ([""] * 120,), labels, parts)
     found = best_unit({("layer", "mean"): np.concatenate([rows, rows])}, some)
     assert found["accuracy"] == pytest.approx(max(tried))
 

@@ -7,15 +7,21 @@ from sklearn.metrics import matthews_corrcoef
 
 from lmzoo.data import tokenizers
 from lmzoo.errors import UsageError
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, Run
 from lmzoo.models.lstm import LSTM
 from lmzoo.models.uniform import Uniform
-from lmzoo.tasks.probing import datasets
+from lmzoo.neural.training.config import Training
+from lmzoo.tasks import metrics
+from lmzoo.tasks.metrics import accuracy, correlation, rank_correlation
+from lmzoo.tasks.probing import baselines, datasets
 from lmzoo.tasks.probing import probe as probes
-from lmzoo.tasks.probing.datasets import ANY, TEST, TRAIN, VALID, Examples
-from lmzoo.tasks.probing.probe import accuracy, always, control, correlation, graded, probe, rank_correlation
+from lmzoo.tasks.probing.datasets import TEST, TRAIN, UNSPLIT, VALID, ProbeSet
+from lmzoo.tasks.probing.probe import control_task, fixed, results, train_and_test
 from lmzoo.testing import practice_text
+from tests.tasks.models import Cloze, Sentences, Table, fitted
 
+BYTES = tokenizers.train("byte", "abc")
 N = 600
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 2, N)
@@ -25,7 +31,7 @@ SPLIT = np.repeat([TRAIN, VALID, TEST], [300, 100, 200])
 
 def examples(labels=LABELS, parts=SPLIT, texts=None, **more):
     texts = texts or ([f"text {n}" for n in range(len(labels))],)
-    return Examples("toy", texts, np.asarray(labels), np.asarray(parts), **more)
+    return ProbeSet("toy", texts, np.asarray(labels), np.asarray(parts), **more)
 
 
 def planted(strength, labels=LABELS, column=3):
@@ -35,10 +41,10 @@ def planted(strength, labels=LABELS, column=3):
 
 
 def grade(inputs, some):
-    return graded(some, probe(always(inputs), some))[0]
+    return results(some, train_and_test(fixed(inputs), some))[0]
 
 
-@pytest.mark.parametrize("parts", [SPLIT, np.full(N, ANY)], ids=["split", "folds"])
+@pytest.mark.parametrize("parts", [SPLIT, np.full(N, UNSPLIT)], ids=["split", "folds"])
 def test_features_that_hold_the_label_score_all_and_random_ones_chance(parts):
     some = examples(parts=parts)
     assert grade({("layer", "mean"): LABELS[:, None].astype(float)}, some).value == 1
@@ -75,7 +81,7 @@ def test_a_grade_says_what_it_is_of():
 
 
 def test_of_folds_the_choice_of_most_is_told():
-    some = examples(parts=np.full(N, ANY))
+    some = examples(parts=np.full(N, UNSPLIT))
     found = grade({("low", "mean"): NOISE, ("high", "mean"): planted(4)}, some)
     assert found.protocol.startswith("high, mean, C = ")
     assert found.protocol.endswith(" of 10 folds)")
@@ -103,7 +109,7 @@ def test_a_training_set_of_one_class_is_no_error():
 def test_numbers_are_graded_by_both_correlations():
     numbers = NOISE[:, 0] * 2 + RNG.normal(size=N) * 0.1
     some = examples(numbers.astype(float), metric="Pearson")
-    pearson, spearman = graded(some, probe(always({("layer", "mean"): NOISE}), some))
+    pearson, spearman = results(some, train_and_test(fixed({("layer", "mean"): NOISE}), some))
     assert (pearson.metric, spearman.metric) == ("Pearson", "Spearman")
     assert 0.99 < pearson.value < 1
     assert 0.98 < spearman.value < 1
@@ -134,7 +140,7 @@ def test_metrics_take_many_samples_at_once(statistic):
 
 def test_an_unknown_metric_is_an_error():
     with pytest.raises(UsageError, match="no metric 'F1'; there are: accuracy"):
-        probes.measure("F1")
+        metrics.metric("F1")
 
 
 # ── Floors and baselines ──────────────────────────────────────────────────────────────────────────
@@ -142,9 +148,9 @@ def test_an_unknown_metric_is_an_error():
 
 def test_with_shuffled_labels_even_the_best_features_score_chance():
     some, inputs = examples(), {("layer", "mean"): LABELS[:, None].astype(float)}
-    meaningless, outcome = control(inputs, some, probe(always(inputs), some))
+    meaningless, outcome = control_task(inputs, some, train_and_test(fixed(inputs), some))
     assert sorted(meaningless.labels) == sorted(LABELS)
-    found = graded(meaningless, outcome)[0]
+    found = results(meaningless, outcome)[0]
     assert found.interval[0] < 0.5 < found.interval[1]
 
 
@@ -152,13 +158,13 @@ def test_a_probe_that_knows_words_knows_the_tags_that_were_drawn_for_them():
     """Labels for word types (Hewitt & Liang's control task): what sees types can learn them, what sees tags cannot."""
     kinds = RNG.integers(0, 30, N)  # of words
     texts = ([" ".join(f"w{k}" for k in kinds[i : i + 10]) for i in range(0, N, 10)],)
-    some = examples(kinds % 2, texts=texts, words=True)
+    some = examples(kinds % 2, texts=texts, word_labels=True)
     types, tags = np.eye(30)[kinds], (kinds % 2)[:, None].astype(float)
     grades = []
     for rows in (types, tags):
-        outcome = probe(always({("layer", "word"): rows}), some)
-        assert graded(some, outcome)[0].value == 1
-        grades.append(graded(*control({("layer", "word"): rows}, some, outcome))[0].value)
+        outcome = train_and_test(fixed({("layer", "word"): rows}), some)
+        assert results(some, outcome)[0].value == 1
+        grades.append(results(*control_task({("layer", "word"): rows}, some, outcome))[0].value)
     assert grades[0] == 1
     assert grades[1] < 0.8
 
@@ -168,20 +174,20 @@ def test_the_majority_class_is_that_of_the_training_examples():
     labels[:5] = 1
     labels[SPLIT == TRAIN] |= np.arange(300) % 3 == 0
     some = examples(labels)
-    assert graded(some, probes.majority(some))[0].value == 0
-    assert graded(some, probes.majority(some))[0].chance == 1
+    assert results(some, baselines.majority_class(some))[0].value == 0
+    assert results(some, baselines.majority_class(some))[0].chance == 1
 
 
 def test_words_and_their_pairs_tell_texts_apart():
     text = [("not bad", "bad")[y] + f" thing {n % 7}" for n, y in enumerate(LABELS)]
     some = examples(texts=(text,))
-    assert graded(some, probe(probes.words(some), some))[0].value == 1
+    assert results(some, train_and_test(baselines.tfidf(some), some))[0].value == 1
 
 
 def test_nothing_is_known_of_words_that_only_the_tested_texts_have():
     some = examples(texts=([f"{'good' if y else 'bad'}{'' if part != TEST else '!x'}y" for y, part in
                             zip(LABELS, SPLIT, strict=True)],))  # fmt: skip
-    rows = probes.words(some)(np.flatnonzero(SPLIT != TEST))["words", "TF-IDF"]
+    rows = baselines.tfidf(some)(np.flatnonzero(SPLIT != TEST))["words", "TF-IDF"]
     assert rows[np.flatnonzero(SPLIT == TEST)].nnz == 0
 
 
@@ -189,14 +195,14 @@ def test_pairs_of_texts_are_told_apart_by_the_words_that_differ():
     first = [f"a {'cat' if n % 3 else 'dog'} sat" for n in range(N)]
     second = [text if y else text.replace("sat", "ran") for text, y in zip(first, LABELS, strict=True)]
     some = examples(texts=(first, second))
-    assert graded(some, probe(probes.words(some), some))[0].value == 1
+    assert results(some, train_and_test(baselines.tfidf(some), some))[0].value == 1
 
 
 def test_a_word_has_its_most_frequent_tag_and_a_new_one_that_of_all():
     texts = (["a a b", "a b b", "a b c"],)
     tags = [0, 0, 1, 1, 1, 1, 0, 1, 0]
-    some = examples(tags, [TRAIN] * 3 + [VALID] * 3 + [TEST] * 3, texts, words=True)
-    outcome = probes.frequent_tags(some)
+    some = examples(tags, [TRAIN] * 3 + [VALID] * 3 + [TEST] * 3, texts, word_labels=True)
+    outcome = baselines.most_frequent_tags(some)
     assert outcome.predictions.tolist() == [0, 1, 1]
 
 
@@ -213,15 +219,13 @@ def sentences():
 
 @pytest.fixture(scope="module")
 def lstm():
-    bytes_ = tokenizers.train("byte", "abc")
     text = practice_text(500)
-    return LSTM(hidden=8, embedding=6, batch=4, window=8).fit(
-        Data.of(text, text[:0], bytes_.vocab_size), Run(steps=1)
-    ), bytes_
+    model = LSTM(hidden=8, embedding=6, training=Training(batch=4, window=8))
+    return TextModel(model.fit(Data.of(text, text[:0], BYTES.vocab_size), Run(steps=1)), BYTES)
 
 
 def test_a_network_is_graded_with_its_twin_and_with_shuffled_labels(lstm, sentences, tmp_path):
-    found = probes.grade_model(*lstm, [examples(texts=(sentences,))], folder=tmp_path)
+    found = probes.probe_model(lstm, [examples(texts=(sentences,))], folder=tmp_path)
     assert set(found) == {"probe", "untrained", "shuffled labels"}
     ((trained,), (untrained,), (shuffled,)) = (found[kind] for kind in ("probe", "untrained", "shuffled labels"))
     assert trained.value > 0.95  # whether there is an x is plain to see
@@ -231,12 +235,12 @@ def test_a_network_is_graded_with_its_twin_and_with_shuffled_labels(lstm, senten
 
 def test_a_grade_is_the_same_when_features_are_read_from_disk(lstm, sentences, tmp_path):
     sets = [examples(texts=(sentences,))]
-    assert probes.grade_model(*lstm, sets, folder=tmp_path) == probes.grade_model(*lstm, sets, folder=tmp_path)
+    assert probes.probe_model(lstm, sets, folder=tmp_path) == probes.probe_model(lstm, sets, folder=tmp_path)
 
 
 def test_a_model_without_vectors_has_a_dash_and_a_reason():
     numbers = examples(NOISE[:, 0].astype(float), metric="Pearson")
-    found = probes.grade_model(Uniform(), None, [examples(), numbers])
+    found = probes.probe_model(TextModel(fitted(Uniform(), BYTES), BYTES), [examples(), numbers])
     assert [(one.metric, one.value) for one in found["probe"]] == [
         ("accuracy", None),
         ("Pearson", None),
@@ -245,16 +249,18 @@ def test_a_model_without_vectors_has_a_dash_and_a_reason():
     assert all("uniform has no vectors" in one.note for one in found["probe"])
 
 
-def test_texts_that_a_tokenizer_cannot_write_are_a_dash_and_a_reason(lstm, tmp_path):
+@pytest.mark.parametrize("model", [Cloze(), Sentences()], ids=["masked model", "sentence encoder"])
+def test_a_model_that_is_no_language_model_is_probed_by_its_vectors(model, sentences, tmp_path):
+    bags = [examples(texts=(sentences,)), examples(texts=([text[::-1] for text in sentences],))]
+    for result in probes.probe_model(TextModel(fitted(model, BYTES), BYTES), bags, folder=tmp_path)["probe"]:
+        assert result.value > 0.9  # whether there is an x
+
+
+def test_texts_that_a_tokenizer_cannot_write_are_a_dash_and_a_reason(tmp_path):
     closed = tokenizers.train("split", "a b c\n", lines=True)
-    found = probes.grade_model(lstm[0], closed, [examples(LABELS[:3], SPLIT[:3], (["a", "q", "b"],))], folder=tmp_path)
-    assert all("cannot write these texts" in grades[0].note for grades in found.values())
-
-
-def test_without_scikit_learn_it_is_said_how_to_get_it(monkeypatch):
-    monkeypatch.setattr(probes, "find_spec", lambda _: None)
-    with pytest.raises(UsageError, match="pip install scikit-learn"):
-        probes.fit(NOISE, LABELS, 1.0)
+    model = TextModel(fitted(Table(), closed), closed)
+    found = probes.probe_model(model, [examples(LABELS[:3], SPLIT[:3], (["a", "q", "b"],))], folder=tmp_path)
+    assert all("cannot encode these texts" in grades[0].note for grades in found.values())
 
 
 @pytest.mark.data
@@ -268,5 +274,5 @@ def test_without_scikit_learn_it_is_said_how_to_get_it(monkeypatch):
 )
 def test_words_score_what_others_published(name, published, within):
     (sentences,) = datasets.load(name)
-    found = graded(sentences, probe(probes.words(sentences), sentences))[0]
+    found = results(sentences, train_and_test(baselines.tfidf(sentences), sentences))[0]
     assert abs(found.value - published) < within
