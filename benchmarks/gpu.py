@@ -212,7 +212,7 @@ def associations(device: str, rehearse: bool) -> dict[str, Any]:
     train, valid = testing.practice_text(3000), testing.practice_text(500, seed=1)
     model = SVD(dimensions=5, min_count=1).fit(Data.of(train, valid, testing.VOCAB_SIZE))
     here = model.log_probs(valid)[0]
-    model._elsewhere = model._moved(device)
+    model._on_device = model._moved(device)
     found["largest_difference"] = float(np.abs(model.log_probs(valid)[0] - here).max())
     assert found["largest_difference"] < 5e-3, found
 

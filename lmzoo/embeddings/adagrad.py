@@ -1,21 +1,15 @@
-"""Fitting a product of two tables to the cells of a sparse matrix on several threads, the same for any number of them.
+"""AdaGrad for GloVe's weighted least squares: on CPU threads, the same for any number of them, or on a GPU.
 
-Plumbing for `glove.py`, which says what is fitted. Its program lets threads change the same vectors at the same time
-and takes what comes of it. Here, as in Gemulla, Nijkamp, Haas & Sismanis (2011), words and contexts are each dealt out
-to P blocks, and so the cells to P². A stratum is P of these that have no word and no context in common: threads that
-share out its blocks never touch the same vector, and what they compute is what one alone would. The P strata of an
-epoch, s = 0 … P-1, are the blocks (i, (i + s) mod P); they are taken in a random order that changes every epoch. Within
-a block cells are in random order, the same in each epoch.
-
-P is fixed, so results do not depend on the machine's cores; and the vectors that a block needs are few enough to stay
-in the processor's cache while it is worked on.
+`models/glove.py` has the objective and the update. On CPUs the schedule is that of Gemulla, Nijkamp, Haas & Sismanis
+2011: words and contexts are divided into P blocks each, so the cells fall into P² blocks, and a stratum is P of these
+that share no word and no context. Threads that work on different blocks of a stratum never touch the same vector.
 """
 
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
@@ -23,18 +17,26 @@ from numpy.typing import NDArray
 
 from lmzoo.ngrams.out_of_core import Scratch, release
 
+if TYPE_CHECKING:
+    import torch  # imported where it is used: only a GPU needs it
+
 Array = NDArray[Any]
 
-BLOCKS = 8  # P: as many as there may be threads
+# P, the most threads there can be. It is fixed, so that results do not depend on the machine's cores; and the vectors
+# of one block are few enough to stay in the processor's cache.
+BLOCKS = 8
 THREADS = min(BLOCKS, os.cpu_count() or 1)
-CLIP = 100.0  # the largest derivative by one number of a vector, as in GloVe's program
-# Everything that fastmath allows but to forget that there are NaN and infinity.
-FAST = {"reassoc", "contract", "arcp", "afn", "nsz"}
+CLIP = 100.0  # gradient clipping, for each component of a vector, as in the authors' program
+FAST = {"reassoc", "contract", "arcp", "afn", "nsz"}  # all of fastmath that respects NaN and infinity
+
+LARGEST_BATCH = 1 << 16  # cells, on a GPU
+SMALLEST_BATCH = 64
+BATCHES = 1000  # of an epoch, at least: larger ones would change the same vectors too often at once
 
 
 @dataclass
 class Cells:
-    """The cells X_wc > 0 of a matrix, block by block: block b = i · P + j is cells bounds[b] … bounds[b+1]-1."""
+    """The cells X_wc > 0 of a matrix, sorted by block: block b = i · P + j is cells bounds[b] … bounds[b+1]-1."""
 
     words: Array  # (cells,) int32
     contexts: Array  # (cells,) int32
@@ -51,7 +53,7 @@ class Cells:
         return self.words[here], self.contexts[here], self.targets[here], self.importance[here]
 
     def release(self) -> None:
-        """Let go of what can be read again, where it is kept in files."""
+        """Free the memory of arrays that are kept in files."""
         release(self.words, self.contexts, self.targets, self.importance)
 
 
@@ -59,7 +61,7 @@ def deal(table: Any, x_max: float, alpha: float, seed: int, scratch: Scratch) ->
     """The cells of a sparse `table` (V, V) in P² blocks of about equal size, shuffled within each."""
     per_word = np.diff(table.indptr)
     per_context = np.bincount(table.indices, minlength=table.shape[1])
-    word_block, context_block = _dealt(per_word), _dealt(per_context)
+    word_block, context_block = _assign_blocks(per_word), _assign_blocks(per_context)
     bounds = _block_bounds(table.indptr, table.indices, word_block, context_block, BLOCKS)
     words, contexts, targets, importance = (
         scratch.empty(table.nnz, dtype) for dtype in (np.int32, np.int32, np.float32, np.float32)
@@ -69,11 +71,11 @@ def deal(table: Any, x_max: float, alpha: float, seed: int, scratch: Scratch) ->
 
     def finish(b: int) -> None:
         words, contexts, targets, importance = cells.block(b)
-        order = np.random.default_rng([seed, b]).permutation(len(words))
+        order = np.random.default_rng([seed, b]).permutation(len(words))  # the same order in every epoch
         for column in (words, contexts, targets):
             column[:] = column[order]
-        importance[:] = np.minimum(targets / x_max, 1.0) ** alpha
-        np.log(targets, out=targets)
+        importance[:] = np.minimum(targets / x_max, 1.0) ** alpha  # f(X)
+        np.log(targets, out=targets)  # until here they are X
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(finish, range(BLOCKS**2)))
@@ -81,18 +83,18 @@ def deal(table: Any, x_max: float, alpha: float, seed: int, scratch: Scratch) ->
     return cells
 
 
-def _dealt(counts: Array) -> Array:
-    """A block for each of the V words, those with most cells dealt out first: (V,) int32."""
+def _assign_blocks(counts: Array) -> Array:
+    """A block for each of the V words, (V,) int32, in turns by number of cells, so that blocks are of like size."""
     blocks = np.empty(len(counts), dtype=np.int32)
     blocks[np.argsort(-counts, kind="stable")] = np.arange(len(counts)) % BLOCKS
     return blocks
 
 
 def initial(vocab_size: int, dimensions: int, seed: int) -> Array:
-    """Both tables, (2, V, 2, D+1) float32: of each word the vector and its bias, then their sums of squared steps.
+    """Parameters of words and contexts, (2, V, 2, D+1) float32: vector and bias, then their sums of squared gradients.
 
-    Numbers are uniform between -1/2D and 1/2D, and squares begin with 1, as in GloVe's program. What a cell needs of a
-    word is in one place.
+    Parameters are uniform in ±1/2D, and the sums begin with 1, as in the authors' program. All that a cell needs of a
+    word is in one place in memory.
     """
     rng = np.random.default_rng(seed)
     tables = np.ones((2, vocab_size, 2, dimensions + 1), dtype=np.float32)
@@ -102,7 +104,7 @@ def initial(vocab_size: int, dimensions: int, seed: int) -> Array:
 
 
 class Descent:
-    """Stochastic gradient descent on the cells of `table` (V, V), with AdaGrad's rates, by the strata above."""
+    """AdaGrad on the cells of `table` (V, V), one cell at a time, on CPU threads."""
 
     def __init__(
         self, table: Any, dimensions: int, x_max: float, alpha: float, rate: float, seed: int, scratch: Scratch
@@ -113,17 +115,17 @@ class Descent:
         self.rng = np.random.default_rng([seed, BLOCKS**2])  # the strata's; a block's cells are shuffled by [seed, b]
 
     def epoch(self, report: Callable[[float], None]) -> float:
-        """Take a step for every cell; returns the mean of their costs, met on the way. `report`s parts of 1."""
+        """One update for each cell; returns the mean cost of a cell before its update. `report`s shares of 1."""
         cost = 0.0
         with ThreadPoolExecutor(THREADS) as pool:
-            for stratum in self.rng.permutation(BLOCKS):
+            for stratum in self.rng.permutation(BLOCKS):  # s: blocks (i, (i + s) mod P)
                 blocks = [i * BLOCKS + (i + stratum) % BLOCKS for i in range(BLOCKS)]
-                cost += sum(pool.map(self._of_block, blocks))
+                cost += sum(pool.map(self._block_epoch, blocks))
                 self.cells.release()
                 report(1 / BLOCKS)
         return cost / len(self.cells)
 
-    def _of_block(self, b: int) -> float:
+    def _block_epoch(self, b: int) -> float:
         words, contexts = self.tables
         cost: float = _descend(*self.cells.block(b), words, contexts, self.rate, np.float32(CLIP))
         return cost
@@ -132,6 +134,65 @@ class Descent:
         """Word vectors (V, D), context vectors (V, D) and the biases of both (2, V)."""
         vectors = self.tables[:, :, 0]
         return vectors[0, :, :-1].copy(), vectors[1, :, :-1].copy(), vectors[:, :, -1].copy()
+
+
+class TorchDescent:
+    """AdaGrad on the cells of `table` (V, V), in batches, on `device`: the same cost and learning rate.
+
+    Squared gradients of a whole batch are summed before its updates, so that words which are in it often do not
+    diverge. A GPU adds up in no fixed order, so there two runs of one seed agree to rounding only.
+    """
+
+    def __init__(
+        self, table: Any, dimensions: int, x_max: float, alpha: float, rate: float, seed: int, device: str
+    ) -> None:
+        import torch
+
+        counts = torch.from_numpy(np.ascontiguousarray(table.data)).to(device)
+        per_word = torch.from_numpy(np.diff(table.indptr)).to(device, torch.int64)
+        self.words = torch.repeat_interleave(per_word)
+        self.contexts = torch.from_numpy(np.ascontiguousarray(table.indices)).to(device, torch.int64)
+        self.targets = counts.log()
+        self.importance = (counts / x_max).clamp(max=1) ** alpha
+        # (2, 2, V, D+1): parameters and sums of squared gradients of the words, then of the contexts
+        tables = initial(table.shape[0], dimensions, seed).swapaxes(1, 2)
+        self.tables = torch.from_numpy(np.ascontiguousarray(tables)).to(device)
+        self.rates = torch.tensor([rate] * dimensions + [1.0], device=device)  # a bias has no η
+        self.order = torch.Generator(device).manual_seed(seed)
+
+    def epoch(self, report: Callable[[float], None]) -> float:
+        """One update for each cell; returns the mean cost of a cell before its update. `report`s shares of 1."""
+        import torch
+
+        cells = len(self.targets)
+        batch = min(LARGEST_BATCH, max(SMALLEST_BATCH, cells // BATCHES))
+        order = torch.randperm(cells, generator=self.order, device=self.targets.device)
+        cost = torch.zeros((), dtype=torch.float64, device=self.targets.device)
+        for chosen in order.split(batch):
+            cost += self._step(chosen)
+            report(len(chosen) / cells)
+        return float(cost) / cells
+
+    def _step(self, chosen: "torch.Tensor") -> "torch.Tensor":
+        """One update with the gradients of `chosen` (N,) cells; returns the sum of their costs."""
+        import torch
+
+        ids = self.words[chosen], self.contexts[chosen]
+        w, c = (self.tables[side, 0, ids[side]] for side in (0, 1))  # (N, D+1)
+        error = (w[:, :-1] * c[:, :-1]).sum(1) + w[:, -1] + c[:, -1] - self.targets[chosen]
+        slope = self.importance[chosen] * error
+        for side, other in enumerate((c, w)):
+            gradient = (slope[:, None] * other[:, :-1]).clamp(-CLIP, CLIP)  # (N, D)
+            steps = torch.cat([gradient, slope[:, None]], 1) * self.rates  # (N, D+1)
+            parameters, squares = self.tables[side]
+            squares.index_add_(0, ids[side], steps**2)
+            parameters.index_add_(0, ids[side], -steps / squares[ids[side]].sqrt())
+        return 0.5 * (slope * error).sum(dtype=torch.float64)
+
+    def learned(self) -> tuple[Array, Array, Array]:
+        """Word vectors (V, D), context vectors (V, D) and the biases of both (2, V)."""
+        parameters = self.tables[:, 0].cpu().numpy()  # (2, V, D+1)
+        return parameters[0, :, :-1].copy(), parameters[1, :, :-1].copy(), parameters[:, :, -1].copy()
 
 
 @njit(cache=True)
@@ -146,7 +207,7 @@ def _block_bounds(starts, columns, word_block, context_block, blocks):  # type: 
 
 @njit(cache=True)
 def _fill(starts, columns, values, word_block, context_block, bounds, words, contexts, targets):  # type: ignore[no-untyped-def]
-    """Each cell to the end of its block."""
+    """Append each cell to its block."""
     place = bounds[:-1].copy()
     blocks = np.int64(np.sqrt(len(place)))
     for word in range(len(starts) - 1):
@@ -158,7 +219,7 @@ def _fill(starts, columns, values, word_block, context_block, bounds, words, con
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _descend(words, contexts, targets, importance, word_table, context_table, rate, clip):  # type: ignore[no-untyped-def]
-    """AdaGrad, one step a cell: the sum of the costs. What the letters are is said in `glove.py`."""
+    """AdaGrad, one update a cell (the equations are in `models/glove.py`): returns the sum of the costs."""
     D = word_table.shape[2] - 1
     cost = 0.0
     for i in range(len(words)):
@@ -166,7 +227,7 @@ def _descend(words, contexts, targets, importance, word_table, context_table, ra
         squares_w, squares_c = word_table[words[i], 1], context_table[contexts[i], 1]
         error = w[D] + c[D] - targets[i]
         for d in range(D):
-            error += w[d] * c[d]
+            error += w[d] * c[d]  # w · c + b_w + b_c - log X
         slope = importance[i] * error
         cost += np.float64(0.5) * slope * error
         for d in range(D):
@@ -176,7 +237,7 @@ def _descend(words, contexts, targets, importance, word_table, context_table, ra
             c[d] -= step_c / np.sqrt(squares_c[d])
             squares_w[d] += step_w * step_w
             squares_c[d] += step_c * step_c
-        w[D] -= slope / np.sqrt(squares_w[D])
+        w[D] -= slope / np.sqrt(squares_w[D])  # biases: without η
         c[D] -= slope / np.sqrt(squares_c[D])
         squares_w[D] += slope * slope
         squares_c[D] += slope * slope

@@ -1,23 +1,13 @@
-"""Counting which words stand near each other: ids → a sparse matrix, one row a word, one column a context.
+"""Co-occurrence counts: ids → a sparse matrix, one row a word, one column a context word. PMI and GloVe start from it.
 
-Plumbing, not mathematics: PMI and GloVe are made of these sums.
-
-The text's positions are gathered by word (a counting sort). A row is then the sum over its word's positions of the
-weights of their neighbours, made in a table of V places, of which those that were touched are read out in order: no
-pair of words is ever written down or sorted, so time is O(T · window). Rows are worked on in ranges, on as many
-threads as there are cores, and joined in order they are the matrix. Memory is some 12 bytes a token and 16 a
-distinct pair, or as little as it is given: then ranges are shorter and all that is long is kept in files.
-
-Weights are summed as integers, 1/d in units of 2^-32: such sums do not depend on the order of the terms, so neither
-threads nor memory change a result, and a count of both sides is exactly symmetric.
-
-`end` bounds a line or a text, and one stands before the first token: a window reaches up to and including an `end`
-and never past it. Words that are too rare, and occurrences that subsampling drops, are taken out before windows are
-laid, as word2vec's and GloVe's programs do; `end` is never taken out.
+Positions of the text are grouped by word (a counting sort). A row is the sum of the weights of the neighbours of its
+word's positions, added up in a table of V numbers, of which those that are not zero are read out in order. No pair of
+words is ever stored or sorted, so time is O(T · window).
 """
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,18 +16,42 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from lmzoo.errors import UsageError, nearest
-from lmzoo.interface import Ids, Progress, check_ids
+from lmzoo.interface import Ids, Progress, Run, check_ids
 from lmzoo.ngrams.out_of_core import Scratch, release
 
 Array = NDArray[Any]
 
-WEIGHTS = ("harmonic", "linear", "flat")  # at distance d of k: 1/d; (k-d+1)/k, the mean of word2vec's windows; 1
-SIDES = ("both", "left")  # left: only contexts before the word
+WEIGHTS = ("harmonic", "linear", "flat")  # at distance d of k: 1/d; (k-d+1)/k, the mean over word2vec's windows; 1
+SIDES = ("both", "left")  # left: only words before it are contexts
 THREADS = min(8, os.cpu_count() or 1)
-POSITIONS = 200_000  # of the text, that a range of rows has about
-CHUNK = 1 << 20  # tokens that are looked through at a time
+POSITIONS = 200_000  # of the text in a range of rows, about: a job for a thread
+CHUNK = 1 << 20  # tokens read at a time
 BYTES_A_CELL = 8  # a column and a value
-FIXED = 1 << 32  # the unit of harmonic weights: an error of 2^-33 in a sum that is rounded to 24 bits
+# Harmonic weights are summed as integers in units of 2^-32. Such sums do not depend on the order of their terms, so
+# neither threads nor memory change a result, and counts of both sides are exactly symmetric. The error is 2^-33, in a
+# sum that is rounded to 24 bits.
+FIXED = 1 << 32
+
+
+@dataclass
+class Counted:
+    """The settings of co-occurrence counts; a dataclass to derive from."""
+
+    window: int = 5  # tokens on each side that are contexts of a word, 1 or more; the predictor looks back as far
+    weights: str = "flat"  # of an occurrence d tokens away: flat 1, harmonic 1/d, linear (window - d + 1) / window
+    sides: str = "both"  # both, or left: only words before it are contexts of a word
+    subsample: float = 0.0  # drop occurrences of words more frequent than this share of the text, as 1e-4; 0: none
+    min_count: int = 5  # words that occur less often are dropped
+
+    def __post_init__(self) -> None:
+        check_settings(self.window, self.weights, self.sides, self.subsample, self.min_count)
+
+    def count(self, train: Ids, vocab_size: int, run: Run) -> Any:
+        """Weighted co-occurrence counts, scipy CSR (V, V): a row a word, a column a context."""
+        return count(
+            train, vocab_size, window=self.window, weights=self.weights, sides=self.sides, subsample=self.subsample,
+            min_count=self.min_count, seed=run.seed, memory=run.memory, progress=run.progress,
+        )  # fmt: skip
 
 
 def count(
@@ -55,10 +69,13 @@ def count(
 ) -> Any:
     """(V, V) scipy.sparse.csr_array of float32: row = word, column = context, columns sorted within rows.
 
-    A value is the sum of the weights of the occasions on which the context stood within `window` tokens of the word.
+    A value is the sum of the weights of all occurrences of the context within `window` tokens of the word. `end` bounds
+    a line or text and one precedes the first token: a window includes an `end` and nothing beyond it.
+
     `subsample` is t of `keep_probabilities`, and 0 for none; `min_count` is how often a word must occur in `tokens`
-    (T,); `memory` is how many bytes the work may take beside its input. Raises UsageError for settings that cannot
-    work, and for a text in which fewer than two different words are left.
+    (T,). Words dropped by either are taken out before windows are laid, as word2vec's and GloVe's programs do; `end` is
+    never dropped. `memory` bounds the bytes used beside the input; else it is some 12 a token and 16 a distinct pair.
+    Raises UsageError for settings that cannot work, and for a text in which fewer than two distinct words are left.
     """
     from scipy.sparse import csr_array
 
@@ -72,7 +89,7 @@ def count(
     del text
     bounds = np.concatenate([[0], np.cumsum(lengths)])
     if bounds[-1] < 2**31:
-        bounds = bounds.astype(np.int32)  # else scipy makes the columns int64 too
+        bounds = bounds.astype(np.int32)  # with int64 bounds scipy would convert the columns to int64
     cells = (_joined(values, np.float32, scratch), _joined(columns, np.int32, scratch), bounds)
     return csr_array(cells, shape=(vocab_size, vocab_size))
 
@@ -91,10 +108,10 @@ def check_settings(window: int, weights: str, sides: str, subsample: float, min_
 
 
 def keep_probabilities(counts: Array, subsample: float) -> Array:
-    """How likely an occurrence of each word is to stay, (V,): (√(f/t) + 1) · t/f, at most 1.
+    """Probability that subsampling keeps an occurrence of each word, (V,): (√(f/t) + 1) · t/f, at most 1.
 
-    f is the word's share of all `counts` (V,) and t is `subsample`, 0 for no subsampling. This is the formula of
-    Mikolov et al.'s program; their paper (2013, Distributed Representations of Words and Phrases) has √(t/f).
+    f is the word's relative frequency in `counts` (V,), t is `subsample`, 0 for none. This is the formula of Mikolov et
+    al.'s program; their paper (2013, Distributed Representations of Words and Phrases) has √(t/f).
     """
     if subsample == 0:
         return np.ones(len(counts))
@@ -103,7 +120,7 @@ def keep_probabilities(counts: Array, subsample: float) -> Array:
 
 
 def _prepared(tokens: Ids, vocab_size: int, subsample: float, min_count: int, seed: int, scratch: Scratch) -> Array:
-    """`end` and then what is left of `tokens` (T,)."""
+    """`end`, then `tokens` (T,) without rare and subsampled words."""
     end = vocab_size - 1
     counts = np.bincount(tokens, minlength=vocab_size)
     counts[:end][counts[:end] < min_count] = 0
@@ -122,7 +139,7 @@ def _prepared(tokens: Ids, vocab_size: int, subsample: float, min_count: int, se
     if not _has_two_words(text, end):
         raise UsageError(
             f"of this text of {len(tokens)} tokens fewer than two different words are left with min-count {min_count} "
-            f"and subsample {subsample:g}, and only two can go together: lower min-count, or train on another text"
+            f"and subsample {subsample:g}, and only two can co-occur: lower min-count, or train on another text"
         )
     return text
 
@@ -140,7 +157,7 @@ def _has_two_words(text: Array, end: int) -> bool:
 def _rows(
     text: Array, vocab_size: int, window: int, weights: str, sides: str, scratch: Scratch, progress: Progress
 ) -> tuple[Array, list[Array], list[Array]]:
-    """How many cells each row has, (V,), and runs of their columns and values."""
+    """The number of cells of each row, (V,), and their columns and values, in pieces."""
     starts = _starts(text, vocab_size)
     positions = scratch.empty(len(text), np.int32 if len(text) < 2**31 else np.int64)
     _gather(text, starts, positions)
@@ -173,9 +190,9 @@ def _integer_weights(window: int, weights: str) -> tuple[int, Array]:
 
 
 def _ranges(starts: Array, window: int, memory: int | None) -> list[tuple[int, int]]:
-    """Ranges [first, stop) of rows, each with as many positions as there is room for (or one row)."""
+    """Ranges [first, stop) of rows, each with as many positions as a job may have (or one row)."""
     positions = POSITIONS
-    if memory is not None:  # half for the work in progress; the other half is for what files keep in memory
+    if memory is not None:  # half for the jobs in progress, half for pages of the files
         positions = min(positions, max(1, memory // 2 // THREADS // (2 * window * BYTES_A_CELL)))
     ranges: list[tuple[int, int]] = []
     first, rows = 0, len(starts) - 1
@@ -187,13 +204,13 @@ def _ranges(starts: Array, window: int, memory: int | None) -> list[tuple[int, i
 
 
 def _room(starts: Array, first: int, stop: int, window: int, sides: str) -> int:
-    """How many cells rows `first` … `stop`-1 can have at most."""
+    """An upper bound on the cells of rows `first` … `stop`-1."""
     pairs = np.diff(starts[first : stop + 1]) * window * (2 if sides == "both" else 1)
     return int(np.minimum(pairs, len(starts) - 1).sum())
 
 
 def _joined(runs: list[Array], dtype: type, scratch: Scratch) -> Array:
-    """The runs of a column, one behind the other."""
+    """The pieces of a column, concatenated."""
     column = scratch.empty(sum(map(len, runs)), dtype)
     start = 0
     for run in runs:
@@ -205,7 +222,7 @@ def _joined(runs: list[Array], dtype: type, scratch: Scratch) -> Array:
 
 @njit(cache=True)
 def _starts(text, vocab_size):  # type: ignore[no-untyped-def]
-    """Where each word's positions start when gathered by word: (V+1,)."""
+    """Where each word's positions start when positions are grouped by word: (V+1,)."""
     starts = np.zeros(vocab_size + 1, np.int64)
     for word in text:
         starts[word + 1] += 1
@@ -214,7 +231,7 @@ def _starts(text, vocab_size):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _gather(text, starts, positions):  # type: ignore[no-untyped-def]
-    """Fill `positions` (T,): positions[starts[w]:starts[w+1]] are where word w stands, in order."""
+    """Fill `positions` (T,): positions[starts[w]:starts[w+1]] are the positions of word w, ascending."""
     place = starts[:-1].copy()
     for t in range(len(text)):
         word = text[t]
@@ -224,7 +241,7 @@ def _gather(text, starts, positions):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def _lowest(typing, bits):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """The number of the lowest bit that is set; numba has no name for the instruction."""
+    """The index of the lowest bit that is set (count trailing zeros, which numba does not offer)."""
 
     def instruction(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ARG001
         return builder.cttz(arguments[0], context.get_constant(types.boolean, True))
@@ -234,14 +251,12 @@ def _lowest(typing, bits):  # type: ignore[no-untyped-def]  # noqa: ARG001
 
 @njit(cache=True, nogil=True)
 def _count_rows(text, positions, starts, first, stop, weights, left_only, unit, room):  # type: ignore[no-untyped-def]
-    """The rows of words `first` … `stop`-1: how many cells each has, and the cells' columns and values.
-
-    Which columns a row has is marked in a bit for each, and in a bit for each 64 of those, so that reading them in
-    order costs little more than they are.
-    """
+    """The rows of words `first` … `stop`-1: the number of cells of each, and the cells' columns and values."""
     vocab_size = len(starts) - 1
     end, window = vocab_size - 1, len(weights)
     sums = np.zeros(vocab_size, np.int64)
+    # A bit for each column that is not zero, and a bit for each 64 of those: columns are read out in order at a cost
+    # proportional to their number, not to V.
     touched = np.zeros((vocab_size >> 6) + 1, np.uint64)
     groups = np.zeros((len(touched) >> 6) + 1, np.uint64)
     lengths = np.zeros(stop - first, np.int64)
@@ -279,7 +294,7 @@ def _add(context, weight, sums, touched, groups):  # type: ignore[no-untyped-def
 
 @njit(cache=True, nogil=True)
 def _read_out(sums, touched, groups, columns, values, size, scale):  # type: ignore[no-untyped-def]
-    """Move what was summed to the end of `columns` and `values`, in order; returns their new size."""
+    """Append the sums that are not zero to `columns` and `values`, and reset them; returns the new size."""
     one = np.uint64(1)
     for group in range(len(groups)):
         blocks = groups[group]

@@ -1,7 +1,4 @@
-"""Associations scored on a GPU: the same sums as in `embeddings/predictor.py`, with the tables in the device's memory.
-
-PyTorch is imported only where there is a device for it.
-"""
+"""Association scores on a GPU: the sums of `embeddings/predictor.py`, with the tables in the device's memory."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,27 +12,27 @@ from lmzoo.interface import Ids
 
 Array = NDArray[Any]
 
-NVIDIA = Path("/dev/nvidiactl")  # what its driver answers to on Linux
-BLOCK = 1 << 28  # logits worked on at a time: 1 GiB
+NVIDIA = Path("/dev/nvidiactl")  # exists on Linux where the driver is loaded
+BLOCK = 1 << 28  # logits computed at a time: 1 GiB
 
 
 def accelerator(name: str) -> str | None:
-    """The device called `name` ("auto", "cuda:1", …), None where it is the CPU. Raises UsageError for one not there.
+    """The device called `name` ("auto", "cuda:1", …), None for the CPU. Raises UsageError for one that is absent.
 
-    "auto" is a GPU of NVIDIA's where there are one and PyTorch; where there is no driver PyTorch is not even loaded.
+    "auto" is an NVIDIA GPU if there is one, and PyTorch. Without a driver PyTorch is not imported.
     """
     if name.startswith("cpu") or (name == "auto" and not (NVIDIA.exists() and find_spec("torch"))):
         return None
     if find_spec("torch") is None:
         raise not_installed(f"--device {name}", "torch")
-    from lmzoo.neural import device as _device
+    from lmzoo.neural.device import find
 
-    found = _device.find(name)
-    return None if found.type == "cpu" else str(found)
+    device = find(name)
+    return None if device.type == "cpu" else str(device)
 
 
 class OnDevice:
-    """β log p(w) and s(w, c) in a device's memory: what is needed to score a text there."""
+    """β log p(w) and s(w, c) in a device's memory."""
 
     def __init__(self, base: Array, lambdas: Array, left: Array | None, right: Array, device: str):
         """`base` (V,) is β log p(w). s(w, c) = left[w] · right[c], or without `left` right[c, w]: (V, V)."""
@@ -44,7 +41,7 @@ class OnDevice:
         self._device = torch.device(device)
         self._base, self._lambdas = self._put(base), self._put(lambdas)
         self._left = None if left is None else self._put(left)
-        # The place of a context that is not there, -1, finds the last row, which is zero.
+        # NOWHERE, -1, indexes the last row, which is zero.
         self._right = torch.cat([self._put(right), torch.zeros(1, right.shape[1], device=self._device)])
 
     def _put(self, array: Array) -> Any:

@@ -1,20 +1,14 @@
-"""Associations as predictors: how any score between two words becomes a distribution over the next one.
+"""PMI and word vectors score pairs of words; one log-linear model turns the scores into next-word probabilities.
 
-PMI, GloVe and word2vec were not made to predict the next token, and they are the same thing: a score s(w, c) of a word
-w and another c near it, a full table for PMI, a low-rank factorisation for the others (Levy & Goldberg 2014). So one
-predictor serves all of them,
+PMI is a table of scores s(w, c) of a word w and a context word c near it; GloVe and word2vec are low-rank
+factorisations of such tables (Levy & Goldberg 2014). One predictor serves them all:
 
     p(w | c_1 … c_k) = p(w)^β exp(Σ_d λ_d s(w, c_d)) / Z(c_1 … c_k)
 
-with c_d the token d places back and Z the sum over the whole vocabulary: a log-linear model (Rosenfeld 1996) whose
-features are the unigram and one association for each distance. Its likelihood is concave in β and λ; they are the only
-things fitted to predict, on the validation text. β = 1, λ = 0 is the unigram, β = 1, λ_1 = 1 with the PMI of a
-window of one token to the left is the bigram, relative frequencies for what was seen.
-
-`end` bounds what goes together, here as in counting: a context reaches back to the last `end` and no further.
-
-k is the window, N how many contexts are looked at together. What is called -1 below is the place of a token that is
-not there: s(w, -1) = 0.
+where c_d is the token d positions back, k the window, and Z normalises over the vocabulary: a log-linear model
+(Rosenfeld 1996) whose features are the unigram and the association at each distance. Its log-likelihood is concave in β
+and λ, the only parameters fitted for prediction, on the validation text. β = 1, λ = 0 is the unigram; β = 1, λ_1 = 1
+with PMI of a window of one token to the left is the bigram, relative frequencies for seen pairs.
 """
 
 from abc import abstractmethod
@@ -31,30 +25,30 @@ from lmzoo.interface import Data, Encoder, Ids, LanguageModel, Run, State, check
 
 Array = NDArray[Any]
 
-AT_ONCE = 1 << 20  # tokens of a text, whose contexts are laid out at a time
-BLOCK = 1 << 23  # logits worked on at a time: 32 MB
-SAMPLE = 4096  # positions of the validation text that β and λ are fitted on: enough to know k+1 numbers by
+AT_ONCE = 1 << 20  # tokens of a text scored at a time: their contexts are k times as many numbers
+BLOCK = 1 << 23  # logits computed at a time: 32 MB
+SAMPLE = 4096  # positions of the validation text that β and λ are fitted on: enough for k+1 parameters
 ROUNDS = 60  # of the optimiser, at most
-NOWHERE = -1
+NOWHERE = -1  # a context position before the text, or beyond an `end`: s(w, NOWHERE) = 0
 
 
 class Association(LanguageModel, Encoder):
-    """p(w | c_1 … c_k) ∝ p(w)^β exp(Σ_d λ_d s(w, c_d)). A model says how s is learned, and what a word is."""
+    """p(w | c_1 … c_k) ∝ p(w)^β exp(Σ_d λ_d s(w, c_d)). A subclass learns s and says what the vector of a word is."""
 
     window: int  # k
-    _elsewhere: OnDevice | None = None  # where texts are scored, if not here
+    _on_device: OnDevice | None = None  # where texts are scored, if not on the CPU
 
     counts_: Array  # (V,) occurrences in the training text
     exponent_: float  # β
-    lambdas_: Array  # (k,): what a token is worth at each distance, the nearest first
+    lambdas_: Array  # (k,) the weight of each distance, nearest first
 
     @abstractmethod
     def _learn(self, train: Ids, vocab_size: int, run: Run) -> None:
-        """What the paper does with `train` (T,)."""
+        """Learn associations from `train` (T,), as in the paper."""
 
     @abstractmethod
     def vectors(self) -> Any:
-        """What each word is: (V, D), an array or, where most of it is zero, a sparse one (scipy)."""
+        """The vector of each word, (V, D): an array, or a scipy sparse array where most of it is zero."""
 
     @abstractmethod
     def scores(self, words: Ids, contexts: Ids) -> Array:
@@ -62,7 +56,7 @@ class Association(LanguageModel, Encoder):
 
     @abstractmethod
     def _put_scores(self, logits: Array, contexts: Ids, lambdas: Array) -> None:
-        """Write Σ_d λ_d s(w, c_d) into `logits` (N, V), for `contexts` (N, k) and all words w."""
+        """Write Σ_d λ_d s(w, c_d) of all words w into `logits` (N, V), for `contexts` (N, k)."""
 
     @abstractmethod
     def _expected_scores(self, probs: Array, contexts: Ids) -> Array:
@@ -70,31 +64,38 @@ class Association(LanguageModel, Encoder):
 
     @abstractmethod
     def _moved(self, device: str) -> OnDevice:
-        """A copy of all that a score needs, on a device of PyTorch's."""
+        """A copy of all that scoring needs, on a PyTorch device."""
 
     def fit(self, data: Data, run: Run | None = None) -> Self:
-        """Learn the associations of `data.train`, and on `data.valid` what they are worth as predictions.
+        """Learn associations from `data.train`, then fit β and λ on `data.valid`.
 
-        In a refit, they are first learned without it: nothing is fitted on a text that
-        was counted. Raises UsageError where there is nothing to associate.
+        Raises UsageError for a text without two words that co-occur.
         """
         run = run or Run()
         self.remarks, self.facts = (), {}
         self.vocab_size_ = data.vocab_size
-        self.counts_ = _counted(data.train_only, data.vocab_size)
-        self._learn(data.train_only, data.vocab_size, run)
-        self._weigh(data.valid, run)
+        self._learn_from(data.train_only, run)  # β and λ must be fitted on a text that s was not learned from
+        self._fit_weights(data.valid, run)
         if data.refit:
-            self.counts_ = _counted(data.train, data.vocab_size)
-            self._learn(data.train, data.vocab_size, run)
+            self._learn_from(data.train, run)
         return self
 
+    def _learn_from(self, train: Ids, run: Run) -> None:
+        self.counts_ = _count_tokens(train, self.vocab_size_)
+        self._learn(train, self.vocab_size_, run)
+
     def calibrate(self, train: Ids, valid: Ids, run: Run | None = None) -> Self:
-        """Make associations that were learned elsewhere predict: p(w) from `train` (T,), β and λ from `valid`."""
+        """Make a predictor of imported associations: p(w) from `train` (T,), β and λ from `valid` (T,)."""
         train, valid = check_ids(train, self.vocab_size_), check_ids(valid, self.vocab_size_)
-        self.counts_ = _counted(train, self.vocab_size_)
-        self._weigh(valid, run or Run())
+        self.counts_ = _count_tokens(train, self.vocab_size_)
+        self._fit_weights(valid, run or Run())
         return self
+
+    def warm_up(self) -> None:
+        """Compile the counting and scoring loops, or load them from numba's cache."""
+        text = np.tile(np.arange(3, dtype=np.int32), 10)
+        tiny: dict[str, Any] = getattr(self, "PRESETS", {}).get("tiny", {})
+        type(self)(**tiny).fit(Data.of(text, text[::-1], 3), Run(device="cpu")).log_probs(text)
 
     def restore(self, arrays: dict[str, Array]) -> Self:
         """The inverse of `arrays`. Raises FormatError for arrays that no fit could have made."""
@@ -109,20 +110,20 @@ class Association(LanguageModel, Encoder):
         return self
 
     def features(self, tokens: Ids, layer: int = -1) -> Array:  # noqa: ARG002 (there is one)
-        """The vector of each token, whatever stands around it: (T,) → (T, D)."""
+        """The vector of each token, regardless of its context: (T,) → (T, D)."""
         rows = self.vectors()[check_ids(tokens, self.vocab_size_)]
         return np.asarray(rows if isinstance(rows, np.ndarray) else rows.toarray())
 
     def features_many(self, texts: Sequence[Ids], layers: Sequence[int] = (-1,)) -> list[list[Array]]:
-        """`features` of separate texts, looked up as one."""
+        """`features` of separate texts, looked up at once."""
         cuts = np.cumsum([len(text) for text in texts])
         rows = self.features(np.concatenate([np.empty(0, dtype=np.int32), *texts]))
         return [[part for _ in layers] for part in np.split(rows, cuts)[:-1]]
 
     def to(self, device: str) -> Self:
-        """Score texts on `device` from now on: "cuda", or "auto", which is the GPU where there is one. Returns self."""
+        """Score texts on `device` from now on: "cuda", or "auto", the GPU if there is one. Returns self."""
         name = accelerator(device)
-        self._elsewhere = self._moved(name) if name else None
+        self._on_device = self._moved(name) if name else None
         return self
 
     # ── Prediction ────────────────────────────────────────────────────────────────────────────────
@@ -133,7 +134,7 @@ class Association(LanguageModel, Encoder):
         return self.window
 
     def start(self) -> State:
-        """The last k ids, (k,); before the first token stands `end`, and before that nothing."""
+        """The last k ids, (k,): `end` before the first token, and NOWHERE before that."""
         state = np.full(self.window, NOWHERE, dtype=np.int32)
         state[-1] = self.vocab_size_ - 1
         return state
@@ -148,23 +149,25 @@ class Association(LanguageModel, Encoder):
         logits = np.empty((1, self.vocab_size_), dtype=np.float32)
         self._put_scores(logits, self._contexts(state), self._lambdas())
         logits = (logits[0] + self._base()).astype(np.float64)
+        # log-sum-exp by hand: scipy.special.logsumexp takes 440 µs for 10,000 words, this 18
         highest = logits.max()
         log_probs: Array = logits - (highest + np.log(np.exp(logits - highest).sum()))
         return log_probs
 
     def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[Array, State]:
-        """log P of each of `tokens` (T,), in nats, some thousand at once, and the state after the last."""
+        """log P of each of `tokens` (T,), in nats, and the state after the last."""
         tokens = check_ids(tokens, self.vocab_size_)
         state = self.start() if state is None else state
         text, scores = np.concatenate([state, tokens]), np.empty(len(tokens))
-        for i in range(0, len(tokens), AT_ONCE):  # their contexts are k times as many numbers
+        for i in range(0, len(tokens), AT_ONCE):
             part = tokens[i : i + AT_ONCE]
             scores[i : i + AT_ONCE] = self._scored(self._contexts(text[i:][: self.window + len(part) - 1]), part)
         return scores, self.advance(state, tokens)
 
     def log_probs_many(self, texts: Sequence[ArrayLike], first: Sequence[int] | None = None) -> list[Array]:
-        """`log_probs` of separate texts, or of each from its `first` token on, as one: contexts end at `end`, so
-        putting it before each keeps them apart.
+        """`log_probs` of separate texts, or of each from its `first` token on.
+
+        They are scored as one text with an `end` before each: contexts do not reach beyond an `end`.
         """
         ids = [check_ids(text, self.vocab_size_) for text in texts]
         first = [0] * len(ids) if first is None else first
@@ -179,9 +182,9 @@ class Association(LanguageModel, Encoder):
         return np.split(scores, cuts[:-1]) if len(cuts) else []
 
     def _scored(self, contexts: Ids, tokens: Ids) -> Array:
-        """log P of each of `tokens` (N,) behind what is looked back at from it, `contexts` (N, k): (N,)."""
-        if self._elsewhere:
-            return self._elsewhere.log_probs(contexts, tokens)
+        """log P of each of `tokens` (N,) after its `contexts` (N, k): (N,)."""
+        if self._on_device:
+            return self._on_device.log_probs(contexts, tokens)
         scores = np.empty(len(tokens))
         step, room = self._block(len(scores))
         base, lambdas = self._base(), self._lambdas()
@@ -194,18 +197,18 @@ class Association(LanguageModel, Encoder):
         return scores
 
     def _contexts(self, text: Ids) -> Ids:
-        """What is looked back at, nearest first, from behind each of the last T of `text` (k + T - 1,): (T, k)."""
+        """The k tokens up to each of the last T of `text` (k + T - 1,), nearest first: (T, k)."""
         end, places = self.vocab_size_ - 1, len(text) - self.window + 1
         contexts = np.full((places, self.window), NOWHERE, dtype=np.int32)
-        open_ = np.ones(places, dtype=bool)  # no `end` is nearer
+        open_ = np.ones(places, dtype=bool)  # no `end` is nearer: contexts include an `end` and nothing beyond it
         for d in range(self.window):
-            found = text[self.window - 1 - d :][:places]
-            contexts[open_, d] = found[open_]
-            open_ &= found != end
+            at_distance = text[self.window - 1 - d :][:places]
+            contexts[open_, d] = at_distance[open_]
+            open_ &= at_distance != end
         return contexts
 
     def _block(self, length: int) -> tuple[int, Array]:
-        """How many of `length` places are worked on at a time, and room for their logits, which is used again."""
+        """How many of `length` positions to score at a time, and an array for their logits, to be reused."""
         step = max(1, min(BLOCK // self.vocab_size_, length))
         return step, np.empty((step, self.vocab_size_), dtype=np.float32)
 
@@ -217,14 +220,14 @@ class Association(LanguageModel, Encoder):
         return np.asarray(self.lambdas_, dtype=np.float32)
 
     def _log_unigrams(self) -> Array:
-        """log p(w), (V,) float32: relative frequencies, one added to each count."""
+        """log p(w), (V,) float32: relative frequencies with add-one smoothing."""
         counts = np.asarray(self.counts_) + 1.0
         return np.log(counts / counts.sum()).astype(np.float32)
 
-    # ── What associations are worth as predictions ────────────────────────────────────────────────
+    # ── The weights of the log-linear model ───────────────────────────────────────────────────────
 
-    def _weigh(self, valid: Ids, run: Run) -> None:
-        """Find the β and λ under which `valid` (T,) is likeliest, or a sample of its places where it is long."""
+    def _fit_weights(self, valid: Ids, run: Run) -> None:
+        """Fit β and λ to maximise the log-likelihood of `valid` (T,), or of a sample of its positions."""
         self.exponent_, self.lambdas_ = 1.0, np.zeros(self.window)
         if len(valid) == 0:
             self.remarks = (*self.remarks, "there is no validation text to fit λ on, so it predicts as a unigram does")
@@ -232,8 +235,10 @@ class Association(LanguageModel, Encoder):
         places = np.unique(np.linspace(0, len(valid) - 1, min(SAMPLE, len(valid))).astype(np.int64))
         contexts = self._contexts(np.concatenate([self.start(), valid[:-1]]))[places]
         with run.progress.task("weighing distances", ROUNDS) as task:
-            found = _fit_scalars(self, contexts, valid[places], lambda loss: task.advance(1, f"{loss:.4f} nats/token"))
-        self.exponent_, self.lambdas_ = float(found[0]), found[1:]
+            weights = _maximise_likelihood(
+                self, contexts, valid[places], lambda loss: task.advance(1, f"{loss:.4f} nats/token")
+            )
+        self.exponent_, self.lambdas_ = float(weights[0]), weights[1:]
         self.facts = {**self.facts, "exponent": self.exponent_, "lambdas": self.lambdas_.tolist()}
 
 
@@ -254,7 +259,7 @@ class LowRank(Association):
         hidden = np.zeros((len(contexts), right.shape[1]), dtype=np.float32)
         for d, weight in enumerate(lambdas):
             hidden += weight * _rows(right, contexts[:, d])
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is an error where it is found
+        with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses what is not finite
             np.matmul(hidden, left.T, out=logits)
 
     def _moved(self, device: str) -> OnDevice:
@@ -262,36 +267,34 @@ class LowRank(Association):
 
     def _expected_scores(self, probs: Array, contexts: Ids) -> Array:
         left, right = self.factors()
-        mean = probs @ left  # (N, D)
+        mean = probs @ left  # the expected left vector, (N, D)
         return np.stack([np.einsum("nd,nd->n", mean, _rows(right, column)) for column in contexts.T], axis=1)
 
 
-def _counted(tokens: Ids, vocab_size: int) -> Array:
+def _count_tokens(tokens: Ids, vocab_size: int) -> Array:
     return np.bincount(tokens, minlength=vocab_size).astype(np.int64)
 
 
 def _rows(table: Array, ids: Ids) -> Array:
-    """The rows of `ids` (N,), zeros for those that are nowhere: (N, D)."""
+    """The rows of `ids` (N,), zeros for NOWHERE: (N, D)."""
     rows: Array = table[ids]
     rows[ids == NOWHERE] = 0
     return rows
 
 
-def _fit_scalars(model: Association, contexts: Ids, tokens: Ids, report: Any) -> Array:
-    """The (β, λ_1 … λ_k) under which `tokens` (N,) after `contexts` (N, k) are likeliest: (1 + k,).
-
-    Each score is divided by its size on these places, so that one step of the optimiser suits all distances.
-    """
+def _maximise_likelihood(model: Association, contexts: Ids, tokens: Ids, report: Any) -> Array:
+    """The (β, λ_1 … λ_k) that maximise the log-likelihood of `tokens` (N,) after `contexts` (N, k): (1 + k,)."""
     from scipy.optimize import minimize
 
     unigrams, (step, room) = model._log_unigrams(), model._block(len(tokens))
     seen = np.stack([_seen_scores(model, tokens, column) for column in contexts.T], axis=1)  # (N, k)
+    # Features are scaled to unit root mean square, so that the optimiser's step suits all distances.
     size = np.sqrt((seen**2).mean(axis=0))
     size[size == 0] = 1.0
-    observed = np.concatenate([unigrams[tokens, None], seen / size], axis=1).mean(axis=0, dtype=np.float64)
+    observed = np.concatenate([unigrams[tokens, None], seen / size], axis=1).mean(axis=0, dtype=np.float64)  # (1+k,)
 
     def loss(scalars: Array) -> tuple[float, Array]:
-        """Nats a token, and their gradient: what the model expects of each feature, less what there is of it."""
+        """Nats a token, and their gradient: the model's expectation of each feature less its observed mean."""
         model.exponent_, model.lambdas_ = float(scalars[0]), scalars[1:] / size
         base, lambdas = np.float32(scalars[0]) * unigrams, model._lambdas()
         log_z, expected = 0.0, np.zeros_like(scalars)
@@ -310,13 +313,13 @@ def _fit_scalars(model: Association, contexts: Ids, tokens: Ids, report: Any) ->
         return nats, expected / len(tokens) - observed
 
     start = np.concatenate([[1.0], np.zeros(contexts.shape[1])])
-    found = minimize(
+    optimum = minimize(
         loss, start, jac=True, method="L-BFGS-B", options={"maxiter": ROUNDS, "ftol": 1e-7, "gtol": 1e-5},
         callback=lambda intermediate_result: report(intermediate_result.fun),
     )  # fmt: skip
-    return np.concatenate([found.x[:1], found.x[1:] / size])
+    return np.concatenate([optimum.x[:1], optimum.x[1:] / size])
 
 
 def _seen_scores(model: Association, tokens: Ids, contexts: Ids) -> Array:
-    """s(w, c) of each token and what stands at one distance before it, (N,); 0 where that is nowhere."""
+    """s(w, c) of each token and its context at one distance, (N,); 0 for NOWHERE."""
     return np.where(contexts == NOWHERE, 0, model.scores(tokens, np.maximum(contexts, 0)))

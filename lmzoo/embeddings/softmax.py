@@ -1,8 +1,8 @@
-"""Logits to probabilities over a large vocabulary, a row at a time while it is in the processor's cache.
+"""Softmax over a large vocabulary in one pass over memory, a row at a time while it is in the processor's cache.
 
-numpy takes five passes over memory for it (base, highest, difference, exponential, sum), which for 30,000 words is most
-of the time of scoring a text; here it is one. The exponential is the one of Moshier's Cephes library in float32: e^x is
-2^n e^r with r in ±log(2)/2 and a polynomial for e^r, within 2 units in the last place.
+numpy takes five passes (base, maximum, difference, exponential, sum), which for 30,000 words is most of the time of
+scoring a text. The float32 exponential is that of Moshier's Cephes library: e^x = 2^n e^r with r in ±log(2)/2 and a
+polynomial for e^r, within 2 units in the last place.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ Array = NDArray[Any]
 THREADS = min(8, cpu_count() or 1)
 LOG2_E = np.float32(1.44269504)
 LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)  # their sum is log 2, the first exact
-LOWEST = np.float32(-87.0)  # e to it is the smallest that float32 keeps in full
+LOWEST = np.float32(-87.0)  # e^-87 is about the smallest normal float32
 C0, C1, C2, C3, C4, C5 = (
     np.float32(c) for c in (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5)
 )
@@ -28,9 +28,9 @@ HALF, ONE = np.float32(0.5), np.float32(1.0)
 
 
 def exponentiate(logits: Array, base: Array) -> Array:
-    """Turn `logits` (N, V) float32 into e^(logit + base - log Z) in place, where Z sums each row: returns log Z, (N,).
+    """Replace `logits` (N, V) float32 by softmax(logits + base) in place; returns log Z of each row, (N,).
 
-    `base` (V,) float32 is what is to be added to each row.
+    `base` is (V,) float32.
     """
     return _in_threads(logits, base, True)
 
@@ -62,7 +62,7 @@ def _as_float(context, bits):  # type: ignore[no-untyped-def]  # noqa: ARG001
 def _exp(x):  # type: ignore[no-untyped-def]
     """e^x for float32 x ≤ 0."""
     x = max(x, LOWEST)
-    n = np.int32(x * LOG2_E - HALF)  # the nearest whole number: conversion cuts towards zero
+    n = np.int32(x * LOG2_E - HALF)  # rounds to the nearest integer: for x ≤ 0 conversion truncates upwards
     whole = np.float32(n)
     r = x - whole * LN2_HIGH
     r = r - whole * LN2_LOW
@@ -71,9 +71,9 @@ def _exp(x):  # type: ignore[no-untyped-def]
     return (p * r * r + r + ONE) * power
 
 
-@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})  # else the largest is found one by one
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})  # without these the maximum is not vectorised
 def _add(row, base):  # type: ignore[no-untyped-def]
-    """Add `base` to the row; the largest sum."""
+    """Add `base` to the row in place; returns the maximum."""
     highest = np.float32(-np.inf)
     for w in range(len(row)):
         row[w] += base[w]
@@ -83,7 +83,7 @@ def _add(row, base):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz", "arcp"})
 def log_normaliser(row, base):  # type: ignore[no-untyped-def]
-    """log Z of one row of logits (V,) float32, to which `base` (V,) is added in place: for compiled code."""
+    """log Z of one row of logits (V,) float32, to which `base` (V,) is added in place; called by compiled code."""
     highest = _add(row, base)
     total = np.float32(0)
     for w in range(len(row)):

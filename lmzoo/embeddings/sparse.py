@@ -1,4 +1,4 @@
-"""Associations kept as a table: most pairs of words were never seen together, so only the others are stored."""
+"""Association scores in a sparse table: most pairs of words never co-occur, so only the others are stored."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -22,8 +22,9 @@ class Table(Association):
 
     @abstractmethod
     def table(self) -> tuple[Array, Array, Array]:
-        """indptr (V+1,), words (M,) and scores (M,): s(w, c) of context c is scores[indptr[c]:indptr[c+1]], each for
-        the word at the same place of `words`, in ascending order.
+        """indptr (V+1,), words (M,) and scores (M,), as in a CSR matrix with a row for each context c.
+
+        scores[indptr[c]:indptr[c+1]] are s(w, c) for words[indptr[c]:indptr[c+1]], in ascending order.
         """
 
     def scores(self, words: Ids, contexts: Ids) -> Array:
@@ -34,13 +35,14 @@ class Table(Association):
         _in_parts(len(logits), lambda rows: _put(*self.table(), logits[rows], contexts[rows], lambdas))
 
     def _scored(self, contexts: Ids, tokens: Ids) -> Array:
-        """log P of each of `tokens` (N,) behind `contexts` (N, k): (N,); the logits of one never leave the cache."""
-        if self._elsewhere:
+        """log P of each of `tokens` (N,) after `contexts` (N, k): (N,)."""
+        if self._on_device:
             return super()._scored(contexts, tokens)
-        found = np.empty(len(tokens))
-        given = (*self.table(), self._base(), self._lambdas())
-        _in_parts(len(tokens), lambda rows: _log_probs(*given, contexts[rows], tokens[rows], found[rows]))
-        return found
+        log_probs = np.empty(len(tokens))
+        table = (*self.table(), self._base(), self._lambdas())
+        # One position at a time, so that its V logits stay in the processor's cache.
+        _in_parts(len(tokens), lambda rows: _log_probs(*table, contexts[rows], tokens[rows], log_probs[rows]))
+        return log_probs
 
     def _moved(self, device: str) -> OnDevice:
         import scipy.sparse
@@ -57,7 +59,7 @@ class Table(Association):
 
 
 def _in_parts(length: int, work: Callable[[slice], None]) -> None:
-    """`work` on 0 … length, a part on each core: its loops are compiled and let go of Python's lock."""
+    """`work` on 0 … length, a part on each core: its loops are compiled and release the GIL."""
     cuts = np.linspace(0, length, min(THREADS, max(1, length)) + 1).astype(int).tolist()
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(work, map(slice, cuts[:-1], cuts[1:])))
@@ -65,7 +67,7 @@ def _in_parts(length: int, work: Callable[[slice], None]) -> None:
 
 @njit(cache=True, nogil=True)
 def _put(indptr, words, scores, logits, contexts, lambdas):  # type: ignore[no-untyped-def]
-    """logits[n, w] = Σ_d λ_d s(w, c_d), for each context c_d of n and each w that it goes with."""
+    """logits[n, w] = Σ_d λ_d s(w, c_d)."""
     for n in range(len(contexts)):
         _put_row(indptr, words, scores, logits[n], contexts[n], lambdas)
 
@@ -82,7 +84,7 @@ def _put_row(indptr, words, scores, row, contexts, lambdas):  # type: ignore[no-
 
 @njit(cache=True, nogil=True)
 def _log_probs(indptr, words, scores, base, lambdas, contexts, tokens, found):  # type: ignore[no-untyped-def]
-    """found[n] = log of the softmax of base + Σ_d λ_d s(·, c_d), at tokens[n]."""
+    """found[n] = log softmax(base + Σ_d λ_d s(·, c_d)) at tokens[n]."""
     row = np.empty(len(base), dtype=np.float32)
     for n in range(len(tokens)):
         _put_row(indptr, words, scores, row, contexts[n], lambdas)
@@ -105,7 +107,7 @@ def _expect(indptr, words, scores, probs, contexts, expected):  # type: ignore[n
 
 @njit(cache=True, nogil=True)
 def _look_up(indptr, words, scores, wanted, contexts):  # type: ignore[no-untyped-def]
-    """The score of each pair, by bisection among the words of its context."""
+    """The score of each pair, by binary search among the words of its context."""
     found = np.zeros(len(wanted), scores.dtype)
     for n in range(len(wanted)):
         first, last = indptr[contexts[n]], indptr[contexts[n] + 1]

@@ -30,12 +30,12 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lmzoo.embeddings.adagrad import Descent
-from lmzoo.embeddings.counted import Counted
+from lmzoo.embeddings.adagrad import Descent, TorchDescent
+from lmzoo.embeddings.cooccurrence import Counted
 from lmzoo.embeddings.gpu import accelerator
 from lmzoo.embeddings.predictor import LowRank
 from lmzoo.errors import FormatError, ScoreError, UsageError
-from lmzoo.interface import Data, Ids, Run
+from lmzoo.interface import Ids, Run
 from lmzoo.ngrams.out_of_core import Scratch
 
 Array = NDArray[Any]
@@ -83,11 +83,6 @@ class GloVe(Counted, LowRank):
         if not 0 <= self.alpha < float("inf"):
             raise UsageError(f"alpha must be 0 or more, not {self.alpha}: it is a power, and 0 weighs all pairs alike")
 
-    def warm_up(self) -> None:
-        """Have the loops compiled, or loaded where they were before."""
-        text = np.tile(np.arange(3, dtype=np.int32), 4)
-        type(self)(**self.PRESETS["tiny"]).fit(Data.of(text, text[::-1], 3), Run(device="cpu"))
-
     def count(self, train: Ids, vocab_size: int, run: Run) -> Any:
         """X, scipy CSR (V, V); nothing goes with `end` unless it is to be a word. UsageError: it is empty."""
         table = super().count(train, vocab_size, run)
@@ -121,11 +116,7 @@ class GloVe(Counted, LowRank):
         device = accelerator(run.device)
         if device is None:
             return Descent(*settings, Scratch(run.memory))
-        import torch
-
-        from lmzoo.embeddings.adagrad_torch import TorchDescent
-
-        return TorchDescent(*settings, torch.device(device))
+        return TorchDescent(*settings, device)
 
     def _descend(self, descent: _Descends, run: Run, began: float) -> None:
         """As many epochs as are asked for, or fit into the seconds there are; sets `history`."""

@@ -28,7 +28,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lmzoo.embeddings.counted import Counted
+from lmzoo.embeddings.cooccurrence import Counted
 from lmzoo.embeddings.sparse import Table
 from lmzoo.errors import FormatError, UsageError
 from lmzoo.interface import Ids, Origin, Run

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lmzoo.embeddings.counted import Counted
+from lmzoo.embeddings.cooccurrence import Counted
 from lmzoo.embeddings.predictor import LowRank
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.interface import Ids, Progress, Run

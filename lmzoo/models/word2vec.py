@@ -93,9 +93,9 @@ class Word2Vec(LowRank):
         return title if self.output == OUTPUTS[0] else f"{title} with {self.output.replace('-', ' ')}"
 
     def warm_up(self) -> None:
-        """Import gensim, which takes a second or more; where it is not, what was trained can still be used."""
+        """Import gensim, which takes a second or more. Without it a trained model can still be used."""
         if find_spec("gensim"):
-            _gensim()
+            super().warm_up()
 
     def _learn(self, train: Ids, vocab_size: int, run: Run) -> None:
         sentences = Sentences(train, vocab_size - 1)

@@ -129,7 +129,7 @@ def test_a_damaged_run_is_refused(model):
 def test_another_device_gives_the_same_scores(model):
     pytest.importorskip("torch")
     here = model.log_probs(VALID)[0]
-    model._elsewhere = model._moved("cpu")
+    model._on_device = model._moved("cpu")
     np.testing.assert_allclose(model.log_probs(VALID)[0], here, atol=1e-4)
     many = model.log_probs_many([VALID[:30], VALID[30:50]])
     model.to("cpu")
@@ -159,7 +159,7 @@ def test_it_beats_the_unigram_on_every_corpus(name):
     """With each corpus's own tokenizer: characters, pieces or words. Of the long texts a part is enough."""
     source = corpus.load(name)
     train_text, valid_text = (text[: 1 + text.rfind("\n", 0, most)] for text, most in zip(
-        (source.train, source.valid), (2_000_000, 100_000), strict=True
+        (source.train, source.valid), (500_000, 50_000), strict=True
     ))  # fmt: skip
     spec = "split:min=2" if name == "brown" else source.tokenizer  # which has no <unk> of its own
     made = tokenizers.train(spec, train_text, source.lines)

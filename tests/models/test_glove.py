@@ -9,7 +9,7 @@ from scipy.sparse import csr_array, random_array
 
 from lmzoo import testing
 from lmzoo.embeddings import adagrad, gpu
-from lmzoo.embeddings.adagrad import BLOCKS, Descent, deal, initial
+from lmzoo.embeddings.adagrad import BLOCKS, Descent, TorchDescent, deal, initial
 from lmzoo.errors import FormatError, ScoreError, UsageError
 from lmzoo.interface import Data, Progress, Run
 from lmzoo.models.glove import GloVe
@@ -266,10 +266,8 @@ class TestTorch:
 
     @staticmethod
     def descent(table, dimensions=3, **changed):
-        torch = pytest.importorskip("torch")
-        from lmzoo.embeddings.adagrad_torch import TorchDescent
-
-        settings = {**ALONE, "device": torch.device("cpu"), **changed}
+        pytest.importorskip("torch")
+        settings = {**ALONE, "device": "cpu", **changed}
         del settings["scratch"]
         return TorchDescent(table, dimensions, **settings)
 
