@@ -19,8 +19,7 @@ learns is kept in attributes that end in an underscore. `models/uniform.py` is t
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,21 +30,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lmzoo.errors import NotFittedError, UsageError
+from lmzoo.progress import Progress as Progress  # part of this page, in a file of its own that does without NumPy
 
 State = Any
 Ids = NDArray[np.integer[Any]]
-
-
-class Progress:
-    """Where a long computation says how far it is. This one is silent; the command line's draws a bar."""
-
-    @contextmanager
-    def task(self, name: str, total: float | None = None) -> Iterator["Progress"]:  # noqa: ARG002
-        """A named piece of work of `total` units (None: unknown), to be used in a `with` statement."""
-        yield self
-
-    def advance(self, amount: float = 1, note: str = "") -> None:
-        """`amount` more units are done; `note` is a figure worth showing beside the bar."""
 
 
 @dataclass

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmzoo.cli.app import command
 from lmzoo.cli.console import one_line, show, show_json
 from lmzoo.cli.options import Json
 
@@ -16,6 +17,7 @@ EPILOG = "Example: lmzoo check ./mine.py; exits with 0 where every check passes,
 MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "could not run": ("!", "red"), "not reached": ("–", "dim")}
 
 
+@command("check", epilog=EPILOG)
 def check_file(
     model: Annotated[str, typer.Argument(help="The FILE.py of a model of your own, or a model's name.")],
     as_json: Json = False,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lmzoo.cli.app import command
 from lmzoo.cli.console import one_line, show_json, show_table
 from lmzoo.cli.options import Json, whole
 from lmzoo.errors import UsageError
@@ -12,6 +13,7 @@ from lmzoo.errors import UsageError
 EPILOG = "Example: lmzoo train classes --corpus storyworld, then lmzoo classes runs/storyworld-classes --words 12"
 
 
+@command("classes", epilog=EPILOG)
 def show_classes(
     run: Annotated[Path, typer.Argument(help="Folder of a run that `lmzoo train classes` made.")],
     words: Annotated[int, whole("--words", help="How many words of each class to show, 1 or more.")] = 10,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, one_line, show, show_json
 from lmzoo.cli.options import (
     Budget,
@@ -25,6 +26,7 @@ from lmzoo.errors import UsageError
 EPILOG = "Examples: lmzoo compare; lmzoo compare uniform ngram:order=3 ./mine.py runs/mine --corpus shakespeare"
 
 
+@command("compare", epilog=EPILOG)
 def compare_models(
     contestants: Annotated[
         list[str] | None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_notes, show_table
 from lmzoo.cli.exchange import claim_file, write_file
 from lmzoo.cli.options import Code, Json, Mirror, Quiet, Runs, whole
@@ -23,6 +24,7 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there already.")]
 
 
+@command("compress", epilog=COMPRESS_EPILOG)
 def compress_file(
     run: RunFolder,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Any file; best a text like the run's own.")],
@@ -49,6 +51,7 @@ def compress_file(
     return None
 
 
+@command("decompress", epilog=DECOMPRESS_EPILOG)
 def decompress_file(
     run: RunFolder,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `lmzoo compress` wrote with this run.")],
@@ -77,6 +80,7 @@ def decompress_file(
     return None
 
 
+@command("certify", epilog=CERTIFY_EPILOG)
 def certify_runs(
     runs: Runs,
     corpus: Annotated[

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from lmzoo.errors import LmzooError, UsageError, nearest
-from lmzoo.interface import Progress
+from lmzoo.progress import Progress
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 PIPED_WIDTH = 200  # columns of a table that nobody looks at yet
@@ -35,13 +35,7 @@ class ReaderGoneError(Exception):
 
 
 class Commands(TyperGroup):
-    """Commands in the order a newcomer needs them, whose unknown names are errors with the nearest one."""
-
-    order: Sequence[str] = ()
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """The names, those in `order` first."""
-        return sorted(super().list_commands(ctx), key=[*self.order, *super().list_commands(ctx)].index)
+    """A group of commands whose unknown names are errors that name the nearest one."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that `args` ask for."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_notes
 from lmzoo.cli.options import Json, Mirror, Quiet
 from lmzoo.errors import LmzooError, UsageError, nearest
@@ -21,6 +22,7 @@ IMPORT_EPILOG = (
 LAYOUTS = ("plain", "leading")
 
 
+@command("export", epilog=EXPORT_EPILOG)
 def export_run(
     run: Annotated[Path, typer.Argument(help="Folder of an n-gram or gpt run, or one of word vectors.")],
     file: Annotated[
@@ -103,6 +105,7 @@ def _export_gpt(run: Path, folder: Path, overwrite: bool, as_json: bool) -> None
     return None
 
 
+@command("import", epilog=IMPORT_EPILOG)
 def import_file(
     file: Annotated[
         str,

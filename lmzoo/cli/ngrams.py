@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lmzoo.cli.app import command
 from lmzoo.cli.console import show_json, show_table
 from lmzoo.cli.options import Code, Json, whole
 
@@ -16,6 +17,7 @@ WIDTH = 80
 RunFolder = Annotated[Path, typer.Argument(help="Folder of a run of the n-gram.")]
 
 
+@command("explain", epilog=EXPLAIN_EPILOG)
 def explain_text(
     run: RunFolder,
     text: Annotated[str, typer.Argument(help="The text to explain, token by token, from the start.")],
@@ -38,6 +40,7 @@ def explain_text(
     return None
 
 
+@command("ngrams", epilog=NGRAMS_EPILOG)
 def list_ngrams(
     run: RunFolder,
     context: Annotated[str, typer.Argument(help="The words before; none: what is frequent at all.")] = "",

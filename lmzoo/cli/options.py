@@ -7,14 +7,14 @@ or a file of somebody's own, has its command and its help without a line written
 import copy
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
 
 from lmzoo.cli.console import Commands
-from lmzoo.errors import UsageError
+from lmzoo.errors import UsageError, nearest
 
 
 def whole(flag: str, help: str) -> Any:  # noqa: A002 (as Typer calls it)
@@ -68,6 +68,12 @@ Refit = Annotated[
     typer.Option("--refit", help="Train on train + validation: for the last fit, once settings are chosen."),
 ]
 Code = Annotated[Path | None, typer.Option(help="The FILE.py of a model of your own, to load a run that it made.")]
+
+
+def one_of(kind: str, value: str, known: Sequence[str]) -> None:
+    """Raise UsageError where `value` is not among the `known` ones."""
+    if value not in known:
+        raise UsageError(f"no {kind} {value!r}{nearest(value, known)}; there are: {', '.join(known)}")
 
 
 def parse_device(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_notes, show_table
 from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, whole
 from lmzoo.errors import UsageError
@@ -29,6 +30,7 @@ class _Loaded:
     provenance: dict[str, Any]
 
 
+@command("probe", epilog=EPILOG)
 def probe_runs(
     runs: Runs,
     tasks: Annotated[

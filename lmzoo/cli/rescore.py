@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_table
 from lmzoo.cli.exchange import write_file
 from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, Seed, number, whole
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 EPILOG = "Example: lmzoo rescore runs/ptb-ngram runs/ptb-lstm --corpus ptb"
 
 
+@command("rescore", epilog=EPILOG)
 def rescore_lists(
     runs: Runs,
     corpus: Annotated[

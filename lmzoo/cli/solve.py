@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, one_line, show_json, show_table
 from lmzoo.cli.options import CorpusName, Json, Mirror, Quiet, whole
 from lmzoo.errors import UsageError
@@ -20,6 +21,7 @@ EPILOG = "Example: lmzoo solve --questions science --questions mine.jsonl --corp
 BEST_PAIRS = 5  # that are shown of an answer
 
 
+@command("solve", epilog=EPILOG)
 def solve_questions(
     sources: Annotated[
         list[str] | None,

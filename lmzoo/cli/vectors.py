@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, one_line, show_json, show_table
 from lmzoo.cli.options import Code, Json, Mirror, Quiet, Seed, whole
 from lmzoo.errors import UsageError, nearest
@@ -19,7 +20,6 @@ ANALOGY_EPILOG = (
 SIMILARITY_EPILOG = "Examples: lmzoo similarity runs/wikitext2-svd cup mug; lmzoo similarity vectors.txt"
 ODD_EPILOG = "Example: lmzoo odd runs/wikitext2-svd breakfast cereal dinner lunch"
 MAP_EPILOG = "Example: lmzoo map runs/wikitext2-svd king queen man woman river lake --out words.svg"
-VECTOR_COMMANDS = ("neighbours", "analogy", "similarity", "odd", "map")
 ABREAST = 4  # tables of neighbours that fit beside each other on a slide
 TASK, QUESTIONS, PAIRS = "words", "questions-words", "EN-"
 
@@ -29,6 +29,7 @@ Source = Annotated[
 Top = Annotated[int, whole("--top", help="How many to show, 1 or more.")]
 
 
+@command("neighbours", epilog=NEIGHBOURS_EPILOG)
 def show_neighbours(
     run: Source,
     words: Annotated[list[str], typer.Argument(metavar="WORD", help="One word or several.")],
@@ -53,6 +54,7 @@ def show_neighbours(
     return None
 
 
+@command("analogy", epilog=ANALOGY_EPILOG)
 def show_analogy(
     run: Source,
     words: Annotated[
@@ -136,6 +138,7 @@ def _score_cells(scores: list[dict[str, Any]], name: str) -> list[str]:
     return [name, *(cell for cells in right for cell in cells), f"{asked:,}", f"{asked + left_out:,}"]
 
 
+@command("similarity", epilog=SIMILARITY_EPILOG)
 def show_similarity(
     run: Source,
     words: Annotated[
@@ -172,6 +175,7 @@ def show_similarity(
     return None
 
 
+@command("odd", epilog=ODD_EPILOG)
 def show_odd(
     run: Source,
     words: Annotated[list[str], typer.Argument(metavar="WORD", help="Three words or more.")],
@@ -188,6 +192,7 @@ def show_odd(
     return show_table(("word", "cosine with the mean"), rows, numbers_from=1)
 
 
+@command("map", epilog=MAP_EPILOG)
 def draw_map(
     run: Source,
     words: Annotated[
@@ -249,12 +254,3 @@ def _cell(word: str, score: float) -> str:
 
 def _facts(found: list[tuple[str, float]], name: str) -> list[dict[str, Any]]:
     return [{"word": word, name: score} for word, score in found]
-
-
-def add_vector_commands(app: typer.Typer) -> None:
-    """Make commands of the functions above."""
-    app.command("neighbours", epilog=NEIGHBOURS_EPILOG)(show_neighbours)
-    app.command("analogy", epilog=ANALOGY_EPILOG)(show_analogy)
-    app.command("similarity", epilog=SIMILARITY_EPILOG)(show_similarity)
-    app.command("odd", epilog=ODD_EPILOG)(show_odd)
-    app.command("map", epilog=MAP_EPILOG)(draw_map)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, one_line, show_json, show_table
 from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, whole
 from lmzoo.errors import DownloadError, UsageError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 EPILOG = "Example: lmzoo zeroshot runs/books-ngram runs/books-gpt --tasks blimp,lambada --limit 1000"
 
 
+@command("zeroshot", epilog=EPILOG)
 def ask_zeroshot(
     runs: Runs,
     tasks: Annotated[

@@ -118,8 +118,22 @@ def folders(path):
 
 def test_commands_are_listed_as_a_newcomer_needs_them(lmzoo):
     out = lmzoo("--help").out
-    order = [out.index(f"│ {name} ") for name in ("compare", "train", "eval", "generate", "models", "corpora", "check")]
-    assert order == sorted(order)
+    titles = [f"─ {panel} ─" for panel in ("Start", "Look", "Knowledge", "Vectors", "Files", "Teach")]
+    commands = [f"│ {name} " for name in ("train", "compare", "eval", "generate", "models", "corpora", "check")]
+    for shown in (titles, commands):
+        places = [out.index(text) for text in shown]
+        assert places == sorted(places)
+    assert "─ Commands ─" not in out  # none is without a panel
+
+
+def test_a_command_is_a_file_that_nothing_else_names(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from lmzoo.cli.app import command\n@command('mine')\ndef mine() -> None:\n    'My own.'\n    print('yes')\n"
+    )
+    code = f"import lmzoo.cli; lmzoo.cli.__path__.append({str(tmp_path)!r}); from lmzoo.cli.main import main; main()"
+    shown = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True).stdout
+    assert "My own." in shown[shown.index("─ Commands ─") :]
+    assert subprocess.run([sys.executable, "-c", code, "mine"], capture_output=True, text=True).stdout == "yes\n"
 
 
 def test_without_arguments_there_is_help(lmzoo):

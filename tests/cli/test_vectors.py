@@ -4,11 +4,9 @@ import json
 
 import numpy as np
 import pytest
-import typer
 
 from lmzoo.analysis.word_vectors import Vectors, judge, solve_analogies
-from lmzoo.cli.console import Commands
-from lmzoo.cli.vectors import VECTOR_COMMANDS, add_vector_commands
+from lmzoo.cli import app
 from lmzoo.data import task_cards, tokenizers
 from lmzoo.interface import Data
 from lmzoo.models.svd import SVD
@@ -28,10 +26,8 @@ WORDS = {
 
 @pytest.fixture
 def lmzoo(calling):
-    """Call a command in an application of their own: (exit code, stdout, stderr)."""
-    app = typer.Typer(cls=Commands)
-    add_vector_commands(app)
-    return calling(app)
+    """Call a command: (exit code, stdout, stderr)."""
+    return calling(app.app)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +147,7 @@ def test_a_map_of_no_words_in_particular_shows_frequent_ones(lmzoo, folder, tmp_
     assert (tmp_path / "map.png").exists()
 
 
-@pytest.mark.parametrize("command", VECTOR_COMMANDS)
+@pytest.mark.parametrize("command", app.PANELS["Vectors"])
 def test_each_command_has_help_with_an_example(lmzoo, command):
     code, out, _ = lmzoo(command, "--help")
     assert code == 0

@@ -1,0 +1,79 @@
+"""`lmzoo corpora`: the corpora there are; `fetch` downloads one, `show` describes one."""
+
+from typing import Annotated
+
+import typer
+
+from lmzoo.cli.app import add_group
+from lmzoo.cli.console import Bars, Commands, show_json, show_table
+from lmzoo.cli.options import Json, Mirror, Quiet
+
+CardName = Annotated[str, typer.Argument(help="A name from `lmzoo corpora`.")]
+
+corpora_app = typer.Typer(
+    cls=Commands,
+    help="The texts: what corpora there are; fetch one, show one.",
+    epilog="Example: lmzoo corpora show storyworld",
+)
+add_group("corpora", corpora_app)
+
+
+@corpora_app.callback(invoke_without_command=True)
+def list_corpora(context: typer.Context, as_json: Json = False) -> None:
+    """List the corpora that have a card. Any text file or folder of text files is a corpus too."""
+    from lmzoo.data import corpus
+
+    if context.invoked_subcommand:
+        return None
+    cards = list(corpus.cards().values())
+    if as_json:
+        return show_json([{k: v for k, v in vars(card).items() if k != "files"} for card in cards])
+    rows = [[card.name, card.title, card.tokenizer, card.protocol, card.licence] for card in cards]
+    show_table(("corpus", "title", "tokenizer", "protocol", "licence"), rows, numbers_from=5)
+    return None
+
+
+@corpora_app.command("fetch")
+def fetch_corpus(name: CardName, mirror: Mirror = None, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Download a corpus (or take it from the mirror), check it and keep it."""
+    from lmzoo.data import corpus
+
+    files = corpus.fetch(name, mirror=mirror, progress=Bars(quiet))
+    facts = [
+        {"path": file.file.path, "source": file.source, "sha256": file.sha256, "cached": file.cached} for file in files
+    ]
+    if as_json:
+        return show_json(facts)
+    for fact in facts:
+        print(f"{fact['path']}  {fact['sha256']}  from {fact['source']}")
+    if not facts:
+        print(f"{name} is built in: there is nothing to fetch")
+    return None
+
+
+@corpora_app.command("show")
+def show_corpus(
+    name: Annotated[str, typer.Argument(help="A name from `lmzoo corpora`, a text file or a folder.")],
+    mirror: Mirror = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Licence, citation, split, counts and a few lines of a corpus."""
+    from lmzoo.data import corpus
+
+    text = corpus.load(name, mirror=mirror, progress=Bars(quiet))
+    counts = corpus.describe(text)
+    facts = {key: getattr(text, key) for key in ("name", "title", "licence", "citation", "source", "split")}
+    facts |= {"protocol": text.protocol, "tokenizer": text.tokenizer, "floor_bits": text.floor_bits}
+    if as_json:
+        return show_json({**facts, "counts": counts, "sha256": text.sha256})
+    for key, value in facts.items():
+        if value and key != "floor_bits":
+            print(f"{key:10} {value}")
+    rows = []
+    for split, row in counts.items():
+        floor = f"{text.floor_bits[split] / row['characters']:.4f}" if text.floor_bits else "–"
+        rows.append([split, *[f"{n:,}" for n in row.values()], floor, text.sha256[split][:12] + "…"])
+    show_table(("split", *next(iter(counts.values())), "true bits/char", "sha256"), rows, numbers_from=1)
+    print(text.train[:400].rstrip() + " …")
+    return None

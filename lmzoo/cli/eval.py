@@ -1,0 +1,52 @@
+"""`lmzoo eval RUN…`: the scores of runs on a corpus."""
+
+from typing import Annotated
+
+import typer
+
+from lmzoo.cli.app import command
+from lmzoo.cli.console import Bars, show_json, show_scores
+from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, one_of
+from lmzoo.errors import UsageError
+
+
+@command("eval", epilog="Example: lmzoo eval runs/storyworld-ngram runs/storyworld-uniform")
+def evaluate_runs(
+    runs: Runs,
+    corpus: Annotated[
+        str | None,
+        typer.Option(help="A name, a text file or a folder to score.", show_default="what the run was trained on"),
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, valid, test, or all: the whole text.")] = "test",
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="stream (context carries on) or lines (each alone).", show_default="the corpus's own"),
+    ] = None,
+    mix: Annotated[
+        bool, typer.Option("--mix", help="And all of them as one, with weights fitted on the validation text.")
+    ] = False,
+    code: Code = None,
+    device: Device = "auto",
+    mirror: Mirror = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score runs: bits per character and byte, perplexities, and everything they were divided by."""
+    from lmzoo.data.corpus import SPLITS
+    from lmzoo.evaluation.perplexity import PROTOCOLS
+    from lmzoo.runs import train as training
+
+    one_of("split", split, (*SPLITS, "all"))
+    one_of("protocol", protocol or PROTOCOLS[0], PROTOCOLS)
+    if mix and len(runs) < 2:
+        raise UsageError("--mix needs two runs or more: lmzoo eval RUN RUN --mix")
+    bars = Bars(quiet)
+    scored = []
+    with bars.task("scoring", len(runs)):
+        for folder in runs:
+            scored.append(training.score_run(folder, corpus, split, protocol, code, mirror, bars, device))
+            bars.advance(1)
+    rows = [one.row for one in scored]
+    if mix:
+        rows.append(training.mix_runs(scored, bars))
+    return show_json(rows) if as_json else show_scores(rows)

@@ -1,0 +1,68 @@
+"""`lmzoo generate RUN`: text sampled from a run, or found by beam search."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lmzoo.cli.app import command
+from lmzoo.cli.console import show_json
+from lmzoo.cli.options import Code, Device, Json, Seed, number, whole
+from lmzoo.errors import UsageError
+
+
+@command("generate", epilog="Example: lmzoo generate runs/storyworld-ngram --prompt 'The cat' --temperature 0.8")
+def generate_text(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    prompt: Annotated[str, typer.Option(help="The text to go on from.")] = "",
+    length: Annotated[int, whole("--length", help="Tokens to write, 0 or more.")] = 200,
+    temperature: Annotated[
+        float | None, number("--temperature", help="Below 1 safer, above 1 wilder; 0 takes the likeliest. [default: 1]")
+    ] = None,
+    top_k: Annotated[int | None, whole("--top-k", help="Choose among the k likeliest tokens only, 1 or more.")] = None,
+    top_p: Annotated[
+        float | None, number("--top-p", help="Choose among the likeliest that reach p together, above 0 up to 1.")
+    ] = None,
+    beam: Annotated[
+        int | None, whole("--beam", help="Write the likeliest text: beam search that keeps so many, 1 or more.")
+    ] = None,
+    seed: Seed = 0,
+    code: Code = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Let a run write: what is sampled is what is scored."""
+    if beam is not None and (temperature, top_k, top_p) != (None, None, None):
+        raise UsageError("--beam looks for the likeliest text: it goes without --temperature, --top-k and --top-p")
+    import numpy as np
+
+    from lmzoo.evaluation import generation
+    from lmzoo.interface import LanguageModel
+    from lmzoo.runs import store
+
+    model, text_tokenizer = store.load(run, code)
+    if not isinstance(model, LanguageModel):
+        raise UsageError(f"{run}: {model.name} gives no probability to a text, so it cannot write one")
+    model.to(device)
+    ids = text_tokenizer.encode(prompt) if prompt else np.array([], dtype=np.int32)
+    settings: dict[str, Any]
+    tokens: Iterable[int]
+    if beam is None:
+        temperature = 1.0 if temperature is None else temperature
+        settings = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+        tokens = generation.generate(model, ids, length, **settings)
+    else:
+        tokens, log_prob = generation.beam_search(model, ids, length, beam)
+        settings = {"beam": beam, "log_probability": log_prob}  # nats
+    if as_json:
+        written = list(tokens)
+        text = "".join(generation.stream(written, text_tokenizer.decode, ids.tolist()))
+        return show_json({"run": str(run), "prompt": prompt, "text": text, "tokens": written, **settings})
+    sys.stdout.write(prompt)
+    for piece in generation.stream(tokens, text_tokenizer.decode, ids.tolist()):
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+    return None

@@ -1,0 +1,135 @@
+"""`lmzoo train MODEL`: train a model on a corpus and save it as a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lmzoo.cli.app import add_group
+from lmzoo.cli.console import Bars, process, show_json, show_notes
+from lmzoo.cli.options import (
+    Budget,
+    Compile,
+    CorpusName,
+    Device,
+    Json,
+    Memory,
+    Mirror,
+    ModelCommands,
+    Precision,
+    Quiet,
+    Refit,
+    Resume,
+    Seed,
+    TensorBoard,
+    TokenizerSpec,
+    one_of,
+    parse_budget,
+    parse_memory,
+)
+from lmzoo.errors import LmzooError, UsageError
+
+
+def _train(
+    name: str,
+    settings: dict[str, str],
+    *,
+    corpus: CorpusName = "storyworld",
+    tokenizer: TokenizerSpec = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run.", show_default="runs/CORPUS-MODEL")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there already.")] = False,
+    refit: Refit = False,
+    budget: Budget = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    compiled: Compile = "auto",
+    resume: Resume = False,
+    tensorboard: TensorBoard = None,
+    memory: Memory = None,
+    seed: Seed = 0,
+    mirror: Mirror = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    from lmzoo import models
+    from lmzoo.data import corpus as corpora
+    from lmzoo.evaluation.perplexity import evaluate
+    from lmzoo.interface import LanguageModel, Run
+    from lmzoo.runs import store
+    from lmzoo.runs import train as training
+
+    model = models.find(name)
+    models.make(model, settings)  # what is wrong with the words is said before anything is read
+    one_of("precision", precision, PRECISIONS)
+    one_of("answer to --compile", compiled, ("auto", "yes", "no"))
+    if resume and not model.resumes:
+        raise UsageError(f"{name} is not trained by steps, so there is nothing to resume: train it without --resume")
+    out = out or Path("runs") / f"{Path(corpus).stem}-{Path(name).stem}"
+    run = Run(
+        seed,
+        device,
+        precision=precision,
+        compile=compiled,
+        memory=parse_memory(memory),
+        folder=training.unfinished(out),
+        resume=resume,
+        tensorboard=tensorboard,
+        progress=Bars(quiet),
+        **parse_budget(budget),
+    )
+    training.claim(out, resume, overwrite)
+    source = corpora.load(corpus, mirror=mirror, refit=refit, progress=run.progress)
+    text = training.encode(source, tokenizer, run)
+    with run.progress.task(f"training {name}"):
+        fitted = training.fit(name, settings, text, run)
+    if process():  # of several, the first one does the rest
+        return None
+    training.save(fitted, text, out)
+    facts = {"run": str(out), **fitted.provenance}
+    if isinstance(fitted.model, LanguageModel) and not refit:
+        try:
+            valid = evaluate(fitted.model, text.tokenizer, source.valid, source.protocol)
+            facts["valid_bits_per_character"] = valid.bits_per_character
+        except LmzooError as error:
+            facts["remarks"].append(f"no bits on the validation text: {error}")
+    if as_json:
+        return show_json(facts)
+    count, unit = fitted.model.size()
+    print(
+        f"{fitted.model.name} learned {len(text.train):,} tokens of {source.name} ({text.tokenizer.spec}, "
+        f"V = {text.tokenizer.vocab_size:,}) in {facts['training_seconds']:.2f} s: {count:,} {unit}"
+    )
+    if "steps" in facts:
+        print(
+            f"{facts['steps']:,} steps, {facts['tokens_read']:,} tokens read "
+            f"({facts['tokens_read'] / len(text.train):.2f} times the text) on {facts['device']} in "
+            f"{facts['precision']}; the curve is in {out / store.METRICS}"
+        )
+    show_notes(facts["remarks"])
+    if "valid_bits_per_character" in facts:
+        print(f"validation: {facts['valid_bits_per_character']:.4f} bits per character")
+    print(f"saved as {out}; score it with: lmzoo eval {out}")
+    return None
+
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+class _Train(ModelCommands):
+    action = staticmethod(_train)
+
+
+train_app = typer.Typer(
+    cls=_Train,
+    help="Train a model on a corpus and save it as a run. `lmzoo train MODEL --help` lists the model's own flags; "
+    "a FILE.py of your own works wherever a model's name does.",
+    epilog="Example: lmzoo train ngram --corpus shakespeare --tokenizer char --order 6 --out runs/shakespeare-6gram",
+    subcommand_metavar="MODEL [FLAGS]...",
+)
+add_group("train", train_app)
+
+
+@train_app.callback(invoke_without_command=True)
+def _which_model(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        raise UsageError("say which model: lmzoo train MODEL, as in `lmzoo train ngram`; `lmzoo models` lists them")
