@@ -41,7 +41,7 @@ def main() -> None:
         for words in options.models:
             name, given = train.parse(words)
             fitted = train.fit(name, given, text, Run(seconds=options.budget))
-            run = train.save(fitted, text, Path(folder) / name)
+            run = train.save(fitted, Path(folder) / name)
             rows.append({"model": words, **measure(run, fitted.model, text, options.characters)})
             print(SHOWN.format(**rows[-1]), flush=True)
     if options.out:

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 
 NETWORKS = ("mlp", "rnn", "lstm", "gpt")
@@ -239,7 +240,7 @@ def books(device: str, options: argparse.Namespace) -> dict[str, Any]:
     settings = {"preset": "tiny"} if options.rehearse else dict(CHARACTER_GPT)
     fitted = train.fit("gpt", settings, text, run)
     test = source.test[:3_000] if options.rehearse else source.test
-    score = evaluate(fitted.model, text.tokenizer, test)  # type: ignore[arg-type]
+    score = evaluate(TextModel(fitted.model, text.tokenizer), test)  # type: ignore[arg-type]
     speed = [row["tokens_per_second"] for row in fitted.model.history if "tokens_per_second" in row]
     return {
         "corpus": source.name,

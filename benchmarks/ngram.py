@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 
 LMPLZ = os.environ.get("LMPLZ") or shutil.which("lmplz")
@@ -128,7 +129,7 @@ def scoring(corpus: str, order: int, folder: Path) -> dict[str, Any]:
     found["next_log_probs"] = seconds_of(lambda: [model.next_log_probs(model.start()) for _ in range(20)]) / 20
     prompt = np.array([], dtype=np.int32)
     found["sample_1000"] = seconds_of(lambda: list(generation.generate(model, prompt, 1000, seed=1)), 3)
-    store.save(model, words, folder / "run")
+    store.save(TextModel(model, words), folder / "run")
     found["load"] = seconds_of(lambda: store.load(folder / "run"), 3)
     found["bytes"] = store.bytes_on_disk(folder / "run")
     with contextlib.suppress(ImportError):

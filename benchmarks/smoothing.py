@@ -30,6 +30,7 @@ from lmzoo.data.corpus import Corpus
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import LmzooError
 from lmzoo.evaluation.perplexity import Score, block_bits, evaluate, interval
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, Ids, LanguageModel
 from lmzoo.models.classes import Classes
 from lmzoo.models.ngram import Ngram
@@ -206,7 +207,7 @@ def timed_fit(model: LanguageModel, texts: Texts) -> float:
 
 
 def scored(model: LanguageModel, texts: Texts, split: str) -> Score:
-    return evaluate(model, texts.tokenizer, getattr(texts.corpus, split), texts.corpus.protocol)
+    return evaluate(TextModel(model, texts.tokenizer), getattr(texts.corpus, split), texts.corpus.protocol)
 
 
 def summary(score: Score) -> Row:

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import ScoreError
-from lmzoo.evaluation import excerpt
+from lmzoo.evaluation.perplexity import opening, scored_parts
 from lmzoo.evaluation.statistics import EQUAL, wilson
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Ids, LanguageModel, Progress, State
 
 Array = NDArray[Any]
@@ -49,22 +49,22 @@ class Predictions:
 
 
 def facts_of(
-    model: LanguageModel,
-    tokenizer: Tokenizer,
+    text_model: TextModel,
     text: str,
     seed: int = 0,
     progress: Progress | None = None,
     protocol: str = "stream",
 ) -> dict[str, Any] | None:
-    """How the probabilities that `model` gives its likeliest tokens agree with how often those come, as JSON.
+    """How the probabilities that the model gives its likeliest tokens agree with how often those come, as JSON.
 
     `bins` are {confidence, accuracy, low, high, tokens}, low and high being Wilson's interval of 95 %; `error` is the
     expected calibration error, `by_chance` what chance alone would make of it. None for a text of fewer than FEWEST
     tokens or a model without probabilities. Raises ScoreError for a NaN.
     """
+    model = text_model.require(LanguageModel, "it has no calibration")
     if not model.is_distribution:
         return None
-    found = predictions(model, tokenizer, text, seed, progress, protocol)
+    found = predictions(text_model, text, seed, progress, protocol)
     if len(found.places) < FEWEST:
         return None
     which = bins_of(found.confidence)
@@ -118,15 +118,15 @@ def by_chance(confidence: Array, which: Array, seed: int) -> float:
 
 
 def predictions(
-    model: LanguageModel,
-    tokenizer: Tokenizer,
+    text_model: TextModel,
     text: str,
     seed: int = 0,
     progress: Progress | None = None,
     protocol: str = "stream",
 ) -> Predictions:
-    """What `model` expects at places of `text` that `seed` chose, each in the context that the evaluator gives it."""
-    parts = excerpt.parts(model, tokenizer, excerpt.opening(text), protocol)
+    """What the model expects at places of `text` that `seed` chose, each in the context that the evaluator gives it."""
+    model = text_model.require(LanguageModel, "it has no calibration")
+    parts = scored_parts(text_model, opening(text), protocol)
     places = choose(min(sum(map(len, parts)), READ), seed)
     asked, columns = _states(model, parts, places), []
     with (progress or Progress()).task("calibration", len(places)) as task:

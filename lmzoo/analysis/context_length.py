@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import ScoreError
-from lmzoo.evaluation import excerpt
+from lmzoo.evaluation.perplexity import opening, scored_parts
 from lmzoo.evaluation.statistics import interval
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Ids, LanguageModel, Progress
 
 Array = NDArray[Any]
@@ -63,8 +63,7 @@ class Stretches:
 
 
 def facts_of(
-    model: LanguageModel,
-    tokenizer: Tokenizer,
+    text_model: TextModel,
     text: str,
     seed: int = 0,
     progress: Progress | None = None,
@@ -77,9 +76,10 @@ def facts_of(
     measured. None for a text that is too short or a model without probabilities; nothing is `allowed` one that
     adapts, and `note` says why. Raises ScoreError for a probability that is zero or no number.
     """
+    model = text_model.require(LanguageModel, "it has no bits")
     if not model.is_distribution:
         return None
-    stretches = read(model, tokenizer, text, seed, protocol)
+    stretches = read(text_model, text, seed, protocol)
     if stretches is None:
         return None
     counted = stretches.characters[stretches.tokens]
@@ -162,13 +162,13 @@ def _ratio(bits: Array, characters: Array, axis: int = -1) -> Array:
 # Which stretches
 
 
-def read(model: LanguageModel, tokenizer: Tokenizer, text: str, seed: int, protocol: str) -> Stretches | None:
+def read(text_model: TextModel, text: str, seed: int, protocol: str) -> Stretches | None:
     """The tokens of stretches of `text`, as `model` reads it; None where it is too short for any."""
-    parts = excerpt.parts(model, tokenizer, excerpt.opening(text), protocol)
+    parts = scored_parts(text_model, opening(text), protocol)
     if not parts:
         return None
     ids, lengths = np.concatenate(parts), np.array([len(part) for part in parts])
-    pieces = tokenizer.pieces(ids)
+    pieces = text_model.tokenizer.pieces(ids)
     characters = np.array([len(piece) for piece in pieces])
     chosen = choose("".join(pieces), seed)
     if not len(chosen):

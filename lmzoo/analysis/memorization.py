@@ -20,8 +20,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from lmzoo.analysis.surprisal import whole_words
-from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.evaluation.generation import generate
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import LanguageModel
 
 Array = NDArray[Any]
@@ -41,8 +41,9 @@ def prompt_of(test: str) -> str:
     return _prompt(test, _opening(test))
 
 
-def facts_of(model: LanguageModel, tokenizer: Tokenizer, prompt: str, seed: int, training: str) -> dict[str, Any]:
+def facts_of(text_model: TextModel, prompt: str, seed: int, training: str) -> dict[str, Any]:
     """What the model writes behind `prompt`, drawn by `seed`, with what `copied` tells of it; plain JSON."""
+    model, tokenizer = text_model.require(LanguageModel, "it cannot write one"), text_model.tokenizer
     before = tokenizer.encode(prompt)
     read = tokenizer.decode(before)  # the prompt, but for words that a closed vocabulary reads as <unk>
     ids: list[int] = []

@@ -31,8 +31,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo.data.tokenizers import Tokenizer
-from lmzoo.evaluation.generation import likeliest
 from lmzoo.evaluation.perplexity import Score
+from lmzoo.evaluation.text_model import TextModel, likeliest_tokens
 from lmzoo.interface import Ids, LanguageModel
 
 CHARACTERS = 700  # of the passage
@@ -40,12 +40,13 @@ LIKELIEST = 5  # tokens told of each place
 BLANKS = " \t\n\v\f\r"  # where words are cut: one byte each, so that every tokenizer cuts there
 
 
-def facts_of(model: LanguageModel, tokenizer: Tokenizer, score: Score, characters: int = CHARACTERS) -> dict[str, Any]:
+def facts_of(text_model: TextModel, score: Score, characters: int = CHARACTERS) -> dict[str, Any]:
     """The first `characters` of what `score` is of, without a word that is cut there, as plain JSON.
 
     `pieces`: of each token its `text`, its `bits` and `likeliest`, {text: probability}, the likeliest first.
     `words`: of each word, with the white space before it, its `text`, of how many `pieces` it is, and its `bits`.
     """
+    model, tokenizer = text_model.require(LanguageModel, "it has no bits"), text_model.tokenizer
     ids = score.ids[: 4 * characters + 4]  # a character has at most four bytes, and so at most four tokens
     texts = tokenizer.pieces(ids)
     shown = _shown(texts, characters)
@@ -56,8 +57,9 @@ def facts_of(model: LanguageModel, tokenizer: Tokenizer, score: Score, character
         if t in complete:
             complete[t] = float(np.logaddexp.reduce(log_probs[completes], dtype=np.float64) / np.log(2))
         if t < shown:
-            told = _told(tokenizer, ids[max(0, t - 1) : t], log_probs)
-            pieces.append({"text": texts[t], "bits": float(score.token_bits[t]), "likeliest": told})
+            likeliest = likeliest_tokens(tokenizer, ids[max(0, t - 1) : t], log_probs, LIKELIEST)
+            rounded = {name: float(f"{probability:.4g}") for name, probability in likeliest}
+            pieces.append({"text": texts[t], "bits": float(score.token_bits[t]), "likeliest": rounded})
     return {"pieces": pieces, "words": _words(pieces, complete)}
 
 
@@ -91,17 +93,6 @@ def _distributions(model: LanguageModel, ids: Ids, restarts: Sequence[bool]) -> 
         state = model.start() if restarts[t] else state
         yield np.asarray(model.next_log_probs(state))
         state = model.advance(state, ids[t : t + 1])
-
-
-def _told(tokenizer: Tokenizer, before: Ids, log_probs: NDArray[Any]) -> dict[str, float]:
-    """The likeliest tokens, as they would stand behind the token `before` (none, or one), and their probabilities."""
-    told: dict[str, float] = {}
-    for token in likeliest(log_probs, LIKELIEST).tolist():
-        text = tokenizer.pieces([*before, token])[-1]
-        name = text if text and "\ufffd" not in text else tokenizer.token(token)
-        name = name if name not in told else f"{name} (token {token})"
-        told[name] = float(f"{np.exp(np.float64(log_probs[token])):.4g}")
-    return told
 
 
 def _word_ends(texts: Sequence[str]) -> list[int]:

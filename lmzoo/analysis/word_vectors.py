@@ -23,6 +23,7 @@ from lmzoo.analysis.word_similarity import EPSILON, METHODS, check_method, judge
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.data.tokenizers.base import BYTES
 from lmzoo.errors import UsageError
+from lmzoo.evaluation.text_model import TextModel
 
 __all__ = ["METHODS", "Vectors", "judge", "solve_analogies", "words_of"]
 
@@ -92,8 +93,9 @@ class Vectors:
         self.by_upper = {word.upper(): i for i, word in reversed(list(enumerate(self.words)))}
 
     @classmethod
-    def of(cls, model: Any, tokenizer: Tokenizer) -> Self:
+    def of(cls, text_model: TextModel) -> Self:
         """The words that a fitted model has vectors for. Raises UsageError where it has none."""
+        model, tokenizer = text_model
         if not (hasattr(model, "vectors") and hasattr(model, "counts_")):
             raise UsageError(f"{model.name} has no word vectors; lmzoo train svd learns some, as pmi and glove do")
         words, ids = words_of(tokenizer, model.counts_)

@@ -14,6 +14,7 @@ from lmzoo.errors import LmzooError, UsageError, nearest
 
 if TYPE_CHECKING:
     from lmzoo.compression.certify import Certificate
+    from lmzoo.evaluation.text_model import TextModel
 
 COMPRESS_EPILOG = "Example: lmzoo compress runs/storyworld-ngram letter.txt"
 DECOMPRESS_EPILOG = "Example: lmzoo decompress runs/storyworld-ngram letter.txt.lmz --out letter.txt"
@@ -40,8 +41,8 @@ def compress_file(
     out = out or file.with_name(file.name + SUFFIX)
     claim_file(out, overwrite)
     data = _read(file)
-    model, tokenizer = _load(run, code)
-    packed = _naming(file, codec.compress, model, tokenizer, data, progress=Bars(quiet))
+    text_model = _load(run, code)
+    packed = _naming(file, codec.compress, text_model, data, progress=Bars(quiet))
     write_file(out, packed)
     facts = {"file": str(out), "bytes": len(packed), "original_bytes": len(data), "sha256": _sha256(data)}
     if as_json:
@@ -71,8 +72,8 @@ def decompress_file(
     out = out or file.with_suffix("")
     claim_file(out, overwrite)
     packed = _read(file)
-    model, tokenizer = _load(run, code)
-    data = _naming(file, codec.decompress, model, tokenizer, packed, progress=Bars(quiet))
+    text_model = _load(run, code)
+    data = _naming(file, codec.decompress, text_model, packed, progress=Bars(quiet))
     write_file(out, data)
     if as_json:
         return show_json({"file": str(out), "bytes": len(data), "sha256": _sha256(data)})
@@ -134,15 +135,18 @@ def _show(found: "Sequence[Certificate]") -> None:
         show_notes(one.notes)
 
 
-def _load(run: Path, code: Path | None) -> tuple[Any, Any]:
+def _load(run: Path, code: Path | None) -> "TextModel":
     """A run that gives texts probabilities, on the CPU: there it always calculates alike."""
     from lmzoo.interface import LanguageModel
     from lmzoo.runs import store
 
-    model, tokenizer = store.load(run, code)
-    if not isinstance(model, LanguageModel):
-        raise UsageError(f"{run}: {model.name} gives no probability to a text, so it can compress none")
-    return model.to("cpu"), tokenizer
+    text_model = store.load(run, code)
+    try:
+        text_model.require(LanguageModel, "it can compress none")
+    except UsageError as error:
+        raise UsageError(f"{run}: {error}") from None
+    text_model.model.to("cpu")
+    return text_model
 
 
 def _read(file: Path) -> bytes:

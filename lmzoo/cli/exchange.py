@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,9 @@ from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_notes
 from lmzoo.cli.options import Json, Mirror, Quiet
 from lmzoo.errors import LmzooError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from lmzoo.evaluation.text_model import TextModel
 
 EXPORT_EPILOG = (
     "Example: lmzoo export runs/ptb-ngram ptb.arpa.gz; lmzoo export runs/glove vectors.txt; "
@@ -53,14 +56,15 @@ def export_run(
     if (run / "config.json").is_file() and store.read_config(run)["model"] == "gpt" and format is None:
         return _export_gpt(run, file, overwrite, as_json)
     claim_file(file, overwrite)
-    model, tokenizer = store.load(run)
+    text_model = store.load(run)
+    model, tokenizer = text_model
     if isinstance(model, Association):
-        return _export_vectors(run, model, tokenizer, file, format, as_json, quiet)
+        return _export_vectors(run, text_model, file, format, as_json, quiet)
     if format is not None:
         raise UsageError(f"{run}: --format is for word vectors, and this is a {model.name}: leave it out")
     if not isinstance(model, Ngram):
         raise UsageError(f"{run}: only an ngram, a gpt or word vectors can be exported, and this is a {model.name}")
-    counts = arpa.write(model, tokenizer, file, Bars(quiet))
+    counts = arpa.write(text_model, file, Bars(quiet))
     facts = {"run": str(run), "file": str(file), "ngrams": counts, "bytes": file.stat().st_size}
     if as_json:
         return show_json(facts)
@@ -71,12 +75,12 @@ def export_run(
 
 
 def _export_vectors(
-    run: Path, model: Any, tokenizer: Any, file: Path, kind: str | None, as_json: bool, quiet: bool
+    run: Path, text_model: "TextModel", file: Path, kind: str | None, as_json: bool, quiet: bool
 ) -> None:
     from lmzoo.formats.vectors import model as vector_exchange
 
     kind = kind or vector_exchange.format_of(file)
-    words, dimensions = vector_exchange.write(model, tokenizer, file, kind, Bars(quiet))
+    words, dimensions = vector_exchange.write(text_model, file, kind, Bars(quiet))
     facts = {"run": str(run), "file": str(file), "format": kind, "words": words, "dimensions": dimensions}
     facts["bytes"] = file.stat().st_size
     if as_json:
@@ -93,15 +97,15 @@ def _export_gpt(run: Path, folder: Path, overwrite: bool, as_json: bool) -> None
     from lmzoo.formats import gpt2
 
     gpt2.claim(folder, overwrite)
-    model, tokenizer = store.load(run)
-    assert isinstance(model, gpt2.GPT)
-    files = gpt2.write(model, tokenizer, folder, overwrite)
+    text_model = store.load(run)
+    files = gpt2.write(text_model, folder, overwrite)
     size = sum((folder / name).stat().st_size for name in files)
     if as_json:
         return show_json({"run": str(run), "folder": str(folder), "files": files, "bytes": size})
     print(f"wrote {folder}: {', '.join(files)}, {size:,} bytes; transformers loads it as GPT2LMHeadModel")
     if "tokenizer.json" not in files:
-        print(f"note: transformers has no tokenizer like {tokenizer.spec}, so the folder has none: encode with lmzoo")
+        spec = text_model.tokenizer.spec
+        print(f"note: transformers has no tokenizer like {spec}, so the folder has none: encode with lmzoo")
     return None
 
 
@@ -150,31 +154,32 @@ def import_file(
     if (kind or corpus) and not has_vectors:
         raise UsageError(f"--{'kind' if kind else 'corpus'} is for word vectors, which {file} has not: leave it out")
     if is_gpt:
-        model, tokenizer, facts = _read_gpt2(path, quiet)
-        found = f"{facts['parameters']:,} parameters over {tokenizer.vocab_size:,} tokens"
+        text_model, facts = _read_gpt2(path, quiet)
+        found = f"{facts['parameters']:,} parameters over {text_model.tokenizer.vocab_size:,} tokens"
     elif has_vectors:
         from lmzoo.formats.vectors import model as vector_exchange
 
-        model, tokenizer, facts = vector_exchange.read(path, kind, corpus, mirror, Bars(quiet))
+        text_model, facts = vector_exchange.read(path, kind, corpus, mirror, Bars(quiet))
         facts = _origin(path) | facts
         found = f"{facts['words']:,} words of {facts['dimensions']} numbers, {facts['format']}"
     else:
         from lmzoo.formats import arpa
 
-        model, tokenizer = arpa.read(path, Bars(quiet), layout)
+        text_model = arpa.read(path, Bars(quiet), layout)
+        model, tokenizer = text_model
         facts = _origin(path) | {"ngrams": len(model.trie_.words) - 1}
         found = f"{facts['ngrams']:,} n-grams of order 1 to {model.order} over {tokenizer.vocab_size:,} words"
-    facts = _provenance(model, tokenizer) | facts
-    store.save(model, tokenizer, out, facts)
+    facts = _provenance(text_model) | facts
+    store.save(text_model, out, facts)
     if as_json:
         return show_json({"run": str(out), **facts})
     print(f"{file}: {found}")
-    show_notes(model.remarks)
+    show_notes(text_model.model.remarks)
     print(f"saved as {out}; score a text with: lmzoo eval {out} --corpus …")
     return None
 
 
-def _read_gpt2(folder: Path, quiet: bool) -> tuple[Any, Any, dict[str, Any]]:
+def _read_gpt2(folder: Path, quiet: bool) -> "tuple[TextModel, dict[str, Any]]":
     from lmzoo import models
 
     models.find("gpt")  # says what to install, where PyTorch is not there
@@ -182,9 +187,9 @@ def _read_gpt2(folder: Path, quiet: bool) -> tuple[Any, Any, dict[str, Any]]:
 
     if not folder.is_dir():
         folder = gpt2.fetch(str(folder), Bars(quiet))
-    model, tokenizer = gpt2.read(folder)
+    text_model = gpt2.read(folder)
     origin = _origin(folder / gpt2.weight_files(folder)[0])
-    return model, tokenizer, origin | {"parameters": model.size()[0]}
+    return text_model, origin | {"parameters": text_model.model.size()[0]}
 
 
 def claim_file(file: Path, overwrite: bool) -> None:
@@ -219,9 +224,10 @@ def _origin(file: Path) -> dict[str, Any]:
     return {"imported_from": str(file.absolute()), "imported_sha256": digest}
 
 
-def _provenance(model: Any, tokenizer: Any) -> dict[str, Any]:
+def _provenance(text_model: "TextModel") -> dict[str, Any]:
     from lmzoo.runs import provenance
 
+    model, tokenizer = text_model
     return {
         "model": model.name,
         "config": model.config(),

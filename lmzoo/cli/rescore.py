@@ -102,14 +102,15 @@ def _rescored(
     from lmzoo.runs import store
     from lmzoo.tasks import rescoring
 
-    model, tokenizer = store.load(run, code)
+    text_model = store.load(run, code)
+    model, tokenizer = text_model
     facts = {"run": str(run), "model": model.name, "tokenizer": tokenizer.spec}
     if not isinstance(model, LanguageModel):
         note = f"{model.name} gives no probability to a text, so it cannot choose one"
         return {**facts, "weight": None, "grade": rescoring.refused(task, note).to_json()}, []
     model.to(device).warm_up()
     try:
-        result, scores = rescoring.rescore(model, tokenizer, marked, weight, task, bars)
+        result, scores = rescoring.rescore(text_model, marked, weight, task, bars)
     except LmzooError as error:  # of many runs, say which
         raise type(error)(f"{run}: {error}") from None
     return {**facts, "weight": result.details.get("weight"), "grade": result.to_json()}, scores

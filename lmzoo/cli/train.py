@@ -84,11 +84,11 @@ def _train(
         fitted = training.fit(name, settings, text, run)
     if process():  # of several, the first one does the rest
         return None
-    training.save(fitted, text, out)
+    training.save(fitted, out)
     facts = {"run": str(out), **fitted.provenance}
     if isinstance(fitted.model, LanguageModel) and not refit:
         try:
-            valid = evaluate(fitted.model, text.tokenizer, source.valid, source.protocol)
+            valid = evaluate(fitted.text_model, source.valid, source.protocol)
             facts["valid_bits_per_character"] = valid.bits_per_character
         except LmzooError as error:
             facts["remarks"].append(f"no bits on the validation text: {error}")

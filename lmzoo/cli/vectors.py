@@ -236,9 +236,9 @@ def open_vectors(source: Path, code: Path | None = None, quiet: bool = True) -> 
 
         words, matrix, _ = vector_files.read(source, progress=Bars(quiet))
         return Vectors(words, matrix)
-    model, tokenizer = store.load(source, code)
+    text_model = store.load(source, code)
     try:
-        return Vectors.of(model, tokenizer)
+        return Vectors.of(text_model)
     except UsageError as error:
         raise UsageError(f"{source}: {error}") from None
 

@@ -90,14 +90,15 @@ def _asked(
     from lmzoo.runs import store
     from lmzoo.tasks import zeroshot
 
-    model, tokenizer = store.load(run, code)
+    text_model = store.load(run, code)
+    model, tokenizer = text_model
     shares = overlaps.of(store.read_provenance(run))
     why = "" if shares else "its training text is not at hand, so the overlap is not known"
     facts: dict[str, Any] = {"run": str(run), "model": model.name, "tokenizer": tokenizer.spec, "note": why}
     asker = None
     if isinstance(model, LanguageModel):
         model.to(device).warm_up()
-        asker = zeroshot.Asker(model, tokenizer, bars)
+        asker = zeroshot.Asker(text_model, bars)
     grades = []
     with bars.task(run.name, len(test_sets)) as task:
         for test_set, share in zip(test_sets, shares or [None] * len(test_sets), strict=True):

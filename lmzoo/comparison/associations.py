@@ -104,7 +104,7 @@ def facts(entries: "Sequence[Contestant]", text: Text, run: Run, word_tests: Map
 def _know(entry: "Contestant") -> _Known:
     assert entry.tokenizer
     try:
-        return _Known(entry, Vectors.of(entry.model, entry.tokenizer))
+        return _Known(entry, Vectors.of(entry.reader))
     except UsageError:  # no words, or none that occurs often enough: it predicts all the same
         return _Known(entry, None)
 

@@ -16,10 +16,10 @@ from lmzoo.comparison import associations, curves, knowledge, published
 from lmzoo.comparison.entry import Contestant, enter, is_run, over_seeds, refuse_nonsense
 from lmzoo.compression import certify, compressors
 from lmzoo.data.corpus import SPLITS, Corpus, describe
-from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import LmzooError
 from lmzoo.evaluation.perplexity import Score, block_bits, evaluate, interval
-from lmzoo.interface import LanguageModel, Run
+from lmzoo.evaluation.text_model import TextModel
+from lmzoo.interface import Run
 from lmzoo.runs import provenance
 from lmzoo.runs import train as training
 from lmzoo.runs.cache import Kept, digest, succeeded
@@ -104,12 +104,11 @@ def _certify(scored: Sequence[Contestant], corpus: Corpus, run: Run) -> None:
     """Certified bits into each row. A file is the same bytes only from the CPU, so that is where it is made."""
     with run.progress.task("certifying", len(scored)) as task:
         for entry in scored:
-            model, tokenizer = entry.reader
             assert entry.folder
-            prove = partial(certify.sample_of, entry.folder, model, tokenizer, corpus.test, protocol=corpus.protocol,
+            prove = partial(certify.sample_of, entry.folder, entry.reader, corpus.test, protocol=corpus.protocol,
                             code=entry.code, progress=run.progress)  # fmt: skip
             entry.row["certified"] = entry.keep("certified", {"test": corpus.sha256["test"]}, prove, succeeded)
-            model.to(run.device)
+            entry.reader.model.to(run.device)
             if not succeeded(entry.row["certified"]):
                 entry.row["notes"].append(f"not certified: {entry.row['certified']['error']}")
             task.advance(1, entry.label)
@@ -148,8 +147,7 @@ def _orders(entries: list[Contestant], text: training.Text, run: Run, kept: Kept
 
 def _bits_of_ngram(given: dict[str, str], text: training.Text, run: Run) -> float:
     fitted = training.fit("ngram", given, text, run)
-    assert isinstance(fitted.model, LanguageModel)
-    return evaluate(fitted.model, text.tokenizer, text.corpus.test, text.corpus.protocol).bits_per_character
+    return evaluate(fitted.text_model, text.corpus.test, text.corpus.protocol).bits_per_character
 
 
 def _curves(
@@ -180,7 +178,7 @@ def _curves(
     return {"rows": rows}
 
 
-Look = Callable[[LanguageModel, Tokenizer, Score], Any]
+Look = Callable[[TextModel, Score], Any]
 
 
 def _looked_into(scored: Sequence[Contestant], corpus: Corpus, run: Run) -> dict[str, Any]:
@@ -190,9 +188,9 @@ def _looked_into(scored: Sequence[Contestant], corpus: Corpus, run: Run) -> dict
     asked = (corpus.test, run.seed, run.progress, corpus.protocol)
     ways: dict[str, Look] = {
         "passages": surprisal.facts_of,
-        "samples": lambda model, tokenizer, _: memorization.facts_of(model, tokenizer, prompt, run.seed, corpus.train),
-        "context": lambda model, tokenizer, _: context_length.facts_of(model, tokenizer, *asked),
-        "calibration": lambda model, tokenizer, _: calibration.facts_of(model, tokenizer, *asked),
+        "samples": lambda text_model, _: memorization.facts_of(text_model, prompt, run.seed, corpus.train),
+        "context": lambda text_model, _: context_length.facts_of(text_model, *asked),
+        "calibration": lambda text_model, _: calibration.facts_of(text_model, *asked),
     }
     found: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
     with run.progress.task("looking into them", len(scored) * len(ways)) as task:
@@ -216,7 +214,7 @@ def _told(entry: Contestant, way: str, of: Mapping[str, Any], look: Look) -> Any
     score = entry.score
     assert score
     try:
-        return entry.keep(way, of, lambda: look(entry.reader.model, entry.reader.tokenizer, score))
+        return entry.keep(way, of, lambda: look(entry.reader, score))
     except Exception as error:
         entry.row["notes"].append(f"no {way}: {error if isinstance(error, LmzooError) else repr(error)}")
         return None

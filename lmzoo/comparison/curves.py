@@ -24,7 +24,7 @@ from typing import Any
 from lmzoo.analysis.scaling_law import power_law
 from lmzoo.errors import LmzooError, UsageError
 from lmzoo.evaluation.perplexity import Score, evaluate
-from lmzoo.interface import LanguageModel, Run
+from lmzoo.interface import Run
 from lmzoo.runs import train
 
 SHARES = tuple(1 / 2**n for n in range(6, -1, -1))  # of the training text: 1/64 … 1
@@ -68,9 +68,7 @@ def point(words: str, share: float, text: train.Text, run: Run) -> dict[str, Any
         name, given = train.parse(words)
         fitted = train.fit(name, given, part, replace(run, folder=None, resume=False, tensorboard=None))
         made |= {"seconds": fitted.seconds, "remarks": list(fitted.model.remarks)}
-        if not isinstance(fitted.model, LanguageModel):
-            raise UsageError(f"{fitted.model.name} gives no probability to a text, so it has no bits")
-        score = evaluate(fitted.model, text.tokenizer, text.corpus.test, text.corpus.protocol)
+        score = evaluate(fitted.text_model, text.corpus.test, text.corpus.protocol)
         made["bits_per_character"] = score.bits_per_character
     except LmzooError as error:
         made["error"] = str(error)

@@ -87,14 +87,15 @@ def enter(words: str, text: training.Text, runs: Path, run: Run, kept: Kept | No
     try:
         if is_run(words):
             folder = Path(words)
-            model, tokenizer = store.load(folder)
+            text_model = store.load(folder)
             entry.label = folder.name
         else:
             name, given = training.parse(words)
-            model, tokenizer, folder = _trained(name, given, text, runs, run)
-            entry.label = label(model.name, given)
+            text_model, folder = _trained(name, given, text, runs, run)
+            entry.label = label(text_model.name, given)
             entry.code = Path(name) if Path(name).is_file() else None
-        _describe(entry, model.to(run.device), tokenizer, folder)
+        text_model.model.to(run.device)
+        _describe(entry, text_model, folder)
         if is_run(words):
             entry.row["notes"] += _trained_elsewhere(text.corpus, entry.row["provenance"])
         _score(entry, text.corpus)
@@ -105,9 +106,7 @@ def enter(words: str, text: training.Text, runs: Path, run: Run, kept: Kept | No
     return entry
 
 
-def _trained(
-    name: str, given: dict[str, str], text: training.Text, runs: Path, run: Run
-) -> tuple[Any, Tokenizer, Path]:
+def _trained(name: str, given: dict[str, str], text: training.Text, runs: Path, run: Run) -> tuple[TextModel, Path]:
     """The model, its tokenizer and its run among `runs`, which is trained only where there is no such one."""
     slug = label(models.find(name).name, given).replace(" ", "-").replace("/", "_")
     folder = runs / (f"{slug}-seed-{run.seed}" if run.seed != 1 else slug)
@@ -116,19 +115,18 @@ def _trained(
         key = training.key(name, given, text, run)
         try:
             if store.read_provenance(folder).get("key") == key:
-                return *store.load(folder, code), folder
+                return store.load(folder, code), folder
         except LmzooError:
             pass  # there is none, or it is damaged: it is trained anew
         fitted = training.fit_going_on(name, given, text, run, folder)
         if not isinstance(fitted.model, LanguageModel):
-            return fitted.model, text.tokenizer, folder  # it is refused, so there is no need to keep it
-        training.save(fitted, text, folder)
-        return fitted.model, text.tokenizer, folder
+            return fitted.text_model, folder  # it is refused, so there is no need to keep it
+        training.save(fitted, folder)
+        return fitted.text_model, folder
 
 
-def _describe(entry: Contestant, model: Any, tokenizer: Tokenizer, folder: Path) -> None:
-    if not isinstance(model, LanguageModel):
-        raise LmzooError(f"{model.name} gives no probability to a text, so it has no bits")
+def _describe(entry: Contestant, text_model: TextModel, folder: Path) -> None:
+    model, tokenizer = text_model.require(LanguageModel, "it has no bits"), text_model.tokenizer
     entry.model, entry.tokenizer = model, tokenizer
     entry.folder, entry.identity = folder, store.digest(folder)
     provenance = store.read_provenance(folder)
@@ -162,11 +160,11 @@ def _trained_elsewhere(corpus: Corpus, provenance: dict[str, Any]) -> list[str]:
 
 def _score(entry: Contestant, corpus: Corpus) -> None:
     """The model's score of the test text."""
-    model, tokenizer = entry.reader
+    model = entry.reader.model
 
     def work() -> tuple[dict[str, Any], dict[str, Array]]:
         model.warm_up()
-        score = evaluate(model, tokenizer, corpus.test, corpus.protocol)
+        score = evaluate(entry.reader, corpus.test, corpus.protocol)
         return score.to_json(), {"token_bits": score.token_bits, "ids": score.ids}
 
     of = {"model": entry.identity, "test": corpus.sha256["test"], "protocol": corpus.protocol}

@@ -17,10 +17,10 @@ from typing import Any
 import lmzoo
 from lmzoo.compression import codec
 from lmzoo.data import corpus as corpora
-from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import LmzooError, UsageError
 from lmzoo.evaluation.perplexity import Score, evaluate
-from lmzoo.interface import LanguageModel, Progress
+from lmzoo.evaluation.text_model import TextModel
+from lmzoo.interface import Progress
 from lmzoo.runs import store
 from lmzoo.runs.train import corpus_of, notes_on
 
@@ -81,25 +81,23 @@ def certify(
     `corpus.load`, `evaluate` and `codec.compress` do, and LmzooError where another text comes back.
     """
     progress = progress or Progress()
-    model, tokenizer = store.load(run, code)
-    if not isinstance(model, LanguageModel):
-        raise UsageError(f"{run}: {model.name} gives no probability to a text, so it can compress none")
+    text_model = store.load(run, code)
     provenance = store.read_provenance(run)
     source = corpora.load(corpus or corpus_of(run, provenance), mirror=mirror, progress=progress)
     text = _beginning(getattr(source, split), characters, source.protocol)
-    model.to("cpu").warm_up()
+    text_model.model.to("cpu").warm_up()
     try:
-        proof = _prove(run, model, tokenizer, text, source.protocol, code, progress)
+        proof = _prove(run, text_model, text, source.protocol, code, progress)
     except LmzooError as error:  # of many runs, say which
         raise type(error)(f"{run}: {error}") from None
     score, file = proof.score, proof.file
     certificate = Certificate(
         run=str(run),
-        model=model.name,
+        model=text_model.name,
         corpus=source.name,
         split=split,
         protocol=source.protocol,
-        tokenizer=tokenizer.spec,
+        tokenizer=text_model.tokenizer.spec,
         sha256=score.sha256,
         characters=len(text),
         bytes=score.bytes,
@@ -118,8 +116,7 @@ def certify(
 
 def sample_of(
     run: Path,
-    model: LanguageModel,
-    tokenizer: Tokenizer,
+    text_model: TextModel,
     text: str,
     characters: int = SAMPLE,
     protocol: str = "stream",
@@ -128,7 +125,7 @@ def sample_of(
 ) -> dict[str, Any]:
     """Certified bits of the first `characters` of `text`, for a row of a comparison; whatever fails is said in it.
 
-    `model` and `tokenizer` are those saved in the folder `run`, and the model is left on the CPU. Gives
+    `text_model` is the one saved in the folder `run`, and it is left on the CPU. Gives
     {"bits_per_character", "evaluator_bits_per_character", "characters", "seconds"}, or {"error"}.
     """
     began = time.perf_counter()
@@ -136,8 +133,8 @@ def sample_of(
     try:
         if not text:
             raise UsageError("there is no text to compress")
-        model.to("cpu").warm_up()
-        proof = _prove(run, model, tokenizer, text, protocol, code, progress or Progress())
+        text_model.model.to("cpu").warm_up()
+        proof = _prove(run, text_model, text, protocol, code, progress or Progress())
     except LmzooError as error:
         return {"error": str(error)}
     return {
@@ -160,18 +157,17 @@ class _Proof:
 
 def _prove(
     run: Path,
-    model: LanguageModel,
-    tokenizer: Tokenizer,
+    text_model: TextModel,
     text: str,
     protocol: str,
     code: Path | None,
     progress: Progress,
 ) -> _Proof:
     """Score `text`, compress it, and have another process bring it back."""
-    score = evaluate(model, tokenizer, text, protocol)
+    score = evaluate(text_model, text, protocol)
     data = text.encode("utf-8", "surrogatepass")
     began = time.perf_counter()
-    file = codec.compress(model, tokenizer, data, protocol, progress)
+    file = codec.compress(text_model, data, protocol, progress)
     seconds = time.perf_counter() - began
     with progress.task("decompressing in another process"):
         back, seconds_back = _elsewhere(run, file, code)

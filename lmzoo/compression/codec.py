@@ -39,6 +39,7 @@ from lmzoo.compression.container import SIZE, SPELLINGS, Container, arithmetic, 
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import LmzooError, ScoreError, TokenizerError, UsageError, not_installed
 from lmzoo.evaluation.perplexity import PROTOCOLS
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Decoder, Ids, LanguageModel, Progress, State
 
 Array = NDArray[Any]
@@ -55,9 +56,7 @@ def need_coder() -> None:
     _Encoder()
 
 
-def compress(
-    model: LanguageModel, tokenizer: Tokenizer, data: bytes, protocol: str = "stream", progress: Progress | None = None
-) -> bytes:
+def compress(text_model: TextModel, data: bytes, protocol: str = "stream", progress: Progress | None = None) -> bytes:
     """`data` as the bytes of a file that `decompress` gives back, with the same model and tokenizer.
 
     Under the protocol `lines` the model starts anew in each line, as the evaluator's does. Bytes that are not UTF-8
@@ -65,28 +64,28 @@ def compress(
     cannot write and give back, ScoreError, naming the position, for a probability of zero or NaN, and UsageError
     for a model and a tokenizer that do not belong together, or where constriction is not installed.
     """
-    _refuse_unfit(model, tokenizer, protocol)
-    spelling, ids = _spelled(tokenizer, data, protocol)
+    model = _check(text_model, protocol)
+    spelling, ids = _spelled(text_model.tokenizer, data, protocol)
     coder, lines, lanes = _Encoder(), protocol == "lines", _lanes(model, len(ids))
-    _Reader(model, tokenizer, lines, lanes).read(ids, coder, progress or Progress(), "compressing")
-    made_with, checksum = (fingerprint(model, tokenizer), arithmetic()), zlib.crc32(data)
+    _Reader(text_model, lines, lanes).read(ids, coder, progress or Progress(), "compressing")
+    made_with, checksum = (fingerprint(text_model), arithmetic()), zlib.crc32(data)
     return Container(spelling, lines, lanes, *made_with, len(data), len(ids), checksum, coder.payload()).pack()
 
 
-def decompress(model: LanguageModel, tokenizer: Tokenizer, file: bytes, progress: Progress | None = None) -> bytes:
+def decompress(text_model: TextModel, file: bytes, progress: Progress | None = None) -> bytes:
     """The inverse of `compress`: the bytes that became `file`.
 
     Raises FormatError for a file that is damaged or no such file, UsageError for another model than it was made with,
     and LmzooError where this machine's arithmetic is so different that the text is lost.
     """
     container = Container.unpack(file)
-    container.refuse_another(model, tokenizer)
-    _refuse_unfit(model, tokenizer, "stream")
+    container.refuse_another(text_model)
+    _check(text_model, "stream")
     coder, ids = _Decoder(container.payload), np.zeros(container.tokens, dtype=np.int32)
     try:
-        reader = _Reader(model, tokenizer, container.lines, container.lanes)
+        reader = _Reader(text_model, container.lines, container.lanes)
         reader.read(ids, coder, progress or Progress(), "decompressing")
-        data = tokenizer.decode(ids).encode(*SPELLINGS[container.spelling])
+        data = text_model.tokenizer.decode(ids).encode(*SPELLINGS[container.spelling])
     except (AssertionError, UnicodeError) as error:  # constriction's, or a text that these bytes cannot have been
         raise _lost(container, str(error)) from None
     if (len(data), zlib.crc32(data)) != (container.length, container.checksum):
@@ -148,19 +147,17 @@ def _encoded(tokenizer: Tokenizer, text: str, protocol: str) -> Ids:
     return ids
 
 
-def _refuse_unfit(model: LanguageModel, tokenizer: Tokenizer, protocol: str) -> None:
+def _check(text_model: TextModel, protocol: str) -> LanguageModel:
+    """The language model. Raises UsageError or ScoreError where no text can be coded with it."""
     if protocol not in PROTOCOLS:
         raise UsageError(f"no protocol named {protocol!r}; there are: {', '.join(PROTOCOLS)}")
-    if model.vocab_size_ != tokenizer.vocab_size:
-        raise UsageError(
-            f"the model knows {model.vocab_size_} tokens and the tokenizer {tokenizer.spec} has "
-            f"{tokenizer.vocab_size}: they are not of the same run"
-        )
+    model = text_model.require(LanguageModel, "it can compress none")
     if not model.is_distribution:
         raise ScoreError(
-            f"{model.name or type(model).__name__} gives scores that do not sum to one over the vocabulary: they can "
-            "rank texts, but no text can be coded by them"
+            f"{text_model.name} gives scores that do not sum to one over the vocabulary: they can rank texts, but no "
+            "text can be coded by them"
         )
+    return model
 
 
 # ── The one loop ──────────────────────────────────────────────────────────────────────────────────
@@ -169,8 +166,11 @@ def _refuse_unfit(model: LanguageModel, tokenizer: Tokenizer, protocol: str) -> 
 class _Reader:
     """Reads a text token by token, coding each by the distribution that the model gives before it."""
 
-    def __init__(self, model: LanguageModel, tokenizer: Tokenizer, lines: bool, lanes: int):
-        self.model, self.tokenizer, self.lanes = model, tokenizer, lanes
+    def __init__(self, text_model: TextModel, lines: bool, lanes: int):
+        self.name, self.lanes = text_model.name, lanes
+        model, tokenizer = text_model
+        self.model: LanguageModel = model
+        self.tokenizer: Tokenizer = tokenizer
         self.size = math.isqrt(model.vocab_size_ - 1) + 1  # tokens of a block
         self.ends_line = _line_ends(tokenizer) if lines and not model.adapts else None
 
@@ -220,7 +220,6 @@ class _Reader:
         return token
 
     def _no_distribution(self, probs: Array, total: float, ids: Ids, t: int) -> ScoreError:
-        name = self.model.name or type(self.model).__name__
         if probs.shape != (self.tokenizer.vocab_size,):
             what = f"{probs.shape} numbers, not one for each of {self.tokenizer.vocab_size} tokens,"
         elif np.isnan(total):
@@ -229,13 +228,13 @@ class _Reader:
         else:
             what = f"probabilities that sum to {total:.6g}, not 1,"
         return ScoreError(
-            f"{name} gives {what} at position {t} (character {self._character(ids, t)}): no text can be coded so; "
+            f"{self.name} gives {what} at position {t} (character {self._character(ids, t)}): no text can be coded so; "
             "`lmzoo check` says more of a model's own file"
         )
 
     def _impossible(self, token: int, ids: Ids, t: int) -> ScoreError:
         return ScoreError(
-            f"{self.model.name or type(self.model).__name__} gives token {self.tokenizer.token(token)!r} at "
+            f"{self.name} gives token {self.tokenizer.token(token)!r} at "
             f"position {t} (character {self._character(ids, t)}) a probability of zero: what is impossible cannot be "
             "coded (a smoothing that leaves something for the unseen can)"
         )

@@ -26,9 +26,8 @@ from importlib import metadata
 
 import numpy as np
 
-from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import FormatError, UsageError
-from lmzoo.interface import Model
+from lmzoo.evaluation.text_model import TextModel
 
 MAGIC = b"\x89LMZ"
 FORMAT = 1
@@ -80,19 +79,20 @@ class Container:
             raise FormatError("its header is not one that `lmzoo compress` writes: it was made by another program")
         return cls(spelling, bool(lines), lanes, model, made_on, length, tokens, checksum, payload)
 
-    def refuse_another(self, model: Model, tokenizer: Tokenizer) -> None:
+    def refuse_another(self, text_model: TextModel) -> None:
         """Raise UsageError unless it was made with this model and tokenizer."""
-        given = fingerprint(model, tokenizer)
+        given = fingerprint(text_model)
         if self.model != given:
             raise UsageError(
                 f"it was compressed with another model or tokenizer (fingerprint {self.model.hex()[:12]}) than this "
-                f"{model.name or type(model).__name__} with {tokenizer.spec} ({given.hex()[:12]}): give the run that "
+                f"{text_model.name} with {text_model.tokenizer.spec} ({given.hex()[:12]}): give the run that "
                 "it was compressed with"
             )
 
 
-def fingerprint(model: Model, tokenizer: Tokenizer) -> bytes:
+def fingerprint(text_model: TextModel) -> bytes:
     """16 bytes that tell this model from all others: of its name, settings and arrays, and of its tokenizer."""
+    model, tokenizer = text_model
     named = [model.name, model.config(), tokenizer.to_json()]
     digest = hashlib.sha256(json.dumps(named, sort_keys=True, default=str).encode())
     for key, value in sorted(model.arrays().items()):

@@ -13,7 +13,7 @@ import heapq
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from weakref import WeakKeyDictionary
 
@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.data.tokenizers.base import to_bytes
-from lmzoo.errors import ScoreError
 from lmzoo.interface import Ids, LanguageModel, State
 
 Floats = NDArray[np.float64]
@@ -33,28 +32,28 @@ MALFORMED = "\ufffd"
 
 # Up to the last place that no token reaches across from the left: before white space that follows other text.
 _HEAD = re.compile(r".*\S(?=[ \t-\r])", re.DOTALL)
-_TABLES: WeakKeyDictionary[Tokenizer, dict[int, "_Table"]] = WeakKeyDictionary()
+_SPELLINGS: WeakKeyDictionary[Tokenizer, dict[int, "Spellings"]] = WeakKeyDictionary()
 
 
-def next_characters(model: LanguageModel, tokenizer: Tokenizer, text: str) -> dict[str, float]:
+def next_characters(
+    model: LanguageModel, ids: Ids, last_word: bytes, spellings: Callable[[int], "Spellings"]
+) -> dict[str, float]:
     """P(character | text) for every character that can come next, the most probable first; they sum to one.
 
-    Everything before the last word is read as `encode` writes it. The key "" is the end of the text, where `end` is
-    not a newline; U+FFFD is bytes that are not UTF-8, and characters of several tokens that are less probable than
-    NEGLIGIBLE. Raises ScoreError where the model gives the text a probability of zero.
+    The text is `ids` (T,) followed by `last_word`, which is spelled in all ways; `spellings` gives those of the tokens
+    after a token. The key "" is the end of the text, where `end` is not a newline; U+FFFD is bytes that are not UTF-8,
+    and characters of several tokens that are less probable than NEGLIGIBLE. Empty for a text of probability zero.
     """
-    search = _Search(model, tokenizer)
-    search.run(*_head(tokenizer, text))
+    search = _Search(model, spellings)
+    search.run(ids, last_word)
     total = sum(search.masses.values())
-    if not total > 0:
-        raise ScoreError(f"the model gives {text[-60:]!r} a probability of zero: no character can be said to follow")
     likeliest_first = sorted(search.masses.items(), key=lambda item: -item[1])
     return {character: mass / total for character, mass in likeliest_first if mass > 0}
 
 
-def _head(tokenizer: Tokenizer, text: str) -> tuple[Ids, bytes]:
-    """The ids of the text before its last word, and that word in UTF-8."""
-    if _table(tokenizer, tokenizer.end).single:
+def split_last_word(tokenizer: Tokenizer, text: str) -> tuple[Ids, bytes]:
+    """The ids of the text before its last word, as `encode` writes it, and that word in UTF-8."""
+    if spellings(tokenizer, tokenizer.end).single:  # the text has one cover: all of it can be read at once
         return tokenizer.encode(text), b""
     match = _HEAD.match(text)
     cut = match.end() if match else 0
@@ -69,8 +68,8 @@ def _head(tokenizer: Tokenizer, text: str) -> tuple[Ids, bytes]:
 class _Search:
     """Best-first search for the covers of a text; `masses` gives each next character the probability of its covers."""
 
-    def __init__(self, model: LanguageModel, tokenizer: Tokenizer):
-        self.model, self.tokenizer = model, tokenizer
+    def __init__(self, model: LanguageModel, spellings: Callable[[int], "Spellings"]):
+        self.model, self.spellings = model, spellings
         self.masses: dict[str, float] = defaultdict(float)
         self.best = -np.inf  # log P of the most probable cover
         self.serial = count()  # breaks ties, for states have no order
@@ -84,7 +83,7 @@ class _Search:
             cost, _, state, ids, rest, unfinished = heapq.heappop(self.queue)
             state = self.model.advance(state, ids)
             log_probs = np.asarray(self.model.next_log_probs(state), np.float64) - cost  # (V,)
-            table = _table(self.tokenizer, int(ids[-1]) if len(ids) else self.tokenizer.end)
+            table = self.spellings(int(ids[-1]) if len(ids) else self.model.vocab_size_ - 1)
             if rest:
                 self._spell(table, state, log_probs, rest)
             elif unfinished:
@@ -99,31 +98,31 @@ class _Search:
     def _push(self, cost: float, state: State, ids: Ids, rest: bytes, unfinished: bytes) -> None:
         heapq.heappush(self.queue, (cost, next(self.serial), state, ids, rest, unfinished))
 
-    def _spell(self, table: "_Table", state: State, log_probs: Floats, rest: bytes) -> None:
+    def _spell(self, table: "Spellings", state: State, log_probs: Floats, rest: bytes) -> None:
         """Tokens that spell a part of `rest`, and those that spell all of it and more."""
         for token in table.within(rest):
             if log_probs[token] > -np.inf:
-                left = rest[len(table.spellings[token]) :]
+                left = rest[len(table.texts[token]) :]
                 self._push(-log_probs[token], state, np.array([token], np.int32), left, b"")
         for token in table.starting(rest):
-            if len(table.spellings[token]) > len(rest):
+            if len(table.texts[token]) > len(rest):
                 self.best = max(self.best, log_probs[token])
-                self._arrive(state, token, log_probs[token], table.spellings[token][len(rest) :])
+                self._arrive(state, token, log_probs[token], table.texts[token][len(rest) :])
 
-    def _begin(self, table: "_Table", state: State, log_probs: Floats) -> None:
+    def _begin(self, table: "Spellings", state: State, log_probs: Floats) -> None:
         """All tokens, behind a text that is spelled."""
         sums = np.bincount(table.firsts, weights=np.exp(log_probs), minlength=len(table.characters))
         for character, mass in zip(table.characters, sums.tolist(), strict=True):
             if character is not None:
                 self.masses[character] += mass
         for token in np.flatnonzero(table.firsts == 0).tolist():
-            self._arrive(state, token, log_probs[token], table.spellings[token])
+            self._arrive(state, token, log_probs[token], table.texts[token])
 
-    def _finish(self, table: "_Table", state: State, log_probs: Floats, unfinished: bytes) -> None:
+    def _finish(self, table: "Spellings", state: State, log_probs: Floats, unfinished: bytes) -> None:
         """Tokens that go on with a character; all others break it off."""
         going_on = table.continuing()
         for token in going_on:
-            self._arrive(state, token, log_probs[token], unfinished + table.spellings[token])
+            self._arrive(state, token, log_probs[token], unfinished + table.texts[token])
         breaking_off = np.ones(len(log_probs), bool)
         breaking_off[going_on] = False
         self.masses[MALFORMED] += float(np.exp(log_probs[breaking_off]).sum())
@@ -145,28 +144,28 @@ def _first_character(data: bytes) -> str | None:
     return decoded[0] if decoded else None
 
 
-def _table(tokenizer: Tokenizer, previous: int) -> "_Table":
+def spellings(tokenizer: Tokenizer, previous: int) -> "Spellings":
     """The tokens as they are spelled after the token `previous`, sorted once for each tokenizer."""
-    spellings = tokenizer.spellings_after(previous)
-    tables = _TABLES.setdefault(tokenizer, {})
-    if id(spellings) not in tables:
-        tables[id(spellings)] = _Table(spellings)
-    return tables[id(spellings)]
+    texts = tokenizer.spellings_after(previous)
+    tables = _SPELLINGS.setdefault(tokenizer, {})
+    if id(texts) not in tables:
+        tables[id(texts)] = Spellings(texts)
+    return tables[id(texts)]
 
 
-class _Table:
+class Spellings:
     """The tokens by their spellings."""
 
-    def __init__(self, spellings: Sequence[bytes]):
-        self.spellings = spellings  # (V,)
-        self.order = sorted(range(len(spellings)), key=spellings.__getitem__)
-        self.sorted = [spellings[token] for token in self.order]
-        firsts = [_first_character(spelling) for spelling in spellings]
+    def __init__(self, texts: Sequence[bytes]):
+        self.texts = texts  # (V,) in UTF-8
+        self.order = sorted(range(len(texts)), key=texts.__getitem__)
+        self.sorted = [texts[token] for token in self.order]
+        firsts = [_first_character(text) for text in texts]
         self.characters = list(dict.fromkeys([None, *firsts]))  # None stands for a character that is cut short
         numbers = {character: n for n, character in enumerate(self.characters)}
         self.firsts = np.array([numbers[character] for character in firsts])  # (V,) where `characters` has each
         # Whether no token spells more than one character: then a text has one cover.
-        self.single = all(len(to_bytes(first or "x")) >= len(s) for first, s in zip(firsts, spellings, strict=True))
+        self.single = all(len(to_bytes(first or "x")) >= len(s) for first, s in zip(firsts, texts, strict=True))
 
     def starting(self, prefix: bytes) -> list[int]:
         """The tokens whose spelling starts with `prefix`."""

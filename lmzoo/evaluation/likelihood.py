@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import ScoreError
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Ids, LanguageModel, Progress, State
 
 TEXTS_AT_ONCE = 512  # between two steps of the progress bar
@@ -24,21 +25,15 @@ class Likelihood:
 
     log_prob: float  # of all its tokens together, given the beginning: nats
     tokens: int
-    characters: int
 
     @property
     def per_token(self) -> float:
         """Nats per token; 0 for an empty continuation."""
         return self.log_prob / self.tokens if self.tokens else 0.0
 
-    @property
-    def per_character(self) -> float:
-        """Nats per character; 0 for an empty continuation."""
-        return self.log_prob / self.characters if self.characters else 0.0
-
 
 def likelihoods(
-    model: LanguageModel, tokenizer: Tokenizer, texts: Sequence[tuple[str, str]], progress: Progress | None = None
+    text_model: TextModel, texts: Sequence[tuple[str, str]], progress: Progress | None = None
 ) -> list[Likelihood]:
     """log P of each text's continuation, given its beginning: `texts` are pairs (beginning, continuation).
 
@@ -47,13 +42,12 @@ def likelihoods(
     text and token, for log-probabilities that are not finite.
     """
     pairs = list(dict.fromkeys(texts))
-    found = dict(zip(pairs, _scored(model, tokenizer, pairs, progress or Progress()), strict=True))
+    found = dict(zip(pairs, _scored(text_model, pairs, progress or Progress()), strict=True))
     return [found[pair] for pair in texts]
 
 
 def greedy(
-    model: LanguageModel,
-    tokenizer: Tokenizer,
+    text_model: TextModel,
     texts: Sequence[tuple[str, str]],
     never_first: NDArray[np.bool_] | None = None,
     progress: Progress | None = None,
@@ -65,11 +59,11 @@ def greedy(
     in the first row; in the second, the tokens of the mask `never_first` (V,) were not to choose from at first. A token
     behind one that was not taken in either row has 0 unasked, unless it is the last. Raises ScoreError for a NaN.
     """
+    model = text_model.require(LanguageModel, "it cannot continue one")
     found, start = [], model.start()
     with (progress or Progress()).task("continuing", len(texts)) as task:
         for beginning, continuation in texts:
-            ids = tokenizer.encode(beginning + continuation)
-            first = _first_of(ids, beginning, tokenizer)
+            ids, first = text_model.encode_continuation(beginning, continuation)
             found.append(_taken(model, model.advance(start, ids[:first]), ids[first:], never_first))
             task.advance(1)
     return found
@@ -100,41 +94,17 @@ def _share(scores: NDArray[np.floating[Any]], token: int) -> float:
     return 1 / int((scores == highest).sum()) if scores[token] == highest > -np.inf else 0.0
 
 
-def _first_of(ids: Ids, beginning: str, tokenizer: Tokenizer) -> int:
-    """The first of `ids` that belongs to what follows the `beginning`."""
-    if not beginning:
-        return 0
-    return first_token(np.cumsum([len(piece) for piece in tokenizer.pieces(ids)]).tolist(), len(beginning))
-
-
-def first_token(ends: Sequence[int], start: int) -> int:
-    """The first token that belongs to what follows the text's first `start` characters.
-
-    `ends` says where each token's piece ends, in characters. A character spelled in several tokens stands at the last
-    of them, so those before it end where it starts and still belong to it.
-    """
-    before = 0
-    for n, end in enumerate(ends):
-        if end > start:
-            break
-        if end > (ends[n - 1] if n else 0):
-            before = n + 1
-    return before
-
-
-def _scored(
-    model: LanguageModel, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], progress: Progress
-) -> list[Likelihood]:
+def _scored(text_model: TextModel, pairs: Sequence[tuple[str, str]], progress: Progress) -> list[Likelihood]:
     """`likelihoods` of pairs that are all different."""
+    model = text_model.require(LanguageModel, "it cannot choose between texts")
     found = []
     with progress.task("scoring", len(pairs)) as task:
         for i in range(0, len(pairs), TEXTS_AT_ONCE):
             some = pairs[i : i + TEXTS_AT_ONCE]
-            ids = [tokenizer.encode(beginning + continuation) for beginning, continuation in some]
-            first = [_first_of(tokens, beginning, tokenizer) for tokens, (beginning, _) in zip(ids, some, strict=True)]
+            ids, first = zip(*(text_model.encode_continuation(*pair) for pair in some), strict=True)
             for n, log_probs in enumerate(model.log_probs_many(ids, first)):
-                _refuse_nonsense(log_probs, ids[n][first[n] :], tokenizer, "".join(some[n]))
-                found.append(Likelihood(float(log_probs.sum()), len(log_probs), len(some[n][1])))
+                _refuse_nonsense(log_probs, ids[n][first[n] :], text_model.tokenizer, "".join(some[n]))
+                found.append(Likelihood(float(log_probs.sum()), len(log_probs)))
             task.advance(len(some))
     return found
 

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluation.interpolation import combine
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Ids, LanguageModel
 
 Array = NDArray[Any]
@@ -34,6 +35,7 @@ Array = NDArray[Any]
 PROTOCOLS = ("stream", "lines")
 BLOCK = 2000  # characters: what the bootstrap resamples, since neighbouring tokens are not independent
 RESAMPLES = 9999
+LARGEST = 1 << 20  # characters of a test text that analyses look at: no text is too long for them
 # What every figure of a model that adapts is marked with.
 ADAPTS = "adapts to the test text as it reads it, across line ends: no static figure"
 
@@ -109,7 +111,7 @@ class Score:
         return cls(**{name: facts[name] for name in own}, token_bits=token_bits, ids=ids)
 
 
-def evaluate(model: LanguageModel, tokenizer: Tokenizer, text: str, protocol: str = "stream") -> Score:
+def evaluate(text_model: TextModel, text: str, protocol: str = "stream") -> Score:
     """Score `text` under `protocol`: "stream" carries context through, "lines" scores every line from the start
     (but for a model that `adapts`, which reads on).
 
@@ -120,14 +122,10 @@ def evaluate(model: LanguageModel, tokenizer: Tokenizer, text: str, protocol: st
         raise UsageError(f"no protocol named {protocol!r}; there are: {', '.join(PROTOCOLS)}")
     if not text:
         raise UsageError("the text to score is empty: it has no characters to divide bits by")
-    if model.vocab_size_ != tokenizer.vocab_size:
-        raise UsageError(
-            f"the model knows {model.vocab_size_} tokens and the tokenizer {tokenizer.spec} has "
-            f"{tokenizer.vocab_size}: they are not of the same run"
-        )
+    model, tokenizer = text_model.require(LanguageModel, "it has no bits"), text_model.tokenizer
     if not model.is_distribution:
         raise ScoreError(
-            f"{model.name or type(model).__name__} gives scores that do not sum to one over the vocabulary "
+            f"{text_model.name} gives scores that do not sum to one over the vocabulary "
             f"({', '.join(f'{k} {v}' for k, v in model.config().items())}): they can rank texts, but they are no "
             "probabilities, and bits of them would be a figure that nothing else could be compared with"
         )
@@ -136,7 +134,7 @@ def evaluate(model: LanguageModel, tokenizer: Tokenizer, text: str, protocol: st
     began = time.perf_counter()
     token_bits = np.concatenate(model.log_probs_many([ids] if model.adapts else parts)) / -np.log(2)
     seconds = time.perf_counter() - began
-    _refuse_nonsense(token_bits, ids, model, tokenizer)
+    _refuse_nonsense(token_bits, ids, text_model)
     scored = tokenizer.decode(ids)  # the same text, but for words that a closed vocabulary reads as <unk>
     replaced = 0 if scored == text else sum(a != b for a, b in zip(scored.split(), text.split(), strict=True))
     return Score(
@@ -180,14 +178,31 @@ def parts_of(tokenizer: Tokenizer, text: str, protocol: str) -> Sequence[Ids]:
     ]
 
 
-def _refuse_nonsense(token_bits: Array, ids: Ids, model: LanguageModel, tokenizer: Tokenizer) -> None:
+def opening(text: str, longest: int = LARGEST) -> str:
+    """`text`; of a longer one its first lines, or its first characters where those are longer still."""
+    if len(text) <= longest:
+        return text
+    return text[: text.rfind("\n", longest // 2, longest) + 1 or longest]
+
+
+def scored_parts(text_model: TextModel, text: str, protocol: str) -> Sequence[Ids]:
+    """The ids of what `evaluate` has the model read from a fresh start: all of `text`, or each of its lines."""
+    if not text:
+        return []
+    parts = parts_of(text_model.tokenizer, text, protocol)
+    adapts = text_model.require(LanguageModel, "it has no bits").adapts
+    return [np.concatenate(parts)] if adapts else parts
+
+
+def _refuse_nonsense(token_bits: Array, ids: Ids, text_model: TextModel) -> None:
+    tokenizer = text_model.tokenizer
     wrong = np.flatnonzero(~np.isfinite(token_bits) | (token_bits < -1e-3))
     if len(wrong):
         t = int(wrong[0])
         probability = {"inf": "zero", "-inf": "infinity", "nan": "NaN"}.get(str(token_bits[t]))
         character = len(tokenizer.decode(ids[:t]))
         raise ScoreError(
-            f"{model.name or type(model).__name__} gives token {tokenizer.token(int(ids[t]))!r} at position {t} "
+            f"{text_model.name} gives token {tokenizer.token(int(ids[t]))!r} at position {t} "
             f"(character {character}) a probability of {probability or np.exp2(-token_bits[t])}, and the same to "
             f"{len(wrong) - 1} more: no bits can be given (a smoothing that leaves something for the unseen can)"
         )

@@ -1,17 +1,16 @@
 """A model with its tokenizer: what answers questions about text."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo.data.tokenizers import Tokenizer
-from lmzoo.errors import UsageError
-from lmzoo.evaluation import generation
-from lmzoo.evaluation.characters import next_characters
-from lmzoo.evaluation.likelihood import likelihoods
+from lmzoo.errors import ScoreError, UsageError
+from lmzoo.evaluation import characters, generation
 from lmzoo.interface import Classifier, Decoder, Encoder, Ids, LanguageModel, MaskedModel, SentenceEncoder, TextToText
 
 Ability = TypeVar("Ability")
@@ -52,34 +51,52 @@ class TextModel:
         """The model's name, for messages."""
         return self.model.name or type(self.model).__name__
 
-    def require(self, ability: Callable[..., Ability], purpose: str) -> Ability:
+    def require(self, ability: Callable[..., Ability], consequence: str) -> Ability:
         """The model as one that has `ability`, a class of `lmzoo.interface`.
 
-        Raises UsageError "NAME gives no probability to a text, so it cannot PURPOSE" where it has not.
+        Raises UsageError "NAME gives no probability to a text, so CONSEQUENCE" where it has not.
         """
         if not isinstance(self.model, ability):  # type: ignore[arg-type]
-            raise UsageError(f"{self.name} {LACKS[ability]}, so it cannot {purpose}")
+            raise UsageError(f"{self.name} {LACKS[ability]}, so {consequence}")
         return cast("Ability", self.model)
+
+    def encode_continuation(self, beginning: str, continuation: str) -> tuple[Ids, int]:
+        """The ids of the two joined, and the place among them of the first that belongs to the continuation.
+
+        The joined text is encoded as one, for that is how a model knows it: a token that crosses the border counts as
+        continuation.
+        """
+        ids = self.tokenizer.encode(beginning + continuation)
+        if not beginning:
+            return ids, 0
+        return ids, first_token(
+            np.cumsum([len(piece) for piece in self.tokenizer.pieces(ids)]).tolist(), len(beginning)
+        )
 
     # ── LanguageModel ──
 
     def surprisals(self, text: str) -> list[tuple[str, float]]:
         """Each token's text and its surprisal −log₂ P(token | those before), in bits."""
-        model = self.require(LanguageModel, "say how surprising a text is")
+        model = self.require(LanguageModel, "it cannot say how surprising one is")
         ids = self.tokenizer.encode(text)
         bits = model.log_probs(ids)[0] / -np.log(2)
         return list(zip(self.tokenizer.pieces(ids), map(float, bits), strict=True))
 
     def next_characters(self, text: str = "") -> dict[str, float]:
         """P(character | text) for every character that can come next, whatever tokens spell it: see `characters`."""
-        return next_characters(self.require(LanguageModel, "predict characters"), self.tokenizer, text)
+        model = self.require(LanguageModel, "it cannot predict the next character")
+        ids, last_word = characters.split_last_word(self.tokenizer, text)
+        found = characters.next_characters(model, ids, last_word, partial(characters.spellings, self.tokenizer))
+        if not found:
+            raise ScoreError(f"{self.name} gives the text {text[-60:]!r} a probability of zero: nothing can follow it")
+        return found
 
     # ── Decoder: a language model, or a text-to-text model that is given its source ──
 
     def log_prob(self, text: str, given: str = "") -> float:
         """log P(text | given) in nats: that of all tokens of `text`, with `given` read before (or as the source).
 
-        The joined text is encoded as one; a token that crosses the border counts as a token of `text`.
+        They are encoded as `encode_continuation` says.
         """
         if isinstance(self.model, TextToText):
             state, total = self.model.start_after(self.tokenizer.encode(given)), 0.0
@@ -87,12 +104,13 @@ class TextModel:
                 total += float(self.model.next_log_probs(state)[token])
                 state = self.model.advance(state, np.array([token]))
             return total
-        model = self.require(LanguageModel, "say how likely a text is")
-        return likelihoods(model, self.tokenizer, [(given, text)])[0].log_prob
+        model = self.require(LanguageModel, "it cannot say how likely one is")
+        ids, first = self.encode_continuation(given, text)
+        return float(model.log_probs_many([ids], [first])[0].sum())
 
     def continuations(self, text: str = "", top: int = 10) -> list[tuple[str, float]]:
         """The `top` likeliest tokens after `text` (or of the target of the source `text`), and their probabilities."""
-        state, ids = self._read(text, "continue a text")
+        state, ids = self._read(text, "it cannot continue one")
         log_probs = self.model.next_log_probs(state)
         return likeliest_tokens(self.tokenizer, ids[-1:], log_probs, top)
 
@@ -110,7 +128,7 @@ class TextModel:
 
         The settings are those of `generation.generate`, checked at once; whole characters only.
         """
-        state, ids = self._read(prompt, "write one")
+        state, ids = self._read(prompt, "it cannot write one")
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
         tokens = generation.generate(self.model, np.empty(0, np.int32), length, state=state, **settings)
         return self.text_of(tokens, ids)
@@ -119,19 +137,34 @@ class TextModel:
         """The text that `tokens` add after the ids `before`, in pieces of whole characters."""
         return generation.stream(tokens, self.tokenizer.decode, before.tolist())
 
-    def _read(self, text: str, purpose: str) -> tuple[Any, Ids]:
+    def _read(self, text: str, consequence: str) -> tuple[Any, Ids]:
         """The state after `text`, and the ids that precede what comes next (none of a source)."""
         ids = self.tokenizer.encode(text)
         if isinstance(self.model, TextToText):
             return self.model.start_after(ids), ids[:0]
-        model = self.require(LanguageModel, purpose)
+        model = self.require(LanguageModel, consequence)
         return model.advance(model.start(), ids), ids
 
     # ── Encoder ──
 
     def features(self, text: str, layer: int = -1) -> NDArray[np.floating[Any]]:
         """The vector of each token of `text` in one layer: (T, D)."""
-        return self.require(Encoder, "be probed").features(self.tokenizer.encode(text), layer)
+        return self.require(Encoder, "it cannot be probed").features(self.tokenizer.encode(text), layer)
+
+
+def first_token(ends: Sequence[int], start: int) -> int:
+    """The first token that belongs to what follows the text's first `start` characters.
+
+    `ends` says where each token's piece ends, in characters. A character spelled in several tokens stands at the last
+    of them, so those before it end where it starts and still belong to it.
+    """
+    before = 0
+    for n, end in enumerate(ends):
+        if end > start:
+            break
+        if end > (ends[n - 1] if n else 0):
+            before = n + 1
+    return before
 
 
 def likeliest_tokens(

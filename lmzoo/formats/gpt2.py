@@ -24,6 +24,7 @@ from lmzoo.data import corpus
 from lmzoo.data.download import File, obtain
 from lmzoo.data.tokenizers import Bpe, Byte, Tokenizer
 from lmzoo.errors import DownloadError, FormatError, LmzooError, UsageError
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Progress
 from lmzoo.models.gpt import GPT, GPT2
 from lmzoo.runs import store
@@ -86,7 +87,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
 # ── In ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def read(folder: str | Path) -> tuple[GPT, Bpe]:
+def read(folder: str | Path) -> TextModel:
     """The model and the tokenizer of a folder. Raises FormatError, in one line, for what is no GPT-2 or not whole."""
     folder = Path(folder)
     config = _read_json(folder / "config.json")
@@ -109,7 +110,7 @@ def read(folder: str | Path) -> tuple[GPT, Bpe]:
         raise FormatError(f"{folder}: the weights have {left[0]}, which a GPT-2 of {model.layers} layers has not")
     net.put_weights(found)
     model.net_, model.vocab_size_ = net.eval(), vocab_size
-    return model, text
+    return TextModel(model, text)
 
 
 def _settings(config: dict[str, Any], folder: Path) -> GPT:
@@ -239,12 +240,13 @@ def _read_json(path: Path) -> dict[str, Any]:
 # ── Out ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def write(model: GPT, text: Tokenizer, folder: str | Path, overwrite: bool = False) -> list[str]:
+def write(text_model: TextModel, folder: str | Path, overwrite: bool = False) -> list[str]:
     """Write a folder that transformers loads as GPT2LMHeadModel; returns the names of its files.
 
     Raises UsageError for a setting that GPT-2 has not, and for a folder that is there already unless `overwrite`.
     The tokenizer goes with it where transformers has one like it, byte pairs or bytes: else only the weights.
     """
+    model, text = text_model
     folder = Path(folder)
     _refuse_other_architectures(model)
     claim(folder, overwrite)

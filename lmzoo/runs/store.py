@@ -29,7 +29,6 @@ from safetensors import SafetensorError
 
 from lmzoo import models
 from lmzoo.data import tokenizers
-from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Model
@@ -44,13 +43,13 @@ SOMEBODY_WAS_FASTER = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
 
 
 def save(
-    model: Model,
-    text_tokenizer: Tokenizer,
+    text_model: TextModel,
     folder: str | Path,
     provenance: dict[str, Any] | None = None,
     history: Sequence[dict[str, Any]] = (),
 ) -> Path:
     """Write a run; `folder` must not exist (see `claim`). Raises UsageError or LmzooError in one line."""
+    model, tokenizer = text_model
     folder = Path(folder)
     config = {
         "format": FORMAT,
@@ -63,7 +62,7 @@ def save(
     with _new_folder(folder) as draft:
         _write_json(draft / "config.json", config)
         tensors.write(draft / "model.safetensors", _as_numbers(model))
-        _write_json(draft / "tokenizer.json", text_tokenizer.to_json())
+        _write_json(draft / "tokenizer.json", tokenizer.to_json())
         _write_json(draft / "provenance.json", provenance or {})
         names: tuple[str, ...] = FILES
         if history:
@@ -107,20 +106,20 @@ def _load(folder: Path, code: str | Path | None) -> TextModel:
     config = read_config(folder)
     cls = _class(folder, config, code)
     try:
-        text_tokenizer = tokenizers.from_json(_read_json(folder / "tokenizer.json"))
+        tokenizer = tokenizers.from_json(_read_json(folder / "tokenizer.json"))
         model = cls.from_config(config["config"])
         model.restore(tensors.read(folder / "model.safetensors"))
-        sizes = [config["vocab_size"], model.vocab_size_, text_tokenizer.vocab_size]
+        sizes = [config["vocab_size"], model.vocab_size_, tokenizer.vocab_size]
     except KeyError as error:
         raise FormatError(f"{folder} does not hold a {cls.name} of this version: it lacks {error}") from None
     except Exception as error:  # if the checksums are right, it was written so: by another version or on purpose
         raise FormatError(f"{folder} does not hold a {cls.name} of this version: {error}") from None
     if not all(type(size) is int and size == sizes[0] for size in sizes):
         raise FormatError(
-            f"{folder}: its model knows {model.vocab_size_} tokens and its tokenizer {text_tokenizer.vocab_size}: they "
+            f"{folder}: its model knows {model.vocab_size_} tokens and its tokenizer {tokenizer.vocab_size}: they "
             "are of different runs"
         )
-    return TextModel(model, text_tokenizer)
+    return TextModel(model, tokenizer)
 
 
 def _class(folder: Path, config: dict[str, Any], code: str | Path | None) -> type[Model]:

@@ -19,6 +19,7 @@ from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.interpolation import Mixture, fit_weights
 from lmzoo.evaluation.perplexity import ADAPTS, Score, block_bits, evaluate, interval, mix
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, Ids, LanguageModel, Model, Progress, Run
 from lmzoo.runs import provenance as machine
 from lmzoo.runs import store
@@ -73,9 +74,15 @@ def parse(words: str) -> tuple[str, dict[str, str]]:
 class Fitted:
     """A model that has learned, and how."""
 
-    model: Model
+    text_model: TextModel
     seconds: float
     provenance: dict[str, Any]
+
+    @property
+    def model(self) -> Model:
+        """The model alone."""
+        model: Model = self.text_model.model
+        return model
 
 
 def key(name: str, given: dict[str, str], text: Text, run: Run) -> str:
@@ -130,7 +137,7 @@ def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
         "remarks": list(model.remarks),
         **machine.provenance(),
     }
-    return Fitted(model, seconds, provenance)
+    return Fitted(TextModel(model, text.tokenizer), seconds, provenance)
 
 
 def fit_going_on(name: str, given: dict[str, str], text: Text, run: Run, folder: Path) -> Fitted:
@@ -173,9 +180,9 @@ def claim(folder: Path, resume: bool, overwrite: bool) -> None:
         raise UsageError(f"{left} is an unfinished training: --resume goes on with it, --overwrite begins anew")
 
 
-def save(fitted: Fitted, text: Text, folder: Path) -> Path:
+def save(fitted: Fitted, folder: Path) -> Path:
     """Write it as a run; what was kept to go on from is then needed no more."""
-    store.save(fitted.model, text.tokenizer, folder, fitted.provenance, fitted.model.history)
+    store.save(fitted.text_model, folder, fitted.provenance, fitted.model.history)
     shutil.rmtree(unfinished(folder), ignore_errors=True)
     return folder
 
@@ -188,8 +195,7 @@ class Scored:
     """A run and its score: what a row of `lmzoo eval` is made of."""
 
     folder: Path
-    model: LanguageModel
-    tokenizer: Tokenizer
+    text_model: TextModel
     corpus: Corpus
     protocol: str
     score: Score
@@ -210,15 +216,17 @@ def score_run(
 
     `code` is the file of a model from outside the zoo. Raises as `store.load`, `corpus.load` and `evaluate` do.
     """
-    model, text_tokenizer = store.load(folder, code)
-    if not isinstance(model, LanguageModel):
-        raise UsageError(f"{folder}: {model.name} gives no probability to a text, so it has no bits")
+    text_model = store.load(folder, code)
+    try:
+        model = text_model.require(LanguageModel, "it has no bits")
+    except UsageError as error:
+        raise UsageError(f"{folder}: {error}") from None
     provenance = store.read_provenance(folder)
     source = corpora.load(corpus or corpus_of(folder, provenance), mirror=mirror, progress=progress)
     text = source.train + source.valid + source.test if split == "all" else getattr(source, split)
     model.to(device).warm_up()
     protocol = protocol or source.protocol
-    score = _evaluate(folder, model, text_tokenizer, text, protocol)
+    score = _evaluate(folder, text_model, text, protocol)
     count, unit = model.size()
     notes = notes_on(source, split, provenance, own=corpus is None)
     if score.replaced:
@@ -231,19 +239,19 @@ def score_run(
         "corpus": source.name,
         "split": split,
         **score.to_json(),
-        "interval": interval(*block_bits(score, text_tokenizer)),
+        "interval": interval(*block_bits(score, text_model.tokenizer)),
         "reach": model.reach,
         "adapts_at_test_time": model.adapts,
         "size": {"count": count, "unit": unit, "bytes": store.bytes_on_disk(folder)},
         "notes": notes,
         "provenance": provenance,
     }
-    return Scored(folder, model, text_tokenizer, source, protocol, score, row)
+    return Scored(folder, text_model, source, protocol, score, row)
 
 
-def _evaluate(folder: Path, model: LanguageModel, text_tokenizer: Tokenizer, text: str, protocol: str) -> Score:
+def _evaluate(folder: Path, text_model: TextModel, text: str, protocol: str) -> Score:
     try:
-        return evaluate(model, text_tokenizer, text, protocol)
+        return evaluate(text_model, text, protocol)
     except LmzooError as error:  # of many runs, say which
         raise type(error)(f"{folder}: {error}") from None
 
@@ -260,16 +268,16 @@ def mix_runs(parts: Sequence[Scored], progress: Progress) -> dict[str, Any]:
     with progress.task("scoring validation text", len(parts)) as task:
         for part in parts:
             text = first.corpus.valid
-            valid.append(_evaluate(part.folder, part.model, part.tokenizer, text, part.protocol).log_probs)
+            valid.append(_evaluate(part.folder, part.text_model, text, part.protocol).log_probs)
             task.advance(1)
-    mixture = Mixture([part.model for part in parts])
+    mixture = Mixture([part.text_model.model for part in parts])
     weights = fit_weights(np.stack(valid))
     score = mix([part.score for part in parts], weights)
     return first.row | {
         "run": "mixture",
         "model": mixture.name,
         **score.to_json(),
-        "interval": interval(*block_bits(score, first.tokenizer)),
+        "interval": interval(*block_bits(score, first.text_model.tokenizer)),
         "reach": mixture.reach,
         "adapts_at_test_time": mixture.adapts,
         "size": {"count": len(parts), "unit": "models", "bytes": sum(part.row["size"]["bytes"] for part in parts)},
@@ -280,9 +288,9 @@ def mix_runs(parts: Sequence[Scored], progress: Progress) -> dict[str, Any]:
 
 
 def _refuse_unlike(a: Scored, b: Scored) -> None:
-    if a.tokenizer.to_json() != b.tokenizer.to_json():
-        kinds = f"{a.tokenizer.spec} and {b.tokenizer.spec}"
-        how = kinds if a.tokenizer.spec != b.tokenizer.spec else f"both {a.tokenizer.spec}, of other texts"
+    one, other = a.text_model.tokenizer, b.text_model.tokenizer
+    if one.to_json() != other.to_json():
+        how = f"{one.spec} and {other.spec}" if one.spec != other.spec else f"both {one.spec}, of other texts"
         raise UsageError(f"{a.folder} and {b.folder} have other tokenizers ({how}): only like tokens can be mixed")
     texts = [(part.protocol, part.score.sha256, part.corpus.sha256["valid"]) for part in (a, b)]
     if texts[0] != texts[1]:

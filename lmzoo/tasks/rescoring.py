@@ -35,12 +35,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from lmzoo.data.corpus import Corpus
-from lmzoo.data.tokenizers import Tokenizer
-from lmzoo.data.tokenizers.pretokenized_text import ClosedVocabulary
 from lmzoo.errors import FormatError, ScoreError, TokenizerError, UsageError
 from lmzoo.evaluation.likelihood import likelihoods
 from lmzoo.evaluation.statistics import interval
-from lmzoo.interface import LanguageModel, Progress
+from lmzoo.evaluation.text_model import TextModel
+from lmzoo.interface import Progress
 from lmzoo.tasks.noisy_channel import RATE, NoisyChannel, words_of
 from lmzoo.tasks.result import TaskResult
 
@@ -288,24 +287,20 @@ class Marked:
         return np.array([wrong.min() for wrong in self.errors])
 
 
-def log_probs(
-    model: LanguageModel, tokenizer: Tokenizer, lists: Sequence[NBest], progress: Progress | None = None
-) -> list[Floats]:
+def log_probs(text_model: TextModel, lists: Sequence[NBest], progress: Progress | None = None) -> list[Floats]:
     """log P of each candidate of each list (N,), with what comes after it, given what comes before; nats.
 
     For a tokenizer of a closed vocabulary texts are first written as its corpus has them.
     """
     texts = [(one.before, candidate.text + one.after) for one in lists for candidate in one.candidates]
-    if tokenizer.spec.partition(":")[0] == "split":
-        closed = ClosedVocabulary(tokenizer)
-        texts = [closed.write(*text) for text in texts]
-    found = iter(likelihoods(model, tokenizer, texts, progress))
+    normalize = text_model.tokenizer.normalize
+    texts = [(normalize(before), normalize(text, before)) for before, text in texts]
+    found = iter(likelihoods(text_model, texts, progress))
     return [np.array([next(found).log_prob for _ in one.candidates]) for one in lists]
 
 
 def rescore(
-    model: LanguageModel,
-    tokenizer: Tokenizer,
+    text_model: TextModel,
     marked: Marked,
     weight: float | None = None,
     task: str = "n-best",
@@ -317,7 +312,7 @@ def rescore(
     somewhere, or whose tokenizer cannot encode a candidate, gets a result without a value, and the reason in its note.
     """
     try:
-        found = log_probs(model, tokenizer, marked.lists, progress)
+        found = log_probs(text_model, marked.lists, progress)
     except (ScoreError, TokenizerError) as error:
         return refused(task, str(error)), []
     how = f"weight fitted on {marked.fitted_on.sum()} other lists" if weight is None else "weight given"

@@ -100,7 +100,7 @@ class ZeroShot(TaskGroup):
 
     def ask(self, text_model: TextModel, keep: Keep = _at_once) -> Results:
         """A result for each scoring rule of each set."""
-        asker = zeroshot.Asker(text_model.model, text_model.tokenizer, self.progress)
+        asker = zeroshot.Asker(text_model, self.progress)
         found: list[TaskResult] = []
         for test_set, key in zip(self.sets, self._digests, strict=True):
             work = partial(_answers, test_set, asker)
@@ -136,11 +136,10 @@ class Rescoring(TaskGroup):
 
     def ask(self, text_model: TextModel, keep: Keep = _at_once) -> Results:
         """The word error rate of the model's choices, its weight fitted."""
-        model, tokenizer = text_model
         of = {"text": self.corpus.sha256, "lists": self.lists, "seed": self.seed}
 
         def work() -> list[dict[str, Any]]:
-            return [rescoring.rescore(model, tokenizer, self.marked, None, self._task, self.progress)[0].to_json()]
+            return [rescoring.rescore(text_model, self.marked, None, self._task, self.progress)[0].to_json()]
 
         return {"": _from_json(keep(self.kind, of, work))}
 
@@ -179,9 +178,8 @@ class Exam(TaskGroup):
 
     def ask(self, text_model: TextModel, keep: Keep = _at_once) -> Results:
         """The model's accuracy on each phenomenon."""
-        model, tokenizer = text_model
         of = {"seed": self.seed, "text": self.corpus.sha256}
-        taken = keep(self.kind, of, lambda: _plain(targeted.take(model, tokenizer, self.questions, self.progress)))
+        taken = keep(self.kind, of, lambda: _plain(targeted.take(text_model, self.questions, self.progress)))
         return {"": _from_json(taken)}
 
     def baselines(self, keep: Keep = _at_once) -> Results:  # noqa: ARG002

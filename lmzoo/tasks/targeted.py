@@ -11,7 +11,7 @@ The source itself takes the exam too: log P of each candidate by the grammar, wh
 out all candidates but one; where two are possible, it gets the most that can be had.
 
     questions = exam.questions(Grammar.load(path), seed=1, training=corpus.train)
-    exam.take(model, tokenizer, questions)      a TaskResult for each phenomenon
+    exam.take(text_model, questions)      a TaskResult for each phenomenon
     exam.ceiling(questions, grammar)            those of the source
 """
 
@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 
 from lmzoo.data.grammar import Grammar
 from lmzoo.data.grammar_file import END
-from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import ScoreError, TokenizerError, UsageError
 from lmzoo.evaluation.likelihood import likelihoods
 from lmzoo.evaluation.statistics import credit, interval
-from lmzoo.interface import LanguageModel, Progress
+from lmzoo.evaluation.text_model import TextModel
+from lmzoo.interface import Progress
 from lmzoo.tasks.phenomena import PHENOMENA, Item, Page, Phenomenon, narrowed
 from lmzoo.tasks.result import TaskResult
 
@@ -82,9 +82,7 @@ def _begins(text: str, documents: Sequence[str]) -> bool:
     return at < len(documents) and documents[at].startswith(text)
 
 
-def take(
-    model: LanguageModel, tokenizer: Tokenizer, questions: Questions, progress: Progress | None = None
-) -> list[TaskResult]:
+def take(text_model: TextModel, questions: Questions, progress: Progress | None = None) -> list[TaskResult]:
     """The model's grade in each phenomenon. A document is read as it stands in the corpus: behind a blank line.
 
     A model whose scores are no numbers somewhere, or whose tokenizer cannot write a question, gets grades without a
@@ -93,7 +91,7 @@ def take(
     every = [item for items in questions.values() for item in items]
     texts = [(END + item.beginning, text) for item in every for text in item.continuations]
     try:
-        scores = iter([found.log_prob for found in likelihoods(model, tokenizer, texts, progress)])
+        scores = iter([found.log_prob for found in likelihoods(text_model, texts, progress)])
     except (ScoreError, TokenizerError) as error:
         return [_grade(name, items, None, str(error)) for name, items in questions.items()]
     return [

@@ -31,13 +31,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.data.tokenizers.pretokenized import UNKNOWN
 from lmzoo.data.tokenizers.pretokenized_text import ClosedVocabulary
 from lmzoo.errors import ScoreError, TokenizerError
 from lmzoo.evaluation.likelihood import Likelihood, greedy, likelihoods
 from lmzoo.evaluation.statistics import credit, interval
-from lmzoo.interface import LanguageModel, Model, Progress
+from lmzoo.evaluation.text_model import TextModel
+from lmzoo.interface import Model, Progress
 from lmzoo.tasks.result import TaskResult
 from lmzoo.tasks.zeroshot_items import Item, Protocol, Text, ZeroShotSet
 
@@ -71,8 +71,10 @@ RULES = {
 class Asker:
     """A model that is asked: texts are written so that its tokenizer can read them, and scored once."""
 
-    def __init__(self, model: LanguageModel, tokenizer: Tokenizer, progress: Progress | None = None):
-        self.model, self.tokenizer, self.progress = model, tokenizer, progress or Progress()
+    def __init__(self, text_model: TextModel, progress: Progress | None = None):
+        self.text_model, self.progress = text_model, progress or Progress()
+        self.model, self.tokenizer = text_model
+        tokenizer = self.tokenizer
         self.closed = ClosedVocabulary(tokenizer) if tokenizer.spec.startswith("split") else None
         self._known: dict[Text, Likelihood] = {}
         self._continued: dict[tuple[str, Text], Array] = {}
@@ -81,7 +83,7 @@ class Asker:
         """log P of each continuation. Raises as `rescore.likelihoods` does."""
         new = [text for text in dict.fromkeys(texts) if text not in self._known]
         written = [self.written(text) for text in new]
-        self._known.update(zip(new, likelihoods(self.model, self.tokenizer, written, self.progress), strict=True))
+        self._known.update(zip(new, likelihoods(self.text_model, written, self.progress), strict=True))
         return self._known
 
     def written(self, text: Text) -> Text:
@@ -94,7 +96,7 @@ class Asker:
         if not new:
             return [self._continued[stop_words, text] for text in texts]
         written, stopped = [self.written(text) for text in new], self._stop_tokens(stop_words)
-        found = greedy(self.model, self.tokenizer, written, stopped, self.progress)
+        found = greedy(self.text_model, written, stopped, self.progress)
         for text, shares in zip(new, found, strict=True):
             self._continued[stop_words, text] = shares * self.can_say(text[1])
         return [self._continued[stop_words, text] for text in texts]

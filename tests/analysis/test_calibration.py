@@ -9,6 +9,7 @@ from lmzoo.analysis import calibration
 from lmzoo.data import tokenizers
 from lmzoo.errors import ScoreError
 from lmzoo.evaluation.perplexity import evaluate
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.cache import Cache
 from lmzoo.models.ngram import Ngram
@@ -76,17 +77,18 @@ def fitted(model=None, spec="word:50", lines=False):
 
 
 def test_the_true_source_is_calibrated_within_chance(letters):
-    facts = calibration.facts_of(*known(), letters)
+    facts = calibration.facts_of(TextModel(*known()), letters)
     assert facts["error"] < facts["by_chance"]
     assert facts["confidence"] == pytest.approx(facts["accuracy"], abs=0.03)
 
 
 @pytest.mark.parametrize(("power", "sign"), [(3.0, 1), (0.4, -1)])
 def test_the_same_source_overconfident_or_underconfident_is_not(letters, power, sign):
-    facts = calibration.facts_of(*known(power), letters)
+    facts = calibration.facts_of(TextModel(*known(power)), letters)
     assert facts["error"] > 2 * facts["by_chance"]
     assert sign * (facts["confidence"] - facts["accuracy"]) > 0.05
-    assert facts["accuracy"] == calibration.facts_of(*known(), letters)["accuracy"]  # the order of tokens is the same
+    true = calibration.facts_of(TextModel(*known()), letters)
+    assert facts["accuracy"] == true["accuracy"]  # the order of tokens is the same
 
 
 def test_the_error_is_the_mean_gap_of_bins_by_hand():
@@ -112,8 +114,8 @@ def test_bins_have_equally_many_and_what_is_level_stays_together():
 def test_they_are_the_evaluators_own(protocol, lines):
     for model in (Ngram(order=4), Cache()):
         fit, made, text = fitted(model, lines=lines)
-        found = calibration.predictions(fit, made, text, protocol=protocol)
-        score = evaluate(fit, made, text, protocol)
+        found = calibration.predictions(TextModel(fit, made), text, protocol=protocol)
+        score = evaluate(TextModel(fit, made), text, protocol)
         assert found.log_probs == pytest.approx(score.log_probs[found.places])
         assert len(found.places) > 300
 
@@ -128,8 +130,8 @@ def test_networks_give_the_same_whichever_way_they_are_asked():
     gpt = GPT(layers=1, heads=1, width=16, window=16, training=Training(batch=2)).fit(
         Data.of(ids, ids[:50], made.vocab_size), Run(steps=2)
     )
-    found = calibration.predictions(gpt, made, text[:1500])
-    score = evaluate(gpt, made, text[:1500])
+    found = calibration.predictions(TextModel(gpt, made), text[:1500])
+    score = evaluate(TextModel(gpt, made), text[:1500])
     assert found.log_probs == pytest.approx(score.log_probs[found.places], abs=1e-4)
 
 
@@ -159,7 +161,7 @@ def test_a_token_is_compared_with_all_others_by_hand():
 
 def test_a_uniform_model_is_calibrated_and_knows_nothing():
     model, made, text = fitted(Uniform())
-    facts = calibration.facts_of(model, made, text)
+    facts = calibration.facts_of(TextModel(model, made), text)
     assert facts["accuracy"] == pytest.approx(1 / made.vocab_size)
     assert facts["among_five"] == pytest.approx(5 / made.vocab_size)
     assert facts["mean_rank"] == (made.vocab_size + 1) / 2
@@ -172,7 +174,7 @@ def test_a_uniform_model_is_calibrated_and_knows_nothing():
 
 def test_the_facts_add_up():
     model, made, text = fitted()
-    facts = calibration.facts_of(model, made, text)
+    facts = calibration.facts_of(TextModel(model, made), text)
     assert (
         sum(one["tokens"] for one in facts["bins"])
         == facts["tokens"]
@@ -181,19 +183,19 @@ def test_the_facts_add_up():
     mean = sum(one["tokens"] * one["accuracy"] for one in facts["bins"]) / facts["tokens"]
     assert mean == pytest.approx(facts["accuracy"])
     assert all(0 <= one["low"] <= one["accuracy"] <= one["high"] <= 1 for one in facts["bins"])
-    assert facts == calibration.facts_of(model, made, text)
+    assert facts == calibration.facts_of(TextModel(model, made), text)
 
 
 @pytest.mark.parametrize("text", ["", "a", "the", "日本語"])
 def test_a_text_of_three_characters_gives_nothing(text):
     model, made, _ = fitted(spec="byte")
-    assert calibration.facts_of(model, made, text) is None
-    assert calibration.facts_of(model, made, text, protocol="lines") is None
+    assert calibration.facts_of(TextModel(model, made), text) is None
+    assert calibration.facts_of(TextModel(model, made), text, protocol="lines") is None
 
 
 def test_a_model_without_probabilities_has_no_facts():
     model, made, text = fitted(Ngram(order=2, smoothing="stupid-backoff"))
-    assert calibration.facts_of(model, made, text) is None
+    assert calibration.facts_of(TextModel(model, made), text) is None
 
 
 def test_a_probability_that_is_no_number_is_refused():
@@ -202,5 +204,6 @@ def test_a_probability_that_is_no_number_is_refused():
         def next_log_probs(self, state):
             return np.full(self.vocab_size_, np.nan)
 
+    model, made, text = fitted(Broken())
     with pytest.raises(ScoreError, match="NaN"):
-        calibration.facts_of(*fitted(Broken()))
+        calibration.facts_of(TextModel(model, made), text)

@@ -8,8 +8,8 @@ import pytest
 from lmzoo.analysis import context_length
 from lmzoo.data import tokenizers
 from lmzoo.errors import ScoreError
-from lmzoo.evaluation import excerpt
-from lmzoo.evaluation.perplexity import evaluate
+from lmzoo.evaluation.perplexity import evaluate, opening, scored_parts
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.cache import Cache
 from lmzoo.models.ngram import Ngram
@@ -27,7 +27,7 @@ def fitted(model=None, spec="word:50", text=TEXT, lines=False):
 
 
 def asked(model, made, text=TEXT, protocol="stream"):
-    return context_length.read(model, made, text, 0, protocol)
+    return context_length.read(TextModel(model, made), text, 0, protocol)
 
 
 # What is allowed
@@ -47,7 +47,7 @@ def test_context_without_limit_is_what_the_evaluator_gives():
     for protocol in ("stream", "lines"):
         model, made = fitted(Ngram(order=4))
         stretches = asked(model, made, protocol=protocol)
-        scored = evaluate(model, made, TEXT, protocol)
+        scored = evaluate(TextModel(model, made), TEXT, protocol)
         assert context_length.bits_within(model, stretches, None) == pytest.approx(scored.token_bits[stretches.tokens])
 
 
@@ -66,7 +66,7 @@ def test_a_token_is_scored_behind_exactly_the_tokens_before_it():
 def test_where_lines_stand_alone_no_context_reaches_over_their_start():
     model, made = fitted(Ngram(order=5))
     stretches = asked(model, made, protocol="lines")
-    longest = max(len(part) for part in excerpt.parts(model, made, TEXT, "lines"))
+    longest = max(len(part) for part in scored_parts(TextModel(model, made), TEXT, "lines"))
     assert 0 < stretches.furthest < longest
     everything = context_length.bits_within(model, stretches, None)
     assert (everything == context_length.bits_within(model, stretches, longest)).all()
@@ -110,7 +110,7 @@ def test_every_word_is_as_likely_to_be_asked_as_any_other():
 
 def test_a_text_without_white_space_is_cut_by_characters():
     model, made = fitted(Ngram(order=2), "char", "日本語のテキスト。" * 99)
-    facts = context_length.facts_of(model, made, "日本語のテキスト。" * 99)
+    facts = context_length.facts_of(TextModel(model, made), "日本語のテキスト。" * 99)
     assert facts["characters"] == 8 * facts["stretches"]
 
 
@@ -122,14 +122,14 @@ def test_one_long_word_is_not_asked_whole():
 
 def test_of_a_large_text_the_first_lines_are_read():
     text = "seven seven\n" * 10
-    assert excerpt.opening(text, 50) == "seven seven\n" * 4
-    assert excerpt.opening("x" * 99, 50) == "x" * 50
-    assert excerpt.opening(text, 200) == text
+    assert opening(text, 50) == "seven seven\n" * 4
+    assert opening("x" * 99, 50) == "x" * 50
+    assert opening(text, 200) == text
 
 
 @pytest.mark.parametrize("text", ["", "a", "the", "the cat", "日本語"])
 def test_a_text_of_three_characters_gives_nothing(text):
-    assert context_length.facts_of(*fitted(spec="byte"), text) is None
+    assert context_length.facts_of(TextModel(*fitted(spec="byte")), text) is None
 
 
 # The facts
@@ -137,7 +137,7 @@ def test_a_text_of_three_characters_gives_nothing(text):
 
 def test_the_facts_are_bits_over_characters_with_intervals():
     model, made = fitted(Ngram(order=3))
-    facts = context_length.facts_of(model, made, TEXT)
+    facts = context_length.facts_of(TextModel(model, made), TEXT)
     stretches = asked(model, made)
     assert [point["context"] for point in facts["allowed"]] == [0, 1, 2]
     for point in facts["allowed"]:
@@ -150,7 +150,7 @@ def test_the_facts_are_bits_over_characters_with_intervals():
 
 def test_the_first_token_behind_a_fresh_start_has_no_context():
     model, made = fitted(Ngram(order=4))
-    facts = context_length.facts_of(model, made, TEXT)
+    facts = context_length.facts_of(TextModel(model, made), TEXT)
     stretches = asked(model, made)
     assert [(one["first"], one["last"]) for one in facts["positions"]] == [(1, 1), (2, 2), (3, 4)]
     alone = [model.next_log_probs(model.start())[stretches.ids[t]] for t in stretches.firsts]
@@ -160,25 +160,25 @@ def test_the_first_token_behind_a_fresh_start_has_no_context():
 
 def test_a_uniform_model_needs_the_same_everywhere():
     model, made = fitted(Uniform(), "char")
-    facts = context_length.facts_of(model, made, TEXT)
+    facts = context_length.facts_of(TextModel(model, made), TEXT)
     for point in facts["allowed"] + facts["positions"]:
         assert point["bits_per_character"] == pytest.approx(np.log2(made.vocab_size), abs=0.2)
 
 
 def test_the_same_seed_gives_the_same_facts_and_another_does_not():
     model, made = fitted()
-    assert context_length.facts_of(model, made, TEXT, 1) == context_length.facts_of(model, made, TEXT, 1)
-    assert context_length.facts_of(model, made, TEXT, 1) != context_length.facts_of(model, made, TEXT, 2)
+    one, again, other = (context_length.facts_of(TextModel(model, made), TEXT, seed) for seed in (1, 1, 2))
+    assert one == again != other
 
 
 def test_a_model_that_adapts_is_not_asked_and_the_note_says_why():
-    facts = context_length.facts_of(*fitted(Cache()), TEXT)
+    facts = context_length.facts_of(TextModel(*fitted(Cache())), TEXT)
     assert (facts["allowed"], facts["positions"]) == ([], [])
     assert "adapts" in facts["note"]
 
 
 def test_a_model_without_probabilities_has_no_facts():
-    assert context_length.facts_of(*fitted(Ngram(order=2, smoothing="stupid-backoff")), TEXT) is None
+    assert context_length.facts_of(TextModel(*fitted(Ngram(order=2, smoothing="stupid-backoff"))), TEXT) is None
 
 
 @dataclass
@@ -191,4 +191,4 @@ class Impossible(Uniform):
 
 def test_a_probability_of_zero_is_refused():
     with pytest.raises(ScoreError, match="inf bits behind 0 tokens"):
-        context_length.facts_of(*fitted(Impossible()), TEXT)
+        context_length.facts_of(TextModel(*fitted(Impossible())), TEXT)

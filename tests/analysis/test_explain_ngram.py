@@ -276,7 +276,7 @@ class TestPages:
         def run(command, *arguments, smoothing="modified-kneser-ney"):
             folder = tmp_path / smoothing
             if not folder.exists():
-                store.save(*fitted(smoothing), folder)
+                store.save(TextModel(*fitted(smoothing)), folder)
             with pytest.raises(SystemExit) as stopped:
                 console.run(app, [command, str(folder), *arguments])
             printed = capsys.readouterr()

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from lmzoo.analysis import memorization
 from lmzoo.data import tokenizers
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
@@ -121,7 +122,7 @@ def test_the_prompt_ends_with_a_whole_word(word, whole):
 def test_a_sample_goes_on_behind_the_prompt_and_its_seed_repeats_it(spec):
     text = TEXT.replace("\n\n", "\n")
     model, made = trained(spec, text, lines=spec == "split")
-    first, again, other = (memorization.facts_of(model, made, "the cat", seed, text) for seed in (1, 1, 2))
+    first, again, other = (memorization.facts_of(TextModel(model, made), "the cat", seed, text) for seed in (1, 1, 2))
     assert first == again != other
     assert first["prompt"] == "the cat"
     assert first["text"].startswith(" ")
@@ -130,7 +131,7 @@ def test_a_sample_goes_on_behind_the_prompt_and_its_seed_repeats_it(spec):
 
 def test_a_model_that_has_learned_the_text_by_heart_is_found_out():
     model, made = trained("word:40", order=8)
-    found = memorization.facts_of(model, made, "the cat sat on the mat and the dog", 0, TEXT)
+    found = memorization.facts_of(TextModel(model, made), "the cat sat on the mat and the dog", 0, TEXT)
     assert found["copied"] > 0.5
     longest = found["longest"]
     copy = found["text"][longest["start"] :][: longest["characters"]]
@@ -140,7 +141,7 @@ def test_a_model_that_has_learned_the_text_by_heart_is_found_out():
 def test_a_model_that_knows_nothing_copies_nothing():
     made = tokenizers.train("char", TEXT)
     model = Uniform().fit(Data.of(np.zeros(1, np.int32), np.zeros(1, np.int32), made.vocab_size))
-    found = memorization.facts_of(model, made, "the cat", 0, TEXT)
+    found = memorization.facts_of(TextModel(model, made), "the cat", 0, TEXT)
     assert found["copied"] == 0
     assert 0 < found["longest"]["characters"] < memorization.LEAST
 
@@ -149,7 +150,7 @@ def test_a_sample_stops_where_the_model_ends_the_text():
     made = tokenizers.train("char", TEXT)
     ids = np.append(made.encode("the cat sat"), made.end)
     model = Ngram(order=4, smoothing="ml").fit(Data.of(ids, ids, made.vocab_size))
-    assert memorization.facts_of(model, made, "the cat", 0, TEXT)["text"] == " sat"
+    assert memorization.facts_of(TextModel(model, made), "the cat", 0, TEXT)["text"] == " sat"
 
 
 def test_the_test_text_itself_is_told_in_the_same_way():

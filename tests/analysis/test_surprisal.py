@@ -8,6 +8,7 @@ import pytest
 from lmzoo.analysis import surprisal
 from lmzoo.data import tokenizers
 from lmzoo.evaluation.perplexity import evaluate
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, LanguageModel
 from lmzoo.models.cache import Cache
 from lmzoo.models.ngram import Ngram
@@ -24,8 +25,8 @@ def trained(spec: str, text: str = TEXT, lines: bool = False, model: LanguageMod
 
 def read(spec: str, protocol: str = "stream", text: str = TEXT, model: LanguageModel | None = None, **how: Any):
     model, made = trained(spec, text, lines=spec == "split", model=model)
-    score = evaluate(model, made, text, protocol)
-    return surprisal.facts_of(model, made, score, **how), score, model, made
+    score = evaluate(TextModel(model, made), text, protocol)
+    return surprisal.facts_of(TextModel(model, made), score, **how), score, model, made
 
 
 # Pieces
@@ -64,7 +65,9 @@ def test_a_line_that_is_read_alone_owes_nothing_to_those_before():
     changed = "zzz zzz zzz zzz\n" + TEXT
     model, made = trained("char", changed)
     alone, behind = (
-        surprisal.facts_of(model, made, evaluate(model, made, text, "lines"), characters=len(text))
+        surprisal.facts_of(
+            TextModel(model, made), evaluate(TextModel(model, made), text, "lines"), characters=len(text)
+        )
         for text in (TEXT, changed)
     )
     assert alone["pieces"] == behind["pieces"][-len(TEXT) :]
@@ -85,7 +88,7 @@ def test_the_passage_is_the_beginning_up_to_a_whole_word(spec):
 @pytest.mark.parametrize("characters", [1, 2, 700])
 def test_short_and_foreign_texts_have_a_passage_too(text, characters):
     model, made = trained("byte")
-    facts = surprisal.facts_of(model, made, evaluate(model, made, text), characters=characters)
+    facts = surprisal.facts_of(TextModel(model, made), evaluate(TextModel(model, made), text), characters=characters)
     shown = "".join(piece["text"] for piece in facts["pieces"])
     assert shown == text[:characters]
     assert "".join(word["text"] for word in facts["words"]) == shown
@@ -163,8 +166,8 @@ def test_corrected_words_sum_to_one_where_their_tokens_do_not(past):
     toy = Toy(LETTERS)
     corrected, uncorrected = [], []
     for word in (" a", " b", " ab", " bb"):
-        score = evaluate(toy, LETTERS, past + word + " a")
-        facts = surprisal.facts_of(toy, LETTERS, score)
+        score = evaluate(TextModel(toy, LETTERS), past + word + " a")
+        facts = surprisal.facts_of(TextModel(toy, LETTERS), score)
         found = facts["words"][-2]
         assert found["text"] == word
         corrected.append(2.0 ** -found["bits"])
@@ -176,7 +179,7 @@ def test_corrected_words_sum_to_one_where_their_tokens_do_not(past):
 
 def test_a_word_pays_for_its_own_end_and_not_for_that_of_the_word_before():
     toy = Toy(LETTERS)
-    facts = surprisal.facts_of(toy, LETTERS, evaluate(toy, LETTERS, " a ab a"))
+    facts = surprisal.facts_of(TextModel(toy, LETTERS), evaluate(TextModel(toy, LETTERS), " a ab a"))
     first, second, last = (2.0 ** -word["bits"] for word in facts["words"])
     assert first == pytest.approx(0.4 * 0.7)  # ␣a, and then no b
     assert second == pytest.approx(0.4 * 0.3 * 1.0 / 0.7)  # ␣a and b, behind which a word always ends

@@ -10,6 +10,7 @@ from lmzoo.analysis import word_similarity
 from lmzoo.analysis.word_vectors import METHODS, Vectors, judge, solve_analogies, words_of
 from lmzoo.data import corpus, task_cards, tokenizers
 from lmzoo.errors import UsageError
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.uniform import Uniform
 
@@ -295,7 +296,7 @@ class Pairs:
     name = "pairs"
 
     def __init__(self, counts):
-        self.counts_ = np.asarray(counts)
+        self.counts_, self.vocab_size_ = np.asarray(counts), len(counts)
 
     def vectors(self):
         return np.arange(1, len(self.counts_) * 2 + 1).reshape(-1, 2)
@@ -303,7 +304,7 @@ class Pairs:
 
 def test_any_model_with_vectors_and_counts_will_do():
     made = tokenizers.train("split", "b a a c\n")
-    ours = Vectors.of(Pairs([1, 2, 0, 9]), made)
+    ours = Vectors.of(TextModel(Pairs([1, 2, 0, 9]), made))
     assert ours.words == ["a", "b"]
     assert ours.counts.tolist() == [2, 1]
     assert np.allclose(ours.dense(["b"]), np.array([1, 2]) / np.sqrt(5))
@@ -313,6 +314,6 @@ def test_a_model_without_vectors_and_a_tokenizer_without_words_are_errors():
     ids = np.array([97, 98])
     model = Uniform().fit(Data.of(ids, ids, 257))
     with pytest.raises(UsageError, match="uniform has no word vectors; lmzoo train svd learns some"):
-        Vectors.of(model, tokenizers.train("byte", ""))
+        Vectors.of(TextModel(model, tokenizers.train("byte", "")))
     with pytest.raises(UsageError, match="the tokenizer byte has no whole words: train with split or word:30000"):
-        Vectors.of(Pairs(np.ones(257)), tokenizers.train("byte", ""))
+        Vectors.of(TextModel(Pairs(np.ones(257)), tokenizers.train("byte", "")))

@@ -7,6 +7,7 @@ import pytest
 
 from lmzoo.cli.classes import show_classes
 from lmzoo.data import tokenizers
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.classes import Classes
 from lmzoo.models.ngram import Ngram
@@ -27,7 +28,7 @@ def runs(tmp_path_factory):
     ids = made.encode(TEXT)
     folder = tmp_path_factory.mktemp("runs")
     for model in (Classes(classes=6), Ngram(order=2)):
-        store.save(model.fit(Data.of(ids, ids[:50], made.vocab_size)), made, folder / model.name)
+        store.save(TextModel(model.fit(Data.of(ids, ids[:50], made.vocab_size)), made), folder / model.name)
     return folder
 
 

@@ -106,9 +106,9 @@ def test_what_cannot_be_is_said_in_one_line_and_leaves_nothing(lmzoo, folder):
 
 def test_a_certificate_has_the_evaluators_bits_beside_those_of_a_file_that_came_back(lmzoo, folder):
     (one,) = json.loads(lmzoo("certify", "order3", "--json")[1])
-    model, tokenizer = store.load(folder / "order3")
+    text_model = store.load(folder / "order3")
     text = corpus.load(folder / "own.txt").test
-    assert one["bits"] == codec.payload_bits(codec.compress(model, tokenizer, text.encode()))
+    assert one["bits"] == codec.payload_bits(codec.compress(text_model, text.encode()))
     assert one["file_bytes"] == one["bits"] / 8 + SIZE
     assert 0 <= one["bits"] - one["evaluated_bits"] <= 64
     assert (one["characters"], one["bytes"]) == (len(text), len(text.encode()))
@@ -133,8 +133,7 @@ def test_another_text_that_comes_back_is_no_certificate(lmzoo, monkeypatch, fold
 
 
 def test_what_the_other_process_says_is_passed_on(folder, tmp_path):
-    model, tokenizer = store.load(folder / "order1")
-    file = codec.compress(model, tokenizer, b"the cat")
+    file = codec.compress(store.load(folder / "order1"), b"the cat")
     assert certify._elsewhere(folder / "order1", file, None)[0] == b"the cat"
     with pytest.raises(LmzooError, match=r"process of its own: .*compressed with another model"):
         certify._elsewhere(folder / "order3", file, None)

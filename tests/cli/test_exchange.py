@@ -11,6 +11,7 @@ import pytest
 from lmzoo.analysis import word_vectors
 from lmzoo.cli.exchange import export_run, import_file
 from lmzoo.data import corpus, tokenizers
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.formats import vectors as vector_files
 from lmzoo.formats.vectors import model as vector_exchange
 from lmzoo.interface import Data
@@ -39,7 +40,7 @@ def run(lmzoo):
 def made(folder, spec, model=None):
     text = tokenizers.train(spec, TEXT, spec == "split")
     ids = text.encode(TEXT)
-    return store.save((model or Ngram(3)).fit(Data.of(ids, ids, text.vocab_size)), text, folder)
+    return store.save(TextModel((model or Ngram(3)).fit(Data.of(ids, ids, text.vocab_size)), text), folder)
 
 
 def test_a_run_goes_out_and_comes_back(lmzoo, run):
@@ -150,7 +151,7 @@ def vectors_run(folder, spec="word:100", model=None, text=STORY):
     words = tokenizers.train(spec, text, spec == "split")
     ids = words.encode(text)
     model = model or SVD(dimensions=4, window=2, min_count=1)
-    return store.save(model.fit(Data.of(ids, ids[:200], words.vocab_size)), words, folder)
+    return store.save(TextModel(model.fit(Data.of(ids, ids[:200], words.vocab_size)), words), folder)
 
 
 @pytest.mark.parametrize("spec", ["word:100", "split", "bpe:300"])

@@ -7,6 +7,7 @@ import pytest
 
 from lmzoo.cli import probe as probe_command
 from lmzoo.data import corpus, tokenizers
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, Run
 from lmzoo.models.lstm import LSTM
 from lmzoo.models.uniform import Uniform
@@ -42,8 +43,12 @@ def runs(tmp_path_factory):
     )
     source = corpus.load(folder / "films.txt")
     provenance = {"corpus": source.name, "corpus_path": str(folder / "films.txt"), "sha256": source.sha256}
-    store.save(model, bytes_, folder / "small-lstm", provenance)
-    store.save(Uniform().fit(Data.of(text, text, bytes_.vocab_size)), bytes_, folder / "none", {"corpus": "gone.txt"})
+    store.save(TextModel(model, bytes_), folder / "small-lstm", provenance)
+    store.save(
+        TextModel(Uniform().fit(Data.of(text, text, bytes_.vocab_size)), bytes_),
+        folder / "none",
+        {"corpus": "gone.txt"},
+    )
     return folder
 
 

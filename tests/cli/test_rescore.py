@@ -7,6 +7,7 @@ import pytest
 
 from lmzoo.cli.rescore import rescore_lists
 from lmzoo.data import corpus
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Run
 from lmzoo.runs import store, train
 from lmzoo.tasks import rescoring
@@ -28,7 +29,7 @@ def folder(tmp_path_factory):
     for order in ("1", "3"):
         train.save(train.fit("ngram", {"order": order}, text, Run()), text, place / f"order{order}")
     fitted = train.fit("ngram", {"order": "2", "smoothing": "ml"}, text, Run())
-    train.save(fitted, text, place / "zero")
+    train.save(fitted, place / "zero")
     return place
 
 
@@ -64,7 +65,7 @@ def test_what_it_writes_it_reads_and_chooses_the_same_from(lmzoo, folder):
     assert {**read["runs"][0]["grade"], "task": ""} == {**made["runs"][0]["grade"], "task": ""}
     first = json.loads((folder / "lists.jsonl").read_text().splitlines()[0])
     model, tokenizer = store.load(folder / "order3")
-    (expected,) = rescoring.log_probs(model, tokenizer, rescoring.load(folder / "lists.jsonl")[:1])
+    (expected,) = rescoring.log_probs(TextModel(model, tokenizer), rescoring.load(folder / "lists.jsonl")[:1])
     assert first["log_probs"]["order3"] == pytest.approx(expected.tolist())
 
 

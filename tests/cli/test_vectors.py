@@ -8,6 +8,7 @@ import pytest
 from lmzoo.analysis.word_vectors import Vectors, judge, solve_analogies
 from lmzoo.cli import app
 from lmzoo.data import task_cards, tokenizers
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.svd import SVD
 from lmzoo.models.uniform import Uniform
@@ -37,7 +38,7 @@ def folder(tmp_path_factory):
     ids = made.encode(TEXT)
     folder = tmp_path_factory.mktemp("runs")
     for model in (SVD(dimensions=4), Uniform()):
-        store.save(model.fit(Data.of(ids, ids[:50], made.vocab_size)), made, folder / model.name)
+        store.save(TextModel(model.fit(Data.of(ids, ids[:50], made.vocab_size)), made), folder / model.name)
     lines = [" ".join([word, *map(str, vector)]) for word, vector in WORDS.items()]
     (folder / "file.txt").write_text("\n".join(lines) + "\n")
     (folder / "broken.txt").write_text("man 1 0 0\nwoman 1 x 0\n")
@@ -62,7 +63,7 @@ def test_neighbours_of_a_run_stand_in_a_column_for_each_word(lmzoo, folder):
     header, _, *rows = [line.split() for line in out.splitlines() if line.split()]
     assert header == ["cat", "fish"]
     assert len(rows) == 3
-    expected = Vectors.of(*store.load(folder / "svd")).neighbours("cat", 3)
+    expected = Vectors.of(store.load(folder / "svd")).neighbours("cat", 3)
     assert [(row[1], float(row[0])) for row in rows] == [(word, pytest.approx(c, abs=6e-4)) for word, c in expected]
 
 

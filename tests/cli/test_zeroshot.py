@@ -7,6 +7,7 @@ import pytest
 from lmzoo.cli.zeroshot import ask_zeroshot
 from lmzoo.data import task_cards, tokenizers
 from lmzoo.errors import DownloadError
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
@@ -20,7 +21,7 @@ def save(folder, model, spec):
     made = tokenizers.train(spec, TEXT if spec == "char" else " the man \n")
     ids = made.encode(TEXT if spec == "char" else " the man \n")
     model.fit(Data.of(ids, ids, made.vocab_size))
-    store.save(model, made, folder, {"corpus": "own.txt", "corpus_path": str(folder.parent / "own.txt")})
+    store.save(TextModel(model, made), folder, {"corpus": "own.txt", "corpus_path": str(folder.parent / "own.txt")})
 
 
 @pytest.fixture

@@ -161,7 +161,7 @@ def test_vectors_are_judged_as_the_evaluators_judge_them(outcome):
     tests = outcome[0]["word_tests"]
     assert tests["sets"] == ["SimLex-999", "MEN"]
     for name in ("pmi", "svd"):
-        vectors = Vectors.of(*load(outcome, name))
+        vectors = Vectors.of(load(outcome, name))
         (row,) = [row for row in tests["rows"] if row["model"] == name]
         assert row["sets"]["SimLex-999"] == judge(vectors, TESTS["EN-SIMLEX-999"])
         assert row["sets"]["SimLex-999"]["unknown"] == 1
@@ -180,7 +180,7 @@ def test_without_tests_nothing_is_judged(outcome, small, tmp_path):
 
 def test_neighbours_are_of_the_same_words_from_frequent_to_rare(outcome):
     found = outcome[0]["neighbours"]
-    vectors = Vectors.of(*load(outcome, "svd"))
+    vectors = Vectors.of(load(outcome, "svd"))
     places = [vectors.index[word] for word in found["words"]]
     assert len(places) == associations.WORDS
     assert places == sorted(places)

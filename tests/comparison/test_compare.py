@@ -10,6 +10,7 @@ from lmzoo.data import corpus as corpora
 from lmzoo.data.grammar import Grammar
 from lmzoo.errors import UsageError
 from lmzoo.evaluation.perplexity import evaluate
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, Run
 from lmzoo.models.ngram import Ngram
 from lmzoo.report import page as report
@@ -52,7 +53,7 @@ def outcome(small, tmp_path_factory):
     (folder.parent / "fails.py").write_text(FAILS, encoding="utf-8")
     made = tokenizers.train("char", small.train)
     model = Ngram(order=4).fit(Data.of(made.encode(small.train), made.encode(small.valid), made.vocab_size))
-    run = store.save(model, made, folder.parent / "my-run", {"corpus": "small", "training_seconds": 1.5})
+    run = store.save(TextModel(model, made), folder.parent / "my-run", {"corpus": "small", "training_seconds": 1.5})
     contestants = [
         "uniform", "ngram:order=2", "ngram:order=3,smoothing=ml", "ngram:order=4", str(run),
         f"{folder.parent / 'unigram.py'}:add=0.5", str(folder.parent / "fails.py"),
@@ -80,7 +81,7 @@ def test_one_that_fails_leaves_its_error_and_the_others_stand(outcome):
 def test_a_row_says_what_the_ruler_says(outcome, small):
     made = tokenizers.train("char", small.train)
     model = Ngram(order=2).fit(Data.of(made.encode(small.train), made.encode(small.valid), made.vocab_size))
-    score = evaluate(model, made, small.test)
+    score = evaluate(TextModel(model, made), small.test)
     found = row(outcome, "ngram order 2")
     assert found["score"]["bits"] == score.bits
     assert found["interval"][0] < found["score"]["bits_per_character"] < found["interval"][1]

@@ -20,6 +20,7 @@ from lmzoo.data import cards
 from lmzoo.data import corpus as corpora
 from lmzoo.data.corpus import Corpus
 from lmzoo.data.grammar import Grammar
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, Run
 from lmzoo.models.ngram import Ngram
 from lmzoo.report import page as report
@@ -280,7 +281,7 @@ class TestSizes:
         """The most memory of a process that scores 10 MB, beside one that scores a tenth of that."""
         made = training.encode(small, "char", Run())
         model = Ngram(order=4).fit(Data.of(made.train, made.valid, made.tokenizer.vocab_size))
-        run = store.save(model, made.tokenizer, tmp_path / "run")
+        run = store.save(TextModel(model, made.tokenizer), tmp_path / "run")
         text = _written(tmp_path / "text.txt", small.train)
         peak = {}
         for megabytes in (1, 10):

@@ -13,6 +13,7 @@ from lmzoo.data import corpus as corpora
 from lmzoo.data.grammar import Grammar
 from lmzoo.errors import UsageError
 from lmzoo.evaluation.perplexity import evaluate
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Run
 from lmzoo.runs import train
 
@@ -94,7 +95,7 @@ def test_more_text_makes_an_n_gram_better(text):
 def test_the_whole_text_gives_what_training_gives(text):
     one = curves.point("ngram:order=2", 1, text, Run())
     fitted = train.fit("ngram", {"order": "2"}, text, Run())
-    score = evaluate(fitted.model, text.tokenizer, text.corpus.test, text.corpus.protocol)
+    score = evaluate(TextModel(fitted.model, text.tokenizer), text.corpus.test, text.corpus.protocol)
     assert one["bits_per_character"] == score.bits_per_character
     assert (one["characters"], one["tokens"]) == (len(text.corpus.train), len(text.train))
     assert (one["share"], one["error"]) == (1, None)

@@ -6,6 +6,7 @@ from lmzoo.compression import certify, codec
 from lmzoo.compression.certify import sample_of
 from lmzoo.data import tokenizers
 from lmzoo.evaluation.perplexity import evaluate
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 from lmzoo.runs import store
@@ -23,8 +24,8 @@ def fitted(**settings):
 def run(tmp_path):
     """The folder of a run, and its model and tokenizer."""
     model = fitted(order=3)
-    store.save(model, TOKENIZER, tmp_path / "run")
-    return tmp_path / "run", model, TOKENIZER
+    store.save(TextModel(model, TOKENIZER), tmp_path / "run")
+    return tmp_path / "run", TextModel(model, TOKENIZER)
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def here(monkeypatch):
     """Decompressing in this process, where another would take longer and show no more."""
 
     def decompressed(run, file, code):
-        return codec.decompress(*store.load(run, code), file), 0.0
+        return codec.decompress(store.load(run, code), file), 0.0
 
     monkeypatch.setattr(certify, "_elsewhere", decompressed)
 
@@ -40,9 +41,9 @@ def here(monkeypatch):
 def test_the_bits_of_a_file_that_a_fresh_process_turned_back_stand_beside_the_evaluators(run):
     found = sample_of(*run, TEXT, characters=500)
     assert set(found) == {"bits_per_character", "evaluator_bits_per_character", "characters", "seconds"}
-    file = codec.compress(*run[1:], TEXT[:500].encode())
+    file = codec.compress(run[1], TEXT[:500].encode())
     assert found["bits_per_character"] == codec.payload_bits(file) / 500
-    assert found["evaluator_bits_per_character"] == evaluate(*run[1:], TEXT[:500]).bits / 500
+    assert found["evaluator_bits_per_character"] == evaluate(run[1], TEXT[:500]).bits / 500
     assert 0 < found["bits_per_character"] - found["evaluator_bits_per_character"] <= 64 / 500 + 1e-3
     assert (found["characters"], found["seconds"] > 0) == (500, True)
 
@@ -56,12 +57,12 @@ def test_of_lines_only_whole_ones_are_taken_and_of_a_short_text_all(run):
 
 @pytest.mark.usefixtures("here")
 def test_what_fails_is_said_in_the_row(run, tmp_path):
-    folder, model, made = run
-    assert sample_of(folder, model, made, "") == {"error": "there is no text to compress"}
+    folder, (model, made) = run
+    assert sample_of(folder, TextModel(model, made), "") == {"error": "there is no text to compress"}
     impossible = fitted(order=3, smoothing="ml")
-    assert "probability of zero" in sample_of(folder, impossible, made, "zzz")["error"]
-    assert "no run at" in sample_of(tmp_path / "gone", model, made, "the")["error"]
-    assert "with another model" in sample_of(folder, fitted(order=2), made, "the")["error"]
+    assert "probability of zero" in sample_of(folder, TextModel(impossible, made), "zzz")["error"]
+    assert "no run at" in sample_of(tmp_path / "gone", TextModel(model, made), "the")["error"]
+    assert "with another model" in sample_of(folder, TextModel(fitted(order=2), made), "the")["error"]
 
 
 def test_another_text_that_comes_back_is_no_certificate(run, monkeypatch):

@@ -16,7 +16,8 @@ from lmzoo.compression.container import SIZE, Container
 from lmzoo.data import tokenizers
 from lmzoo.errors import FormatError, LmzooError, ScoreError, TokenizerError, UsageError
 from lmzoo.evaluation.perplexity import evaluate
-from lmzoo.interface import Data
+from lmzoo.evaluation.text_model import TextModel
+from lmzoo.interface import Data, Vocabulary
 from lmzoo.models.cache import Cache
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
@@ -38,7 +39,7 @@ CHAR = MODELS["char"], TOKENIZERS["char"]
 
 
 def there_and_back(model, made, data, protocol="stream"):
-    return decompress(model, made, compress(model, made, data, protocol))
+    return decompress(TextModel(model, made), compress(TextModel(model, made), data, protocol))
 
 
 # ── Every file comes back ─────────────────────────────────────────────────────────────────────────
@@ -60,12 +61,12 @@ def test_every_string_of_bytes_comes_back(spec, data):
 
 
 def test_nothing_is_a_header_and_one_byte_hardly_more():
-    empty = compress(*CHAR, b"")
-    assert (len(empty), decompress(*CHAR, empty)) == (SIZE, b"")
+    empty = compress(TextModel(*CHAR), b"")
+    assert (len(empty), decompress(TextModel(*CHAR), empty)) == (SIZE, b"")
     for byte in range(0, 256, 15):
-        one = compress(*CHAR, bytes([byte]))
+        one = compress(TextModel(*CHAR), bytes([byte]))
         assert len(one) <= SIZE + 12
-        assert decompress(*CHAR, one) == bytes([byte])
+        assert decompress(TextModel(*CHAR), one) == bytes([byte])
 
 
 def test_with_lines_the_newline_is_a_token_that_comes_back():
@@ -77,9 +78,9 @@ def test_with_lines_the_newline_is_a_token_that_comes_back():
 def test_latin_1_costs_as_many_tokens_as_characters():
     """Not three for each byte that is not UTF-8."""
     data = "dög\n".encode("latin-1") * 50
-    file = compress(*CHAR, data)
+    file = compress(TextModel(*CHAR), data)
     assert Container.unpack(file).tokens == len(data)
-    assert decompress(*CHAR, file) == data
+    assert decompress(TextModel(*CHAR), file) == data
 
 
 # ── What it costs ─────────────────────────────────────────────────────────────────────────────────
@@ -89,15 +90,15 @@ def test_latin_1_costs_as_many_tokens_as_characters():
 def test_a_file_has_as_many_bytes_as_the_evaluator_counts_bits_for(spec):
     held_out = "the dog did not like the cat because the log sat on the mät\n" * 40
     for protocol in ("stream", "lines"):
-        score = evaluate(MODELS[spec], TOKENIZERS[spec], held_out, protocol)
-        bits = payload_bits(compress(MODELS[spec], TOKENIZERS[spec], held_out.encode(), protocol))
+        score = evaluate(TextModel(MODELS[spec], TOKENIZERS[spec]), held_out, protocol)
+        bits = payload_bits(compress(TextModel(MODELS[spec], TOKENIZERS[spec]), held_out.encode(), protocol))
         assert score.bits <= bits <= score.bits * 1.001 + 64
 
 
 def test_each_line_is_coded_from_the_start_under_the_protocol_lines():
     made = TOKENIZERS["char"]
-    bits = {p: payload_bits(compress(*CHAR, TEXT.encode(), p)) for p in ("stream", "lines")}
-    scores = {p: evaluate(CHAR[0], made, TEXT, p).bits for p in ("stream", "lines")}
+    bits = {p: payload_bits(compress(TextModel(*CHAR), TEXT.encode(), p)) for p in ("stream", "lines")}
+    scores = {p: evaluate(TextModel(CHAR[0], made), TEXT, p).bits for p in ("stream", "lines")}
     assert bits["lines"] - bits["stream"] == pytest.approx(scores["lines"] - scores["stream"], abs=64)
     assert abs(scores["lines"] - scores["stream"]) > 64
 
@@ -165,13 +166,13 @@ def net(request):
 @pytest.mark.parametrize("protocol", ["stream", "lines"])
 def test_a_long_text_is_read_by_a_network_in_parts_side_by_side(net, monkeypatch, protocol):
     text = TEXT[:403]  # parts of 101, 101, 101 and 100 tokens
-    whole = compress(*net, text.encode(), protocol)
+    whole = compress(TextModel(*net), text.encode(), protocol)
     monkeypatch.setattr(codec, "LANE", 100)
-    file = compress(*net, text.encode(), protocol)
+    file = compress(TextModel(*net), text.encode(), protocol)
     monkeypatch.undo()  # who decompresses is told by the file
     assert (Container.unpack(whole).lanes, Container.unpack(file).lanes) == (1, 4)
-    assert decompress(*net, file) == decompress(*net, whole) == text.encode()
-    expected = evaluate(*net, text, protocol).bits
+    assert decompress(TextModel(*net), file) == decompress(TextModel(*net), whole) == text.encode()
+    expected = evaluate(TextModel(*net), text, protocol).bits
     assert payload_bits(whole) == pytest.approx(expected, abs=64)
     assert payload_bits(file) == pytest.approx(expected, rel=0.05)
 
@@ -182,11 +183,11 @@ def test_a_fresh_process_decodes_what_a_network_encoded_whatever_its_threads(net
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        file = compress(*net, TEXT[:250].encode())
+        file = compress(TextModel(*net), TEXT[:250].encode())
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
-    store.save(*net, tmp_path / "run")
+    store.save(TextModel(*net), tmp_path / "run")
     assert certify._elsewhere(tmp_path / "run", file, None)[0] == TEXT[:250].encode()
 
 
@@ -235,8 +236,8 @@ def coded(model, ids):
     """The bits of a payload that `ids` were coded in, having seen that they come back."""
     made = Ids(model.vocab_size_)
     data = "".join(chr(FIRST + i) for i in ids).encode()
-    file = compress(model, made, data)
-    assert decompress(model, made, file) == data
+    file = compress(TextModel(model, made), data)
+    assert decompress(TextModel(model, made), file) == data
     return payload_bits(file)
 
 
@@ -258,6 +259,13 @@ class Ids(tokenizers.Tokenizer):
     def token(self, token_id):
         return str(token_id)
 
+    def word(self, token_id):
+        return ""
+
+    @property
+    def vocabulary(self):
+        return Vocabulary.of_size(self.vocab_size)
+
     def to_json(self):
         return {}
 
@@ -278,14 +286,14 @@ def uniform(kind=Uniform, **settings):
 )
 def test_what_is_no_probability_is_an_error_that_names_the_position(value, said):
     with pytest.raises(ScoreError, match=said):
-        compress(*uniform(Broken, value=value), b"abbcc")
+        compress(TextModel(*uniform(Broken, value=value)), b"abbcc")
 
 
 def test_another_number_of_probabilities_than_tokens_is_an_error():
     model, made = uniform()
     model.next_log_probs = lambda state: np.zeros(3)
     with pytest.raises(ScoreError, match=r"\(3,\) numbers, not one for each of 258 tokens, at position 0"):
-        compress(model, made, b"abc")
+        compress(TextModel(model, made), b"abc")
 
 
 def test_a_zero_for_tokens_that_do_not_come_is_no_matter():
@@ -303,14 +311,14 @@ def test_scores_that_are_no_distribution_are_refused():
     model = trained(TOKENIZERS["char"], Ngram(order=3, smoothing="stupid-backoff"))
     assert not model.is_distribution
     with pytest.raises(ScoreError, match="do not sum to one"):
-        compress(model, TOKENIZERS["char"], b"the")
+        compress(TextModel(model, TOKENIZERS["char"]), b"the")
 
 
 def test_a_model_of_other_tokens_is_refused():
     with pytest.raises(UsageError, match="not of the same run"):
-        compress(MODELS["word:40"], TOKENIZERS["char"], b"the")
+        compress(TextModel(MODELS["word:40"], TOKENIZERS["char"]), b"the")
     with pytest.raises(UsageError, match="no protocol named 'pages'"):
-        compress(*CHAR, b"the", "pages")
+        compress(TextModel(*CHAR), b"the", "pages")
 
 
 def test_a_closed_vocabulary_refuses_what_it_cannot_write():
@@ -322,10 +330,10 @@ def test_a_closed_vocabulary_refuses_what_it_cannot_write():
         (b"the\xff\n", "does not fit the layout"),
     ):
         with pytest.raises(TokenizerError, match=f"cannot be compressed with this run's tokenizer: .*{said}"):
-            compress(trained_on(made, words), made, data)
+            compress(TextModel(trained_on(made, words), made), data)
     unknown = tokenizers.train("split:min=6", words)
     with pytest.raises(TokenizerError, match=r"reads 'cat sat.* at character 4 as '<unk> <unk>.* would not come back"):
-        compress(trained_on(unknown, words), unknown, words.encode())
+        compress(TextModel(trained_on(unknown, words), unknown), words.encode())
 
 
 def trained_on(made, text):
@@ -336,9 +344,9 @@ def trained_on(made, text):
 def test_a_model_that_learns_as_it_reads_can_be_coded_by():
     cache = trained(TOKENIZERS["word:40"], Cache())
     held_out = "the log sat on the cat, the mat on the dög\n" * 20
-    file = compress(cache, TOKENIZERS["word:40"], held_out.encode(), "lines")
-    assert decompress(cache, TOKENIZERS["word:40"], file) == held_out.encode()
-    score = evaluate(cache, TOKENIZERS["word:40"], held_out, "lines")
+    file = compress(TextModel(cache, TOKENIZERS["word:40"]), held_out.encode(), "lines")
+    assert decompress(TextModel(cache, TOKENIZERS["word:40"]), file) == held_out.encode()
+    score = evaluate(TextModel(cache, TOKENIZERS["word:40"]), held_out, "lines")
     assert payload_bits(file) == pytest.approx(score.bits, abs=64)
 
 
@@ -346,24 +354,24 @@ def test_a_model_that_learns_as_it_reads_can_be_coded_by():
 
 
 def test_no_damaged_file_is_decoded():
-    file = compress(*CHAR, b"the cat sat")
+    file = compress(TextModel(*CHAR), b"the cat sat")
     for n in range(len(file)):
         damaged = bytearray(file)
         damaged[n] ^= 1 << n % 8
         with pytest.raises(FormatError):
-            decompress(*CHAR, bytes(damaged))
+            decompress(TextModel(*CHAR), bytes(damaged))
         with pytest.raises(FormatError):
-            decompress(*CHAR, file[:n])
+            decompress(TextModel(*CHAR), file[:n])
 
 
 def test_another_model_is_refused():
-    file = compress(*CHAR, b"the cat sat")
+    file = compress(TextModel(*CHAR), b"the cat sat")
     with pytest.raises(UsageError, match="with another model"):
-        decompress(trained(TOKENIZERS["char"], Ngram(order=2)), TOKENIZERS["char"], file)
+        decompress(TextModel(trained(TOKENIZERS["char"], Ngram(order=2)), TOKENIZERS["char"]), file)
 
 
 def test_a_model_that_does_not_say_the_same_twice_is_found_out(monkeypatch):
-    file = compress(*CHAR, TEXT.encode())
+    file = compress(TextModel(*CHAR), TEXT.encode())
     said = CHAR[0].next_log_probs
 
     def otherwise(state):
@@ -372,16 +380,16 @@ def test_a_model_that_does_not_say_the_same_twice_is_found_out(monkeypatch):
 
     monkeypatch.setattr(CHAR[0], "next_log_probs", otherwise)
     with pytest.raises(LmzooError, match=r"is not what was compressed .*: the model does not give the same probabil"):
-        decompress(*CHAR, file)
+        decompress(TextModel(*CHAR), file)
     monkeypatch.setattr(codec, "arithmetic", lambda: b"else")
     with pytest.raises(LmzooError, match="another processor or with other versions of NumPy"):
-        decompress(*CHAR, file)
+        decompress(TextModel(*CHAR), file)
 
 
 def test_without_constriction_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "constriction", None)
     with pytest.raises(UsageError, match="needs constriction, which is not installed: pip install constriction"):
-        compress(*CHAR, b"the")
+        compress(TextModel(*CHAR), b"the")
 
 
 def test_constriction_is_not_loaded_before_it_is_used():

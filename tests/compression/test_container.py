@@ -9,6 +9,7 @@ import pytest
 from lmzoo.compression.container import SIZE, SPELLINGS, Container, arithmetic, fingerprint
 from lmzoo.data import tokenizers
 from lmzoo.errors import FormatError, UsageError
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 from lmzoo.runs import store
@@ -66,34 +67,34 @@ def test_a_header_that_no_version_of_ours_writes_is_refused_though_its_checksum_
 
 def test_a_fingerprint_is_of_all_that_predictions_depend_on():
     model = trained()
-    prints = {fingerprint(model, CHARS)}
-    prints.add(fingerprint(trained(order=3), CHARS))
-    prints.add(fingerprint(trained(ids=IDS[:-1]), CHARS))
+    prints = {fingerprint(TextModel(model, CHARS))}
+    prints.add(fingerprint(TextModel(trained(order=3), CHARS)))
+    prints.add(fingerprint(TextModel(trained(ids=IDS[:-1]), CHARS)))
     byte = tokenizers.train("byte", "")
     assert byte.vocab_size == CHARS.vocab_size
-    prints.add(fingerprint(model, byte))
+    prints.add(fingerprint(TextModel(model, byte)))
     assert len(prints) == 4
-    assert fingerprint(trained(), CHARS) in prints
+    assert fingerprint(TextModel(trained(), CHARS)) in prints
 
 
 def test_a_model_that_was_saved_and_loaded_has_the_same_fingerprint(tmp_path):
     model = trained()
-    store.save(model, CHARS, tmp_path / "run")
-    assert fingerprint(*store.load(tmp_path / "run")) == fingerprint(model, CHARS)
+    store.save(TextModel(model, CHARS), tmp_path / "run")
+    assert fingerprint(store.load(tmp_path / "run")) == fingerprint(TextModel(model, CHARS))
 
 
 def test_the_wrong_model_is_refused():
-    made = Container(0, False, 1, fingerprint(trained(), CHARS), arithmetic(), 0, 0, 0, b"")
-    made.refuse_another(trained(), CHARS)
+    made = Container(0, False, 1, fingerprint(TextModel(trained(), CHARS)), arithmetic(), 0, 0, 0, b"")
+    made.refuse_another(TextModel(trained(), CHARS))
     with pytest.raises(UsageError, match=r"with another model or tokenizer .* than this ngram with char"):
-        made.refuse_another(trained(order=3), CHARS)
+        made.refuse_another(TextModel(trained(order=3), CHARS))
 
 
 def test_an_array_of_nothing_and_a_lone_number_have_a_fingerprint():
     model = trained()
     model.arrays = lambda: {"a": np.zeros((0, 3)), "b": np.int64(3)}
-    first = fingerprint(model, CHARS)
+    first = fingerprint(TextModel(model, CHARS))
     model.arrays = lambda: {"a": np.zeros((0, 3)), "b": 3}
-    assert fingerprint(model, CHARS) == first
+    assert fingerprint(TextModel(model, CHARS)) == first
     model.arrays = lambda: {"a": np.zeros((0, 4)), "b": 3}
-    assert fingerprint(model, CHARS) != first
+    assert fingerprint(TextModel(model, CHARS)) != first

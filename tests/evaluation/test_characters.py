@@ -8,7 +8,8 @@ import pytest
 from lmzoo.data import tokenizers
 from lmzoo.data.tokenizers.base import ByteTokenizer
 from lmzoo.errors import ScoreError
-from lmzoo.evaluation.characters import MALFORMED, next_characters
+from lmzoo.evaluation.characters import MALFORMED
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 
@@ -55,7 +56,7 @@ def test_it_is_the_sum_over_all_token_sequences(text, lines):
     model, tokenizer = tiny_model(lines)
     masses = enumerated(model, tokenizer, text, len(text.encode()) + 2)
     total = sum(masses.values())
-    found = next_characters(model, tokenizer, text)
+    found = TextModel(model, tokenizer).next_characters(text)
     assert found == pytest.approx({c: mass / total for c, mass in masses.items()}, rel=1e-4)
     assert list(found.values()) == sorted(found.values(), reverse=True)
 
@@ -70,7 +71,9 @@ def test_what_is_before_the_last_word_is_read_as_it_is_encoded():
             return state
 
     later = Later(order=2).restore(model.arrays())
-    assert next_characters(model, tokenizer, "aba a") == pytest.approx(next_characters(later, tokenizer, " a"))
+    assert TextModel(model, tokenizer).next_characters("aba a") == pytest.approx(
+        TextModel(later, tokenizer).next_characters(" a")
+    )
 
 
 @pytest.mark.parametrize("spec", ["byte", "char", "word:8", "bpe:270", "split"])
@@ -82,7 +85,7 @@ def test_they_sum_to_one_and_a_text_is_as_likely_as_its_characters(spec, lines):
     model = Ngram(order=3).fit(Data(ids, ids[:50], tokenizer.vocabulary))
     nats, text = 0.0, "the dog s"
     for t in range(len(text)):
-        found = next_characters(model, tokenizer, text[:t])
+        found = TextModel(model, tokenizer).next_characters(text[:t])
         assert sum(found.values()) == pytest.approx(1)
         nats += np.log(found[text[t]])
     # All spellings together are at least as likely as the one that is encoded; "the dog s" goes on in many ways.
@@ -96,7 +99,7 @@ def test_a_character_of_several_byte_tokens_is_followed_to_its_end():
     tokenizer = tokenizers.train("byte", "")
     ids = tokenizer.encode("né né né na né né ni né né\n" * 30)
     model = Ngram(order=3).fit(Data(ids, ids[:50], tokenizer.vocabulary))
-    found = next_characters(model, tokenizer, "né n")
+    found = TextModel(model, tokenizer).next_characters("né n")
     state = model.advance(model.start(), tokenizer.encode("né n"))
     assert max(found, key=found.get) == "é"
     assert np.log(found["é"]) == pytest.approx(model.log_probs(tokenizer.encode("é"), state)[0].sum())
@@ -109,12 +112,12 @@ def test_a_closed_vocabulary_spells_its_words():
     model = Ngram(order=2).fit(Data(ids, ids[:50], tokenizer.vocabulary))
     probs = np.exp(model.next_log_probs(model.advance(model.start(), tokenizer.encode("the"))))
     c = sum(probs[tokenizer.encode("the " + word)[-1]] for word in ("cat",))
-    assert next_characters(model, tokenizer, "the ")["c"] == pytest.approx(c / probs[:-1].sum())
-    assert next_characters(model, tokenizer, "the c") == {"a": 1.0}
+    assert TextModel(model, tokenizer).next_characters("the ")["c"] == pytest.approx(c / probs[:-1].sum())
+    assert TextModel(model, tokenizer).next_characters("the c") == {"a": 1.0}
 
 
 def test_an_impossible_text_is_refused():
     _, tokenizer = tiny_model()
     impossible = Ngram(order=1, smoothing="ml").fit(Data(np.array([0, 0]), np.array([0]), tokenizer.vocabulary))
     with pytest.raises(ScoreError, match="probability of zero"):
-        next_characters(impossible, tokenizer, "b")
+        TextModel(impossible, tokenizer).next_characters("b")

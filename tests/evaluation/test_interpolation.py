@@ -11,6 +11,7 @@ from lmzoo.data import corpus, tokenizers
 from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluation.interpolation import Mixture, combine, fit_weights, gains
 from lmzoo.evaluation.perplexity import evaluate, mix
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, LanguageModel
 
 NOTHING = np.array([], dtype=np.int32)
@@ -100,8 +101,8 @@ class TestMixture:
             models.find(name)().fit(Data.of(made.encode(text), NOTHING, made.vocab_size)) for name in ("ngram", "cache")
         ]
         together = Mixture(some).fit(Data.of(NOTHING, made.encode("the dog and the cat"), made.vocab_size))
-        scores = [evaluate(model, made, text) for model in some]
-        assert mix(scores, together.weights_).bits == pytest.approx(evaluate(together, made, text).bits)
+        scores = [evaluate(TextModel(model, made), text) for model in some]
+        assert mix(scores, together.weights_).bits == pytest.approx(evaluate(TextModel(together, made), text).bits)
 
 
 @pytest.mark.data
@@ -112,7 +113,7 @@ def test_kneser_ney_and_a_cache_on_the_penn_treebank():
     train, valid = made.encode(text.train), made.encode(text.valid)
     some = [models.find(name)().fit(Data.of(train, valid, made.vocab_size)) for name in ("ngram", "cache")]
     valid_scores, test_scores = (
-        [evaluate(model, made, part, text.protocol) for model in some] for part in (text.valid, text.test)
+        [evaluate(TextModel(model, made), part, text.protocol) for model in some] for part in (text.valid, text.test)
     )
     weights = fit_weights(np.stack([score.log_probs for score in valid_scores]))
     assert mix(valid_scores, weights).perplexity_per_word == pytest.approx(121.86, abs=0.02)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from lmzoo.data import tokenizers
 from lmzoo.errors import ScoreError
-from lmzoo.evaluation.likelihood import first_token, greedy, likelihoods
+from lmzoo.evaluation.likelihood import greedy, likelihoods
+from lmzoo.evaluation.text_model import TextModel, first_token
 from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
@@ -24,17 +25,17 @@ def trained(made, order=3):
 
 def test_a_whole_text_scores_as_the_model_scores_it():
     model = trained(WORDS)
-    (found,) = likelihoods(model, WORDS, [("", "the cat sat")])
+    (found,) = likelihoods(TextModel(model, WORDS), [("", "the cat sat")])
     assert found.log_prob == pytest.approx(model.log_probs(WORDS.encode("the cat sat"))[0].sum())
-    assert (found.tokens, found.characters) == (3, 11)
     assert found.per_token == found.log_prob / 3
-    assert found.per_character == found.log_prob / 11
 
 
 @pytest.mark.parametrize("made", [WORDS, CHARS], ids=["words", "characters"])
 def test_beginning_and_continuation_add_up_to_the_whole(made):
     model = trained(made)
-    whole, first, rest = likelihoods(model, made, [("", "the cat sat"), ("", "the cat"), ("the cat", " sat")])
+    whole, first, rest = likelihoods(
+        TextModel(model, made), [("", "the cat sat"), ("", "the cat"), ("the cat", " sat")]
+    )
     assert first.log_prob + rest.log_prob == pytest.approx(whole.log_prob)
     assert first.tokens + rest.tokens == whole.tokens
 
@@ -42,7 +43,7 @@ def test_beginning_and_continuation_add_up_to_the_whole(made):
 @given(st.text(max_size=12), st.text(max_size=12))
 def test_no_token_is_lost_or_counted_twice(beginning, continuation):
     uniform = Uniform().fit(Data.of(np.zeros(1, np.int32), np.zeros(1, np.int32), CHARS.vocab_size))
-    rest, whole = likelihoods(uniform, CHARS, [(beginning, continuation), ("", beginning + continuation)])
+    rest, whole = likelihoods(TextModel(uniform, CHARS), [(beginning, continuation), ("", beginning + continuation)])
     assert rest.tokens == len(CHARS.encode(continuation))
     assert whole.tokens == len(CHARS.encode(beginning + continuation))
 
@@ -61,15 +62,15 @@ def test_the_bytes_of_a_character_stay_together():
 
 
 def test_nothing_costs_nothing():
-    (found,) = likelihoods(trained(WORDS), WORDS, [("the cat", "")])
-    assert (found.log_prob, found.tokens, found.per_token, found.per_character) == (0, 0, 0, 0)
+    (found,) = likelihoods(TextModel(trained(WORDS), WORDS), [("the cat", "")])
+    assert (found.log_prob, found.tokens, found.per_token) == (0, 0, 0)
 
 
 def test_a_probability_of_zero_is_an_error_that_names_text_and_token():
     ids = WORDS.encode("the cat sat on the mat")
     model = Ngram(order=2, smoothing="ml").fit(Data.of(ids, ids, WORDS.vocab_size))
     with pytest.raises(ScoreError, match=r"token 1 .* -inf in the text 'the dog'"):
-        likelihoods(model, WORDS, [("", "the dog")])
+        likelihoods(TextModel(model, WORDS), [("", "the dog")])
 
 
 # ── Going on greedily ─────────────────────────────────────────────────────────────────────────────
@@ -92,7 +93,7 @@ def by_hand(model, made, beginning, continuation, never_first=None):
 @pytest.mark.parametrize("continuation", [" cat", " cat sat on", " dog", " zebra"])
 def test_the_likeliest_tokens_are_those_of_a_loop_over_distributions(made, continuation):
     model = trained(made)
-    (found,) = greedy(model, made, [("and the", continuation)])
+    (found,) = greedy(TextModel(model, made), [("and the", continuation)])
     expected = by_hand(model, made, "and the", continuation)
     assert (found[0] > 0).all() == all(share > 0 for share in expected)
     assert found[0, -1] == expected[-1]
@@ -106,13 +107,13 @@ def test_what_cannot_come_first_leaves_its_place_to_the_next():
     after = model.next_log_probs(model.advance(model.start(), WORDS.encode("and the")))
     first, second = np.argsort(-after)[:2]
     never[first] = True
-    (found,) = greedy(model, WORDS, [("and the", WORDS.decode([second]))], never)
+    (found,) = greedy(TextModel(model, WORDS), [("and the", WORDS.decode([second]))], never)
     assert found[:, 0].tolist() == [0, 1]
 
 
 def test_tokens_that_are_equally_likely_share_the_credit():
     uniform = Uniform().fit(Data.of(np.zeros(1, np.int32), np.zeros(1, np.int32), CHARS.vocab_size))
-    (found,) = greedy(uniform, CHARS, [("the ", "cat")])
+    (found,) = greedy(TextModel(uniform, CHARS), [("the ", "cat")])
     np.testing.assert_allclose(found, 1 / CHARS.vocab_size)
 
 
@@ -120,4 +121,4 @@ def test_among_log_probabilities_that_are_nan_none_is_the_likeliest(monkeypatch)
     model = trained(WORDS)
     monkeypatch.setattr(model, "next_log_probs", lambda state: np.full(WORDS.vocab_size, np.nan))
     with pytest.raises(ScoreError, match="NaN before token 0 of the continuation"):
-        greedy(model, WORDS, [("the", " cat")])
+        greedy(TextModel(model, WORDS), [("the", " cat")])

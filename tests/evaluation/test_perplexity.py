@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lmzoo.data import tokenizers
 from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluation.perplexity import Score, block_bits, count_words, evaluate, interval
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.cache import Cache
 from lmzoo.models.ngram import Ngram
@@ -28,7 +29,7 @@ def fitted(spec="byte", text=TEXT, lines=False, model=None):
 
 class TestScore:
     def test_uniform_over_bytes_costs_log2_of_257_a_byte(self):
-        score = evaluate(*fitted(model=Uniform()), "naïve")
+        score = evaluate(TextModel(*fitted(model=Uniform())), "naïve")
         assert (score.characters, score.bytes, score.tokens, score.words) == (5, 6, 6, 1)
         assert score.bits == pytest.approx(6 * np.log2(257))
         assert score.bits_per_byte == pytest.approx(np.log2(257))
@@ -37,36 +38,36 @@ class TestScore:
         assert score.perplexity_per_word == pytest.approx(257**6)
 
     def test_the_hash_is_that_of_the_text(self):
-        assert evaluate(*fitted(), "naïve").sha256 == hashlib.sha256("naïve".encode()).hexdigest()
+        assert evaluate(TextModel(*fitted()), "naïve").sha256 == hashlib.sha256("naïve".encode()).hexdigest()
 
     def test_json_holds_every_numerator_and_denominator(self):
-        facts = evaluate(*fitted(), TEXT).to_json()
+        facts = evaluate(TextModel(*fitted()), TEXT).to_json()
         assert facts["bits_per_character"] == facts["bits"] / facts["characters"]
         assert facts["bits_per_byte"] == facts["bits"] / facts["bytes"]
         assert facts["perplexity_per_token"] == pytest.approx(2 ** (facts["bits"] / facts["tokens"]))
         assert facts["perplexity_per_word"] == pytest.approx(2 ** (facts["bits"] / facts["words"]))
 
     def test_a_text_without_words_has_no_perplexity_per_word(self):
-        assert evaluate(*fitted(), "   ").perplexity_per_word is None
+        assert evaluate(TextModel(*fitted()), "   ").perplexity_per_word is None
 
     def test_the_empty_text_is_refused(self):
         with pytest.raises(UsageError, match="empty"):
-            evaluate(*fitted(), "")
+            evaluate(TextModel(*fitted()), "")
 
     def test_a_tokenizer_of_another_run_is_refused(self):
         model, _ = fitted("byte")
         with pytest.raises(UsageError, match="257 tokens and the tokenizer word:50"):
-            evaluate(model, tokenizers.train("word:50", TEXT), TEXT)
+            evaluate(TextModel(model, tokenizers.train("word:50", TEXT)), TEXT)
 
     def test_an_unknown_protocol_is_refused(self):
         with pytest.raises(UsageError, match="stream, lines"):
-            evaluate(*fitted(), TEXT, "windows")
+            evaluate(TextModel(*fitted()), TEXT, "windows")
 
     @given(st.text(max_size=40))
     @settings(max_examples=50, deadline=None)
     def test_any_text_has_finite_bits(self, text):
         if text:
-            assert 0 < evaluate(*fitted(), text).bits < np.inf
+            assert 0 < evaluate(TextModel(*fitted()), text).bits < np.inf
 
 
 class TestProtocols:
@@ -80,25 +81,28 @@ class TestProtocols:
         for end_is_newline in (True, False):
             model, made = fitted(spec, lines=end_is_newline)
             alone = [part + "\n" for part in text.split("\n")[:-1]] + [part for part in text.split("\n")[-1:] if part]
-            whole = evaluate(model, made, text, "lines")
-            assert whole.bits == pytest.approx(sum(evaluate(model, made, line, "lines").bits for line in alone))
+            whole = evaluate(TextModel(model, made), text, "lines")
+            assert whole.bits == pytest.approx(
+                sum(evaluate(TextModel(model, made), line, "lines").bits for line in alone)
+            )
             assert whole.characters == len(text)
 
     def test_a_stream_is_the_chain_rule(self):
         model, made = fitted()
         first, rest = TEXT[:100], TEXT[100:]
         _, state = model.log_probs(made.encode(first))
-        bits = evaluate(model, made, first).bits - model.log_probs(made.encode(rest), state)[0].sum() / np.log(2)
-        assert evaluate(model, made, TEXT).bits == pytest.approx(bits)
+        bits_of_rest = model.log_probs(made.encode(rest), state)[0].sum() / -np.log(2)
+        bits = evaluate(TextModel(model, made), first).bits + bits_of_rest
+        assert evaluate(TextModel(model, made), TEXT).bits == pytest.approx(bits)
 
     @pytest.mark.parametrize("end_is_newline", [True, False])
     def test_a_model_that_adapts_reads_on_across_the_ends_of_lines(self, end_is_newline):
         """And a static one does not: it would have been surprised by each line as by a first one."""
         cache, made = fitted(lines=end_is_newline, model=Cache())
-        score = evaluate(cache, made, TEXT, "lines")
+        score = evaluate(TextModel(cache, made), TEXT, "lines")
         assert score.bits == pytest.approx(cache.log_probs(score.ids)[0].sum() / -np.log(2))
         assert score.words == count_words(TEXT, "lines")
-        alone = sum(evaluate(cache, made, line + "\n", "lines").bits for line in TEXT.split("\n")[:-1])
+        alone = sum(evaluate(TextModel(cache, made), line + "\n", "lines").bits for line in TEXT.split("\n")[:-1])
         assert score.bits < alone
 
     def test_line_ends_are_words_under_lines_alone(self):
@@ -107,9 +111,9 @@ class TestProtocols:
 
     def test_words_a_closed_vocabulary_lacks_are_replaced_and_said(self):
         model, made = fitted("split", " the <unk> sat \n the cat sat \n")
-        score = evaluate(model, made, " the dog sat \n", "lines")
+        score = evaluate(TextModel(model, made), " the dog sat \n", "lines")
         assert score.replaced == 1
-        assert score.bits == evaluate(model, made, " the <unk> sat \n", "lines").bits
+        assert score.bits == evaluate(TextModel(model, made), " the <unk> sat \n", "lines").bits
         assert score.characters == len(" the <unk> sat \n")
 
 
@@ -133,22 +137,22 @@ class TestNonsense:
     )
     def test_what_is_no_probability_is_an_error_that_names_token_and_position(self, log_prob, said):
         with pytest.raises(ScoreError, match=f"gives token 'x' at position 3 .character 3. a probability of {said}"):
-            evaluate(*fitted(model=Broken(log_prob=log_prob)), "abcxyz")
+            evaluate(TextModel(*fitted(model=Broken(log_prob=log_prob))), "abcxyz")
 
     def test_the_position_is_counted_in_characters_too(self):
         with pytest.raises(ScoreError, match=r"position 3 \(character 2\)"):
-            evaluate(*fitted(model=Broken()), "éaxyz")
+            evaluate(TextModel(*fitted(model=Broken())), "éaxyz")
 
     def test_maximum_likelihood_gets_no_bits_on_text_it_finds_impossible(self):
         with pytest.raises(ScoreError, match="ngram gives token 'q' at position 4"):
-            evaluate(*fitted(model=Ngram(smoothing="ml")), "The quick")
+            evaluate(TextModel(*fitted(model=Ngram(smoothing="ml"))), "The quick")
 
 
 class TestBlocks:
     @pytest.mark.parametrize("spec", ["byte", "char", "word:20"])
     def test_blocks_hold_every_bit_and_character_once(self, spec):
         model, made = fitted(spec)
-        score = evaluate(model, made, TEXT)
+        score = evaluate(TextModel(model, made), TEXT)
         bits, characters = block_bits(score, made, size=100)
         assert bits.sum() == pytest.approx(score.bits)
         assert characters.sum() == score.characters

@@ -72,7 +72,7 @@ def test_surprisals_are_those_of_the_evaluator_and_their_pieces_are_the_text(tex
     text = "the dog sat, naïvely"
     surprisals = text_model.surprisals(text)
     assert "".join(piece for piece, _ in surprisals) == text
-    assert sum(bits for _, bits in surprisals) == pytest.approx(evaluate(*text_model, text).bits)
+    assert sum(bits for _, bits in surprisals) == pytest.approx(evaluate(TextModel(*text_model), text).bits)
 
 
 def test_log_prob_obeys_the_chain_rule_where_no_token_crosses_the_border(text_model):

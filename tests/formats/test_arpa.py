@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lmzoo.data import tokenizers
 from lmzoo.errors import FormatError, LmzooError, UsageError
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.formats import arpa
 from lmzoo.formats.arpa import lines as arpa_lines
 from lmzoo.formats.arpa import reader
@@ -127,30 +128,30 @@ class TestRead:
     def test_a_gzipped_file_is_known_by_its_first_bytes(self, tmp_path):
         path = tmp_path / "model.txt"
         path.write_bytes(gzip.compress(GOLDEN.read_bytes(), mtime=0))
-        assert same_trie(arpa.read(path)[0].trie_, arpa.read(GOLDEN)[0].trie_)
+        assert same_trie(arpa.read(path).model.trie_, arpa.read(GOLDEN).model.trie_)
 
     def test_ngrams_may_stand_in_any_order(self, tmp_path):
         turned = SRILM.replace("<s> a\n-0.30103\ta b\t-0.1760913\n", "<s> a\n").replace(
             "a c\n", "a c\n-0.30103\ta b\t-0.1760913\n"
         )
         assert turned != SRILM
-        models = [arpa.read(saved(tmp_path / "model.arpa", text))[0].trie_ for text in (SRILM, turned)]
+        models = [arpa.read(saved(tmp_path / "model.arpa", text)).model.trie_ for text in (SRILM, turned)]
         assert same_trie(*models)
 
     def test_blocks_may_end_anywhere(self, monkeypatch):
-        whole = arpa.read(GOLDEN)[0].trie_
+        whole = arpa.read(GOLDEN).model.trie_
         for size in (1, 7, 100, 1000):
             monkeypatch.setattr(arpa_lines, "BLOCK", size)
-            assert same_trie(arpa.read(GOLDEN)[0].trie_, whole)
+            assert same_trie(arpa.read(GOLDEN).model.trie_, whole)
 
     def test_parts_of_a_block_are_read_by_many_threads_at_once(self, monkeypatch, tmp_path):
-        whole = arpa.read(GOLDEN)[0].trie_
+        whole = arpa.read(GOLDEN).model.trie_
         text = GOLDEN.read_text()
         surplus = saved(tmp_path / "surplus.arpa", text.replace("ngram 3=90", "ngram 3=89"))
         monkeypatch.setattr(arpa_lines, "BLOCK", 700)
         monkeypatch.setattr(reader, "WORTH_A_THREAD", 1)
         monkeypatch.setattr(reader, "THREADS", 5)
-        assert same_trie(arpa.read(GOLDEN)[0].trie_, whole)
+        assert same_trie(arpa.read(GOLDEN).model.trie_, whole)
         last = text.splitlines().index("\\end\\") - 1  # counted from 1, the line before the blank one before that
         with pytest.raises(FormatError, match=f"line {last}: one more 3-gram than"):
             arpa.read(surplus)
@@ -167,7 +168,7 @@ class TestRead:
     def test_a_text_may_have_a_space_before_every_word(self):
         _, made = arpa.read(GOLDEN, layout="leading")
         ids = made.encode(" the cat sat \n")
-        assert ids.tolist() == arpa.read(GOLDEN)[1].encode("the cat sat\n").tolist()
+        assert ids.tolist() == arpa.read(GOLDEN).tokenizer.encode("the cat sat\n").tolist()
 
     def test_progress_is_counted_in_bytes_of_the_file(self, tmp_path):
         class Count(Progress):
@@ -190,7 +191,7 @@ class TestRead:
 class TestRemarks:
     def remarks(self, tmp_path, before, after):
         assert before in SRILM
-        return arpa.read(saved(tmp_path / "model.arpa", SRILM.replace(before, after)))[0].remarks
+        return arpa.read(saved(tmp_path / "model.arpa", SRILM.replace(before, after))).model.remarks
 
     def test_what_does_not_sum_to_one_is_named_with_its_sum(self, tmp_path):
         (remark,) = self.remarks(tmp_path, "-0.1249387\t<s> a", "-0.30103\t<s> a")  # 1/2 + 1/3 · (1/4 + 1/4 + 1/4)
@@ -206,7 +207,7 @@ class TestRemarks:
         more = SRILM.replace("ngram 2=3", "ngram 2=5").replace("\\3-grams:", "-1\ta <s>\n-1\t</s> a\n\n\\3-grams:")
         model, _ = arpa.read(saved(tmp_path / "more.arpa", more))
         assert any(remark.startswith("2 n-grams with <s> behind") for remark in model.remarks)
-        assert same_trie(model.trie_, arpa.read(saved(tmp_path / "plain.arpa", SRILM))[0].trie_)
+        assert same_trie(model.trie_, arpa.read(saved(tmp_path / "plain.arpa", SRILM)).model.trie_)
 
     def test_a_weight_without_effect_is_named(self, tmp_path):
         remarks = self.remarks(tmp_path, "-0.60206\ta c\n", "-0.60206\ta c\t-0.5\n")
@@ -361,7 +362,7 @@ class TestWrite:
     @pytest.mark.parametrize("name", ["model.arpa", "model.arpa.gz"])
     def test_what_is_read_back_is_the_same_to_the_bit(self, tmp_path, name):
         model, made = fitted(order=4)
-        counts = arpa.write(model, made, tmp_path / name)
+        counts = arpa.write(TextModel(model, made), tmp_path / name)
         again, words = arpa.read(tmp_path / name)
         assert same_trie(model.trie_, again.trie_)
         assert [words.token(i) for i in range(words.vocab_size)] == [made.token(i) for i in range(made.vocab_size)]
@@ -371,7 +372,7 @@ class TestWrite:
     @pytest.mark.parametrize("order", [1, 2, 3])
     def test_every_smoothing_gives_the_same_scores_when_read_back(self, tmp_path, smoothing, order):
         model, made = fitted(order=order, smoothing=smoothing)
-        arpa.write(model, made, tmp_path / "model.arpa")
+        arpa.write(TextModel(model, made), tmp_path / "model.arpa")
         again, _ = arpa.read(tmp_path / "model.arpa")
         ids = made.encode("dog dog mat the sat\n\n" + TEXT)
         assert np.array_equal(model.log_probs(ids)[0], again.log_probs(ids)[0])
@@ -381,7 +382,7 @@ class TestWrite:
 
     def test_the_file_is_as_the_books_have_it(self, tmp_path):
         model, made = fitted("a b\na\n", order=2, smoothing="ml")
-        arpa.write(model, made, tmp_path / "model.arpa")
+        arpa.write(TextModel(model, made), tmp_path / "model.arpa")
         # p(a) = 2/5, p(b) = 1/5, p(</s>) = 2/5; every line begins with a; b and half of the a are last in theirs
         assert (tmp_path / "model.arpa").read_text() == (
             "\\data\\\nngram 1=4\nngram 2=4\n\n"
@@ -392,7 +393,7 @@ class TestWrite:
 
     def test_a_kenlm_file_goes_out_as_it_came_in(self, tmp_path):
         model, made = arpa.read(GOLDEN)
-        arpa.write(model, made, tmp_path / "again.arpa")
+        arpa.write(TextModel(model, made), tmp_path / "again.arpa")
 
         def entries(path):
             lines = [line.split("\t") for line in path.read_text().splitlines() if "\t" in line]
@@ -406,37 +407,37 @@ class TestWrite:
     def test_the_same_model_is_the_same_file(self, tmp_path):
         model, made = fitted()
         for name in ("a.arpa.gz", "b.arpa.gz"):
-            arpa.write(model, made, tmp_path / name)
+            arpa.write(TextModel(model, made), tmp_path / name)
         assert (tmp_path / "a.arpa.gz").read_bytes() == (tmp_path / "b.arpa.gz").read_bytes()
 
     def test_a_small_buffer_changes_nothing(self, tmp_path, monkeypatch):
         model, made = fitted()
-        arpa.write(model, made, tmp_path / "a.arpa")
+        arpa.write(TextModel(model, made), tmp_path / "a.arpa")
         monkeypatch.setattr(arpa, "BLOCK", 1)
-        arpa.write(model, made, tmp_path / "b.arpa")
+        arpa.write(TextModel(model, made), tmp_path / "b.arpa")
         assert (tmp_path / "a.arpa").read_text() == (tmp_path / "b.arpa").read_text()
 
     def test_scores_that_are_no_probabilities_are_refused(self, tmp_path):
         with pytest.raises(UsageError, match="stupid-backoff gives scores that do not sum to one"):
-            arpa.write(*fitted(smoothing="stupid-backoff"), tmp_path / "model.arpa")
+            arpa.write(TextModel(*fitted(smoothing="stupid-backoff")), tmp_path / "model.arpa")
         assert list(tmp_path.iterdir()) == []
 
     def test_another_models_tokenizer_is_refused(self, tmp_path):
         model, _ = fitted()
-        with pytest.raises(UsageError, match=r"the model knows \d+ tokens and the tokenizer 257"):
-            arpa.write(model, tokenizers.train("byte", ""), tmp_path / "model.arpa")
+        with pytest.raises(UsageError, match=r"the model knows \d+ tokens and the tokenizer byte has 257"):
+            arpa.write(TextModel(model, tokenizers.train("byte", "")), tmp_path / "model.arpa")
 
     @pytest.mark.parametrize("word", ["<s>", "</s>"])
     def test_a_word_that_means_something_else_is_refused(self, tmp_path, word):
         with pytest.raises(UsageError, match=f"the vocabulary has the word {word}"):
-            arpa.write(*fitted(f"a {word} b\n"), tmp_path / "model.arpa")
+            arpa.write(TextModel(*fitted(f"a {word} b\n")), tmp_path / "model.arpa")
 
     def test_where_nothing_can_be_written_nothing_is_left(self, tmp_path):
         with pytest.raises(LmzooError, match="could not be written"):
-            arpa.write(*fitted(), tmp_path / "missing" / "model.arpa")
+            arpa.write(TextModel(*fitted()), tmp_path / "missing" / "model.arpa")
         (tmp_path / "folder.arpa").mkdir()
         with pytest.raises(LmzooError, match="could not be written"):
-            arpa.write(*fitted(), tmp_path / "folder.arpa")
+            arpa.write(TextModel(*fitted()), tmp_path / "folder.arpa")
         assert [path.name for path in tmp_path.iterdir()] == ["folder.arpa"]
 
 
@@ -472,7 +473,7 @@ class TestWords:
 
     def test_pieces_of_text_go_out_and_come_back(self, tmp_path):
         model, made = fitted(self.ODD, "char", lines=False)
-        arpa.write(model, made, tmp_path / "char.arpa")
+        arpa.write(TextModel(model, made), tmp_path / "char.arpa")
         again, words = arpa.read(tmp_path / "char.arpa")
         ids = made.encode("the café \x00\n<")
         spelled = " ".join(arpa.words(made)[i] for i in ids)
@@ -488,7 +489,7 @@ class TestKenlm:
         kenlm = pytest.importorskip("kenlm", reason="KenLM's Python module is not installed")
 
         def score(model, made, text):
-            arpa.write(model, made, tmp_path / "model.arpa")
+            arpa.write(TextModel(model, made), tmp_path / "model.arpa")
             loaded = kenlm.Model(str(tmp_path / "model.arpa"))
             return [p for line in text.splitlines() for p, _, _ in loaded.full_scores(line)]
 
@@ -533,5 +534,5 @@ class TestOracle:
         theirs = np.array([float(score) for _, score in words])
         text = (files / "valid10.txt").read_text()
         assert np.abs(log10_probs(model, made, text) - theirs).max() <= 1e-6
-        arpa.write(model, made, tmp_path / "again.arpa")
-        assert same_trie(model.trie_, arpa.read(tmp_path / "again.arpa")[0].trie_)
+        arpa.write(TextModel(model, made), tmp_path / "again.arpa")
+        assert same_trie(model.trie_, arpa.read(tmp_path / "again.arpa").model.trie_)

@@ -11,6 +11,7 @@ import torch
 from lmzoo.cli.exchange import export_run, import_file
 from lmzoo.data import tokenizers
 from lmzoo.data.download import File
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.formats import gpt2
 from lmzoo.interface import Data
 from lmzoo.models.gpt import GPT, GPT2
@@ -83,7 +84,7 @@ def test_what_is_read_has_the_logits_of_transformers(tmp_path, tied):
 @pytest.mark.parametrize("tied", [True, False])
 def test_what_is_written_has_our_logits_in_transformers(tmp_path, tied):
     model = our_model(tied=tied, dropout=0.1)
-    gpt2.write(model, TEXT, tmp_path / "ours")
+    gpt2.write(TextModel(model, TEXT), tmp_path / "ours")
     hugging_face, loading = transformers.GPT2LMHeadModel.from_pretrained(tmp_path / "ours", output_loading_info=True)
     ids = TEXT.encode(PROMPT)
     assert not loading["missing_keys"]
@@ -93,7 +94,7 @@ def test_what_is_written_has_our_logits_in_transformers(tmp_path, tied):
 
 def test_there_and_back_again(tmp_path):
     model = our_model()
-    gpt2.write(model, TEXT, tmp_path / "ours")
+    gpt2.write(TextModel(model, TEXT), tmp_path / "ours")
     again, text = gpt2.read(tmp_path / "ours")
     assert text.to_json() == TEXT.to_json()
     ours, theirs = model.net_.weights(), again.net_.weights()
@@ -118,7 +119,7 @@ def test_greedy_text_with_our_cache_is_that_of_transformers(tmp_path):
 
 
 def test_the_ids_are_those_of_transformers(tmp_path):
-    gpt2.write(our_model(), TEXT, tmp_path / "ours")
+    gpt2.write(TextModel(our_model(), TEXT), tmp_path / "ours")
     hugging_face = transformers.AutoTokenizer.from_pretrained(tmp_path / "ours")
     for text in (PROMPT, "", "Where is\n\nthe  café? \t😀", " the"):
         ids = TEXT.encode(text).tolist()
@@ -161,13 +162,13 @@ def with_masks_and_head(weights):
 
 @pytest.mark.parametrize("change", [without_prefix, with_masks_and_head])
 def test_older_ways_to_save_it_are_read_too(theirs, change):
-    expected = gpt2.read(theirs)[0].log_probs(np.arange(20))[0]
+    expected = gpt2.read(theirs).model.log_probs(np.arange(20))[0]
     rewritten(theirs, change)
-    assert np.array_equal(gpt2.read(theirs)[0].log_probs(np.arange(20))[0], expected)
+    assert np.array_equal(gpt2.read(theirs).model.log_probs(np.arange(20))[0], expected)
 
 
 def test_weights_in_several_files(tmp_path, theirs):
-    expected = gpt2.read(theirs)[0].log_probs(np.arange(20))[0]
+    expected = gpt2.read(theirs).model.log_probs(np.arange(20))[0]
     model = transformers.GPT2LMHeadModel.from_pretrained(theirs)
     shutil.rmtree(theirs)
     model.save_pretrained(tmp_path / "parts", max_shard_size="40KB")
@@ -175,25 +176,25 @@ def test_weights_in_several_files(tmp_path, theirs):
     saved(model, tmp_path / "whole")
     for name in ("vocab.json", "merges.txt"):
         shutil.copy(tmp_path / "whole" / name, tmp_path / "parts" / name)
-    assert np.array_equal(gpt2.read(tmp_path / "parts")[0].log_probs(np.arange(20))[0], expected)
+    assert np.array_equal(gpt2.read(tmp_path / "parts").model.log_probs(np.arange(20))[0], expected)
 
 
 def test_half_precision_is_read_as_it_is(theirs):
     rewritten(theirs, lambda weights: weights.update({name: w.bfloat16() for name, w in weights.items()}))
     hugging_face = transformers.GPT2LMHeadModel.from_pretrained(theirs, dtype=torch.float32).eval()
     ids = np.arange(20)
-    np.testing.assert_allclose(gpt2.read(theirs)[0].log_probs(ids)[0], their_log_probs(hugging_face, ids), atol=1e-4)
+    np.testing.assert_allclose(gpt2.read(theirs).model.log_probs(ids)[0], their_log_probs(hugging_face, ids), atol=1e-4)
 
 
 @pytest.mark.parametrize("spec", ["byte", "bpe:270"])
 def test_other_byte_pairs_go_out_and_come_back(tmp_path, spec):
     text = tokenizers.train(spec, "the cat sat on the mat, the rat sat on the cat")
-    gpt2.write(our_model(text), text, tmp_path / "ours")
+    gpt2.write(TextModel(our_model(text), text), tmp_path / "ours")
     hugging_face = transformers.AutoTokenizer.from_pretrained(tmp_path / "ours")
     ids = text.encode("the café").tolist()
     assert hugging_face.encode("the café") == ids
     (tmp_path / "ours/vocab.json").unlink()  # tokenizer.json says the same
-    assert gpt2.read(tmp_path / "ours")[1].encode("the café").tolist() == ids
+    assert gpt2.read(tmp_path / "ours").tokenizer.encode("the café").tolist() == ids
 
 
 # ── Folders that cannot be read ───────────────────────────────────────────────────────────────────
@@ -274,7 +275,7 @@ def test_a_folder_that_cannot_be_read_is_one_clear_line(lmzoo, theirs, change, s
 
 
 def test_a_run_goes_out_and_comes_back(lmzoo, tmp_path):
-    store.save(our_model(), TEXT, tmp_path / "run")
+    store.save(TextModel(our_model(), TEXT), tmp_path / "run")
     code, out, err = lmzoo("export", "run", "folder")
     assert (code, err) == (0, "")
     assert "model.safetensors" in out
@@ -291,7 +292,7 @@ def test_a_run_goes_out_and_comes_back(lmzoo, tmp_path):
 
 def test_a_tokenizer_that_transformers_lacks_stays_here_and_is_said(lmzoo, tmp_path):
     text = tokenizers.train("word:3", "the cat sat on the mat")
-    store.save(our_model(text), text, tmp_path / "run")
+    store.save(TextModel(our_model(text), text), tmp_path / "run")
     code, out, _ = lmzoo("export", "run", "folder")
     assert code == 0
     assert "note: transformers has no tokenizer like word:3" in out
@@ -300,7 +301,7 @@ def test_a_tokenizer_that_transformers_lacks_stays_here_and_is_said(lmzoo, tmp_p
 
 @pytest.mark.parametrize("settings", [{"positions": "rotary"}, {"norm": "rmsnorm"}, {"kv_heads": 1}, {"bias": False}])
 def test_what_a_gpt2_of_theirs_cannot_be_is_named(lmzoo, tmp_path, settings):
-    store.save(our_model(**settings), TEXT, tmp_path / "run")
+    store.save(TextModel(our_model(**settings), TEXT), tmp_path / "run")
     code, out, err = lmzoo("export", "run", "folder")
     ((name, value),) = settings.items()
     assert (code, out) == (2, "")
@@ -314,11 +315,14 @@ def test_every_setting_is_known_to_fit_or_not():
 
 
 def test_nothing_is_overwritten_unasked(lmzoo, tmp_path):
-    store.save(our_model(), TEXT, tmp_path / "run")
+    store.save(TextModel(our_model(), TEXT), tmp_path / "run")
     assert lmzoo("export", "run", "folder")[0] == 0
     assert "folder exists already" in lmzoo("export", "run", "folder")[2]
     assert lmzoo("export", "run", "folder", "--overwrite")[0] == 0
-    store.save(Uniform().fit(Data.of(np.arange(3), np.arange(3), 5)), tokenizers.train("byte", ""), tmp_path / "other")
+    store.save(
+        TextModel(Uniform().fit(Data.of(np.arange(3), np.arange(3), 257)), tokenizers.train("byte", "")),
+        tmp_path / "other",
+    )
     assert "other is no folder of a Hugging Face model" in lmzoo("export", "run", "other", "--overwrite")[2]
     (tmp_path / "file").write_text("")
     assert "file is a file: a gpt is written as a folder" in lmzoo("export", "run", "file")[2]
@@ -343,7 +347,7 @@ def mirror(theirs, tmp_path, monkeypatch):
 
 
 def test_gpt2_by_name_comes_from_the_mirror_and_then_from_the_cache(lmzoo, mirror, tmp_path):
-    expected = gpt2.read(mirror)[0].log_probs(np.arange(20))[0]
+    expected = gpt2.read(mirror).model.log_probs(np.arange(20))[0]
     assert lmzoo("import", "gpt2", "--out", "run", "--quiet")[0] == 0
     assert np.array_equal(store.load("run").model.log_probs(np.arange(20))[0], expected)
     shutil.rmtree(mirror)

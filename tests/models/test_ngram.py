@@ -13,6 +13,7 @@ from lmzoo import testing
 from lmzoo.data import corpus, tokenizers
 from lmzoo.errors import FormatError, ScoreError, UsageError
 from lmzoo.evaluation.perplexity import evaluate
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, Run
 from lmzoo.models.ngram import TRIED, Ngram
 from lmzoo.ngrams.counts import _runs, count_ngrams
@@ -170,7 +171,7 @@ SHAKESPEARE = {
 def fit_and_score(text, order, smoothing="modified-kneser-ney"):
     made = tokenizers.train(text.tokenizer, text.train, text.lines)
     model = Ngram(order=order, smoothing=smoothing).fit(Data.of(made.encode(text.train), NOTHING, made.vocab_size))
-    return evaluate(model, made, text.test, text.protocol)
+    return evaluate(TextModel(model, made), text.test, text.protocol)
 
 
 @pytest.mark.data
@@ -273,7 +274,7 @@ class TestStupidBackoff:
         made = tokenizers.train("byte", "")
         model = Ngram(smoothing="stupid-backoff").fit(Data.of(made.encode("the cat"), NOTHING, 257))
         with pytest.raises(ScoreError, match=r"do not sum to one .* smoothing stupid-backoff"):
-            evaluate(model, made, "the cat")
+            evaluate(TextModel(model, made), "the cat")
 
 
 class TestLittleMemory:

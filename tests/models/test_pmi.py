@@ -8,6 +8,7 @@ from lmzoo import testing
 from lmzoo.data import corpus
 from lmzoo.errors import FormatError, UsageError
 from lmzoo.evaluation.perplexity import evaluate
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, Run
 from lmzoo.models.pmi import PMI, pmi
 from lmzoo.runs import train
@@ -105,5 +106,5 @@ def test_on_the_penn_treebank_it_is_between_unigram_and_bigram():
     ptb = corpus.load("ptb")
     text = train.encode(ptb, None, Run())
     model = PMI(sides="left").fit(Data.of(text.train, text.valid, text.tokenizer.vocab_size))
-    score = evaluate(model, text.tokenizer, ptb.test, ptb.protocol)
+    score = evaluate(TextModel(model, text.tokenizer), ptb.test, ptb.protocol)
     assert score.perplexity_per_token == pytest.approx(248.9, abs=0.5)

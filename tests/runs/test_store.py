@@ -19,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 from lmzoo import models
 from lmzoo.data import tokenizers
 from lmzoo.errors import FormatError, LmzooError, UsageError
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, LanguageModel, Run
 from lmzoo.runs import store
 
@@ -30,7 +31,7 @@ def make(name="ngram", text=TEXT, **settings_):
     ids = made.encode(text)
     model = models.find(name)
     small = models.presets(model).get("tiny", {}) | settings_
-    return model(**small).fit(Data.of(ids, ids[:100], made.vocab_size), Run(steps=10)), made
+    return model.from_config(small).fit(Data.of(ids, ids[:100], made.vocab_size), Run(steps=10)), made
 
 
 def forge(run, **changes):
@@ -51,7 +52,7 @@ def contents(folder):
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    return store.save(*make(order=3), tmp_path_factory.mktemp("store") / "run", {"seed": 0})
+    return store.save(TextModel(*make(order=3)), tmp_path_factory.mktemp("store") / "run", {"seed": 0})
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def run(original, tmp_path):
 @pytest.mark.parametrize("name", models.names())
 def test_what_is_loaded_gives_the_same_numbers(name, tmp_path):
     model, made = make(name)
-    again, text_tokenizer = store.load(store.save(model, made, tmp_path / "run"))
+    again, text_tokenizer = store.load(store.save(TextModel(model, made), tmp_path / "run"))
     assert again.config() == model.config()
     assert again.size() == model.size()
     ids = made.encode("the dog sat on a zebra 漢")
@@ -81,7 +82,7 @@ def test_checksums_can_be_checked_by_hand(original):
 def test_everyone_who_may_read_a_file_may_read_a_run(tmp_path):
     before = os.umask(0o022)
     try:
-        run = store.save(*make("uniform"), tmp_path / "run")
+        run = store.save(TextModel(*make("uniform")), tmp_path / "run")
     finally:
         os.umask(before)
     assert stat.S_IMODE(run.stat().st_mode) == 0o755
@@ -89,7 +90,7 @@ def test_everyone_who_may_read_a_file_may_read_a_run(tmp_path):
 
 
 def test_a_lone_surrogate_in_the_command_is_kept(tmp_path):
-    run = store.save(*make("uniform"), tmp_path / "run", {"command": "lmzoo train \udcff"})
+    run = store.save(TextModel(*make("uniform")), tmp_path / "run", {"command": "lmzoo train \udcff"})
     assert store.read_provenance(run) == {"command": "lmzoo train \udcff"}
 
 
@@ -106,7 +107,7 @@ def test_a_full_disk_leaves_the_old_run_whole(run, monkeypatch, step):
     model, made = make("uniform")
     monkeypatch.setattr(store, step, full_disk)
     with pytest.raises(LmzooError, match="No space left on device"):
-        store.save(model, made, run)
+        store.save(TextModel(model, made), run)
     assert contents(run) == before
     assert [path.name for path in run.parent.iterdir()] == ["run"]
 
@@ -124,14 +125,14 @@ def test_an_interruption_between_the_two_renames_puts_the_old_run_back(run, monk
 
     monkeypatch.setattr(Path, "rename", interrupted)
     with pytest.raises((KeyboardInterrupt, LmzooError)):
-        store.save(model, made, run)
+        store.save(TextModel(model, made), run)
     assert contents(run) == before
     assert [path.name for path in run.parent.iterdir()] == ["run"]
 
 
 def test_runs_saved_at_once_do_not_mix(tmp_path):
     made = [make("ngram", order=order) for order in (1, 2, 3, 4)]
-    threads = [threading.Thread(target=store.save, args=(*one, tmp_path / "run")) for one in made * 5]
+    threads = [threading.Thread(target=store.save, args=(TextModel(*one), tmp_path / "run")) for one in made * 5]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -143,7 +144,7 @@ def test_runs_saved_at_once_do_not_mix(tmp_path):
 def test_a_link_to_a_run_stays_a_link(run, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(run)
-    store.save(*make("uniform"), link)
+    store.save(TextModel(*make("uniform")), link)
     assert link.is_symlink()
     assert store.load(run).model.name == "uniform"
 
@@ -169,7 +170,7 @@ def test_what_is_not_numbers_is_not_saved(tmp_path):
     model, made = make("uniform")
     model.words_ = np.array(["a", "b"])
     with pytest.raises(UsageError, match="words_ is <U1, not numbers"):
-        store.save(model, made, tmp_path / "run")
+        store.save(TextModel(model, made), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -201,7 +202,7 @@ def test_a_file_that_is_missing_or_cut_short_is_named(run, name):
 
 
 def test_parts_of_two_runs_do_not_make_one(run, tmp_path):
-    other = store.save(*make(order=2, text="another text altogether " * 9), tmp_path / "other")
+    other = store.save(TextModel(*make(order=2, text="another text altogether " * 9)), tmp_path / "other")
     shutil.copy(other / "model.safetensors", run)
     with pytest.raises(FormatError, match=r"model\.safetensors is damaged"):
         store.load(run)
@@ -211,7 +212,7 @@ def test_parts_of_two_runs_do_not_make_one(run, tmp_path):
 
 
 def test_the_tokenizer_of_another_run(run, tmp_path):
-    other = store.save(*make(text="plain ASCII " * 9), tmp_path / "other")
+    other = store.save(TextModel(*make(text="plain ASCII " * 9)), tmp_path / "other")
     shutil.copy(other / "tokenizer.json", run)
     forge(run)
     with pytest.raises(FormatError, match="of different runs"):
@@ -281,7 +282,7 @@ WILD = st.sampled_from([-(2**31), -1, 0, 1, 2, 7, 255, 10**6, 2**31 - 1])
 
 
 def test_a_vocabulary_of_fractions(tmp_path):
-    run = store.save(*make("uniform"), tmp_path / "run")
+    run = store.save(TextModel(*make("uniform")), tmp_path / "run")
     forge(run, arrays={"vocab_size": load_file(run / "model.safetensors")["vocab_size"].astype(float)})
     with pytest.raises(FormatError, match="different runs"):
         store.load(run)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lmzoo.data import corpus, tokenizers
 from lmzoo.errors import FormatError, UsageError
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
@@ -230,7 +231,7 @@ def test_the_rate_is_over_the_words_of_the_tested_lists_by_hand():
 def test_an_oracle_gets_what_the_best_candidates_get(lists):
     marked = Marked.of(lists)
     everywhere = [one for one in lists if one.has_reference]
-    grade, _ = rescoring.rescore(oracle(lists), BYTES, Marked.of(everywhere))
+    grade, _ = rescoring.rescore(TextModel(oracle(lists), BYTES), Marked.of(everywhere))
     assert grade.value == 0
     assert grade.details["weight"] > 0
     assert marked.rate(marked.oracle, ~marked.fitted_on) < marked.rate(marked.first, ~marked.fitted_on)
@@ -238,7 +239,7 @@ def test_an_oracle_gets_what_the_best_candidates_get(lists):
 
 def test_a_model_of_weight_zero_leaves_the_channels_first_choice(lists):
     marked = Marked.of(lists)
-    grade, _ = rescoring.rescore(uniform(), BYTES, marked, weight=0.0)
+    grade, _ = rescoring.rescore(TextModel(uniform(), BYTES), marked, weight=0.0)
     assert grade.details["weight"] == 0
     assert grade.value == grade.chance == marked.rate(marked.first, ~marked.fitted_on)
     assert grade.interval[0] < grade.value < grade.interval[1]
@@ -265,7 +266,7 @@ def test_what_is_around_a_list_is_read_but_only_what_follows_is_scored():
     ids = BYTES.encode(text)
     model = Ngram(order=4).fit(Data.of(ids, ids, BYTES.vocab_size))
     one = NBest("cat", (Candidate("cat", 0.0), Candidate("dog", 0.0)), "the ", " sat")
-    (found,) = rescoring.log_probs(model, BYTES, [one])
+    (found,) = rescoring.log_probs(TextModel(model, BYTES), [one])
     for candidate, log_prob in zip(("cat", "dog"), found, strict=True):
         whole, before = (model.log_probs(BYTES.encode(t))[0].sum() for t in (f"the {candidate} sat", "the "))
         assert log_prob == pytest.approx(whole - before)
@@ -276,14 +277,16 @@ def test_a_closed_vocabulary_reads_lists_as_its_corpus_is_written():
     made = tokenizers.train("split", text, lines=True)
     ids = made.encode(text)
     model = Ngram(order=2).fit(Data.of(ids, ids, made.vocab_size))
-    (found,) = rescoring.log_probs(model, made, [NBest("the cat sat", (Candidate("the cat sat", 0.0),), after="\n")])
+    (found,) = rescoring.log_probs(
+        TextModel(model, made), [NBest("the cat sat", (Candidate("the cat sat", 0.0),), after="\n")]
+    )
     assert found[0] == pytest.approx(model.log_probs(made.encode(" the cat sat \n"))[0].sum())
 
 
 def test_a_model_that_gives_zero_has_a_dash_and_a_footnote(lists):
     ids = BYTES.encode("the cat sat on the mat")
     model = Ngram(order=2, smoothing="ml").fit(Data.of(ids, ids, BYTES.vocab_size))
-    grade, _ = rescoring.rescore(model, BYTES, Marked.of(lists))
+    grade, _ = rescoring.rescore(TextModel(model, BYTES), Marked.of(lists))
     assert grade.value is None
     assert "weight" not in grade.details
     assert "must give every token a probability above zero" in grade.note
@@ -292,7 +295,7 @@ def test_a_model_that_gives_zero_has_a_dash_and_a_footnote(lists):
 def test_a_tokenizer_that_cannot_write_a_candidate_has_a_dash_and_a_footnote(lists):
     closed = tokenizers.train("split", "the cat sat\n", lines=True)
     model = Uniform().fit(Data.of(np.zeros(1, np.int32), np.zeros(1, np.int32), closed.vocab_size))
-    grade, _ = rescoring.rescore(model, closed, Marked.of(lists))
+    grade, _ = rescoring.rescore(TextModel(model, closed), Marked.of(lists))
     assert grade.value is None
     assert "is not in the closed vocabulary" in grade.note
 
@@ -311,7 +314,7 @@ def test_five_words_of_context_lower_the_word_error_rate_on_the_treebank():
     rates = {}
     for order in (1, 5):
         model = Ngram(order=order).fit(Data.of(ids, made.encode(treebank.valid), made.vocab_size))
-        grade, _ = rescoring.rescore(model, made, marked)
+        grade, _ = rescoring.rescore(TextModel(model, made), marked)
         rates[order] = grade.value
     first, best = (marked.rate(errors, ~marked.fitted_on) for errors in (marked.first, marked.oracle))
     assert best < rates[5] < 0.85 * first

@@ -9,6 +9,7 @@ import pytest
 from lmzoo.data import corpus, tokenizers
 from lmzoo.data.grammar import Grammar
 from lmzoo.errors import UsageError
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
@@ -166,7 +167,7 @@ def test_a_narrowed_grammar_writes_what_the_whole_one_writes(world):
 
 
 def test_an_oracle_gets_all_of_it_right(few):
-    grades = targeted.take(oracle(BYTES, few), BYTES, few)
+    grades = targeted.take(TextModel(oracle(BYTES, few), BYTES), few)
     assert set(values(grades).values()) == {1}
     assert {(grade.kind, grade.metric, grade.items) for grade in grades} == {("exam", "accuracy", 6)}
 
@@ -174,7 +175,7 @@ def test_an_oracle_gets_all_of_it_right(few):
 def test_a_uniform_model_gets_what_guessing_gets(asked, words):
     for made in (BYTES, words):
         uniform = Uniform().fit(Data.of(np.zeros(1, np.int32), np.zeros(1, np.int32), made.vocab_size))
-        for grade in targeted.take(uniform, made, asked):
+        for grade in targeted.take(TextModel(uniform, made), asked):
             error = np.sqrt(grade.chance * (1 - grade.chance) / grade.items)
             assert grade.value == pytest.approx(grade.chance, abs=3.5 * error), grade.task
 
@@ -204,7 +205,7 @@ def test_equals_share_the_credit():
 def test_a_model_whose_scores_are_no_numbers_has_a_dash_and_a_footnote(few, training, words):
     ids = words.encode(training[:20_000])
     model = Ngram(order=2, smoothing="ml").fit(Data.of(ids, ids, words.vocab_size))
-    for grade in targeted.take(model, words, few):
+    for grade in targeted.take(TextModel(model, words), few):
         assert grade.value is None
         assert "must give every token a probability above zero" in grade.note
 
@@ -212,14 +213,16 @@ def test_a_model_whose_scores_are_no_numbers_has_a_dash_and_a_footnote(few, trai
 def test_a_tokenizer_that_cannot_write_a_question_has_a_dash_and_a_footnote(few):
     closed = tokenizers.train("split", "the cat sits\n", lines=True)
     uniform = Uniform().fit(Data.of(np.zeros(1, np.int32), np.zeros(1, np.int32), closed.vocab_size))
-    for grade in targeted.take(uniform, closed, few):
+    for grade in targeted.take(TextModel(uniform, closed), few):
         assert grade.value is None
         assert "closed vocabulary" in grade.note
 
 
 def test_a_trigram_agrees_with_the_word_before_and_not_over_a_relative_clause(asked, training, words):
     ids = words.encode(training)
-    found = values(targeted.take(Ngram(order=3).fit(Data.of(ids, ids[:1000], words.vocab_size)), words, asked))
+    found = values(
+        targeted.take(TextModel(Ngram(order=3).fit(Data.of(ids, ids[:1000], words.vocab_size)), words), asked)
+    )
     assert found["agreement, next word"] > 0.8
     assert found["agreement over a subject relative"] < 0.7
     assert found["he or she, far"] < 0.65

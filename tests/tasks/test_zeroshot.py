@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmzoo.data import task_cards, tokenizers
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, LanguageModel
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.svd import SVD
@@ -68,7 +69,7 @@ def toy(monkeypatch):
 
 
 def results(section, model, made=BYTES):
-    return {result.details["rule"]: result for result in ask(section, Asker(model, made))}
+    return {result.details["rule"]: result for result in ask(section, Asker(TextModel(model, made)))}
 
 
 # ── All and nothing ───────────────────────────────────────────────────────────────────────────────
@@ -92,7 +93,7 @@ def test_an_oracle_tells_all_good_sentences_from_bad_ones():
     protocol = Protocol.of({"column": "Toy", "files": [], "rules": ["threshold"], "choices": ["{sentence}"]})
     items = [Item((("", text),), right) for text, right in (("They sang.", 1), ("Sang they the.", 0), ("Is.", 0))]
     section = ZeroShotSet("toy", protocol, items, items)
-    (result,) = ask(section, Asker(oracle(["They sang."]), BYTES))
+    (result,) = ask(section, Asker(TextModel(oracle(["They sang."]), BYTES)))
     assert (result.metric, result.training) == ("MCC", 3)
     assert result.value == pytest.approx(1)
 
@@ -264,7 +265,7 @@ def test_a_last_word_read_as_unk_is_never_found_and_has_no_perplexity():
 
 @pytest.mark.usefixtures("toy")
 def test_a_closed_vocabulary_without_unk_cannot():
-    for result in ask(load("copa")[0], Asker(*trained("split", " the man sat \n"))):
+    for result in ask(load("copa")[0], Asker(TextModel(*trained("split", " the man sat \n")))):
         assert result.value is None
         assert result.note == "its vocabulary is closed and has no <unk> to read 57.1% of the words as"
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.formats import gpt2
 from lmzoo.tasks.zeroshot import Asker, ask
 from lmzoo.tasks.zeroshot_items import Item, Protocol, ZeroShotSet
@@ -57,7 +58,7 @@ def test_lambada_is_what_transformers_logits_say(models):
     theirs, ours = models
     texts = passages(theirs)
     section = ZeroShotSet("lambada", LAMBADA, [Item((text,), 0) for text in texts], [])
-    results = {result.details["rule"]: result.value for result in ask(section, Asker(ours, TEXT))}
+    results = {result.details["rule"]: result.value for result in ask(section, Asker(TextModel(ours, TEXT)))}
     greedy, last, nats = [], [], []
     for start, word in texts:
         rows, ids = their_rows(theirs, start + word)
@@ -75,7 +76,7 @@ def test_lambada_is_what_transformers_logits_say(models):
 def test_a_whole_and_a_partial_score_are_sums_of_transformers_log_probabilities(models):
     theirs, ours = models
     texts = [("", "the hen and the rain"), ("the hen", " and the rain"), ("in the rain", " he ran"), ("", " he")]
-    found = Asker(ours, TEXT).likelihoods(texts)
+    found = Asker(TextModel(ours, TEXT)).likelihoods(texts)
     for beginning, continuation in texts:
         rows, ids = their_rows(theirs, beginning + continuation)
         first = len(TEXT.encode(beginning))

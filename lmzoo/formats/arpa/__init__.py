@@ -44,6 +44,7 @@ from lmzoo.data.tokenizers import Tokenizer, from_json
 from lmzoo.data.tokenizers.base import FORMAT, ByteTokenizer
 from lmzoo.data.tokenizers.pretokenized import END, Split
 from lmzoo.errors import FormatError, LmzooError, UsageError
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.formats.arpa.lines import BLOCK, NEVER, Words, put_ngrams
 from lmzoo.formats.arpa.reader import Reader
 from lmzoo.formats.arpa.trie import spelled
@@ -109,20 +110,19 @@ def _escaped(char: str) -> str:
     return "".join(f"<0x{byte:02X}>" for byte in char.encode("utf-8"))
 
 
-def write(model: Ngram, tokenizer: Tokenizer, path: str | Path, progress: Progress | None = None) -> list[int]:
-    """Write `model` as an ARPA file, compressed where `path` ends in .gz. Returns the counts in its \\data\\.
+def write(text_model: TextModel, path: str | Path, progress: Progress | None = None) -> list[int]:
+    """Write an n-gram model as an ARPA file, compressed where `path` ends in .gz. Returns the counts in its \\data\\.
 
     The file is written beside its place and renamed into it, so it is whole or absent. Raises UsageError for a model
     that is no distribution and for what `words` refuses; LmzooError where the disk refuses.
     """
+    model, tokenizer = text_model
     if not model.is_distribution:
         raise UsageError(
             f"{model.smoothing} gives scores that do not sum to one, and an ARPA file holds probabilities: "
             "choose another --smoothing"
         )
     size, trie = model.vocab_size_, model.trie_
-    if tokenizer.vocab_size != size:
-        raise UsageError(f"the model knows {size} tokens and the tokenizer {tokenizer.vocab_size}: give its own")
     names = Words([name.encode("utf-8") for name in [*words(tokenizer), START]])
     first = _orders(trie)
     counts = [stop - start for start, stop in pairwise(first)]
@@ -196,7 +196,7 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
 # ── In ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def read(path: str | Path, progress: Progress | None = None, layout: str = "plain") -> tuple[Ngram, Tokenizer]:
+def read(path: str | Path, progress: Progress | None = None, layout: str = "plain") -> TextModel:
     """Read an ARPA file, plain or gzipped: an n-gram model and its `split` tokenizer, words in the file's order.
 
     `layout` is that of the texts to be scored: "plain" or "leading" (see `Split`). <s> and </s> become `end`. An
@@ -219,7 +219,7 @@ def read(path: str | Path, progress: Progress | None = None, layout: str = "plai
     except FormatError as error:
         raise FormatError(f"{path}, {error}") from None
     saved = {"format": FORMAT, "spec": "split", "lines": True, "layout": layout, "words": reader.names}
-    return _model(reader), from_json(saved)
+    return TextModel(_model(reader), from_json(saved))
 
 
 def _opened(raw: IO[bytes]) -> IO[bytes]:

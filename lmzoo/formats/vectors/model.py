@@ -10,10 +10,11 @@ from lmzoo import models
 from lmzoo.analysis import word_vectors
 from lmzoo.data import corpus as corpora
 from lmzoo.data.corpus import Corpus
-from lmzoo.data.tokenizers import Tokenizer, Word
+from lmzoo.data.tokenizers import Word
 from lmzoo.data.tokenizers.base import BYTES, to_bytes
 from lmzoo.embeddings.predictor import Association
 from lmzoo.errors import UsageError, nearest
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.formats import vectors as vector_files
 from lmzoo.interface import Progress, Run
 from lmzoo.runs.train import own_path
@@ -31,11 +32,12 @@ def format_of(file: Path) -> str:
     return {".kv": "keyedvectors", ".bin": "word2vec-binary"}.get(suffixes[-1] if suffixes else "", "word2vec")
 
 
-def write(model: Association, tokenizer: Tokenizer, file: Path, kind: str, progress: Progress) -> tuple[int, int]:
+def write(text_model: TextModel, file: Path, kind: str, progress: Progress) -> tuple[int, int]:
     """Write the vectors of the words that have one, in the format `kind`. Returns how many, and their dimensions.
 
     Raises UsageError for vectors that are rows of a sparse table, and where there is no word.
     """
+    model, tokenizer = text_model
     matrix = model.vectors()
     if not isinstance(matrix, np.ndarray):
         raise UsageError(
@@ -54,7 +56,7 @@ def write(model: Association, tokenizer: Tokenizer, file: Path, kind: str, progr
 
 def read(
     file: Path, kind: str | None, corpus: str | None, mirror: str | None, progress: Progress
-) -> tuple[Association, Tokenizer, dict[str, Any]]:
+) -> tuple[TextModel, dict[str, Any]]:
     """A GloVe or Word2Vec of the vectors in `file`, a tokenizer for its words, and where they are from.
 
     `kind` says which, where the format does not: glove for a file without a header. With `corpus` p(w) is counted in
@@ -88,7 +90,7 @@ def read(
         model.calibrate(text, tokenizer.encode(source.valid), Run(progress=progress))
     words, dimensions = found.matrix.shape
     facts = {"words": words, "dimensions": dimensions, "format": found.format, **model.facts}
-    return model, tokenizer, facts | (_text(source) if source else {})
+    return TextModel(model, tokenizer), facts | (_text(source) if source else {})
 
 
 def _tokenizer(words: list[str], lines: bool) -> tuple[Word, Array]:
