@@ -1,8 +1,6 @@
-"""How much of a test set stands in a training text word for word: the share of its 8-grams, as GPT-2's authors count.
+"""Contamination: the share of a test set's 8-grams that occur in a training text (Radford et al. 2019, section 4).
 
-Texts are lower-cased and only their words of letters and digits are compared, so that punctuation and spacing hide
-nothing (Radford et al. 2019, section 4). They looked 8-grams up in a Bloom filter, which says yes to one in 10⁸ that is
-not there; ours are compared by a hash of 64 bits, which does so less often still.
+Only words of letters and digits are compared, in lower case, so that punctuation and spacing hide nothing.
 """
 
 import os
@@ -20,40 +18,40 @@ from lmzoo.data.download import PACKINGS
 from lmzoo.errors import LmzooError
 from lmzoo.interface import Progress
 
-LENGTH = 8  # words
-CHUNK = 1 << 22  # characters of the corpus that are read at a time
+LENGTH = 8  # words of an n-gram
+CHUNK = 1 << 22  # characters of the training text that are read at a time
 WORD = re.compile(r"[^\W_]+")
-NO_WORD = re.compile(r"[\W_]")
-FOREIGN = 0  # the number of a word that no text has, and of the gap between two texts
+NOT_WORD = re.compile(r"[\W_]")
+FOREIGN = 0  # the number of a word that no test set has, and of the gap between two texts
 
 
-def overlaps(sets: Iterable[Iterable[str]], corpus_text: str) -> list[float | None]:
-    """For each set of texts the share of its 8-grams that occur in `corpus_text`, repeated ones counted again.
+def overlaps(sets: Iterable[Iterable[str]], training_text: str) -> list[float | None]:
+    """For each set of texts the share of its 8-grams that occur in `training_text`, repeated ones counted again.
 
-    An 8-gram is within one text. None for a set where no text has eight words, so nothing can be said. The corpus is
-    read once for all sets.
+    An 8-gram lies within one text; None for a set where no text has eight words. The training text is read once.
     """
     numbers: dict[str, int] = {}
     tokens = [np.array(list(_numbered(texts, numbers)), dtype=np.int64) for texts in sets]
+    # Compared by 64-bit hashes: fewer false positives than Radford et al.'s Bloom filter, which has one in 10⁸.
     codes = np.random.default_rng(0).integers(0, 1 << 64, size=len(numbers) + 1, dtype=np.uint64)
     ngrams = [np.unique(_hashed(words, codes), return_counts=True) for words in tokens]
-    found = [np.zeros(len(known), dtype=bool) for known, _ in ngrams]
-    for words in _chunks(corpus_text, numbers):
-        seen = _hashed(words, codes)
-        for (known, _), marks in zip(ngrams, found, strict=True):
+    occurs = [np.zeros(len(known), dtype=bool) for known, _ in ngrams]
+    for words in _chunks(training_text, numbers):
+        hashes = _hashed(words, codes)
+        for (known, _), marks in zip(ngrams, occurs, strict=True):
             if len(known):
-                places = np.minimum(np.searchsorted(known, seen), len(known) - 1)
-                marks[places[known[places] == seen]] = True
+                positions = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+                marks[positions[known[positions] == hashes]] = True
     return [
         float(counts[marks].sum() / counts.sum()) if len(counts) else None
-        for (_, counts), marks in zip(ngrams, found, strict=True)
+        for (_, counts), marks in zip(ngrams, occurs, strict=True)
     ]
 
 
 def training_text(
     provenance: Mapping[str, Any], mirror: str | None = None, progress: Progress | None = None
 ) -> str | None:
-    """The text that a run with this provenance was trained on; None where it would have to be fetched, or is lost."""
+    """The training text of a run with this provenance; None where it would have to be downloaded, or is gone."""
     name = provenance.get("corpus_path") or provenance.get("corpus") or ""
     card, source = cards.cards().get(name), os.environ.get("LMZOO_MIRROR", "") if mirror is None else mirror
     folders = [corpus.cache_folder(), *([Path(source)] if source else [])]
@@ -67,14 +65,14 @@ def training_text(
 
 
 class Overlaps:
-    """`overlaps` of sets of texts with the training texts of runs, each training text being read once."""
+    """`overlaps` of sets of texts with the training texts of runs; each training text is read once."""
 
     def __init__(self, sets: Iterable[Iterable[str]], mirror: str | None = None, progress: Progress | None = None):
         self.sets, self.mirror, self.progress = [list(texts) for texts in sets], mirror, progress or Progress()
         self._known: dict[str, list[float | None]] = {}
 
     def of(self, provenance: Mapping[str, Any]) -> list[float | None] | None:
-        """The share of each set, for the run with this provenance; None where its training text is not at hand."""
+        """The share of each set for a run with this provenance; None where its training text is not available."""
         trained_on = f"{provenance.get('sha256')} {provenance.get('refit')}"
         if trained_on not in self._known:
             with self.progress.task("comparing with the training text"):
@@ -84,31 +82,31 @@ class Overlaps:
 
 
 def _numbered(texts: Iterable[str], numbers: dict[str, int]) -> Iterator[int]:
-    """The words of `texts` as numbers, new ones being given the next; a gap behind each text."""
+    """The words of `texts` as numbers, a new word the next number; a gap after each text."""
     for text in texts:
         yield from (numbers.setdefault(word, len(numbers) + 1) for word in WORD.findall(text.lower()))
         yield FOREIGN
 
 
 def _chunks(text: str, numbers: dict[str, int]) -> Iterator[NDArray[Any]]:
-    """The words of `text` as numbers, a chunk at a time; each begins with the 8 - 1 words before it."""
-    start, before = 0, np.empty(0, dtype=np.int64)
+    """The words of `text` as numbers, a chunk at a time; each begins with the 8 − 1 words before it."""
+    start, previous = 0, np.empty(0, dtype=np.int64)
     while start < len(text):
-        cut = NO_WORD.search(text, start + CHUNK)  # within a word it would make two
+        cut = NOT_WORD.search(text, start + CHUNK)  # never within a word
         end = cut.start() if cut else len(text)
         words = WORD.findall(text[start:end].lower())
-        read = np.fromiter(map(numbers.get, words, repeat(FOREIGN)), dtype=np.int64, count=len(words))
-        read = np.concatenate([before, read])
-        yield read
-        start, before = end, read[-(LENGTH - 1) :]
+        chunk = np.fromiter(map(numbers.get, words, repeat(FOREIGN)), dtype=np.int64, count=len(words))
+        chunk = np.concatenate([previous, chunk])
+        yield chunk
+        start, previous = end, chunk[-(LENGTH - 1) :]
 
 
 def _hashed(words: NDArray[Any], codes: NDArray[Any]) -> NDArray[Any]:
-    """A hash (uint64) of each 8 words in a row, of those that have no foreign one: Σ_i code(word_i) · factor^i."""
+    """A hash (uint64) of each 8 words in a row without a foreign word: Σ_i code(word_i) · factor^i."""
     count = max(0, len(words) - LENGTH + 1)
     whole = np.ones(count, dtype=bool)
     hashes = np.zeros(count, dtype=np.uint64)
-    factor = np.uint64(0x9E3779B97F4A7C15)  # odd, so that nothing is lost; products wrap
+    factor = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplication modulo 2^64 loses nothing
     for i in range(LENGTH):
         column = words[i : i + count]
         whole &= column != FOREIGN

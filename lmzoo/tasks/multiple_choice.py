@@ -1,12 +1,9 @@
 """Multiple-choice questions: read from a task or a file, and graded.
 
-A file is JSON lines, one question a line, in either of the two forms that such sets are published in:
+A file is JSON lines, one question a line, in either of two published forms:
 
     {"question": {"stem": "…", "choices": [{"label": "A", "text": "…"}, …]}, "answerKey": "A"}
     {"query": "Question: …", "choices": ["…", …], "gold": 0}
-
-An answer sheet has for each question the scores of its options. Of k best options among which the right one is, a
-question earns 1/k (`statistics.credit`). One of which nothing is known is then worth 1 over the number of its options.
 """
 
 import json
@@ -30,7 +27,7 @@ TASKS = ("science", "arc")  # the tasks that consist of such questions
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked, what may be answered, and which of the options is right."""
+    """The stem, the options, and the index of the right one."""
 
     stem: str
     options: tuple[str, ...]
@@ -42,7 +39,7 @@ def load(
 ) -> dict[str, list[Question]]:
     """The sets of questions of a task, or of the file at that path, by name: {"arc_easy.test": […], …}.
 
-    Raises UsageError where there is neither, FormatError for a file that is not right, DownloadError as `tasks.fetch`.
+    Raises UsageError where there is neither, FormatError for a file with a mistake, DownloadError where it is offline.
     """
     name = os.fspath(name_or_path)
     if name in TASKS:
@@ -58,7 +55,7 @@ def load(
 
 
 def read(text: str, where: str = "the text") -> list[Question]:
-    """The questions of JSON lines; blank lines are passed over. `where` is what a FormatError calls the text."""
+    """The questions in JSON lines; blank lines are skipped. `where` is what a FormatError calls the text."""
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not lines:
         raise FormatError(f"{where} has no questions: it must have one on each line, as JSON")
@@ -75,8 +72,8 @@ def _parse(line: str, where: str) -> Question:
     try:
         stem, options, answer = _published_by_ai2(fields) if "question" in fields else _with_query(fields)
     except (KeyError, TypeError) as error:
-        raise FormatError(f"{where} is no whole question: {_lacking(error)}") from None
-    if not all(isinstance(words, str) for words in (stem, *options)):
+        raise FormatError(f"{where} is not a complete question: {_missing(error)}") from None
+    if not all(isinstance(text, str) for text in (stem, *options)):
         raise FormatError(f"{where}: what is asked and each choice must be text")
     if len(options) < 2:
         raise FormatError(f"{where} has {len(options)} choices: to choose, there must be 2 or more")
@@ -101,7 +98,7 @@ def _with_query(fields: dict[str, Any]) -> tuple[Any, tuple[Any, ...], int | Non
     return stem, tuple(options), gold if known else None
 
 
-def _lacking(error: Exception) -> str:
+def _missing(error: Exception) -> str:
     return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
 
 
@@ -116,6 +113,7 @@ def grade(
     if not questions:
         raise UsageError("there is no question to grade")
     pairs = zip(questions, scores, strict=True)
+    # A question whose options all score the same is worth 1 / (number of options): what a guess earns.
     credits_ = [float(credit(np.array(of_options), question.answer)) for question, of_options in pairs]
     of_known = [earned for earned, is_known in zip(credits_, known, strict=True) if is_known]
     return TaskResult(

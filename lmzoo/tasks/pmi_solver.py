@@ -1,35 +1,31 @@
-"""Answering multiple-choice questions by what stands near what: the PMI solver (Clark et al. 2016).
+"""The PMI solver (Clark et al. 2016): multiple-choice questions answered by co-occurrence in a corpus.
 
     PMI(x, y) = log (p(x, y) / (p(x) p(y)))       nats
     score(a)  = mean of PMI(x, y) over all pairs of an n-gram x of the question and an n-gram y of the option a
 
-n-grams are the distinct unigrams, bigrams, trigrams and skip-bigrams (two words, and any one word between them). The
-answer is the option with the largest score. In a corpus of N words
+N-grams are the distinct unigrams, bigrams, trigrams and skip-bigrams (two words with any one word between them). The
+answer is the option with the highest score. In a corpus of N words
 
     p(x)    = occurrences of x / N
-    p(x, y) = co-occurrences of x and y / N       (as Church & Hanks 1990 count)
+    p(x, y) = co-occurrences of x and y / N       (counted as by Church & Hanks 1990)
 
-and an occurrence of x with one of y is a co-occurrence where both stand whole within `window` words and share no
-place; a skip-bigram takes three places. Words are lower-case runs of letters and digits; punctuation and line ends
-bound nothing.
+where two occurrences co-occur if they lie wholly within `window` words and do not overlap.
 
-Departures, and what the paper leaves open. It was chosen on the 725 training questions of the task "science", with the
-training texts of WikiText-2 and of `books`. The standard error of these figures is 1.7 %, that of a difference between
-two of them 0.4 to 2.3 %, so that no choice is sure.
+What the paper leaves open was chosen on the 725 training questions of the task "science", with the training texts of
+WikiText-2 and of `books` as corpora. The standard error of these accuracies is 1.7 %, that of the difference of two 0.4
+to 2.3 %, so none of the choices is certain.
 
-- A pair that never co-occurs has log 0, and nothing is said of it. Here it is left out of the mean: 28.6 and 29.1 %
-  are right. `unseen="zero"` lets it count as 0, as the program aristo-mini does: 27.9 and 26.3 %.
-- n-grams of function words alone (a list of our own) are none: that "of the" stands near an option says nothing of it.
-  With all of them it is 27.0 and 29.1 %; without the unigrams among them only, 28.1 and 29.3 %. To take for function
-  words what makes up more than 0.5 % of the corpus gives 28.6 and 29.5 %, but these are, in a small corpus, also the
-  words that it is about.
-- p(x, y) is not divided by the places that y can take around x, so that for independent unigrams PMI is
-  log(2 (window - 1)), not 0. Dividing gives 28.0 and 28.4 %.
+- Pairs that never co-occur have log 0. Here they are left out of the mean: 28.6 and 29.1 %. `unseen="zero"` counts them
+  as 0, as the program aristo-mini does: 27.9 and 26.3 %.
+- N-grams of function words alone are left out: 27.0 and 29.1 % with them, 28.1 and 29.3 % without such unigrams only.
+  Taking for function words what makes up more than 0.5 % of the corpus gives 28.6 and 29.5 %, but in a small corpus
+  those are also the words it is about.
+- p(x, y) is not divided by the number of positions that y can have around x, so PMI of independent unigrams is
+  log(2 (window − 1)), not 0. Dividing gives 28.0 and 28.4 %.
 - Words are not stemmed.
-- An option none of whose pairs co-occurs scores 0. Where that is so of all options, the corpus does not know the
-  question: all of them are best, as are any options whose scores are equal, and grading gives 1 / (their number).
+- An option without a co-occurring pair scores 0. Where that is so of all options, the question is unknown.
 
-The paper's corpus is the Web, 280 GB of it.
+The paper's corpus is the Web, 280 GB.
 """
 
 from collections.abc import Sequence
@@ -60,12 +56,12 @@ STOP_WORDS = frozenset(
 
 @dataclass(frozen=True)
 class Pair:
-    """What the corpus knows of an n-gram of the question and one of an option."""
+    """The counts of an n-gram of the question and one of an option."""
 
     question: str
     option: str
     together: int  # co-occurrences
-    occurrences: tuple[int, int]  # of the one, of the other
+    occurrences: tuple[int, int]  # of each alone
     pmi: float  # nats
 
 
@@ -78,18 +74,18 @@ class Answer:
 
     @property
     def known(self) -> bool:
-        """Whether the corpus has anything to say: some pair of some option co-occurs."""
+        """Whether a pair of any option co-occurs."""
         return any(self.pairs)
 
     @property
     def best(self) -> tuple[int, ...]:
-        """The options with the largest score: all of them where nothing is known."""
+        """The options with the highest score: all of them where nothing is known."""
         return tuple(np.flatnonzero(statistics.best(np.array(self.scores))).tolist())
 
 
 @dataclass
 class AnswerSheet:
-    """The answers to some questions, in their order, from a corpus of `words` words. Made by `PmiSolver.solve`."""
+    """The answers to several questions, in their order, from a corpus of `words` words. Made by `PmiSolver.solve`."""
 
     answers: list[Answer]
     words: int
@@ -98,23 +94,23 @@ class AnswerSheet:
     _pairs: "_Pairs" = field(repr=False)
 
     def evidence(self, question: int, option: int, most: int = 5) -> list[Pair]:
-        """The pairs that speak most for an option of a question, both counted from 0: at most `most`."""
+        """The pairs with the highest PMI for an option of a question, both counted from 0: at most `most`."""
         counts, name = self._occurrences.counts, self._occurrences.ngrams.name
         ours = np.flatnonzero(self._pairs.option == self._first[question] + option)
         ours = ours[np.argsort(-self._pairs.pmi[ours], kind="stable")[:most]]
-        found = zip(*(column[ours].tolist() for column in vars(self._pairs).values()), strict=True)
+        rows = zip(*(column[ours].tolist() for column in vars(self._pairs).values()), strict=True)
         return [
-            Pair(name(x), name(y), together, (int(counts[x]), int(counts[y])), pmi) for _, x, y, together, pmi in found
+            Pair(name(x), name(y), together, (int(counts[x]), int(counts[y])), pmi) for _, x, y, together, pmi in rows
         ]
 
 
 @dataclass
 class PmiSolver:
-    """The option that stands nearest to the question in a corpus, by mean PMI over pairs of their n-grams."""
+    """Chooses the option with the highest mean PMI over pairs of its n-grams with the question's."""
 
     window: int = 10  # words that hold both n-grams of a co-occurrence, 2 or more
     unseen: str = "skip"  # a pair that never co-occurs is left out of the mean (skip), or counts as 0 (zero)
-    function_words: bool = False  # whether n-grams of function words alone ("the", "of the") count too
+    function_words: bool = False  # count n-grams of function words alone ("the", "of the") too
 
     def __post_init__(self) -> None:
         if self.window < 2:
@@ -124,7 +120,7 @@ class PmiSolver:
 
     def solve(self, questions: Sequence[Question], text: str, progress: Progress | None = None) -> AnswerSheet:
         """Answer all of `questions` from the corpus `text`, in one pass over it."""
-        texts = [words for question in questions for words in (question.stem, *question.options)]
+        texts = [text for question in questions for text in (question.stem, *question.options)]
         ngrams = Ngrams(texts, frozenset() if self.function_words else STOP_WORDS)
         occurrences = look_up(ngrams, text, progress)
         left, right, option, of_all = _pairs(questions, occurrences)
@@ -152,17 +148,17 @@ class PmiSolver:
 
 @dataclass
 class _Pairs:
-    """Pairs that co-occur, (P,) each, in the order of the options that they belong to."""
+    """Pairs that co-occur, (P,) each, in the order of their options."""
 
     option: Array  # counted through all questions
-    left: Array  # the n-gram of the question
-    right: Array  # and of the option
+    left: Array  # n-gram of the question
+    right: Array  # n-gram of the option
     together: Array
     pmi: Array
 
 
 def _pairs(questions: Sequence[Question], occurrences: Occurrences) -> tuple[Array, Array, Array, Array]:
-    """Pairs both of whose n-grams occur: left, right and option (P,). And how many pairs each option has in all."""
+    """Pairs whose n-grams both occur: left, right and option (P,); and the number of all pairs of each option."""
     ngrams, occurs = occurrences.ngrams, occurrences.counts > 0
     left, right, of_all = [], [], []
     lengths, text = [], 0

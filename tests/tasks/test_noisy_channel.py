@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lmzoo.errors import UsageError
-from lmzoo.tasks.noisy_channel import KEYS, NoisyChannel, _edits, _slips, confusions, words_of
+from lmzoo.tasks.noisy_channel import NEIGHBOURING_KEYS, NoisyChannel, _edits, _slips, confusions, words_of
 
 WORDS = [
     "he",
@@ -48,10 +48,10 @@ def one_edit(a, b):
 
 
 def test_the_keys_beside_a_key_are_those_of_a_keyboard():
-    assert set(KEYS["g"]) == set("ftyhbv")
-    assert set(KEYS["p"]) == set("ol")
-    assert set(KEYS["q"]) == set("wa")
-    assert all(one in KEYS[other] for one, others in KEYS.items() for other in others)
+    assert set(NEIGHBOURING_KEYS["g"]) == set("ftyhbv")
+    assert set(NEIGHBOURING_KEYS["p"]) == set("ol")
+    assert set(NEIGHBOURING_KEYS["q"]) == set("wa")
+    assert all(one in NEIGHBOURING_KEYS[other] for one, others in NEIGHBOURING_KEYS.items() for other in others)
 
 
 @given(st.text("abcxyz", min_size=2, max_size=6))
@@ -100,8 +100,8 @@ def test_wreck_a_nice_beach():
 
 
 def test_what_sounds_alike_needs_words_of_the_vocabulary():
-    assert "knew" not in CHANNEL._alike
-    assert set(CHANNEL._alike) == {"there", "their", "no", "know", "a way", "away"}
+    assert "knew" not in CHANNEL._homophones
+    assert set(CHANNEL._homophones) == {"there", "their", "no", "know", "a way", "away"}
 
 
 @example(["he"], 89)  # a slip that left one letter
