@@ -184,7 +184,7 @@ def model_command(name: str, action: Callable[..., None]) -> Any:
     """The command that trains the model `name`: the model's own flags first, then the keyword flags of `action`."""
     from lmzoo import models
 
-    model = models.find(name)
+    model = models.outline(name)
     settings = models.settings(model)
     shared = [p for p in inspect.signature(action).parameters.values() if p.kind is p.KEYWORD_ONLY]
     taken = {parameter.name for parameter in shared} | {"json", "help", "preset", "click_context"}

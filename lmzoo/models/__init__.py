@@ -5,6 +5,7 @@ of your own, given by its path, works wherever a name does. Nothing here is impo
 """
 
 import ast
+import builtins
 import hashlib
 import importlib
 import inspect
@@ -24,7 +25,8 @@ from lmzoo.interface import Model
 from lmzoo.neural.training.config import Training
 
 HERE = Path(__file__).parent
-
+# Modules that an outline imports as they are: they load nothing slow.
+IMPORTED = ("lmzoo.errors", "lmzoo.interface", "lmzoo.neural.training.config")
 
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
@@ -62,10 +64,9 @@ def about(name: str) -> dict[str, Any]:
 
 def find(name: str) -> type[Model]:
     """The model class of a name in the zoo, or of a path to a Python file. Raises UsageError if there is none."""
-    if name.endswith(".py") or "/" in name or "\\" in name:
+    if _is_path(name):
         return _only_model(_load_file(Path(name)), name)
-    if name not in names():
-        raise UsageError(f"no model named {name!r}; the zoo has: {', '.join(names())}{nearest(name, names())}")
+    _check_name(name)
     try:
         module = importlib.import_module(f"lmzoo.models.{name}")
     except ModuleNotFoundError as error:
@@ -73,6 +74,87 @@ def find(name: str) -> type[Model]:
             raise not_installed(name, error.name) from None
         raise
     return _only_model(module, name)
+
+
+def outline(name: str) -> type[Model]:
+    """What help texts need of a model's class: docstring, fields, PRESETS and paper, and no method.
+
+    It is read from the source, since importing a network's file imports PyTorch, which takes 2 seconds. A file of
+    one's own is imported, as by `find`, and so is a model whose source cannot be read alone.
+    """
+    if _is_path(name):
+        return find(name)
+    _check_name(name)
+    module = f"lmzoo.models.{name}"
+    try:
+        classes = [node for node in _parse_module(module)[1].body if isinstance(node, ast.ClassDef)]
+        named = [node.name for node in classes if f"name: ClassVar[str] = {name!r}" in map(ast.unparse, node.body)]
+        model: type[Model] = _define(module, named[0])
+    except Exception:
+        return find(name)
+    return model
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith(".py") or "/" in name or "\\" in name
+
+
+def _check_name(name: str) -> None:
+    if name not in names():
+        raise UsageError(f"no model named {name!r}; the zoo has: {', '.join(names())}{nearest(name, names())}")
+
+
+@cache
+def _parse_module(module: str) -> tuple[list[str], ast.Module]:
+    """The lines of a module of lmzoo and its syntax tree."""
+    path = HERE.parents[1].joinpath(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    source = file.read_text(encoding="utf-8")
+    return source.splitlines(), ast.parse(source)
+
+
+@cache
+def _define(module: str, name: str) -> Any:
+    """The value of a top-level name of a module: only its statement is run and those it depends on, methods left out.
+
+    Raises LookupError where the name is bound in another way than by an import, a class or an assignment, or where
+    the statement needs another package than NumPy.
+    """
+    if module in IMPORTED or module.split(".")[0] in {"numpy", *sys.stdlib_module_names}:
+        return getattr(importlib.import_module(module), name)
+    if not module.startswith("lmzoo."):
+        raise LookupError(module)
+    lines, tree = _parse_module(module)
+    for node in tree.body:
+        match node:
+            case ast.ImportFrom(module=str(source), names=aliases):
+                for alias in aliases:
+                    if (alias.asname or alias.name) == name:
+                        return _define(source, alias.name)
+            case (
+                ast.Assign(targets=[ast.Name(id=bound)])
+                | ast.AnnAssign(target=ast.Name(id=bound))
+                | ast.ClassDef(name=bound)
+            ) if bound == name:
+                return _execute(module, name, node, lines)
+    raise LookupError(name)
+
+
+def _execute(module: str, name: str, statement: ast.stmt, lines: list[str]) -> Any:
+    if isinstance(statement, ast.ClassDef):
+        body: list[ast.stmt] = [part for part in statement.body if isinstance(part, (ast.AnnAssign, ast.Expr))]
+        statement = ast.ClassDef(
+            name, statement.bases, statement.keywords, body, statement.decorator_list, type_params=[],
+            lineno=statement.lineno, col_offset=0, end_lineno=statement.end_lineno,
+        )  # fmt: skip
+    used = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    namespace = {"__name__": module}
+    namespace |= {other: _define(module, other) for other in used if not hasattr(builtins, other)}
+    exec(compile(ast.Module([statement], []), module, "exec"), namespace)
+    value = namespace[name]
+    if isinstance(value, type) and isinstance(statement, ast.ClassDef):
+        value.__source__ = "\n".join(lines[statement.lineno - 1 : statement.end_lineno])  # for the fields' comments
+    return value
 
 
 def settings(model: type[Model]) -> list[Setting]:
@@ -275,7 +357,7 @@ def _refuse_old_fit(model: type[Model], name: str) -> None:
 def _field_comments(cls: type) -> dict[str, str]:
     """field name → the comment on its line, or, where that has none, on the lines above it."""
     try:
-        source = inspect.getsource(cls)
+        source = vars(cls).get("__source__") or inspect.getsource(cls)
     except (OSError, TypeError):
         return {}
     comments: dict[str, str] = {}

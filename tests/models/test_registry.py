@@ -1,5 +1,7 @@
 """Models are found by file name, or by the path of a file; their settings are their dataclass's fields."""
 
+import ast
+import inspect
 import subprocess
 import sys
 from dataclasses import replace
@@ -201,3 +203,36 @@ def test_a_flat_config_makes_the_same_model():
     assert "training" not in model.config()
     assert lstm.from_config(model.config()) == model
     assert models.make(lstm, {"batch": "12"}).training == replace(lstm.training, batch=12)
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_an_outline_read_from_the_source_has_what_the_imported_class_has(name):
+    outline, model = models.outline(name), models.find(name)
+    assert outline is not model  # nothing was imported for it
+    assert models.settings(outline) == models.settings(model)
+    assert models.presets(outline) == models.presets(model)
+    assert [inspect.getdoc(outline), outline.name, outline.paper] == [inspect.getdoc(model), model.name, model.paper]
+
+
+def test_help_of_a_network_does_without_pytorch():
+    code = "import sys; from lmzoo import models; models.settings(models.outline('lstm')); print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "numba", "scipy", "gensim"} & set(ast.literal_eval(done.stdout))
+
+
+def test_a_model_whose_source_cannot_be_read_alone_is_imported(monkeypatch):
+    def refuse(module):
+        raise LookupError(module)
+
+    monkeypatch.setattr(models, "_parse_module", refuse)
+    assert models.outline("uniform") is models.find("uniform")
+
+
+def test_the_outline_of_a_file_of_ones_own_is_the_class(mine):
+    path = write(mine, "x: int = 1  # how many")
+    assert models.outline(path) is models.find(path)
+
+
+def test_an_outline_of_no_model_is_an_error_with_the_nearest_name():
+    with pytest.raises(UsageError, match=r"no model named 'lstn'.*did you mean lstm"):
+        models.outline("lstn")
