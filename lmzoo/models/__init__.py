@@ -6,6 +6,7 @@ of your own, given by its path, works wherever a name does. Nothing here is impo
 
 import ast
 import builtins
+import copy
 import hashlib
 import importlib
 import inspect
@@ -142,11 +143,8 @@ def _define(module: str, name: str) -> Any:
 
 def _execute(module: str, name: str, statement: ast.stmt, lines: list[str]) -> Any:
     if isinstance(statement, ast.ClassDef):
-        body: list[ast.stmt] = [part for part in statement.body if isinstance(part, (ast.AnnAssign, ast.Expr))]
-        statement = ast.ClassDef(
-            name, statement.bases, statement.keywords, body, statement.decorator_list, type_params=[],
-            lineno=statement.lineno, col_offset=0, end_lineno=statement.end_lineno,
-        )  # fmt: skip
+        statement = copy.copy(statement)
+        statement.body = [part for part in statement.body if isinstance(part, (ast.AnnAssign, ast.Expr))]
     used = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     namespace = {"__name__": module}
     namespace |= {other: _define(module, other) for other in used if not hasattr(builtins, other)}
