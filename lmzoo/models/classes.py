@@ -1,20 +1,18 @@
-"""The class n-gram: predict the kind of word that comes next, then the word (Brown et al. 1992, §3).
+"""The class n-gram: predict the class of the next word, then the word within its class (Brown et al. 1992, §3).
 
     p(w | h) = p(w | c(w)) · p(c(w) | c of each word in h)
 
-Every word w is in one class c(w). A text shows all sequences of three classes far more often than those of three
-words, so much less is left to smoothing, and what was learned of "Tuesday" holds for "Wednesday". The price is that
-within a class all history is forgotten: alone it predicts worse than the word n-gram, mixed with it better (§3).
+Every word w belongs to one class c(w). Trigrams of classes are far less sparse than those of words, so less depends on
+smoothing, and what is learned about "Tuesday" applies to "Wednesday". But within a class the history is ignored: alone
+the model is worse than the word n-gram, and interpolated with it better (§3).
 
-The classes are those under which the class bigram finds the training text likeliest, as far as exchanging single
-words leads (`ngrams/exchange_clustering.py`; Kneser & Ney 1993, Martin, Liermann & Ney 1998). Brown et al. merge
-classes instead,
-to the same end; exchange is faster and its likelihoods are as good or better.
+Classes maximise the likelihood of the training text under the class bigram, as far as exchanging single words leads
+(`ngrams/exchange_clustering.py`; Kneser & Ney 1993, Martin, Liermann & Ney 1998).
 
-p(c | classes before) is an n-gram of classes with modified Kneser-Ney smoothing (`ngram.py`): they used
-Jelinek-Mercer. p(w | c) = c(w) / c(c) is how often the word was meant, of all the times the class was. `end` is a
-class of its own, so contexts stop there. Words that never occur in the training text form one more class, in which
-all are alike; the class n-gram gives it, like every n-gram it has not seen, what smoothing sets aside.
+Departures: Brown et al. merge classes bottom-up; exchange is faster and reaches likelihoods as good or better. They
+smooth the class n-gram by Jelinek-Mercer; here it has modified Kneser-Ney (`ngram.py`). p(w | c) = c(w) / c(c) is the
+relative frequency within the class. `end` is a class of its own, so that contexts stop there. Words that do not occur
+in the training text form one more class, uniform within, which gets what smoothing leaves to unseen class n-grams.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,17 +28,17 @@ from lmzoo.models.ngram import Ngram
 from lmzoo.ngrams.exchange_clustering import cluster
 
 Array = NDArray[Any]
-MOST = 5000  # classes: two tables of their pairs are 400 MB
-INNER = "ngram."  # before the names of the class n-gram's arrays
+MOST = 5000  # classes: two tables of class bigrams take 400 MB
+INNER = "ngram."  # prefix of the names of the class n-gram's arrays
 
 
 @dataclass
 class Classes(LanguageModel, Encoder):
-    """P(w | the classes of the last order-1 tokens): an n-gram of word classes, which are found by exchange."""
+    """P(w | the classes of the last order-1 tokens): an n-gram of word classes, found by the exchange algorithm."""
 
-    classes: int = 200  # how many classes the words are put in, 1 to 5000; `end` and unseen words have their own
-    order: int = 3  # the longest n-gram of classes that is counted, 1 to 64
-    rounds: int = 50  # how often every word is tried in every class, at most; it ends when none moves
+    classes: int = 200  # number of word classes, 1 to 5000; `end` and unseen words have their own
+    order: int = 3  # length of the longest n-grams of classes, 1 to 64
+    rounds: int = 50  # passes over the vocabulary, at most; it ends when no word moves
 
     name: ClassVar[str] = "classes"
     year: ClassVar[int] = 1992
@@ -52,17 +50,17 @@ class Classes(LanguageModel, Encoder):
         if not 1 <= self.classes <= MOST:
             raise UsageError(f"classes must be 1 to {MOST}, not {self.classes}: every word is in one of them")
         if self.rounds < 0:
-            raise UsageError(f"rounds must be 0 or more, not {self.rounds}: 0 leaves the words where they start")
+            raise UsageError(f"rounds must be 0 or more, not {self.rounds}: 0 leaves words in their initial classes")
         if not 1 <= self.order <= 64:
-            raise UsageError(f"order must be 1 to 64, not {self.order}: it is the length of the longest n-gram")
+            raise UsageError(f"order must be 1 to 64, not {self.order}: it is the length of the longest n-grams")
 
     @property
     def reach(self) -> int:
-        """It sees the classes of order - 1 tokens back."""
+        """The classes of order - 1 tokens."""
         return self.order - 1
 
     def warm_up(self) -> None:
-        """Have the loops compiled, or loaded where they were before."""
+        """Compile the loops, or load them from numba's cache."""
         tokens = np.array([0, 1, 2], dtype=np.int32)
         Classes(classes=2).fit(Data.of(tokens, tokens, 4)).log_probs_many([tokens])
 
@@ -72,7 +70,7 @@ class Classes(LanguageModel, Encoder):
         return f"class {self.order}-gram"
 
     def fit(self, data: Data, run: Run | None = None) -> Self:
-        """Put the words of `data.train` in classes, and count these. `remarks` says where there was too little."""
+        """Cluster the words of `data.train` and fit the class n-gram. `remarks` says where there were too few words."""
         run = run or Run()
         train, vocab_size = data.train, data.vocab_size
         self.vocab_size_ = vocab_size
@@ -82,10 +80,10 @@ class Classes(LanguageModel, Encoder):
         self.ngram_.fit(
             Data.of(self.class_of_[train], self.class_of_[data.valid], self._end_class + 1, data.refit), run
         )
-        self.remarks = self._what_was_done(np.unique(train[train != vocab_size - 1]).size)
+        self.remarks = self._remarks(np.unique(train[train != vocab_size - 1]).size)
         return self
 
-    def _what_was_done(self, words: int) -> Sequence[str]:
+    def _remarks(self, words: int) -> Sequence[str]:
         few = [f"the text has {words} words: as many classes, not {self.classes}"] if words < self.classes else []
         return [*few, *(f"in the n-grams of classes: {remark}" for remark in self.ngram_.remarks)]
 
@@ -101,16 +99,16 @@ class Classes(LanguageModel, Encoder):
         return words[np.argsort(-self.word_probs_[words], kind="stable")]
 
     def counts(self) -> Array:
-        """How often each class occurs in the training text, (G,): from the most frequent, and `end`'s last."""
+        """Occurrences of each class in the training text, (G,): descending, with that of `end` last."""
         counts: Array = self.ngram_.trie_.counts[1 : self._end_class + 2]
         return counts
 
     def size(self) -> tuple[int, str]:
-        """The distinct n-grams of classes, and the V words' probabilities in theirs."""
+        """The distinct n-grams of classes, and the V words' probabilities within their classes."""
         return self.ngram_.size()[0] + self.vocab_size_, "class n-grams"
 
     def arrays(self) -> dict[str, Array]:
-        """Each word's class and probability in it, (V,), and the arrays of the class n-gram."""
+        """Each word's class and probability within it, (V,), and the arrays of the class n-gram."""
         inner = {INNER + key: value for key, value in self.ngram_.arrays().items()}
         own = {"vocab_size": np.asarray(self.vocab_size_), "class_of": self.class_of_, "word_probs": self.word_probs_}
         return own | inner
@@ -137,18 +135,18 @@ class Classes(LanguageModel, Encoder):
             and np.allclose(np.bincount(classes, probs, total), 1)
         )
 
-    # A state is the class n-gram's: the longest context of classes that was seen in training.
+    # A state is that of the class n-gram: the longest context of classes that was seen in training.
 
     def start(self) -> State:
         """The context that consists of `end`."""
         return self.ngram_.start()
 
     def advance(self, state: State, tokens: Ids) -> State:
-        """The state after reading `tokens` (T,): their classes are all that is seen of them."""
+        """The state after reading the classes of `tokens` (T,)."""
         return self.ngram_.advance(state, self._classes(tokens))
 
     def next_log_probs(self, state: State) -> Array:
-        """log P of every token, (V,), in nats: of its class (G,), and in it."""
+        """log P of every token, (V,), in nats: that of its class plus that within it."""
         log_probs: Array = self.ngram_.next_log_probs(state)[self.class_of_] + np.log(self.word_probs_)
         return log_probs
 
@@ -166,10 +164,10 @@ class Classes(LanguageModel, Encoder):
     layer_names: ClassVar[Sequence[str]] = ("class",)
 
     def features(self, tokens: Ids, layer: int = -1) -> Array:  # noqa: ARG002 (there is one)
-        """Which class each token is in: a one among zeros, (T, G)."""
-        found = np.zeros((len(tokens), self._end_class + 1), dtype=np.float32)
-        found[np.arange(len(tokens)), self._classes(tokens)] = 1
-        return found
+        """The class of each token, one-hot: (T, G)."""
+        one_hot = np.zeros((len(tokens), self._end_class + 1), dtype=np.float32)
+        one_hot[np.arange(len(tokens)), self._classes(tokens)] = 1
+        return one_hot
 
     def _classes(self, tokens: ArrayLike) -> Array:
         classes: Array = self.class_of_[check_ids(tokens, self.vocab_size_)]
@@ -177,7 +175,7 @@ class Classes(LanguageModel, Encoder):
 
 
 def _within_classes(train: Ids, class_of: Array) -> Array:
-    """p(w | its class), (V,): relative frequencies; where a class was never seen, its words are alike."""
+    """p(w | its class), (V,): relative frequencies, and uniform in a class that was never seen."""
     counts = np.bincount(train, minlength=len(class_of)).astype(float)
     unseen = np.bincount(class_of, counts)[class_of] == 0
     counts[unseen] = 1

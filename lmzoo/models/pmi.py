@@ -1,23 +1,22 @@
-"""Pointwise mutual information: how much more often two words meet than they would by chance (Church & Hanks 1990).
+"""Pointwise mutual information: how much more often two words co-occur than by chance (Church & Hanks 1990).
 
     PMI(w, c) = log  n(w, c) N / (n(w) n(c))
 
-n(w, c) is how often c stood within a window of w, n(w) and n(c) are its sums over contexts and over words, N is the sum
-of all. A word is what it meets: its vector is its row of PMI with all contexts, where
+n(w, c) counts the context c within a window around w, n(w) and n(c) are its sums over contexts and over words, N is the
+sum of all. The vector of a word is its row of PMI with all contexts, where
 
-    PPMI(w, c)  = max(0, PMI(w, c))           `positive`: that a pair was not seen says little
+    PPMI(w, c)  = max(0, PMI(w, c))           `positive`: that a pair is not seen says little
                                               (Bullinaria & Levy 2007)
     SPPMI(w, c) = max(0, PMI(w, c) - log k)   `shift` k: what skip-gram with k negative samples factorises
                                               (Levy & Goldberg 2014)
 
-and the contexts' frequencies may be smoothed, n(c)^α for n(c) with α = 0.75, which keeps rare contexts from having the
-highest scores (Levy, Goldberg & Dagan 2015, §3.1). N is then Σ_c n(c)^α.
+and context distribution smoothing replaces n(c) by n(c)^α, and N by Σ_c n(c)^α, with α = 0.75, so that rare contexts do
+not have the highest scores (Levy, Goldberg & Dagan 2015, §3.1).
 
-As a predictor (`embeddings/predictor.py`) it is nearly a bigram for each distance: with a window of one token to the
-left and
-no shift, p(w) exp PMI(w, c) is the relative frequency of w after c.
+As a predictor (`embeddings/predictor.py`) it is a bigram for each distance: with a window of one token to the left, no
+smoothing of contexts and no shift, p(w) exp PMI(w, c) is the relative frequency of w after c.
 
-Departures: pairs that were not seen have a score of 0, whatever `positive` says, where the formula has -∞.
+Departures: pairs that were not seen score 0 whatever `positive` says, where the formula has -∞.
 """
 
 from collections.abc import Mapping
@@ -37,13 +36,11 @@ Array = NDArray[Any]
 
 
 def pmi(counts: Any, smoothing: float = 0.75, shift: float = 1.0, positive: bool = True) -> Any:
-    """PMI of `counts`, scipy CSR (V, V) of words by contexts, in nats: CSR, with the pairs that have a score above 0
-    if `positive`, else all that were seen.
-    """
+    """PMI in nats of `counts`, scipy CSR (V, V) of words by contexts: CSR of the seen pairs, above 0 if `positive`."""
     import scipy.sparse
 
     of_words, of_contexts = counts.sum(axis=1), counts.sum(axis=0) ** smoothing
-    with np.errstate(divide="ignore"):  # what was never counted is in no pair
+    with np.errstate(divide="ignore"):  # log 0 of words that are in no pair is not used
         log_words, log_contexts = np.log(of_words), np.log(of_contexts)
     scores = np.log(counts.data, dtype=np.float64)
     scores += np.log(of_contexts.sum()) - np.log(shift)
@@ -57,20 +54,20 @@ def pmi(counts: Any, smoothing: float = 0.75, shift: float = 1.0, positive: bool
 
 
 def check(smoothing: float, shift: float) -> None:
-    """Raises UsageError for settings of `pmi` that cannot be."""
+    """Raises UsageError for settings out of range."""
     if not 0 <= smoothing <= 1:
-        raise UsageError(f"smoothing must be 0 to 1, not {smoothing}: 1 leaves the contexts as frequent as they are")
+        raise UsageError(f"smoothing must be 0 to 1, not {smoothing}: 1 leaves context frequencies unchanged")
     if not 0 < shift < float("inf"):
-        raise UsageError(f"shift must be above 0, not {shift}: it stands for the k negative samples of skip-gram")
+        raise UsageError(f"shift must be above 0, not {shift}: it is the number k of negative samples of skip-gram")
 
 
 @dataclass
 class PMI(Counted, Table):
-    """What a word is associated with: the contexts that it meets more often than by chance."""
+    """Words as sparse vectors: the contexts that each co-occurs with more often than by chance."""
 
-    positive: bool = True  # keep only what is above 0: PPMI
-    shift: float = 1.0  # k: log k is taken from each score, as in shifted PPMI; 1 takes nothing
-    smoothing: float = 0.75  # the power α of the contexts' frequencies; 1 leaves them as they are
+    positive: bool = True  # keep only scores above 0: PPMI
+    shift: float = 1.0  # k: log k is subtracted from each score, as in shifted PPMI; 1 subtracts nothing
+    smoothing: float = 0.75  # context distribution smoothing α, the power of context frequencies; 1: none
 
     name: ClassVar[str] = "pmi"
     year: ClassVar[int] = 1990
@@ -80,7 +77,7 @@ class PMI(Counted, Table):
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"window": 2, "min_count": 1},  # for a first try
-        "bigram": {  # p(w) exp PMI(w, c) = p(w | c): what was seen, as the bigram has it
+        "bigram": {  # p(w) exp PMI(w, c) = p(w | c): the unsmoothed bigram of seen pairs
             "window": 1, "sides": "left", "positive": False, "smoothing": 1.0, "min_count": 1,
         },
     }  # fmt: skip
@@ -96,7 +93,7 @@ class PMI(Counted, Table):
 
     @property
     def origin(self) -> Origin:
-        """A shift makes it what skip-gram factorises."""
+        """With a shift it is the matrix that skip-gram factorises."""
         if self.shift == 1:
             return super().origin
         return Origin(2014, "Levy & Goldberg 2014, Neural Word Embedding as Implicit Matrix Factorization")
@@ -124,7 +121,7 @@ class PMI(Counted, Table):
         return self.indptr_, self.indices_, self.data_
 
     def vectors(self) -> Any:
-        """What each word meets, in nats: scipy CSR (V, V), a row for each word."""
+        """PMI of each word with each context, in nats: scipy CSR (V, V), a row a word."""
         return self._by_word
 
     @cached_property

@@ -1,12 +1,12 @@
-"""Counts squeezed into vectors: the singular value decomposition of PPMI (Levy, Goldberg & Dagan 2015).
+"""Truncated singular value decomposition of PPMI: short dense vectors (Levy, Goldberg & Dagan 2015).
 
     M = PPMI, V × V words by contexts (`pmi.py`)   ≈   U_D Σ_D V_D^T        the best approximation of rank D
-    a word is its row of   U_D Σ_D^p                                       p = 1/2, or 0; 1 is the classical choice
+    the vector of a word is its row of   U_D Σ_D^p                          p = 1/2, or 0; 1 is the classical choice
 
-The closest matrix of rank D keeps what many words have in common and drops what is peculiar to pairs, so words come
-near each other that were never in one window with the same word: latent semantic analysis (Deerwester et al. 1990),
-with words for documents. Weighting the dimensions less than their singular values (p < 1) makes better vectors, though
-it approximates no matrix (§3.3); the predictor takes the approximation itself, s(w, c) = (U_D Σ_D V_D^T)(w, c).
+The approximation keeps what many words have in common and drops what is particular to pairs, so words come close that
+never shared a context: latent semantic analysis (Deerwester et al. 1990) with words for documents. Weighting dimensions
+by less than their singular values (p < 1) makes better vectors, though it approximates no matrix (§3.3); the predictor
+uses the approximation itself, s(w, c) = (U_D Σ_D V_D^T)(w, c).
 """
 
 from collections.abc import Mapping
@@ -27,12 +27,12 @@ Array = NDArray[Any]
 
 @dataclass
 class SVD(Counted, LowRank):
-    """Words as short vectors: the D strongest directions of their positive pointwise mutual information."""
+    """Words as dense vectors: the D largest singular dimensions of positive pointwise mutual information."""
 
-    dimensions: int = 100  # D, the size of a word's vector
-    eigenvalues: float = 0.5  # the power p of the singular values in a word's vector: 0.5, 0 or 1
-    shift: float = 1.0  # k: log k is taken from each PMI before it is cut at 0; 1 takes nothing
-    smoothing: float = 0.75  # the power of the contexts' frequencies; 1 leaves them as they are
+    dimensions: int = 100  # D, of a word vector
+    eigenvalues: float = 0.5  # the power p of singular values in word vectors: 0.5, 0 or 1
+    shift: float = 1.0  # k: log k is subtracted from each PMI before it is cut at 0; 1 subtracts nothing
+    smoothing: float = 0.75  # context distribution smoothing, the power of context frequencies; 1: none
 
     name: ClassVar[str] = "svd"
     year: ClassVar[int] = 2015
@@ -49,9 +49,11 @@ class SVD(Counted, LowRank):
         super().__post_init__()
         check(self.smoothing, self.shift)
         if self.dimensions < 1:
-            raise UsageError(f"dimensions must be 1 or more, not {self.dimensions}: it is the size of a word's vector")
+            raise UsageError(f"dimensions must be 1 or more, not {self.dimensions}: it is the size of a word vector")
         if not 0 <= self.eigenvalues <= 1:
-            raise UsageError(f"eigenvalues must be 0 to 1, not {self.eigenvalues}: it is the power of singular values")
+            raise UsageError(
+                f"eigenvalues must be 0 to 1, not {self.eigenvalues}: it is the power of the singular values"
+            )
 
     def _learn(self, train: Ids, vocab_size: int, run: Run) -> None:
         table = pmi(self.count(train, vocab_size, run), self.smoothing, self.shift)
@@ -79,12 +81,11 @@ class SVD(Counted, LowRank):
 def decompose(table: Any, dimensions: int, seed: int, progress: Progress) -> tuple[Array, Array, Array]:
     """U (V, D), singular values (D,) descending, and V Σ (V, D) of a sparse `table` (V, V), all float32.
 
-    A matrix of lower rank than D, or with fewer rows, leaves the last dimensions zero. Each dimension's sign is such
-    that its largest entry in U is positive: the decomposition leaves it open.
+    If the rank of the matrix is below D the last dimensions are zero.
     """
     from scipy.sparse.linalg import ArpackError, LinearOperator, svds
 
-    rank = min(dimensions, min(table.shape) - 1)  # what the iteration can find
+    rank = min(dimensions, min(table.shape) - 1)  # ARPACK's limit
     words, contexts = (np.zeros((table.shape[0], dimensions), dtype=np.float32) for _ in range(2))
     singular = np.zeros(dimensions, dtype=np.float32)
     transposed = table.T.tocsr()
@@ -95,18 +96,19 @@ def decompose(table: Any, dimensions: int, seed: int, progress: Progress) -> tup
             result: Array = matrix @ vector
             return result
 
-        watched = LinearOperator(
+        counted = LinearOperator(
             table.shape, dtype=np.float32,
             matvec=lambda x: product(table, x), rmatvec=lambda x: product(transposed, x),
         )  # fmt: skip
         try:
-            u, s, vt = svds(watched, k=rank, rng=np.random.default_rng(seed))
+            u, s, vt = svds(counted, k=rank, rng=np.random.default_rng(seed))
         except ArpackError as error:
             raise LmzooError(
                 f"the singular vectors of PPMI were not found ({error}): ask for fewer dimensions"
             ) from None
     order = np.argsort(-s)
     u, s, vt = u[:, order], s[order], vt[order]
+    # The decomposition determines signs only up to a factor: make the largest entry of each dimension of U positive.
     signs = np.sign(u[np.abs(u).argmax(axis=0), np.arange(rank)])
     words[:, :rank], contexts[:, :rank], singular[:rank] = u * signs, vt.T * signs * s, s
     return words, singular, contexts

@@ -1,9 +1,9 @@
-"""The smallest animal: every token is as likely as any other (Hartley 1928; Shannon's zero-order approximation).
+"""The uniform distribution: every token is equally likely (Hartley 1928; Shannon's zero-order approximation).
 
     P(w | anything) = 1 / V
 
-It knows the vocabulary and nothing else, so its bits are what any knowledge must improve on. Copy this file to
-start a model of your own: `lmzoo check mine.py` grades it and `lmzoo compare mine.py` puts it in the table.
+Its bits are the baseline that any knowledge of the language must improve on. Copy this file to start a model of your
+own: `lmzoo check mine.py` tests it and `lmzoo compare mine.py` puts it in the table.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from lmzoo.interface import Data, Ids, LanguageModel, Run, State, check_ids
 
 @dataclass
 class Uniform(LanguageModel):
-    """P(w) = 1/V, whatever came before."""
+    """P(w) = 1/V in every context."""
 
     name: ClassVar[str] = "uniform"
     year: ClassVar[int] = 1928
@@ -27,16 +27,16 @@ class Uniform(LanguageModel):
     reach: ClassVar[int] = 0
 
     def fit(self, data: Data, run: Run | None = None) -> Self:  # noqa: ARG002
-        """Remember V: there is nothing else to learn."""
+        """Store V: there is nothing else to learn."""
         self.vocab_size_ = data.vocab_size
         return self
 
     def start(self) -> State:
-        """Nothing is remembered: every state is ()."""
+        """The state is empty."""
         return ()
 
     def advance(self, state: State, tokens: Ids) -> State:  # noqa: ARG002
-        """Reading changes nothing."""
+        """Still empty."""
         return ()
 
     def next_log_probs(self, state: State) -> NDArray[np.floating[Any]]:  # noqa: ARG002
@@ -44,5 +44,5 @@ class Uniform(LanguageModel):
         return np.full(self.vocab_size_, -np.log(self.vocab_size_))
 
     def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[NDArray[Any], State]:  # noqa: ARG002
-        """The same for each of `tokens` (T,). (Not needed, only faster than asking V times for each.)"""
+        """−ln V for each of `tokens` (T,). Optional: faster than the default, which asks for all V at each token."""
         return np.full(len(check_ids(tokens, self.vocab_size_)), -np.log(self.vocab_size_)), ()

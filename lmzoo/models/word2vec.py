@@ -1,20 +1,20 @@
-"""word2vec: vectors of words, learned by predicting a word from its neighbours (Mikolov, Chen, Corrado & Dean 2013).
+"""word2vec: word vectors learned by predicting words from their neighbours (Mikolov, Chen, Corrado & Dean 2013).
 
-    skip-gram   in(c) predicts w, for each c up to r tokens from w, r drawn from 1 … window anew for each w
+    skip-gram   in(c) predicts w, for each c up to r tokens from w, with r drawn from 1 … window for each w
     CBOW        the mean of all those in(c) predicts w
 
+The objective, maximised by stochastic gradient ascent with a linearly decaying learning rate, is either of
+
     negative sampling      log σ(out(w) · in(c)) + Σ_{i ≤ k} log σ(-out(n_i) · in(c))     n_i ~ p(n)^¾
-    hierarchical softmax   Σ_j log σ(±node_j · in(c)) along the way to w in a Huffman tree, of inner nodes j
+    hierarchical softmax   Σ_j log σ(±node_j · in(c)) over the inner nodes j on the path to w in a Huffman tree
 
-is what the vectors shall make large, by stochastic gradient ascent, one word after the other, at a rate that falls
-in a line. Negative sampling, and dropping occurrences of frequent words, 1 - √(t/f) of them, are from Mikolov,
-Sutskever, Chen, Corrado & Dean (2013); the share that is kept is √(t/f) + t/f, as in their program. A word's vector is
-in(w). The score for the predictor is out(w) · in(c), which at its best is PMI(w, c) - log k (Levy & Goldberg 2014);
-hierarchical softmax has no out(w), so there it is in(w) · in(c).
+Negative sampling, and subsampling of frequent words with probability 1 - √(t/f), are from Mikolov, Sutskever, Chen,
+Corrado & Dean (2013). The vector of a word is in(w). The predictor's score is out(w) · in(c), whose optimum is
+PMI(w, c) - log k (Levy & Goldberg 2014); hierarchical softmax has no out(w), so there it is in(w) · in(c).
 
-gensim does the training (Řehůřek & Sojka 2010): given the same lines, settings, seed and one worker, the vectors are
-gensim's own, to the bit. Sentences are what stands between `end`s, cut every 10,000 tokens; `end` is no word, and its
-vector is zero, as are those of words that are too rare.
+Departures: as in the authors' program, subsampling keeps √(t/f) + t/f. gensim does the training (Řehůřek & Sojka 2010):
+given the same lines, settings, seed and one worker, the vectors are gensim's own, to the bit. Sentences are the text
+between `end`s, cut every 10,000 tokens; `end` is no word, and its vector is zero, as are those of rare words.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,27 +34,27 @@ Array = NDArray[Any]
 
 ARCHITECTURES = ("skip-gram", "cbow")
 OUTPUTS = ("negative-sampling", "hierarchical-softmax")
-LONGEST_SENTENCE = 10_000  # tokens: gensim passes over what is behind them
-GLANCE = 0.1  # seconds between two looks at how far the training is
+LONGEST_SENTENCE = 10_000  # tokens: gensim ignores the rest of a longer one
+POLL = 0.1  # seconds between two updates of the progress bar
 
 
 @dataclass
 class Word2Vec(LowRank):
-    """Words as vectors from which the words around them can be predicted."""
+    """Words as dense vectors that predict the words around them."""
 
-    dimensions: int = 100  # the size of a word's vector (gensim: vector_size)
-    window: int = 5  # the most tokens between two words that go together, 1 or more; the predictor looks back as far
-    architecture: str = "skip-gram"  # skip-gram, or cbow: a word from the mean of all its neighbours (gensim: sg)
-    output: str = "negative-sampling"  # what is trained on top: this, or hierarchical-softmax (gensim: hs)
-    negative: int = 5  # k: how many words from the noise each true one is told from; of negative sampling
-    noise_exponent: float = 0.75  # the noise is the words' frequencies to this power (gensim: ns_exponent)
+    dimensions: int = 100  # of a word vector (gensim: vector_size)
+    window: int = 5  # largest distance of a context, in tokens, 1 or more; the predictor looks back as far
+    architecture: str = "skip-gram"  # skip-gram, or cbow: the mean of all neighbours predicts a word (gensim: sg)
+    output: str = "negative-sampling"  # negative-sampling or hierarchical-softmax (gensim: hs)
+    negative: int = 5  # k, the negative samples for each positive one
+    noise_exponent: float = 0.75  # negative samples are drawn by word frequency to this power (gensim: ns_exponent)
     subsample: float = 1e-3  # t: drop occurrences of words more frequent than this share; 0: none (gensim: sample)
-    min_count: int = 5  # words that occur less often are taken out of the text
-    epochs: int = 5  # times that the text is read
-    learning_rate: float = 0.025  # of the first step (gensim: alpha)
-    min_learning_rate: float = 1e-4  # of the last step; in between it falls in a line (gensim: min_alpha)
-    cbow_mean: bool = True  # false: the sum of the neighbours' vectors predicts, not their mean
-    workers: int = 1  # threads; with more than one no two trainings are the same
+    min_count: int = 5  # words that occur less often are dropped
+    epochs: int = 5  # passes over the text
+    learning_rate: float = 0.025  # initial learning rate (gensim: alpha)
+    min_learning_rate: float = 1e-4  # final learning rate, after linear decay (gensim: min_alpha)
+    cbow_mean: bool = True  # false: the sum of the neighbours' vectors predicts instead of their mean
+    workers: int = 1  # threads; with more than one, results are not reproducible
 
     name: ClassVar[str] = "word2vec"
     year: ClassVar[int] = 2013
@@ -110,24 +110,24 @@ class Word2Vec(LowRank):
         )  # fmt: skip
         model.build_vocab_from_freq(sentences.counts, corpus_count=len(sentences))
         _train(model, sentences, run)
-        ids = np.array(model.wv.index_to_key).astype(np.int64)  # gensim puts frequent words first
+        ids = np.array(model.wv.index_to_key).astype(np.int64)  # gensim sorts by frequency
         self.words_ = _rows(model.wv.vectors, ids, vocab_size)  # in(w), (V, D)
-        vars(self).pop("outputs_", None)  # out(w), (V, D): there is none after hierarchical softmax
+        vars(self).pop("outputs_", None)  # out(w), (V, D); hierarchical softmax has none
         if self.output == "negative-sampling":
             self.outputs_ = _rows(model.syn1neg, ids, vocab_size)
         if not all(np.isfinite(table).all() for table in self._tables()):
             raise LmzooError(
-                f"the vectors became infinite: try --learning-rate {self.learning_rate / 3:.1g} (it is "
+                f"training diverged, vectors are not finite: try --learning-rate {self.learning_rate / 3:.1g} (it is "
                 f"{self.learning_rate})"
             )
 
     def _check(self, sentences: "Sentences") -> None:
-        """Raises UsageError for a text in which there is nothing to be learned."""
-        kept = sum(count >= self.min_count for count in sentences.counts.values())
-        if kept < 2:
+        """Raises UsageError for a text with fewer than two frequent words, or shorter than the window."""
+        frequent = sum(count >= self.min_count for count in sentences.counts.values())
+        if frequent < 2:
             raise UsageError(
-                f"of {len(sentences.counts)} different words {kept} are in these {sentences.tokens:,} tokens "
-                f"often enough (min-count {self.min_count}), and only two can go together: lower min-count, or "
+                f"of {len(sentences.counts)} different words {frequent} are in these {sentences.tokens:,} tokens "
+                f"often enough (min-count {self.min_count}), and only two can co-occur: lower min-count, or "
                 "train on another text"
             )
         if self.window > sentences.tokens:
@@ -151,15 +151,15 @@ class Word2Vec(LowRank):
         return self.words_
 
     def factors(self) -> tuple[Array, Array]:
-        """out(w), or in(w) where there is none, and in(c): (V, D) each."""
+        """out(w), or in(w) if there is none, and in(c): (V, D) each."""
         return self._tables()[-1], self.words_
 
 
 class Sentences:
-    """A text (T,) as gensim takes it: lists of words, as often as it asks. A word is its id in decimal digits.
+    """A text (T,) as an iterable of sentences for gensim: lists of words, each an id in decimal digits.
 
-    `counts`: word → occurrences, in the order in which they first occur, by which gensim sorts those equally frequent;
-    `tokens`: how many words there are; `read`: how many were handed out so far.
+    `counts`: word → occurrences, in order of first occurrence, which is how gensim breaks ties; `tokens`: the number of
+    words; `read`: how many gensim has read so far, in all epochs.
     """
 
     def __init__(self, train: Ids, end: int):
@@ -184,15 +184,15 @@ class Sentences:
             self.read += stop - start
 
     def stop(self) -> None:
-        """Hand out no more, now and later: an interrupted training then ends by itself."""
+        """Yield no more sentences, so that an interrupted training ends by itself."""
         self._stopped = True
 
 
 def _cut(train: Ids, end: int) -> tuple[Array, Array]:
-    """Where the sentences of `train` (T,) start and stop; those without a word are left out."""
+    """Where the sentences of `train` (T,) start and stop, without empty ones."""
     ends = np.flatnonzero(train == end)
     starts, stops = np.append(0, ends + 1), np.append(ends, len(train))
-    pieces = -(-(stops - starts) // LONGEST_SENTENCE)  # 0 of an empty one
+    pieces = -(-(stops - starts) // LONGEST_SENTENCE)  # rounded up; 0 for an empty one
     before = np.repeat(np.cumsum(pieces) - pieces, pieces)
     cut = np.repeat(starts, pieces) + LONGEST_SENTENCE * (np.arange(pieces.sum()) - before)
     return cut, np.minimum(cut + LONGEST_SENTENCE, np.repeat(stops, pieces))
@@ -208,14 +208,14 @@ def _gensim() -> Any:
 
 
 def _train(model: Any, sentences: Sentences, run: Run) -> None:
-    """Let gensim train, in a thread of its own: it tells nobody within an epoch how far it is, but `sentences` does."""
+    """Let gensim train in another thread: it reports no progress within an epoch, but `sentences` does."""
     epochs = model.epochs
     with ThreadPoolExecutor(1) as pool, run.progress.task("training word2vec", epochs * sentences.tokens) as task:
         training = pool.submit(model.train, sentences, total_examples=len(sentences), epochs=epochs)
         seen = 0
         try:
             while not training.done():
-                wait([training], GLANCE)
+                wait([training], POLL)
                 task.advance(sentences.read - seen, f"epoch {min(epochs, 1 + sentences.read // sentences.tokens)}")
                 seen = sentences.read
         finally:

@@ -1,15 +1,11 @@
 """Counting n-grams: ids → one `Level` per order, sorted by context and then by word.
 
-Plumbing, not mathematics: every probability is made of these counts in `ngram.py`.
+The n-grams of order n are counted from those of order n-1: text positions are grouped by context, the (n-1)-gram that
+ends one token earlier (a counting sort), and sorted by word within each group. Time is O(T) per order, apart from the
+sorting; memory is some 20 bytes a token and 12 a distinct n-gram.
 
-An n-gram is found by extending the (n-1)-gram that ends one token earlier. So a level is made from the one below
-it: text positions are gathered by context (a counting sort) and sorted by word within each. Contexts are taken in
-ranges, each a sorted run of its own that fits in the processor's cache, or in as little memory as it is given; the
-runs are counted on as many threads as there are cores, and joined in the order of their ranges they are the level.
-Time is O(T) an order, but for the sorting within contexts; memory is some 20 bytes a token and 12 a distinct n-gram.
-
-`end` bounds a line or a text: an n-gram may begin with it (it is then the start symbol, KenLM's <s>) or finish
-with it (</s>), and never has it in between.
+`end` bounds a line or a text: an n-gram may begin with it (as the start symbol, KenLM's <s>) or finish with it (</s>),
+but never has it in between.
 """
 
 import os
@@ -28,27 +24,27 @@ from lmzoo.ngrams.out_of_core import Scratch, release
 
 Array = NDArray[Any]
 
-BYTES_A_TOKEN = 32  # that a run takes for each of its positions
-PART = 500_000  # n-grams that are worked on at a time
-RUN = 2_000_000  # positions in a run, where memory does not ask for fewer: longer ones leave the cache
+BYTES_A_TOKEN = 32  # memory that a run needs for each of its positions
+PART = 500_000  # n-grams smoothed at a time
+RUN = 2_000_000  # positions in a run, at most: longer ones do not fit in the processor's cache
 THREADS = min(8, os.cpu_count() or 1)
 
 
 @dataclass
 class Level:
-    """All distinct n-grams of one order, numbered 0 … G-1 in the order of (context, word).
+    """The G distinct n-grams of one order, numbered 0 … G-1 in the order of (context, word).
 
-    A context is an n-gram of the order below, by its number there; order 1 has the one empty context, 0, and
-    one unigram for each of the V words, seen or not.
+    A context is an n-gram of the order below, by its number there. Order 1 has one context, 0, the empty one, and V
+    unigrams, one for each word, seen or not.
     """
 
     order: int
     word: Array  # (G,) the last word
-    suffix: Array  # (G,) the n-gram without its first word
-    count: Array  # (G,) how often it occurs
+    suffix: Array  # (G,) the n-gram without its first word, by its number in the order below
+    count: Array  # (G,) occurrences
     children: Array  # (C+1,) n-grams children[c] … children[c+1]-1 extend context c
-    continuations: Array | None = None  # (G,) distinct words before it; None at the highest order
-    last: int | None = None  # the n-gram that the text's last n-gram in suffix order ends with, if it has one
+    continuations: Array | None = None  # (G,) distinct words seen before it; None at the highest order
+    last: int | None = None  # the suffix, of this order, of the text's last n-gram in suffix order, if there is one
 
     def __len__(self) -> int:
         return len(self.word)
@@ -60,17 +56,17 @@ class Level:
 
     @cached_property
     def adjusted(self) -> Array:
-        """Kneser & Ney's counts (G,): distinct words before the n-gram, where it has any before it.
+        """Kneser & Ney's adjusted counts a(·), (G,): the number of distinct words seen before the n-gram.
 
-        The occurrences themselves at the highest order, and for n-grams that begin at a boundary, before which
-        there is nothing (Heafield 2013, §3.2).
+        At the highest order, and for n-grams that begin with `end`, before which there is nothing, they are the
+        occurrences (Heafield 2013, §3.2).
         """
         if self.continuations is None:
             return self.count
         return np.where(self.continuations > 0, self.continuations, self.count)
 
     def counts_of_counts(self, counts: Array, most: int = 5) -> Array:
-        """How many n-grams have a count of 0, 1, … most-1, and `most` or more: (most+1,)."""
+        """n_r, the number of n-grams with a count of r = 0, 1, … most-1, and `most` or more: (most+1,)."""
         return _tally_up_to(counts, most)
 
     def total(self, values: Array) -> Array:
@@ -78,9 +74,9 @@ class Level:
         return _sum_runs(values, self.children)
 
     def parts(self) -> Iterator[tuple[slice, slice, "Level"]]:
-        """This level in parts that fit in the cache: which n-grams, which contexts, and they as a level.
+        """This level in parts that fit in the processor's cache: ranges of n-grams and contexts, and their level.
 
-        All that a part says of its contexts is as in the whole; only their numbers start from 0.
+        Contexts are never cut, so totals over a context are those of the whole; their numbers start from 0 in a part.
         """
         cuts = np.searchsorted(self.children, np.arange(PART, len(self) + PART, PART), side="left").tolist()
         start = 0
@@ -95,7 +91,7 @@ class Level:
             start = stop
 
     def release(self) -> None:
-        """Let go of what can be read or computed again."""
+        """Free the memory of what can be read or computed again."""
         release(self.word, self.suffix, self.count, self.children, self.continuations)
         self.__dict__.pop("context", None)
         self.__dict__.pop("adjusted", None)
@@ -104,19 +100,19 @@ class Level:
 def count_ngrams(
     tokens: Ids, vocab_size: int, order: int, scratch: Scratch | None = None, progress: Progress | None = None
 ) -> list[Level]:
-    """Count the n-grams of orders 1 … `order` in `tokens` (T,): a list of levels, shortest first.
+    """Count the n-grams of orders 1 … `order` in `tokens` (T,): a list of levels, lowest order first.
 
-    The list is shorter than `order` where the text has no n-grams that long. Where `scratch` has little memory the
-    runs are as short as that asks for, and the levels are kept in files.
+    It is shorter than `order` if the text has no n-grams that long. If `scratch` has a memory limit, counting is done
+    in shorter runs, and levels are kept in files.
     """
     scratch = scratch or Scratch()
     end = vocab_size - 1
-    text = np.concatenate([np.array([end], dtype=np.int32), tokens], dtype=np.int32)  # 0: the start symbol
+    text = np.concatenate([np.array([end], dtype=np.int32), tokens], dtype=np.int32)  # (T+1,), with the start symbol
     depth = _depths(text, end, order)
     last = _last_in_suffix_order(text, end, order)
     levels = [_unigrams(text, vocab_size)]
     levels[0].last = int(text[last])
-    ngram = text.copy()  # ngram[t]: number of the n-gram of the current order that ends at position t
+    ngram = text.copy()  # (T+1,) the n-gram of the current order that ends at each position
     with (progress or Progress()).task("counting n-grams", order) as task:
         for n in range(2, order + 1):
             task.advance(1, f"order {n}")
@@ -131,11 +127,11 @@ def count_ngrams(
 
 
 def _next_level(n: int, text: Array, depth: Array, ngram: Array, below: Level, scratch: Scratch) -> Level | None:
-    """The n-grams of order n, from those of order n-1 in `ngram`, which is overwritten with their numbers."""
+    """The n-grams of order n, given those of order n-1 in `ngram` (T+1,), which is overwritten by those of order n."""
     context = _contexts(ngram, depth, n)
     children = np.zeros(len(below) + 1, dtype=np.int32)
     ranges = _runs(below.count, len(text), scratch.memory)
-    with ThreadPoolExecutor(THREADS) as pool:  # the compiled loops let go of Python's lock
+    with ThreadPoolExecutor(THREADS) as pool:  # the compiled loops release the GIL
         runs = list(pool.map(lambda run: _count_run(text, context, ngram, children, *run), ranges))
     if not children.any():
         return None
@@ -146,7 +142,7 @@ def _next_level(n: int, text: Array, depth: Array, ngram: Array, below: Level, s
 
 
 def _joined(runs: tuple[Array, ...], scratch: Scratch) -> Array:
-    """The runs of a column, one behind the other."""
+    """The runs of a column, concatenated."""
     column = scratch.empty(sum(map(len, runs)), np.int32)
     np.concatenate(runs, out=column)
     release(column, *runs)
@@ -154,7 +150,7 @@ def _joined(runs: tuple[Array, ...], scratch: Scratch) -> Array:
 
 
 def _runs(count: Array, tokens: int, memory: int | None) -> list[tuple[int, int]]:
-    """Ranges [first, stop) of contexts, each with as many occurrences as a run has room for (or one context)."""
+    """Ranges [first, stop) of contexts, each with as many positions as fit in a run (or a single context)."""
     room = min(RUN, tokens) if memory is None else min(RUN, max(1024, memory // BYTES_A_TOKEN // THREADS))
     occurrences = np.cumsum(count, dtype=np.int64)
     ranges: list[tuple[int, int]] = []
@@ -174,7 +170,11 @@ def _unigrams(text: Array, vocab_size: int) -> Level:
 
 
 def _last_in_suffix_order(text: Array, end: int, order: int) -> int:
-    """Where the n-gram ends that is last when compared word by word from its end, newest words last."""
+    """The position where the last n-gram of the text in suffix order ends.
+
+    Suffix order compares n-grams from their last word backwards, words by their first occurrence. KenLM treats that
+    n-gram in a special way (`ModifiedKneserNey._as_kenlm_counts`).
+    """
     seen = np.zeros(int(text.max()) + 1, dtype=np.int32)
     _first_seen(text, seen)
     seen[end] = -1
@@ -215,10 +215,10 @@ def _sum_runs(values, cuts):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _count_run(text, context, ngram, children, first, stop):  # type: ignore[no-untyped-def]
-    """Count the n-grams whose context is in [first, stop): their words, suffixes and counts, in order.
+    """Count the n-grams whose context is in [first, stop): their words, suffixes and counts, sorted.
 
-    Writes into `children`, shifted by one, how many n-grams each context has, and into `ngram` which of its
-    context's n-grams stands at each position: 0, 1, …
+    Writes into `children`, shifted by one, the number of n-grams of each context, and into `ngram` the number of each
+    position's n-gram among those of its context: 0, 1, …
     """
     place = np.zeros(stop - first + 1, np.int64)
     for c in context:
@@ -227,20 +227,20 @@ def _count_run(text, context, ngram, children, first, stop):  # type: ignore[no-
     for c in range(stop - first):
         place[c + 1] += place[c]
     size = place[-1]
-    found = np.empty(size, np.int64)  # word and position in one number, so that sorting is by both
+    pairs = np.empty(size, np.int64)  # (word, position) in one number, so that one sort orders by both
     for t in range(len(context)):
         c = context[t]
         if first <= c < stop:
-            found[place[c - first]] = (np.int64(text[t]) << 32) | t
+            pairs[place[c - first]] = (np.int64(text[t]) << 32) | t
             place[c - first] += 1
     word, suffix, count = np.empty(size, np.int32), np.empty(size, np.int32), np.zeros(size, np.int32)
     g = -1
     begin = 0
     for c in range(stop - first):
-        _sort(found[begin : place[c]])
+        _sort(pairs[begin : place[c]])
         child = -1
         for i in range(begin, place[c]):
-            w, t = found[i] >> 32, found[i] & 0xFFFFFFFF
+            w, t = pairs[i] >> 32, pairs[i] & 0xFFFFFFFF
             if child < 0 or w != word[g]:
                 g += 1
                 child += 1
@@ -255,8 +255,8 @@ def _count_run(text, context, ngram, children, first, stop):  # type: ignore[no-
 
 @njit(cache=True, nogil=True)
 def _sort(values):  # type: ignore[no-untyped-def]
-    """Sort in place; most contexts have so few positions that a call would cost more than the sorting."""
-    if len(values) > 12:
+    """Sort in place."""
+    if len(values) > 12:  # most contexts have fewer positions: insertion sort costs less than the call
         values.sort()
         return
     for i in range(1, len(values)):
@@ -270,7 +270,7 @@ def _sort(values):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _renumber(ngram, context, children):  # type: ignore[no-untyped-def]
-    """From "the k-th n-gram of its context" to its number in the level."""
+    """Turn numbers within a context into numbers within the level."""
     for t in range(len(ngram)):
         if context[t] >= 0:
             ngram[t] += children[context[t]]
@@ -284,7 +284,7 @@ def _first_seen(text, seen):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _depths(text, end, order):  # type: ignore[no-untyped-def]
-    """How many tokens of context each position has, counting the boundary before it; at most `order`."""
+    """The tokens of context of each position, including the `end` before it; at most `order`."""
     depth = np.zeros(len(text), np.uint8)
     for t in range(1, len(text)):
         depth[t] = 1 if text[t - 1] == end else min(depth[t - 1] + 1, order)
@@ -293,7 +293,7 @@ def _depths(text, end, order):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _contexts(ngram, depth, n):  # type: ignore[no-untyped-def]
-    """The (n-1)-gram before each position, or -1 where the boundary is nearer than that."""
+    """The (n-1)-gram before each position, or -1 where that would reach beyond an `end`."""
     context = np.full(len(ngram), -1, np.int32)
     for t in range(1, len(ngram)):
         if depth[t] >= n - 1:

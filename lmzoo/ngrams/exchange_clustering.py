@@ -1,20 +1,15 @@
-"""Word classes by exchange: every word in turn goes to the class where the text is likeliest, until none moves.
+"""Word classes by the exchange algorithm (Kneser & Ney 1993; Martin, Liermann & Ney 1998, §3).
 
-Plumbing for `classes.py`, which uses the classes; Kneser & Ney 1993, Martin, Liermann & Ney 1998 (§3).
-
-With N(g, h) how often a word of class g is followed by one of class h, N(g·) and N(·h) its sums, and c(w) how often
-the word w occurs, a text has under the bigram of its classes, p(w | v) = p(class of w | class of v) · p(w | class
-of w), at relative frequencies, the log-likelihood
+Each word in turn moves to the class that maximises the likelihood of the training text, until none moves. With N(g, h)
+the number of times a word of class g is followed by one of class h, N(g·) and N(·h) its sums, and c(w) the occurrences
+of the word w, the class bigram p(w | v) = p(class of w | class of v) · p(w | class of w), at relative frequencies, has
+the log-likelihood
 
     Σ_g,h φ(N(g, h)) − Σ_g φ(N(g·)) − Σ_h φ(N(·h)) + Σ_w φ(c(w))        where φ(n) = n ln n
 
-A word that changes class changes only the rows and columns of the two classes, and of those only where its own
-neighbours are. So trying a word in all K classes costs K times its distinct neighbour classes, and a round costs
-O(K · distinct bigrams) or less: a rare word costs as little as it occurs, so none need be set apart to save time.
-Memory is O(K² + distinct bigrams).
-
-The words start in the classes 0 … K-1 dealt out in order of frequency, and are tried in that order; nothing is drawn
-by lot. `end`, and the words that never occur if there are any, have a class to themselves and stay in it.
+Moving a word changes the rows and columns of two classes, and those only where its own neighbours are. So trying a word
+in all K classes costs K times the number of distinct classes next to it, a round O(K · distinct bigrams) or less, and
+memory is O(K² + distinct bigrams).
 """
 
 from typing import Any, NamedTuple
@@ -28,13 +23,13 @@ from lmzoo.interface import Ids, Progress
 
 Array = NDArray[Any]
 
-TABLE = 1 << 16  # φ of counts below this is looked up: half a megabyte, so that it stays in the processor's cache
-CERTAIN = 1e-6  # nats by which a class must be better: less is rounding
-STRETCH = 20  # pieces of a round, between which progress is shown and Ctrl-C heard
+TABLE = 1 << 16  # φ of smaller counts is tabulated: half a megabyte, which stays in the processor's cache
+MINIMUM_GAIN = 1e-6  # nats: less may be rounding
+PIECES = 20  # of a round, between which progress is shown and Ctrl-C works
 
 
 class Links(NamedTuple):
-    """The words next to each word v, on one side: words[starts[v]:starts[v+1]], and how often."""
+    """The neighbours of each word v on one side, words[starts[v]:starts[v+1]], and their counts."""
 
     starts: Array  # (V+1,)
     words: Array  # (distinct bigrams,)
@@ -42,23 +37,24 @@ class Links(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How often classes follow each other, G classes in all."""
+    """Bigram counts of G classes."""
 
     after: Array  # (G, G): after[g, h] = N(g, h)
-    before: Array  # (G, G): its transpose, kept so that both are read along rows
+    before: Array  # (G, G): its transpose, so that both can be read along rows
     first: Array  # (G,): N(g·)
     second: Array  # (G,): N(·h)
 
 
 class Exchange:
-    """Words in classes, and what the text's likelihood would be were one of them moved.
+    """A clustering, and the gain in log-likelihood of moving a word.
 
-    `class_of` (V,) is the class of each word: 0 … K-1, then that of the words that never occur, if there are any,
-    and last `end`'s. K is `classes`, or the number of distinct words if they are fewer. `G` is K and those others.
+    `class_of` (V,) is the class of each word: 0 … K-1, then one for the words that never occur, if there are any, and
+    last that of `end`; these two never change. K is `classes`, or the number of distinct words if that is smaller; G is
+    the number of all classes.
     """
 
     def __init__(self, tokens: Ids, vocab_size: int, classes: int) -> None:
-        """Count the bigrams of `tokens` (T,), which start after an `end`, and deal the words out."""
+        """Count the bigrams of `tokens` (T,), which start after an `end`, and assign initial classes."""
         end = vocab_size - 1
         text = np.concatenate([[end], tokens]).astype(np.int32)
         ones = np.ones(len(text) - 1, dtype=np.int64)
@@ -70,6 +66,7 @@ class Exchange:
         self.K = min(classes, len(self.words))
         self.G = self.K + 1 + (len(self.words) < vocab_size - 1)
         self.class_of = np.full(vocab_size, self.K, dtype=np.int32)
+        # Words start in the classes 0 … K-1 in turns, by frequency: nothing is random.
         self.class_of[self.words] = np.arange(len(self.words)) % max(self.K, 1)
         self.class_of[end] = self.G - 1
         sides = self.class_of[text[:-1]], self.class_of[text[1:]]
@@ -84,24 +81,24 @@ class Exchange:
         return float(_phi(counts.after).sum() - margins + _phi(self.occurrences).sum())
 
     def gains(self, word: int) -> Array:
-        """What `log_likelihood` would gain, (K,), if `word` were in each of the classes 0 … K-1."""
+        """The change of `log_likelihood`, (K,), if `word` moved to each of the classes 0 … K-1."""
         gains = _take_out(word, self.class_of, self.left, self.right, self.counts, self.phi, self.K)
         _put(word, 1, self.class_of, self.left, self.right, self.counts)
         result: Array = gains - gains[self.class_of[word]]
         return result
 
     def round(self, task: Progress) -> int:
-        """Try each word in every class, the most frequent first: how many moved. Advances `task` by one in all."""
+        """Try each word in every class, the most frequent first: returns how many moved. Advances `task` by one."""
         cost = np.cumsum(np.diff(self.left.starts)[self.words] + np.diff(self.right.starts)[self.words])
-        cuts = np.searchsorted(cost, np.linspace(0, cost[-1], STRETCH + 1)[1:-1])
+        cuts = np.searchsorted(cost, np.linspace(0, cost[-1], PIECES + 1)[1:-1])
         moved = 0
         for words in np.split(self.words, cuts):
             moved += _round(words, self.class_of, self.left, self.right, self.counts, self.phi, self.K)
-            task.advance(1 / STRETCH)
+            task.advance(1 / PIECES)
         return moved
 
     def in_order_of_size(self) -> Array:
-        """`class_of` (V,) with the classes 0 … K-1 renumbered, the one with most occurrences first."""
+        """`class_of` (V,) with the classes 0 … K-1 renumbered by number of tokens, descending."""
         number = np.arange(self.G, dtype=np.int32)
         number[np.argsort(-self.counts.second[: self.K], kind="stable")] = np.arange(self.K)
         classes: Array = number[self.class_of]
@@ -109,13 +106,13 @@ class Exchange:
 
 
 def cluster(tokens: Ids, vocab_size: int, classes: int, rounds: int, progress: Progress) -> tuple[Array, Array]:
-    """The class of each word, (V,), numbered by size, and the likelihoods before the first and after each round.
+    """The class of each word, (V,), numbered by size, and the log-likelihood before the first and after each round.
 
-    It ends after `rounds`, or after the first in which no word moved. Likelihoods are in nats for all of `tokens`.
+    Ends after `rounds`, or after the first in which no word moved. Log-likelihoods are in nats for all of `tokens`.
     """
     exchange = Exchange(tokens, vocab_size, classes)
     likelihoods = [exchange.log_likelihood()]
-    if 1 < exchange.K < len(exchange.words):  # else there is nowhere else to be, or nothing to gain
+    if 1 < exchange.K < len(exchange.words):  # with one class, or one for each word, nothing can move
         with progress.task("clustering words", rounds) as task:
             for n in range(rounds):
                 moved = exchange.round(task)
@@ -139,13 +136,13 @@ def _phi(counts: Array) -> Array:
 
 @njit(cache=True, nogil=True)
 def _round(words, class_of, left, right, counts, phi, classes):  # type: ignore[no-untyped-def]
-    """Move each of `words` to its best class; it stays where it is as good. The lowest of equals is taken."""
+    """Move each of `words` to its best class, the lowest of equals, if that is better than its own."""
     moved = 0
     for word in words:
         old = class_of[word]
         gains = _take_out(word, class_of, left, right, counts, phi, classes)
         best = np.argmax(gains)
-        if gains[best] > gains[old] + CERTAIN:
+        if gains[best] > gains[old] + MINIMUM_GAIN:
             class_of[word] = best
             moved += 1
         _put(word, 1, class_of, left, right, counts)
@@ -154,12 +151,12 @@ def _round(words, class_of, left, right, counts, phi, classes):  # type: ignore[
 
 @njit(cache=True, nogil=True)
 def _take_out(word, class_of, left, right, counts, phi, classes):  # type: ignore[no-untyped-def]
-    """Take `word` out of the counts of its class: what putting it into each of the classes would gain, (K,)."""
+    """Remove `word` from the counts of its class; returns the gains of adding it to each of the classes, (K,)."""
     _put(word, -1, class_of, left, right, counts)
     before, itself = _neighbours(word, class_of, left, len(counts.first))
     after, _ = _neighbours(word, class_of, right, len(counts.first))
     gains = np.zeros(classes)
-    # N(g, b) grows by how often g stood before the word, N(b, h) by how often h stood after it ...
+    # N(g, b) grows by the counts of g before the word, N(b, h) by those of h after it ...
     for g in range(len(before)):
         if before[g]:
             _add_gains(gains, counts.after[g], before[g], phi)
@@ -167,7 +164,7 @@ def _take_out(word, class_of, left, right, counts, phi, classes):  # type: ignor
             _add_gains(gains, counts.before[g], after[g], phi)
     lefts, rights = before.sum() + itself, after.sum() + itself
     for b in range(classes):
-        # ... and N(b, b), where the two meet, by both, and by the word next to itself.
+        # ... and N(b, b), which is in both, by both, and by the counts of the word next to itself.
         n = counts.after[b, b]
         gains[b] -= _gain(n, before[b], phi) + _gain(n, after[b], phi)
         gains[b] += _gain(n, before[b] + after[b] + itself, phi)
@@ -177,7 +174,7 @@ def _take_out(word, class_of, left, right, counts, phi, classes):  # type: ignor
 
 @njit(cache=True, nogil=True)
 def _put(word, sign, class_of, left, right, counts):  # type: ignore[no-untyped-def]
-    """Add `word` to the counts of its class (sign 1) or take it out (-1)."""
+    """Add `word` to the counts of its class (sign 1) or remove it (-1)."""
     g = class_of[word]
     before, itself = _neighbours(word, class_of, left, len(counts.first))
     after, _ = _neighbours(word, class_of, right, len(counts.first))
@@ -193,15 +190,15 @@ def _put(word, sign, class_of, left, right, counts):  # type: ignore[no-untyped-
 
 @njit(cache=True, nogil=True)
 def _neighbours(word, class_of, links, size):  # type: ignore[no-untyped-def]
-    """How often each class, (G,), stands next to `word`; and how often the word itself does, which is left out."""
-    found = np.zeros(size, np.int64)
+    """Counts of each class, (G,), next to `word` without the word itself; and those of the word itself."""
+    by_class = np.zeros(size, np.int64)
     itself = 0
     for i in range(links.starts[word], links.starts[word + 1]):
         if links.words[i] == word:
             itself = links.counts[i]
         else:
-            found[class_of[links.words[i]]] += links.counts[i]
-    return found, itself
+            by_class[class_of[links.words[i]]] += links.counts[i]
+    return by_class, itself
 
 
 @njit(cache=True, nogil=True)

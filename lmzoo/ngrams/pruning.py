@@ -1,14 +1,14 @@
-"""Making an n-gram model smaller: count cut-offs, and relative entropy (Stolcke 1998).
+"""Pruning n-gram models: count cut-offs, and relative entropy (Stolcke 1998).
 
-Both leave out n-grams whose loss is felt least, and leave what they held to the shorter context. A model is what
-`Trie.build` takes, shortest n-grams first: `levels`; `probs`, p(w | h) of each n-gram, (G,) by level; `gammas`, the
-weight γ(h) of each context, (C,) by level. What comes out is a model of the same form, and nothing that went in is
-changed. Unigrams always stay, so that every word keeps a probability.
+Both drop the n-grams that matter least and give their probability mass to the shorter context. A model is what
+`Trie.build` takes, lowest order first: `levels`; `probs`, p(w | h) of each n-gram, (G,) by level; `gammas`, γ(h) of
+each context, (C,) by level. The result has the same form; the input is not changed. Unigrams are never dropped, so
+every word keeps a probability.
 
-A pruned model contains the prefix and the suffix of every n-gram it contains, as one that was counted does. For
-cut-offs that follows from their not decreasing. Entropy pruning keeps both on purpose: Stolcke keeps only prefixes,
-but without its suffix an n-gram could not be walked to word by word, and KenLM would have to put it back. On the Penn
-Treebank that keeps 4 % more n-grams at a threshold of 1e-7, and 9 % more at 1e-6.
+A pruned model contains the prefix and the suffix of each of its n-grams, as a counted one does. For cut-offs that
+follows because they do not decrease. Departure: Stolcke keeps only prefixes, but without its suffix an n-gram could not
+be reached word by word (KenLM would add it back). On the Penn Treebank that keeps 4 % more n-grams at a threshold of
+1e-7, and 9 % more at 1e-6.
 """
 
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ Parts = tuple[list[Level], list[Array], list[Array]]  # levels, probs, gammas
 
 
 def parse_cutoffs(text: str) -> list[int]:
-    """'0,0,1' → [0, 0, 1]: a count for each order, and the last one for all longer n-grams, too.
+    """'0,0,1' → [0, 0, 1]: a count for each order; the last one is for all higher orders, too.
 
-    Raises UsageError unless they are whole numbers of 0 and more that do not decrease and begin with 0.
+    Raises UsageError unless they are integers that begin with 0 and do not decrease.
     """
     parts = text.split(",")
     if not all(part.strip().isdecimal() for part in parts):
@@ -52,14 +52,14 @@ def cut(
 ) -> Parts:
     """Drop n-grams of order n seen thresholds[n-1] times or less, as KenLM's --prune does.
 
-    The last threshold is for all longer n-grams, too. Discounts were estimated from all counts, so only where the
-    probability goes is new. Interpolated: γ(h) grows by the dropped α(w | h). If the model `backs_off`: γ(h) is
-    renormalised. If it is no distribution (stupid back-off), γ stays.
+    The last threshold is for all higher orders, too. Discounts stay those estimated from all counts. In interpolated
+    models γ(h) grows by the dropped α(w | h); in those that back off γ(h) is renormalised; where scores are no
+    distribution (stupid back-off) γ stays.
     """
     if not any(thresholds):
         return levels, probs, gammas
-    asked = [thresholds[min(level.order, len(thresholds)) - 1] for level in levels]
-    keep = [(level.count > threshold) | (level.order == 1) for level, threshold in zip(levels, asked, strict=True)]
+    cutoffs = [thresholds[min(level.order, len(thresholds)) - 1] for level in levels]
+    keep = [(level.count > cutoff) | (level.order == 1) for level, cutoff in zip(levels, cutoffs, strict=True)]
     if not is_distribution:
         return _selected(levels, probs, gammas, keep)
     if backs_off:
@@ -67,17 +67,17 @@ def cut(
     new_probs, new_gammas = [probs[0]], [gammas[0]]
     for n in range(1, len(levels)):
         level = levels[n]
-        alpha = probs[n] - gammas[n][level.context] * probs[n - 1][level.suffix]
+        alpha = probs[n] - gammas[n][level.context] * probs[n - 1][level.suffix]  # (G,)
         new_gammas.append(gammas[n] + level.total(np.where(keep[n], 0, alpha)))
         new_probs.append(alpha + new_gammas[n][level.context] * new_probs[n - 1][level.suffix])
     return _selected(levels, new_probs, new_gammas, keep)
 
 
 def entropy_prune(levels: list[Level], probs: list[Array], gammas: list[Array], threshold: float) -> Parts:
-    """Drop each n-gram without which perplexity would rise by a share less than `threshold` (Stolcke 1998, §3).
+    """Drop each n-gram without which perplexity would rise by less than the share `threshold` (Stolcke 1998, §3).
 
-    From the longest n-grams down, and never one that a kept n-gram begins or ends with. The probability of those
-    kept stays as it is, and γ(h) = (1 − Σ_kept p(w | h)) / (1 − Σ_kept p(w | h⁻)).
+    From the highest order down, and never the prefix or suffix of one that stays. The p(w | h) of those that stay are
+    unchanged, and γ(h) = (1 − Σ_kept p(w | h)) / (1 − Σ_kept p(w | h⁻)).
     """
     if threshold == 0:
         return levels, probs, gammas
@@ -92,13 +92,11 @@ def entropy_prune(levels: list[Level], probs: list[Array], gammas: list[Array], 
 
 
 def perplexity_rise(levels: list[Level], probs: list[Array], gammas: list[Array], n: int) -> Array:
-    """By what share perplexity rises without each n-gram of levels[n] alone, (G,): e^D − 1, D as in Stolcke's §3.2.
+    """The relative rise of perplexity if one n-gram of levels[n] alone is dropped, (G,): e^D − 1, D of Stolcke's §3.2.
 
     D = −p(h) { p(w|h) [ln p(w|h⁻) + ln γ'(h) − ln p(w|h)] + [ln γ'(h) − ln γ(h)] · (1 − Σ_seen p(w|h)) }
 
-    is the relative entropy between the models with and without it, where γ' is γ without it. p(h) is how often h
-    occurred in training, and not what the model's own shorter n-grams say of it: those of Kneser & Ney are no
-    estimate of that (Chelba et al. 2010).
+    is the relative entropy between the models with and without it, where γ' is γ without it.
     """
     level, prob = levels[n], probs[n]
     lower = probs[n - 1][level.suffix]
@@ -109,8 +107,10 @@ def perplexity_rise(levels: list[Level], probs: list[Array], gammas: list[Array]
     with np.errstate(divide="ignore", invalid="ignore"):  # 0 · ln 0 = 0, where nothing is left to unseen words
         others = np.where(unseen > 0, unseen * np.log(new / gamma), 0)
     relative_entropy = -(prob * np.log(lower * new / prob) + others)
+    # p(h) is h's relative frequency, not the product of the model's shorter n-grams: Kneser & Ney's are no estimate of
+    # how often words occur (Chelba et al. 2010).
     history = level.total(level.count)[level.context] / levels[0].count.sum()
-    rise: Array = np.expm1(np.maximum(history * relative_entropy, 0))  # below 0 by rounding only
+    rise: Array = np.expm1(np.maximum(history * relative_entropy, 0))  # D ≥ 0 but for rounding
     return rise
 
 
@@ -121,7 +121,7 @@ def _unseen(level: Level, lower: Array, gamma: Array) -> tuple[Array, Array]:
 
 
 def _renormalised(levels: list[Level], probs: list[Array], gammas: list[Array], keep: list[Array]) -> list[Array]:
-    """The γ (C,) of each level with which it sums to one again, where n-grams are dropped and p(w | h) stays."""
+    """The γ (C,) of each level with which distributions sum to one without the dropped n-grams."""
     new = [gammas[0]]
     for n in range(1, len(levels)):
         level, dropped = levels[n], ~keep[n]
@@ -135,14 +135,14 @@ def _renormalised(levels: list[Level], probs: list[Array], gammas: list[Array], 
 
 
 def _selected(levels: list[Level], probs: list[Array], gammas: list[Array], keep: list[Array]) -> Parts:
-    """The kept n-grams, numbered anew. Their prefixes and suffixes must be kept."""
-    kept: Parts = [levels[0]], [probs[0]], [gammas[0]]
+    """The model of those n-grams to `keep`, renumbered. Their prefixes and suffixes must be kept."""
+    smaller: Parts = [levels[0]], [probs[0]], [gammas[0]]
     for n in range(1, len(levels)):
         if not keep[n].any():
             break
         level, below = levels[n], keep[n - 1]
         size = level.total(keep[n])[below]
-        kept[0].append(
+        smaller[0].append(
             replace(
                 level,
                 word=level.word[keep[n]],
@@ -153,11 +153,11 @@ def _selected(levels: list[Level], probs: list[Array], gammas: list[Array], keep
                 last=int(_numbers(keep[n])[level.last]) if level.last is not None and keep[n][level.last] else None,
             )
         )
-        kept[1].append(probs[n][keep[n]])
-        kept[2].append(gammas[n][below])
-    return kept
+        smaller[1].append(probs[n][keep[n]])
+        smaller[2].append(gammas[n][below])
+    return smaller
 
 
 def _numbers(keep: Array) -> Array:
-    """The new number of each n-gram that is kept, (G,)."""
+    """The new number of each n-gram to keep, (G,)."""
     return (np.cumsum(keep) - 1).astype(np.int32)

@@ -1,11 +1,9 @@
-"""Looking n-grams up: a back-off model as an automaton over contexts.
+"""Looking n-grams up: a back-off model as an automaton over contexts (Aho & Corasick 1975, with weights).
 
-Plumbing, not mathematics: `ngram.py` makes the probabilities, this walks them.
-
-Nodes are numbered from the root (the empty context, 0) through the unigrams (1 … V) to the longest n-grams, and
-the children of a node stand together, sorted by word. A state is the node of the longest context that was seen
-in training. Reading a word either finds a child, or pays γ and falls back to the next shorter context; the root
-has a child for every word, so it always ends. (Aho & Corasick 1975 with weights on the failure links.)
+Nodes are numbered from the root (the empty context, 0) through the unigrams (1 … V) to the longest n-grams, and the
+children of a node are consecutive, sorted by word. A state is the node of the longest context that was seen in
+training. Reading a word either finds a child, or multiplies by γ and falls back to the next shorter context; the root
+has a child for every word, so this always ends.
 """
 
 import os
@@ -26,23 +24,24 @@ from lmzoo.ngrams.out_of_core import Scratch, release
 
 Array = NDArray[Any]
 
-WORTH_A_THREAD = 20_000  # tokens, below which starting one costs more than it saves
+WORTH_A_THREAD = 20_000  # tokens: with fewer, starting a thread costs more than it saves
+LANES = 16  # texts read in turns
 
 
 @dataclass
 class Trie:
-    """All nodes, N of them: the root, then the n-grams of order 1, 2, … The first C of them have children."""
+    """N nodes: the root, then the n-grams of order 1, 2, … Only the first C can have children."""
 
     words: Array  # (N,) int32: the last word; -1 for the root
     probs: Array  # (N,) float32: p(word | the words before it)
-    counts: Array  # (N,) int32: how often it was seen in training
+    counts: Array  # (N,) int32: occurrences in the training text
     fallback: Array  # (N,) int32: the longest proper suffix that has children, or the root
     children: Array  # (C+1,) int32: the children of node c are children[c] … children[c+1]-1
-    gammas: Array  # (C,) float32: the weight that node c gives to shorter contexts
+    gammas: Array  # (C,) float32: γ of node c, the weight of the shorter context
 
     @classmethod
     def build(cls, levels: list[Level], probs: list[Array], gammas: list[Array], scratch: Scratch) -> Self:
-        """One node for each n-gram of `levels`; `probs` (G,) and `gammas` (C,) as the model has them, by level."""
+        """One node for each n-gram of `levels`, given its p(w | h), `probs` (G,), and γ(h), `gammas` (C,), by level."""
         first = np.cumsum([0, 1] + [len(level) for level in levels]).tolist()  # first[n]: the first node of order n
         nodes, contexts = first[-1], first[-2]
         trie = cls(
@@ -65,7 +64,7 @@ class Trie:
             trie.gammas[below] = gamma
             release(trie.gammas, gamma)
             np.add(level.children[:-1], np.int32(first[n]), out=trie.children[below])
-            trie.children[first[n]] = first[n + 1]  # where the last context of this level ends, for now
+            trie.children[first[n]] = first[n + 1]  # the end of the last context; the next level overwrites it
             _link(level.suffix, first[n - 1], trie.children, trie.fallback, trie.fallback[here])
             release(level.suffix, level.children, trie.children, trie.fallback)
         return trie
@@ -75,14 +74,14 @@ class Trie:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def walk(self, tokens: Array, state: int) -> tuple[Array, int]:
-        """Probability of each token (T,) read one after the other from `state`, and the state after the last."""
+        """Probability of each token (T,), read in order from `state`, and the state after the last."""
         probs = np.empty(len(tokens))
         return probs, int(_walk(tokens, state, probs, *self._columns))
 
     def walk_many(self, tokens: Array, starts: Array, states: Array) -> Array:
-        """`walk` over texts that stand one behind the other in `tokens` (T,), between `starts` (B+1,): (T,).
+        """`walk` over B texts, concatenated in `tokens` (T,) with boundaries `starts` (B+1,): (T,).
 
-        Text b is read from states[b] (B,). They are shared out between threads.
+        Text b is read from states[b] (B,). Threads share the texts.
         """
         probs = np.empty(len(tokens))
         threads = max(1, min(os.cpu_count() or 1, len(tokens) // WORTH_A_THREAD, len(states)))
@@ -91,13 +90,13 @@ class Trie:
             return probs
         cuts = np.searchsorted(starts, np.linspace(0, len(tokens), threads + 1)).tolist()
         cuts[0], cuts[-1] = 0, len(states)
-        with ThreadPoolExecutor(threads) as pool:  # the compiled loop lets go of Python's lock
+        with ThreadPoolExecutor(threads) as pool:  # the compiled loop releases the GIL
             jobs = [(tokens, starts, states, a, b, probs, *self._columns) for a, b in pairwise(cuts)]
             list(pool.map(_walk_many, *zip(*jobs, strict=True)))
         return probs
 
     def distribution(self, state: int, vocab_size: int) -> Array:
-        """p(w | state) of every word, (V,): the unigrams, then what each longer context says."""
+        """p(w | state) of every word, (V,): unigrams, overwritten by ever longer contexts."""
         probs = np.empty(vocab_size)
         _distribution(state, probs, *self._columns)
         return probs
@@ -107,7 +106,7 @@ class Trie:
         return self.words, self.probs, self.children, self.gammas, self.fallback
 
     def check(self, vocab_size: int) -> None:
-        """Raise FormatError for arrays that `walk` could leave, or turn round in: they come from a file."""
+        """Raise FormatError for arrays from a file in which `walk` could run out of bounds or loop forever."""
         nodes, contexts = len(self.words), len(self.gammas)
         wanted = {"words": "i4", "probs": "f4", "counts": "i4", "fallback": "i4", "children": "i4", "gammas": "f4"}
         sound = (
@@ -125,7 +124,7 @@ class Trie:
 
 
 class TrieModel(LanguageModel):
-    """A language model that is a trie: what an n-gram model does once it is estimated, or read from a file.
+    """A language model that is a trie: an n-gram model once it is estimated, or read from a file.
 
     A state is the node of the longest context that was seen in training.
     """
@@ -139,7 +138,7 @@ class TrieModel(LanguageModel):
         return self.order_ - 1
 
     def size(self) -> tuple[int, str]:
-        """The distinct n-grams of all orders that it has seen (or has from a file, which gives no counts: -1)."""
+        """The distinct n-grams of all orders with a count that is not 0 (-1 in models read from a file)."""
         return int(np.count_nonzero(self.trie_.counts[1:])), "n-grams"
 
     def arrays(self) -> dict[str, Array]:
@@ -161,7 +160,7 @@ class TrieModel(LanguageModel):
 
     def advance(self, state: State, tokens: Ids) -> State:
         """The longest context after reading `tokens` (T,), at most order - 1 of them."""
-        # Nothing older than the last order - 1 tokens can matter, so a long text is not read whole.
+        # Nothing before the last order - 1 tokens matters, so a long text need not be read whole.
         if len(tokens) >= self.order_:
             state, tokens = 0, tokens[len(tokens) - self.order_ + 1 :]
         return self.trie_.walk(check_ids(tokens, self.vocab_size_).astype(np.int32), state)[1]
@@ -171,10 +170,10 @@ class TrieModel(LanguageModel):
         return _log(self.trie_.distribution(state, self.vocab_size_))
 
     def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[Array, State]:
-        """log P of each of `tokens` (T,), in nats, and the state after them: one look-up a token."""
+        """log P of each of `tokens` (T,), in nats, and the state after them."""
         ids = check_ids(tokens, self.vocab_size_).astype(np.int32)
         state = self.start() if state is None else state
-        # Where a part begins, its state is that of the tokens before it, so the parts can be read at once.
+        # The state at any position depends on the order - 1 tokens before it only, so parts can be read in parallel.
         parts = max(1, min(4 * LANES, len(ids) // 1000))
         starts = np.linspace(0, len(ids), parts + 1).astype(np.int64)
         states = [state, *(self.advance(state, ids[:start]) for start in starts[1:-1])]
@@ -192,13 +191,13 @@ class TrieModel(LanguageModel):
 
 
 def _log(probs: Array) -> Array:
-    with np.errstate(divide="ignore"):  # maximum likelihood knows impossible events; the ruler names them
+    with np.errstate(divide="ignore"):  # unsmoothed models have zeros, which the evaluator reports
         return np.log(probs)
 
 
 @njit(cache=True)
 def _link(suffix, first, children, fallback, out):  # type: ignore[no-untyped-def]
-    """The longest proper suffix that has children. One without carries no γ and leads nowhere: take what it takes."""
+    """The fallback of each n-gram: its longest proper suffix with children (one without has no γ, and is skipped)."""
     for g in range(len(suffix)):
         node = suffix[g] + first
         out[g] = node if node == 0 or children[node + 1] > children[node] else fallback[node]
@@ -206,9 +205,9 @@ def _link(suffix, first, children, fallback, out):  # type: ignore[no-untyped-de
 
 @njit(cache=True, nogil=True, inline="always")
 def _find(state, word, words, children):  # type: ignore[no-untyped-def]
-    """The child of `state` by `word`, or -1. The root's children are the unigrams, in order of word."""
+    """The child of `state` by `word`, or -1."""
     if state == 0:
-        return 1 + word
+        return 1 + word  # the root has a child for every word
     low = children[state]
     high = children[state + 1]
     while low < high:
@@ -258,19 +257,16 @@ def _distribution(state, out, words, probs, children, gammas, fallback):  # type
             out[words[child]] = probs[child] * shares[n]
 
 
-LANES = 16  # texts that are read in turns
-
-
 @njit(cache=True, nogil=True)
 def _walk_many(tokens, starts, states, text, stop, out, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
-    """What `_walk` does, for the texts from `text` to `stop`: a step of one and a step of the next, in turns.
+    """`_walk` for the texts from `text` to `stop`, interleaved: one step of each lane in turns.
 
-    A look-up in a big trie waits for memory most of the time, and one text's waiting is the others' time to work.
+    Look-ups in a large trie wait for memory most of the time; interleaving overlaps the waits of several texts.
     """
-    # Of the text in each lane: the word that is looked for, in which state, where it stands, and where the text ends.
+    # Of the text in each lane: the word to look up and the state, its position, and the text's end.
     word, state = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     at, end = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
-    # The children among which it may be, and the last of all that the state has.
+    # The binary search: children low … high-1 are left, and `limit` is the end of the state's children.
     low, high, limit = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     gamma = np.ones(LANES)
     busy = np.ones(LANES, np.bool_)
@@ -280,7 +276,7 @@ def _walk_many(tokens, starts, states, text, stop, out, words, probs, children, 
             if not busy[k]:
                 continue
             lowest, highest, w = low[k], high[k], word[k]
-            if lowest < highest:  # one step of the binary search, without a jump to guess
+            if lowest < highest:  # one step of the binary search, without a branch to mispredict
                 middle = (lowest + highest) >> 1
                 less = words[middle] < w
                 low[k] = middle + 1 if less else lowest
@@ -290,7 +286,7 @@ def _walk_many(tokens, starts, states, text, stop, out, words, probs, children, 
             if t < end[k]:
                 child = 1 + w if node == 0 else lowest
                 if node > 0 and not (lowest < limit[k] and words[lowest] == w):
-                    gamma[k] *= gammas[node]  # not there: pay, and look after a shorter context
+                    gamma[k] *= gammas[node]  # not found: back off to the shorter context
                     node = np.int64(fallback[node])
                     state[k] = node
                     if node > 0:
@@ -301,7 +297,7 @@ def _walk_many(tokens, starts, states, text, stop, out, words, probs, children, 
                 is_context = child < len(gammas) and children[child + 1] > children[child]
                 node = child if is_context else np.int64(fallback[child])
                 t += 1
-            if t == end[k]:  # on with the next text that has tokens
+            if t == end[k]:  # take the next text that has tokens
                 while text < stop and starts[text] == starts[text + 1]:
                     text += 1
                 if text == stop:
