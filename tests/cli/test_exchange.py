@@ -252,7 +252,7 @@ def test_imported_vectors_learn_to_predict_from_a_corpus(lmzoo, story, name):
     ("arguments", "says"),
     [
         (("export", "sparse", "out.txt"), "the vectors of pmi are a sparse table of "),
-        (("export", "sparse", "out.txt"), "train svd, which makes such of the same table"),
+        (("export", "sparse", "out.txt"), "train svd, which reduces the same table to those"),
         (("export", "bytes", "out.txt"), "no token of byte is a word with a vector: train on words"),
         (("export", "run", "out.txt", "--format", "glov"), "no format 'glov'; did you mean glove?"),
         (("export", "uniform", "out.txt", "--format", "glove"), "--format is for word vectors, and this is a uniform"),

@@ -1,11 +1,11 @@
 r"""ARPA files: n-gram models as text, as every toolkit since the 1990s reads and writes them.
 
-    \data\                      how many n-grams there are of each order
+    \data\                      the number of n-grams of each order
     ngram 1=4
     ngram 2=2
 
     \1-grams:
-    -99      <s>      -0.2218   log10 p(w | h), h and w, log10 γ(h w): the weight of what is shorter
+    -99      <s>      -0.2218   log10 p(w | h), h and w, log10 γ(h w): the back-off weight
     -0.4771  the      -0.0458
     -0.4771  cat
     -0.4771  </s>
@@ -16,16 +16,13 @@ r"""ARPA files: n-gram models as text, as every toolkit since the 1990s reads an
 
     \end\
 
-The probabilities are complete, so interpolated models and those that back off look alike: p(w | h) where h w is
-listed, γ(h) · p(w | h⁻) where not. Logarithms are to the base 10 here, and nowhere else in lmzoo.
+Probabilities are complete, so interpolated and back-off models look alike: p(w | h) where h w is listed, else
+γ(h) · p(w | h⁻). Logarithms are to base 10 here, and nowhere else in lmzoo.
 
-What we write. `end` is </s> where it is predicted and <s> where it is a context; <s> itself is never predicted, so
-its probability is SRILM's -99 (KenLM's 0 would say certainty; neither is ever used). -99 is also what stands for the
-logarithm of zero. Our models know the words of their vocabulary and no others, so there is an <unk> only where the
-vocabulary has that word, as the Penn Treebank's has; for lack of it KenLM says so and gives unknown words 10^-100.
-Numbers have 8 decimals at most: read back, they are the same float32 probabilities.
-
-What is a word: `words` says. What we read: `read` says.
+In files we write, `end` is </s> as a predicted word and <s> as a context; <s> is never predicted, so its probability is
+SRILM's -99 (KenLM's 0 would mean certainty; neither is used). -99 also stands for the logarithm of zero. There is an
+<unk> only if the vocabulary has that word, as the Penn Treebank's has; without it KenLM prints a warning and gives
+unknown words 10^-100. Numbers have at most 8 decimals: read back, they are the same float32 probabilities.
 """
 
 import gzip
@@ -55,9 +52,9 @@ from lmzoo.ngrams.trie import Trie
 Array = NDArray[Any]
 
 START = "<s>"
-SPACE = "▁"  # U+2581, as SentencePiece writes it
-TOLERANCE = 1e-3  # of a sum of probabilities: files have four digits and more
-SAMPLED = 64  # contexts whose distribution is summed
+SPACE = "▁"  # U+2581, as in SentencePiece
+TOLERANCE = 1e-3  # of a sum of probabilities: files have at least four digits
+SAMPLED = 64  # contexts whose distributions are checked to sum to one
 
 _BINARY = {
     b"mmap lm http://kheafield.com/code": "a binary file of KenLM's",
@@ -71,12 +68,12 @@ _BINARY = {
 
 
 def words(tokenizer: Tokenizer) -> list[str]:
-    """The word that stands for each token in an ARPA file, (V,), all different; the last one is </s>.
+    """The word for each token in an ARPA file, (V,), all distinct; the last one is </s>.
 
-    Those of `split` are its words. Tokens of the other tokenizers are pieces of text: a space is written ▁ (U+2581),
-    and "<", ▁ and what does not print as <0xNN> for each of its bytes, so "<" is always the start of an escape.
-    To score a text with another toolkit give it these words: `" ".join(words(t)[i] for i in t.encode(text))`.
-    Raises UsageError for a tokenizer of another kind, and where a word would be taken for <s> or </s>.
+    Those of `split` are its words. Other tokenizers have pieces of text, in which a space is written ▁ (U+2581), and
+    "<", ▁ and unprintable characters as <0xNN> for each byte, so "<" always starts an escape. To score a text with
+    another toolkit, give it these words: `" ".join(words(t)[i] for i in t.encode(text))`. Raises UsageError for another
+    kind of tokenizer, and for a vocabulary with a word <s> or </s>.
     """
     if isinstance(tokenizer, ByteTokenizer):
         return [*map(_escape, tokenizer._spellings[:-1]), END]
@@ -113,8 +110,8 @@ def _escaped(char: str) -> str:
 def write(text_model: TextModel, path: str | Path, progress: Progress | None = None) -> list[int]:
     """Write an n-gram model as an ARPA file, compressed where `path` ends in .gz. Returns the counts in its \\data\\.
 
-    The file is written beside its place and renamed into it, so it is whole or absent. Raises UsageError for a model
-    that is no distribution and for what `words` refuses; LmzooError where the disk refuses.
+    The file is written atomically. Raises UsageError for a model that is no distribution and as `words` does;
+    LmzooError if it cannot be written.
     """
     model, tokenizer = text_model
     if not model.is_distribution:
@@ -142,15 +139,15 @@ def _orders(trie: Trie) -> list[int]:
     """The first node of order 1, 2, …, and the number of nodes."""
     first = [1]
     while first[-1] < len(trie.words):
-        first.append(int(trie.children[first[-1]]))  # whose first child stands behind the whole order
+        first.append(int(trie.children[first[-1]]))  # the next order starts with the first child of this one
     return first
 
 
 def _blocks(trie: Trie, order: int, first: list[int], size: int, names: Words) -> Iterator[tuple[Any, int]]:
-    """The lines of one order, a block of them at a time, and how many they are."""
+    """The lines of one order, block by block, and the number of lines in each block."""
     longest_line = order * (names.longest + 1) + 32
     out = np.empty(max(BLOCK, longest_line), np.uint8)
-    stop = first[order] - (order == 1)  # `end` stands twice among the unigrams: see below
+    stop = first[order] - (order == 1)  # `end` is two unigrams, </s> and <s>: see below
     cursors = np.array([0] * (order - 1) + [first[order - 1]])
     for depth in range(order - 1):
         cursors[depth] = first[depth]
@@ -174,13 +171,13 @@ def _log10(value: Any) -> str:
 
 @contextmanager
 def _new_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file beside `path`, renamed onto it when all went well and removed when not."""
+    """A temporary file beside `path`, renamed onto it on success and removed on failure."""
     draft = path.parent / f".lmzoo-{secrets.token_hex(6)}"
     try:
         try:
             with draft.open("xb") as raw:
                 if path.suffix == ".gz":
-                    with gzip.GzipFile("", "wb", 6, raw, mtime=0) as file:  # no name and time: same model, same bytes
+                    with gzip.GzipFile("", "wb", 6, raw, mtime=0) as file:  # no name, no time: same bytes
                         yield file  # type: ignore[misc]
                 else:
                     yield raw
@@ -199,15 +196,14 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
 def read(path: str | Path, progress: Progress | None = None, layout: str = "plain") -> TextModel:
     """Read an ARPA file, plain or gzipped: an n-gram model and its `split` tokenizer, words in the file's order.
 
-    `layout` is that of the texts to be scored: "plain" or "leading" (see `Split`). <s> and </s> become `end`. An
-    <unk> (or, without one, an <UNK>) is kept as the word <unk>, which unknown words are read as; without either the
-    vocabulary is closed. A log10 p of -99 or less is probability zero. N-grams may lack suffixes, as SRILM's pruned
-    ones do. Any text may stand before \\data\\. `remarks` say where the model is no distribution and what was left out.
+    `layout` is that of the texts to be scored: "plain" or "leading" (see `Split`). <s> and </s> become `end`. <unk>, or
+    without it <UNK>, becomes the word <unk>, which unknown words are mapped to; without either the vocabulary is
+    closed. A log10 p of -99 or less is probability zero. N-grams may lack suffixes, as those pruned by SRILM do. Any
+    text may precede \\data\\. `remarks` say where the model is no distribution and what was dropped.
 
-    Raises FormatError naming the line: an empty or cut-short file, a damaged .gz, a count that is not that of the
-    lines, sections out of order, a wrong number of fields, anything but finite numbers, a positive log-probability,
-    an n-gram twice, without the one it extends, or with a word that is no unigram, text behind \\end\\.
-    UsageError where there is no file.
+    Raises FormatError naming the line: an empty or truncated file, a damaged .gz, a count that does not match, sections
+    out of order, a wrong number of fields, numbers that are not finite, a positive log-probability, a duplicate n-gram,
+    one whose context is missing, one with a word that is no unigram, text after \\end\\. UsageError for no file.
     """
     path, progress = Path(path), progress or Progress()
     try:
@@ -223,7 +219,7 @@ def read(path: str | Path, progress: Progress | None = None, layout: str = "plai
 
 
 def _opened(raw: IO[bytes]) -> IO[bytes]:
-    """The text in `raw`, whatever the file's name promises."""
+    """`raw`, decompressed if it is gzipped whatever its name."""
     head = raw.read(64)
     raw.seek(0)
     for magic, kind in _BINARY.items():
@@ -234,33 +230,33 @@ def _opened(raw: IO[bytes]) -> IO[bytes]:
 
 def _model(reader: Reader) -> Ngram:
     order = len(_orders(reader.trie)) - 1
-    model = Ngram(order, smoothing="arpa")  # whatever it was: the file does not say
+    model = Ngram(order, smoothing="arpa")  # the file does not say which it was
     model.vocab_size_, model.order_, model.smoothing_ = len(reader.names) + 1, order, "arpa"
     model.trie_ = reader.trie
-    model.remarks = [*reader.remarks, *_doubts(reader.trie, reader.idle, [*reader.names, END])]
+    model.remarks = [*reader.remarks, *_check_distribution(reader.trie, reader.idle, [*reader.names, END])]
     return model
 
 
-def _doubts(trie: Trie, idle: Array, names: list[str]) -> list[str]:
-    """What a reader of the model's scores must know: back-off weights without effect, sums that are not one."""
-    doubts = []
+def _check_distribution(trie: Trie, idle: Array, names: list[str]) -> list[str]:
+    """Remarks on the model: back-off weights without effect, probabilities that do not sum to one."""
+    remarks = []
     if len(idle):
-        doubts.append(
+        remarks.append(
             f"{len(idle):,} back-off weights, as that of {_phrase(trie, idle[0], names)}, stand on n-grams that none "
             "extends: they are not applied, for probabilities there would not sum to one"
         )
     contexts = np.flatnonzero(np.diff(trie.children) > 0)
-    looked_at = contexts[np.linspace(0, len(contexts) - 1, min(SAMPLED, len(contexts))).astype(int)]
-    sums = np.array([trie.distribution(int(context), len(names)).sum() for context in looked_at])
+    sampled = contexts[np.linspace(0, len(contexts) - 1, min(SAMPLED, len(contexts))).astype(int)]
+    sums = np.array([trie.distribution(int(context), len(names)).sum() for context in sampled])
     off = np.abs(sums - 1)
     if (off > TOLERANCE).any():
         worst = int(np.argmax(off))
-        where = f"after {_phrase(trie, looked_at[worst], names)}" if looked_at[worst] else "of the 1-grams"
-        doubts.append(
+        where = f"after {_phrase(trie, sampled[worst], names)}" if sampled[worst] else "of the 1-grams"
+        remarks.append(
             f"no distribution: the probabilities {where} sum to {sums[worst]:.4g}, not 1 (and so for "
-            f"{(off > TOLERANCE).sum()} of {len(looked_at)} contexts looked at)"
+            f"{(off > TOLERANCE).sum()} of {len(sampled)} contexts looked at)"
         )
-    return doubts
+    return remarks
 
 
 def _phrase(trie: Trie, node: int, names: list[str]) -> str:

@@ -1,7 +1,7 @@
-"""ARPA files line by line, and a block of lines at a time: what `formats/arpa.py` reads and writes with.
+"""Parsing and printing ARPA files, line by line and in blocks of lines.
 
-Plumbing. Files of 2 GB exist, so n-grams are parsed and printed by compiled loops. A line that the loop does not
-know is left to `parse`, which is slow, reads all that is allowed, and says what is wrong with the rest.
+Files of 2 GB exist, so n-grams are parsed and printed by compiled loops. A line that the loop does not understand is
+left to `parse`, which is slow, accepts everything allowed, and says what is wrong with the rest.
 """
 
 import gzip
@@ -24,9 +24,9 @@ Array = NDArray[Any]
 BLOCK = 1 << 23  # bytes read and printed at a time
 LONGEST_LINE = 1 << 20  # bytes
 UNREACHABLE, UNKNOWN = -1, -2  # contexts
-NEVER = -99.0  # what stands for log10 0 in a file, as SRILM writes it
-ROUNDING = 1e-6  # a log-probability above 0 by no more than this is 0, rounded
-HIGHEST_BACKOFF = 30.0  # that float32 has room for, with some to spare
+NEVER = -99.0  # stands for log10 0 in a file, as in SRILM
+ROUNDING = 1e-6  # a log-probability above 0 by no more than this is a rounding error
+HIGHEST_BACKOFF = 30.0  # 10^30 is still well within float32
 
 _NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\Z")
 _NOT_FINITE = re.compile(rb"[-+]?(?:nan|inf|infinity)\Z", re.IGNORECASE)
@@ -35,10 +35,10 @@ _TAB, _NEWLINE, _RETURN, _SPACE, _MINUS, _POINT, _ZERO = 9, 10, 13, 32, 45, 46, 
 
 
 class Lines:
-    """The lines of an open file, one by one or by the block. `number` is that of the line read last."""
+    """The lines of an open file, one by one or in blocks. `number` is that of the line read last."""
 
     def __init__(self, file: IO[bytes], moved: Callable[[], None] = lambda: None):
-        """`moved` is called whenever a block was read."""
+        """`moved` is called after each block that is read."""
         self._file, self._moved = file, moved
         self._more = True
         self.block = b""
@@ -46,7 +46,7 @@ class Lines:
         self.number = 0
 
     def line(self) -> bytes | None:
-        """The next line without its end; None where there is none. Raises FormatError as `fill` does."""
+        """The next line without its end; None at the end of the file. Raises FormatError as `fill` does."""
         while (stop := self.block.find(b"\n", self.at)) < 0 and self.fill():
             pass
         if stop < 0:
@@ -59,14 +59,14 @@ class Lines:
         return line
 
     def whole(self) -> int:
-        """Where in the block its last whole line ends, having read on if there was none."""
+        """Where the last complete line of the block ends, after reading more if there was none."""
         while (stop := self.block.rfind(b"\n", self.at) + 1) <= self.at and self.fill():
             pass
         return max(stop, self.at)
 
     def fill(self) -> bool:
-        """Read on, keeping what was not taken yet; False at the end. FormatError where that cannot be read."""
-        if len(self.block) - self.at > LONGEST_LINE:  # and it is read on only where no whole line is left
+        """Read another block, keeping the unread rest; False at the end. FormatError if that fails."""
+        if len(self.block) - self.at > LONGEST_LINE:  # `fill` is called only when no complete line is left
             raise self.error(f"this line is longer than {LONGEST_LINE:,} bytes, so this is not an ARPA file", 1)
         try:
             new = self._file.read(BLOCK) if self._more else b""
@@ -78,11 +78,11 @@ class Lines:
         return self._more
 
     def error(self, message: str, ahead: int = 0) -> FormatError:
-        """A FormatError that names the line read last, or the one so many lines `ahead`."""
+        """A FormatError that names the line read last, or one `ahead` of it."""
         return FormatError(f"line {max(1, self.number + ahead)}: {message}")
 
 
-# ── One line, slowly ──────────────────────────────────────────────────────────────────────────────
+# ── One line, in Python ───────────────────────────────────────────────────────────────────────────
 
 
 def parse(line: bytes, order: int, has_backoff: bool) -> tuple[float, list[bytes], float]:
@@ -114,19 +114,19 @@ def _finite(field: bytes, what: str) -> float:
 
 
 def shown(text: bytes) -> str:
-    """A piece of the file as an error shows it."""
+    """An excerpt of the file, for error messages."""
     cut = text[:60].decode("utf-8", "replace")
     return repr(cut + "…" if len(text) > 60 else cut)
 
 
-# ── Many lines, fast ──────────────────────────────────────────────────────────────────────────────
+# ── Many lines, compiled ──────────────────────────────────────────────────────────────────────────
 
 
 class Words:
-    """The vocabulary as compiled loops know it: names end to end, and a hash table from name to number."""
+    """The vocabulary for compiled loops: concatenated names, and a hash table from name to number."""
 
     def __init__(self, names: list[bytes]):
-        """`names`: distinct; a word's number is its place among them."""
+        """`names` are distinct; the number of a word is its index."""
         self.blob = np.frombuffer(b"".join(names), np.uint8)
         self.starts = np.array([0, *accumulate(map(len, names))])
         self.longest = max(map(len, names))
@@ -145,7 +145,7 @@ def _hash(text, a, b):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _slot(text, a, b, table, blob, starts):  # type: ignore[no-untyped-def]
-    """Where in the table the word text[a:b] stands, or would."""
+    """The slot of the word text[a:b] in the table, or the empty one where it would go."""
     mask = np.uint64(len(table) - 1)
     slot = _hash(text, a, b) & mask
     while table[slot] >= 0:
@@ -168,7 +168,7 @@ def _insert(table, blob, starts):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _number(text, at):  # type: ignore[no-untyped-def]
-    """(the decimal number that stands at `at`, where it ends); (NaN, at) for none, or one with too many digits."""
+    """(the decimal number at `at`, where it ends); (NaN, at) if there is none, or one with too many digits."""
     begin = at
     negative = text[at] == _MINUS
     if negative:
@@ -217,7 +217,7 @@ def _skip(text, at):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _backoff(text, at, has_backoff):  # type: ignore[no-untyped-def]
-    """(the back-off weight in log10 at the end of a line, the next line); NaN for what `parse` must see."""
+    """(the back-off weight in log10 at the end of a line, the next line); NaN for what is left to `parse`."""
     value = 0.0
     at = _skip(text, at)
     if text[at] != _NEWLINE:
@@ -230,16 +230,16 @@ def _backoff(text, at, has_backoff):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def power(log):  # type: ignore[no-untyped-def]
-    """10^log, where -99 and less stands for zero."""
+    """10^log; 0 for -99 or less."""
     return 10.0**log if log > NEVER else 0.0
 
 
 @njit(cache=True)
 def _ngram(text, at, table, blob, starts, trie_words, children, words, path):  # type: ignore[no-untyped-def]
-    """(node of the context, last word, where they end) of the words that stand at `at`; see `scan`.
+    """(node of the context, last word, where they end) of the n-gram at `at`; see `scan`.
 
-    The node is UNREACHABLE with <s> after the first place or </s> before the last, and UNKNOWN where a word or the
-    context is. `words` and `path` (order,) are the numbers and nodes of the n-gram read before, often nearly the same.
+    The node is UNREACHABLE if <s> is not first or </s> not last, and UNKNOWN if a word or the context is. `words` and
+    `path` (order,) are the words and nodes of the previous n-gram, which often has the same context.
     """
     order, end = len(words), len(starts) - 3  # the last two words are </s> and <s>
     unreachable, node, word = False, 0, -1
@@ -254,7 +254,7 @@ def _ngram(text, at, table, blob, starts, trie_words, children, words, path):  #
         if k < order - 1 and not unreachable:
             if word != words[k]:
                 words[k] = word
-                words[k + 1] = -1  # what stands below it is of another path
+                words[k + 1] = -1  # the nodes below are those of another path
                 path[k] = _find(node, min(word, end), trie_words, children)
             node = path[k]
             if node < 0:
@@ -265,9 +265,9 @@ def _ngram(text, at, table, blob, starts, trie_words, children, words, path):  #
 
 @njit(cache=True, nogil=True)
 def scan(text, at, stop, has_backoff, table, blob, starts, trie_words, children, words, path, out):  # type: ignore[no-untyped-def]
-    """Read n-grams from text[at:stop], whole lines, as long as they are as expected and there is room in `out`.
+    """Read n-grams from the complete lines text[at:stop], up to the first that is unusual, or until `out` is full.
 
-    `out` is the columns (context node, word, p, γ); `words` (all -1) and `path` (order,) are room to work in. Returns
+    `out` has the columns (context node, word, p, γ); `words` (all -1) and `path`, (order,), are work space. Returns
     (where it stopped, lines read).
     """
     contexts, lasts, probs, gammas = out
@@ -291,9 +291,9 @@ def scan(text, at, stop, has_backoff, table, blob, starts, trie_words, children,
 
 @njit(cache=True)
 def _put_number(out, at, value):  # type: ignore[no-untyped-def]
-    """Print `value` with 8 decimals at most: enough to read a float32 probability back to the bit.
+    """Print `value` with at most 8 decimals: enough to read a float32 probability back to the bit.
 
-    For rounding log10 p there changes p by a factor within 1 ± 1.2e-8, and half the way to the next float32 is 3e-8.
+    Rounding log10 p to 8 decimals changes p by a factor within 1 ± 1.2e-8; half the gap to the next float32 is 3e-8.
     """
     scaled = np.int64(np.rint(abs(value) * 1e8))
     if value < 0 and scaled > 0:
@@ -326,10 +326,10 @@ def _put_log(out, at, value):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def put_ngrams(out, cursors, stop, vocab_size, longest_line, words, probs, children, gammas, blob, starts):  # type: ignore[no-untyped-def]
-    """Print the n-grams from node cursors[-1] to before `stop`, or as many as there is room for. Returns bytes.
+    """Print the n-grams from node cursors[-1] up to `stop`, or until `out` is full. Returns the bytes used.
 
-    `cursors` (order,): the nodes of an n-gram's first word, first two words, …, all. They only ever move forwards,
-    for nodes are in the order of their contexts. Names of words: `blob` and `starts`, (V+1,), the last is <s>.
+    `cursors` (order,) are the nodes of an n-gram's prefixes of 1, 2, … words. They only move forwards, because nodes
+    are sorted by context. The names of words are in `blob` and `starts` (V+1,); the last is <s>.
     """
     at, order = 0, len(cursors)
     while cursors[-1] < stop and at + longest_line <= len(out):

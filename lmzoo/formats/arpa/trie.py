@@ -1,7 +1,7 @@
-"""A trie that grows by one order at a time, from n-grams in any order: what an ARPA file is read into.
+"""A trie built one order at a time from n-grams in any order, as an ARPA file lists them.
 
-Unlike counted n-grams, those of a file may lack suffixes (SRILM's pruning leaves such). Where the suffix of a context
-is missing its back-off weight is 1, so the walk goes on at the longest suffix that is there.
+Unlike counted n-grams, those of a file may lack suffixes (after SRILM's pruning). If the suffix of a context is missing
+its back-off weight is 1, so the walk goes on at the longest suffix that exists.
 """
 
 from itertools import pairwise
@@ -15,11 +15,11 @@ from lmzoo.ngrams.trie import Trie, _find
 
 Array = NDArray[Any]
 
-NOT_KNOWN = -1  # the count of an n-gram in a file that does not say how often it was seen
+NOT_KNOWN = -1  # ARPA files have no counts
 
 
 class DuplicateError(ValueError):
-    """An n-gram that was there already; `entry` is its number among those added."""
+    """An n-gram that was added before; `entry` is its number among those added now."""
 
     def __init__(self, entry: int):
         super().__init__(entry)
@@ -27,20 +27,20 @@ class DuplicateError(ValueError):
 
 
 class GrowingTrie:
-    """Nodes 0 (the root), 1 … V (the unigrams), and what `add` has put behind them, order by order."""
+    """Nodes 0 (the root), 1 … V (the unigrams), and those of higher orders, which `add` appends."""
 
     def __init__(self, probs: Array, gammas: Array):
         """The unigrams' p and γ, (V,) float32; word w is node 1 + w."""
         size = len(probs)
         self.first = [0, 1, 1 + size]  # first[n]: the first node of order n
         self.words = np.arange(-1, size, dtype=np.int32)
-        self.children = np.array([1, 1 + size], np.int32)  # of all orders but the last, and where the last ends
+        self.children = np.array([1, 1 + size], np.int32)  # of all orders but the highest, and the end of the last
         self._probs, self._gammas = [np.ones(1, np.float32), probs], [np.ones(1, np.float32), gammas]
 
     def add(self, contexts: Array, words: Array, probs: Array, gammas: Array) -> None:
-        """The n-grams of the next order, (G,): nodes of their contexts, last words (int32), p and γ (float32).
+        """Append the n-grams of the next order, (G,): nodes of their contexts, last words (int32), p and γ (float32).
 
-        Raises DuplicateError naming the second of two that are the same.
+        Raises DuplicateError naming the second of two equal n-grams.
         """
         key = (contexts.astype(np.int64) << 32) | words
         if (key[1:] <= key[:-1]).any():
@@ -59,7 +59,7 @@ class GrowingTrie:
         self._gammas.append(gammas)
 
     def finish(self) -> tuple[Trie, Array]:
-        """The trie, and the nodes (K,) whose γ is not 1 though no n-gram extends them: it can have no effect."""
+        """The trie, and the nodes (K,) whose γ is not 1 but has no effect, because no n-gram extends them."""
         while len(self.first) > 3 and self.first[-1] == self.first[-2]:  # a highest order without n-grams
             self.first.pop()
         nodes, contexts = self.first[-1], self.first[-2]
@@ -84,16 +84,16 @@ class GrowingTrie:
 
 def spelled(trie: Trie, node: int) -> list[int]:
     """The words of a node's n-gram, first to last."""
-    found: list[int] = []
+    words: list[int] = []
     while node > 0:
-        found.insert(0, int(trie.words[node]))
+        words.insert(0, int(trie.words[node]))
         node = int(np.searchsorted(trie.children, node, side="right")) - 1
-    return found
+    return words
 
 
 @njit(cache=True)
 def _link(first, stop, words, children, fallback):  # type: ignore[no-untyped-def]
-    """The longest proper suffix that has children, of the nodes first … stop-1 of one order above 1."""
+    """The fallback of nodes first … stop-1, all of one order above 1: their longest proper suffix with children."""
     context = 0
     for node in range(first, stop):
         while children[context + 1] <= node:

@@ -1,14 +1,14 @@
 """Files of word vectors, as word2vec, GloVe and gensim read and write them.
 
-    word2vec          a line "N D", then N lines: a word and D numbers, a space between each two
+    word2vec          a line "N D", then N lines: a word and D numbers, separated by spaces
     word2vec-binary   the same line, then N times: the word, a space, D float32s (4 D bytes, little-endian), a newline
     glove             the lines of word2vec without the first
-    keyedvectors      what gensim saves, a Python pickle: it is written, but not read, for a pickle can run any code
+    keyedvectors      a Python pickle by gensim: written, but not read, because a pickle can run any code
 
-Which one a file is, is seen from what is in it. Words are written in descending order of their counts, as all of these
-programs do. A number is printed with as many digits, six or more, as it takes to read back the same float32; gensim
-reads the same too. A word may hold anything but white space; when reading, a word in a text file may have spaces in
-it, as a few of GloVe's do: the last D fields are the numbers.
+The format of a file is detected from its contents. Words are written in descending order of their counts, as all of
+these programs do. A number is printed with as many digits, six or more, as reading back the same float32 takes. A word
+may contain anything but white space; in text files that are read a word may contain spaces, as a few of GloVe's do: the
+last D fields are the numbers.
 """
 
 import gzip
@@ -47,7 +47,7 @@ Array = NDArray[Any]
 
 FORMATS = ("word2vec", "word2vec-binary", "glove", "keyedvectors")
 BLOCK = 1 << 23  # bytes read, and printed by each thread, at a time
-HEAD = 1 << 22  # bytes that the format is seen from
+HEAD = 1 << 22  # bytes from which the format is detected
 THREADS = min(8, os.cpu_count() or 1)
 
 _SPACE_OR_SURROGATE = re.compile("[ \t\n\r\v\f\ud800-\udfff]")
@@ -65,11 +65,11 @@ class Vectors(NamedTuple):
 
 
 def read(path: str | Path, format: str | None = None, progress: Progress | None = None) -> Vectors:  # noqa: A002
-    """Read a file of vectors, plain or gzipped; `format` is seen from its contents where it is not given.
+    """Read a file of vectors, plain or gzipped; without `format`, it is detected from the contents.
 
-    Raises FormatError naming the line (of a binary file the word): a file that is empty, foreign, cut short or damaged,
-    more or fewer numbers or words than there should be, what is no number, NaN and infinity, a word twice, a word that
-    is not UTF-8, a pickle. UsageError where there is no file.
+    Raises FormatError naming the line (in a binary file the word): a file that is empty, of another kind, truncated or
+    damaged, a wrong number of words or numbers, a field that is no number, NaN and infinity, a duplicate word, one that
+    is not UTF-8, a pickle. UsageError for a missing file.
     """
     path, progress = Path(path), progress or Progress()
     if format is not None:
@@ -86,7 +86,7 @@ def read(path: str | Path, format: str | None = None, progress: Progress | None 
 
 
 def recognises(path: Path) -> bool:
-    """Whether `path` looks like a file of vectors, or of gensim's; `read` says what is wrong with it."""
+    """Whether `path` looks like a file of vectors, gensim's pickles included, which `read` refuses by name."""
     try:
         with path.open("rb") as raw:
             head = _Reader(raw, Progress()).head()
@@ -104,16 +104,16 @@ def _known(format: str) -> None:  # noqa: A002
 
 
 class _Reader:
-    """Reads one file: block after block, whose rows go straight to their place in the one matrix."""
+    """Reads one file block by block into one matrix."""
 
     def __init__(self, raw: IO[bytes], progress: Progress):
         self._raw, self._progress, self._position = raw, progress, 0
         magic = raw.read(2)
         raw.seek(0)
         self._file = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if magic == b"\x1f\x8b" else raw
-        self._head = b""  # what was read to see the format
+        self._head = b""  # read to detect the format, and not parsed yet
         self._words: list[str] = []
-        self._first = 1  # the number of the line, or of a binary file the word, that the first word is from
+        self._first = 1  # line number (in a binary file, word number) of the first word
         self._unit = "line"
 
     def head(self) -> bytes:
@@ -155,10 +155,10 @@ class _Reader:
     def _text(self, dimensions: int, expected: str) -> None:
         rest = b""
         expected = f"{expected} {dimensions}"
-        with ThreadPoolExecutor(THREADS) as pool:  # the compiled loop lets go of Python's lock
+        with ThreadPoolExecutor(THREADS) as pool:  # the compiled loop releases the GIL
             for block in self._blocks():
                 rest += block
-                # Blank lines wait to be seen for the end of the file, where they do no harm.
+                # Blank lines are held back: at the end of the file they are allowed.
                 if size := len(rest[: rest.rfind(b"\n") + 1].rstrip()):
                     size = rest.index(b"\n", size) + 1
                     self._lines(rest[:size], dimensions, expected, pool)
@@ -169,7 +169,7 @@ class _Reader:
                 self._lines(rest + b"\n", dimensions, expected, pool)
 
     def _lines(self, block: bytes, dimensions: int, expected: str, pool: ThreadPoolExecutor) -> None:
-        """Take in whole lines."""
+        """Parse complete lines."""
         text = np.frombuffer(block, np.uint8)
         stops = np.flatnonzero(text == ord("\n"))
         starts = np.append(0, stops[:-1] + 1)
@@ -215,7 +215,7 @@ class _Reader:
                 raise self._error(len(self._words) + row, str(error)) from None
 
     def _room_for(self, rows: int) -> Array:
-        """The next `rows` rows. The matrix grows where it is, so that there are never two of it."""
+        """The next `rows` rows. The matrix is resized in place, so that there are never two copies."""
         before, dimensions = self._matrix.shape
         self._matrix.resize((before + rows, dimensions), refcheck=False)
         return self._matrix[before:]
@@ -256,11 +256,10 @@ def write(
     format: str = "word2vec",  # noqa: A002
     progress: Progress | None = None,
 ) -> None:
-    """Write `words` (N,) and their vectors (N, D), the most frequent first; without `counts` (N,) as they stand.
+    """Write `words` (N,) and their vectors (N, D), the most frequent first; without `counts` (N,) in the order given.
 
-    A name that ends in .gz is compressed. The file is written beside its place and renamed into it, so it is whole or
-    absent. Raises UsageError for words that are not distinct or have white space, and vectors that are not finite;
-    LmzooError where the disk refuses.
+    A name that ends in .gz is compressed. The file is written atomically. Raises UsageError for words that are not
+    distinct or have white space, and vectors that are not finite; LmzooError if the file cannot be written.
     """
     _known(format)
     path, (words, rows, counts) = Path(path), _checked(words, matrix, counts)
@@ -280,14 +279,14 @@ def write(
         if format != "glove":
             file.write(b"%d %d\n" % rows.shape)
         with ThreadPoolExecutor(THREADS) as pool:
-            for i in range(0, len(parts), THREADS):  # no more at a time: they wait in memory to be written
+            for i in range(0, len(parts), THREADS):  # no more at a time: printed parts wait in memory
                 for printed in pool.map(block, parts[i : i + THREADS]):
                     file.write(printed)
                     task.advance(step)
 
 
 def _checked(words: Sequence[str], matrix: ArrayLike, counts: ArrayLike | None) -> tuple[list[str], Array, Any]:
-    """The words, their vectors and counts in descending order of these. Raises UsageError for what cannot be."""
+    """Words, vectors and counts, sorted by count, descending. Raises UsageError as `write` does."""
     words, rows = list(words), np.asarray(matrix, np.float32)
     if rows.ndim != 2 or len(rows) != len(words) or not rows.size:
         raise UsageError(f"{len(words):,} words need a matrix with as many rows, not one of shape {rows.shape}")
@@ -320,13 +319,10 @@ def _records(words: list[bytes], rows: Array) -> bytes:
     return b"".join([b"%b %b\n" % (word, row.tobytes()) for word, row in zip(words, numbers, strict=True)])
 
 
-# ── gensim's objects ──────────────────────────────────────────────────────────────────────────────
-
-
 def to_keyed_vectors(words: Sequence[str], matrix: ArrayLike, counts: ArrayLike | None = None) -> Any:
     """gensim's `KeyedVectors` of N words and their vectors (N, D), the most frequent first.
 
-    Raises UsageError where gensim is not installed, and for what `write` refuses.
+    Raises UsageError if gensim is not installed, and as `write` does.
     """
     words, rows, counts = _checked(words, matrix, counts)
     try:
@@ -338,12 +334,3 @@ def to_keyed_vectors(words: Sequence[str], matrix: ArrayLike, counts: ArrayLike 
     if counts is not None:
         vectors.expandos["count"] = counts
     return vectors
-
-
-def from_keyed_vectors(vectors: Any) -> tuple[list[str], Array, Array | None]:
-    """The words (N,), vectors (N, D) float32 and counts (N,), where it has them, of gensim's `KeyedVectors`."""
-    words = list(vectors.index_to_key)
-    if not all(isinstance(word, str) for word in words):
-        raise UsageError("these KeyedVectors have keys that are not text, so they are not of words")
-    words, rows, counts = _checked(words, vectors.vectors, vectors.expandos.get("count"))
-    return words, rows, counts

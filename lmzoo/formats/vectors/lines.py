@@ -1,7 +1,7 @@
-"""Files of word vectors line by line, and a block of lines at a time: what `formats/vectors.py` reads and writes with.
+"""Parsing and printing files of word vectors, line by line and in blocks of lines.
 
-Plumbing. Files have a hundred million numbers, so they are parsed and printed by compiled loops. A line that the loop
-does not know is left to `parse`, which is slow, reads all that is allowed, and says what is wrong with the rest.
+Files have a hundred million numbers, so they are parsed and printed by compiled loops. A line that the loop does not
+understand is left to `parse`, which is slow, accepts everything allowed, and says what is wrong with the rest.
 """
 
 import codecs
@@ -14,16 +14,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 from lmzoo.errors import FormatError
-from lmzoo.formats.arpa.lines import _is_space, _number, shown
+from lmzoo.formats.arpa.lines import _NOT_FINITE, _NUMBER, _POWERS, _is_space, _number, shown
 
 Array = NDArray[Any]
 
 LONGEST_LINE = 1 << 24  # bytes
 LONGEST_WORD = 10_000  # bytes
-LONGEST_NUMBER = 20  # bytes that a number takes when printed, with the space before it
-_EXACT = 16  # a decimal number of no more bytes is read exactly by one operation on float64s
-_NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\Z")
-_NOT_FINITE = re.compile(rb"[-+]?(?:nan|inf|infinity)\Z", re.IGNORECASE)
+LONGEST_NUMBER = 20  # bytes of a printed number, including the space before it
+_EXACT = 16  # bytes: shorter decimal numbers are read exactly by one float64 operation
 _HEADER = re.compile(rb"[ \t]*(\d{1,15})[ \t]+(\d{1,15})[ \t\r]*")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 FOREIGN = {
@@ -33,15 +31,14 @@ FOREIGN = {
     b"PK\x03\x04": "a zip archive: unpack it and give the file of vectors in it",
 }
 _BLANKS = re.compile(rb"[ \t\r]+")
-_POWERS = 10.0 ** np.arange(23)  # exact in float64
 _NEWLINE, _SPACE, _MINUS, _POINT, _ZERO, _E = 10, 32, 45, 46, 48, 101
 
 
-# ── The beginning of a file ───────────────────────────────────────────────────────────────────────
+# ── Detecting the format ──────────────────────────────────────────────────────────────────────────
 
 
 def sniff(head: bytes, format: str | None) -> tuple[str, int | None, int]:  # noqa: A002
-    """The format, the words that a header announces and the numbers of a vector, from the beginning of a file."""
+    """The format, the number of words announced by a header (or None) and D, from the beginning of a file."""
     for magic, kind in FOREIGN.items():
         if head.startswith(magic) or (format == "keyedvectors" and magic == b"\x80"):
             raise FormatError(f"line 1: this is {kind}")
@@ -58,7 +55,7 @@ def sniff(head: bytes, format: str | None) -> tuple[str, int | None, int]:  # no
         raise FormatError(f"line 1: {shown(first)} is not the two numbers, of words and dimensions, that {format} has")
     lines = head.split(b"\n")
     complete = [line for line in (lines[:-1] or lines)[:1000] if line.strip()]
-    # Words with spaces in them are few: what most lines have is one word and D numbers.
+    # Words with spaces are rare, so the most common number of fields is 1 + D.
     dimensions = Counter(len(fields(line)) for line in complete).most_common(1)[0][0] - 1
     if dimensions < 1 or not is_number(fields(complete[0])[-1]) or (format is None and _CONTROL.search(first)):
         raise FormatError(
@@ -69,7 +66,7 @@ def sniff(head: bytes, format: str | None) -> tuple[str, int | None, int]:  # no
 
 
 def _is_binary(rest: bytes, dimensions: int) -> bool:
-    """Whether numbers stand in `rest`, what comes after the header, as bytes rather than as digits."""
+    """Whether the numbers in `rest`, the file after the header, are binary rather than decimal."""
     line, _, _ = rest.partition(b"\n")
     numbers = fields(line)[1:][-dimensions:]
     if len(numbers) == dimensions and all(map(is_number, numbers)):
@@ -79,7 +76,7 @@ def _is_binary(rest: bytes, dimensions: int) -> bool:
 
 
 def is_utf8(text: bytes, whole: bool = True) -> bool:
-    """Whether `text` is UTF-8; if it is not whole, it may end within a character."""
+    """Whether `text` is UTF-8; unless it is `whole`, it may end within a character."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(text, final=whole)
     except UnicodeDecodeError:
@@ -87,34 +84,34 @@ def is_utf8(text: bytes, whole: bool = True) -> bool:
     return True
 
 
-# ── One line, slowly ──────────────────────────────────────────────────────────────────────────────
+# ── One line, in Python ───────────────────────────────────────────────────────────────────────────
 
 
 def fields(line: bytes) -> list[bytes]:
-    """What stands between spaces and tabs; line ends of every kind are none."""
+    """The fields of a line, separated by spaces and tabs."""
     return [field for field in _BLANKS.split(line.rstrip(b"\n")) if field]
 
 
 def is_number(field: bytes) -> bool:
-    """Whether it can be one of a vector's numbers, be it finite or not."""
+    """Whether `field` is a number, finite or not."""
     return bool(_NUMBER.match(field) or _NOT_FINITE.match(field))
 
 
 def parse(line: bytes, dimensions: int, expected: str) -> tuple[bytes, Array]:
     """b'. . 0.5 -1' → (b'. .', [0.5, -1]): the last D fields are the numbers. ValueError says what is wrong with it.
 
-    `expected` says where D is from, as in "where line 1 has 100".
+    `expected` says where D comes from, as in "where line 1 has 100".
     """
-    found = fields(line)
-    if not found:
+    parts = fields(line)
+    if not parts:
         raise ValueError(f"a blank line, where a word and {dimensions} numbers are due")
     if line[:1].isspace():
         raise ValueError(f"the line begins with white space, where a word is due: {shown(line)}")
-    word = found[:-dimensions]
+    word = parts[:-dimensions]
     if not word or (len(word) > 1 and is_number(word[-1])):
-        raise ValueError(f"{len(found) - 1} number{'s' * (len(found) != 2)} {expected}")
+        raise ValueError(f"{len(parts) - 1} number{'s' * (len(parts) != 2)} {expected}")
     numbers = np.zeros(dimensions, np.float32)
-    for n, field in enumerate(found[-dimensions:]):
+    for n, field in enumerate(parts[-dimensions:]):
         if not is_number(field):
             raise ValueError(f"{shown(field)}, which is not a number, as number {n + 1} of {shown(b' '.join(word))}")
         with np.errstate(over="ignore"):
@@ -124,20 +121,20 @@ def parse(line: bytes, dimensions: int, expected: str) -> tuple[bytes, Array]:
 
 
 def check_finite(numbers: Array, word: bytes) -> None:
-    """Raises ValueError for a vector (D,) that has NaN or infinity in it."""
+    """Raises ValueError for a vector (D,) with NaN or infinity."""
     if not np.isfinite(numbers).all():
         n = int(np.argmin(np.isfinite(numbers)))
         raise ValueError(f"{numbers[n]}, where vectors must be finite, as number {n + 1} of {shown(word)}")
 
 
-# ── Many lines, fast ──────────────────────────────────────────────────────────────────────────────
+# ── Many lines, compiled ──────────────────────────────────────────────────────────────────────────
 
 
 @njit(cache=True, nogil=True)
 def parse_lines(text, starts, stops, out, word_stops):  # type: ignore[no-untyped-def]
-    """Read the lines text[start:stop] (stop: their newlines) into `out` (lines, D), and where their words end.
+    """Read the lines text[start:stop] (stop: their newlines) into `out` (lines, D), and the ends of their words.
 
-    The word's end is -1 for what `parse` must see: a word with a space in it, more or fewer numbers, a long number.
+    The end is -1 for lines left to `parse`: those with a space in the word, more or fewer numbers, or a long number.
     """
     for row in range(len(starts)):
         start, at = starts[row], stops[row]
@@ -165,9 +162,9 @@ def parse_lines(text, starts, stops, out, word_stops):  # type: ignore[no-untype
 
 @njit(cache=True, nogil=True)
 def parse_records(data, out, word_starts, word_stops):  # type: ignore[no-untyped-def]
-    """Read binary records, a word, a space and 4 D bytes of float32s, into `out` (rows, 4 D), as many as are whole.
+    """Read complete binary records, a word, a space and 4 D bytes of float32s, into `out` (rows, 4 D).
 
-    Returns (where the first that is not whole begins, records read). Newlines before a word are no part of it.
+    Returns (where the first incomplete one begins, records read). Newlines before a word are not part of it.
     """
     at, row = 0, 0
     while row < len(out):
@@ -189,9 +186,9 @@ def parse_records(data, out, word_starts, word_stops):  # type: ignore[no-untype
 
 @njit(cache=True)
 def _decimal(size):  # type: ignore[no-untyped-def]
-    """(M, s) such that M · 10^-s is read as the float32 `size` > 0: with six digits where they do, at most nine.
+    """(M, s) such that M · 10^-s is read as the float32 `size` > 0, with the fewest digits from six to nine.
 
-    Nine always do: they are off by 5e-9 of it at most, and half the way to the next float32 is 3e-8.
+    Nine always suffice: the relative error is at most 5e-9, and half the gap to the next float32 is 3e-8.
     """
     exact = np.float64(size)
     exponent = int(np.floor(np.log10(exact)))
@@ -215,7 +212,7 @@ def _decimal(size):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _digits(whole):  # type: ignore[no-untyped-def]
-    """How many digits a number above 0 has."""
+    """The number of digits of an integer above 0."""
     digits, power = 1, 10
     while whole >= power:
         digits += 1
@@ -225,7 +222,7 @@ def _digits(whole):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _put_digits(out, at, whole, digits, point):  # type: ignore[no-untyped-def]
-    """Print `whole`, zeros in front making it `digits` long, with a point before the last `point` (0: none)."""
+    """Print `whole` padded with zeros to `digits`, with a decimal point before the last `point` of them (0: none)."""
     i = end = at + digits + (point > 0)
     for k in range(digits):
         if k == point and point > 0:
@@ -239,7 +236,7 @@ def _put_digits(out, at, whole, digits, point):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _put_number(out, at, value):  # type: ignore[no-untyped-def]
-    """Print a float32 so that it is read back to the bit: '0.418', '-1.25e-12'."""
+    """Print a float32 so that reading it gives the same bits: '0.418', '-1.25e-12'."""
     if value < 0:
         out[at] = _MINUS
         at += 1

@@ -1,4 +1,4 @@
-"""Word vectors out of runs and into them: the part of `lmzoo export` and `lmzoo import` that is about vectors."""
+"""Word vectors from runs and to runs: the part of `lmzoo export` and `lmzoo import` that handles vectors."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ KINDS = ("glove", "word2vec")
 
 
 def format_of(file: Path) -> str:
-    """The format that a file's name asks for: .kv, .bin, .glove.txt; word2vec's text where it says nothing."""
+    """The format for a file name: .kv, .bin, .glove.txt; otherwise word2vec's text format."""
     suffixes = [suffix for suffix in file.suffixes if suffix != ".gz"]
     if ".glove" in suffixes:
         return "glove"
@@ -33,18 +33,18 @@ def format_of(file: Path) -> str:
 
 
 def write(text_model: TextModel, file: Path, kind: str, progress: Progress) -> tuple[int, int]:
-    """Write the vectors of the words that have one, in the format `kind`. Returns how many, and their dimensions.
+    """Write the vectors of all words that have one, in the format `kind`. Returns their number and D.
 
-    Raises UsageError for vectors that are rows of a sparse table, and where there is no word.
+    Raises UsageError for vectors that are rows of a sparse table, and for a vocabulary without words.
     """
     model, tokenizer = text_model
     matrix = model.vectors()
     if not isinstance(matrix, np.ndarray):
         raise UsageError(
             f"the vectors of {model.name} are a sparse table of {matrix.shape[0]:,} × {matrix.shape[1]:,} numbers, "
-            "and files of vectors hold short ones: train svd, which makes such of the same table"
+            "and files of vectors hold dense ones: train svd, which reduces the same table to those"
         )
-    known = matrix.any(axis=1)  # too rare words have zeros
+    known = matrix.any(axis=1)  # rare words have zeros
     words, ids = word_vectors.words_of(tokenizer, np.where(known, np.maximum(model.counts_, 1), 0))
     if not words:
         raise UsageError(
@@ -57,26 +57,25 @@ def write(text_model: TextModel, file: Path, kind: str, progress: Progress) -> t
 def read(
     file: Path, kind: str | None, corpus: str | None, mirror: str | None, progress: Progress
 ) -> tuple[TextModel, dict[str, Any]]:
-    """A GloVe or Word2Vec of the vectors in `file`, a tokenizer for its words, and where they are from.
+    """A GloVe or Word2Vec model of the vectors in `file`, a tokenizer for its words, and provenance.
 
-    `kind` says which, where the format does not: glove for a file without a header. With `corpus` p(w) is counted in
-    its training text, to which each word of the file is added once, and β and λ are fitted to its validation text.
-    Raises as `vector_files.read` and `corpus.load` do, and UsageError for a file without a word that the tokenizer can
-    know.
+    Without `kind` a file without a header is glove's. With `corpus` p(w) is counted in its training text, plus one for
+    each word of the file, and β and λ are fitted on its validation text. Raises as `vector_files.read` and
+    `corpus.load` do, and UsageError for a file without a word that can be a token.
     """
     if kind is not None and kind not in KINDS:
         raise UsageError(f"no kind {kind!r}{nearest(kind, KINDS)}; there are: {', '.join(KINDS)}")
     source = corpora.load(corpus, mirror=mirror, progress=progress) if corpus else None
-    found = vector_files.read(file, progress=progress)
-    tokenizer, rows = _tokenizer(found.words, lines=source is not None and source.lines)
+    vectors = vector_files.read(file, progress=progress)
+    tokenizer, rows = _tokenizer(vectors.words, lines=source is not None and source.lines)
     if len(tokenizer.to_json()["words"]) == 0:
-        raise UsageError(f"{file}: none of its {len(found.words):,} words, as {found.words[0]!r}, can be a token")
-    model = _model(kind or ("glove" if found.format == "glove" else "word2vec"), found.matrix, rows)
+        raise UsageError(f"{file}: none of its {len(vectors.words):,} words, as {vectors.words[0]!r}, can be a token")
+    model = _model(kind or ("glove" if vectors.format == "glove" else "word2vec"), vectors.matrix, rows)
     remarks = ["how these vectors were trained is not in their file: the settings are not known, but for dimensions"]
-    left_out = np.setdiff1d(np.arange(len(found.words)), rows)
+    left_out = np.setdiff1d(np.arange(len(vectors.words)), rows)
     if len(left_out):
         remarks.append(
-            f"{len(left_out):,} of {len(found.words):,} words were left out, as {found.words[left_out[0]]!r}: the "
+            f"{len(left_out):,} of {len(vectors.words):,} words were left out, as {vectors.words[left_out[0]]!r}: the "
             "tokenizer cuts texts into other pieces"
         )
     if source is None:
@@ -85,18 +84,18 @@ def read(
         )
     model.remarks = remarks
     if source is not None:
-        # Each word counts once besides: what never occurred is no word to whoever asks for neighbours.
+        # One is added to the count of each word: `neighbours` and its like leave out words that never occur.
         text = np.concatenate([tokenizer.encode(source.train), np.flatnonzero(rows >= 0)])
         model.calibrate(text, tokenizer.encode(source.valid), Run(progress=progress))
-    words, dimensions = found.matrix.shape
-    facts = {"words": words, "dimensions": dimensions, "format": found.format, **model.facts}
+    words, dimensions = vectors.matrix.shape
+    facts = {"words": words, "dimensions": dimensions, "format": vectors.format, **model.facts}
     return TextModel(model, tokenizer), facts | (_text(source) if source else {})
 
 
 def _tokenizer(words: list[str], lines: bool) -> tuple[Word, Array]:
-    """A tokenizer that has the words as pieces, and the row in `words` that each of its tokens stands for, -1: none.
+    """A tokenizer with the words as pieces, and the row in `words` of each of its tokens, or -1.
 
-    A word has the space before it, as in running text. A punctuation mark is a token with and without.
+    A word includes the space before it, as in running text. A punctuation mark is a token with and without the space.
     """
     pieces: list[str] = []
     rows: list[int] = []
@@ -123,12 +122,12 @@ def _is_mark(word: str) -> bool:
 
 
 def _model(name: str, matrix: Array, rows: Array) -> Association:
-    """A model whose word vectors are `matrix` (N, D), token i having that of rows[i]; before it knows of any text."""
+    """A model whose word vectors are `matrix` (N, D), with rows[i] that of token i, not yet calibrated on a text."""
     cls: Any = models.find(name)
     model = cls(dimensions=matrix.shape[1])
     known = rows >= 0
     table = np.where(known[:, None], matrix[rows], np.float32(0))
-    if name == "glove":  # a word is the sum of its two vectors
+    if name == "glove":  # whose word vector is the sum of two
         model.words_ = model.contexts_ = table / 2
         model.biases_ = np.zeros((2, len(rows)), np.float32)
     else:
@@ -140,7 +139,7 @@ def _model(name: str, matrix: Array, rows: Array) -> Association:
 
 
 def _text(corpus: Corpus) -> dict[str, Any]:
-    """What a run says of the text that it knows."""
+    """The provenance of the text it was calibrated on."""
     return {
         "corpus": corpus.name,
         "source": corpus.source,
