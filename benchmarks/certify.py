@@ -1,6 +1,6 @@
 """How long certified bits take, and what they cost: each model encodes a text, and a fresh process decodes it.
 
-    python benchmarks/certify.py [ngram:order=6 lstm gpt] [--budget 45] [--characters 100000] [--out results.json]
+    python benchmarks/certify.py [ngram:order=6 lstm speedrun] [--budget 45] [--characters 100000] [--out results.json]
 
 Tiny Shakespeare, characters. Seconds are the clock's and the processor's (of both processes: on a busy machine only
 those mean anything). A network reads its text in parts side by side; what it forgets at a cut is the difference in
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-MODELS = ("ngram:order=6", "lstm", "gpt")
+MODELS = ("ngram:order=6", "lstm", "speedrun")
 AFTER = 400  # tokens
 CUTS = 7
 BEFORE = 20_000  # tokens

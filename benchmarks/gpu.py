@@ -5,7 +5,7 @@
     agreement   every network's log-probabilities on the CPU and on the GPU, and in bf16
     gpt2        the training step of GPT-2 (124M) in bf16: tokens a second, MFU of the matrix rate measured there
     lstm        the training step of an LSTM beside cuDNN's own (`torch.nn.LSTM`, forward and backward, no trainer)
-    books       a character GPT trained on `books` (or the corpus named) for some minutes, and its bits per character
+    books       `speedrun` trained on characters of `books` (or the corpus named) for some minutes: bits per character
     profile     where the time of a GPT-2 step goes, by kernel
     associations  GloVe's epochs, and texts scored through the predictor, on the GPU beside this machine's CPU
 
@@ -27,15 +27,15 @@ import torch
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 
-NETWORKS = ("mlp", "rnn", "lstm", "gpt")
+NETWORKS = ("mlp", "rnn", "lstm", "gpt", "llama", "speedrun")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("gpu.json"))
-    parser.add_argument("--corpus", default="books", help="for the character GPT; storyworld is always there")
+    parser.add_argument("--corpus", default="books", help="for the character transformer; storyworld is always there")
     parser.add_argument("--mirror", help="folder that the corpus is taken from")
-    parser.add_argument("--minutes", type=float, default=5, help="training time of the character GPT")
+    parser.add_argument("--minutes", type=float, default=5, help="training time of the character transformer")
     parser.add_argument("--rehearse", action="store_true", help="on the CPU, tiny: do the parts work?")
     options = parser.parse_args()
     if not options.rehearse and not torch.cuda.is_available():
@@ -101,10 +101,10 @@ def _trainer(name: str, settings: dict[str, Any], vocab_size: int, device: str) 
 
     model: Any = models.find(name).from_config(settings)
     run = Run(seconds=1e9, device=device)
-    means = _device.means(run, model.width, model.compile_pays(run))
-    net = model.build(vocab_size).to(means.device).train()
+    compute = _device.choose(run, model.width, model.compile_pays(run))
+    module = model.build(vocab_size).to(compute.device).train()
     ids = np.random.default_rng(0).integers(vocab_size, size=4_000_000).astype(np.int32)
-    return Trainer(net, model, ids, ids[:0], vocab_size, run, means)
+    return Trainer(model, module, Data.of(ids, ids[:0], vocab_size), run, compute)
 
 
 def _timed(step: Callable[[], None], device: str, seconds: float) -> float:
@@ -137,12 +137,12 @@ def gpt2_step(device: str, rehearse: bool) -> dict[str, Any]:
         window = trainer.training.window
         seconds = _timed(trainer.step, device, 1 if rehearse else 15)
         tokens = batch * window / seconds
-        flops = tokens * trainer.net.flops(window)
+        flops = tokens * trainer.module.flops(window)
         row = {"batch": batch, "window": window, "tokens_per_second": tokens, "flops_per_second": flops}
-        if trainer.peak:
-            row |= {"matrix_rate": trainer.peak, "mfu": flops / trainer.peak}
+        if trainer.peak_flops:
+            row |= {"matrix_rate": trainer.peak_flops, "mfu": flops / trainer.peak_flops}
             row["gib"] = torch.cuda.max_memory_allocated() / 2**30
-        rows.append(row | {"compiled": trainer.means.compiled, "bf16": trainer.means.bf16})
+        rows.append(row | {"compiled": trainer.compute.compiled, "bf16": trainer.compute.bf16})
         del trainer
         if device == "cuda":
             torch.cuda.empty_cache()
@@ -227,7 +227,7 @@ def associations(device: str, rehearse: bool) -> dict[str, Any]:
 
 
 def books(device: str, options: argparse.Namespace) -> dict[str, Any]:
-    """A character GPT on a real text: its bits per character on the whole test text, by the ruler."""
+    """A character transformer on a real text: its bits per character on the whole test text, by the ruler."""
     from lmzoo.data import corpus
     from lmzoo.evaluation.perplexity import block_bits, evaluate, interval
     from lmzoo.interface import Run
@@ -237,8 +237,8 @@ def books(device: str, options: argparse.Namespace) -> dict[str, Any]:
     seconds = 3.0 if options.rehearse else 60 * options.minutes
     run = Run(seconds=seconds, device=device)
     text = train.encode(source, "char", run)
-    settings = {"preset": "tiny"} if options.rehearse else dict(CHARACTER_GPT)
-    fitted = train.fit("gpt", settings, text, run)
+    settings = {"preset": "tiny"} if options.rehearse else dict(CHARACTER_TRANSFORMER)
+    fitted = train.fit("speedrun", settings, text, run)
     test = source.test[:3_000] if options.rehearse else source.test
     score = evaluate(TextModel(fitted.model, text.tokenizer), test)  # type: ignore[arg-type]
     speed = [row["tokens_per_second"] for row in fitted.model.history if "tokens_per_second" in row]
@@ -255,7 +255,7 @@ def books(device: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 # For five minutes of a large GPU and some 69 MB of text.
-CHARACTER_GPT = {
+CHARACTER_TRANSFORMER = {
     "layers": "8", "heads": "8", "width": "512", "window": "512", "batch": "64", "dropout": "0.0",
 }  # fmt: skip
 

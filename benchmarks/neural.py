@@ -77,19 +77,19 @@ def nanogpt_step(ids: Any, vocab_size: int, batch: int) -> Callable[[], None]:
 
 def our_step(ids: Any, vocab_size: int, batch: int, precision: str, compiled: str) -> Callable[[], None]:
     """The step of lmzoo's trainer on the same model."""
-    from lmzoo.interface import Run
+    from lmzoo.interface import Data, Run
     from lmzoo.models.gpt import GPT
     from lmzoo.neural import device as _device
     from lmzoo.neural.training.trainer import Trainer
 
     model = GPT.from_config({**GPT.PRESETS["gpt-nano"], **SAME, "batch": batch})
     run = Run(seconds=1e9, precision=precision, compile=compiled, device="cpu")
-    net = model.build(vocab_size).train()
-    means = _device.means(run, model.width, False)
-    return Trainer(net, model, ids, ids[:0], vocab_size, run, means).step
+    compute = _device.choose(run, model.width, False)
+    module = model.build(vocab_size).train()
+    return Trainer(model, module, Data.of(ids, ids[:0], vocab_size), run, compute).step
 
 
-# nanoGPT's model in lmzoo's words: everything that GPT-2 had, with its biases off.
+# nanoGPT's model in lmzoo's settings: GPT-2's form without biases.
 SAME: dict[str, Any] = {
     "layers": LAYERS,
     "heads": HEADS,

@@ -174,9 +174,17 @@ class Model(ABC):
     @property
     def other_settings(self) -> list[str]:
         """In words, the settings that are not the default ones and that `label` need not name."""
+        changed: dict[str, Any] = {}
         settings: Sequence[Field[Any]] = fields(self) if is_dataclass(self) else ()
-        own = [setting for setting in settings if setting.name not in (self.label_settings or {})]
-        return [_in_words(s.name, getattr(self, s.name)) for s in own if getattr(self, s.name) != _default(s)]
+        for setting in settings:
+            value, default = getattr(self, setting.name), _default(setting)
+            if is_dataclass(default):  # settings in a dataclass of their own, as those of training
+                for part in fields(default):
+                    if getattr(value, part.name) != getattr(default, part.name):
+                        changed.setdefault(part.name, getattr(value, part.name))
+            elif value != default:
+                changed[setting.name] = value
+        return [_in_words(name, value) for name, value in changed.items() if name not in (self.label_settings or {})]
 
     def warm_up(self) -> None:  # noqa: B027
         """Compile or load what `fit` and scoring need, where that takes time, so that no clock counts it."""

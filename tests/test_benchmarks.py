@@ -186,4 +186,4 @@ def test_what_wants_a_gpu_can_be_rehearsed_without_one(tmp_path):
     assert not [results[part]["error"] for part in parts if "error" in results[part]]
     assert results["rehearsal"]
     assert results["books"]["bits_per_character"] < 8
-    assert set(results["agreement"]) == {"mlp", "rnn", "lstm", "gpt", "seconds"}
+    assert set(results["agreement"]) == {"mlp", "rnn", "lstm", "gpt", "llama", "speedrun", "seconds"}

@@ -26,7 +26,7 @@ from lmzoo.data.tokenizers import Bpe, Byte, Tokenizer
 from lmzoo.errors import DownloadError, FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Progress
-from lmzoo.models.gpt import GPT, GPT2
+from lmzoo.models.gpt import GPT
 from lmzoo.runs import store
 
 END = "<|endoftext|>"
@@ -46,23 +46,9 @@ PUBLISHED = {
     )
 }
 
-# What of our settings a Hugging Face GPT-2 can have: these as they like, the others as GPT-2 has them.
-FREE = {
-    "ngram_dropout",
-    "ngram_rows",
-    "layers",
-    "heads",
-    "width",
-    "window",
-    "dropout",
-    "tied",
-    "zero_init",
-    "batch",
-    "optimizer",
-    "learning_rate",
-}
-FIXED = {name: value for name, value in GPT2.items() if name not in FREE}
-# What of theirs we have, beside their defaults (those first).
+# The settings that a Hugging Face GPT-2 has only in this way.
+FIXED = {"norm_first": True, "bias": True}
+# The values of their settings that can be read, the default first.
 THEIRS: dict[str, tuple[Any, ...]] = {
     "activation_function": ("gelu_new", "gelu_pytorch_tanh"), "layer_norm_epsilon": (1e-5,), "n_inner": (None,),
     "scale_attn_weights": (True,), "scale_attn_by_inverse_layer_idx": (False,), "add_cross_attention": (False,),
@@ -97,7 +83,8 @@ def read(folder: str | Path) -> TextModel:
     if text.vocab_size != vocab_size:
         raise FormatError(f"{folder}: config.json has {vocab_size} tokens and its tokenizer {text.vocab_size}")
     net = model.build(vocab_size)
-    expected, found = net.weights(), {}
+    expected: dict[str, Tensor] = net.weights()
+    found: dict[str, Tensor] = {}
     for ours, theirs, transposed in _names(model):
         if theirs not in given:
             raise FormatError(f"{folder}: the weights lack {theirs}: are they a GPT-2 of {model.layers} layers?")
@@ -108,7 +95,7 @@ def read(folder: str | Path) -> TextModel:
             raise FormatError(f"{folder}: {theirs} is {tuple(weight.shape)} where config.json wants {wanted}")
     if left := [name for name in given if not _is_known_surplus(name)]:
         raise FormatError(f"{folder}: the weights have {left[0]}, which a GPT-2 of {model.layers} layers has not")
-    net.put_weights(found)
+    net.load_weights(found)
     model.net_, model.vocab_size_ = net.eval(), vocab_size
     return TextModel(model, text)
 
@@ -293,7 +280,7 @@ def claim(folder: Path, overwrite: bool = False) -> None:
 def _refuse_other_architectures(model: GPT) -> None:
     for name, wanted in FIXED.items():
         value = getattr(model, name)
-        if value != wanted and not (name == "kv_heads" and value == model.heads):
+        if value != wanted:
             raise UsageError(f"Hugging Face's GPT-2 has no {name} = {value!r}: only {wanted!r} can be exported")
 
 

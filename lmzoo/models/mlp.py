@@ -1,16 +1,17 @@
-"""The neural probabilistic language model: words as vectors, and a net that reads n of them (Bengio et al. 2003).
+"""The neural probabilistic language model: a feed-forward network over the last n word vectors (Bengio et al. 2003).
 
-The last n tokens are looked up in one table C, their m-dimensional vectors stand side by side, and a hidden layer
-and, if wanted, direct connections lead from there to a score for each word of the vocabulary:
+The last n tokens are looked up in one table C and their m-dimensional vectors concatenated; a hidden layer and, if
+wanted, direct connections lead from there to a score for each token of the vocabulary:
 
     x = (C(w_{t-1}), …, C(w_{t-n}))
     y = b + W x + U tanh(d + H x)
     P(w_t | w_{t-n} … w_{t-1}) = softmax(y)
 
-What is near in the table is treated alike, so a sentence teaches about all those that are made of similar words.
+Words with similar vectors get similar predictions, so each sentence informs the model about a great number of similar
+ones (section 1.1).
 
-Departures: dropout (Srivastava et al. 2014), further hidden layers and other activations, where they are asked for;
-AdamW or Muon and no asynchronous descent. Before the first token the context is filled with `end`.
+Departures: dropout (Srivastava et al. 2014), optional further hidden layers and other activations; AdamW or Muon
+instead of asynchronous SGD. Before the first token the context is filled with `end`.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 
 from lmzoo.errors import UsageError
 from lmzoo.neural.language_model import Network
-from lmzoo.neural.module import Memory, Net
+from lmzoo.neural.module import Carried, Module
 from lmzoo.neural.training.config import Training
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "gelu": nn.functional.gelu}
@@ -30,14 +31,14 @@ ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "gelu": nn.functional.gel
 
 @dataclass
 class MLP(Network):
-    """A net that reads the last n tokens, as vectors that it learns: the first word embeddings."""
+    """A feed-forward network over the last n tokens, as word vectors that it learns."""
 
     name: ClassVar[str] = "mlp"
     year: ClassVar[int] = 2003
     paper: ClassVar[str] = "Bengio, Ducharme, Vincent & Jauvin 2003, A Neural Probabilistic Language Model"
     family: ClassVar[str] = "feedforward"
-    title: ClassVar[str] = "feed-forward network"
-    label_settings: ClassVar[Mapping[str, str]] = {"hidden": "{} units"}
+    title: ClassVar[str] = "MLP"
+    label_settings: ClassVar[Mapping[str, str]] = {"context": "{}-token context"}
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"context": 4, "embedding": 16, "hidden": 32, "batch": 256},  # for a first try
@@ -51,11 +52,11 @@ class MLP(Network):
     hidden: int = 512  # units of a hidden layer
     layers: int = 1  # hidden layers
     activation: str = "tanh"  # of the hidden units: tanh, relu or gelu
-    direct: bool = True  # also connect the vectors of the context to the softmax directly
+    direct: bool = True  # also connect the context's vectors directly to the softmax
     dropout: float = 0.1  # of the context's vectors and of the hidden units
     training: Training = Training(batch=2048, window=1)  # single tokens, drawn from all over the text
 
-    carried: ClassVar[bool] = False
+    carries_state: ClassVar[bool] = False
 
     @property
     def width(self) -> int:
@@ -64,24 +65,24 @@ class MLP(Network):
 
     @property
     def reach(self) -> int:
-        """Tokens that it sees."""
+        """The context."""
         return self.context
 
     @property
-    def lead(self) -> int:
-        """The ids before a window's first token that are in the context of the second."""
+    def left_context(self) -> int:
+        """With the first id of a window, these predict the second."""
         return self.context - 1
 
-    def build(self, vocab_size: int) -> Net:
-        """The net, with PyTorch's first weights."""
-        self._refuse_below_one("context", "embedding", "hidden", "layers")
+    def build(self, vocab_size: int) -> Module:
+        """The module, with PyTorch's first weights."""
+        self._check_at_least_one("context", "embedding", "hidden", "layers")
         if self.activation not in ACTIVATIONS:
             raise UsageError(f"no activation {self.activation!r}; there are: {', '.join(ACTIVATIONS)}")
-        return MLPNet(vocab_size, self)
+        return MLPModule(vocab_size, self)
 
 
-class MLPNet(Net):
-    """Embeddings of n tokens → hidden layers → softmax; memory is the ids before, (B, n - 1)."""
+class MLPModule(Module):
+    """Embeddings of n tokens → hidden layers → softmax; carried on are the last n - 1 ids, (B, n - 1)."""
 
     def __init__(self, vocab_size: int, settings: MLP):
         super().__init__()
@@ -93,14 +94,14 @@ class MLPNet(Net):
         self.output = nn.Linear(s.hidden + read if s.direct else s.hidden, vocab_size)  # U beside W, b
         self.dropout = nn.Dropout(s.dropout)
 
-    def blank(self, batch: int) -> Memory:
+    def initial_state(self, batch: int) -> Carried:
         """`end`, as before the first token."""
         end = self.embedding.num_embeddings - 1
         return (torch.full((batch, self.context - 1), end, device=self.device),)
 
-    def forward(self, ids: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        """ids (B, T) → hidden units and, where they are connected directly, the n vectors (B, T, D)."""
-        read = torch.cat([memory[0], ids], dim=1)  # (B, n - 1 + T)
+    def forward(self, ids: Tensor, carried: Carried) -> tuple[Tensor, Carried]:
+        """ids (B, T) → hidden units and, with direct connections, the n vectors beside them: (B, T, D)."""
+        read = torch.cat([carried[0], ids], dim=1)  # (B, n - 1 + T)
         contexts = read.unfold(1, self.context, 1)  # (B, T, n), the oldest token first
         x = self.dropout(self.embedding(contexts).flatten(2))  # (B, T, n m)
         h = x
@@ -108,10 +109,11 @@ class MLPNet(Net):
             h = self.dropout(self.activation(layer(h)))
         return torch.cat([h, x], dim=-1) if self.direct else h, (read[:, ids.shape[1] :],)
 
-    def every_layer(self, ids: Tensor, memory: Memory) -> tuple[list[Tensor], Memory]:
+    def all_layers(self, ids: Tensor, carried: Carried) -> tuple[list[Tensor], Carried]:
         """Vectors (B, T, D): of each token itself, C(w_t), and of its context in each hidden layer."""
-        (contexts, *sums), memory = super().every_layer(ids, memory)
-        return [contexts[:, :, -1], *map(self.activation, sums)], memory
+        # The table is asked for (B, T, n, m), of which the newest token is the last; layers give what is before f.
+        (contexts, *sums), carried = super().all_layers(ids, carried)
+        return [contexts[:, :, -1], *map(self.activation, sums)], carried
 
     def head(self, hidden: Tensor) -> Tensor:
         """Logits (…, V)."""

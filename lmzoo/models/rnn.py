@@ -1,19 +1,19 @@
-"""The recurrent network: what it has read is in its hidden units, and goes round (Elman 1990; Mikolov et al. 2010).
+"""The recurrent network: a hidden state that is read again with the next token (Elman 1990; Mikolov et al. 2010).
 
-For each token's embedding x, and the hidden units h of the token before:
+For each token's embedding x, and the hidden state h at the token before:
 
     h ← tanh(W x + U h + b)
     P(next | so far) = softmax(V h + d)
 
-Its gradient fades or bursts on the way back through time (Bengio, Simard & Frasconi 1994): it is cut after a window
-and made no longer than `clip` (Mikolov 2012). The gated recurrent unit (Cho et al. 2014) lets each unit keep its value:
+Its gradient vanishes or explodes through time (Bengio, Simard & Frasconi 1994), so backpropagation is truncated to a
+window and gradients are clipped (Mikolov 2012). The gated recurrent unit (Cho et al. 2014) lets a unit keep its value:
 
-    r = σ(W_r x + U_r h + b_r)          what of the past is read
-    z = σ(W_z x + U_z h + b_z)          what is kept
+    r = σ(W_r x + U_r h + b_r)                               reset gate
+    z = σ(W_z x + U_z h + b_z)                               update gate
     h ← z ⊙ h + (1 - z) ⊙ tanh(W x + b + r ⊙ (U h + c))
 
-Departures: an embedding smaller than the hidden layer, layers that stand on each other with dropout between them (as
-in the LSTM), and AdamW. Mikolov's softmax was factored by word classes. The reset gate is where cuDNN has it: after U.
+Departures: an embedding smaller than the hidden layer, stacked layers with dropout between them (as in the LSTM), and
+AdamW; Mikolov's softmax was factored by word classes. The reset gate is applied after U, as in cuDNN.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from lmzoo.errors import UsageError
 from lmzoo.interface import Origin
 from lmzoo.neural.language_model import Network
-from lmzoo.neural.module import Memory, Net
+from lmzoo.neural.module import Carried, Module
 from lmzoo.neural.training.config import Training
 
 CELLS = {"elman": nn.RNN, "gru": nn.GRU}
@@ -34,7 +34,7 @@ CELLS = {"elman": nn.RNN, "gru": nn.GRU}
 
 @dataclass
 class RNN(Network):
-    """A net whose hidden units are read again with the next token: a memory without an end, and without a lock."""
+    """A network whose hidden state is read again with the next token: no limit to what it sees, and it forgets fast."""
 
     name: ClassVar[str] = "rnn"
     year: ClassVar[int] = 1990
@@ -50,10 +50,10 @@ class RNN(Network):
     }  # fmt: skip
 
     cell: str = "elman"  # elman, or gru: the gated recurrent unit
-    layers: int = 1  # recurrent layers that stand on each other
+    layers: int = 1  # stacked recurrent layers
     hidden: int = 512  # units of each
     embedding: int = 64  # size of a token's vector
-    tied: bool = False  # one table of vectors for reading and for the softmax (Press & Wolf 2017)
+    tied: bool = False  # one table for embedding and softmax (Press & Wolf 2017)
     dropout: float = 0.1  # of outputs, between layers and before the softmax
     training: Training = Training(batch=64, window=32)
 
@@ -76,20 +76,20 @@ class RNN(Network):
         """Units of a layer."""
         return self.hidden
 
-    def build(self, vocab_size: int) -> Net:
-        """The net, with PyTorch's first weights."""
-        self._refuse_below_one("layers", "hidden", "embedding")
+    def build(self, vocab_size: int) -> Module:
+        """The module, with PyTorch's first weights."""
+        self._check_at_least_one("layers", "hidden", "embedding")
         if self.cell not in CELLS:
             raise UsageError(f"no cell {self.cell!r}; there are: {', '.join(CELLS)} (the LSTM is a model of its own)")
         if self.tied and self.hidden != self.embedding:
             raise UsageError(
                 f"tied: outputs ({self.hidden}) must be as large as embeddings ({self.embedding}): give both one size"
             )
-        return RNNNet(vocab_size, self)
+        return RNNModule(vocab_size, self)
 
 
-class RNNNet(Net):
-    """Embedding → recurrent layers → softmax; memory is h, (B, layers, H)."""
+class RNNModule(Module):
+    """Embedding → recurrent layers → softmax; carried on is h, (B, layers, H)."""
 
     def __init__(self, vocab_size: int, settings: RNN):
         super().__init__()
@@ -104,18 +104,18 @@ class RNNNet(Net):
             nn.init.uniform_(self.output.weight, -0.1, 0.1)
             nn.init.zeros_(self.output.bias)
 
-    def blank(self, batch: int) -> Memory:
+    def initial_state(self, batch: int) -> Carried:
         """Zeros, as before the first token."""
         return (torch.zeros(batch, self.recurrent.num_layers, self.recurrent.hidden_size, device=self.device),)
 
-    def forward(self, ids: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def forward(self, ids: Tensor, carried: Carried) -> tuple[Tensor, Carried]:
         """ids (B, T) → outputs of the last layer (B, T, H)."""
-        h = memory[0].transpose(0, 1).contiguous()  # PyTorch has the layers first
+        h = carried[0].transpose(0, 1).contiguous()  # (layers, B, H), as PyTorch wants it
         outputs, h = self.recurrent(self.embedding(ids), h)
         return self.dropout(outputs), (h.transpose(0, 1),)
 
-    def stages(self) -> dict[str, nn.Module]:
-        """The table and the last layer: PyTorch keeps what is between them to itself."""
+    def layer_modules(self) -> dict[str, nn.Module]:
+        """The embedding and the last layer: PyTorch returns no outputs of the layers between them."""
         return {"embedding": self.embedding, f"layer {self.recurrent.num_layers}": self.recurrent}
 
     def head(self, hidden: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
-"""Causal self-attention: each token asks all before it, and itself (Vaswani et al. 2017).
+"""Causal self-attention: each token attends to itself and to all tokens before it (Vaswani et al. 2017, section 3.2).
 
     attention(Q, K, V) = softmax(Q Kᵀ / √d) V,    row t seeing columns 0 … t
 
-in several heads of d features each. A text that is read in pieces keeps its K and V, so that no token is read twice.
+in several heads of d features each. K and V of what was read are cached (the KV cache), so no token is read twice.
 """
 
 import math
@@ -11,73 +11,85 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, rms_norm, scaled_dot_product_attention
 
-from lmzoo.neural.module import Stack
+from lmzoo.neural.module import FusedLinear
 
-Past = tuple[Tensor, Tensor]  # keys and values (B, K, S, d) of the S tokens read before, K heads of them
+Cache = tuple[Tensor, Tensor]  # keys and values (B, K, S, d) of the S tokens read before, in K heads
 
 
 class Attention(nn.Module):
-    """H heads that ask and K heads that answer: K = H, or fewer, each for H/K of the others (Ainslie et al. 2023)."""
+    """Multi-head attention with H heads for queries and K heads for keys and values.
 
-    def __init__(self, width: int, heads: int, kv_heads: int, bias: bool, rotary: bool, qk_norm: bool, dropped: float):
+    K = H; or fewer, each shared by H/K query heads: grouped-query attention (Ainslie et al. 2023), multi-query with
+    K = 1 (Shazeer 2019).
+    """
+
+    def __init__(
+        self, width: int, heads: int, kv_heads: int = 0, bias: bool = True, rotary: bool = False,
+        qk_norm: bool = False, dropout: float = 0.0,
+    ):  # fmt: skip
         super().__init__()
-        self.size = width // heads
+        kv_heads = kv_heads or heads
+        self.size = width // heads  # d
         self.sizes = [heads * self.size, kv_heads * self.size, kv_heads * self.size]
-        self.rotary, self.qk_norm, self.dropped = rotary, qk_norm, dropped
-        self.qkv = Stack(width, self.sizes, bias)
+        self.rotary, self.qk_norm, self.dropout = rotary, qk_norm, dropout
+        self.qkv = FusedLinear(width, self.sizes, bias)
         self.out = nn.Linear(width, width, bias=bias)
 
-    def forward(self, x: Tensor, past: Past | None) -> tuple[Tensor, Past]:
-        """x (B, T, D) after `past` → (B, T, D), and the keys and values of all that was read."""
+    def forward(self, x: Tensor, cache: Cache | None) -> tuple[Tensor, Cache]:
+        """x (B, T, D) after `cache` → (B, T, D), and the keys and values of all that was read."""
+        # (B, T, D) → q (B, H, T, d), k and v (B, K, T, d)
         q, k, v = (part.unflatten(-1, (-1, self.size)).transpose(1, 2) for part in self.qkv(x).split(self.sizes, -1))
-        if self.qk_norm:
+        if self.qk_norm:  # Henry et al. 2020; here with RMSNorm and no gain
             q, k = rms_norm(q, (self.size,)), rms_norm(k, (self.size,))
         if self.rotary:
-            first = past[0].shape[-2] if past else 0
+            first = cache[0].shape[-2] if cache else 0
             q, k = rotate(q, first), rotate(k, first)
-        if past:
-            k, v = torch.cat([past[0], k], -2), torch.cat([past[1], v], -2)
-        y = attend(q, k, v, self.dropped if self.training else 0.0)
-        return self.out(y.transpose(1, 2).flatten(2)), (k, v)
+        if cache:
+            k, v = torch.cat([cache[0], k], -2), torch.cat([cache[1], v], -2)  # (B, K, S, d)
+        y = attend(q, k, v, self.dropout if self.training else 0.0)
+        return self.out(y.transpose(1, 2).flatten(2)), (k, v)  # (B, H, T, d) → (B, T, D)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, dropped: float = 0.0) -> Tensor:
-    """What the last T of S tokens, q (B, H, T, d), find in k and v (B, K, S, d): (B, H, T, d)."""
-    (heads, asking), seen = q.shape[1:3], k.shape[-2]
+def attend(q: Tensor, k: Tensor, v: Tensor, p: float = 0.0) -> Tensor:
+    """Attention of the last T of S tokens, q (B, H, T, d), to k and v (B, K, S, d): (B, H, T, d)."""
+    (heads, queries), keys = q.shape[1:3], k.shape[-2]
     if q.device.type == "cpu" and q.dtype == torch.bfloat16:
-        # The fused kernel is two to four times slower here in bf16, backwards above all (windows 64 to 512), and up to
-        # a fifth faster in float32.
+        # Here the fused kernel is two to four times slower than these lines in bf16, mostly in its backward pass
+        # (windows of 64 to 512); in float32 it is up to a fifth faster.
         k, v = (z.repeat_interleave(heads // z.shape[1], dim=1) for z in (k, v))
-        scores = (q / math.sqrt(q.shape[-1])) @ k.mT
-        if asking > 1:
-            scores = scores + _blinds(asking, seen, scores)
-        return dropout(scores.softmax(-1), dropped) @ v
-    # Its `is_causal` lets the first row see one column; here the first of T rows sees the first S - T + 1.
-    mask = _blinds(asking, seen, q) if 1 < asking < seen else None
-    causal = 1 < asking == seen
-    return scaled_dot_product_attention(q, k, v, mask, dropped, causal, enable_gqa=k.shape[1] < heads)
+        scores = (q / math.sqrt(q.shape[-1])) @ k.mT  # (B, H, T, S)
+        if queries > 1:
+            scores = scores + _causal_mask(queries, keys, scores)
+        return dropout(scores.softmax(-1), p) @ v
+    # `is_causal` aligns the mask at the first key; here the first of T queries sees the first S - T + 1 keys.
+    mask = _causal_mask(queries, keys, q) if 1 < queries < keys else None
+    causal = 1 < queries == keys
+    return scaled_dot_product_attention(q, k, v, mask, p, causal, enable_gqa=k.shape[1] < heads)
 
 
-def _blinds(asking: int, seen: int, like: Tensor) -> Tensor:
-    """(T, S): -∞ where a token would see a later one, else 0."""
-    return torch.full((asking, seen), -math.inf, dtype=like.dtype, device=like.device).triu(seen - asking + 1)
+def _causal_mask(queries: int, keys: int, like: Tensor) -> Tensor:
+    """(T, S): -∞ where a query would see a later key, else 0."""
+    return torch.full((queries, keys), -math.inf, dtype=like.dtype, device=like.device).triu(keys - queries + 1)
 
 
 def rotate(x: Tensor, first: int) -> Tensor:
-    """Turn each pair of features of x (…, T, d) by an angle that grows with its position (Su et al. 2021).
+    """Rotary position embedding (Su et al. 2021): turn each pair of features of x (…, T, d) by an angle that grows
+    with the position, which begins at `first`.
 
-    The product of two of them then depends on how far they are apart alone. Pairs are (i, i + d/2), as in Llama.
+    A product of two rotated vectors depends on their distance alone. Pairs are (i, i + d/2), as in Llama.
     """
-    turns = _angles(first, x.shape[-2], x.shape[-1], x.device)
-    cos, sin = turns.cos().to(x.dtype), turns.sin().to(x.dtype)
+    angles = _angles(first, x.shape[-2], x.shape[-1], x.device)  # (T, d/2)
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     a, b = x.chunk(2, -1)
     return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
 
 
 def sinusoids(first: int, length: int, width: int, device: torch.device) -> Tensor:
-    """Fixed vectors (T, D) for the positions from `first` on: sines and cosines of many wavelengths (Vaswani 2017)."""
-    turns = _angles(first, length, width, device)
-    return torch.cat([turns.sin(), turns.cos()], -1)
+    """Fixed position embeddings (T, D) from position `first` on: sines and cosines of many wavelengths (Vaswani et al.
+    2017, section 3.5).
+    """
+    angles = _angles(first, length, width, device)
+    return torch.cat([angles.sin(), angles.cos()], -1)
 
 
 def _angles(first: int, length: int, features: int, device: torch.device) -> Tensor:

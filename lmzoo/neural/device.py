@@ -1,4 +1,4 @@
-"""Where a network computes and in what precision: asked of the hardware once, here and nowhere else."""
+"""On what device a network computes, in what precision, compiled or not: decided here and nowhere else."""
 
 import ctypes
 import os
@@ -25,36 +25,37 @@ COMPILE = ("auto", "yes", "no")
 
 
 @dataclass(frozen=True)
-class Means:
-    """How a network is trained: on what device, in what precision, compiled or not."""
+class Compute:
+    """The device, the precision, and whether training steps are compiled."""
 
     device: torch.device
     bf16: bool
     compiled: bool
 
     def autocast(self) -> torch.autocast:
-        """Matrix products in bf16 where that was chosen; weights, sums and losses stay in float32."""
+        """Mixed precision where bf16 was chosen: matrix products in bf16; weights, sums and losses in float32."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
 
 
 def find(name: str) -> torch.device:
-    """'auto', 'cpu', 'cuda', 'cuda:1' or 'mps' as a device. Raises UsageError where it is not there."""
+    """'auto', 'cpu', 'cuda', 'cuda:1' or 'mps' as a device. Raises UsageError where this machine has none such."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     kind, colon, number = name.partition(":")
-    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    if kind not in there or (colon and not number.isdecimal()):
+    counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if kind not in counts or (colon and not number.isdecimal()):
         raise UsageError(f"no device {name!r}: it can be auto, cpu, cuda, cuda:N or mps")
-    if int(number or 0) >= there[kind]:
-        has = ", ".join(f"{key} ({count})" for key, count in there.items() if count)
+    if int(number or 0) >= counts[kind]:
+        has = ", ".join(f"{key} ({count})" for key, count in counts.items() if count)
         raise UsageError(f"this machine has no device {name}: it has {has}")
     return torch.device(name)
 
 
-def means(run: Run, width: int, compile_pays: bool) -> Means:
-    """What `run` asks for, with each "auto" decided for a network `width` wide. Raises UsageError for what cannot be.
+def choose(run: Run, width: int, compile_pays: bool) -> Compute:
+    """What `run` asks for, with each "auto" decided for a network of that width.
 
-    `compile_pays` is whether compilation would pay for itself within the budget.
+    `compile_pays`: whether compilation would pay for itself within the budget. Raises UsageError for what this machine
+    cannot do.
     """
     device = find(_of_this_process(run.device))
     if run.precision not in PRECISIONS:
@@ -69,12 +70,14 @@ def means(run: Run, width: int, compile_pays: bool) -> Means:
         _keep_freed_memory()
     if device.type == "cuda":  # TF32 for what autocast leaves in float32, unless float32 is asked for
         torch.set_float32_matmul_precision("highest" if run.precision == "float32" else "high")
-    return Means(device, bf16, compiled)
+    return Compute(device, bf16, compiled)
 
 
 def _keep_freed_memory() -> None:
-    """Let glibc keep what is freed. The arrays of a step with a large vocabulary would else be handed back and fetched
-    from the system anew, zeroed, in every step: a fifth of the time of a softmax over 10,000 words, and more of larger.
+    """Tell glibc not to return freed memory to the system.
+
+    The arrays of a step with a large vocabulary would be unmapped and mapped again, zeroed, in every step: a fifth of
+    the time of a softmax over 10,000 words, and more with larger vocabularies.
     """
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
@@ -84,7 +87,7 @@ def _keep_freed_memory() -> None:
 
 
 def _of_this_process(name: str) -> str:
-    """Under torchrun each process takes the GPU of its own rank. Raises UsageError where they are too few."""
+    """Under torchrun each process takes the GPU of its local rank. Raises UsageError where there are too few."""
     processes, rank = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), os.environ.get("LOCAL_RANK", "0")
     if processes == 1 or not (name.startswith("cuda") or (name == "auto" and torch.cuda.is_available())):
         return name
@@ -112,41 +115,41 @@ def cpu_has_bf16() -> bool:
 
 
 def can_compile_for_cpu() -> bool:
-    """Whether what torch.compile needs for a CPU is here: a C++ compiler and Python's headers."""
+    """Whether torch.compile can target the CPU: it needs a C++ compiler and Python's headers."""
     compilers = [os.environ.get("CXX", ""), "g++", "clang++"]
     headers = Path(sysconfig.get_paths()["include"]) / "Python.h"
     return headers.is_file() and any(name and shutil.which(name) for name in compilers)
 
 
 def compiled(function: Callable[..., Any], run: Run) -> Callable[..., Any]:
-    """`function` compiled when it is first called; where nobody asked for that and it fails, it runs as it is."""
+    """`function`, compiled at its first call. With compile="auto" a failure to compile falls back to eager mode."""
     import torch._dynamo
 
     torch._dynamo.config.suppress_errors = run.compile == "auto"
     return torch.compile(function)
 
 
-def matrix_rate(means: Means, size: int = 8192, times: int = 10) -> float:
-    """FLOP/s of a large matrix product on a GPU, measured: what the utilisation (MFU) of a training is a share of.
+def peak_flops(compute: Compute, size: int = 8192, times: int = 10) -> float:
+    """FLOP/s of a large matrix product on a GPU, measured: the denominator of model FLOPs utilisation (MFU).
 
-    0 on other devices, and where there is no room to measure it.
+    0 on other devices, and where memory does not suffice to measure it.
     """
-    if means.device.type != "cuda":
+    if compute.device.type != "cuda":
         return 0.0
     try:
-        return _matrix_rate(means, size, times)
+        return _measure(compute, size, times)
     except torch.OutOfMemoryError:
         return 0.0
     finally:
         torch.cuda.empty_cache()
 
 
-def _matrix_rate(means: Means, size: int, times: int) -> float:
-    matrix = torch.randn(size, size, device=means.device, dtype=torch.bfloat16 if means.bf16 else torch.float32)
+def _measure(compute: Compute, size: int, times: int) -> float:
+    matrix = torch.randn(size, size, device=compute.device, dtype=torch.bfloat16 if compute.bf16 else torch.float32)
     matrix @ matrix
-    torch.cuda.synchronize(means.device)
+    torch.cuda.synchronize(compute.device)
     began = time.perf_counter()
     for _ in range(times):
         matrix @ matrix
-    torch.cuda.synchronize(means.device)
+    torch.cuda.synchronize(compute.device)
     return 2.0 * size**3 * times / (time.perf_counter() - began)

@@ -1,7 +1,7 @@
-"""Dropout as recurrent networks need it: masks that stay the same in time, for word types, and for weights.
+"""Dropout for recurrent networks: masks that are the same at all positions, for word types, and for weights.
 
-Each drops with probability p and divides what is left by 1 - p, so that the expectation stays what it was
-(Srivastava et al. 2014), and does nothing where `training` is false or p is 0.
+Each drops with probability p and divides what is left by 1 - p, which keeps the expectation (Srivastava et al. 2014).
+Nothing is dropped in evaluation or where p is 0.
 """
 
 from contextlib import nullcontext
@@ -15,30 +15,30 @@ from lmzoo.neural.device import cpu_has_bf16
 
 
 def locked(x: Tensor, p: float, training: bool) -> Tensor:
-    """x (B, T, D) with one mask (B, 1, D) for all T positions of a text (Gal & Ghahramani 2016)."""
+    """Variational dropout: x (B, T, D) with one mask (B, 1, D) for all T positions (Gal & Ghahramani 2016)."""
     if not training or p == 0:
         return x
     return x * dropout(torch.ones_like(x[:, :1]), p)
 
 
 def embedded(table: nn.Embedding, ids: Tensor, p: float) -> Tensor:
-    """The vectors (…, D) of `ids` (…), some word types being zero wherever they stand (Gal & Ghahramani 2016)."""
+    """Embedding dropout: vectors (…, D) of `ids` (…), those of dropped word types zero (Gal & Ghahramani 2016)."""
     if not table.training or p == 0:
         vectors: Tensor = table(ids)
         return vectors
-    mask = dropout(torch.ones(table.num_embeddings, 1, device=ids.device), p)
+    mask = dropout(torch.ones(table.num_embeddings, 1, device=ids.device), p)  # (V, 1)
     return nn.functional.embedding(ids, table.weight) * nn.functional.embedding(ids, mask)
 
 
-def connected(layer: nn.Module, x: Tensor, state: tuple[Tensor, Tensor], p: float) -> Any:
-    """`layer(x, state)`, an LSTM of one layer some of whose hidden-to-hidden weights are zero, at all positions of all
-    texts: DropConnect (Wan et al. 2013) as Merity et al. 2018 use it, for that leaves the fused kernels as they are.
+def weight_dropped(layer: nn.Module, x: Tensor, state: tuple[Tensor, Tensor], p: float) -> Any:
+    """`layer(x, state)` of a one-layer LSTM with hidden-to-hidden weights dropped, the same at all positions of all
+    texts: DropConnect (Wan et al. 2013) as in Merity et al. 2018, so that fused kernels still serve.
     """
     weights = {}
     if layer.training and p > 0:
         weights = {"weight_hh_l0": dropout(layer.get_parameter("weight_hh_l0"), p)}
-    # On a CPU without it PyTorch emulates bf16, but has no LSTM that does.
+    # PyTorch has no LSTM in bf16 for a CPU that only emulates it.
     emulated = x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and not cpu_has_bf16()
     with torch.autocast("cpu", enabled=False) if emulated else nullcontext():
-        given = (x.float(), tuple(part.float() for part in state)) if emulated else (x, state)
-        return torch.func.functional_call(layer, weights, given) if weights else layer(*given)
+        inputs = (x.float(), tuple(part.float() for part in state)) if emulated else (x, state)
+        return torch.func.functional_call(layer, weights, inputs) if weights else layer(*inputs)

@@ -1,69 +1,84 @@
-"""What the file of a neural model brings: a module that turns ids into hidden vectors, and those into logits."""
+"""The PyTorch module behind a neural model: ids to hidden vectors, hidden vectors to logits."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-Memory = tuple[Tensor, ...]  # what a net carries from one token to the next; each tensor is (B, …)
+# What is carried from one token to the next: LSTM states, a KV cache, the last ids. The first axis of each is B.
+Carried = tuple[Tensor, ...]
 
 
-class Stack(nn.Linear):
-    """Several matrices of `sizes` rows that stand on each other, for one product; an optimiser may take them apart."""
+class FusedLinear(nn.Linear):
+    """A fused projection: several matrices with `sizes` rows each in one product (Q, K and V, say).
+
+    Muon orthogonalises each of them by itself.
+    """
 
     def __init__(self, width: int, sizes: list[int], bias: bool):
         super().__init__(width, sum(sizes), bias)
         self.sizes = sizes
 
 
-class Net(nn.Module):
-    """`forward(ids (B, T), memory) → (hidden (B, T, D), memory)` and `head(hidden) → logits (B, T, V)`.
+class Module(nn.Module):
+    """`forward(ids (B, T), carried) → (hidden (B, T, D), carried)` and `head(hidden) → logits (B, T, V)`.
 
-    Position t of `hidden` has read ids 0 … t, so its logits are of token t + 1. `memory` is what was read before
-    (`blank`: nothing), as new tensors each time: none that was given is changed.
+    Position t of `hidden` has read ids 0 … t, so its logits are of token t + 1. `carried` holds what was read before
+    (`initial_state`: nothing). States are values: what is given is left as it is, what comes back is new.
     """
 
-    def blank(self, batch: int) -> Memory:
-        """The memory of `batch` texts that have not begun."""
+    def initial_state(self, batch: int) -> Carried:
+        """What `batch` texts carry before their first token."""
         raise NotImplementedError
 
-    def forward(self, ids: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        """Read ids (B, T): the hidden vectors (B, T, D) and the memory after the last."""
+    def forward(self, ids: Tensor, carried: Carried) -> tuple[Tensor, Carried]:
+        """Read ids (B, T): the hidden vectors (B, T, D), and what is carried on after the last."""
         raise NotImplementedError
 
     def head(self, hidden: Tensor) -> Tensor:
         """Logits (…, V) of the token that follows each hidden vector (…, D)."""
         raise NotImplementedError
 
-    def stages(self) -> dict[str, nn.Module]:
-        """The modules that put out a token's vectors, by the names of their layers, lowest first."""
+    def auxiliary_losses(self, hidden: Tensor) -> Mapping[str, Tensor]:  # noqa: ARG002
+        """Terms that a training step adds to the loss, by name, in nats per token: none by default."""
+        return {}
+
+    # ── Layers, for probing ───────────────────────────────────────────────────────────────────────
+
+    def layer_modules(self) -> dict[str, nn.Module]:
+        """The modules whose outputs are a token's vectors, by the names of the layers, lowest first."""
         layers = self.get_submodule("layers").children()
         return {"embedding": self.get_submodule("embedding")} | {f"layer {n}": m for n, m in enumerate(layers, 1)}
 
-    def every_layer(self, ids: Tensor, memory: Memory) -> tuple[list[Tensor], Memory]:
-        """What each of `stages` makes of ids (B, T): vectors (B, T, D); and the memory after the last."""
-        seen: list[Tensor] = []
+    def all_layers(self, ids: Tensor, carried: Carried) -> tuple[list[Tensor], Carried]:
+        """The vectors (B, T, D) of ids (B, T) in each layer, lowest first, and what is carried on after the last id."""
+        outputs: list[Tensor] = []
 
-        def see(_module: nn.Module, _arguments: Any, output: Any) -> None:
-            seen.append(output[0] if isinstance(output, tuple) else output)
+        def record(_module: nn.Module, _arguments: Any, output: Any) -> None:
+            outputs.append(output[0] if isinstance(output, tuple) else output)
 
-        hooks = [module.register_forward_hook(see) for module in self.stages().values()]
+        hooks = [module.register_forward_hook(record) for module in self.layer_modules().values()]
         try:
-            _, memory = self(ids, memory)
+            _, carried = self(ids, carried)
         finally:
             for hook in hooks:
                 hook.remove()
-        return seen, memory
+        return outputs, carried
 
-    def penalty(self, hidden: Tensor) -> Tensor | float:  # noqa: ARG002
-        """What is added to the loss of a training step, nats per token: nothing, but for nets that say so."""
-        return 0.0
+    # ── Weights ───────────────────────────────────────────────────────────────────────────────────
+
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        """The matrices between hidden layers, which Muon trains: no embedding table, and not the softmax's matrix."""
+        outside = {id(module.weight) for module in self.modules() if isinstance(module, nn.Embedding)}
+        outside |= {id(weight) for weight in self.get_submodule("output").parameters()}
+        return [w for w in self.parameters() if w.requires_grad and w.ndim == 2 and id(w) not in outside]
 
     def flops(self, window: int) -> float:  # noqa: ARG002
         """Floating-point operations of a training step for each token (Kaplan et al. 2020, section 2.1).
 
-        For each weight of a matrix two to multiply and add going forward and four going back; a table that is only
-        looked up costs none. A net with products of activations (attention) adds them for its `window`.
+        Each weight of a matrix costs a multiplication and an addition in the forward pass and four operations in the
+        backward pass; looking up a table costs none. A transformer adds the products of attention over `window`.
         """
         tables = {id(module.weight) for module in self.modules() if isinstance(module, nn.Embedding)}
         used = [module.weight for module in self.modules() if isinstance(module, nn.Linear)]
@@ -71,17 +86,17 @@ class Net(nn.Module):
         return 6.0 * sum(w.numel() for w in self.parameters() if w.ndim == 2 and id(w) not in tables)
 
     def weights(self) -> dict[str, Tensor]:
-        """All that it has learned, by name; a weight with two names (tied) by its first."""
+        """All that is learned, by name; a tied weight once, under its first name."""
         seen: set[int] = set()
-        found = {}
+        unique = {}
         for name, value in self.state_dict().items():
             if value.data_ptr() not in seen or not value.numel():
-                found[name] = value
+                unique[name] = value
             seen.add(value.data_ptr())
-        return found
+        return unique
 
     @torch.no_grad()
-    def put_weights(self, weights: dict[str, Tensor]) -> None:
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """The inverse of `weights`. Raises KeyError for one that is missing, ValueError for one of another shape."""
         for name, value in self.weights().items():
             if value.shape != weights[name].shape:

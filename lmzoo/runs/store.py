@@ -32,7 +32,7 @@ from lmzoo.data import tokenizers
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Model
-from lmzoo.runs import tensors
+from lmzoo.runs import tensors, upgrade
 
 FORMAT = 1
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "provenance.json")  # what it is, and then its history
@@ -174,6 +174,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     for key, kind in kinds.items():
         if not isinstance(config.get(key), kind):
             raise FormatError(f"{folder / 'config.json'} is not a run's configuration: it has no proper {key!r}")
+    config["model"], config["config"] = upgrade.current(config["model"], config["config"])
     return config
 
 

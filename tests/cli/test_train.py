@@ -132,8 +132,8 @@ def test_a_stop_on_request_says_how_to_go_on(here, lmzoo, how, monkeypatch):
         code, out, said = lmzoo(train())
     assert (code, out) == (130, "")
     assert said == (
-        "lmzoo: interrupted at step 23, 57% of the budget; all of it is in run.unfinished: give the same command with "
-        "--resume to go on\n"
+        "lmzoo: interrupted at step 23, 57% of the budget; the checkpoint is in run.unfinished: give the same command "
+        "with --resume to go on\n"
     )
     assert lmzoo(train(more="--resume"))[0] == 0
     assert weights("run") == weights("whole")
@@ -311,7 +311,9 @@ def test_two_interrupted_processes_go_on_to_the_same_weights(here, two):
     done = blow("SIGINT", train(), "os.getppid()", TWO)
     assert done.returncode != 0
     assert len(says(done)) == 1
-    assert says(done)[0].startswith("lmzoo: interrupted at step 23, 57% of the budget; all of it is in run.unfinished")
+    assert says(done)[0].startswith(
+        "lmzoo: interrupted at step 23, 57% of the budget; the checkpoint is in run.unfinished"
+    )
     assert Path("run.unfinished/checkpoint.safetensors").is_file()
     assert not Path("run").exists()
     assert torchrun("-m", "lmzoo", *train(more="--resume").split()).returncode == 0

@@ -33,7 +33,7 @@ def test_each_tells_the_whole_story_in_order():
             "mlp",
             "rnn",
             "lstm",
-            "gpt",
+            "speedrun",
         }
 
 

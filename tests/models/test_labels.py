@@ -43,10 +43,14 @@ def named(spec):
         ("word2vec", "skip-gram, 100 dimensions", 2013),
         ("word2vec architecture=cbow output=hierarchical-softmax dimensions=1",
          "CBOW with hierarchical softmax, 1 dimension", 2013),
-        ("mlp hidden=96", "feed-forward network, 96 units", 2003),
+        ("mlp context=5", "MLP, 5-token context", 2003),
         ("rnn", "Elman network, 512 units", 1990),
         ("rnn cell=gru", "GRU, 512 units", 2014),
         ("lstm preset=small", "LSTM, 96 cells", 1997),
+        ("gpt preset=tiny", "GPT-2 form, 2 layers", 2019),
+        ("gpt preset=gpt1", "GPT-1 form, 12 layers", 2018),
+        ("llama", "LLaMA form, 4 layers", 2023),
+        ("speedrun", "Speedrun transformer, 4 layers", 2024),
     ],
 )  # fmt: skip
 def test_a_label_is_what_a_person_would_say(spec, label, year):

@@ -72,7 +72,7 @@ class TestTheNet:
             }
         )
         with torch.no_grad():
-            found, memory = ours(ids(), ours.blank(4))
+            found, memory = ours(ids(), ours.initial_state(4))
             expected, (h, c) = theirs(ours.embedding(ids()))
         assert torch.allclose(found, expected, atol=1e-6)
         assert torch.allclose(torch.stack([*memory[::2], *memory[1::2]]), torch.cat([h, c]), atol=1e-6)
@@ -143,7 +143,7 @@ class TestLockedDropout:
         n = net(dropout_inputs=0.5, locked=locked)
         seen = []
         n.layers[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-        n(torch.full((2, 10), 7), n.blank(2))
+        n(torch.full((2, 10), 7), n.initial_state(2))
         assert torch.equal(seen[0], seen[0][:, :1].expand_as(seen[0])) == locked
         assert (seen[0] == 0).any()
 
@@ -176,52 +176,56 @@ class TestWeightDrop:
         """The same dropped matrix, drawn from the same seed, put into a plain LSTM."""
         n = net(weight_drop=0.5)
         torch.manual_seed(3)
-        found, _ = n(ids(), n.blank(4))
+        found, _ = n(ids(), n.initial_state(4))
         torch.manual_seed(3)
         dropped = torch.nn.functional.dropout(n.layers[0].weight_hh_l0.detach(), 0.5)
         assert 0 < (dropped == 0).float().mean() < 1
         plain = net()
         with torch.no_grad():
             plain.layers[0].weight_hh_l0.copy_(dropped)
-        assert torch.allclose(found, plain(ids(), plain.blank(4))[0], atol=1e-6)
+        assert torch.allclose(found, plain(ids(), plain.initial_state(4))[0], atol=1e-6)
 
     def test_leaves_the_weights_as_they_are_and_teaches_only_those_kept(self):
         n = net(weight_drop=0.5)
         weight = n.layers[0].weight_hh_l0
         before = weight.detach().clone()
-        n(ids(), n.blank(4))[0].square().sum().backward()
+        n(ids(), n.initial_state(4))[0].square().sum().backward()
         assert torch.equal(weight, before)
         assert 0.3 < (weight.grad == 0).float().mean() < 0.7
 
     def test_is_drawn_anew_in_each_step(self):
         n = net(weight_drop=0.5)
-        first, second = (n(ids(), n.blank(4))[0] for _ in range(2))
+        first, second = (n(ids(), n.initial_state(4))[0] for _ in range(2))
         assert not torch.equal(first, second)
         assert torch.equal(first[:, 0], second[:, 0])  # at the first token there is no hidden state to weigh
 
 
-class TestPenalty:
+def auxiliary(module, hidden):
+    return sum(module.auxiliary_losses(hidden).values()).item()
+
+
+class TestActivationRegularisation:
     def test_of_outputs_worked_by_hand(self):
         h = torch.tensor([[[1.0, 2.0], [3.0, 2.0], [3.0, 0.0]]])  # squares: 27 of 6; changes: 2 and -2, squares 8 of 4
-        assert net(alpha=2.0).penalty(h).item() == pytest.approx(2 * 27 / 6)
-        assert net(beta=3.0).penalty(h).item() == pytest.approx(3 * 8 / 4)
-        assert net(alpha=2.0, beta=3.0, dropout=0.5).penalty(h).item() == pytest.approx(2 * 27 / 6 / 0.5 + 6)
-        assert net().penalty(h) == 0.0
+        assert auxiliary(net(alpha=2.0), h) == pytest.approx(2 * 27 / 6)
+        assert auxiliary(net(beta=3.0), h) == pytest.approx(3 * 8 / 4)
+        assert auxiliary(net(alpha=2.0, beta=3.0, dropout=0.5), h) == pytest.approx(2 * 27 / 6 / 0.5 + 6)
+        assert net().auxiliary_losses(h) == {}
 
     def test_stands_for_the_mean_over_masks(self):
         """The paper takes the squares of dropped outputs: their mean over many masks is what is added here."""
         torch.manual_seed(0)
         h = torch.randn(1, 50, 8)
         drawn = [_dropout.locked(h, 0.4, training=True).square().mean().item() for _ in range(4000)]
-        assert net(alpha=1.0, dropout=0.4).penalty(h).item() == pytest.approx(np.mean(drawn), rel=0.03)
+        assert auxiliary(net(alpha=1.0, dropout=0.4), h) == pytest.approx(np.mean(drawn), rel=0.03)
 
     def test_a_window_of_one_token_has_no_change(self):
-        assert net(beta=1.0).penalty(torch.ones(2, 1, 8)) == 0.0
+        assert net(beta=1.0).auxiliary_losses(torch.ones(2, 1, 8)) == {}
 
     def test_makes_outputs_smaller(self):
         text = testing.practice_text(300)
-        sizes = [fitted(100, alpha=a).net_(torch.from_numpy(text)[None].long(), fitted(1).net_.blank(1))[0].abs().mean()
-                 for a in (0.0, 5.0)]  # fmt: skip
+        nets = [fitted(100, alpha=alpha).net_ for alpha in (0.0, 5.0)]
+        sizes = [net(torch.from_numpy(text)[None].long(), net.initial_state(1))[0].abs().mean() for net in nets]
         assert sizes[1] < 0.7 * sizes[0]
 
 

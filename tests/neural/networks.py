@@ -3,7 +3,7 @@
 import torch
 
 from lmzoo import models
-from lmzoo.interface import Run
+from lmzoo.interface import Data, Run
 from lmzoo.neural import device
 from lmzoo.neural.language_model import Network
 from lmzoo.neural.training.trainer import Trainer
@@ -23,8 +23,16 @@ def begin(model, train=TRAIN, valid=VALID, **run):
     """The trainer of a model, before its first step."""
     run = Run(**({"steps": 20} | run))
     torch.manual_seed(run.seed)
-    net = model.build(VOCAB_SIZE).train()
-    return Trainer(net, model, train, valid, VOCAB_SIZE, run, device.means(run, model.width, False))
+    module = model.build(VOCAB_SIZE).train()
+    return Trainer(model, module, Data.of(train, valid, VOCAB_SIZE), run, device.choose(run, model.width, False))
+
+
+def scattered(module):
+    """The module with weights that are neither tiny nor zero, so that nothing can hide in them."""
+    torch.manual_seed(3)
+    for weight in module.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
+    return module.eval()
 
 
 def weights(net):

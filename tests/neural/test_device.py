@@ -32,21 +32,21 @@ def test_auto_is_the_cpu_where_there_is_nothing_else():
 @pytest.mark.parametrize(("setting", "value"), [("precision", "float16"), ("compile", "maybe")])
 def test_odd_ways_to_compute_are_refused(setting, value):
     with pytest.raises(UsageError, match=f"{value!r}"):
-        _device.means(Run(device="cpu", **{setting: value}), 64, False)
+        _device.choose(Run(device="cpu", **{setting: value}), 64, False)
 
 
 def test_what_is_asked_for_is_done(monkeypatch):
     monkeypatch.setattr(_device, "can_compile_for_cpu", lambda: True)
-    means = _device.means(Run(device="cpu", precision="bfloat16", compile="yes"), 1, False)
-    assert means == _device.Means(torch.device("cpu"), bf16=True, compiled=True)
-    means = _device.means(Run(device="cpu", precision="float32", compile="no"), 4096, True)
-    assert means == _device.Means(torch.device("cpu"), bf16=False, compiled=False)
+    compute = _device.choose(Run(device="cpu", precision="bfloat16", compile="yes"), 1, False)
+    assert compute == _device.Compute(torch.device("cpu"), bf16=True, compiled=True)
+    compute = _device.choose(Run(device="cpu", precision="float32", compile="no"), 4096, True)
+    assert compute == _device.Compute(torch.device("cpu"), bf16=False, compiled=False)
 
 
 def test_compiling_without_a_compiler_is_refused(monkeypatch):
     monkeypatch.setattr(_device, "can_compile_for_cpu", lambda: False)
     with pytest.raises(UsageError, match="needs a C\\+\\+ compiler"):
-        _device.means(Run(device="cpu", compile="yes"), 64, False)
+        _device.choose(Run(device="cpu", compile="yes"), 64, False)
 
 
 def test_what_cannot_be_compiled_runs_as_it_is_unless_it_was_asked_for(monkeypatch):
@@ -64,8 +64,8 @@ def test_what_cannot_be_compiled_runs_as_it_is_unless_it_was_asked_for(monkeypat
 
 
 def test_a_narrow_net_is_not_cast_and_bf16_products_are_bf16():
-    assert not _device.means(Run(device="cpu"), _device.NARROWEST_BF16 - 1, False).bf16
-    with _device.Means(torch.device("cpu"), bf16=True, compiled=False).autocast():
+    assert not _device.choose(Run(device="cpu"), _device.NARROWEST_BF16 - 1, False).bf16
+    with _device.Compute(torch.device("cpu"), bf16=True, compiled=False).autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
 
 

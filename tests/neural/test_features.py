@@ -14,7 +14,9 @@ SETTINGS = {
     "mlp": {"layers": 2, "direct": False},
     "rnn": {"layers": 2},
     "lstm": {"layers": 3},
-    "gpt": {"norm_first": True},
+    "gpt": {},
+    "llama": {},
+    "speedrun": {"zero_init": False},
 }
 TEXT = practice_text(12)
 

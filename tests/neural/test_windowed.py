@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lmzoo.models.gpt import GPT
+from lmzoo.models.llama import Llama
 from lmzoo.neural.windowed import Windowed
 from lmzoo.testing import practice_text
 
@@ -13,7 +13,7 @@ V = 12
 
 def made(window=8, **settings):
     torch.manual_seed(1)
-    model = GPT(layers=2, heads=2, width=16, window=window, positions="rotary", **settings)
+    model = Llama(layers=2, heads=2, width=16, window=window, **settings)
     model.net_, model.vocab_size_ = model.build(V).eval(), V
     for weight in model.net_.parameters():  # GPT-2's first weights are so small that all contexts look alike
         torch.nn.init.normal_(weight, std=0.5)
@@ -117,7 +117,7 @@ def test_many_windows_are_read_at_once(monkeypatch):
     assert len(calls) < 15
 
 
-def test_the_memory_of_what_was_read_spares_reading_it_again(monkeypatch):
+def test_the_kv_cache_spares_reading_again(monkeypatch):
     model, calls = made(64), []
     forward = model.net_.forward
     monkeypatch.setattr(model.net_, "forward", lambda *given: calls.append(given[0].shape[1]) or forward(*given))
@@ -129,6 +129,6 @@ def test_the_memory_of_what_was_read_spares_reading_it_again(monkeypatch):
 
 
 def test_nothing_is_carried_in_training():
-    assert not Windowed.carried
+    assert not Windowed.carries_state
     model = made().net_.train()
-    assert model(torch.zeros(2, 3, dtype=torch.long), model.blank(2))[1] == ()
+    assert model(torch.zeros(2, 3, dtype=torch.long), model.initial_state(2))[1] == ()

@@ -1,113 +1,124 @@
-"""In what order a network reads its training text. A batch is a function of the seed and the step alone, so a run
-that was killed goes on with the very batch that it would have read.
+"""The order in which a network reads its training text.
 
-`Streams` cuts the text into B long pieces that are read side by side, window after window: what a recurrent net
-carries from one window to the next is what came before it in the text. `Windows` draws short pieces in random order,
-each once before any comes again.
+A batch is a function of the seed and the step alone, so a resumed training reads the very batches that an
+uninterrupted one would have read.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lmzoo.errors import UsageError
 from lmzoo.interface import Ids
+from lmzoo.neural.training.parallel import Parallel
 
-LARGEST_SHUFFLE = 1 << 26  # windows; of more, each is drawn for itself, for no epoch of them will ever end
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Ids to read (B, lead + T), the ids that follow the last T (B, T), and whether the text is read from anew."""
-
-    ids: torch.Tensor
-    targets: torch.Tensor
-    fresh: bool
+# Windows. A permutation of more would take too much memory; each is then drawn by itself, with replacement, which
+# makes no difference as no pass over so many will ever end.
+LARGEST_SHUFFLE = 1 << 26
 
 
-@dataclass(frozen=True)
-class Share:
-    """The rows of each batch that this process reads, of those that `of` processes read together."""
+class Batch(NamedTuple):
+    """Ids to read and the ids that follow them."""
 
-    rank: int = 0
-    of: int = 1
+    ids: Tensor  # (B, L + T): L ids of left context, then those whose next ids are predicted
+    targets: Tensor  # (B, T)
+    fresh: bool  # whether the texts begin here, so that no state is carried over from the batch before
 
-    def rows(self, batch: int) -> slice:
-        """Its rows of the common batch, which has `batch` rows for each process."""
-        return slice(self.rank * batch, (self.rank + 1) * batch)
+    def rows(self, part: slice) -> "Batch":
+        """Some rows of it."""
+        return Batch(self.ids[part], self.targets[part], self.fresh)
+
+    def to(self, device: torch.device) -> "Batch":
+        """On that device."""
+        return Batch(_moved(self.ids, device), _moved(self.targets, device), self.fresh)
+
+
+def _moved(ids: Tensor, device: torch.device) -> Tensor:
+    if device.type != "cuda":
+        return ids.to(device)
+    # Contiguous first: rows cut from longer ones would be copied once more, into memory that is not pinned.
+    return ids.contiguous().pin_memory().to(device, non_blocking=True)
 
 
 class Streams:
-    """Contiguous windows of B pieces of the text; every pass begins at another offset, so no cut is always a cut."""
+    """Truncated backpropagation through time: B long pieces of the text, read side by side, window after window.
 
-    def __init__(self, train: Ids, end: int, batch: int, window: int, seed: int, share: Share):
-        rows = batch * share.of
-        _refuse_too_short(len(train), rows, window)
-        self.window, self.seed, self.rows = window, seed, share.rows(batch)
+    What a recurrent network carries from one window to the next is what came before in the text. Every pass begins at
+    another offset, so no place is always at the end of a window.
+    """
+
+    def __init__(self, train: Ids, end: int, batch: int, window: int, seed: int, parallel: Parallel):
+        rows = batch * parallel.size
+        _check_size(len(train), rows, window)
+        self.window, self.seed, self.own_rows = window, seed, parallel.rows(batch)
         text = np.concatenate([np.array([end], dtype=train.dtype), train])  # the first token is predicted too
         self.length = (len(text) - 1) // rows
-        # Each row ends with the token that the next begins with, so that every token is predicted once.
+        # (rows, length + 1): each row ends with the token that the next begins with, so every token is predicted once.
         self.text = np.lib.stride_tricks.as_strided(
             text, (rows, self.length + 1), (self.length * text.itemsize, text.itemsize), writeable=False
         )
-        self.room = window - 1 if self.length >= 4 * window else self.length % window
-        self.per_pass = (self.length - self.room) // window
+        self.offsets = window - 1 if self.length >= 4 * window else self.length % window
+        self.steps_per_pass = (self.length - self.offsets) // window
 
     def __call__(self, step: int) -> Batch:
         """The batch of that step."""
-        number, place = divmod(step, self.per_pass)
-        offset = int(np.random.default_rng((self.seed, number)).integers(self.room + 1))
-        at = offset + place * self.window
-        piece = self.text[self.rows, at : at + self.window + 1]
+        number, place = divmod(step, self.steps_per_pass)
+        offset = int(np.random.default_rng((self.seed, number)).integers(self.offsets + 1))
+        start = offset + place * self.window
+        piece = self.text[self.own_rows, start : start + self.window + 1]  # (B, T + 1)
         ids = torch.from_numpy(piece.astype(np.int64))
         return Batch(ids[:, :-1], ids[:, 1:], fresh=place == 0)
 
 
 class Windows:
-    """Windows of the text in random order, without replacement; each pass is cut at another offset.
+    """Windows of the text in random order, each once a pass; every pass is cut at another offset.
 
-    With `lead`, each comes with that many ids before it, which are read and not predicted.
+    Each comes with `left_context` ids before it, which are read and not predicted.
     """
 
-    def __init__(self, train: Ids, end: int, batch: int, window: int, lead: int, seed: int, share: Share):
-        _refuse_too_short(len(train), batch * share.of, window)
-        self.batch, self.window, self.lead, self.seed = batch * share.of, window, lead, seed
-        self.rows = share.rows(batch)
-        self.text = np.concatenate([np.full(lead + 1, end, dtype=train.dtype), train])
-        self.room = min(window, len(train) - window + 1)  # how many offsets a pass can begin at
-        self.count = (len(train) - self.room + 1) // window
-        self.per_pass = self.count // self.batch
+    def __init__(self, train: Ids, end: int, batch: int, window: int, left_context: int, seed: int, parallel: Parallel):
+        _check_size(len(train), batch * parallel.size, window)
+        self.batch, self.window, self.left_context, self.seed = batch * parallel.size, window, left_context, seed
+        self.own_rows = parallel.rows(batch)
+        self.text = np.concatenate([np.full(left_context + 1, end, dtype=train.dtype), train])
+        self.offsets = min(window, len(train) - window + 1)
+        self.count = (len(train) - self.offsets + 1) // window  # windows in a pass
+        self.steps_per_pass = self.count // self.batch
         self._pass: tuple[int, NDArray[np.integer]] | None = None
 
     def __call__(self, step: int) -> Batch:
         """The batch of that step: its windows may be the last of one pass and the first of the next."""
         first = step * self.batch
-        starts = np.concatenate([self._drawn(first + i) for i in self._runs(first)])[self.rows]
-        at = starts[:, None] + np.arange(self.lead + self.window + 1)
-        ids = torch.from_numpy(self.text[at].astype(np.int64))
-        return Batch(ids[:, :-1], ids[:, self.lead + 1 :], fresh=True)
+        starts = np.concatenate([self._starts(first + i) for i in self._passes_begin(first)])[self.own_rows]
+        places = starts[:, None] + np.arange(self.left_context + self.window + 1)
+        ids = torch.from_numpy(self.text[places].astype(np.int64))  # (B, L + T + 1)
+        return Batch(ids[:, :-1], ids[:, self.left_context + 1 :], fresh=True)
 
-    def _runs(self, first: int) -> list[int]:
-        """Where in the batch that begins with window number `first` a pass ends and another begins."""
+    def _passes_begin(self, first: int) -> list[int]:
+        """Where in the batch that begins with window number `first` windows of another pass begin."""
         return [0, *range((-first) % self.count or self.count, self.batch, self.count)]
 
-    def _drawn(self, number: int) -> NDArray[np.integer]:
+    def _starts(self, number: int) -> NDArray[np.integer]:
         """The starts of windows `number` and on, to the end of their pass or of the batch."""
-        which, place = divmod(number, self.count)
+        this_pass, place = divmod(number, self.count)
         left = self.batch - number % self.batch
         if self.count > LARGEST_SHUFFLE:
             rng = np.random.default_rng((self.seed, number))
-            return rng.integers(len(self.text) - self.lead - self.window, size=left)
-        if self._pass is None or self._pass[0] != which:
-            rng = np.random.default_rng((self.seed, which))
-            offset = rng.integers(self.room)
-            self._pass = which, offset + self.window * rng.permutation(self.count)
+            return rng.integers(len(self.text) - self.left_context - self.window, size=left)
+        if self._pass is None or self._pass[0] != this_pass:
+            rng = np.random.default_rng((self.seed, this_pass))
+            offset = rng.integers(self.offsets)
+            self._pass = this_pass, offset + self.window * rng.permutation(self.count)
         return self._pass[1][place : place + left]
 
 
-def _refuse_too_short(tokens: int, batch: int, window: int) -> None:
+Batches = Streams | Windows
+
+
+def _check_size(tokens: int, batch: int, window: int) -> None:
     if window < 1 or batch < 1:
         raise UsageError(f"a window of {window} tokens, {batch} to a batch: both must be at least 1")
     if window > tokens:

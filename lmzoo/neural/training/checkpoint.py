@@ -1,7 +1,7 @@
-"""A training on disk, to go on from: one safetensors file, written beside its place and renamed into it.
+"""A checkpoint of a training: one safetensors file, written to a temporary name and renamed.
 
-It holds every tensor that the next step depends on, and in its header the facts (step, seconds, what was being
-trained on what) and a checksum. There is no pickle in it.
+It holds every tensor that the next step depends on. Its header has the numbers (step, seconds, which training it is)
+as JSON and a checksum. Nothing is pickled.
 """
 
 import hashlib
@@ -16,34 +16,35 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from lmzoo.errors import FormatError, LmzooError, UsageError
-from lmzoo.interface import Ids, Run
-from lmzoo.neural.device import Means
-from lmzoo.neural.training.batches import Share
+from lmzoo.interface import Data, Ids, Run
+from lmzoo.neural.device import Compute
+from lmzoo.neural.training.parallel import Parallel
 
-FORMAT = 1  # one more whenever what a checkpoint holds is changed
+FORMAT = 2  # to be raised whenever the contents of a checkpoint change
 Tensors = dict[str, torch.Tensor]
 
 
 def path(folder: Path) -> Path:
-    """Where in a folder it is."""
+    """The checkpoint's file in a folder."""
     return folder / "checkpoint.safetensors"
 
 
 def fingerprint(
-    model: str, config: dict[str, Any], texts: dict[str, Ids], vocab_size: int, run: Run, means: Means, share: Share
+    model: str, config: dict[str, Any], data: Data, run: Run, compute: Compute, parallel: Parallel
 ) -> dict[str, Any]:
-    """What a checkpoint is of: another training's would lead to numbers that no uninterrupted run gives."""
+    """Which training a checkpoint belongs to: resuming another would give numbers that no uninterrupted run gives."""
     budget = {name: getattr(run, name) for name in ("steps", "tokens", "flops", "seconds")}
     return {
         "format of checkpoints": FORMAT,
         "model": model,
         "setting": config,
-        "vocabulary": vocab_size,
-        **{f"{name} text": _digest_of_ids(ids) for name, ids in texts.items()},
+        "vocabulary": data.vocab_size,
+        "training text": _digest_of_ids(data.train),
+        "validation text": _digest_of_ids(data.valid),
         "seed": run.seed,
         "budget of": budget,
-        "precision": "bfloat16" if means.bf16 else "float32",
-        "number of processes": share.of,
+        "precision": "bfloat16" if compute.bf16 else "float32",
+        "number of processes": parallel.size,
     }
 
 
@@ -60,25 +61,25 @@ def write(folder: Path, tensors: Tensors, facts: dict[str, Any]) -> None:
     text = json.dumps(facts, sort_keys=True)
     header = {"facts": text, "sha256": _digest(tensors, text)}
     place = path(folder)
-    draft = place.with_name(f".{place.name}.{os.getpid()}")
+    temporary = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, draft, header)
-        with draft.open("rb+") as file:
+        save_file(tensors, temporary, header)
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        draft.replace(place)
+        temporary.replace(place)
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or error
         raise LmzooError(f"{place} could not be written: {why}; an older one there is still whole") from None
     finally:
-        draft.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def read(folder: Path, wanted: dict[str, Any]) -> tuple[Tensors, dict[str, Any]]:
-    """The tensors and facts of the checkpoint in `folder`, which must be of `wanted`, a `fingerprint`.
+def read(folder: Path, expected: dict[str, Any]) -> tuple[Tensors, dict[str, Any]]:
+    """The tensors and facts of the checkpoint in `folder`, which must have the `fingerprint` that is `expected`.
 
-    Raises UsageError where there is none or it is another training's, FormatError where it is damaged, cut short or
-    something else.
+    Raises UsageError where there is none or it is of another training, FormatError where it is damaged, cut short or
+    no checkpoint.
     """
     place = path(folder)
     if not place.is_file():
@@ -92,21 +93,21 @@ def read(folder: Path, wanted: dict[str, Any]) -> tuple[Tensors, dict[str, Any]]
         raise FormatError(f"{place} is cut short, or no checkpoint ({error}): --overwrite begins anew") from None
     if header.get("sha256") != _digest(tensors, header["facts"]):
         raise FormatError(f"{place} is damaged: its contents do not match its checksum; --overwrite begins anew")
-    _refuse_another(place, facts.get("of", {}), json.loads(json.dumps(wanted)))
+    _compare(place, facts.get("of", {}), json.loads(json.dumps(expected)))
     return tensors, facts
 
 
-def _refuse_another(place: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    for key, has in wanted.items():
-        had = found.get(key)
-        if had == has:
+def _compare(place: Path, saved: dict[str, Any], expected: dict[str, Any]) -> None:
+    for key, now in expected.items():
+        before = saved.get(key)
+        if before == now:
             continue
         what = key
-        if isinstance(had, dict) and isinstance(has, dict):  # of many settings, the first that differs
-            inner = next(k for k in {**has, **had} if had.get(k) != has.get(k))
-            what, had, has = f"{key} {inner}", had.get(inner), has.get(inner)
-        told = "" if key.endswith("text") else f" ({had}, and now {has})"
-        raise UsageError(f"{place} is of a training with another {what}{told}: resume with what it began with")
+        if isinstance(before, dict) and isinstance(now, dict):  # of many settings, the first that differs
+            inner = next(name for name in {**now, **before} if before.get(name) != now.get(name))
+            what, before, now = f"{key} {inner}", before.get(inner), now.get(inner)
+        values = "" if key.endswith("text") else f" ({before}, and now {now})"
+        raise UsageError(f"{place} is of a training with another {what}{values}: resume with what it began with")
 
 
 def _digest(tensors: Tensors, text: str) -> str:
@@ -117,19 +118,19 @@ def _digest(tensors: Tensors, text: str) -> str:
     return digest.hexdigest()
 
 
-def of_optimizers(optimizers: list[torch.optim.Optimizer]) -> Tensors:
-    """What the optimisers remember, as tensors by name."""
+def optimizer_state(optimizers: list[torch.optim.Optimizer]) -> Tensors:
+    """The state of the optimisers (moments, step counts) by name."""
     return {
         f"optimizer.{n}.{weight}.{key}": value
         for n, optimizer in enumerate(optimizers)
-        for weight, memory in optimizer.state_dict()["state"].items()
-        for key, value in memory.items()
+        for weight, state in optimizer.state_dict()["state"].items()
+        for key, value in state.items()
         if isinstance(value, torch.Tensor)
     }
 
 
-def to_optimizers(optimizers: list[torch.optim.Optimizer], tensors: Tensors) -> None:
-    """The inverse of `of_optimizers`."""
+def load_optimizer_state(optimizers: list[torch.optim.Optimizer], tensors: Tensors) -> None:
+    """The inverse of `optimizer_state`."""
     for n, optimizer in enumerate(optimizers):
         state: dict[int, Tensors] = {}
         for name, value in tensors.items():
@@ -139,19 +140,19 @@ def to_optimizers(optimizers: list[torch.optim.Optimizer], tensors: Tensors) -> 
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def of_random_numbers(device: torch.device) -> Tensors:
-    """Where the random numbers of dropout stand."""
+def rng_state(device: torch.device) -> Tensors:
+    """The state of the random number generators, which dropout draws from."""
     gpu = {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
     return {"cpu": torch.get_rng_state(), **gpu}
 
 
-def to_random_numbers(device: torch.device, states: Tensors) -> None:
-    """The inverse of `of_random_numbers`."""
+def load_rng_state(device: torch.device, states: Tensors) -> None:
+    """The inverse of `rng_state`."""
     torch.set_rng_state(states["cpu"])
     if device.type == "cuda" and "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"], device)
 
 
-def part(tensors: Tensors, prefix: str) -> Tensors:
-    """The tensors whose names begin with `prefix.`, without it."""
+def under(tensors: Tensors, prefix: str) -> Tensors:
+    """The tensors whose names begin with `prefix.`, by the rest of their names."""
     return {key[len(prefix) + 1 :]: value for key, value in tensors.items() if key.startswith(prefix + ".")}

@@ -1,4 +1,4 @@
-"""How much of its budget a training has spent, and the learning rate that goes with it."""
+"""The budget of a training, and the learning rate schedule over it."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -6,8 +6,8 @@ from typing import Self
 from lmzoo.errors import UsageError
 from lmzoo.interface import Run
 
-DEFAULT_SECONDS = 180.0  # for who gives no budget at all
-COLDEST_START = 0.05  # of the learning rate, at the first step of a warm-up
+DEFAULT_SECONDS = 180.0  # where no budget is given
+FIRST_RATE = 0.05  # share of the peak learning rate that a warm-up starts from
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,24 @@ class Budget:
             run.tokens and -(-run.tokens // tokens_per_step),
             run.flops and -(-run.flops // (flops_per_token * tokens_per_step)),
         ]
-        given = [float(limit) for limit in steps if limit]
-        seconds = run.seconds or (float("inf") if given else DEFAULT_SECONDS)
-        return cls(min(given, default=float("inf")), seconds)
+        limits = [float(limit) for limit in steps if limit]
+        seconds = run.seconds or (float("inf") if limits else DEFAULT_SECONDS)
+        return cls(min(limits, default=float("inf")), seconds)
 
     def spent(self, step: int, seconds: float) -> float:
-        """The share that is spent, 0 to 1 and more, when `step` steps are done after so many seconds."""
+        """The share of the budget (0 to 1 and more) that so many steps and seconds have spent."""
         return max(step / self.steps, seconds / self.seconds)
 
     @property
     def timed(self) -> bool:
-        """Whether a clock has a say: two runs then need not take the same steps."""
+        """Whether wall-clock time limits it, so that two runs may take different numbers of steps."""
         return self.seconds < float("inf")
 
 
 def rate(spent: float, warmup: float, cooldown: float) -> float:
-    """The factor of the learning rate: up over the first `warmup` of the budget, down to 0 over its last `cooldown`."""
-    up = max(spent / warmup, COLDEST_START) if warmup else 1.0
+    """Share of the peak learning rate: linear warm-up over the first `warmup` of the budget, linear cool-down to 0 over
+    its last `cooldown`.
+    """
+    up = max(spent / warmup, FIRST_RATE) if warmup else 1.0
     down = (1 - spent) / cooldown if cooldown else 1.0
     return max(0.0, min(1.0, up, down))

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from lmzoo.errors import UsageError
 from lmzoo.neural.training import batches
-from lmzoo.neural.training.batches import Share, Streams, Windows
+from lmzoo.neural.training.batches import Streams, Windows
+from lmzoo.neural.training.parallel import Replicated, Single
 
 END = 10_000
 
@@ -27,8 +28,8 @@ def text(tokens):
 @given(shapes(), st.integers(0, 99))
 def test_streams_predict_contiguous_tokens_each_once_a_pass(shape, seed):
     tokens, batch, window = shape
-    read = Streams(text(tokens), END, batch, window, seed, Share())
-    steps = [read(step) for step in range(read.per_pass)]
+    read = Streams(text(tokens), END, batch, window, seed, Single())
+    steps = [read(step) for step in range(read.steps_per_pass)]
     targets = np.concatenate([step.targets.numpy() for step in steps], axis=1)  # (B, a pass)
     assert (np.diff(targets, axis=1) == 1).all()
     assert len(np.unique(targets)) == targets.size
@@ -42,20 +43,23 @@ def test_streams_predict_contiguous_tokens_each_once_a_pass(shape, seed):
 @given(shapes(), st.integers(0, 99))
 def test_streams_begin_anew_with_each_pass_and_only_then(shape, seed):
     tokens, batch, window = shape
-    read = Streams(text(tokens), END, batch, window, seed, Share())
-    assert [read(step).fresh for step in range(2 * read.per_pass)] == 2 * [True, *[False] * (read.per_pass - 1)]
+    read = Streams(text(tokens), END, batch, window, seed, Single())
+    assert [read(step).fresh for step in range(2 * read.steps_per_pass)] == 2 * [
+        True,
+        *[False] * (read.steps_per_pass - 1),
+    ]
 
 
 def test_streams_cut_each_pass_elsewhere():
-    read = Streams(text(1000), END, 2, 8, 0, Share())
-    begins = {int(read(number * read.per_pass).targets[0, 0]) for number in range(50)}
+    read = Streams(text(1000), END, 2, 8, 0, Single())
+    begins = {int(read(number * read.steps_per_pass).targets[0, 0]) for number in range(50)}
     assert begins == set(range(8))
 
 
 @given(shapes(), st.integers(0, 99), st.integers(0, 4))
 def test_windows_are_drawn_each_once_a_pass_with_what_leads_to_them(shape, seed, lead):
     tokens, batch, window = shape
-    read = Windows(text(tokens), END, batch, window, lead, seed, Share())
+    read = Windows(text(tokens), END, batch, window, lead, seed, Single())
     steps = [read(step) for step in range(-(-2 * read.count // batch))]
     targets = np.concatenate([step.targets.numpy() for step in steps])
     for one_pass in (targets[: read.count], targets[read.count : 2 * read.count]):
@@ -70,20 +74,20 @@ def test_windows_are_drawn_each_once_a_pass_with_what_leads_to_them(shape, seed,
 
 
 def test_windows_come_in_another_order_in_each_pass():
-    read = Windows(text(1000), END, 10, 10, 0, 0, Share())
+    read = Windows(text(1000), END, 10, 10, 0, 0, Single())
     first, second = ([int(read(step).targets[0, 0]) for step in range(n, n + 9)] for n in (0, 9))
     assert first != sorted(first)
     assert np.argsort(first).tolist() != np.argsort(second).tolist()
 
 
 def test_windows_are_cut_elsewhere_in_each_pass():
-    read = Windows(text(100), END, 1, 5, 0, 0, Share())
+    read = Windows(text(100), END, 1, 5, 0, 0, Single())
     assert {int(read(number * read.count).targets[0, 0]) % 5 for number in range(50)} == set(range(5))
 
 
 def test_more_windows_than_can_be_shuffled_are_drawn_each_for_itself(monkeypatch):
     monkeypatch.setattr(batches, "LARGEST_SHUFFLE", 10)
-    read = Windows(text(60), END, 4, 5, 0, 0, Share())
+    read = Windows(text(60), END, 4, 5, 0, 0, Single())
     starts = [int(start) for step in range(500) for start in read(step).targets[:, 0]]
     assert set(starts) == set(range(60 - 5 + 1))
 
@@ -94,8 +98,8 @@ def test_a_batch_depends_on_the_seed_and_the_step_alone(shape, seed, steps, carr
 
     def order():
         if carried:
-            return Streams(text(tokens), END, batch, window, seed, Share())
-        return Windows(text(tokens), END, batch, window, 2, seed, Share())
+            return Streams(text(tokens), END, batch, window, seed, Single())
+        return Windows(text(tokens), END, batch, window, 2, seed, Single())
 
     used = order()
     for step in steps:
@@ -106,8 +110,8 @@ def test_a_batch_depends_on_the_seed_and_the_step_alone(shape, seed, steps, carr
 
 def test_another_seed_gives_other_batches():
     for order in (
-        lambda seed: Streams(text(3000), END, 3, 16, seed, Share()),
-        lambda seed: Windows(text(3000), END, 3, 16, 0, seed, Share()),
+        lambda seed: Streams(text(3000), END, 3, 16, seed, Single()),
+        lambda seed: Windows(text(3000), END, 3, 16, 0, seed, Single()),
     ):
         assert len({tuple(order(seed)(0).targets[:, 0].tolist()) for seed in range(5)}) > 1
 
@@ -117,13 +121,13 @@ def test_the_rows_of_all_processes_are_the_batch_of_one(shape, processes, step, 
     tokens, batch, window = shape
     tokens *= processes
 
-    def order(batch, share):
+    def order(batch, parallel):
         if carried:
-            return Streams(text(tokens), END, batch, window, 1, share)
-        return Windows(text(tokens), END, batch, window, 3, 1, share)
+            return Streams(text(tokens), END, batch, window, 1, parallel)
+        return Windows(text(tokens), END, batch, window, 3, 1, parallel)
 
-    alone = order(batch * processes, Share())(step)
-    parts = [order(batch, Share(rank, processes))(step) for rank in range(processes)]
+    alone = order(batch * processes, Single())(step)
+    parts = [order(batch, Replicated(rank, processes))(step) for rank in range(processes)]
     assert np.array_equal(alone.ids, np.concatenate([part.ids for part in parts]))
     assert np.array_equal(alone.targets, np.concatenate([part.targets for part in parts]))
 
@@ -140,8 +144,8 @@ def test_the_rows_of_all_processes_are_the_batch_of_one(shape, processes, step, 
 )
 def test_what_does_not_fit_the_text_is_refused_in_one_line(batch, window, words):
     for make in (
-        lambda: Streams(text(100), END, batch, window, 0, Share()),
-        lambda: Windows(text(100), END, batch, window, 0, 0, Share()),
+        lambda: Streams(text(100), END, batch, window, 0, Single()),
+        lambda: Windows(text(100), END, batch, window, 0, 0, Single()),
     ):
         with pytest.raises(UsageError, match=words) as caught:
             make()

@@ -18,7 +18,7 @@ def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("unfinished")
     trainer = begin(network(), folder=folder)
     trainer.step()
-    trainer._clock(type("Nobody", (), {"asked": False}))
+    trainer._clock(type("Nobody", (), {"requested": False}))
     trainer._report()
     trainer.save()
     return folder
@@ -37,10 +37,10 @@ def resume(folder, model=None, train=TRAIN, valid=VALID, vocab_size=VOCAB_SIZE, 
 def test_one_can_be_gone_on_from_more_than_once(folder):
     trainers = [begin(network(), folder=folder) for _ in range(2)]
     for trainer in trainers:
-        trainer._resume()
+        trainer.resume()
         trainer.step()
     assert [trainer.step_number for trainer in trainers] == [2, 2]
-    assert torch.equal(weights(trainers[0].net), weights(trainers[1].net))
+    assert torch.equal(weights(trainers[0].module), weights(trainers[1].module))
     assert not list(folder.glob(".*"))  # no draft is left
 
 

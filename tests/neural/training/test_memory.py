@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from lmzoo.errors import LmzooError
-from lmzoo.neural.training.memory import kept_for_the_gradient, or_what_fits
+from lmzoo.neural.training.memory import activation_bytes, step_or_advise
 
 
 def lack(words="out of memory"):
@@ -23,21 +23,21 @@ def test_every_allocator_is_understood(words):
             lack(words)
 
     with pytest.raises(LmzooError, match=r"to the logits \(3.00 GB\); --batch 3 fits, and --accumulate 5 reads"):
-        or_what_fits(lambda: lack(words), 13, 1, lambda: {"weights": 10, "the logits": 3 * 10**9}, fits)
+        step_or_advise(lambda: lack(words), 13, 1, lambda: {"weights": 10, "the logits": 3 * 10**9}, fits)
 
 
 def test_where_not_one_row_fits_it_says_so():
     with pytest.raises(LmzooError, match="not even a batch of one fits"):
-        or_what_fits(lack, 8, 1, lambda: {"all": 1}, lambda rows: lack())
+        step_or_advise(lack, 8, 1, lambda: {"all": 1}, lambda rows: lack())
 
 
 def test_a_step_that_fits_is_just_done():
     done = []
-    or_what_fits(lambda: done.append(1), 8, 1, dict, lack)
+    step_or_advise(lambda: done.append(1), 8, 1, dict, lack)
     assert done == [1]
 
 
 def test_what_a_layer_keeps_is_its_input_and_not_its_weights():
     layer, x = torch.nn.Linear(100, 50), torch.zeros(7, 100)
-    assert kept_for_the_gradient(lambda: layer(x), layer.parameters()) == 7 * 100 * 4
-    assert kept_for_the_gradient(lack, []) == 0
+    assert activation_bytes(lambda: layer(x), layer.parameters()) == 7 * 100 * 4
+    assert activation_bytes(lack, []) == 0

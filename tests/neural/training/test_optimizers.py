@@ -15,13 +15,13 @@ def names_of(net, optimizer):
     return {names[id(weight)] for weight in getattr(optimizer, "weights", weights)}
 
 
-def made(model):
+def created(model):
     net = model.build(VOCAB_SIZE)
-    return net, _optimizers.make(net, model.training)
+    return net, _optimizers.create(net, model.training)
 
 
 def test_muon_takes_the_matrices_between_hidden_layers():
-    net, (muon, adamw) = made(network("lstm", optimizer="muon", layers=2))
+    net, (muon, adamw) = created(network("lstm", optimizer="muon", layers=2))
     assert isinstance(muon, torch.optim.Muon)
     assert names_of(net, muon) == {f"layers.{n}.weight_{kind}_l0" for kind in ("ih", "hh") for n in (0, 1)}
     assert names_of(net, muon) | names_of(net, adamw) == {name for name, _ in net.named_parameters()}
@@ -29,37 +29,37 @@ def test_muon_takes_the_matrices_between_hidden_layers():
 
 def test_muon_takes_each_gate_for_a_matrix_of_its_own(monkeypatch):
     monkeypatch.setattr(_optimizers, "cpu_has_bf16", lambda: True)  # so that both are in bf16
-    stacked, apart = torch.nn.Parameter(torch.randn(8, 3)), [torch.nn.Parameter(torch.randn(2, 3)) for _ in range(4)]
+    fused, apart = torch.nn.Parameter(torch.randn(8, 3)), [torch.nn.Parameter(torch.randn(2, 3)) for _ in range(4)]
     for n, part in enumerate(apart):
-        part.data = stacked.data[2 * n : 2 * n + 2].clone()
-    together = _optimizers.StackedMuon([stacked], {id(stacked): [2] * 4}, 0.1, 0.1)
+        part.data = fused.data[2 * n : 2 * n + 2].clone()
+    together = _optimizers.FusedMuon([fused], {id(fused): [2] * 4}, 0.1, 0.1)
     alone = torch.optim.Muon(apart, 0.1, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
     for _ in range(3):
-        stacked.grad = torch.randn(8, 3)
+        fused.grad = torch.randn(8, 3)
         for n, part in enumerate(apart):
-            part.grad = stacked.grad[2 * n : 2 * n + 2].clone()
+            part.grad = fused.grad[2 * n : 2 * n + 2].clone()
         together.step()
         alone.step()
-    assert torch.equal(stacked, torch.cat([part.data for part in apart]))
+    assert torch.equal(fused, torch.cat([part.data for part in apart]))
     together.zero_grad()
-    assert stacked.grad is None
+    assert fused.grad is None
 
 
 @pytest.mark.parametrize(("name", "rows"), [("lstm", 4), ("rnn", 1), ("gpt", 3)])
-def test_networks_say_what_is_stacked(name, rows):
-    _, (muon, _) = made(network(name, optimizer="muon"))
+def test_networks_say_which_matrices_are_fused(name, rows):
+    _, (muon, _) = created(network(name, optimizer="muon"))
     assert max(len(parts) for parts in muon.parts) == rows
 
 
 def test_muon_tells_the_vocabulary_from_a_hidden_layer_of_the_same_size():
     settings = {"optimizer": "muon", "hidden": VOCAB_SIZE, "embedding": VOCAB_SIZE}
-    net, (muon, _) = made(network("lstm", **settings))
+    net, (muon, _) = created(network("lstm", **settings))
     assert names_of(net, muon) == {"layers.0.weight_ih_l0", "layers.0.weight_hh_l0"}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_muon_takes_no_table_and_nothing_that_makes_logits(name):
-    net, optimizers = made(network(name, optimizer="muon"))
+    net, optimizers = created(network(name, optimizer="muon"))
     inner = names_of(net, optimizers[0]) if len(optimizers) > 1 else set()
     tables = {f"{name}.weight" for name, module in net.named_modules() if isinstance(module, torch.nn.Embedding)}
     assert not inner & tables
@@ -68,13 +68,13 @@ def test_muon_takes_no_table_and_nothing_that_makes_logits(name):
 
 
 def test_adamw_decays_matrices_and_nothing_else():
-    _, (adamw,) = made(network("lstm", optimizer="adamw", weight_decay=0.25))
+    _, (adamw,) = created(network("lstm", optimizer="adamw", weight_decay=0.25))
     decays = {weight.ndim: group["weight_decay"] for group in adamw.param_groups for weight in group["params"]}
     assert decays == {2: 0.25, 1: 0.0}
 
 
 def test_the_rate_of_each_is_a_share_of_its_own():
-    _, optimizers = made(network("lstm", optimizer="muon", learning_rate=0.5, matrix_rate=0.25))
+    _, optimizers = created(network("lstm", optimizer="muon", learning_rate=0.5, matrix_rate=0.25))
     _optimizers.set_rate(optimizers, 0.5)
     _optimizers.set_rate(optimizers, 0.1)
     assert [group["lr"] for optimizer in optimizers for group in optimizer.param_groups] == [0.025, 0.05, 0.05]
@@ -82,7 +82,7 @@ def test_the_rate_of_each_is_a_share_of_its_own():
 
 def test_an_unknown_one_is_refused():
     with pytest.raises(UsageError, match=r"no optimizer 'adam'.* adamw, muon, sgd"):
-        made(network("lstm", optimizer="adam"))
+        created(network("lstm", optimizer="adam"))
 
 
 def test_an_average_is_the_plain_mean_and_swaps_with_the_weights():
@@ -115,7 +115,7 @@ def test_on_a_cpu_without_bf16_muon_steps_in_float32_and_leaves_pytorch_as_it_wa
         monkeypatch.setattr(_optimizers, "cpu_has_bf16", lambda has=has: has)
         weight = nn.Parameter(torch.eye(8, 4))
         weight.grad = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
-        _optimizers.StackedMuon([weight], {}, 0.1, 0.0).step()
+        _optimizers.FusedMuon([weight], {}, 0.1, 0.0).step()
         steps.append(weight.detach())
     assert _muon._zeropower_via_newtonschulz is theirs
     assert not torch.equal(*steps)  # one was rounded to bf16

@@ -15,9 +15,9 @@ def press(number=signal.SIGINT):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_is_only_noted(number):
     with Interruption() as interruption:
-        assert not interruption.asked
+        assert not interruption.requested
         press(number)
-        assert interruption.asked
+        assert interruption.requested
 
 
 def test_a_second_interrupts_at_once(monkeypatch):
@@ -32,7 +32,7 @@ def test_the_same_one_passed_on_by_torchrun_is_no_second():
     with Interruption() as interruption:
         press(signal.SIGINT)
         press(signal.SIGTERM)
-        assert interruption.asked
+        assert interruption.requested
 
 
 def test_afterwards_all_is_as_before():
@@ -47,7 +47,7 @@ def test_a_thread_that_gets_no_signals_trains_without():
 
     def train():
         with Interruption() as interruption:
-            seen.append(interruption.asked)
+            seen.append(interruption.requested)
 
     thread = threading.Thread(target=train)
     thread.start()

@@ -1,0 +1,178 @@
+"""The blocks that decoder-only transformers share: attention and MLP around a residual stream x (B, T, D).
+
+A model's file has what is its own: embeddings, positions, which norm and which activation.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.functional import gelu, relu, silu
+
+from lmzoo.errors import UsageError
+from lmzoo.interface import Run
+from lmzoo.neural import device
+from lmzoo.neural.attention import Attention, Cache
+from lmzoo.neural.module import Carried, FusedLinear, Module
+from lmzoo.neural.windowed import Windowed
+
+# Seconds. Compiling takes half a minute on two cores and makes a step in bf16 a third faster.
+ENOUGH_TO_COMPILE = 120.0
+
+
+class MLP(nn.Module):
+    """W₂ f(W₁ x), four times as wide inside; f is GELU (Hendrycks & Gimpel 2016) or relu² (So et al. 2021)."""
+
+    def __init__(self, width: int, bias: bool = True, activation: str = "gelu"):
+        super().__init__()
+        self.activation = activation
+        self.up = nn.Linear(width, 4 * width, bias=bias)
+        self.down = nn.Linear(4 * width, width, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, D) → (…, D)."""
+        inner = self.up(x)  # (…, 4 D)
+        # GELU by its tanh approximation, as in GPT-1's and GPT-2's code.
+        return self.down(relu(inner).square() if self.activation == "relu2" else gelu(inner, approximate="tanh"))
+
+
+class SwiGLU(nn.Module):
+    """W₂ (silu(W₁ x) ⊙ W₃ x) (Shazeer 2020): three matrices, so 8/3 as wide inside for as many weights as an `MLP`."""
+
+    def __init__(self, width: int, bias: bool = False):
+        super().__init__()
+        inner = -(-8 * width // 3 // 8) * 8  # rounded up to a multiple of 8
+        self.up = FusedLinear(width, [inner, inner], bias)
+        self.down = nn.Linear(inner, width, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, D) → (…, D)."""
+        gate, inner = self.up(x).chunk(2, -1)
+        return self.down(silu(gate) * inner)
+
+
+class Block(nn.Module):
+    """A layer. Pre-norm: x ← x + attention(norm(x)), x ← x + MLP(norm(x)), as GPT-2.
+
+    Post-norm: x ← norm(x + attention(x)), x ← norm(x + MLP(x)), as Vaswani et al. 2017 and GPT-1.
+    """
+
+    def __init__(
+        self, attention: Attention, mlp: nn.Module, norms: list[nn.Module], dropout: float, norm_first: bool = True
+    ):
+        super().__init__()
+        self.norm_first = norm_first
+        self.norms = nn.ModuleList(norms)
+        self.attention = attention
+        self.mlp = mlp
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, cache: Cache | None) -> tuple[Tensor, Cache]:
+        """x (B, T, D) after `cache` → (B, T, D), and the cache with these T tokens."""
+        norm_1, norm_2 = self.norms
+        if self.norm_first:
+            added, cache = self.attention(norm_1(x), cache)
+            x = x + self.dropout(added)
+            return x + self.dropout(self.mlp(norm_2(x))), cache
+        added, cache = self.attention(x, cache)
+        x = norm_1(x + self.dropout(added))
+        return norm_2(x + self.dropout(self.mlp(x))), cache
+
+
+class TransformerModule(Module):
+    """Embeddings → blocks → norm → softmax. A subclass makes `embedding`, `blocks`, `norm`, `output`, and `embed`.
+
+    Carried on are the keys and values of each layer; nothing in training.
+    """
+
+    embedding: nn.Embedding
+    blocks: nn.ModuleList
+    norm: nn.Module
+    output: nn.Linear
+
+    def embed(self, ids: Tensor, first: int) -> Tensor:
+        """What the first block reads of ids (B, T) at positions `first` and on: (B, T, D)."""
+        raise NotImplementedError
+
+    def initial_state(self, batch: int) -> Carried:  # noqa: ARG002
+        """Nothing has been read."""
+        return ()
+
+    def forward(self, ids: Tensor, carried: Carried) -> tuple[Tensor, Carried]:
+        """ids (B, T) → hidden vectors (B, T, D), each of the tokens up to its own."""
+        x = self.embed(ids, carried[0].shape[-2] if carried else 0)
+        caches: list[Tensor] = []
+        for n, block in enumerate(self.blocks):
+            x, (keys, values) = block(x, (carried[2 * n], carried[2 * n + 1]) if carried else None)
+            caches += [keys, values]
+        return self.norm(x), () if self.training else tuple(caches)
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Logits (…, V)."""
+        return self.output(hidden)
+
+    def layer_modules(self) -> dict[str, nn.Module]:
+        """The embedding table and the blocks; of the last one what the softmax sees, behind the norm."""
+        outputs = [*list(self.blocks)[:-1], self.norm]
+        return {"embedding": self.embedding} | {f"layer {n}": module for n, module in enumerate(outputs, 1)}
+
+    def flops(self, window: int) -> float:
+        """Those of the weights and of the products of queries, keys and values: 12 · layers · width · window."""
+        return super().flops(window) + 12.0 * len(self.blocks) * self.embedding.embedding_dim * window
+
+    def initialise(self, residual_scale: float) -> None:
+        """N(0, 0.02) for matrices, those that add to the residual stream times `residual_scale`; biases are zero."""
+        for name, weight in self.named_parameters():
+            if weight.ndim > 1:
+                nn.init.normal_(weight, std=0.02 * residual_scale if adds_to_residual(name) else 0.02)
+            elif name.endswith("bias"):
+                nn.init.zeros_(weight)
+
+
+def adds_to_residual(name: str) -> bool:
+    """Whether a weight of that name makes what is added to the residual stream."""
+    return name.endswith(("attention.out.weight", "mlp.down.weight"))
+
+
+def gpt2_scale(layers: int) -> float:
+    """1/√N of N residual additions, two a layer, so that their sum keeps its variance (Radford et al. 2019, 2.3)."""
+    return 1 / math.sqrt(2 * layers)
+
+
+@dataclass
+class Transformer(Windowed):
+    """What the decoder-only transformers share in their settings."""
+
+    def compile_pays(self, run: Run) -> bool:
+        """On a CPU too, where a budget of time has room for it."""
+        timed = run.steps is None and run.tokens is None and run.flops is None
+        enough = run.seconds is None or run.seconds >= ENOUGH_TO_COMPILE
+        on_cpu = timed and enough and device.find(run.device).type == "cpu"
+        return super().compile_pays(run) or (on_cpu and device.can_compile_for_cpu())
+
+    def check_sizes(self, **least_of: int) -> None:
+        """Raise UsageError where a size is below its least, a dropout is no share, or heads do not share the width."""
+        settings: dict[str, Any] = self.config()
+        for name, least in {"layers": 1, "heads": 1, "width": 1, **least_of}.items():
+            if settings[name] < least:
+                raise UsageError(f"{name} must be at least {least}, not {settings[name]}")
+        for name, value in settings.items():
+            if name.endswith("dropout") and not 0 <= value < 1:
+                raise UsageError(f"{name} must be at least 0 and less than 1, not {value}")
+        heads, width, kv_heads = settings["heads"], settings["width"], settings.get("kv_heads", 0)
+        if width % heads:
+            raise UsageError(f"a width of {width} cannot be shared by {heads} heads: choose a multiple")
+        if heads % (kv_heads or heads):
+            raise UsageError(f"{heads} heads cannot share {kv_heads} kv_heads: choose a divisor")
+
+
+def check_even(positions: str, width: int, heads: int) -> None:
+    """Raise UsageError where the features of a head cannot be paired."""
+    if width // heads % 2:
+        raise UsageError(f"{positions} positions need an even width of each head, not {width}/{heads}")
+
+
+def rms_norm(width: int) -> nn.Module:
+    """x / RMS(x), times a learned gain (Zhang & Sennrich 2019)."""
+    return nn.RMSNorm(width, eps=1e-5)
