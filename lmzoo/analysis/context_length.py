@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from lmzoo.errors import ScoreError
 from lmzoo.evaluation.perplexity import opening, scored_parts
-from lmzoo.evaluation.statistics import interval
+from lmzoo.evaluation.statistics import interval, ratio
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Ids, LanguageModel, Progress
 
@@ -151,12 +151,7 @@ def _mean(bits: Array, characters: Array, which: Array, seed: int) -> dict[str, 
     of_each = np.bincount(which, bits), np.bincount(which, characters)
     there = np.bincount(which) > 0
     mean = float(bits.sum() / max(characters.sum(), 1))
-    return {"bits_per_character": mean, "interval": interval(_ratio, *(part[there] for part in of_each), seed=seed)}
-
-
-def _ratio(bits: Array, characters: Array, axis: int = -1) -> Array:
-    quotient: Array = bits.sum(axis=axis) / np.maximum(characters.sum(axis=axis), 1)
-    return quotient
+    return {"bits_per_character": mean, "interval": interval(ratio, *(part[there] for part in of_each), seed=seed)}
 
 
 # Which stretches

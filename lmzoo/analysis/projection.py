@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo.analysis.word_vectors import Vectors
-from lmzoo.data import download
 from lmzoo.errors import UsageError, nearest, not_installed
+from lmzoo.files import write_atomically
 from lmzoo.report import canvas
 
 METHODS = {"pca": "PCA", "tsne": "t-SNE"}
@@ -105,7 +105,7 @@ def write(path: Path, facts: dict[str, Any], title: str = "") -> None:
         drawn = draw(facts, title)
         drawn.savefig(buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
     try:
-        download.write_atomically(path, buffer.getvalue())
+        write_atomically(path, buffer.getvalue())
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}; choose another --out") from None
 

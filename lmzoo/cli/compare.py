@@ -90,6 +90,7 @@ def compare_models(
     quiet: Quiet = False,
 ) -> None:
     """Train models on the same text, score them by one ruler, and leave a report to open."""
+    from lmzoo import files
     from lmzoo.comparison import compare
     from lmzoo.comparison.curves import SHARES
     from lmzoo.comparison.presets import preset as choose_preset
@@ -98,7 +99,6 @@ def compare_models(
     from lmzoo.data import task_cards
     from lmzoo.interface import Run
     from lmzoo.report import page as report
-    from lmzoo.runs import store
     from lmzoo.tasks import suite
 
     if contestants and preset:
@@ -113,7 +113,7 @@ def compare_models(
     source = corpora.load(corpus, mirror=mirror, refit=refit, progress=run.progress)
     folder = out or Path("reports") / source.name
     try:
-        store.try_to_write(folder)
+        files.try_to_write(folder)
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from None
     word_tests = task_cards.fetch("words", mirror, run.progress) if words else None

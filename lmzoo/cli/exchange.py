@@ -194,7 +194,7 @@ def _read_gpt2(folder: Path, quiet: bool) -> "tuple[TextModel, dict[str, Any]]":
 
 def claim_file(file: Path, overwrite: bool) -> None:
     """Make sure, before any work, that `file` can be made. Raises UsageError saying why it cannot."""
-    from lmzoo.runs import store
+    from lmzoo.files import try_to_write
 
     if file.is_dir():
         raise UsageError(f"{file} is a folder: name a file in it, as in {file / 'model.arpa'}")
@@ -203,14 +203,14 @@ def claim_file(file: Path, overwrite: bool) -> None:
     if not file.parent.is_dir():
         raise UsageError(f"{file} cannot be written: there is no folder {file.parent}")
     try:
-        store.try_to_write(file.parent)
+        try_to_write(file.parent)
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror}; choose another place") from None
 
 
 def write_file(file: Path, contents: bytes) -> None:
     """Write `file`, whole or not at all. Raises LmzooError saying why it cannot be."""
-    from lmzoo.data.download import write_atomically
+    from lmzoo.files import write_atomically
 
     try:
         write_atomically(file, contents)

@@ -17,7 +17,7 @@ from lmzoo.comparison.entry import Contestant, enter, is_run, over_seeds, refuse
 from lmzoo.compression import certify, compressors
 from lmzoo.data.corpus import SPLITS, Corpus, describe
 from lmzoo.errors import LmzooError
-from lmzoo.evaluation.perplexity import Score, block_bits, evaluate, interval
+from lmzoo.evaluation.perplexity import Score, block_bits, block_interval, evaluate
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Run
 from lmzoo.runs import provenance
@@ -97,7 +97,7 @@ def _contrast(entries: list[Contestant]) -> None:
     for entry in entries:
         if entry.score and entry.tokenizer:
             entry.blocks = block_bits(entry.score, entry.tokenizer)
-            entry.row["interval"] = interval(*entry.blocks)
+            entry.row["interval"] = block_interval(*entry.blocks)
 
 
 def _certify(scored: Sequence[Contestant], corpus: Corpus, run: Run) -> None:
@@ -121,7 +121,7 @@ def _differences(scored: list[Contestant]) -> list[dict[str, Any]]:
     for a, b in pairwise(ranked):
         assert a.blocks and b.blocks
         (bits_a, characters), (bits_b, _) = a.blocks, b.blocks
-        between = interval(bits_a - bits_b, characters)
+        between = block_interval(bits_a - bits_b, characters)
         if between:
             delta = float((bits_a - bits_b).sum() / characters.sum())
             made.append({"a": a.label, "b": b.label, "delta": delta, "low": between[0], "high": between[1]})

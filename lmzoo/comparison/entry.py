@@ -13,11 +13,11 @@ from typing import Any
 
 from lmzoo import models
 from lmzoo.data.corpus import Corpus
-from lmzoo.data.download import alone
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import LmzooError, UsageError
 from lmzoo.evaluation.perplexity import ADAPTS, Array, Score, evaluate
 from lmzoo.evaluation.text_model import TextModel
+from lmzoo.files import locked
 from lmzoo.interface import LanguageModel, Run
 from lmzoo.runs import store
 from lmzoo.runs import train as training
@@ -111,7 +111,7 @@ def _trained(name: str, given: dict[str, str], text: training.Text, runs: Path, 
     slug = label(models.find(name).name, given).replace(" ", "-").replace("/", "_")
     folder = runs / (f"{slug}-seed-{run.seed}" if run.seed != 1 else slug)
     code = name if Path(name).is_file() else None
-    with alone(runs / f".{slug}.lock"):
+    with locked(runs / f".{slug}.lock"):
         key = training.key(name, given, text, run)
         try:
             if store.read_provenance(folder).get("key") == key:

@@ -20,6 +20,7 @@ from lmzoo.data import corpus as corpora
 from lmzoo.errors import LmzooError, UsageError
 from lmzoo.evaluation.perplexity import Score, evaluate
 from lmzoo.evaluation.text_model import TextModel
+from lmzoo.files import DRAFT
 from lmzoo.interface import Progress
 from lmzoo.runs import store
 from lmzoo.runs.train import corpus_of, notes_on
@@ -187,7 +188,7 @@ def _beginning(text: str, characters: int | None, protocol: str) -> str:
 
 def _elsewhere(run: Path, file: bytes, code: Path | None) -> tuple[bytes, float]:
     """What a fresh process decompresses `file` to, and its seconds."""
-    with tempfile.TemporaryDirectory(prefix=store.DRAFT) as folder:
+    with tempfile.TemporaryDirectory(prefix=DRAFT) as folder:
         packed, unpacked = Path(folder) / "text.lmz", Path(folder) / "text"
         packed.write_bytes(file)
         command = [sys.executable, "-P", "-m", "lmzoo", "decompress", str(run), str(packed), "--out", str(unpacked)]

@@ -25,6 +25,7 @@ from lmzoo.data.cards import SPLITS, Card, cards, folder
 from lmzoo.data.download import Obtained
 from lmzoo.data.split import RULES, by_characters
 from lmzoo.errors import FormatError, UsageError, nearest
+from lmzoo.files import write_atomically
 from lmzoo.interface import Progress
 
 if TYPE_CHECKING:
@@ -282,7 +283,7 @@ def _generated(card: Card, cache: Path, progress: Progress) -> tuple[dict[str, s
     if made is None:
         made = _generate(grammar.Grammar.load(path), recipe, progress)
         with suppress(OSError):
-            download.write_atomically(kept, json.dumps(made).encode())
+            write_atomically(kept, json.dumps(made).encode())
     return made["texts"], made["floor_bits"], f"generated from {path.name}, seed {recipe['seed']}"
 
 

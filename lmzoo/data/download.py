@@ -11,23 +11,21 @@ import gzip
 import hashlib
 import io
 import lzma
-import os
 import sys
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from lmzoo.errors import DownloadError, UsageError
+from lmzoo.files import locked, write_atomically
 from lmzoo.interface import Progress
 
 if sys.platform != "win32":
-    import fcntl
+    pass
 
 TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 16
@@ -120,7 +118,7 @@ def _obtained(file: File, contents: bytes, source: str, cached: bool) -> Obtaine
 def _from_web(file: File, mirror: str, cache: Path, progress: Progress) -> Obtained:
     answers = []
     try:
-        with alone((cache / file.path).parent / ".lock"):
+        with locked((cache / file.path).parent / ".lock"):
             if again := _from_cache(file, cache):  # another command fetched it while this one waited
                 return again
             for url in _addresses(file, mirror):
@@ -147,20 +145,6 @@ def _addresses(file: File, mirror: str) -> list[str]:
     except ValueError as error:
         raise UsageError(f"the mirror {mirror!r} is no URL: {error} (see LMZOO_MIRROR)") from error
     return [f"{mirror.rstrip('/')}/{file.path}{packing}" for packing in PACKINGS] + own
-
-
-@contextmanager
-def alone(lock: Path) -> Iterator[None]:
-    """Wait until no other process is within the same `lock`, a file that is made for it and stays.
-
-    So two commands that were started together do not write one file twice. A process that is killed holds no lock.
-    """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with open(lock, "ab") as file:
-        if sys.platform != "win32":
-            with suppress(OSError):  # some network file systems have no locks
-                fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _download(file: File, url: str, cache: Path, progress: Progress) -> Obtained:
@@ -285,21 +269,6 @@ def _store(file: File, contents: bytes, cache: Path) -> None:
     if not file.sha256:
         found = hashlib.sha256(contents).hexdigest()
         write_atomically(_record(path), f"{found}  {path.name}\n".encode())
-
-
-def write_atomically(path: Path, contents: bytes) -> None:
-    """Write beside and rename: `path` is old or new, never half. Raises OSError, and then leaves nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(handle, "wb") as out:
-            out.write(contents)
-        os.chmod(name, 0o644)  # mkstemp's 0600 would shut others out of a shared cache
-        os.replace(name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
 
 
 def _record(path: Path) -> Path:

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluation.interpolation import combine
+from lmzoo.evaluation.statistics import interval, ratio
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Ids, LanguageModel
 
@@ -223,29 +224,13 @@ def block_bits(score: Score, tokenizer: Tokenizer, size: int = BLOCK) -> tuple[A
     return np.bincount(which, weights=score.token_bits, minlength=blocks), characters
 
 
-def interval(bits: Array, characters: Array, seed: int = 0) -> tuple[float, float] | None:
-    """95 % bootstrap interval of Σ bits / Σ characters over blocks (Efron 1979); None under ten blocks.
+def block_interval(bits: Array, characters: Array, seed: int = 0) -> tuple[float, float] | None:
+    """The 95 % bootstrap interval of Σ bits / Σ characters over blocks; None for fewer than ten blocks.
 
     Give the difference of two models' bits for the paired interval of their difference.
     """
     if len(bits) < 10:
         return None
-    from scipy.stats import bootstrap
-
-    def ratio(b: Array, c: Array, axis: int = -1) -> Array:
-        quotient: Array = b.sum(axis=axis) / c.sum(axis=axis)
-        return quotient
-
-    if np.ptp(bits / characters) == 0:  # a constant has no spread to estimate
+    if np.ptp(bits / characters) == 0:  # scipy warns of a statistic without any spread
         return (float(bits[0] / characters[0]),) * 2
-    result = bootstrap(
-        (bits, characters),
-        ratio,
-        paired=True,
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        batch=max(1, 2_000_000 // len(bits)),
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+    return interval(ratio, bits, characters, seed=seed, resamples=RESAMPLES)

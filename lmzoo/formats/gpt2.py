@@ -25,6 +25,7 @@ from lmzoo.data.download import File, obtain
 from lmzoo.data.tokenizers import Bpe, Byte, Tokenizer
 from lmzoo.errors import DownloadError, FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
+from lmzoo.files import DRAFT, try_to_write
 from lmzoo.interface import Progress
 from lmzoo.models.gpt import GPT
 from lmzoo.runs import store
@@ -247,7 +248,7 @@ def write(text_model: TextModel, folder: str | Path, overwrite: bool = False) ->
     }
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=store.DRAFT) as name:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=DRAFT) as name:
             draft = Path(name)
             save_file(tensors, draft / WEIGHTS, {"format": "pt"})
             _write_json(draft / "config.json", _config(model))
@@ -272,7 +273,7 @@ def claim(folder: Path, overwrite: bool = False) -> None:
         if (folder / store.SUMS).exists() or not (folder / "config.json").is_file():
             raise UsageError(f"{folder} is no folder of a Hugging Face model, so nothing in it is overwritten")
     try:
-        store.try_to_write(folder)
+        try_to_write(folder)
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another place") from None
 

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmzoo.data.download import write_atomically
 from lmzoo.errors import FormatError, ScoreError
+from lmzoo.files import write_atomically
 from lmzoo.runs import provenance, tensors
 
 DAYS = 30  # without being asked for, after which a piece is dropped

@@ -10,13 +10,8 @@
 There is no pickle and no code in it. It is written beside its place and renamed into it, so it is whole or absent.
 """
 
-import errno
 import hashlib
 import json
-import os
-import secrets
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -27,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from lmzoo import models
+from lmzoo import files, models
 from lmzoo.data import tokenizers
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
@@ -38,8 +33,6 @@ FORMAT = 1
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "provenance.json")  # what it is, and then its history
 METRICS = "metrics.jsonl"
 SUMS = "SHA256SUMS"
-DRAFT = ".lmzoo-"  # what the names of unfinished folders begin with
-SOMEBODY_WAS_FASTER = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
 
 
 def save(
@@ -69,7 +62,7 @@ def save(
             lines = [json.dumps(figures) + "\n" for figures in history]
             (draft / METRICS).write_text("".join(lines), encoding="utf-8")
             names = (*FILES, METRICS)
-        sums = [f"{_sha256(draft / name)}  {name}\n" for name in names]
+        sums = [f"{files.sha256_of(draft / name)}  {name}\n" for name in names]
         (draft / SUMS).write_text("".join(sums), encoding="utf-8")
     return folder
 
@@ -146,7 +139,7 @@ def verify(folder: Path) -> None:
             raise FormatError(f"{path} is a link, and a run holds its files itself: copy the file here")
         if not path.is_file():
             raise FormatError(f"{folder} is not a whole run: {name} is missing")
-        if sums.get(name) != _sha256(path):
+        if sums.get(name) != files.sha256_of(path):
             raise FormatError(f"{path} is damaged: its contents do not match {SUMS}; train or copy the run again")
 
 
@@ -204,7 +197,7 @@ def claim(folder: str | Path, overwrite: bool = False) -> None:
         # Asked more than once, for somebody may be replacing a run there at this moment.
         if not any((folder / SUMS).is_file() or not _is_there(folder) for _ in range(5)):
             raise UsageError(f"{folder} is not a run, so it is not overwritten: choose another --out")
-        try_to_write(folder.parent)
+        files.try_to_write(folder.parent)
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from None
 
@@ -217,63 +210,16 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def try_to_write(folder: Path) -> None:
-    """Raise OSError if nothing could be written to `folder`, or made where it shall be. Leaves nothing there."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    with tempfile.TemporaryDirectory(dir=folder, prefix=DRAFT):
-        pass
-
-
 @contextmanager
 def _new_folder(folder: Path) -> Iterator[Path]:
-    """A draft folder beside `folder`, renamed onto it when all went well and removed when not."""
+    """A draft that replaces the run in `folder` once it is whole. Raises LmzooError where it cannot be written."""
     claim(folder, overwrite=True)
-    place = folder.resolve()  # a link to a run stays a link
-    draft = place.parent / f"{DRAFT}{secrets.token_hex(6)}"
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        draft.mkdir()
-        yield draft
-        for path in draft.iterdir():
-            _sync(path)
-        _put(draft, place)
-        _sync(place.parent)
+        with files.draft_folder_of(folder) as draft:
+            yield draft
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or error
         raise LmzooError(f"{folder} could not be written: {why}; nothing was changed there") from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _put(draft: Path, place: Path) -> None:
-    """Rename `draft` to `place`, and what was there away; if that fails, what was there is back."""
-    old = place.parent / f"{DRAFT}{secrets.token_hex(6)}"
-    try:
-        for attempts_left in reversed(range(20)):
-            try:
-                if place.exists():
-                    place.rename(old)
-                draft.rename(place)
-                break
-            except OSError as error:
-                if error.errno not in SOMEBODY_WAS_FASTER or not attempts_left:
-                    raise
-                shutil.rmtree(old, ignore_errors=True)  # theirs is there now: replace that
-    except BaseException:
-        if old.exists() and not place.exists():
-            old.rename(place)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _write_json(path: Path, value: Any) -> None:
@@ -290,8 +236,3 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise FormatError(f"{path} cannot be read: {error}") from None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,12 +14,12 @@ from lmzoo import models
 from lmzoo.data import corpus as corpora
 from lmzoo.data import tokenizers
 from lmzoo.data.corpus import Corpus, cards
-from lmzoo.data.download import write_atomically
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.interpolation import Mixture, fit_weights
-from lmzoo.evaluation.perplexity import ADAPTS, Score, block_bits, evaluate, interval, mix
+from lmzoo.evaluation.perplexity import ADAPTS, Score, block_bits, block_interval, evaluate, mix
 from lmzoo.evaluation.text_model import TextModel
+from lmzoo.files import write_atomically
 from lmzoo.interface import Data, Ids, LanguageModel, Model, Progress, Run
 from lmzoo.runs import provenance as machine
 from lmzoo.runs import store
@@ -239,7 +239,7 @@ def score_run(
         "corpus": source.name,
         "split": split,
         **score.to_json(),
-        "interval": interval(*block_bits(score, text_model.tokenizer)),
+        "interval": block_interval(*block_bits(score, text_model.tokenizer)),
         "reach": model.reach,
         "adapts_at_test_time": model.adapts,
         "size": {"count": count, "unit": unit, "bytes": store.bytes_on_disk(folder)},
@@ -277,7 +277,7 @@ def mix_runs(parts: Sequence[Scored], progress: Progress) -> dict[str, Any]:
         "run": "mixture",
         "model": mixture.name,
         **score.to_json(),
-        "interval": interval(*block_bits(score, first.text_model.tokenizer)),
+        "interval": block_interval(*block_bits(score, first.text_model.tokenizer)),
         "reach": mixture.reach,
         "adapts_at_test_time": mixture.adapts,
         "size": {"count": len(parts), "unit": "models", "bytes": sum(part.row["size"]["bytes"] for part in parts)},

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from lmzoo.data.corpus import Corpus
 from lmzoo.errors import FormatError, ScoreError, TokenizerError, UsageError
 from lmzoo.evaluation.likelihood import likelihoods
-from lmzoo.evaluation.statistics import interval
+from lmzoo.evaluation.statistics import interval, ratio
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Progress
 from lmzoo.tasks.noisy_channel import RATE, NoisyChannel, words_of
@@ -259,9 +259,6 @@ class Marked:
     def grade(self, errors: NDArray[np.int64], task: str, protocol: str, note: str = "") -> TaskResult:
         """The word error rate on the tested lists, with what the channel's own first choices get as chance."""
         tested = ~self.fitted_on
-
-        def ratio(errors: Any, words: Any, axis: int = -1) -> Any:
-            return errors.sum(axis=axis) / words.sum(axis=axis)
 
         return TaskResult(
             task=task,

@@ -38,9 +38,9 @@ def folder(tmp_path_factory):
     (place / "own.txt").write_text("\n".join(source.choice(SENTENCES) for _ in range(400)))
     text = train.encode(corpus.load(place / "own.txt"), "char", Run())
     for order in ("1", "3"):
-        train.save(train.fit("ngram", {"order": order}, text, Run()), text, place / f"order{order}")
+        train.save(train.fit("ngram", {"order": order}, text, Run()), place / f"order{order}")
     (place / "mute.py").write_text(MUTE)
-    train.save(train.fit(str(place / "mute.py"), {}, text, Run()), text, place / "mute")
+    train.save(train.fit(str(place / "mute.py"), {}, text, Run()), place / "mute")
     for name in ("letter.txt", "same.txt"):
         (place / name).write_text(LETTER)
     return place

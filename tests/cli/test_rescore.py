@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
     (place / "own.txt").write_text("\n\n".join(source.choice(SENTENCES) for _ in range(2000)))
     text = train.encode(corpus.load(place / "own.txt"), "word:100", Run())
     for order in ("1", "3"):
-        train.save(train.fit("ngram", {"order": order}, text, Run()), text, place / f"order{order}")
+        train.save(train.fit("ngram", {"order": order}, text, Run()), place / f"order{order}")
     fitted = train.fit("ngram", {"order": "2", "smoothing": "ml"}, text, Run())
     train.save(fitted, place / "zero")
     return place

@@ -16,8 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from lmzoo.data.download import File, obtain, write_atomically
+from lmzoo.data.download import File, obtain
 from lmzoo.errors import DownloadError, UsageError
+from lmzoo.files import write_atomically
 from lmzoo.interface import Progress
 
 TEXT = b"".join(b"%06d and one more line\n" % i for i in range(20_000))  # 500 kB: many chunks

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lmzoo.data import tokenizers
 from lmzoo.errors import ScoreError, UsageError
-from lmzoo.evaluation.perplexity import Score, block_bits, count_words, evaluate, interval
+from lmzoo.evaluation.perplexity import Score, block_bits, block_interval, count_words, evaluate
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.cache import Cache
@@ -166,7 +166,7 @@ class TestBlocks:
         assert list(bits) == [7]
 
     def test_under_ten_blocks_there_is_no_interval(self):
-        assert interval(np.ones(9), np.ones(9)) is None
+        assert block_interval(np.ones(9), np.ones(9)) is None
 
 
 class TestInterval:
@@ -176,7 +176,7 @@ class TestInterval:
         hits = 0
         for trial in range(60):
             bits = self.rng.gamma(4, 500, size=60)  # mean 2000 bits in 1000 characters
-            low, high = interval(bits, np.full(60, 1000.0), seed=trial)
+            low, high = block_interval(bits, np.full(60, 1000.0), seed=trial)
             hits += low <= 2 <= high
         assert hits >= 50  # 95 % of 60 is 57; 50 or fewer has a chance under 1 in 1000
 
@@ -184,13 +184,13 @@ class TestInterval:
         hard = self.rng.gamma(2, 1000, size=50)
         better, worse = hard, hard + self.rng.normal(20, 20, size=50)
         characters = np.full(50, 1000.0)
-        low, high = interval(worse - better, characters)
+        low, high = block_interval(worse - better, characters)
         assert 0 < low < (worse - better).mean() / 1000 < high < 0.03
-        assert interval(better, characters)[1] > interval(worse, characters)[0]
+        assert block_interval(better, characters)[1] > block_interval(worse, characters)[0]
 
     def test_no_spread_no_width(self):
-        assert interval(np.full(20, 8.0), np.full(20, 4.0)) == (2, 2)
+        assert block_interval(np.full(20, 8.0), np.full(20, 4.0)) == (2, 2)
 
     def test_the_same_numbers_give_the_same_interval(self):
         bits = self.rng.random(30)
-        assert interval(bits, np.ones(30)) == interval(bits, np.ones(30))
+        assert block_interval(bits, np.ones(30)) == block_interval(bits, np.ones(30))

@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from lmzoo import models
+from lmzoo import files, models
 from lmzoo.data import tokenizers
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
@@ -101,11 +101,13 @@ def full_disk(*_, **__):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize("step", ["_write_json", "_sha256", "_sync", "_put"])
-def test_a_full_disk_leaves_the_old_run_whole(run, monkeypatch, step):
+@pytest.mark.parametrize(
+    ("module", "step"), [(store, "_write_json"), (files, "sha256_of"), (files, "sync"), (files, "replace_folder")]
+)
+def test_a_full_disk_leaves_the_old_run_whole(run, monkeypatch, module, step):
     before = contents(run)
     model, made = make("uniform")
-    monkeypatch.setattr(store, step, full_disk)
+    monkeypatch.setattr(module, step, full_disk)
     with pytest.raises(LmzooError, match="No space left on device"):
         store.save(TextModel(model, made), run)
     assert contents(run) == before

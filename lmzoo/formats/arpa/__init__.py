@@ -27,7 +27,6 @@ unknown words 10^-100. Numbers have at most 8 decimals: read back, they are the 
 
 import gzip
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -42,6 +41,7 @@ from lmzoo.data.tokenizers.base import FORMAT, ByteTokenizer
 from lmzoo.data.tokenizers.pretokenized import END, Split
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
+from lmzoo.files import draft_of
 from lmzoo.formats.arpa.lines import BLOCK, NEVER, Words, put_ngrams
 from lmzoo.formats.arpa.reader import Reader
 from lmzoo.formats.arpa.trie import spelled
@@ -172,20 +172,13 @@ def _log10(value: Any) -> str:
 @contextmanager
 def _new_file(path: Path) -> Iterator[IO[bytes]]:
     """A temporary file beside `path`, renamed onto it on success and removed on failure."""
-    draft = path.parent / f".lmzoo-{secrets.token_hex(6)}"
     try:
-        try:
-            with draft.open("xb") as raw:
-                if path.suffix == ".gz":
-                    with gzip.GzipFile("", "wb", 6, raw, mtime=0) as file:  # no name, no time: same bytes
-                        yield file  # type: ignore[misc]
-                else:
-                    yield raw
-                raw.flush()
-                os.fsync(raw.fileno())
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with draft_of(path) as draft, draft.open("xb") as raw:
+            if path.suffix == ".gz":
+                with gzip.GzipFile("", "wb", 6, raw, mtime=0) as file:  # no name and time: same model, same bytes
+                    yield file  # type: ignore[misc]
+            else:
+                yield raw
     except OSError as error:
         raise LmzooError(f"{path} could not be written: {error.strerror or error}; nothing was changed there") from None
 

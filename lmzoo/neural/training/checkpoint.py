@@ -6,7 +6,6 @@ as JSON and a checksum. Nothing is pickled.
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from lmzoo.errors import FormatError, LmzooError, UsageError
+from lmzoo.files import draft_of
 from lmzoo.interface import Data, Ids, Run
 from lmzoo.neural.device import Compute
 from lmzoo.neural.training.parallel import Parallel
@@ -61,18 +61,13 @@ def write(folder: Path, tensors: Tensors, facts: dict[str, Any]) -> None:
     text = json.dumps(facts, sort_keys=True)
     header = {"facts": text, "sha256": _digest(tensors, text)}
     place = path(folder)
-    temporary = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary, header)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(place)
+        with draft_of(place) as temporary:
+            save_file(tensors, temporary, header)
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or error
         raise LmzooError(f"{place} could not be written: {why}; an older one there is still whole") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read(folder: Path, expected: dict[str, Any]) -> tuple[Tensors, dict[str, Any]]:

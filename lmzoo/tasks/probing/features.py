@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmzoo.data.download import write_atomically
 from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluation.text_model import TextModel
+from lmzoo.files import write_atomically
 from lmzoo.interface import Encoder, Ids, Progress, SentenceEncoder
 from lmzoo.tasks.probing.datasets import ProbeSet
 
