@@ -1,4 +1,4 @@
-"""`lmzoo probe`: what simple classifiers can read off the features of models."""
+"""`lmzoo probe`: simple classifiers on the frozen features of models."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -42,13 +42,13 @@ def probe_runs(
         ),
     ] = None,
     limit: Annotated[
-        int, whole("--limit", help="Take so many examples of each part of a set, for a first look; 0: all.")
+        int, whole("--limit", help="At most so many examples of each part of a set, for a first look; 0: all.")
     ] = 0,
     curves: Annotated[
-        bool, typer.Option("--curves", help="Also how good a probe is with 10, 30, 100 … labels.")
+        bool, typer.Option("--curves", help="Also the score of a probe trained on 10, 30, 100 … labels.")
     ] = False,
     units: Annotated[
-        bool, typer.Option("--units", help="Also the best single unit for each task of two classes.")
+        bool, typer.Option("--units", help="Also the best single unit for each task with two classes.")
     ] = False,
     baselines: Annotated[
         bool, typer.Option("--baselines/--no-baselines", help="Also the majority class and TF-IDF.")
@@ -60,7 +60,7 @@ def probe_runs(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Freeze models, and grade classifiers that read their features, beside floors and a classical baseline."""
+    """Probe models: classifiers on their frozen features, beside controls and baselines."""
     from lmzoo.tasks.contamination import Overlaps
     from lmzoo.tasks.probing import baselines as classical
     from lmzoo.tasks.probing import datasets, probe
@@ -97,11 +97,11 @@ def probe_runs(
 
 @contextmanager
 def _keeping_features() -> Iterator[None]:
-    """Say, where Ctrl-C was pressed, what is left of the work."""
+    """Say on Ctrl-C that the work is not lost."""
     try:
         yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("interrupted; the same command goes on from the features that were read") from None
+        raise KeyboardInterrupt("interrupted; the same command continues from the cached features") from None
 
 
 def _load(folder: Path, code: Path | None, device: str) -> _Loaded:
@@ -115,7 +115,7 @@ def _load(folder: Path, code: Path | None, device: str) -> _Loaded:
 def _further(
     loaded: Sequence[_Loaded], sets: "Sequence[ProbeSet]", curves: bool, units: bool, bars: Bars
 ) -> dict[str, list[dict[str, Any]]]:
-    """The curves of few labels, and the best single units, of each run that has vectors."""
+    """The label curves and the best single units of each run that has vectors."""
     from lmzoo.data import corpus
     from lmzoo.errors import LmzooError
     from lmzoo.tasks.probing import baselines, neurons, probe
@@ -160,7 +160,7 @@ def _draw(folder: Path, facts: dict[str, Any]) -> None:
 
 
 def _show(facts: dict[str, Any]) -> None:
-    """All grades on one page, then what is behind those of each run."""
+    """All results in one table, then the details of each run."""
     rows = facts["rows"]
     grades: list[TaskResult] = next(row["grades"] for row in rows)
     heads = [grade.task if grade.metric == "accuracy" else f"{grade.task} {grade.metric}" for grade in grades]
@@ -179,7 +179,7 @@ def _show(facts: dict[str, Any]) -> None:
 
 
 def _show_run(row: dict[str, Any], overlap: dict[str, float | None] | None) -> None:
-    columns = ("task", "metric", "chosen", "value", "95 % interval", "chance", "tested", "trained", "8-grams known")
+    columns = ("task", "metric", "chosen", "value", "95 % interval", "chance", "tested", "trained", "overlap")
     cells = [
         [
             grade.task,
@@ -197,7 +197,9 @@ def _show_run(row: dict[str, Any], overlap: dict[str, float | None] | None) -> N
     print(f"{row['run']}:")
     show_table(columns, cells, numbers_from=3)
     if overlap is None:
-        print("  8-grams known: its training text is not at hand, so it cannot be said how much of the tests is in it")
+        print(
+            "  overlap: its training text is not available, so it is not known how many of the tests' 8-grams are in it"
+        )
     show_notes(list(dict.fromkeys(grade.note for grade in row["grades"] if grade.note)))
 
 

@@ -1,4 +1,4 @@
-"""`lmzoo rescore`: models choose from n-best lists, and their word error rates are compared."""
+"""`lmzoo rescore`: n-best rescoring, and the word error rates of models compared."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +10,11 @@ from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_table
 from lmzoo.cli.exchange import write_file
 from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, Seed, number, whole
-from lmzoo.errors import LmzooError, UsageError
+from lmzoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from lmzoo.tasks.rescoring import Marked, NBest
+    from lmzoo.tasks.nbest import NBest
+    from lmzoo.tasks.rescoring import RescoringTest
 
 EPILOG = "Example: lmzoo rescore runs/ptb-ngram runs/ptb-lstm --corpus ptb"
 
@@ -24,23 +25,25 @@ def rescore_lists(
     corpus: Annotated[
         str | None,
         typer.Option(
-            help="Make the lists of test sentences of this corpus: a name, a text file or a folder.",
+            help="Make the lists from test sentences of this corpus: a name, a text file or a folder.",
             show_default="what the first run was trained on",
         ),
     ] = None,
     nbest: Annotated[
         Path | None,
-        typer.Option(help="Take lists from a FILE of JSON lines: reference, candidates with text and score."),
+        typer.Option(help="Read the lists from a FILE of JSON lines: reference, candidates with text and score."),
     ] = None,
     weight: Annotated[
         float | None,
-        number("--weight", help="What log P of the model counts beside the log-score; left out, it is fitted."),
+        number(
+            "--weight", help="Weight of the model's log P beside the score; fitted on a third of the lists by default."
+        ),
     ] = None,
-    lists: Annotated[int, whole("--lists", help="Make so many lists, 20 or more.")] = 600,
-    candidates: Annotated[int, whole("--candidates", help="Of each list, at most; 2 or more.")] = 50,
-    rate: Annotated[float, number("--rate", help="Errors a word that the channel makes, above 0 and below 1.")] = 0.12,
+    lists: Annotated[int, whole("--lists", help="Number of lists to make, 20 or more.")] = 600,
+    candidates: Annotated[int, whole("--candidates", help="Candidates of each list, at most; 2 or more.")] = 50,
+    rate: Annotated[float, number("--rate", help="Errors per word of the noisy channel, above 0 and below 1.")] = 0.12,
     out: Annotated[
-        Path | None, typer.Option(help="Write the lists to a FILE of JSON lines, with log P of the candidates.")
+        Path | None, typer.Option(help="Write the lists to a FILE of JSON lines, with log P of each candidate.")
     ] = None,
     seed: Seed = 0,
     code: Code = None,
@@ -49,16 +52,17 @@ def rescore_lists(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Let models choose what was said from n-best lists, and count the words that they get wrong."""
+    """Rescore n-best lists: models choose what was said, and their word error rates are compared."""
     if corpus and nbest:
-        raise UsageError("--corpus makes n-best lists and --nbest reads some: give one of the two")
+        raise UsageError("--corpus makes n-best lists and --nbest reads them: give one of the two")
     if weight is not None and not 0 <= weight < float("inf"):
         raise UsageError(f"--weight must be 0 or more, not {weight}")
     if lists < 20 or candidates < 2:
         raise UsageError(f"there must be 20 --lists and 2 --candidates or more, not {lists} and {candidates}")
     from lmzoo.runs import store
-    from lmzoo.tasks import rescoring as n_best
+    from lmzoo.tasks import nbest as n_best
     from lmzoo.tasks.contamination import Overlaps
+    from lmzoo.tasks.rescoring import RescoringTest
 
     bars = Bars(quiet)
     if nbest:
@@ -66,18 +70,18 @@ def rescore_lists(
     else:
         source = _corpus(runs[0], corpus, mirror, bars)
         found, name = n_best.make(source, lists, candidates, rate, seed, bars), source.name
-    marked = n_best.Marked.of(found)
+    test = RescoringTest.of(found)
     overlaps = Overlaps([[one.reference for one in found]], mirror, bars)
     rows, scores = [], {}
     with bars.task("runs", len(runs)) as task:
         for run in runs:
-            row, scores[str(run)] = _rescored(run, marked, weight, f"n-best, {name}", code, device, bars)
+            row, scores[str(run)] = _rescored(run, test, weight, f"n-best, {name}", code, device, bars)
             (share,) = overlaps.of(store.read_provenance(run)) or [None]
             rows.append(row | {"overlap": share})
             task.advance(1)
     if out:
         _write(out, found, scores)
-    facts = _facts(marked, name)
+    facts = _facts(test, name)
     if as_json:
         return show_json({**facts, "runs": rows})
     _show(rows, facts)
@@ -95,42 +99,35 @@ def _corpus(run: Path, name: str | None, mirror: str | None, bars: Bars) -> Any:
 
 
 def _rescored(
-    run: Path, marked: "Marked", weight: float | None, task: str, code: Path | None, device: str, bars: Bars
+    run: Path, test: "RescoringTest", weight: float | None, task: str, code: Path | None, device: str, bars: Bars
 ) -> tuple[dict[str, Any], list[Any]]:
     """The row of a run, and its log P of each candidate of each list."""
-    from lmzoo.interface import LanguageModel
     from lmzoo.runs import store
     from lmzoo.tasks import rescoring
 
     text_model = store.load(run, code)
-    model, tokenizer = text_model
-    facts = {"run": str(run), "model": model.name, "tokenizer": tokenizer.spec}
-    if not isinstance(model, LanguageModel):
-        note = f"{model.name} gives no probability to a text, so it cannot choose one"
-        return {**facts, "weight": None, "grade": rescoring.refused(task, note).to_json()}, []
-    model.to(device).warm_up()
-    try:
-        result, scores = rescoring.rescore(text_model, marked, weight, task, bars)
-    except LmzooError as error:  # of many runs, say which
-        raise type(error)(f"{run}: {error}") from None
+    text_model.model.to(device).warm_up()
+    result, scores = rescoring.rescore(text_model, test, weight, task, bars)
+    facts = {"run": str(run), "model": text_model.name, "tokenizer": text_model.tokenizer.spec}
     return {**facts, "weight": result.details.get("weight"), "grade": result.to_json()}, scores
 
 
-def _facts(marked: "Marked", name: str) -> dict[str, Any]:
-    """What is known before a model has chosen: the first choices, the best there are, and how many lists there are."""
+def _facts(test: "RescoringTest", name: str) -> dict[str, Any]:
+    """What is known before a model has chosen: the size of the test, the first choices and the oracle."""
+    tested = ~test.is_fitted_on
     return {
         "lists": name,
-        "tested": int((~marked.fitted_on).sum()),
-        "fitted_on": int(marked.fitted_on.sum()),
-        "words": int(marked.words[~marked.fitted_on].sum()),
-        "with_reference": sum(one.has_reference for one in marked.lists) / len(marked.lists),
-        "channel": marked.grade(marked.first, f"n-best, {name}", "the channel's first choice").to_json(),
-        "oracle": marked.grade(marked.oracle, f"n-best, {name}", "the best candidate").to_json(),
+        "tested": int(tested.sum()),
+        "fitted_on": int(test.is_fitted_on.sum()),
+        "words": int(test.words[tested].sum()),
+        "with_reference": sum(one.has_reference for one in test.lists) / len(test.lists),
+        "channel": test.result(test.errors_of_first, f"n-best, {name}", "the channel's first choice").to_json(),
+        "oracle": test.result(test.errors_of_best, f"n-best, {name}", "the best candidate").to_json(),
     }
 
 
 def _write(path: Path, lists: "Sequence[NBest]", scores: dict[str, list[Any]]) -> None:
-    from lmzoo.tasks.rescoring import to_json_lines
+    from lmzoo.tasks.nbest import to_json_lines
 
     known = {run: found for run, found in scores.items() if found}
     more = [{"log_probs": {run: found[n].tolist() for run, found in known.items()}} for n in range(len(lists))]
@@ -140,13 +137,13 @@ def _write(path: Path, lists: "Sequence[NBest]", scores: dict[str, list[Any]]) -
 def _show(rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
     cells = [_cells("first choice of the channel", facts["channel"])]
     cells += [_cells(Path(row["run"]).name or row["run"], row["grade"], row["weight"], row["overlap"]) for row in rows]
-    cells.append(_cells("best candidates", facts["oracle"]))
-    show_table(("who chooses", "weight", "word error rate", "95 % interval", "overlap"), cells, numbers_from=1)
+    cells.append(_cells("oracle: best candidates", facts["oracle"]))
+    show_table(("chosen by", "weight", "word error rate", "95 % interval", "overlap"), cells, numbers_from=1)
     print(
         f"{facts['lists']}: {facts['tested']:,} lists tested, of {facts['words']:,} words; {facts['fitted_on']:,} more "
-        f"are for fitting weights; what was said is in {facts['with_reference']:.0%} of the lists"
+        f"are for fitting weights; the reference is in {facts['with_reference']:.0%} of the lists"
     )
-    print("overlap: the share of the 8-grams of what was said that stand in the run's training text, if it is at hand")
+    print("overlap: the share of the references' 8-grams that occur in the run's training text, where it is available")
     for row in rows:
         if row["grade"]["note"]:
             print(f"note: {row['run']}: {row['grade']['note']}")

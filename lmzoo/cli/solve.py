@@ -1,4 +1,4 @@
-"""`lmzoo solve`: multiple-choice questions, answered by what stands near what in a corpus."""
+"""`lmzoo solve`: multiple-choice questions answered by co-occurrence in a corpus (the PMI solver)."""
 
 import string
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lmzoo.tasks.result import TaskResult
 
 EPILOG = "Example: lmzoo solve --questions science --questions mine.jsonl --corpus wikitext2 --show 3"
-BEST_PAIRS = 5  # that are shown of an answer
+BEST_PAIRS = 5  # shown for an answer
 
 
 @command("solve", epilog=EPILOG)
@@ -32,21 +32,21 @@ def solve_questions(
         ),
     ] = None,
     corpus: CorpusName = "wikitext2",
-    window: Annotated[int, whole("--window", help="Words that hold both n-grams of a co-occurrence, 2 or more.")] = 10,
+    window: Annotated[int, whole("--window", help="Co-occurrence window in words, 2 or more.")] = 10,
     unseen: Annotated[
-        str, typer.Option(help="A pair that never co-occurs is left out of the mean (skip), or counts as 0 (zero).")
+        str, typer.Option(help="Pairs that never co-occur: left out of the mean (skip), or counted as 0 (zero).")
     ] = "skip",
     function_words: Annotated[
-        bool, typer.Option("--function-words", help="Let n-grams of function words alone (the, of the) count too.")
+        bool, typer.Option("--function-words", help="Count n-grams of function words alone (the, of the) too.")
     ] = False,
     show: Annotated[
-        int, whole("--show", help="Show so many questions of each set with what spoke for the answer, 0 or more.")
+        int, whole("--show", help="Show so many questions of each set with the evidence for the answer, 0 or more.")
     ] = 0,
     mirror: Mirror = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Answer multiple-choice questions by PMI: the option that stands near the question in a corpus's training text."""
+    """Answer multiple-choice questions by PMI: the option that co-occurs with the question in a training text."""
     if show < 0:
         raise UsageError(f"--show must be 0 or more, not {show}")
     from lmzoo.data import corpus as corpora
@@ -87,7 +87,7 @@ def _row(result: "TaskResult") -> dict[str, Any]:
 
 
 def _explained(questions: "Sequence[Question]", sheet: "AnswerSheet", number: int, name: str) -> dict[str, Any]:
-    """One question: its options with their scores, and the pairs that spoke most for each."""
+    """One question: its options with their scores, and the pairs with the highest PMI for each."""
     question, answer = questions[number], sheet.answers[number]
     options = [
         {
@@ -110,7 +110,7 @@ def _explained(questions: "Sequence[Question]", sheet: "AnswerSheet", number: in
 
 
 def _show_question(fact: dict[str, Any]) -> None:
-    """The question, a row for each option, and the pairs that spoke for the answer."""
+    """The question, a row for each option, and the evidence for the answer."""
     print(f"{fact['set']}: {one_line(fact['stem'])}")
     rows = []
     for n, option in enumerate(fact["options"]):
@@ -119,10 +119,10 @@ def _show_question(fact: dict[str, Any]) -> None:
         rows.append([words, mark.strip(), f"{option['score']:.3f}", f"{option['pairs']:,}"])
     show_table(("option", "", "score", "pairs"), rows, numbers_from=2)
     if not fact["known"]:
-        print("the corpus knows nothing of this question: no pair of any option co-occurs\n")
+        print("the corpus has no evidence for this question: no pair of any option co-occurs\n")
         return
     for n in fact["answers"]:
-        print(f"for {_letter(n)} spoke most:")
+        print(f"evidence for {_letter(n)}:")
         pairs = fact["options"][n]["best_pairs"]
         cells = [[f"{pair['question']} · {pair['option']}", *_figures(pair)] for pair in pairs]
         show_table(("pair", "together", "alone", "PMI"), cells, numbers_from=1)
@@ -138,7 +138,7 @@ def _letter(number: int) -> str:
 
 
 def _show_grades(rows: list[dict[str, Any]]) -> None:
-    columns = ("question set", "questions", "chance", "right", "95 % interval", "unknown", "right of the others")
+    columns = ("question set", "questions", "chance", "accuracy", "95 % interval", "unknown", "accuracy on the others")
     cells = [
         [
             row["set"],

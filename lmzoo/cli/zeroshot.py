@@ -1,4 +1,4 @@
-"""`lmzoo zeroshot`: what models can do that they were never trained for."""
+"""`lmzoo zeroshot`: tasks without training, answered by the probabilities of texts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,9 +24,10 @@ def ask_zeroshot(
     tasks: Annotated[
         str | None, typer.Option(help="Names with commas between them.", show_default="all there are")
     ] = None,
-    limit: Annotated[int, whole("--limit", help="Ask so many items of each test set; 0: all of them.")] = 0,
+    limit: Annotated[int, whole("--limit", help="At most so many items of each test set; 0: all.")] = 0,
     parts: Annotated[
-        str | None, typer.Option(help="Show grades in parts too: phenomenon or set, of BLiMP. (JSON has all of them.)")
+        str | None,
+        typer.Option(help="Also show results by group: phenomenon or set, of BLiMP. (JSON has all of them.)"),
     ] = None,
     code: Code = None,
     device: Device = "auto",
@@ -34,14 +35,14 @@ def ask_zeroshot(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Ask models without training: minimal pairs, sentiment, pronouns, causes, science, and a passage's last word."""
+    """Zero-shot tasks: minimal pairs, sentiment, coreference, causes, science questions, a passage's last word."""
     from lmzoo.tasks import zeroshot, zeroshot_items
     from lmzoo.tasks.contamination import Overlaps
 
     bars = Bars(quiet)
     names = list(dict.fromkeys(name.strip() for name in tasks.split(","))) if tasks else zeroshot_items.names()
     test_sets, missing = _loaded(names, bool(tasks), mirror, limit, bars)
-    kinds = sorted({kind for test_set in test_sets for kind in test_set.protocol.groups})
+    kinds = sorted({kind for test_set in test_sets for kind in test_set.card.groups})
     if parts and parts not in kinds:
         raise UsageError(f"no parts {parts!r} in {', '.join(names)}; there are: {', '.join(kinds) or 'none'}")
     overlaps = Overlaps(([item.text for item in test_set.items] for test_set in test_sets), mirror, bars)
@@ -68,7 +69,7 @@ def ask_zeroshot(
 def _loaded(
     names: Sequence[str], asked_for: bool, mirror: str | None, limit: int, bars: Bars
 ) -> "tuple[list[ZeroShotSet], dict[str, str]]":
-    """The test_sets of all tasks; and, where none was asked for by name, why some could not be had."""
+    """The test sets of all tasks; and, unless tasks were named, why some could not be downloaded."""
     from lmzoo.tasks import zeroshot_items
 
     test_sets, missing = [], {}
@@ -85,25 +86,20 @@ def _loaded(
 def _asked(
     run: Path, test_sets: "Sequence[ZeroShotSet]", overlaps: "Overlaps", code: Path | None, device: str, bars: Bars
 ) -> dict[str, Any]:
-    """A run's grades, in the order of `test_sets` and their rules, as JSON knows them."""
-    from lmzoo.interface import LanguageModel
+    """A run's results as JSON, in the order of `test_sets` and their rules."""
     from lmzoo.runs import store
     from lmzoo.tasks import zeroshot
 
     text_model = store.load(run, code)
-    model, tokenizer = text_model
+    text_model.model.to(device).warm_up()
     shares = overlaps.of(store.read_provenance(run))
-    why = "" if shares else "its training text is not at hand, so the overlap is not known"
-    facts: dict[str, Any] = {"run": str(run), "model": model.name, "tokenizer": tokenizer.spec, "note": why}
-    asker = None
-    if isinstance(model, LanguageModel):
-        model.to(device).warm_up()
-        asker = zeroshot.Asker(text_model, bars)
+    why = "" if shares else "its training text is not available, so the overlap is not known"
+    facts = {"run": str(run), "model": text_model.name, "tokenizer": text_model.tokenizer.spec, "note": why}
+    asker = zeroshot.Asker(text_model, bars)
     grades = []
     with bars.task(run.name, len(test_sets)) as task:
         for test_set, share in zip(test_sets, shares or [None] * len(test_sets), strict=True):
-            results = zeroshot.ask(test_set, asker) if asker else zeroshot.refuse(test_set, model)
-            for result in results:
+            for result in zeroshot.ask(test_set, asker):
                 parts = {kind: [part.to_json() for part in some] for kind, some in result.parts.items()}
                 grades.append({**result.to_json(), **result.details, "overlap": share, "parts": parts})
             task.advance(1)
@@ -129,7 +125,7 @@ def _show(found: Sequence[dict[str, Any]]) -> None:
             row += [_figure("accuracy", grade["overlap"])]
         rows.append(row)
     show_table(columns, rows, numbers_from=2)
-    print("overlap: the share of a test set's 8-grams that stand in the run's training text")
+    print("overlap: the share of a test set's 8-grams that occur in the run's training text")
 
 
 def _figure(metric: str, value: float | None) -> str:
@@ -145,7 +141,7 @@ def _between(grade: dict[str, Any]) -> str:
 
 
 def _show_parts(found: Sequence[dict[str, Any]], kind: str) -> None:
-    """A row for each part, with chance; a column for each run."""
+    """A row for each group, with chance; a column for each run."""
     for n, first in enumerate(found[0]["grades"]):
         parts = [{part["task"]: part for part in one["grades"][n]["parts"].get(kind, [])} for one in found]
         rows = [
@@ -159,7 +155,7 @@ def _show_parts(found: Sequence[dict[str, Any]], kind: str) -> None:
 
 
 def _show_notes(found: Sequence[dict[str, Any]]) -> None:
-    """Footnotes, each once with the tasks it is about."""
+    """Each footnote once, with the tasks it is about."""
     for one in found:
         about: dict[str, list[str]] = {}
         for grade in one["grades"]:

@@ -19,7 +19,7 @@ from lmzoo.data.grammar import Grammar
 from lmzoo.errors import DownloadError, UsageError, nearest
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Progress
-from lmzoo.tasks import rescoring, targeted, zeroshot, zeroshot_items
+from lmzoo.tasks import nbest, rescoring, targeted, zeroshot, zeroshot_items
 from lmzoo.tasks.probing import baselines, datasets, probe
 from lmzoo.tasks.probing.datasets import ProbeSet
 from lmzoo.tasks.result import TaskResult
@@ -101,11 +101,11 @@ class ZeroShot(TaskGroup):
     def ask(self, text_model: TextModel, keep: Keep = _at_once) -> Results:
         """A result for each scoring rule of each set."""
         asker = zeroshot.Asker(text_model, self.progress)
-        found: list[TaskResult] = []
+        results: list[TaskResult] = []
         for test_set, key in zip(self.sets, self._digests, strict=True):
             work = partial(_answers, test_set, asker)
-            found += _from_json(keep(self.kind, {"test_set": key}, work))  # each set is kept apart
-        return {"": found}
+            results += _from_json(keep(self.kind, {"test_set": key}, work))  # each set is kept apart
+        return {"": results}
 
     def test_texts(self) -> list[list[str]]:
         """The right answer to each item, whole."""
@@ -113,7 +113,7 @@ class ZeroShot(TaskGroup):
 
     def set_of_result(self) -> list[int]:
         """A set has a result for each of its scoring rules."""
-        return [n for n, test_set in enumerate(self.sets) for _ in test_set.protocol.rules]
+        return [n for n, test_set in enumerate(self.sets) for _ in test_set.card.rules]
 
     def published(self) -> list[dict[str, Any]]:
         """Figures from the literature, each with the task it belongs to."""
@@ -139,27 +139,28 @@ class Rescoring(TaskGroup):
         of = {"text": self.corpus.sha256, "lists": self.lists, "seed": self.seed}
 
         def work() -> list[dict[str, Any]]:
-            return [rescoring.rescore(text_model, self.marked, None, self._task, self.progress)[0].to_json()]
+            return [rescoring.rescore(text_model, self.test, None, self._task, self.progress)[0].to_json()]
 
         return {"": _from_json(keep(self.kind, of, work))}
 
     def baselines(self, keep: Keep = _at_once) -> Results:  # noqa: ARG002
         """What the channel's first choices score, and what the best candidates would."""
-        choices = {"the channel's first choice": self.marked.first, "the best candidate": self.marked.oracle}
-        return {name: [self.marked.grade(errors, self._task, name)] for name, errors in choices.items()}
+        test = self.test
+        choices = {"the channel's first choice": test.errors_of_first, "the best candidate": test.errors_of_best}
+        return {name: [test.result(errors, self._task, name)] for name, errors in choices.items()}
 
     def test_texts(self) -> list[list[str]]:
         """The references."""
-        return [[one.reference for one in self.marked.lists]]
+        return [[one.reference for one in self.test.lists]]
 
     def set_of_result(self) -> list[int]:
         """One result, of one set."""
         return [0]
 
     @cached_property
-    def marked(self) -> rescoring.Marked:
+    def test(self) -> rescoring.RescoringTest:
         """The lists. Raises UsageError for a corpus that has too few sentences."""
-        return rescoring.Marked.of(rescoring.make(self.corpus, self.lists, seed=self.seed, progress=self.progress))
+        return rescoring.RescoringTest.of(nbest.make(self.corpus, self.lists, seed=self.seed, progress=self.progress))
 
     @property
     def _task(self) -> str:
@@ -179,8 +180,8 @@ class Exam(TaskGroup):
     def ask(self, text_model: TextModel, keep: Keep = _at_once) -> Results:
         """The model's accuracy on each phenomenon."""
         of = {"seed": self.seed, "text": self.corpus.sha256}
-        taken = keep(self.kind, of, lambda: _plain(targeted.take(text_model, self.questions, self.progress)))
-        return {"": _from_json(taken)}
+        answers = keep(self.kind, of, lambda: _plain(targeted.ask(text_model, self.questions, self.progress)))
+        return {"": _from_json(answers)}
 
     def baselines(self, keep: Keep = _at_once) -> Results:  # noqa: ARG002
         """What the source of the text scores: a ceiling."""
@@ -188,7 +189,7 @@ class Exam(TaskGroup):
 
     def about(self) -> list[dict[str, Any]]:
         """Each phenomenon, with an example."""
-        return targeted.facts(self.questions)
+        return targeted.about(self.questions)
 
     @cached_property
     def questions(self) -> targeted.Questions:
@@ -237,7 +238,7 @@ def read(wanted: str, limit: int = 0, mirror: str | None = None, progress: Progr
             raise UsageError(f"no task {name!r}{nearest(name, names())}; there are: all, {', '.join(names())}")
     suite = Suite()
     if RESCORING in chosen:
-        suite.nbest_lists = max(rescoring.FEWEST, min(limit or rescoring.LISTS, rescoring.LISTS))
+        suite.nbest_lists = max(nbest.FEWEST, min(limit or nbest.LISTS, nbest.LISTS))
     for name in chosen:
         try:
             if name in datasets.names():

@@ -1,27 +1,26 @@
-"""Tasks that a language model is asked without training: it ranks texts, and the likeliest is its answer.
+"""Zero-shot tasks: a language model ranks texts without training, and the highest-ranked candidate is its answer.
 
-Which texts these are stands in the cards of `corpora/tasks/` (see `_zeroshot_tasks`), and how they are ranked is one of
-RULES. For a question q and an answer a, which has T tokens and C characters:
+Which texts these are is said by the cards of `corpora/tasks/` (see `zeroshot_items.py`), and how they are ranked by one
+of RULES. For a question q and an answer a of T tokens and C characters:
 
     sum          log P(a | q)                     Σ over the tokens of a; in BLiMP there is no q, and a is a sentence
-    character    log P(a | q) / C                 so that long answers do not lose for being long
-    pmi          log P(a | q) − log P(a | p)      p is what stands before an answer where nothing was asked: how much
-                                                  more likely the question makes it (Holtzman et al. 2021, DC-PMI)
-    alone        log P(a | p)                     the question is not shown at all: what beats chance here is in the
-                                                  answers (Gururangan et al. 2018)
-    threshold    log P(a) / T ≥ θ                 of one sentence: acceptable or not (Radford et al. 2018). θ is where
-                                                  Matthews' correlation is highest on the training sentences
+    character    log P(a | q) / C                 so that length does not count against an answer
+    pmi          log P(a | q) − log P(a | p)      p is the premise, what stands before an answer without a question
+                                                  (Holtzman et al. 2021, DC-PMI)
+    alone        log P(a | p)                     without the question: what beats chance here is in the answers
+                                                  (Gururangan et al. 2018)
+    threshold    log P(a) / T ≥ θ                 of one sentence: acceptable or not (Radford et al. 2018). θ maximises
+                                                  Matthews' correlation on the training sentences
 
-and of one right answer, LAMBADA's last word w after its passage:
+and for LAMBADA's last word w of a passage:
 
-    greedy       each token of w is the likeliest one after those before it
-    filtered     the same, where no token that is a stop word (Radford et al. 2019), or no word, can be the first
-    last-token   the last token of w is the likeliest one after those before it: easier, where words are long
-    perplexity   exp of the mean of −log P(w | passage), all tokens of w together, where w is not read as `<unk>`
+    greedy       each token of w is the most likely one after those before it
+    filtered     the same, where no stop word (Radford et al. 2019) and no punctuation can be the first token
+    last-token   the last token of w is the most likely one after those before it
+    perplexity   exp of the mean of −log P(w | passage), all tokens of w together
 
-Of k candidates that are ranked first, each has earned 1/k of the credit; so has each of k likeliest tokens. A word that
-the vocabulary lacks is spelled in several tokens and each must be the likeliest; one that is read as `<unk>` is never
-found. A space before w belongs to w.
+Among k candidates, or k tokens, tied for first, the right one earns 1/k. A masked model ranks candidates by
+pseudo-log-likelihood; the last-word rules need a language model.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,15 +30,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmzoo.data.tokenizers.pretokenized import UNKNOWN
-from lmzoo.data.tokenizers.pretokenized_text import ClosedVocabulary
-from lmzoo.errors import ScoreError, TokenizerError
-from lmzoo.evaluation.likelihood import Likelihood, greedy, likelihoods
+from lmzoo.data.tokenizers.normalizer import UNKNOWN
+from lmzoo.errors import ScoreError, UsageError
+from lmzoo.evaluation.likelihood import Likelihood, greedy
 from lmzoo.evaluation.statistics import credit, interval
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.interface import Model, Progress
+from lmzoo.interface import LanguageModel, Progress
 from lmzoo.tasks.result import TaskResult
-from lmzoo.tasks.zeroshot_items import Item, Protocol, Text, ZeroShotSet
+from lmzoo.tasks.scoring import PSEUDO, continuation_scores, is_pseudo
+from lmzoo.tasks.zeroshot_items import Item, Text, ZeroShotCard, ZeroShotSet
 
 Array = NDArray[Any]
 
@@ -49,7 +48,7 @@ class Rule:
     """How items are scored, and what the score is called."""
 
     metric: str
-    head: str  # what the head of a column says of it
+    heading: str  # of its column, after the task
     protocol: str  # what is compared, in words
 
 
@@ -59,128 +58,121 @@ RULES = {
     "pmi": Rule("accuracy", "PMI", "log P({c}) less log P of the same after “{p}”"),
     "alone": Rule("accuracy", "answers alone", "log P of the answer after “{p}”, without the question"),
     "threshold": Rule("MCC", "per token", "log P({c}) per token, above a threshold fitted on the training sentences"),
-    "greedy": Rule("accuracy", "last word, greedy", "each token of the last word is the likeliest"),
+    "greedy": Rule("accuracy", "last word, greedy", "each token of the last word is the most likely one"),
     "filtered": Rule(
-        "accuracy", "last word, greedy, no stop words", "as greedy; stop words and marks cannot come first"
+        "accuracy", "last word, greedy, no stop words", "as greedy; stop words and punctuation cannot come first"
     ),
-    "last-token": Rule("accuracy", "last token of the last word, greedy", "the last token is the likeliest"),
+    "last-token": Rule("accuracy", "last token of the last word, greedy", "the last token is the most likely one"),
     "perplexity": Rule("perplexity", "last word, perplexity", "exp of −log P(the last word), mean over passages"),
 }
 
 
 class Asker:
-    """A model that is asked: texts are written so that its tokenizer can read them, and scored once."""
+    """A model that is asked: texts are normalized for its tokenizer, and each is scored once."""
 
     def __init__(self, text_model: TextModel, progress: Progress | None = None):
         self.text_model, self.progress = text_model, progress or Progress()
-        self.model, self.tokenizer = text_model
-        tokenizer = self.tokenizer
-        self.closed = ClosedVocabulary(tokenizer) if tokenizer.spec.startswith("split") else None
-        self._known: dict[Text, Likelihood] = {}
+        self.tokenizer = text_model.tokenizer
+        self._scores: dict[Text, Likelihood] = {}
         self._continued: dict[tuple[str, Text], Array] = {}
 
-    def likelihoods(self, texts: Sequence[Text]) -> dict[Text, Likelihood]:
-        """log P of each continuation. Raises as `rescore.likelihoods` does."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
-        written = [self.written(text) for text in new]
-        self._known.update(zip(new, likelihoods(self.text_model, written, self.progress), strict=True))
-        return self._known
-
-    def written(self, text: Text) -> Text:
-        """The text as the tokenizer's corpus would have it, if it can read no other."""
-        return self.closed.write(*text) if self.closed else text
+    def scores(self, texts: Sequence[Text]) -> dict[Text, Likelihood]:
+        """The score of each continuation: see `continuation_scores`."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._scores]
+        normalized = [self._normalize(text) for text in new]
+        scores = continuation_scores(self.text_model, normalized, self.progress)
+        self._scores.update(zip(new, scores, strict=True))
+        return self._scores
 
     def continued(self, texts: Sequence[Text], stop_words: str) -> list[Array]:
-        """See `rescore.greedy`, but what is read as <unk> is never found, and stop words cannot come first."""
+        """Whether greedy decoding gives each continuation, (2, C): see `greedy`. Words read as <unk> are never given.
+
+        In the second row, stop words cannot come first.
+        """
         new = [text for text in texts if (stop_words, text) not in self._continued]
-        if not new:
-            return [self._continued[stop_words, text] for text in texts]
-        written, stopped = [self.written(text) for text in new], self._stop_tokens(stop_words)
-        found = greedy(self.text_model, written, stopped, self.progress)
-        for text, shares in zip(new, found, strict=True):
-            self._continued[stop_words, text] = shares * self.can_say(text[1])
+        if new:
+            normalized = [self._normalize(text) for text in new]
+            shares = greedy(self.text_model, normalized, self._stop_tokens(stop_words), self.progress)
+            for text, of_text in zip(new, shares, strict=True):
+                self._continued[stop_words, text] = of_text * self.can_say(text[1])
         return [self._continued[stop_words, text] for text in texts]
 
     def can_say(self, words: str) -> bool:
         """Whether the vocabulary has these words, or can spell them."""
-        return self.closed is None or self.closed.unknown(words) == 0
+        return self.tokenizer.unknown_share([words]) == 0
+
+    def _normalize(self, text: Text) -> Text:
+        beginning, continuation = text
+        return self.tokenizer.normalize(beginning), self.tokenizer.normalize(continuation, beginning)
 
     def _stop_tokens(self, stop_words: str) -> Array:
-        """Which tokens, with a space or without, are stop words, marks, <unk> or `end`: a mask (V,).
-
-        A space alone is none of them, for where words are spelled they begin with it.
-        """
+        """The tokens, with a space or without, that are stop words, punctuation, <unk> or `end`: a mask (V,)."""
         listed = {UNKNOWN, *stop_words.split()}
         words = ["".join(self.tokenizer.pieces([i])).strip(" ").lower() for i in range(self.tokenizer.vocab_size)]
+        # A space alone is no stop word: where words are spelled, they begin with it.
         stopped = np.array([word in listed or (word != "" and not any(map(str.isalnum, word))) for word in words])
         stopped[self.tokenizer.end] = True
         return stopped
 
 
 def ask(test_set: ZeroShotSet, asker: Asker) -> list[TaskResult]:
-    """The model's results in a test_set of a task: one for each of its rules.
+    """The model's results on a test set, one for each of its rules.
 
-    What the model cannot do has a grade without a value whose note says why.
+    Where the model cannot be scored by a rule, the result has no value, and its note says why.
     """
-    closed = asker.closed
-    texts = ("".join(text) for item in test_set.items for text in item.candidates)
-    share = closed.share_unknown(texts) if closed else 0.0
-    if closed and share and not closed.reads_all:
+    tokenizer = asker.tokenizer
+    share = tokenizer.unknown_share("".join(text) for item in test_set.items for text in item.candidates)
+    if share and tokenizer.unknown is None:
         why = f"its vocabulary is closed and has no <unk> to read {share:.1%} of the words as"
-        return [_refused(test_set, rule, why) for rule in test_set.protocol.rules]
-    note = f"{share:.1%} of the words were read as <unk>" if share else ""
+        return [_refused(test_set, rule, why) for rule in test_set.card.rules]
+    notes = [PSEUDO] if is_pseudo(asker.text_model) else []
+    notes += [f"{share:.1%} of the words were read as <unk>"] if share else []
     results = []
-    for rule in test_set.protocol.rules:
+    for rule in test_set.card.rules:
         try:
-            results.append(_result(test_set, rule, asker, note))
-        except (ScoreError, TokenizerError) as error:
+            results.append(_ask_by(rule, test_set, asker, "; ".join(notes)))
+        except (ScoreError, UsageError) as error:
             results.append(_refused(test_set, rule, str(error)))
     return results
 
 
-def refuse(test_set: ZeroShotSet, model: Model) -> list[TaskResult]:
-    """The results of a model that is no language model: none, and why."""
-    why = f"{model.name or type(model).__name__} gives no probability to a text"
-    return [_refused(test_set, rule, why) for rule in test_set.protocol.rules]
-
-
-def head(protocol: Protocol, rule: str) -> str:
-    """The head of the column: what is asked and, where it is asked in several ways, how."""
-    return protocol.column if len(protocol.rules) == 1 else f"{protocol.column}, {RULES[rule].head}"
+def heading(card: ZeroShotCard, rule: str) -> str:
+    """The heading of a column: the task and, where it has several rules, the rule."""
+    return card.column if len(card.rules) == 1 else f"{card.column}, {RULES[rule].heading}"
 
 
 def published(test_sets: Sequence[ZeroShotSet]) -> list[dict[str, Any]]:
-    """Others' figures, as JSON knows them, each with the head of the column that it belongs to."""
+    """Figures from the literature, as JSON, each with the heading of the column it belongs to."""
     return [
-        {"task": head(test_set.protocol, figure.rule), **asdict(figure)}
+        {"task": heading(test_set.card, figure.rule), **asdict(figure)}
         for test_set in test_sets
-        for figure in test_set.protocol.published
+        for figure in test_set.card.published
     ]
 
 
 def _refused(test_set: ZeroShotSet, rule: str, why: str) -> TaskResult:
-    return _result_of(test_set, rule, test_set.items, None, note=why)
+    return _result(test_set, rule, test_set.items, None, note=why)
 
 
-def _result_of(test_set: ZeroShotSet, rule: str, items: Sequence[Item], value: float | None, **more: Any) -> TaskResult:
-    protocol = test_set.protocol
-    scored = f"“{protocol.continuation}” after “{protocol.beginning}”" if protocol.beginning else protocol.continuation
+def _result(test_set: ZeroShotSet, rule: str, items: Sequence[Item], value: float | None, **more: Any) -> TaskResult:
+    card = test_set.card
+    scored = f"“{card.continuation}” after “{card.beginning}”" if card.beginning else card.continuation
     return TaskResult(
-        task=more.pop("task", head(protocol, rule)),
+        task=more.pop("task", heading(card, rule)),
         metric=RULES[rule].metric,
         value=value,
         chance=_chance(rule, items),
         items=len(items),
         training=len(test_set.training),
         kind="zero-shot",
-        protocol=RULES[rule].protocol.format(c=scored, p=protocol.premise),
+        protocol=RULES[rule].protocol.format(c=scored, p=card.premise),
         details={"rule": rule},
         **more,
     )
 
 
 def _chance(rule: str, items: Sequence[Item]) -> float | None:
-    """What guessing gets; None where a guess would be among all words there are."""
+    """What guessing scores; None where a guess would be among all words."""
     if RULES[rule].metric == "MCC":
         return 0.0
     if len(items) == 0 or len(items[0].candidates) == 1:
@@ -188,52 +180,52 @@ def _chance(rule: str, items: Sequence[Item]) -> float | None:
     return float(np.mean([1 / len(item.candidates) for item in items]))
 
 
-def _result(test_set: ZeroShotSet, rule: str, asker: Asker, note: str) -> TaskResult:
+def _ask_by(rule: str, test_set: ZeroShotSet, asker: Asker, note: str) -> TaskResult:
     if rule == "threshold":
         return _by_threshold(test_set, rule, asker, note)
     if rule == "perplexity":
         return _perplexity(test_set, rule, asker, note)
-    earned = _of_last_words(test_set, rule, asker) if rule in _LAST_WORD else _of_choices(test_set, rule, asker)
-    value, spread = float(earned.mean()), interval(np.mean, earned)
-    parts = {kind: _parts(test_set, rule, kind, earned) for kind in test_set.protocol.groups}
-    return _result_of(test_set, rule, test_set.items, value, interval=spread, note=note, parts=parts)
+    earned = (_last_words if rule in _LAST_WORD else _choices)(test_set, rule, asker)  # (N,)
+    parts = {kind: _parts(test_set, rule, kind, earned) for kind in test_set.card.groups}
+    value = float(earned.mean())
+    return _result(test_set, rule, test_set.items, value, interval=interval(np.mean, earned), note=note, parts=parts)
 
 
 def _parts(test_set: ZeroShotSet, rule: str, kind: str, earned: Array) -> list[TaskResult]:
-    """A grade for each part of a kind, in order of name."""
-    belongs = np.array([item.groups[kind] for item in test_set.items])
-    grades = []
-    for part in np.unique(belongs):
-        here = np.flatnonzero(belongs == part)
-        items = [test_set.items[i] for i in here]
-        value, spread = float(earned[here].mean()), interval(np.mean, earned[here])
-        grades.append(_result_of(test_set, rule, items, value, interval=spread, task=str(part)))
-    return grades
+    """A result for each group of a kind, in order of name."""
+    group_of = np.array([item.groups[kind] for item in test_set.items])
+    results = []
+    for group in np.unique(group_of):
+        in_group = np.flatnonzero(group_of == group)
+        items, of_group = [test_set.items[i] for i in in_group], earned[in_group]
+        value, spread = float(of_group.mean()), interval(np.mean, of_group)
+        results.append(_result(test_set, rule, items, value, interval=spread, task=str(group)))
+    return results
 
 
 # ── Candidates ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _of_choices(test_set: ZeroShotSet, rule: str, asker: Asker) -> Array:
-    """What each item earns, (N,): 1/k where the right candidate is one of the k that are ranked first."""
-    items, asked = test_set.items, rule in ("pmi", "alone")
-    texts = [text for item in items for text in (*item.candidates, *(item.premises if asked else ()))]
-    found = asker.likelihoods(texts)
+def _choices(test_set: ZeroShotSet, rule: str, asker: Asker) -> Array:
+    """What each item earns, (N,): 1/k where the right candidate is among k tied for first, else 0."""
+    items, with_premise = test_set.items, rule in ("pmi", "alone")
+    texts = [text for item in items for text in (*item.candidates, *(item.premises if with_premise else ()))]
+    known = asker.scores(texts)
     scores = np.full((len(items), max(len(item.candidates) for item in items)), -np.inf)
     for n, item in enumerate(items):
-        pairs = zip(item.candidates, item.premises if asked else item.candidates, strict=True)
-        scores[n, : len(item.candidates)] = [_score(rule, text, found[text], found[other]) for text, other in pairs]
+        pairs = zip(item.candidates, item.premises if with_premise else item.candidates, strict=True)
+        scores[n, : len(item.candidates)] = [_score(rule, text, known[text], known[other]) for text, other in pairs]
     return credit(scores, np.array([item.right for item in items]))
 
 
-def _score(rule: str, text: Text, given: Likelihood, unasked: Likelihood) -> float:
-    """The equations at the top: a is the continuation of `text`; `unasked` is what is made of it after p."""
+def _score(rule: str, text: Text, given_question: Likelihood, given_premise: Likelihood) -> float:
+    """The equations at the top; a is the continuation of `text`."""
     if rule == "character":
-        return given.log_prob / max(1, len(text[1].strip()))
+        return given_question.log_prob / max(1, len(text[1].strip()))
     return {
-        "sum": given.log_prob,
-        "pmi": given.log_prob - unasked.log_prob,
-        "alone": unasked.log_prob,
+        "sum": given_question.log_prob,
+        "pmi": given_question.log_prob - given_premise.log_prob,
+        "alone": given_premise.log_prob,
     }[rule]
 
 
@@ -242,44 +234,44 @@ def _score(rule: str, text: Text, given: Likelihood, unasked: Likelihood) -> flo
 
 def _by_threshold(test_set: ZeroShotSet, rule: str, asker: Asker, note: str) -> TaskResult:
     groups = (test_set.training, test_set.items)
-    found = asker.likelihoods([item.candidates[0] for items in groups for item in items])
-    (known, labels), (scores, truth) = (
-        (np.array([found[item.candidates[0]].per_token for item in items]), np.array([item.right for item in items]))
+    known = asker.scores([item.candidates[0] for items in groups for item in items])
+    (training_scores, training_labels), (scores, truth) = (
+        (np.array([known[item.candidates[0]].per_token for item in items]), np.array([item.right for item in items]))
         for items in groups
     )
-    accepted = (scores >= best_threshold(known, labels)).astype(int)
-    spread = interval(mcc, truth, accepted)
-    return _result_of(test_set, rule, test_set.items, float(mcc(truth, accepted)), interval=spread, note=note)
+    accepted = (scores >= best_threshold(training_scores, training_labels)).astype(int)
+    value, spread = float(mcc(truth, accepted)), interval(mcc, truth, accepted)
+    return _result(test_set, rule, test_set.items, value, interval=spread, note=note)
 
 
 def best_threshold(scores: Array, labels: Array) -> float:
     """θ for which `scores` (N,) ≥ θ agrees best, by Matthews' correlation, with `labels` (N,) of 0 and 1."""
     cuts = np.unique(scores)
-    order = np.sort(scores[labels == 1]), np.sort(scores[labels == 0])
-    positive, negative = ((len(some) - np.searchsorted(some, cuts)).astype(float) for some in order)
-    accepted, all_ = positive + negative, len(scores)
-    right, wrong = len(order[0]), len(order[1])
-    spread = np.sqrt(accepted * (all_ - accepted) * right * wrong)
+    of_ones, of_zeros = np.sort(scores[labels == 1]), np.sort(scores[labels == 0])
+    positive, negative = ((len(some) - np.searchsorted(some, cuts)).astype(float) for some in (of_ones, of_zeros))
+    accepted, total = positive + negative, len(scores)  # (cuts,)
+    right, wrong = len(of_ones), len(of_zeros)
+    spread = np.sqrt(accepted * (total - accepted) * right * wrong)
     agreement = np.divide(positive * wrong - negative * right, spread, out=np.zeros_like(spread), where=spread > 0)
     return float(cuts[int(np.argmax(agreement))])
 
 
 def mcc(truth: Array, answers: Array, axis: int = -1) -> Array:
-    """Matthews' (1975) correlation of 0s and 1s along `axis`; 0 where all of one kind are the same."""
+    """Matthews' (1975) correlation of 0s and 1s along `axis`; 0 where one of them is constant."""
     both = (truth * answers).mean(axis=axis)
     p, q = truth.mean(axis=axis), answers.mean(axis=axis)
     spread = np.sqrt(p * (1 - p) * q * (1 - q))
-    found: Array = np.divide(both - p * q, spread, out=np.zeros_like(spread), where=spread > 0)
-    return found
+    agreement: Array = np.divide(both - p * q, spread, out=np.zeros_like(spread), where=spread > 0)
+    return agreement
 
 
 # ── The last word ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _of_last_words(test_set: ZeroShotSet, rule: str, asker: Asker) -> Array:
+def _last_words(test_set: ZeroShotSet, rule: str, asker: Asker) -> Array:
     """What each passage earns, (N,)."""
     texts = [item.candidates[0] for item in test_set.items]
-    return np.array([_LAST_WORD[rule](shares) for shares in asker.continued(texts, test_set.protocol.stop_words)])
+    return np.array([_LAST_WORD[rule](shares) for shares in asker.continued(texts, test_set.card.stop_words)])
 
 
 _LAST_WORD: dict[str, Callable[[Array], float]] = {
@@ -290,21 +282,21 @@ _LAST_WORD: dict[str, Callable[[Array], float]] = {
 
 
 def _perplexity(test_set: ZeroShotSet, rule: str, asker: Asker, note: str) -> TaskResult:
-    if not asker.model.is_distribution:
+    if not asker.text_model.require(LanguageModel, "it has no perplexity").is_distribution:
         return _refused(test_set, rule, "its scores do not sum to one: they can rank words, and have no perplexity")
     items = [item for item in test_set.items if asker.can_say(item.candidates[0][1])]
     if not items:
         return _refused(test_set, rule, "its vocabulary has none of the last words")
-    if len(items) < len(test_set.items):  # <unk> stands for many words, and is cheaper than any of them
-        note += (
-            f"; the other {1 - len(items) / len(test_set.items):.1%} of the last words are <unk> to it, and left out"
-        )
+    if len(items) < len(test_set.items):  # <unk> stands for many words, and is likelier than any of them
+        unknown = 1 - len(items) / len(test_set.items)
+        note += f"; the other {unknown:.1%} of the last words are <unk> to it, and left out"
     texts = [item.candidates[0] for item in items]
-    found = asker.likelihoods(texts)
-    nats = -np.array([found[text].log_prob for text in texts])
-    return _result_of(test_set, rule, items, float(_exp_mean(nats)), interval=interval(_exp_mean, nats), note=note)
+    known = asker.scores(texts)
+    nats = -np.array([known[text].log_prob for text in texts])
+    value, spread = float(_exp_mean(nats)), interval(_exp_mean, nats)
+    return _result(test_set, rule, items, value, interval=spread, note=note)
 
 
 def _exp_mean(nats: Array, axis: int = -1) -> Array:
-    found: Array = np.exp(nats.mean(axis=axis))
-    return found
+    perplexity: Array = np.exp(nats.mean(axis=axis))
+    return perplexity

@@ -1,8 +1,8 @@
-"""Test sets as items that a language model can be asked without training, as their cards in `corpora/tasks/` say.
+"""Test sets as zero-shot items, read as the cards in `corpora/tasks/` describe them.
 
-An item is a list of candidates, each a text in two parts, of which the second is scored, and the place of the right
-one. How a line of a file becomes an item stands in the card, in a `[[zeroshot]]` table (see `Protocol`): a template
-has the line's fields in braces, {choice} for the candidate, and, where the card says `cut`, {start} and {last}.
+An item is a list of candidates, each a text in two parts of which the second is scored, and the index of the right one.
+A card's `[[zeroshot]]` table (see `ZeroShotCard`) says how a line of a file becomes an item: a template has the line's
+fields in braces, {choice} for the candidate, and, where the card says `cut`, {start} and {last}.
 """
 
 import hashlib
@@ -17,84 +17,83 @@ from lmzoo.errors import FormatError, UsageError, nearest
 from lmzoo.interface import Progress
 from lmzoo.tasks import multiple_choice
 
-# How items can be scored: `zeroshot` says what each means.
+# How items can be scored: `zeroshot.py` says what each means.
 RULES = ("sum", "character", "pmi", "alone", "threshold", "greedy", "filtered", "last-token", "perplexity")
 Text = tuple[str, str]  # a beginning, and the continuation that is scored
-_MARKS = (".", ",", ";", ":", "!", "?")
+_PUNCTUATION = (".", ",", ";", ":", "!", "?")
 
 
 @dataclass(frozen=True)
 class Published:
-    """What somebody got in this task, to be set beside ours."""
+    """A figure from the literature for this task."""
 
     rule: str  # the scoring rule of the column it belongs to
     who: str
     value: float
     source: str
-    same: bool  # whether it was asked and scored as we do
-    why: str = ""  # what was otherwise
+    same: bool  # whether the protocol was ours
+    why: str = ""  # what was different
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """How the lines of a test set become items, and by which rules those are scored: a column for each rule."""
+class ZeroShotCard:
+    """How the lines of a task's files become items, and the rules they are scored by: a column for each rule."""
 
-    column: str  # the head of its columns
+    column: str  # the heading of its columns
     files: tuple[str, ...]  # by their stems
     rules: tuple[str, ...]  # of RULES
-    choices: str | tuple[str, ...]  # the field that lists them, or a template for each
-    right: str | int = 0  # the field that has the place of the right one, or that place
-    beginning: str = ""  # templates
-    continuation: str = "{choice}"
-    premise: str | None = None  # what stands before a candidate where nothing was asked
+    choices: str | tuple[str, ...]  # the field that lists the candidates, or a template for each
+    right: str | int = 0  # the field with the index of the right candidate, or that index
+    beginning: str = ""  # template
+    continuation: str = "{choice}"  # template
+    premise: str | None = None  # template of what stands before a candidate without the question
     fields: tuple[str, ...] = ()  # the columns of a table; none: JSON lines
-    separator: str = "\t"  # between them
-    questions: bool = False  # JSON lines of `multiple_choice`, as the fields question, choices and gold
-    cut: str = ""  # the field whose last word is {last}, and what is before that word {start}
-    groups: Mapping[str, str] = field(default_factory=dict)  # kinds of parts to grade too, and their fields
-    renamed: Mapping[str, str] = field(default_factory=dict)  # parts that are counted under another name
+    separator: str = "\t"  # between columns
+    questions: bool = False  # whether they are questions of `multiple_choice`: fields question, choices and gold
+    cut: str = ""  # the field whose last word is {last}, and {start} what is before that word
+    groups: Mapping[str, str] = field(default_factory=dict)  # kind of group → field: their items get results too
+    renamed: Mapping[str, str] = field(default_factory=dict)  # groups that are counted under another name
     threshold_from: str = ""  # the file on which a threshold is fitted
     stop_words: str = ""
     published: tuple[Published, ...] = ()
 
     @classmethod
-    def of(cls, table: Mapping[str, Any]) -> "Protocol":
-        """The one that a card's table describes. Raises TypeError for keys that are not ours, or missing."""
+    def of(cls, table: Mapping[str, Any]) -> "ZeroShotCard":
+        """The one that a card's table describes. Raises TypeError for unknown or missing keys, ValueError for rules."""
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
         }
         values["published"] = tuple(Published(**figure) for figure in table.get("published", ()))
-        protocol = cls(**values)
-        for rule in protocol.rules:
+        card = cls(**values)
+        for rule in card.rules:
             if rule not in RULES:
                 raise ValueError(f"has the rule {rule!r}{nearest(rule, RULES)}; there are: {', '.join(RULES)}")
-        if protocol.premise is None and {"pmi", "alone"} & set(protocol.rules):
-            raise ValueError("needs a premise, for one of its rules asks what is likely without the question")
-        return protocol
+        if card.premise is None and {"pmi", "alone"} & set(card.rules):
+            raise ValueError("needs a premise: one of its rules scores answers without the question")
+        return card
 
 
 @dataclass(frozen=True)
 class Item:
-    """One question: candidates, the place of the right one (or, of one candidate alone, its label)."""
+    """One question: candidates and the index of the right one; of a single candidate, its label 0 or 1."""
 
     candidates: tuple[Text, ...]
     right: int
-    premises: tuple[Text, ...] = ()  # the same continuations where nothing was asked
+    premises: tuple[Text, ...] = ()  # the same continuations without the question
     groups: Mapping[str, str] = field(default_factory=dict)  # {"phenomenon": "binding", …}
 
     @property
     def text(self) -> str:
-        """The right candidate, whole."""
-        chosen = self.candidates[self.right if len(self.candidates) > 1 else 0]
-        return "".join(chosen)
+        """The right candidate, both parts."""
+        return "".join(self.candidates[self.right if len(self.candidates) > 1 else 0])
 
 
 @dataclass(frozen=True)
 class ZeroShotSet:
-    """A test set as it is asked under one protocol."""
+    """A test set under one `[[zeroshot]]` table of its card."""
 
     task: str  # the card's name
-    protocol: Protocol
+    card: ZeroShotCard
     items: list[Item]
     training: list[Item]  # on which a threshold is fitted; mostly none
 
@@ -104,103 +103,98 @@ class ZeroShotSet:
 
 
 def names() -> list[str]:
-    """The tasks that can be asked without training."""
+    """The zero-shot tasks: those whose card has a `[[zeroshot]]` table."""
     return [name for name in task_cards.names() if task_cards.find(name).zeroshot]
 
 
 def load(name: str, mirror: str | None = None, limit: int = 0, progress: Progress | None = None) -> list[ZeroShotSet]:
-    """The test_sets of the task `name`, each with at most `limit` items (0: all), spread evenly over its files.
+    """The sets of a task, one for each `[[zeroshot]]` table, each with at most `limit` items (0: all).
 
-    Raises UsageError for a task that cannot be asked so, FormatError for a card or file that is not right, and as
-    `tasks.fetch` does.
+    Raises UsageError for a task that is not among `names`, FormatError for a card or file with a mistake, and as
+    `task_cards.fetch` does.
     """
     if name not in names():
         raise UsageError(f"no zero-shot task {name!r}{nearest(name, names())}; there are: {', '.join(names())}")
     if limit < 0:
         raise UsageError(f"limit must be 0 (no limit) or more, not {limit}")
-    protocols = _protocols(name)
-    texts = task_cards.fetch(name, mirror, progress)
-    test_sets = []
-    for protocol in protocols:
-        items = [item for stem in protocol.files for item in read(protocol, texts[stem], stem)]
-        stem = protocol.threshold_from
-        training = read(protocol, texts[stem], stem) if stem else []
-        test_sets.append(ZeroShotSet(name, protocol, _spread(items, limit), _spread(training, limit)))
-    return test_sets
-
-
-def _protocols(name: str) -> list[Protocol]:
     try:
-        return [Protocol.of(table) for table in task_cards.find(name).zeroshot]
+        cards = [ZeroShotCard.of(table) for table in task_cards.find(name).zeroshot]
     except (TypeError, ValueError, AttributeError) as error:
         raise FormatError(f"the card of {name} is not right: its [[zeroshot]] {error}") from error
+    texts = task_cards.fetch(name, mirror, progress)
+    sets = []
+    for card in cards:
+        items = [item for stem in card.files for item in read(card, texts[stem], stem)]
+        stem = card.threshold_from
+        training = read(card, texts[stem], stem) if stem else []
+        sets.append(ZeroShotSet(name, card, _spread(items, limit), _spread(training, limit)))
+    return sets
 
 
 def _spread(items: list[Item], limit: int) -> list[Item]:
+    """At most `limit` of the items, evenly spaced: neighbours are often of one group."""
     if not limit or limit >= len(items):
         return items
     return [items[i * len(items) // limit] for i in range(limit)]
 
 
-def read(protocol: Protocol, text: str, where: str = "the text") -> list[Item]:
-    """The items of a file. Raises FormatError naming `where` and the line of one that lacks something."""
-    if protocol.questions:
-        asked = multiple_choice.read(text, where)
-        rows = [{"question": one.stem, "choices": list(one.options), "gold": one.answer} for one in asked]
-        return [_item(protocol, row) for row in rows]
+def read(card: ZeroShotCard, text: str, where: str = "the text") -> list[Item]:
+    """The items of a file. Raises FormatError naming `where` and the line with a mistake."""
+    if card.questions:
+        questions = multiple_choice.read(text, where)
+        rows = [{"question": one.stem, "choices": list(one.options), "gold": one.answer} for one in questions]
+        return [_item(card, row) for row in rows]
     items = []
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
-                items.append(_item(protocol, _row(protocol, line)))
+                items.append(_item(card, _row(card, line)))
             except (KeyError, IndexError, TypeError, ValueError) as error:
-                raise FormatError(f"{where}, line {number} is no item of {protocol.column}: {error!r}") from None
+                raise FormatError(f"{where}, line {number} is no item of {card.column}: {error!r}") from None
     return items
 
 
-def _row(protocol: Protocol, line: str) -> dict[str, Any]:
-    if not protocol.fields:
+def _row(card: ZeroShotCard, line: str) -> dict[str, Any]:
+    if not card.fields:
         row = json.loads(line)
     else:
-        values = line.split(protocol.separator, len(protocol.fields) - 1)
-        row = dict(zip(protocol.fields, values, strict=True))
-    if protocol.cut:
-        start, _, last = row[protocol.cut].rpartition(" ")
+        values = line.split(card.separator, len(card.fields) - 1)
+        row = dict(zip(card.fields, values, strict=True))
+    if card.cut:
+        start, _, last = row[card.cut].rpartition(" ")
         if not last:
-            raise ValueError(f"{protocol.cut} ends in a blank, so it has no last word")
+            raise ValueError(f"{card.cut} ends in a space, so it has no last word")
         row |= {"start": start, "last": last}
     return dict(row)
 
 
-def _item(protocol: Protocol, row: Mapping[str, Any]) -> Item:
-    ending = protocol.continuation
-    choices = row[protocol.choices] if isinstance(protocol.choices, str) else protocol.choices
-    choices = [choice if isinstance(protocol.choices, str) else _filled(choice, row) for choice in choices]
-    right = int(row[protocol.right]) if isinstance(protocol.right, str) else protocol.right
+def _item(card: ZeroShotCard, row: Mapping[str, Any]) -> Item:
+    choices = row[card.choices] if isinstance(card.choices, str) else [_fill(choice, row) for choice in card.choices]
+    right = int(row[card.right]) if isinstance(card.right, str) else card.right
     if not 0 <= right < max(2, len(choices)):
         raise ValueError(f"the right answer is {right}, and there are {len(choices)} choices")
-    groups = {kind: row[key] for kind, key in protocol.groups.items()}
-    premises = [] if protocol.premise is None else [_text(protocol.premise, ending, row, choice) for choice in choices]
+    groups = {kind: row[key] for kind, key in card.groups.items()}
+    premises = [] if card.premise is None else [_text(card.premise, card, row, choice) for choice in choices]
     return Item(
-        candidates=tuple(_text(protocol.beginning, ending, row, choice) for choice in choices),
+        candidates=tuple(_text(card.beginning, card, row, choice) for choice in choices),
         right=right,
         premises=tuple(premises),
-        groups={kind: protocol.renamed.get(part, part) for kind, part in groups.items()},
+        groups={kind: card.renamed.get(group, group) for kind, group in groups.items()},
     )
 
 
-def _text(beginning: str, continuation: str, row: Mapping[str, Any], choice: str) -> Text:
-    """Both templates filled in; without a beginning, no blank leads."""
+def _text(beginning: str, card: ZeroShotCard, row: Mapping[str, Any], choice: str) -> Text:
+    """A beginning and the continuation, filled in; without a beginning there is no space before the continuation."""
     values = {**row, "choice": choice}
-    before, after = _filled(beginning, values), _filled(continuation, values)
+    before, after = _fill(beginning, values), _fill(card.continuation, values)
     return before, after if before else after.lstrip(" ")
 
 
-def _filled(template: str, values: Mapping[str, Any]) -> str:
-    """The template with its fields' values; between words and a mark stands no blank."""
+def _fill(template: str, values: Mapping[str, Any]) -> str:
+    """The template with the values of its fields; no space before punctuation."""
     text = ""
     for literal, name, _, _ in Formatter().parse(template):
         value = str(values[name]) if name else ""
-        text += literal.removesuffix(" ") if value.startswith(_MARKS) else literal
+        text += literal.removesuffix(" ") if value.startswith(_PUNCTUATION) else literal
         text += value
     return text

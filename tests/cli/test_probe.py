@@ -91,7 +91,7 @@ def test_how_much_of_the_tests_was_in_the_training_text_is_told(lmzoo):
     _, out, _ = lmzoo("small-lstm", "none", "--tasks", "mr", "--no-baselines")
     share = float(lines(out, "mr")[1][-1].removesuffix("%"))
     assert 40 < share < 60  # of 40 texts, the last 20 are in it
-    assert "its training text is not at hand" in out
+    assert "its training text is not available" in out
 
 
 def test_curves_and_units_are_shown_and_drawn(lmzoo, tmp_path):
@@ -146,4 +146,4 @@ def test_ctrl_c_says_that_the_features_are_kept(lmzoo, monkeypatch):
     monkeypatch.setattr("lmzoo.tasks.probing.baselines.baselines", interrupted)
     code, _, err = lmzoo("small-lstm")
     assert code == 130
-    assert "the same command goes on from the features that were read" in err
+    assert "the same command continues from the cached features" in err

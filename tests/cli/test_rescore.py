@@ -10,7 +10,7 @@ from lmzoo.data import corpus
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Run
 from lmzoo.runs import store, train
-from lmzoo.tasks import rescoring
+from lmzoo.tasks import nbest, rescoring
 
 SENTENCES = [
     "the cat sat on the mat.",
@@ -44,7 +44,7 @@ def test_the_table_goes_from_the_first_choices_over_the_runs_to_the_best_candida
     code, out, err = lmzoo("order1", "order3", "--lists", 60)
     assert (code, err) == (0, "")
     rows = [line.split("  ")[0].strip() for line in out.splitlines() if "%–" in line]
-    assert rows == ["first choice of the channel", "order1", "order3", "best candidates"]
+    assert rows == ["first choice of the channel", "order1", "order3", "oracle: best candidates"]
     assert "own.txt: 40 lists tested" in out
     assert "20 more are for fitting weights" in out
 
@@ -65,7 +65,7 @@ def test_what_it_writes_it_reads_and_chooses_the_same_from(lmzoo, folder):
     assert {**read["runs"][0]["grade"], "task": ""} == {**made["runs"][0]["grade"], "task": ""}
     first = json.loads((folder / "lists.jsonl").read_text().splitlines()[0])
     model, tokenizer = store.load(folder / "order3")
-    (expected,) = rescoring.log_probs(TextModel(model, tokenizer), rescoring.load(folder / "lists.jsonl")[:1])
+    (expected,) = rescoring.log_probs(TextModel(model, tokenizer), nbest.load(folder / "lists.jsonl")[:1])
     assert first["log_probs"]["order3"] == pytest.approx(expected.tolist())
 
 
@@ -106,7 +106,7 @@ def test_a_model_that_cannot_has_a_dash_and_a_footnote(lmzoo):
         (["order3", "--nbest", "bad.jsonl"], "bad.jsonl, line 1: candidates must be a list of one or more"),
         (
             ["order3", "--nbest", "bad.jsonl", "--corpus", "own.txt"],
-            "--corpus makes n-best lists and --nbest reads some",
+            "--corpus makes n-best lists and --nbest reads them",
         ),
         (["order3", "--weight", "-1"], "--weight must be 0 or more, not -1.0"),
         (["order3", "--weight", "nan"], "--weight must be 0 or more, not nan"),

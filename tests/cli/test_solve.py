@@ -48,7 +48,7 @@ def test_a_shown_question_has_scores_its_answer_and_what_spoke_for_it(lmzoo):
     (option,) = [line.split() for line in out.splitlines() if line.strip().startswith("B blacktop")]
     assert option[2:4] == ["given", "right"]
     assert "skating · blacktop" in out
-    assert "the corpus knows nothing of this question" in out
+    assert "the corpus has no evidence for this question" in out
     assert "C [Nobody] else" in out  # and is not taken for markup
 
 

@@ -48,7 +48,7 @@ def test_each_task_is_a_row_with_chance_and_a_column_for_each_run(lmzoo):
     assert (code, err) == (0, "")
     assert row(out, "BLiMP", "accuracy") == ["2", "50.0%", "100.0%", "–", "50.0%", "–"]
     assert row(out, "COPA,", "PMI", "accuracy")[:2] == ["1", "50.0%"]
-    assert "overlap: the share of a test set's 8-grams that stand in the run's training text" in out
+    assert "overlap: the share of a test set's 8-grams that occur in the run's training text" in out
 
 
 def test_one_run_alone_is_shown_with_intervals(lmzoo):
@@ -94,7 +94,7 @@ def test_what_a_run_was_trained_on_is_looked_up_in_its_provenance(lmzoo, tmp_pat
     (tmp_path / "own.txt").unlink()
     (run,) = json.loads(lmzoo("learned", "--tasks", "lambada", "--json")[1])["runs"]
     assert {grade["overlap"] for grade in run["grades"]} == {None}
-    assert run["note"] == "its training text is not at hand, so the overlap is not known"
+    assert run["note"] == "its training text is not available, so the overlap is not known"
 
 
 def test_a_set_that_cannot_be_had_is_left_out_unless_it_was_asked_for(lmzoo, monkeypatch):

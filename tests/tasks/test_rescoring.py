@@ -15,8 +15,9 @@ from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
-from lmzoo.tasks import rescoring
-from lmzoo.tasks.rescoring import Candidate, Marked, NBest
+from lmzoo.tasks import nbest, rescoring
+from lmzoo.tasks.nbest import Candidate, NBest
+from lmzoo.tasks.rescoring import RescoringTest
 from tests.fake_models import Knowing
 
 WORDS = [
@@ -60,7 +61,7 @@ def own(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lists(own):
-    return rescoring.make(own, lists=50, candidates=20, rate=0.3)
+    return nbest.make(own, lists=50, candidates=20, rate=0.3)
 
 
 BYTES = tokenizers.train("byte", "")
@@ -83,7 +84,7 @@ def test_lists_are_sentences_of_the_test_text_with_what_is_before_them(lists, ow
     for one in lists:
         assert one.before + one.reference in " ".join(own.test.split())
         assert 5 <= len(one.reference.split()) <= 40
-        assert len(one.before.split()) <= rescoring.CONTEXT
+        assert len(one.before.split()) <= nbest.CONTEXT
         assert one.after == ""
     assert any(one.before for one in lists)
     assert len({one.before + one.reference for one in lists}) == 50
@@ -105,20 +106,20 @@ def test_most_lists_have_what_was_said_and_those_that_have_not_say_so(lists):
 
 
 def test_the_same_seed_makes_the_same_lists_and_another_seed_others(own):
-    one, same, other = (rescoring.make(own, 20, 5, seed=seed) for seed in (3, 3, 4))
+    one, same, other = (nbest.make(own, 20, 5, seed=seed) for seed in (3, 3, 4))
     assert one == same != other
 
 
 def test_in_a_corpus_of_lines_a_list_ends_with_its_line(tmp_path):
     text = corpus.load(_written(tmp_path, "\n\n".join(["a cat sat on the mat", "the dog saw a log"] * 300)))
     lines = corpus.Corpus(**{**vars(text), "lines": True})
-    assert {one.after for one in rescoring.make(lines, 20, 5)} == {"\n"}
+    assert {one.after for one in nbest.make(lines, 20, 5)} == {"\n"}
 
 
 def test_a_corpus_without_sentences_is_refused(tmp_path):
     short = corpus.load(_written(tmp_path, "one two three.\n\n" * 500))
     with pytest.raises(UsageError, match=r"own.txt has 0 sentences of 5 to 40 known words .* 20 or more"):
-        rescoring.make(short)
+        nbest.make(short)
 
 
 def _written(folder, text):
@@ -131,13 +132,13 @@ def _written(folder, text):
 
 @given(st.lists(LISTS, min_size=1, max_size=4))
 def test_what_is_written_is_read_again(lists):
-    assert rescoring.read(rescoring.to_json_lines(lists)) == lists
-    assert rescoring.read(rescoring.to_json_lines(lists, [{"log_probs": {"x": [1.0]}}] * len(lists))) == lists
+    assert nbest.read(nbest.to_json_lines(lists)) == lists
+    assert nbest.read(nbest.to_json_lines(lists, [{"log_probs": {"x": [1.0]}}] * len(lists))) == lists
 
 
 def test_a_recogniser_needs_to_give_no_more_than_reference_texts_and_scores():
     line = {"reference": "a cat", "candidates": [{"text": "a cat", "score": -1, "acoustic": 7}], "id": "u1"}
-    assert rescoring.read("\n" + json.dumps(line) + "\n") == [NBest("a cat", (Candidate("a cat", -1.0),))]
+    assert nbest.read("\n" + json.dumps(line) + "\n") == [NBest("a cat", (Candidate("a cat", -1.0),))]
 
 
 GOOD = {"reference": "a cat", "candidates": [{"text": "a cat", "score": -1.5}]}
@@ -164,7 +165,7 @@ GOOD = {"reference": "a cat", "candidates": [{"text": "a cat", "score": -1.5}]}
 def test_what_is_wrong_with_a_line_is_said_with_its_number(wrong, message):
     text = json.dumps(GOOD) + "\n" + (wrong if isinstance(wrong, str) else json.dumps(wrong))
     with pytest.raises(FormatError, match=message) as caught:
-        rescoring.read(text, "mine")
+        nbest.read(text, "mine")
     assert "\n" not in str(caught.value)
 
 
@@ -172,11 +173,11 @@ def test_an_empty_file_one_that_is_not_text_and_one_that_is_not_there_are_refuse
     (tmp_path / "empty").write_text("\n\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     with pytest.raises(FormatError, match="empty has no n-best lists: it must have one on each line"):
-        rescoring.load(tmp_path / "empty")
+        nbest.load(tmp_path / "empty")
     with pytest.raises(FormatError, match=r"binary is not UTF-8: .* at byte 0"):
-        rescoring.load(tmp_path / "binary")
+        nbest.load(tmp_path / "binary")
     with pytest.raises(UsageError, match=r"no n-best lists at .*nowhere.*: No such file"):
-        rescoring.load(tmp_path / "nowhere")
+        nbest.load(tmp_path / "nowhere")
 
 
 # ── Word error rate ───────────────────────────────────────────────────────────────────────────────
@@ -219,46 +220,48 @@ def test_errors_are_levenshteins_distance(one, other):
 def test_the_rate_is_over_the_words_of_the_tested_lists_by_hand():
     wrong = NBest("a b c d", (Candidate("a b x d", 0.0), Candidate("a b c d", -1.0)))
     right = NBest("a b", (Candidate("a b", 0.0), Candidate("b", -1.0)))
-    marked = Marked.of([wrong, right, wrong])  # the third is for fitting
-    assert marked.fitted_on.tolist() == [False, False, True]
-    assert marked.grade(marked.first, "task", "").value == 1 / 6
-    assert marked.grade(marked.oracle, "task", "").value == 0
-    grade = marked.grade(marked.first, "task", "how")
+    marked = RescoringTest.of([wrong, right, wrong])  # the third is for fitting
+    assert marked.is_fitted_on.tolist() == [False, False, True]
+    assert marked.result(marked.errors_of_first, "task", "").value == 1 / 6
+    assert marked.result(marked.errors_of_best, "task", "").value == 0
+    grade = marked.result(marked.errors_of_first, "task", "how")
     assert (grade.kind, grade.metric, grade.items, grade.training) == ("rescoring", "word error rate", 2, 1)
     assert grade.protocol == "lower is better; how"
 
 
 def test_an_oracle_gets_what_the_best_candidates_get(lists):
-    marked = Marked.of(lists)
+    marked = RescoringTest.of(lists)
     everywhere = [one for one in lists if one.has_reference]
-    grade, _ = rescoring.rescore(TextModel(oracle(lists), BYTES), Marked.of(everywhere))
+    grade, _ = rescoring.rescore(TextModel(oracle(lists), BYTES), RescoringTest.of(everywhere))
     assert grade.value == 0
     assert grade.details["weight"] > 0
-    assert marked.rate(marked.oracle, ~marked.fitted_on) < marked.rate(marked.first, ~marked.fitted_on)
+    assert marked.rate(marked.errors_of_best, ~marked.is_fitted_on) < marked.rate(
+        marked.errors_of_first, ~marked.is_fitted_on
+    )
 
 
 def test_a_model_of_weight_zero_leaves_the_channels_first_choice(lists):
-    marked = Marked.of(lists)
+    marked = RescoringTest.of(lists)
     grade, _ = rescoring.rescore(TextModel(uniform(), BYTES), marked, weight=0.0)
     assert grade.details["weight"] == 0
-    assert grade.value == grade.chance == marked.rate(marked.first, ~marked.fitted_on)
+    assert grade.value == grade.chance == marked.rate(marked.errors_of_first, ~marked.is_fitted_on)
     assert grade.interval[0] < grade.value < grade.interval[1]
     assert grade.protocol == "lower is better; weight 0, weight given"
 
 
 def test_no_choice_is_better_than_the_best_candidates(lists):
-    marked, source = Marked.of(lists), np.random.default_rng(0)
+    marked, source = RescoringTest.of(lists), np.random.default_rng(0)
     for weight in (0.1, 10):
-        chosen = marked.chosen([source.normal(size=len(scores)) for scores in marked.scores], weight)
-        assert (chosen >= marked.oracle).all()
+        chosen = marked.errors_of_choices([source.normal(size=len(scores)) for scores in marked.scores], weight)
+        assert (chosen >= marked.errors_of_best).all()
 
 
 def test_the_weight_is_fitted_on_lists_that_do_not_count():
     better = NBest("a b", (Candidate("a x", 0.0), Candidate("a b", -4.0)))
     worse = NBest("a x", (Candidate("a x", 0.0), Candidate("a b", -4.0)))
     for third, expected in ((better, 5.0), (worse, 1.0)):
-        marked = Marked.of([better, worse, third])
-        assert marked.fit([np.array([-1.0, 0.0])] * 3) == expected
+        marked = RescoringTest.of([better, worse, third])
+        assert marked.fit_weight([np.array([-1.0, 0.0])] * 3) == expected
 
 
 def test_what_is_around_a_list_is_read_but_only_what_follows_is_scored():
@@ -286,7 +289,7 @@ def test_a_closed_vocabulary_reads_lists_as_its_corpus_is_written():
 def test_a_model_that_gives_zero_has_a_dash_and_a_footnote(lists):
     ids = BYTES.encode("the cat sat on the mat")
     model = Ngram(order=2, smoothing="ml").fit(Data.of(ids, ids, BYTES.vocab_size))
-    grade, _ = rescoring.rescore(TextModel(model, BYTES), Marked.of(lists))
+    grade, _ = rescoring.rescore(TextModel(model, BYTES), RescoringTest.of(lists))
     assert grade.value is None
     assert "weight" not in grade.details
     assert "must give every token a probability above zero" in grade.note
@@ -295,27 +298,29 @@ def test_a_model_that_gives_zero_has_a_dash_and_a_footnote(lists):
 def test_a_tokenizer_that_cannot_write_a_candidate_has_a_dash_and_a_footnote(lists):
     closed = tokenizers.train("split", "the cat sat\n", lines=True)
     model = Uniform().fit(Data.of(np.zeros(1, np.int32), np.zeros(1, np.int32), closed.vocab_size))
-    grade, _ = rescoring.rescore(TextModel(model, closed), Marked.of(lists))
+    grade, _ = rescoring.rescore(TextModel(model, closed), RescoringTest.of(lists))
     assert grade.value is None
     assert "is not in the closed vocabulary" in grade.note
 
 
 def test_one_list_is_too_few():
     with pytest.raises(UsageError, match=r"there must be 2 n-best lists or more, .*, not 1"):
-        Marked.of([NBest("a", (Candidate("a", 0.0),))])
+        RescoringTest.of([NBest("a", (Candidate("a", 0.0),))])
 
 
 @pytest.mark.data
 def test_five_words_of_context_lower_the_word_error_rate_on_the_treebank():
     treebank = corpus.load("ptb")
     made = tokenizers.train("split", treebank.train, lines=True)
-    marked = Marked.of(rescoring.make(treebank, lists=150, candidates=30))
+    marked = RescoringTest.of(nbest.make(treebank, lists=150, candidates=30))
     ids = made.encode(treebank.train)
     rates = {}
     for order in (1, 5):
         model = Ngram(order=order).fit(Data.of(ids, made.encode(treebank.valid), made.vocab_size))
         grade, _ = rescoring.rescore(TextModel(model, made), marked)
         rates[order] = grade.value
-    first, best = (marked.rate(errors, ~marked.fitted_on) for errors in (marked.first, marked.oracle))
+    first, best = (
+        marked.rate(errors, ~marked.is_fitted_on) for errors in (marked.errors_of_first, marked.errors_of_best)
+    )
     assert best < rates[5] < 0.85 * first
     assert rates[5] < rates[1]

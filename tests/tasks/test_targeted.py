@@ -14,7 +14,8 @@ from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
 from lmzoo.tasks import targeted
-from lmzoo.tasks.phenomena import PHENOMENA, Page, narrowed
+from lmzoo.tasks.exam_documents import Document, Item, narrowed
+from lmzoo.tasks.phenomena import PHENOMENA
 from tests.fake_models import Knowing
 
 FILE = Path(__file__).parents[2] / "corpora" / "storyworld.grammar.toml"
@@ -136,7 +137,7 @@ def test_what_decides_is_as_far_back_as_it_says(asked):
         assert item.words_back == len(item.beginning[len(rest) :].split()) + 1
     assert all((item.back, item.words_back) == (1, 1) for item in asked["agreement, next word"])
     assert all(item.words_back >= 20 for item in asked["he or she, far"])
-    facts = {fact["phenomenon"]: fact for fact in targeted.facts(asked)}
+    facts = {fact["phenomenon"]: fact for fact in targeted.about(asked)}
     assert facts["a sum"]["words_back"] == np.median([item.words_back for item in asked["a sum"]])
 
 
@@ -157,7 +158,7 @@ def test_a_narrowed_grammar_writes_what_the_whole_one_writes(world):
     source = random.Random(1)
     narrow = narrowed(world, "animals", {"creatures": "} that {"})
     for _ in range(5):
-        page = Page(narrow, written := narrow.sample(source))
+        page = Document(narrow, written := narrow.sample(source))
         assert world.derivations(written.text)
         assert " that " in written.text.split(".")[0]
         assert page.word(page.named("a")).lower() in " ".join(page.text.lower().split())
@@ -167,7 +168,7 @@ def test_a_narrowed_grammar_writes_what_the_whole_one_writes(world):
 
 
 def test_an_oracle_gets_all_of_it_right(few):
-    grades = targeted.take(TextModel(oracle(BYTES, few), BYTES), few)
+    grades = targeted.ask(TextModel(oracle(BYTES, few), BYTES), few)
     assert set(values(grades).values()) == {1}
     assert {(grade.kind, grade.metric, grade.items) for grade in grades} == {("exam", "accuracy", 6)}
 
@@ -175,7 +176,7 @@ def test_an_oracle_gets_all_of_it_right(few):
 def test_a_uniform_model_gets_what_guessing_gets(asked, words):
     for made in (BYTES, words):
         uniform = Uniform().fit(Data.of(np.zeros(1, np.int32), np.zeros(1, np.int32), made.vocab_size))
-        for grade in targeted.take(TextModel(uniform, made), asked):
+        for grade in targeted.ask(TextModel(uniform, made), asked):
             error = np.sqrt(grade.chance * (1 - grade.chance) / grade.items)
             assert grade.value == pytest.approx(grade.chance, abs=3.5 * error), grade.task
 
@@ -197,7 +198,7 @@ def test_only_what_the_source_leaves_open_has_a_ceiling_below_one(asked, world):
 
 
 def test_equals_share_the_credit():
-    item = targeted.Item("", ("a", "b", "c"), ".", 1, 0, 1)
+    item = Item("", ("a", "b", "c"), ".", 1, 0, 1)
     scores = [np.array(row, float) for row in ([0, 1, 0], [1, 1, 0], [1, 1, 1], [1, 0, 0], [-np.inf, 0, -np.inf])]
     assert targeted.credits_of([item] * 5, scores).tolist() == [1, 1 / 2, 1 / 3, 0, 1]
 
@@ -205,7 +206,7 @@ def test_equals_share_the_credit():
 def test_a_model_whose_scores_are_no_numbers_has_a_dash_and_a_footnote(few, training, words):
     ids = words.encode(training[:20_000])
     model = Ngram(order=2, smoothing="ml").fit(Data.of(ids, ids, words.vocab_size))
-    for grade in targeted.take(TextModel(model, words), few):
+    for grade in targeted.ask(TextModel(model, words), few):
         assert grade.value is None
         assert "must give every token a probability above zero" in grade.note
 
@@ -213,7 +214,7 @@ def test_a_model_whose_scores_are_no_numbers_has_a_dash_and_a_footnote(few, trai
 def test_a_tokenizer_that_cannot_write_a_question_has_a_dash_and_a_footnote(few):
     closed = tokenizers.train("split", "the cat sits\n", lines=True)
     uniform = Uniform().fit(Data.of(np.zeros(1, np.int32), np.zeros(1, np.int32), closed.vocab_size))
-    for grade in targeted.take(TextModel(uniform, closed), few):
+    for grade in targeted.ask(TextModel(uniform, closed), few):
         assert grade.value is None
         assert "closed vocabulary" in grade.note
 
@@ -221,7 +222,7 @@ def test_a_tokenizer_that_cannot_write_a_question_has_a_dash_and_a_footnote(few)
 def test_a_trigram_agrees_with_the_word_before_and_not_over_a_relative_clause(asked, training, words):
     ids = words.encode(training)
     found = values(
-        targeted.take(TextModel(Ngram(order=3).fit(Data.of(ids, ids[:1000], words.vocab_size)), words), asked)
+        targeted.ask(TextModel(Ngram(order=3).fit(Data.of(ids, ids[:1000], words.vocab_size)), words), asked)
     )
     assert found["agreement, next word"] > 0.8
     assert found["agreement over a subject relative"] < 0.7

@@ -9,11 +9,12 @@ from lmzoo.data import task_cards, tokenizers
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, LanguageModel
 from lmzoo.models.ngram import Ngram
-from lmzoo.models.svd import SVD
 from lmzoo.models.uniform import Uniform
 from lmzoo.tasks import zeroshot_items
-from lmzoo.tasks.zeroshot import RULES, Asker, ask, best_threshold, head, mcc, refuse
-from lmzoo.tasks.zeroshot_items import Item, Protocol, ZeroShotSet, load
+from lmzoo.tasks.scoring import continuation_scores
+from lmzoo.tasks.zeroshot import RULES, Asker, ask, best_threshold, heading, mcc
+from lmzoo.tasks.zeroshot_items import Item, ZeroShotCard, ZeroShotSet, load
+from tests.tasks.models import Cloze, Table, fitted
 from tests.tasks.test_zeroshot_items import TOY_FILES
 
 BYTES = tokenizers.train("byte", "")
@@ -90,7 +91,7 @@ def test_an_oracle_that_knows_the_answers_gets_everything_right(name):
 
 
 def test_an_oracle_tells_all_good_sentences_from_bad_ones():
-    protocol = Protocol.of({"column": "Toy", "files": [], "rules": ["threshold"], "choices": ["{sentence}"]})
+    protocol = ZeroShotCard.of({"column": "Toy", "files": [], "rules": ["threshold"], "choices": ["{sentence}"]})
     items = [Item((("", text),), right) for text, right in (("They sang.", 1), ("Sang they the.", 0), ("Is.", 0))]
     section = ZeroShotSet("toy", protocol, items, items)
     (result,) = ask(section, Asker(TextModel(oracle(["They sang."]), BYTES)))
@@ -141,7 +142,7 @@ def test_pmi_asks_how_much_likelier_the_question_makes_an_answer():
 
 
 def test_sums_are_divided_by_the_characters_of_the_answer_without_its_blank():
-    protocol = Protocol.of(
+    protocol = ZeroShotCard.of(
         {"column": "Toy", "files": [], "rules": ["sum", "character"], "choices": "choices", "beginning": "{q}"}
     )
     items = [Item((("the", " dogs"), ("the", " dog")), 0)]
@@ -156,7 +157,7 @@ LAST = {"column": "LAMBADA", "files": [], "choices": ["{last}"], "beginning": "{
 
 def last_word(after, *, made=WORDS, word=" dogs", stop_words="of to the"):
     rules = ["greedy", "filtered", "last-token", "perplexity"]
-    protocol = Protocol.of({**LAST, "rules": rules, "stop_words": stop_words})
+    protocol = ZeroShotCard.of({**LAST, "rules": rules, "stop_words": stop_words})
     section = ZeroShotSet("lambada", protocol, [Item((("the", word),), 0)], [])
     return {rule: result.value for rule, result in results(section, Told(made, after), made).items()}
 
@@ -226,10 +227,10 @@ def test_parts_are_graded_too():
 
 
 def test_columns_of_one_set_are_told_apart_by_their_rules():
-    one, two = (Protocol.of({**LAST, "rules": rules}) for rules in (["greedy"], ["greedy", "perplexity"]))
-    assert head(one, "greedy") == "LAMBADA"
-    assert head(two, "perplexity") == "LAMBADA, last word, perplexity"
-    assert len({rule.head for rule in RULES.values()}) == len(RULES)
+    one, two = (ZeroShotCard.of({**LAST, "rules": rules}) for rules in (["greedy"], ["greedy", "perplexity"]))
+    assert heading(one, "greedy") == "LAMBADA"
+    assert heading(two, "perplexity") == "LAMBADA, last word, perplexity"
+    assert len({rule.heading for rule in RULES.values()}) == len(RULES)
     assert tuple(RULES) == zeroshot_items.RULES
 
 
@@ -252,7 +253,7 @@ def test_unknown_words_are_read_as_unk_and_the_note_says_how_many():
 def test_a_last_word_read_as_unk_is_never_found_and_has_no_perplexity():
     text = " he said so to the dogs \n the <unk> \n <unk> the <unk> \n"
     model, made = trained("split", text, Ngram(order=1))
-    protocol = Protocol.of({**LAST, "rules": ["greedy", "perplexity"]})
+    protocol = ZeroShotCard.of({**LAST, "rules": ["greedy", "perplexity"]})
     known, unknown = (Item((("to the", word),), 0) for word in (" dogs", " cats"))
     found = results(ZeroShotSet("lambada", protocol, [known, unknown], []), model, made)
     assert found["greedy"].value == 0  # <unk> is the likeliest, and no word
@@ -290,11 +291,31 @@ def test_a_text_that_is_impossible_is_a_dash_that_names_the_token():
 @pytest.mark.usefixtures("toy")
 def test_a_model_that_is_no_language_model_says_so():
     (section,) = load("copa")
-    assert {result.note for result in refuse(section, Vectors())} == {"vectors gives no probability to a text"}
+    (note,) = {result.note for result in results(section, fitted(Table(), BYTES)).values()}
+    assert note == "table gives no probability to a text, so it cannot choose between texts"
 
 
-class Vectors(SVD):
-    name = "vectors"
+# ── Masked models ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_masked_model_ranks_candidates_by_what_is_on_both_sides():
+    """Salazar et al. 2020: the sum of log P of each token given all others, by hand."""
+    protocol = ZeroShotCard.of({"column": "Toy", "files": [], "rules": ["sum"], "choices": ["{a}", "{b}"]})
+    section = ZeroShotSet("toy", protocol, [Item((("a", "b"), ("a", "c")), 0)], [])
+    (result,) = ask(section, Asker(TextModel(cloze := fitted(Cloze(), BYTES, "abab"), BYTES)))
+    assert result.value == 1
+    assert result.note == "ranked by pseudo-log-likelihood (Salazar et al. 2020)"
+    (score,) = continuation_scores(TextModel(cloze, BYTES), [("a", "b")])
+    assert score.log_prob == pytest.approx(cloze.pseudo_log_probs(BYTES.encode("ab"))[1])
+    seen = 100 + 1  # times that a b stood between an a and the end of the text, of all tokens there
+    assert score.log_prob == pytest.approx(np.log(seen / (100 + BYTES.vocab_size)))
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_masked_model_has_no_last_words_and_no_perplexity():
+    for result in results(load("lambada")[0], fitted(Cloze(), BYTES, "a")).values():
+        assert result.value is None
+        assert result.note.startswith("cloze gives no probability to a text, so it ")
 
 
 # ── On real text ──────────────────────────────────────────────────────────────────────────────────

@@ -6,14 +6,14 @@ import pytest
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.formats import gpt2
 from lmzoo.tasks.zeroshot import Asker, ask
-from lmzoo.tasks.zeroshot_items import Item, Protocol, ZeroShotSet
+from lmzoo.tasks.zeroshot_items import Item, ZeroShotCard, ZeroShotSet
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from tests.formats.test_gpt2 import TEXT, saved, their_model  # noqa: E402  (it needs transformers)
 
-LAMBADA = Protocol.of(
+LAMBADA = ZeroShotCard.of(
     {
         "column": "LAMBADA",
         "files": [],
@@ -76,7 +76,7 @@ def test_lambada_is_what_transformers_logits_say(models):
 def test_a_whole_and_a_partial_score_are_sums_of_transformers_log_probabilities(models):
     theirs, ours = models
     texts = [("", "the hen and the rain"), ("the hen", " and the rain"), ("in the rain", " he ran"), ("", " he")]
-    found = Asker(TextModel(ours, TEXT)).likelihoods(texts)
+    found = Asker(TextModel(ours, TEXT)).scores(texts)
     for beginning, continuation in texts:
         rows, ids = their_rows(theirs, beginning + continuation)
         first = len(TEXT.encode(beginning))

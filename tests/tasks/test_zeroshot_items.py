@@ -11,7 +11,7 @@ import pytest
 from lmzoo.data import task_cards
 from lmzoo.errors import FormatError, UsageError
 from lmzoo.tasks import zeroshot_items
-from lmzoo.tasks.zeroshot_items import Protocol, load, names, read
+from lmzoo.tasks.zeroshot_items import ZeroShotCard, load, names, read
 
 ARC = {"query": "Question: What melts?", "choices": ["ice", "a stone"], "gold": 0}
 SCIENCE = {
@@ -107,7 +107,7 @@ def test_every_zero_shot_card_is_specified_here():
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 @pytest.mark.usefixtures("toy")
 def test_every_template_gives_what_one_would_write_by_hand(name):
-    found = {s.protocol.column: [(i.candidates, i.right, i.premises) for i in s.items] for s in load(name)}
+    found = {s.card.column: [(i.candidates, i.right, i.premises) for i in s.items] for s in load(name)}
     assert found == EXPECTED[name]
 
 
@@ -137,7 +137,7 @@ def test_the_example_of_the_documentation_works():
     manual = (Path(__file__).parents[2] / "corpora" / "README.md").read_text("utf-8")
     (table,) = re.findall(r"```toml\n(\[\[zeroshot\]\].*?)```", manual, re.DOTALL)
     (line,) = re.findall(r"^`({.*})`:$", manual, re.MULTILINE)
-    (item,) = read(Protocol.of(tomllib.loads(table)["zeroshot"][0]), line)
+    (item,) = read(ZeroShotCard.of(tomllib.loads(table)["zeroshot"][0]), line)
     assert item.candidates == (("The capital of Peru is", " Cusco."), ("The capital of Peru is", " Lima."))
     assert item.premises == (("It is", " Cusco."), ("It is", " Lima."))
     assert (item.right, item.groups) == (1, {"continent": "America"})
@@ -146,7 +146,7 @@ def test_the_example_of_the_documentation_works():
 def test_every_published_figure_belongs_to_a_column_and_says_if_the_protocol_is_the_same():
     for name in names():
         for table in task_cards.find(name).zeroshot:
-            protocol = Protocol.of(table)
+            protocol = ZeroShotCard.of(table)
             for figure in protocol.published:
                 assert figure.rule in protocol.rules
                 assert figure.source
@@ -177,13 +177,13 @@ BLIMP = {"column": "BLiMP", "files": ["blimp"], "rules": ["sum"], "choices": ["{
         (BLIMP, '{"sentence_good": "Yes."}', "blimp, line 2 is no item of BLiMP: KeyError.'sentence_bad'"),
         (BLIMP, "yes", "blimp, line 2 is no item of BLiMP: JSONDecodeError"),
         ({**BLIMP, "fields": ["label", "text"]}, "alone", "blimp, line 2 is no item of BLiMP: ValueError"),
-        ({**BLIMP, "cut": "text"}, '{"text": "no last word "}', "text ends in a blank, so it has no last word"),
+        ({**BLIMP, "cut": "text"}, '{"text": "no last word "}', "text ends in a space, so it has no last word"),
         ({**BLIMP, "right": 2}, json.dumps(PAIR), "the right answer is 2, and there are 2 choices"),
     ],
 )
 def test_a_line_that_is_no_item_is_an_error_that_names_it(table, line, message):
     with pytest.raises(FormatError, match=message):
-        read(Protocol.of(table), f"\n{line}\n", "blimp")
+        read(ZeroShotCard.of(table), f"\n{line}\n", "blimp")
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_a_card_that_is_not_right_is_an_error_that_names_it(monkeypatch, table, 
 
 @pytest.mark.data
 def test_the_sets_have_the_items_that_were_published():
-    counts = {section.protocol.column: len(section.items) for name in names() for section in load(name)}
+    counts = {section.card.column: len(section.items) for name in names() for section in load(name)}
     assert counts == {
         "BLiMP": 67_000,
         "LAMBADA": 5_153,

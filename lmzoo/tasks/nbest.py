@@ -1,0 +1,168 @@
+"""N-best lists: what a recogniser may have heard, made from a corpus by a noisy channel or read from a file.
+
+A file is JSON lines, one list a line, and can come from any recogniser:
+
+    {"reference": "what was said", "candidates": [{"text": "what was sad", "score": -3.2}, …]}
+    {"reference": …, "candidates": […], "before": "text in front and a space ", "after": " and text behind"}
+
+`score` is log P(heard | candidate) in nats, or on another scale, which the fitted weight makes up for. `before` and
+`after` are surrounding text that was heard right; they may be left out. Other keys are ignored.
+"""
+
+import itertools
+import json
+import math
+import os
+import random
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lmzoo.data.corpus import Corpus
+from lmzoo.errors import FormatError, UsageError
+from lmzoo.interface import Progress
+from lmzoo.tasks.noisy_channel import RATE, NoisyChannel, words_of
+
+LISTS = 600  # as many are made
+CANDIDATES = 50  # in each, at most
+FEWEST = 20  # lists, below which a word error rate says nothing
+SHORTEST, LONGEST = 5, 40  # words of a sentence
+CONTEXT = 25  # words in front of it that a model reads too
+VOCABULARY_FROM = 10_000_000  # characters of the training text that the channel's vocabulary is counted in
+MIN_COUNT = 3  # of a word of that vocabulary
+SENTENCE_END = re.compile(r"[.!?]['\"\u2019\u201d)]*$")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What may have been said."""
+
+    text: str
+    score: float  # log P(heard | it), nats
+
+
+@dataclass(frozen=True)
+class NBest:
+    """One stretch of speech: what was said, and what may have been said."""
+
+    reference: str
+    candidates: tuple[Candidate, ...]
+    before: str = ""  # text in front of it, with the white space between
+    after: str = ""  # and behind
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether the reference is among the candidates, word for word."""
+        return any(candidate.text.split() == self.reference.split() for candidate in self.candidates)
+
+
+# ── From a corpus ─────────────────────────────────────────────────────────────────────────────────
+
+
+def make(
+    corpus: Corpus, lists: int = LISTS, candidates: int = CANDIDATES, rate: float = RATE, seed: int = 0,
+    progress: Progress | None = None,
+) -> list[NBest]:  # fmt: skip
+    """Lists of sentences of 5 to 40 words of the test text, drawn by `seed` and corrupted by the channel at `rate`.
+
+    Raises UsageError for a corpus with fewer than 20 sentences whose lower-case words are all in the channel's
+    vocabulary: the words that its training text has three times or more.
+    """
+    channel = NoisyChannel(words_of(corpus.train[:VOCABULARY_FROM], MIN_COUNT), rate)
+    source, sentences = random.Random(f"{seed}/{corpus.name}"), _sentences(corpus)
+    known = (one for one in source.sample(sentences, len(sentences)) if channel.knows(one[1]))
+    drawn = list(itertools.islice(known, lists))
+    if len(drawn) < FEWEST:
+        raise UsageError(
+            f"{corpus.name} has {len(drawn)} sentences of {SHORTEST} to {LONGEST} known words in its test text: "
+            f"for n-best lists there must be {FEWEST} or more"
+        )
+    made = []
+    with (progress or Progress()).task("corrupting sentences", len(drawn)) as task:
+        for before, sentence, after in drawn:
+            likeliest = channel.candidates(channel.corrupt(sentence, source), candidates)
+            made.append(NBest(sentence, tuple(Candidate(*one) for one in likeliest), before, after))
+            task.advance(1)
+    return made
+
+
+def _sentences(corpus: Corpus) -> list[tuple[str, str, str]]:
+    """Each sentence of the right length in the test text, with what is before and after it in its paragraph."""
+    sentences = []
+    for paragraph in corpus.test.split("\n") if corpus.lines else re.split(r"\n\s*\n", corpus.test):
+        words, start = paragraph.split(), 0
+        for end in range(1, len(words) + 1):
+            if end < len(words) and not SENTENCE_END.search(words[end - 1]):
+                continue
+            if SHORTEST <= end - start <= LONGEST:
+                before = " ".join(words[max(0, start - CONTEXT) : start])
+                after = "\n" if corpus.lines and end == len(words) else ""
+                sentences.append((before + " " * (before != ""), " ".join(words[start:end]), after))
+            start = end
+    return sentences
+
+
+# ── In files ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def load(path: str | os.PathLike[str]) -> list[NBest]:
+    """The lists in a file. Raises UsageError where it cannot be read, FormatError naming the line with a mistake."""
+    name = os.fspath(path)
+    try:
+        return read(Path(name).read_text("utf-8"), name)
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{name} is not UTF-8: {error.reason} at byte {error.start:,}") from None
+    except OSError as error:
+        raise UsageError(f"no n-best lists at {name!r}: {error.strerror}") from None
+
+
+def read(text: str, where: str = "the text") -> list[NBest]:
+    """The lists in JSON lines; blank lines are skipped. `where` is what a FormatError calls the text."""
+    lists = [_parse(line, f"{where}, line {n}") for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if not lists:
+        raise FormatError(f"{where} has no n-best lists: it must have one on each line, as JSON")
+    return lists
+
+
+def to_json_lines(lists: Iterable[NBest], more: Sequence[dict[str, Any]] | None = None) -> str:
+    """The inverse of `read`. `more`: further keys for each line."""
+    lines = []
+    for n, one in enumerate(lists):
+        fields = {
+            "reference": one.reference,
+            "candidates": [{"text": c.text, "score": c.score} for c in one.candidates],
+            "before": one.before,
+            "after": one.after,
+        }
+        lines.append(json.dumps({**fields, **(more[n] if more else {})}, ensure_ascii=True, allow_nan=False) + "\n")
+    return "".join(lines)
+
+
+def _parse(line: str, where: str) -> NBest:
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{where} is not JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise FormatError(f"{where} is no n-best list: it must be an object with reference and candidates")
+    for key in ("reference", "before", "after"):
+        if not isinstance(fields.get(key, "" if key != "reference" else None), str):
+            raise FormatError(f"{where}: {key} must be text")
+    if not fields["reference"].strip():
+        raise FormatError(f"{where}: the reference has no words, so no word can be wrong")
+    listed = fields.get("candidates")
+    if not isinstance(listed, list) or not listed:
+        raise FormatError(f"{where}: candidates must be a list of one or more")
+    candidates = tuple(_candidate(one, f"{where}, candidate {n}") for n, one in enumerate(listed, 1))
+    return NBest(fields["reference"], candidates, fields.get("before", ""), fields.get("after", ""))
+
+
+def _candidate(fields: Any, where: str) -> Candidate:
+    if not isinstance(fields, dict) or not isinstance(fields.get("text"), str):
+        raise FormatError(f"{where} must be an object with text and score")
+    score = fields.get("score")
+    if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
+        raise FormatError(f"{where}: its score must be a number, a log-probability, not {score!r}")
+    return Candidate(fields["text"], float(score))
