@@ -1,10 +1,11 @@
 """A card tells what is known of a corpus before it is read; `corpora/README.md` says how to write one."""
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lmzoo.data.download import File
 from lmzoo.data.split import RULES
@@ -12,6 +13,7 @@ from lmzoo.errors import FormatError
 
 SPLITS = ("train", "valid", "test")
 PACKAGE = Path(__file__).parents[1]
+Described = TypeVar("Described")  # what a card describes
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,29 @@ def folder() -> Path:
     return inside if inside.is_dir() else PACKAGE.parent / "corpora"
 
 
-@cache
-def _card(path: Path) -> Card:
+def read(path: Path, kind: Callable[..., Described]) -> Described:
+    """The card at `path` as the dataclass `kind`, whose fields are the card's keys and `name`, that of the file.
+
+    Raises FormatError for a card with a mistake.
+    """
     try:
-        fields = tomllib.loads(path.read_text("utf-8"))
-        fields["files"] = tuple(File(**file) for file in fields.get("files", []))
-        card = Card(name=path.stem, **fields)
-        rule = card.split.get("rule")
+        table = tomllib.loads(path.read_text("utf-8"))
+        if "files" in table:
+            table["files"] = tuple(File(**file) for file in table["files"])
+        return kind(name=path.stem, **table)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError, AttributeError) as error:
         raise FormatError(f"the card {path} is not right: {error}") from error
+
+
+def frozen(value: Any) -> Any:
+    """A value of a card with tuples for lists, as dataclasses that cannot be changed hold them."""
+    return tuple(map(frozen, value)) if isinstance(value, list) else value
+
+
+@cache
+def _card(path: Path) -> Card:
+    card = read(path, Card)
+    rule = card.split.get("rule") if isinstance(card.split, dict) else card.split
     if rule == "files" and {file.split for file in card.files} != set(SPLITS):
         raise FormatError(f"the card {path} must have a file for each of {', '.join(SPLITS)}")
     if rule not in {*RULES, "files"} and not card.generator:

@@ -1,11 +1,11 @@
-"""What models are asked beside predicting: public test sets, each with a card in `corpora/tasks/`.
+"""Public test sets, each with a card in `corpora/tasks/`.
 
 A card names title, licence, citation and files, as a corpus's card does, and its files are found the same way: in the
-cache, a mirror, or at their public address.
+cache, a mirror, or at their public address. Its tables say what is asked: `[[probe]]` and `[[zeroshot]]`.
 """
 
 import os
-import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from lmzoo.interface import Progress
 
 @dataclass(frozen=True)
 class Task:
-    """What is known of a test set before it is read."""
+    """What is known of a test set before it is read: one file of `corpora/tasks/`."""
 
     name: str
     title: str
@@ -27,8 +27,8 @@ class Task:
     files: tuple[File, ...]
     note: str = ""
     encoding: str = "utf-8"  # of all files
-    zeroshot: tuple[dict[str, Any], ...] = ()  # how a model is asked without training: `tasks/zeroshot_items.py`
-    probe: tuple[dict[str, Any], ...] = ()  # what a probe learns to predict: `tasks/probing/datasets.py`
+    zeroshot: Sequence[Mapping[str, Any]] = ()  # see `tasks/zeroshot_items.py`
+    probe: Sequence[Mapping[str, Any]] = ()  # see `tasks/probing/datasets.py`
 
 
 def names() -> list[str]:
@@ -37,25 +37,17 @@ def names() -> list[str]:
 
 
 def find(name: str) -> Task:
-    """The card of a task. Raises UsageError for a name that has none, FormatError for a card that is not right."""
+    """The card of a task. Raises UsageError for a name that has none, FormatError for a card with a mistake."""
     if name not in names():
         raise UsageError(f"no task {name!r}{nearest(name, names())}; there are: {', '.join(names())}")
-    path = _folder() / f"{name}.toml"
-    try:
-        fields = tomllib.loads(path.read_text("utf-8"))
-        fields["files"] = tuple(File(**file) for file in fields["files"])
-        fields |= {key: tuple(fields.get(key, ())) for key in ("zeroshot", "probe")}
-        return Task(name=name, **fields)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-        raise FormatError(f"the card {path} is not right: {error}") from error
+    return cards.read(_folder() / f"{name}.toml", Task)
 
 
 def fetch(name: str, mirror: str | None = None, progress: Progress | None = None) -> dict[str, str]:
-    """The files of a task as text, by name: {"EN-RG-65": "gem\\tjewel\\t3.94\\n…", …}, line ends being \\n.
+    """The files of a task as text: {"EN-RG-65": "gem\\tjewel\\t3.94\\n…", …}, with \\n for line ends.
 
-    The name is without its ending, unless that is all that tells two files apart.
-
-    `mirror` is a folder or URL (None: LMZOO_MIRROR). Raises as `find` does, and DownloadError where nobody has them.
+    A file's name is without its ending, unless that alone tells two files apart. `mirror` is a folder or URL (None:
+    LMZOO_MIRROR). Raises as `find` does, and DownloadError for a file that cannot be had.
     """
     source = os.environ.get("LMZOO_MIRROR", "") if mirror is None else mirror
     texts = {}

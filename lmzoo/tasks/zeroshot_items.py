@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from string import Formatter
 from typing import Any
 
-from lmzoo.data import task_cards
+from lmzoo.data import cards, task_cards
 from lmzoo.errors import FormatError, UsageError, nearest
 from lmzoo.interface import Progress
 from lmzoo.tasks import multiple_choice
@@ -60,9 +60,7 @@ class ZeroShotCard:
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> "ZeroShotCard":
         """The one that a card's table describes. Raises TypeError for unknown or missing keys, ValueError for rules."""
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
-        }
+        values: dict[str, Any] = {key: cards.frozen(value) for key, value in table.items()}
         values["published"] = tuple(Published(**figure) for figure in table.get("published", ()))
         card = cls(**values)
         for rule in card.rules:
@@ -118,12 +116,12 @@ def load(name: str, mirror: str | None = None, limit: int = 0, progress: Progres
     if limit < 0:
         raise UsageError(f"limit must be 0 (no limit) or more, not {limit}")
     try:
-        cards = [ZeroShotCard.of(table) for table in task_cards.find(name).zeroshot]
+        asked = [ZeroShotCard.of(table) for table in task_cards.find(name).zeroshot]
     except (TypeError, ValueError, AttributeError) as error:
         raise FormatError(f"the card of {name} is not right: its [[zeroshot]] {error}") from error
     texts = task_cards.fetch(name, mirror, progress)
     sets = []
-    for card in cards:
+    for card in asked:
         items = [item for stem in card.files for item in read(card, texts[stem], stem)]
         stem = card.threshold_from
         training = read(card, texts[stem], stem) if stem else []

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmzoo.data import task_cards
+from lmzoo.data import cards, task_cards
 from lmzoo.errors import FormatError, UsageError, nearest
 from lmzoo.interface import Progress
 
@@ -149,20 +149,12 @@ def load(name: str, mirror: str | None = None, progress: Progress | None = None)
     if name not in names():
         raise UsageError(f"no task {name!r} to probe{nearest(name, names())}; there are: {', '.join(names())}")
     try:
-        cards = [ProbeCard(**_frozen(table)) for table in task_cards.find(name).probe]
+        tables = task_cards.find(name).probe
+        probes = [ProbeCard(**{key: cards.frozen(value) for key, value in table.items()}) for table in tables]
     except TypeError as error:
         raise FormatError(f"the card of {name} is not right: its [[probe]] {error}") from error
     contents = task_cards.fetch(name, mirror, progress)
-    return [(_read_tagged if card.tags else _read)(card, contents) for card in cards]
-
-
-def _frozen(table: Mapping[str, Any]) -> dict[str, Any]:
-    """A card's table with tuples for lists."""
-
-    def freeze(value: Any) -> Any:
-        return tuple(map(freeze, value)) if isinstance(value, list) else value
-
-    return {key: freeze(value) for key, value in table.items()}
+    return [(_read_tagged if card.tags else _read)(card, contents) for card in probes]
 
 
 def _read(card: ProbeCard, contents: Mapping[str, str]) -> ProbeSet:
