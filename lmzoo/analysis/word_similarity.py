@@ -1,42 +1,34 @@
-"""How good word vectors are: beside people's judgments of pairs of words, and at analogies.
+"""How good word vectors are: agreement with human similarity judgments, and accuracy on analogies.
 
-The procedure is that of gensim's evaluate_word_pairs and evaluate_word_analogies, and gives the same figures:
+The procedure is that of gensim's `evaluate_word_pairs` and `evaluate_word_analogies`, and gives the same figures:
 
-- Capitals do not matter. Of several spellings of a word ("us", "US") the most frequent one stands for all.
-- A pair or question with a word that has no vector is left out and counted: figures are only comparable between
-  vectors that know the same of them.
-- Questions are asked among the `restrict` most frequent words: one with another word in it is left out, and no other
-  word can be the answer. (Published figures use 30,000 with the program of word2vec, 300,000 with gensim.)
-- Words of the question, in any spelling, are no answer to it. (gensim looks no further than five places for another.)
-
-Instead of asking one question after the other, the cosines of all words with all that occur in the questions are
-computed once, and a question is a sum of three rows of them, as Levy & Goldberg (2014) write it.
+- Case is ignored: the most frequent spelling of a word ("us", "US") stands for all.
+- A pair or question with an unknown word is left out and counted: only figures over the same items can be compared.
+- Only the `restrict` most frequent words take part in analogies, as questions and as answers. (Published figures use
+  30,000 with the word2vec program, 300,000 with gensim.)
+- A word of the question, in any spelling, is never its answer.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from lmzoo.errors import FormatError, UsageError, nearest
-
-if TYPE_CHECKING:
-    from lmzoo.analysis.word_vectors import Vectors
+from lmzoo.analysis.word_vectors import EPSILON, Vectors, check_method
+from lmzoo.errors import FormatError
 
 Array = NDArray[Any]
-METHODS = ("add", "mul")
-EPSILON = 1e-6  # keeps 3CosMul from dividing by zero
-BLOCK = 1 << 20  # cosines held at a time: some megabytes
+BLOCK = 1 << 20  # cosines in memory at a time: 4 MB
 
 
-def judge(vectors: "Vectors", pairs: str) -> dict[str, Any]:
-    r"""How the cosines of pairs of words agree with people's judgments.
+def judge(vectors: Vectors, pairs: str) -> dict[str, Any]:
+    r"""The correlation of cosines with human judgments of how similar two words are.
 
-    `pairs` is the text of a set: a line "word\tword\tjudgment" for each; empty lines and those with # are skipped.
-    Gives `spearman` (of the ranks) and `pearson`, each None where it is undefined; `pairs`, how many both words of
-    which are known; and `unknown`, how many were left out. Raises FormatError for a line that is no such thing.
+    `pairs` is the text of a set, a line "word\tword\tjudgment" for each pair; empty lines and lines with # are skipped.
+    Returns Spearman's ρ as `spearman` and Pearson's r as `pearson` (None where undefined), the number of `pairs` whose
+    words are both known, and of those left out as `unknown`. Raises FormatError for a malformed line.
     """
     from scipy import stats
 
@@ -53,15 +45,15 @@ def judge(vectors: "Vectors", pairs: str) -> dict[str, Any]:
 
 
 def solve_analogies(
-    vectors: "Vectors", questions: str, restrict: int | None = 30_000, method: str = "add"
+    vectors: Vectors, questions: str, restrict: int | None = 30_000, method: str = "add"
 ) -> dict[str, Any]:
-    """How many of the `questions` are answered right: "a b c d" for "a is to b as c is to d", under ": section" lines.
+    """Accuracy on analogy questions: "a b c d" for "a is to b as c is to d", under ": section" lines.
 
-    `restrict`: how many of the most frequent words take part (None: all). Gives {"sections": [score, …], "semantic":
+    `restrict`: how many of the most frequent words take part (None: all). Returns {"sections": [score, …], "semantic":
     score, "syntactic": score, "total": score, "unanswerable": int}, where a score is {"section", "correct",
     "questions", "accuracy", "unanswerable"}: "accuracy" is correct / questions (None where there are none), and
-    "unanswerable" how many were left out. Sections that begin with "gram" are the syntactic ones. Raises FormatError
-    for a line that is no question.
+    "unanswerable" counts the questions left out. Sections whose names begin with "gram" are syntactic. Raises
+    FormatError for a malformed line.
     """
     check_method(method)
     limit = len(vectors) if restrict is None else min(restrict, len(vectors))
@@ -82,14 +74,8 @@ def solve_analogies(
     }
 
 
-def check_method(method: str) -> None:
-    """Raises UsageError for what is no way to solve an analogy."""
-    if method not in METHODS:
-        raise UsageError(f"no method {method!r}{nearest(method, METHODS)}; there are: {', '.join(METHODS)}")
-
-
 def _score(name: str, right: Array, known: Array) -> dict[str, Any]:
-    """One row of the figures: which questions (Q,) were answered right, and which could be asked."""
+    """A score: which questions (Q,) are answered right, and which have only known words."""
     correct, questions = int(right.sum()), int(known.sum())
     return {
         "section": name,
@@ -101,7 +87,7 @@ def _score(name: str, right: Array, known: Array) -> dict[str, Any]:
 
 
 def _lines(text: str) -> list[tuple[int, str]]:
-    """(number, line) of those that say something."""
+    """(number, line) of all lines but empty ones and comments."""
     return [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip() and not line.startswith("#")]
 
 
@@ -115,8 +101,8 @@ def _pair(number: int, line: str) -> tuple[str, str, float]:
         ) from None
 
 
-def _places(vectors: "Vectors", words: Sequence[str]) -> list[int]:
-    """The place of each word, whichever letters are capitals; -1 for one that is unknown."""
+def _places(vectors: Vectors, words: Sequence[str]) -> list[int]:
+    """The row of each word, ignoring case; -1 for an unknown one."""
     return [vectors.by_upper.get(word.upper(), -1) for word in words]
 
 
@@ -127,8 +113,8 @@ def _pair_cosines(matrix: Any, first: list[int], second: list[int]) -> Array:
     return np.einsum("nd,nd->n", matrix[first], matrix[second])
 
 
-def _read_questions(vectors: "Vectors", text: str) -> tuple[list[str], Array, Array]:
-    """The names of the sections, the section of each question (Q,), and the places of its words (Q, 4)."""
+def _read_questions(vectors: Vectors, text: str) -> tuple[list[str], Array, Array]:
+    """The names of the sections, the section of each question (Q,), and the rows of its words (Q, 4)."""
     names: list[str] = []
     sections: list[int] = []
     places: list[list[int]] = []
@@ -145,8 +131,12 @@ def _read_questions(vectors: "Vectors", text: str) -> tuple[list[str], Array, Ar
     return names, np.array(sections, int), np.array(places, int).reshape(-1, 4)
 
 
-def _answers(vectors: "Vectors", asked: Array, limit: int, method: str) -> Array:
-    """The place of the answer to each question a, b, c (Q, 3): of the most frequent spelling, where it has several."""
+def _answers(vectors: Vectors, asked: Array, limit: int, method: str) -> Array:
+    """The row of the answer to each question a, b, c (Q, 3): of the most frequent spelling, where it has several.
+
+    The cosines of all words with all question words are computed once; the scores of a question are then a sum or
+    product of three rows of them (Levy & Goldberg 2014), instead of a matrix product for each question.
+    """
     needed, inverse = np.unique(asked, return_inverse=True)
     a, b, c = inverse.reshape(-1, 3).T
     spelling = np.array([vectors.by_upper[word.upper()] for word in vectors.words[:limit]])
@@ -163,19 +153,19 @@ def _answers(vectors: "Vectors", asked: Array, limit: int, method: str) -> Array
             scores = like[b[block]]
             (np.add if method == "add" else np.multiply)(scores, like[c[block]], out=scores)
             (np.subtract if method == "add" else np.divide)(scores, unlike[a[block]], out=scores)
-            found = scores.argmax(axis=1)
-            value = np.take_along_axis(scores, found[:, None], axis=1)[:, 0]
+            column = scores.argmax(axis=1)
+            value = np.take_along_axis(scores, column[:, None], axis=1)[:, 0]
             better = value > best[block]
             best[block][better] = value[better]
-            answers[block][better] = spelling[left + found[better]]
+            answers[block][better] = spelling[left + column[better]]
     return answers
 
 
 def _terms(cosines: Array, own: Array, method: str) -> tuple[Array, Array]:
-    """What a word x contributes to the score of each candidate where it stands for b or c, and where for a.
+    """What a question word contributes to the score of each candidate: in the position of b or c, and of a.
 
-    `cosines` and `own` (needed, candidates). Where the candidate is x itself (`own`) the score becomes the least
-    there is, whatever the other two contribute: -inf for sums, 0 for products.
+    `cosines` and `own` (needed, candidates). Where the candidate is the question word itself (`own`) the score becomes
+    the lowest possible, whatever the other two contribute: -inf for sums, 0 for products.
     """
     like = np.ascontiguousarray(cosines)
     if method == "mul":

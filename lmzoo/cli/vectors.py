@@ -112,7 +112,7 @@ def _show_questions(
     quiet: bool,
 ) -> None:
     """A row for each section of the questions, and a column for each method."""
-    from lmzoo.analysis.word_vectors import solve_analogies
+    from lmzoo.analysis.word_similarity import solve_analogies
     from lmzoo.data import task_cards
 
     questions = task_cards.fetch(TASK, mirror, Bars(quiet))[QUESTIONS]
@@ -159,7 +159,7 @@ def show_similarity(
     if words:
         cosine = vectors.similarity(*words)
         return show_json({"run": str(run), "words": words, "cosine": cosine}) if as_json else print(f"{cosine:.4f}")
-    from lmzoo.analysis.word_vectors import judge
+    from lmzoo.analysis.word_similarity import judge
     from lmzoo.data import task_cards
 
     sets = task_cards.fetch(TASK, mirror, Bars(quiet))

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from lmzoo.analysis import projection
-from lmzoo.analysis.word_vectors import METHODS, Vectors, judge, solve_analogies, words_of
+from lmzoo.analysis.word_similarity import judge, solve_analogies
+from lmzoo.analysis.word_vectors import METHODS, Vectors, words_of
 from lmzoo.embeddings import cooccurrence
 from lmzoo.errors import UsageError
 from lmzoo.interface import Run

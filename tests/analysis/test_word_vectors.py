@@ -7,7 +7,8 @@ import pytest
 from scipy.sparse import csr_array
 
 from lmzoo.analysis import word_similarity
-from lmzoo.analysis.word_vectors import METHODS, Vectors, judge, solve_analogies, words_of
+from lmzoo.analysis.word_similarity import judge, solve_analogies
+from lmzoo.analysis.word_vectors import METHODS, Vectors, words_of
 from lmzoo.data import corpus, task_cards, tokenizers
 from lmzoo.errors import UsageError
 from lmzoo.evaluation.text_model import TextModel

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from lmzoo.analysis.word_vectors import Vectors, judge, solve_analogies
-from lmzoo.cli import app
+from lmzoo.analysis.word_similarity import judge, solve_analogies
+from lmzoo.analysis.word_vectors import Vectors
+from lmzoo.cli.main import app
 from lmzoo.data import task_cards, tokenizers
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
@@ -28,7 +29,7 @@ WORDS = {
 @pytest.fixture
 def lmzoo(calling):
     """Call a command: (exit code, stdout, stderr)."""
-    return calling(app.app)
+    return calling(app)
 
 
 @pytest.fixture(scope="module")

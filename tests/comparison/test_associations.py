@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from lmzoo.analysis.word_vectors import Vectors, judge, solve_analogies
+from lmzoo.analysis.word_similarity import judge, solve_analogies
+from lmzoo.analysis.word_vectors import Vectors
 from lmzoo.comparison import associations, compare
 from lmzoo.data import cards
 from lmzoo.data import corpus as corpora
