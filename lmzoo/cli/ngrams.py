@@ -1,4 +1,4 @@
-"""`lmzoo explain` and `lmzoo ngrams`: an n-gram model's sums and counts, printed for people to check."""
+"""`lmzoo explain`, `lmzoo ngrams` and `lmzoo classes`: the sums, counts and word classes of a count-based model."""
 
 import textwrap
 from pathlib import Path
@@ -7,10 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import show_json, show_table
+from lmzoo.cli.console import one_line, show_json, show_table
 from lmzoo.cli.options import Code, Json, whole
+from lmzoo.errors import UsageError
 
 EXPLAIN_EPILOG = "Example: lmzoo explain runs/storyworld-ngram 'The cat sat'"
+CLASSES_EPILOG = (
+    "Example: lmzoo train classes --corpus storyworld, then lmzoo classes runs/storyworld-classes --words 12"
+)
 NGRAMS_EPILOG = "Example: lmzoo ngrams runs/storyworld-ngram 'The cat'"
 WIDTH = 80
 
@@ -43,9 +47,9 @@ def explain_text(
 @command("ngrams", epilog=NGRAMS_EPILOG)
 def list_ngrams(
     run: RunFolder,
-    context: Annotated[str, typer.Argument(help="The words before; none: what is frequent at all.")] = "",
+    context: Annotated[str, typer.Argument(help="The words before; none: the most frequent tokens.")] = "",
     top: Annotated[int, whole("--top", help="How many to list, 1 or more.")] = 20,
-    everything: Annotated[bool, typer.Option("--all", help="The likeliest next tokens, seen after it or not.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="The likeliest next tokens, seen there or not.")] = False,
     code: Code = None,
     as_json: Json = False,
 ) -> None:
@@ -58,12 +62,12 @@ def list_ngrams(
 
 
 def show_sum(fact: dict[str, Any], log10: bool = False) -> None:
-    """One token: what was looked at, a row for each order, the sum, and what it comes to."""
+    """One token: its history, a row for each order, the sum and its value."""
     asked = f"{fact['token']} | {_spaced(fact['history'])}" if fact["history"] else fact["token"]
     print(f"{'P' if fact['is_distribution'] else 'score'}({asked})")
     if len(fact["context"]) < len(fact["history"]):
         unseen = _spaced(fact["history"][-len(fact["context"]) - 1 :])
-        print(f"  nothing is known to follow “{unseen}”: all is left to {_quoted(fact['context'])}")
+        print(f"  “{unseen}” was never followed by anything: the model backs off to {_quoted(fact['context'])}")
     _show_terms(fact)
     value = fact["probability"]
     lines = textwrap.wrap(f"= {fact['sum']}", WIDTH - 2, break_long_words=False)
@@ -79,7 +83,7 @@ def _logs(fact: dict[str, Any], log10: bool) -> str:
 
 
 def _show_terms(fact: dict[str, Any]) -> None:
-    """The rows, and only columns that have something in them."""
+    """A row for each order; columns without a value are left out."""
     terms = fact["terms"]
     adjusted = any(term["adjusted"] is not None for term in terms)
     weight = next((term["weight_name"] for term in terms if term["weight_name"]), "")
@@ -94,7 +98,7 @@ def _show_terms(fact: dict[str, Any]) -> None:
         "p(w|h)" if fact["is_distribution"] else "s(w|h)": [f"{term['probability']:.4g}" for term in terms],
     }
     if fact["smoothing"] == "modified-kneser-ney":
-        del columns["N₁₊(h·)"]  # of no use alone where there are three discounts, and a slide has 80 columns
+        del columns["N₁₊(h·)"]  # useless alone where there are three discounts, and a slide has 80 columns
     shown = {name: cells for name, cells in columns.items() if name and set(cells) != {"–"}}
     room = WIDTH - 8 - sum(max(map(len, [name, *cells])) + 2 for name, cells in shown.items())
     rows = [
@@ -106,27 +110,27 @@ def _show_terms(fact: dict[str, Any]) -> None:
 
 
 def _fitting(names: list[str], room: int) -> str:
-    """A context without as many of its oldest tokens as there is no room for: the title has them all."""
-    kept = list(names)
-    while len(kept) > 1 and len(_spaced(kept)) + 2 * (kept != names) > room:
-        kept = kept[1:]
-    text = ("… " if kept != names else "") + _spaced(kept)
+    """A context in at most `room` characters, its oldest tokens left out: the title has them all."""
+    newest = list(names)
+    while len(newest) > 1 and len(_spaced(newest)) + 2 * (newest != names) > room:
+        newest = newest[1:]
+    text = ("… " if newest != names else "") + _spaced(newest)
     return (text if len(text) <= room else "…" + text[1 - max(room, 2) :]) if names else "–"
 
 
 def show_continuations(facts: dict[str, Any]) -> None:
-    """What followed, and how much is left to what did not."""
+    """The tokens that followed, and the probability mass of all others."""
     asked, context = facts["asked"], facts["context"]
     if len(context) < len(asked):
         unseen = _spaced(asked[-len(context) - 1 :])
-        print(f"nothing is known to follow “{unseen}”: the model falls back to {_quoted(context)}")
+        print(f"“{unseen}” was never followed by anything: the model backs off to {_quoted(context)}")
     after = f" after {_quoted(context)}" if context else ""
     times = "" if facts["total"] is None else f", {facts['total']:,} times in all"
     print(f"{facts['kinds']:,} different tokens seen{after}{times}")
     rows = [[row["token"], _whole(row["count"]), f"{row['probability']:.4g}"] for row in facts["next"]]
     show_table(("token", "count", "probability" if facts["left"] is not None else "score"), rows, numbers_from=1)
     if facts["left"] is not None:
-        print(f"left to all other tokens: {facts['left']:.4f} of the probability")
+        print(f"all other tokens together: {facts['left']:.4f} of the probability")
 
 
 def _whole(value: int | None) -> str:
@@ -139,3 +143,58 @@ def _quoted(context: list[str]) -> str:
 
 def _spaced(names: list[str]) -> str:
     return " ".join(names)
+
+
+@command("classes", epilog=CLASSES_EPILOG)
+def show_classes(
+    run: Annotated[Path, typer.Argument(help="Folder of a run that `lmzoo train classes` made.")],
+    words: Annotated[int, whole("--words", help="How many words of each class to show, 1 or more.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Show the word classes of a run, the most used first, each with its most frequent words."""
+    if words < 1:
+        raise UsageError(f"--words must be 1 or more, not {words}")
+    facts = describe(run, words)
+    if as_json:
+        return show_json({"run": str(run), "classes": facts})
+    spaced = any(word.startswith(" ") for fact in facts for word in fact["most_frequent"])
+    rows = []
+    for fact in facts:
+        shown = "  ".join(_shown(word, spaced) for word in fact["most_frequent"])
+        rows.append([str(fact["class"]), shown, f"{fact['words']:,}", f"{fact['share']:.2%}"])
+    show_table(("class", "its most frequent words", "words", "of the text"), rows, numbers_from=2)
+    if spaced:
+        print("+ marks a word that has no space before it")
+    return None
+
+
+def _shown(word: str, spaced: bool) -> str:
+    """A token as people read it: where words include the space before them, one without it is marked ("+ing")."""
+    return one_line(word) if not spaced or word.startswith(" ") else f"+{one_line(word)}"
+
+
+def describe(run: Path, words: int) -> list[dict[str, Any]]:
+    """Each class of a run, the most used first: its number, occurrences and their share, size and `words` top words.
+
+    Raises UsageError where the run's model has no classes, and as `store.load` does.
+    """
+    from lmzoo.models.classes import Classes
+    from lmzoo.runs import store
+
+    model, tokenizer = store.load(run)
+    if not isinstance(model, Classes):
+        raise UsageError(f"{run}: {model.name} has no word classes; lmzoo train classes finds some")
+    counts = model.counts()
+    facts = []
+    for number in (-counts).argsort(kind="stable").tolist():
+        members = model.members(number)
+        facts.append(
+            {
+                "class": number,
+                "occurrences": int(counts[number]),
+                "share": counts[number] / max(int(counts.sum()), 1),
+                "words": len(members),
+                "most_frequent": [tokenizer.token(word) for word in members[:words]],
+            }
+        )
+    return facts

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from lmzoo.cli.classes import show_classes
+from lmzoo.cli.ngrams import show_classes
 from lmzoo.data import tokenizers
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data

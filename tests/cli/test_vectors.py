@@ -7,6 +7,7 @@ import pytest
 
 from lmzoo.analysis.word_similarity import judge, solve_analogies
 from lmzoo.analysis.word_vectors import Vectors
+from lmzoo.cli.app import PANELS
 from lmzoo.cli.main import app
 from lmzoo.data import task_cards, tokenizers
 from lmzoo.evaluation.text_model import TextModel
@@ -149,7 +150,7 @@ def test_a_map_of_no_words_in_particular_shows_frequent_ones(lmzoo, folder, tmp_
     assert (tmp_path / "map.png").exists()
 
 
-@pytest.mark.parametrize("command", app.PANELS["Vectors"])
+@pytest.mark.parametrize("command", PANELS["Vectors"])
 def test_each_command_has_help_with_an_example(lmzoo, command):
     code, out, _ = lmzoo(command, "--help")
     assert code == 0
