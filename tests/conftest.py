@@ -1,20 +1,21 @@
+import gc
 import os
 
 import pytest
 import typer
 from hypothesis import settings
 
-# Each worker of pytest-xdist has a core of its own: threads of several that wait for each other take ten times as long.
+# Each worker of pytest-xdist has one core: on two cores, thread pools in every worker make it ten times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# No test is timed, and CI tries the same examples each time: what it finds can be found again.
+# No deadline for a test, and in CI always the same examples, so that a failure can be reproduced.
 settings.register_profile("lmzoo", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("lmzoo")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):
-    """Nothing of the machine's cache is read or written; what tests make is shared between them."""
+    """The user's cache is neither read nor written; the tests of all workers share one of their own."""
     before = os.environ.get("LMZOO_CACHE")
     os.environ["LMZOO_CACHE"] = str(tmp_path_factory.getbasetemp().parent / "lmzoo-cache")
     yield
@@ -50,9 +51,20 @@ def calling(capsys):
     return of
 
 
+# Files with tests of ten seconds and more. They come first: at the end, one worker would wait while another runs them.
+SLOW = ("test_readme.py", "test_benchmarks.py", "test_compare_again.py", "test_train.py")
+
+
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: SLOW.index(item.path.name) if item.path.name in SLOW else len(SLOW))
     if not os.environ.get("LMZOO_MIRROR"):
         skip = pytest.mark.skip(reason="LMZOO_MIRROR is not set: the public data sets are not here")
         for item in items:
             if item.get_closest_marker("data"):
                 item.add_marker(skip)
+
+
+def pytest_collection_finish():
+    # Millions of objects of PyTorch, scikit-learn and pytest live until the end: no garbage collection need visit them.
+    gc.collect()
+    gc.freeze()
