@@ -153,11 +153,11 @@ def test_a_wall_clock_budget_is_kept():
     assert model.facts["steps"] > 1
 
 
-def overfitted(**settings):
-    """A text of 300 tokens learned by heart, judged by one of which it says nothing."""
+def overfitted(steps=200, run=None, **settings):
+    """A model that learns 300 tokens by heart, with validation text that they say nothing about."""
     noise = np.random.default_rng(0).integers(VOCAB_SIZE, size=800)
     model = network(dropout=0.0, learning_rate=0.02, batch=2, hidden=64, **settings)
-    return fit(model, practice_text(300), noise, steps=200), noise
+    return fit(model, practice_text(300), noise, steps=steps, **(run or {})), noise
 
 
 def valid_losses(model):
@@ -290,29 +290,53 @@ def test_a_learning_rate_beyond_all_bounds_is_named():
 # ── Going on after a stop ─────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "muon", "sgd"])
-@pytest.mark.parametrize("name", NETWORKS)
-def test_a_killed_training_goes_on_to_the_same_weights_bit_for_bit(name, optimizer, tmp_path, monkeypatch):
+# A checkpoint holds the state of the optimiser and what the network carries, each by itself: every network with the
+# optimiser of its own, and every optimiser with one of the networks.
+OPTIMIZERS = {"speedrun": "muon", "lstm": "muon"}
+RESUMED = [(name, OPTIMIZERS.get(name, "adamw")) for name in NETWORKS] + [("lstm", "adamw"), ("lstm", "sgd")]
+
+
+@pytest.mark.parametrize(("name", "optimizer"), RESUMED)
+def test_a_killed_training_resumes_to_the_same_weights_bit_for_bit(name, optimizer, tmp_path, monkeypatch):
     monkeypatch.setattr(_trainer, "CHECKPOINT_EVERY", 0.0)
     monkeypatch.setattr(_trainer, "CHECKPOINT_SHARE", 1e9)
 
     def make():
         return network(name, optimizer=optimizer, dropout=0.3, average=0.6, accumulate=2)
 
-    whole = fit(make(), steps=37, seed=3)
+    whole = fit(make(), steps=13, seed=3)
     with monkeypatch.context() as patch:
-        stop_at(patch, 25, kill)
+        stop_at(patch, 9, kill)  # the average has begun
         with pytest.raises(Killed):
-            fit(make(), steps=37, seed=3, folder=tmp_path)
+            fit(make(), steps=13, seed=3, folder=tmp_path)
     assert checkpoint.path(tmp_path).is_file()
     torch.rand(17)  # where the random numbers stand now must not matter
-    resumed = fit(make(), steps=37, seed=3, folder=tmp_path, resume=True)
+    resumed = fit(make(), steps=13, seed=3, folder=tmp_path, resume=True)
     assert same_weights(whole, resumed)
-    told = [[row.get("train_nats_per_token"), row.get("valid_nats_per_token")] for row in whole.history]
-    assert told == [[row.get("train_nats_per_token"), row.get("valid_nats_per_token")] for row in resumed.history]
+    losses = [[row.get("train_nats_per_token"), row.get("valid_nats_per_token")] for row in whole.history]
+    assert losses == [[row.get("train_nats_per_token"), row.get("valid_nats_per_token")] for row in resumed.history]
     metrics = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in metrics] == [row["step"] for row in whole.history]
-    assert not same_weights(whole, fit(make(), steps=37, seed=4))
+
+
+@pytest.mark.parametrize("patience", [0, 6])
+def test_the_best_weights_and_the_patience_before_a_stop_count_after_it(tmp_path, monkeypatch, patience):
+    whole, _ = overfitted(60, patience=patience)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 33, lambda trainer: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(KeyboardInterrupt):
+            overfitted(60, {"folder": tmp_path}, patience=patience)
+    resumed, _ = overfitted(60, {"folder": tmp_path, "resume": True}, patience=patience)
+    assert int(np.argmin(valid_losses(whole))) < 5  # before the stop
+    assert whole.facts["steps"] == resumed.facts["steps"]
+    assert whole.remarks == resumed.remarks
+    assert same_weights(whole, resumed)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_another_seed_gives_other_weights(name):
+    one, other = (fit(network(name), steps=2, seed=seed) for seed in (3, 4))
+    assert not same_weights(one, other)
 
 
 @pytest.mark.parametrize("name", ["lstm", "gpt"])
@@ -327,14 +351,15 @@ def test_it_does_so_in_bf16_too(name, tmp_path, monkeypatch):
     assert not same_weights(fit(network(name), precision="float32"), resumed)
 
 
-def test_the_losses_since_the_last_report_are_kept(tmp_path, monkeypatch):
-    """Of 250 steps two or three make a report: step 11 is in the midst of one."""
-    whole = fit(network(window=4), steps=250)
+def test_the_losses_since_the_last_report_are_in_the_checkpoint(tmp_path, monkeypatch):
+    """Three of 30 steps make a report: step 11 is in the middle of one."""
+    monkeypatch.setattr(_trainer, "REPORTS", 10)
+    whole = fit(network(window=4), steps=30)
     with monkeypatch.context() as patch:
         stop_at(patch, 11, lambda trainer: os.kill(os.getpid(), signal.SIGTERM))
         with pytest.raises(KeyboardInterrupt):
-            fit(network(window=4), steps=250, folder=tmp_path)
-    resumed = fit(network(window=4), steps=250, folder=tmp_path, resume=True)
+            fit(network(window=4), steps=30, folder=tmp_path)
+    resumed = fit(network(window=4), steps=30, folder=tmp_path, resume=True)
     losses = [[row.get("train_nats_per_token") for row in model.history] for model in (whole, resumed)]
     assert losses[0] == losses[1]
 
