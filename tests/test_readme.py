@@ -1,6 +1,5 @@
 """Every command and every line of Python that the README shows, run as a stranger would run it."""
 
-import os
 import re
 import shlex
 import shutil
@@ -9,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from lmzoo.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```(\w+)( \w+)?\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -19,16 +20,42 @@ def commands(kind):
             if language == "bash" and name.strip() == kind]  # fmt: skip
 
 
-def run(command, folder):
-    program = [sys.executable, "-m", *shlex.split(command)]
-    done = subprocess.run(program, cwd=folder, capture_output=True, text=True, env=os.environ, timeout=300)
-    assert done.returncode == 0, f"{command}\n{done.stderr}"
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("readme")
+
+
+@pytest.fixture
+def run(folder, monkeypatch, capsys):
+    """Run the commands of a block in `folder`: the first in a process of its own, as a stranger would, the rest in this
+    one, which saves importing everything for each.
+    """
+    monkeypatch.chdir(folder)
+
+    def run_all(block, needs=()):
+        for made, command in needs:
+            if not (folder / made).exists():
+                call(command)
+        first, *rest = block
+        done = subprocess.run([sys.executable, "-m", *shlex.split(first)], capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, f"{first}\n{done.stderr}"
+        assert done.stdout
+        for command in rest:
+            assert call(command)
+
+    def call(command):
+        program, *arguments = shlex.split(command)
+        assert program == "lmzoo"
+        with pytest.raises(SystemExit) as exit_:
+            main(arguments)
+        shown, errors = capsys.readouterr()
+        assert exit_.value.code == 0, f"{command}\n{errors}"
+        return shown
+
+    return run_all
+
+
+TRIGRAM = [("runs/trigram", "lmzoo train ngram --order 3 --out runs/trigram")]
 
 
 def test_the_readme_shows_commands():
@@ -44,77 +71,55 @@ def test_the_readme_shows_commands():
     assert len(commands("mine")) == 3
 
 
-def test_what_you_can_do(folder):
-    for command in commands(""):
-        assert run(command, folder)
+def test_what_you_can_do(run, folder):
+    run(commands(""))
     assert (folder / "reports" / "storyworld" / "index.html").is_file()
     (python,) = [block for language, _, block in BLOCKS if language == "python"]
-    done = subprocess.run([sys.executable, "-c", python], cwd=folder, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", python], capture_output=True, text=True, check=True)
     assert len(done.stdout.split()) >= 5
 
 
-def test_counting(folder):
-    if not (folder / "runs" / "trigram").exists():
-        run("lmzoo train ngram --order 3 --out runs/trigram", folder)
-    for command in commands("count"):
-        assert run(command, folder)
+def test_counting(run):
+    run(commands("count"), needs=TRIGRAM)
 
 
-def test_mixing(folder):
-    if not (folder / "runs" / "trigram").exists():
-        run("lmzoo train ngram --order 3 --out runs/trigram", folder)
-    for command in commands("mix"):
-        assert run(command, folder)
+def test_mixing(run):
+    run(commands("mix"), needs=TRIGRAM)
 
 
-def test_comparing(folder):
-    if not (folder / "runs" / "trigram").exists():
-        run("lmzoo train ngram --order 3 --out runs/trigram", folder)
-    for command in commands("compare"):
-        assert run(command, folder)
+def test_comparing(run):
+    run(commands("compare"), needs=TRIGRAM)
 
 
-def test_words_as_vectors(folder):
+def test_words_as_vectors(run, folder):
     shutil.rmtree(folder / "runs" / "svd", ignore_errors=True)
-    for command in commands("vectors"):
-        assert run(command, folder)
+    run(commands("vectors"))
 
 
-def test_learning_to_predict(folder):
-    if not (folder / "runs" / "trigram").exists():
-        run("lmzoo train ngram --order 3 --out runs/trigram", folder)
-    for command in commands("net"):
-        assert run(command, folder)
+def test_learning_to_predict(run):
+    run(commands("net"), needs=TRIGRAM)
 
 
-def test_bits_that_are_written_down(folder):
+def test_bits_that_are_written_down(run, folder):
     pytest.importorskip("constriction")
-    if not (folder / "runs" / "trigram").exists():
-        run("lmzoo train ngram --order 3 --out runs/trigram", folder)
-    for command in commands("codec"):
-        assert run(command, folder)
+    run(commands("codec"), needs=TRIGRAM)
     assert (folder / "config.json").read_bytes() == (folder / "runs" / "trigram" / "config.json").read_bytes()
 
 
 @pytest.mark.data
-def test_what_models_know(folder):
-    if not (folder / "runs" / "trigram").exists():
-        run("lmzoo train ngram --order 3 --out runs/trigram", folder)
+def test_what_models_know(run, folder):
     shutil.rmtree(folder / "runs" / "svd", ignore_errors=True)  # another block makes it too
-    for command in commands("know"):
-        assert run(command, folder)
+    run(commands("know"), needs=TRIGRAM)
 
 
 @pytest.mark.data
-def test_with_other_texts(folder):
-    for command in commands("data"):
-        assert run(command, folder)
+def test_with_other_texts(run):
+    run(commands("data"))
 
 
-def test_a_model_of_your_own(folder):
+def test_a_model_of_your_own(run, folder):
     shutil.copy(ROOT / "lmzoo" / "models" / "uniform.py", folder / "mine.py")
-    for command in commands("mine"):
-        assert run(command, folder)
+    run(commands("mine"))
 
 
 def test_the_links_lead_somewhere():

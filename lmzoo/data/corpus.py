@@ -138,9 +138,9 @@ def cache_folder(cache: str | os.PathLike[str] | None = None) -> Path:
     """Where files that were fetched are kept: `cache`, else LMZOO_CACHE, else the place that the system has for it."""
     if cache := cache or os.environ.get("LMZOO_CACHE"):
         return Path(cache).expanduser()
-    import pooch  # takes 0.15 s
+    import platformdirs
 
-    return Path(pooch.os_cache("lmzoo"))
+    return platformdirs.user_cache_path("lmzoo")
 
 
 def _exists(name: str) -> bool:

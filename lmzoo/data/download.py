@@ -1,55 +1,46 @@
-"""The bytes of a public file: from the cache, else a mirror, else its origin, and whole or not at all.
+"""The bytes of a public file: from the cache, else a mirror, else its own address; whole or not at all.
 
-A file lies at `<folder>/<file>` in the cache and in a mirror alike; a mirror may pack it as `.xz` or `.gz`.
-Whatever the way it came, its size and sha256 are checked before anyone sees it, and it enters the cache by a
-rename, so a cache never holds half a file. What a broken download leaves is `<file>.part`, and the next call
-continues from there (HTTP Range, RFC 9110 §14).
+A file is at `<folder>/<file>` in the cache and in a mirror alike; a mirror may pack it as `.xz` or `.gz`. Size and
+sha256 are checked before a file enters the cache. An interrupted download leaves `<file>.part`, and the next call
+resumes it (HTTP Range, RFC 9110 §14).
+
+On `requests` rather than pooch, which has neither: its downloader cannot resume, and with a hook that makes it do so
+this file was 45 lines longer.
 """
 
-import fnmatch
-import gzip
 import hashlib
-import io
-import lzma
-import sys
-import zipfile
-import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from lmzoo.data.unpack import DAMAGED, PACKINGS, drop_tags, one_sentence_a_line, read_members, unpack
 from lmzoo.errors import DownloadError, UsageError
 from lmzoo.files import locked, write_atomically
-from lmzoo.interface import Progress
-
-if sys.platform != "win32":
-    pass
+from lmzoo.progress import Progress
 
 TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 16
-PACKINGS = (".xz", ".gz", "")
-DAMAGED = (lzma.LZMAError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, RuntimeError)
 
 
 @dataclass(frozen=True)
 class File:
-    """One file of a corpus, as its card tells it. `size` and `sha256` are those of the unpacked contents."""
+    """One file of a corpus, as described by its card. `size` and `sha256` are those of the unpacked contents."""
 
     path: str  # <folder>/<file>, in the cache and in a mirror
     size: int  # bytes
-    sha256: str = ""  # empty: not known; the one found first is recorded beside the cached file
+    sha256: str = ""  # empty: not known; that of the first download is recorded beside the cached file
     url: str = ""  # empty: only a mirror has it
     member: str = ""  # of the zip at `url`: a name, or a pattern whose matches are joined in order of name
     tagged: bool = False  # the zip has word/tag pairs and blank lines: keep the words (NLTK's Brown corpus)
-    sentences: bool = False  # the zip has tabs and blank lines between sentences: leave a sentence a line
+    sentences: bool = False  # the zip has tabs, and blank lines between sentences: make it one sentence a line
     split: str = ""  # "train", "valid" or "test", where a corpus has a file for each
 
 
 @dataclass(frozen=True)
 class Obtained:
-    """A file that has been checked: its contents, where they came from, and if the cache has them now."""
+    """A file whose size and hash were checked: its contents, where they came from, whether the cache has them."""
 
     file: File
     contents: bytes
@@ -59,15 +50,15 @@ class Obtained:
 
     @property
     def origin(self) -> str:
-        """Where it came from, without the folders of this machine: for records that go to others."""
+        """`source` without the folders of this machine, for records that others will read."""
         return self.source if "://" in self.source else f"{self.source.partition(' ')[0]} {self.file.path}"
 
 
 def obtain(file: File, cache: Path, mirror: str = "", progress: Progress | None = None) -> Obtained:
-    """The checked contents of `file`; into `cache` on the way.
+    """The checked contents of `file`, which is added to `cache` if it is not there.
 
-    `mirror` is a folder or an http(s) URL. A cache that cannot be written is no hindrance where a mirror
-    folder has it. Raises DownloadError where nobody has the file whole, UsageError if `mirror` is neither.
+    `mirror` is a folder or an http(s) URL; with a folder, a cache that cannot be written does not matter. Raises
+    DownloadError where no source has the file whole, UsageError if `mirror` is neither a folder nor a URL.
     """
     found = _from_cache(file, cache)
     if found is None and mirror and not _is_url(mirror):
@@ -81,7 +72,7 @@ def _from_cache(file: File, cache: Path) -> Obtained | None:
         found = _obtained(file, path.read_bytes(), f"cache {path}", cached=True)
     except OSError:
         return None
-    # A damaged file counts as none at all: it is fetched again and replaced.
+    # A damaged file is treated like a missing one: it is fetched again and replaced.
     whole = not _complaint(file, found.contents) and found.sha256 == _recorded(path, found.sha256)
     return found if whole else None
 
@@ -94,7 +85,7 @@ def _from_folder(file: File, mirror: str, cache: Path) -> Obtained | None:
         packed = folder / (file.path + packing)
         if packed.is_file():
             try:
-                contents = _unpacked(packed.read_bytes(), file)
+                contents = unpack(packed.read_bytes(), file.size)
             except (*DAMAGED, OSError) as error:
                 raise DownloadError(f"the mirror's {packed} cannot be read: {_reason(error)}") from error
             return _checked(file, contents, f"mirror {packed}", cache)
@@ -107,7 +98,7 @@ def _checked(file: File, contents: bytes, source: str, cache: Path) -> Obtained:
     try:
         _store(file, contents, cache)
     except OSError:
-        return _obtained(file, contents, source, cached=False)  # memory is enough
+        return _obtained(file, contents, source, cached=False)  # the contents are in memory, which is enough
     return _obtained(file, contents, source, cached=True)
 
 
@@ -155,12 +146,12 @@ def _download(file: File, url: str, cache: Path, progress: Progress) -> Obtained
         _receive(url, part, progress)
     except OSError:
         with suppress(OSError):
-            part.unlink()  # a full disk is not helped by half a file
+            part.unlink()  # free the space of a full disk
         raise
     packed = part.read_bytes()
     part.unlink()
     try:
-        contents = _members(packed, file) if url == file.url and file.member else _unpacked(packed, file)
+        contents = _read(packed, file) if url == file.url and file.member else unpack(packed, file.size)
         complaint = _complaint(file, contents)
     except DAMAGED as error:
         complaint = f"is damaged ({_reason(error)})"
@@ -170,9 +161,17 @@ def _download(file: File, url: str, cache: Path, progress: Progress) -> Obtained
     return _obtained(file, contents, f"download {url}", cached=True)
 
 
+def _read(packed: bytes, file: File) -> bytes:
+    """The wanted members of the zip at a file's own address."""
+    contents = read_members(packed, file.member, 4 * file.size if file.tagged or file.sentences else file.size)
+    if file.sentences:
+        return one_sentence_a_line(contents)
+    return drop_tags(contents) if file.tagged else contents
+
+
 def _receive(url: str, part: Path, progress: Progress) -> None:
     """Append to `part` what it lacks of `url`. Raises as `_download` does."""
-    import requests  # takes 0.1 s, and most calls never need it
+    import requests  # takes 0.1 s to import, and most calls find the file in the cache
 
     have = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
@@ -186,11 +185,11 @@ def _receive(url: str, part: Path, progress: Progress) -> None:
     with response:
         status, where = response.status_code, response.headers.get("Content-Range", "")
         if have and where == f"bytes */{have}":
-            return  # complete already: the last call was stopped between the last byte and the check
+            return  # complete already: the last call was killed between the last byte and the check
         if status in (403, 404, 410):
             raise _Missing(f"{status} {response.reason}")
         if have and not (status == 206 and where.startswith(f"bytes {have}-")):
-            part.unlink()  # this server cannot continue, or has another file now: from the beginning
+            part.unlink()  # this server cannot resume, or has another file now: start again
             _receive(url, part, progress)
         elif status in (200, 206):
             _write(response, part, have, progress)
@@ -217,38 +216,6 @@ def _write(response: Any, part: Path, have: int, progress: Progress) -> None:
                 f"{f'{total:,}' if total else 'an unknown number of'} bytes: "
                 "the same command again continues from there"
             ) from error
-
-
-def _unpacked(packed: bytes, file: File) -> bytes:
-    """Plain, xz or gzip, told by the first bytes, and never more than one byte too many (no bombs)."""
-    if packed.startswith(b"\xfd7zXZ\x00"):
-        with lzma.open(io.BytesIO(packed)) as stream:
-            return stream.read(file.size + 1)
-    if packed.startswith(b"\x1f\x8b"):
-        with gzip.open(io.BytesIO(packed)) as stream:
-            return stream.read(file.size + 1)
-    return packed
-
-
-def _members(packed: bytes, file: File) -> bytes:
-    """The wanted members of a zip, joined in order of name. No file ever gets its name from a zip."""
-    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-        names = sorted(name for name in archive.namelist() if fnmatch.fnmatchcase(name, file.member))
-        size = sum(archive.getinfo(name).file_size for name in names)
-        if not names:
-            raise zipfile.BadZipFile(f"no member {file.member!r} in it")
-        if size > (4 * file.size if file.tagged or file.sentences else file.size):
-            raise zipfile.BadZipFile(f"{file.member!r} in it has {size:,} bytes")
-        contents = b"".join(archive.read(name) for name in names)
-    if file.sentences:
-        return b"".join(b" ".join(line.split()) + b"\n" for line in contents.split(b"\n") if line.strip())
-    return _untagged(contents) if file.tagged else contents
-
-
-def _untagged(contents: bytes) -> bytes:
-    """`The/at jury/nn said/vbd` → `The jury said`, a sentence a line, blank lines dropped."""
-    sentences = (line.split() for line in contents.split(b"\n"))
-    return b"".join(b" ".join(pair.rpartition(b"/")[0] for pair in pairs) + b"\n" for pairs in sentences if pairs)
 
 
 def _complaint(file: File, contents: bytes) -> str:

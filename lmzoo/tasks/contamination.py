@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo.data import cards, corpus
-from lmzoo.data.download import PACKINGS
+from lmzoo.data.unpack import PACKINGS
 from lmzoo.errors import LmzooError
 from lmzoo.interface import Progress
 
