@@ -1,20 +1,14 @@
-"""The protocol of probes: what is planted is found, what is not there is not, and both are told apart from chance."""
+"""The protocol of probes: a planted feature is found, and random features score chance."""
 
 import numpy as np
 import pytest
-from scipy.stats import pearsonr, spearmanr
-from sklearn.metrics import matthews_corrcoef
 
 from lmzoo.data import tokenizers
-from lmzoo.errors import UsageError
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, Run
 from lmzoo.models.lstm import LSTM
 from lmzoo.models.uniform import Uniform
 from lmzoo.neural.training.config import Training
-from lmzoo.tasks import metrics
-from lmzoo.tasks.metrics import accuracy, correlation, rank_correlation
-from lmzoo.tasks.probing import baselines, datasets
 from lmzoo.tasks.probing import probe as probes
 from lmzoo.tasks.probing.datasets import TEST, TRAIN, UNSPLIT, VALID, ProbeSet
 from lmzoo.tasks.probing.probe import control_task, fixed, results, train_and_test
@@ -40,21 +34,21 @@ def planted(strength, labels=LABELS, column=3):
     return rows
 
 
-def grade(inputs, some):
+def result(inputs, some):
     return results(some, train_and_test(fixed(inputs), some))[0]
 
 
 @pytest.mark.parametrize("parts", [SPLIT, np.full(N, UNSPLIT)], ids=["split", "folds"])
-def test_features_that_hold_the_label_score_all_and_random_ones_chance(parts):
+def test_features_that_are_the_label_score_1_and_random_ones_chance(parts):
     some = examples(parts=parts)
-    assert grade({("layer", "mean"): LABELS[:, None].astype(float)}, some).value == 1
-    of_noise = grade({("layer", "mean"): NOISE}, some)
+    assert result({("layer", "mean"): LABELS[:, None].astype(float)}, some).value == 1
+    of_noise = result({("layer", "mean"): NOISE}, some)
     assert of_noise.interval[0] < 0.5 < of_noise.interval[1]
     assert 0.5 <= of_noise.chance < 0.56
 
 
 def test_a_planted_feature_is_found_among_others():
-    assert 0.9 < grade({("layer", "mean"): planted(5)}, examples()).value < 1
+    assert 0.9 < result({("layer", "mean"): planted(5)}, examples()).value < 1
 
 
 def test_the_best_layer_and_pooling_are_chosen_on_validation_examples():
@@ -64,25 +58,25 @@ def test_the_best_layer_and_pooling_are_chosen_on_validation_examples():
         ("high", "max"): planted(3),
         ("top", "max"): NOISE,
     }
-    assert grade(inputs, examples()).protocol.startswith("high, max, C = ")
+    assert result(inputs, examples()).protocol.startswith("high, max, C = ")
 
 
-def test_nothing_is_chosen_or_learned_from_what_is_tested():
+def test_nothing_is_chosen_or_learned_from_test_examples():
     labels = LABELS.copy()
     labels[SPLIT == TEST] = 1 - labels[SPLIT == TEST]
     rows = planted(50)  # as the labels were before
-    assert grade({("layer", "mean"): rows}, examples(labels)).value == 0
+    assert result({("layer", "mean"): rows}, examples(labels)).value == 0
 
 
-def test_a_grade_says_what_it_is_of():
-    found = grade({("layer", "mean"): planted(3)}, examples())
+def test_a_result_says_what_it_is_of():
+    found = result({("layer", "mean"): planted(3)}, examples())
     assert (found.task, found.metric, found.kind, found.items, found.training) == ("toy", "accuracy", "probe", 200, 400)
     assert found.interval[0] < found.value < found.interval[1]
 
 
-def test_of_folds_the_choice_of_most_is_told():
+def test_of_folds_the_most_frequent_choice_is_reported():
     some = examples(parts=np.full(N, UNSPLIT))
-    found = grade({("low", "mean"): NOISE, ("high", "mean"): planted(4)}, some)
+    found = result({("low", "mean"): NOISE, ("high", "mean"): planted(4)}, some)
     assert found.protocol.startswith("high, mean, C = ")
     assert found.protocol.endswith(" of 10 folds)")
     assert (found.items, found.training) == (N, 540)
@@ -92,21 +86,21 @@ def test_classes_can_be_more_than_two():
     labels = np.arange(N) % 5
     rows = NOISE.copy()
     rows[np.arange(N), labels] += 6
-    assert grade({("layer", "mean"): rows}, examples(labels)).value > 0.95
+    assert result({("layer", "mean"): rows}, examples(labels)).value > 0.95
 
 
-def test_the_size_of_features_does_not_matter():
-    small = grade({("layer", "mean"): planted(2)}, examples())
-    large = grade({("layer", "mean"): planted(2) * np.float32(1e6) + 7}, examples())
+def test_the_scale_of_features_does_not_matter():
+    small = result({("layer", "mean"): planted(2)}, examples())
+    large = result({("layer", "mean"): planted(2) * np.float32(1e6) + 7}, examples())
     assert abs(small.value - large.value) < 0.02
 
 
 def test_a_training_set_of_one_class_is_no_error():
     labels = np.where(SPLIT == TEST, LABELS, 1)
-    assert grade({("layer", "mean"): NOISE}, examples(labels)).value == pytest.approx(LABELS[SPLIT == TEST].mean())
+    assert result({("layer", "mean"): NOISE}, examples(labels)).value == pytest.approx(LABELS[SPLIT == TEST].mean())
 
 
-def test_numbers_are_graded_by_both_correlations():
+def test_regression_has_two_results_one_for_each_correlation():
     numbers = NOISE[:, 0] * 2 + RNG.normal(size=N) * 0.1
     some = examples(numbers.astype(float), metric="Pearson")
     pearson, spearman = results(some, train_and_test(fixed({("layer", "mean"): NOISE}), some))
@@ -116,34 +110,7 @@ def test_numbers_are_graded_by_both_correlations():
     assert pearson.chance == spearman.chance == 0
 
 
-# ── Metrics, against those of others ──────────────────────────────────────────────────────────────
-
-
-def test_matthews_coefficient_is_the_correlation_of_two_classes():
-    guesses = np.where(RNG.random(N) < 0.7, LABELS, 1 - LABELS)
-    assert correlation(LABELS, guesses) == pytest.approx(matthews_corrcoef(LABELS, guesses))
-    assert correlation(LABELS, np.ones(N)) == matthews_corrcoef(LABELS, np.ones(N)) == 0
-
-
-def test_correlations_are_scipys():
-    x, y = NOISE[:, 0], np.round(NOISE[:, 0] + NOISE[:, 1])
-    assert correlation(x, y) == pytest.approx(pearsonr(x, y)[0])
-    assert rank_correlation(x, y) == pytest.approx(spearmanr(x, y)[0])
-
-
-@pytest.mark.parametrize("statistic", [accuracy, correlation, rank_correlation])
-def test_metrics_take_many_samples_at_once(statistic):
-    truth, guesses = LABELS.reshape(6, 100), RNG.integers(0, 2, (6, 100))
-    rows = [statistic(a, b) for a, b in zip(truth, guesses, strict=True)]
-    np.testing.assert_allclose(statistic(truth, guesses, axis=-1), rows)
-
-
-def test_an_unknown_metric_is_an_error():
-    with pytest.raises(UsageError, match="no metric 'F1'; there are: accuracy"):
-        metrics.metric("F1")
-
-
-# ── Floors and baselines ──────────────────────────────────────────────────────────────────────────
+# ── Control tasks ─────────────────────────────────────────────────────────────────────────────────
 
 
 def test_with_shuffled_labels_even_the_best_features_score_chance():
@@ -154,7 +121,7 @@ def test_with_shuffled_labels_even_the_best_features_score_chance():
     assert found.interval[0] < 0.5 < found.interval[1]
 
 
-def test_a_probe_that_knows_words_knows_the_tags_that_were_drawn_for_them():
+def test_a_probe_that_sees_word_types_can_memorise_labels_drawn_for_them():
     """Labels for word types (Hewitt & Liang's control task): what sees types can learn them, what sees tags cannot."""
     kinds = RNG.integers(0, 30, N)  # of words
     texts = ([" ".join(f"w{k}" for k in kinds[i : i + 10]) for i in range(0, N, 10)],)
@@ -167,43 +134,6 @@ def test_a_probe_that_knows_words_knows_the_tags_that_were_drawn_for_them():
         grades.append(results(*control_task({("layer", "word"): rows}, some, outcome))[0].value)
     assert grades[0] == 1
     assert grades[1] < 0.8
-
-
-def test_the_majority_class_is_that_of_the_training_examples():
-    labels = np.where(SPLIT == TEST, 0, LABELS)
-    labels[:5] = 1
-    labels[SPLIT == TRAIN] |= np.arange(300) % 3 == 0
-    some = examples(labels)
-    assert results(some, baselines.majority_class(some))[0].value == 0
-    assert results(some, baselines.majority_class(some))[0].chance == 1
-
-
-def test_words_and_their_pairs_tell_texts_apart():
-    text = [("not bad", "bad")[y] + f" thing {n % 7}" for n, y in enumerate(LABELS)]
-    some = examples(texts=(text,))
-    assert results(some, train_and_test(baselines.tfidf(some), some))[0].value == 1
-
-
-def test_nothing_is_known_of_words_that_only_the_tested_texts_have():
-    some = examples(texts=([f"{'good' if y else 'bad'}{'' if part != TEST else '!x'}y" for y, part in
-                            zip(LABELS, SPLIT, strict=True)],))  # fmt: skip
-    rows = baselines.tfidf(some)(np.flatnonzero(SPLIT != TEST))["words", "TF-IDF"]
-    assert rows[np.flatnonzero(SPLIT == TEST)].nnz == 0
-
-
-def test_pairs_of_texts_are_told_apart_by_the_words_that_differ():
-    first = [f"a {'cat' if n % 3 else 'dog'} sat" for n in range(N)]
-    second = [text if y else text.replace("sat", "ran") for text, y in zip(first, LABELS, strict=True)]
-    some = examples(texts=(first, second))
-    assert results(some, train_and_test(baselines.tfidf(some), some))[0].value == 1
-
-
-def test_a_word_has_its_most_frequent_tag_and_a_new_one_that_of_all():
-    texts = (["a a b", "a b b", "a b c"],)
-    tags = [0, 0, 1, 1, 1, 1, 0, 1, 0]
-    some = examples(tags, [TRAIN] * 3 + [VALID] * 3 + [TEST] * 3, texts, word_labels=True)
-    outcome = baselines.most_frequent_tags(some)
-    assert outcome.predictions.tolist() == [0, 1, 1]
 
 
 # ── Of models ─────────────────────────────────────────────────────────────────────────────────────
@@ -224,7 +154,7 @@ def lstm():
     return TextModel(model.fit(Data.of(text, text[:0], BYTES.vocab_size), Run(steps=1)), BYTES)
 
 
-def test_a_network_is_graded_with_its_twin_and_with_shuffled_labels(lstm, sentences, tmp_path):
+def test_a_network_has_results_untrained_and_with_shuffled_labels(lstm, sentences, tmp_path):
     found = probes.probe_model(lstm, [examples(texts=(sentences,))], folder=tmp_path)
     assert set(found) == {"probe", "untrained", "shuffled labels"}
     ((trained,), (untrained,), (shuffled,)) = (found[kind] for kind in ("probe", "untrained", "shuffled labels"))
@@ -233,12 +163,12 @@ def test_a_network_is_graded_with_its_twin_and_with_shuffled_labels(lstm, senten
     assert shuffled.value < 0.65
 
 
-def test_a_grade_is_the_same_when_features_are_read_from_disk(lstm, sentences, tmp_path):
+def test_results_are_the_same_when_features_are_read_from_disk(lstm, sentences, tmp_path):
     sets = [examples(texts=(sentences,))]
     assert probes.probe_model(lstm, sets, folder=tmp_path) == probes.probe_model(lstm, sets, folder=tmp_path)
 
 
-def test_a_model_without_vectors_has_a_dash_and_a_reason():
+def test_a_model_without_vectors_has_no_values_and_a_note():
     numbers = examples(NOISE[:, 0].astype(float), metric="Pearson")
     found = probes.probe_model(TextModel(fitted(Uniform(), BYTES), BYTES), [examples(), numbers])
     assert [(one.metric, one.value) for one in found["probe"]] == [
@@ -256,23 +186,8 @@ def test_a_model_that_is_no_language_model_is_probed_by_its_vectors(model, sente
         assert result.value > 0.9  # whether there is an x
 
 
-def test_texts_that_a_tokenizer_cannot_write_are_a_dash_and_a_reason(tmp_path):
+def test_texts_that_a_tokenizer_cannot_encode_give_no_values_and_a_note(tmp_path):
     closed = tokenizers.train("split", "a b c\n", lines=True)
     model = TextModel(fitted(Table(), closed), closed)
     found = probes.probe_model(model, [examples(LABELS[:3], SPLIT[:3], (["a", "q", "b"],))], folder=tmp_path)
     assert all("cannot encode these texts" in grades[0].note for grades in found.values())
-
-
-@pytest.mark.data
-@pytest.mark.parametrize(
-    ("name", "published", "within"),
-    [
-        ("cr", 0.808, 0.01),  # Wang & Manning 2012, table 2: a support vector machine on words and pairs of words
-        ("trec", 0.874, 0.01),  # Zhang & Lee 2003: one on n-grams
-        ("sst2", 0.806, 0.013),  # Socher et al. 2013, table 1, on words: halfway from one, 79.4, to naive Bayes, 81.8
-    ],
-)
-def test_words_score_what_others_published(name, published, within):
-    (sentences,) = datasets.load(name)
-    found = results(sentences, train_and_test(baselines.tfidf(sentences), sentences))[0]
-    assert abs(found.value - published) < within
