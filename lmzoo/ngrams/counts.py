@@ -233,11 +233,12 @@ def _count_run(text, context, ngram, children, first, stop):  # type: ignore[no-
         if first <= c < stop:
             pairs[place[c - first]] = (np.int64(text[t]) << 32) | t
             place[c - first] += 1
+    spare = np.empty(size, np.int64)
     word, suffix, count = np.empty(size, np.int32), np.empty(size, np.int32), np.zeros(size, np.int32)
     g = -1
     begin = 0
     for c in range(stop - first):
-        _sort(pairs[begin : place[c]])
+        _sort(pairs[begin : place[c]], spare)
         child = -1
         for i in range(begin, place[c]):
             w, t = pairs[i] >> 32, pairs[i] & 0xFFFFFFFF
@@ -254,18 +255,32 @@ def _count_run(text, context, ngram, children, first, stop):  # type: ignore[no-
 
 
 @njit(cache=True, nogil=True)
-def _sort(values):  # type: ignore[no-untyped-def]
-    """Sort in place."""
-    if len(values) > 12:  # most contexts have fewer positions: insertion sort costs less than the call
-        values.sort()
-        return
-    for i in range(1, len(values)):
-        value = values[i]
-        k = i
-        while k > 0 and values[k - 1] > value:
-            values[k] = values[k - 1]
-            k -= 1
-        values[k] = value
+def _sort(values, spare):  # type: ignore[no-untyped-def]
+    """Merge sort in place, with `spare` as work space: it compiles in a fifth of the time of numba's quicksort."""
+    length, width = len(values), 16
+    for low in range(0, length, width):  # insertion sort of short runs: most contexts have no more positions
+        for i in range(low + 1, min(low + width, length)):
+            value = values[i]
+            k = i
+            while k > low and values[k - 1] > value:
+                values[k] = values[k - 1]
+                k -= 1
+            values[k] = value
+    while width < length:
+        for low in range(0, length - width, 2 * width):
+            middle, high = low + width, min(low + 2 * width, length)
+            for i in range(low, middle):
+                spare[i] = values[i]
+            i, j, k = low, middle, low
+            while i < middle:  # what is left of the second run is in its place already
+                if j < high and values[j] < spare[i]:
+                    values[k] = values[j]
+                    j += 1
+                else:
+                    values[k] = spare[i]
+                    i += 1
+                k += 1
+        width *= 2
 
 
 @njit(cache=True)

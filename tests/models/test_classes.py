@@ -1,6 +1,7 @@
 """The class n-gram: a grammar it must find, likelihoods counted by hand, and two models that it must become."""
 
 from collections import Counter
+from functools import cache
 from itertools import pairwise
 from math import log
 
@@ -272,17 +273,28 @@ def ptb():
     return made, *(made.encode(part) for part in (text.train, text.valid, text.test))
 
 
+@pytest.fixture(scope="module")
+def fitted(ptb):
+    """Models of the treebank, each fitted once: `fitted(classes)`, and the word trigram as `fitted(None)`."""
+    made, train, valid, _ = ptb
+
+    @cache
+    def fit(classes):
+        model = Ngram(order=3) if classes is None else Classes(classes=classes, order=3)
+        return model.fit(Data.of(train, valid, made.vocab_size))
+
+    return fit
+
+
 @pytest.mark.data
 class TestPennTreebank:
     """Brown et al. (1992, §3) on their corpus: words 244, classes 271, the two mixed 236."""
 
     @pytest.mark.parametrize("classes", PTB)
-    def test_classes_lose_alone_and_win_mixed(self, ptb, classes):
-        made, train, *held_out = ptb
-        models = [Ngram(order=3), Classes(classes=classes, order=3)]
-        scored = [model.fit(Data.of(train, held_out[0], made.vocab_size)) for model in models]
+    def test_classes_lose_alone_and_win_mixed(self, ptb, fitted, classes):
+        _, _, *held_out = ptb
         (words_valid, words), (classes_valid, by_class) = (
-            [np.exp(model.log_probs(part)[0]) for part in held_out] for model in scored
+            [np.exp(model.log_probs(part)[0]) for part in held_out] for model in (fitted(None), fitted(classes))
         )
         weight = mixture_weight(classes_valid, words_valid)
         mixed = perplexity(weight * by_class + (1 - weight) * words)
@@ -291,9 +303,8 @@ class TestPennTreebank:
         figures = perplexity(classes_valid), perplexity(by_class), mixed
         assert figures == pytest.approx(PTB[classes], rel=2e-3)
 
-    def test_the_days_of_the_week_are_a_class(self, ptb):
-        made, train, *_ = ptb
-        model = Classes().fit(Data.of(train, NOTHING, made.vocab_size))
+    def test_the_days_of_the_week_are_a_class(self, ptb, fitted):
+        made, model = ptb[0], fitted(200)
         days, months, he = (
             {made.token(word).strip() for word in model.members(model.class_of_[made.encode(f" {word} \n")[0]])}
             for word in ("monday", "june", "he")
