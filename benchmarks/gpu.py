@@ -229,7 +229,7 @@ def associations(device: str, rehearse: bool) -> dict[str, Any]:
 def books(device: str, options: argparse.Namespace) -> dict[str, Any]:
     """A character transformer on a real text: its bits per character on the whole test text, by the ruler."""
     from lmzoo.data import corpus
-    from lmzoo.evaluation.perplexity import block_bits, evaluate, interval
+    from lmzoo.evaluation.perplexity import block_bits, block_interval, evaluate
     from lmzoo.interface import Run
     from lmzoo.runs import train
 
@@ -246,7 +246,7 @@ def books(device: str, options: argparse.Namespace) -> dict[str, Any]:
         "corpus": source.name,
         "settings": fitted.model.config(),
         "bits_per_character": score.bits_per_character,
-        "interval": interval(*block_bits(score, text.tokenizer)),
+        "interval": block_interval(*block_bits(score, text.tokenizer)),
         "characters": score.characters,
         "training_tokens_per_second": speed[-1],
         "scoring_tokens_per_second": score.tokens_per_second,

@@ -29,7 +29,7 @@ from lmzoo.data import corpus, tokenizers
 from lmzoo.data.corpus import Corpus
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import LmzooError
-from lmzoo.evaluation.perplexity import Score, block_bits, evaluate, interval
+from lmzoo.evaluation.perplexity import Score, block_bits, block_interval, evaluate
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, Ids, LanguageModel
 from lmzoo.models.classes import Classes
@@ -174,8 +174,8 @@ def enter(name: str, order: int, candidates: list[LanguageModel], texts: Texts, 
             model.fit(Data.of(texts.final, texts.valid, texts.tokenizer.vocab_size))
         score = scored(model, texts, "test")
         entry.bits, entry.tokens = blocks(score, texts)
-        entry.row["test"] = summary(score) | {"interval": interval(entry.bits, entry.tokens)}
-        entry.row["test"]["interval_per_character"] = interval(*block_bits(score, texts.tokenizer))
+        entry.row["test"] = summary(score) | {"interval": block_interval(entry.bits, entry.tokens)}
+        entry.row["test"]["interval_per_character"] = block_interval(*block_bits(score, texts.tokenizer))
     except LmzooError as error:
         entry.row |= {"error": str(error), "valid": None}
     if hasattr(model, "vocab_size_"):  # then it was fitted, whatever became of it
@@ -239,11 +239,11 @@ def contrast(entries: dict[tuple[str, int], Entry]) -> None:
 
 
 def minus(entry: Entry, other: Entry | None) -> Row | None:
-    """The difference in bits per token and its paired 95 % interval, [] where the text is too short for one."""
+    """The difference in bits per token and its paired 95 % block_interval, [] where the text is too short for one."""
     if other is None:
         return None
     bits = entry.bits - other.bits
-    return {"delta": float(bits.sum() / entry.tokens.sum()), "interval": list(interval(bits, entry.tokens) or [])}
+    return {"delta": float(bits.sum() / entry.tokens.sum()), "interval": list(block_interval(bits, entry.tokens) or [])}
 
 
 def line(row: Row) -> str:

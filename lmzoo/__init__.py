@@ -1,30 +1,33 @@
 """lmzoo: every kind of language model in history, trained on the same text, scored by one ruler.
 
-    model, tokenizer = lmzoo.load("runs/shakespeare-6gram")
-    score = lmzoo.evaluate.evaluate(model, tokenizer, text)
-    print(score.bits_per_character)
+    text_model = lmzoo.load("runs/shakespeare-6gram")
+    score = lmzoo.evaluate(text_model, text)
+    print(score.bits_per_character, text_model.continuations("To be or not to"))
 
-Submodules load when they are first used, so `import lmzoo` costs nothing.
+What is exported is imported when it is first used, so `import lmzoo` costs nothing.
 """
 
 import importlib
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 DISTRIBUTION = "lmzoo-lab"  # its name on the package index; the package and the command are lmzoo
-SUBMODULES = ("corpus", "evaluate", "interface", "sample", "store", "testing", "tokenizer")
-__all__ = ["__version__", "load"]
+EXPORTS = {  # name → the module and the name in it
+    "TextModel": ("evaluation.text_model", "TextModel"),
+    "check": ("testing", "check_model"),
+    "compare": ("comparison.compare", "compare"),
+    "evaluate": ("evaluation.perplexity", "evaluate"),
+    "load": ("runs.store", "load"),
+}
+SUBMODULES = ("interface", "testing")
+__all__ = ["TextModel", "__version__", "check", "compare", "evaluate", "load"]
 
 if TYPE_CHECKING:
+    from lmzoo.comparison.compare import compare
+    from lmzoo.evaluation.perplexity import evaluate
     from lmzoo.evaluation.text_model import TextModel
-
-
-def load(folder: str) -> "TextModel":
-    """Read a run back: a model with its tokenizer, as which it also unpacks. Raises FormatError if it is damaged."""
-    from lmzoo.runs.store import load as load_run
-
-    return load_run(folder)
+    from lmzoo.runs.store import load
+    from lmzoo.testing import check_model as check
 
 
 def _version() -> str:
@@ -44,7 +47,9 @@ def _version() -> str:
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return _version()
+    if name in EXPORTS:
+        module, attribute = EXPORTS[name]
+        return getattr(importlib.import_module(f"lmzoo.{module}"), attribute)
     if name in SUBMODULES:
-        module: ModuleType = importlib.import_module(f"lmzoo.{name}")
-        return module
+        return importlib.import_module(f"lmzoo.{name}")
     raise AttributeError(f"module 'lmzoo' has no attribute {name!r}")

@@ -33,7 +33,7 @@ def explain(text_model: TextModel, text: str) -> list[dict[str, Any]]:
     n-grams, and for no text.
     """
     reader = Reader.of(text_model)
-    tokens = encode(text_model.tokenizer, text)
+    tokens = text_model.tokenizer.encode(text_model.tokenizer.normalize(text))
     if len(tokens) == 0:
         raise UsageError("there is no text to explain: give a few words, as in lmzoo explain RUN 'the cat sat'")
     read = np.concatenate([[reader.end], tokens]).astype(np.int32)
@@ -57,7 +57,7 @@ def continuations(text_model: TextModel, text: str, top: int = 20, everything: b
     reader = Reader.of(text_model)
     if top < 1:
         raise UsageError(f"top must be 1 or more, not {top}")
-    tokens = encode(text_model.tokenizer, text)
+    tokens = text_model.tokenizer.encode(text_model.tokenizer.normalize(text))
     state = reader.after(tokens)
     trie, here = reader.trie, reader.children(state)
     listed = (trie.counts[here] > 0) | (not reader.counted)
@@ -79,14 +79,6 @@ def continuations(text_model: TextModel, text: str, top: int = 20, everything: b
             for word, count, p in zip(*columns, strict=True)
         ]
     }
-
-
-def encode(tokenizer: Tokenizer, text: str) -> Array:
-    """The ids of `text` (T,) as one types it: a corpus with a space before each word need not be typed so."""
-    if tokenizer.spec.startswith("split") and text and tokenizer.pieces([0])[0].startswith(" "):
-        text = "\n".join(" " + " ".join(line.split()) if line.split() else "" for line in text.split("\n"))
-        text = text.replace("\n", " \n")
-    return tokenizer.encode(text)
 
 
 @dataclass

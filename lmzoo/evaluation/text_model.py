@@ -1,5 +1,6 @@
 """A model with its tokenizer: what answers questions about text."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +31,9 @@ LACKS: dict[Any, str] = {
 class TextModel:
     """A model with the tokenizer it was trained with. Unpacks as the two: `model, tokenizer = text_model`.
 
-    Every method raises UsageError, with the model's name, where the model lacks the ability it needs.
+    Texts are given as people write them: those of a closed vocabulary are normalized to the corpus's own writing
+    first, see `Tokenizer.normalize`. Every method raises UsageError, with the model's name, where the model lacks the
+    ability it needs.
     """
 
     model: Any  # a Model; typed loosely, for what it can do is asked at run time: see `require`
@@ -78,14 +81,14 @@ class TextModel:
     def surprisals(self, text: str) -> list[tuple[str, float]]:
         """Each token's text and its surprisal −log₂ P(token | those before), in bits."""
         model = self.require(LanguageModel, "it cannot say how surprising one is")
-        ids = self.tokenizer.encode(text)
+        ids = self._encode(text)
         bits = model.log_probs(ids)[0] / -np.log(2)
         return list(zip(self.tokenizer.pieces(ids), map(float, bits), strict=True))
 
     def next_characters(self, text: str = "") -> dict[str, float]:
         """P(character | text) for every character that can come next, whatever tokens spell it: see `characters`."""
         model = self.require(LanguageModel, "it cannot predict the next character")
-        ids, last_word = characters.split_last_word(self.tokenizer, text)
+        ids, last_word = characters.split_last_word(self.tokenizer, self._up_to_a_part_of_a_word(text))
         found = characters.next_characters(model, ids, last_word, partial(characters.spellings, self.tokenizer))
         if not found:
             raise ScoreError(f"{self.name} gives the text {text[-60:]!r} a probability of zero: nothing can follow it")
@@ -99,13 +102,14 @@ class TextModel:
         They are encoded as `encode_continuation` says.
         """
         if isinstance(self.model, TextToText):
-            state, total = self.model.start_after(self.tokenizer.encode(given)), 0.0
-            for token in self.tokenizer.encode(text):
+            state, total = self.model.start_after(self._encode(given)), 0.0
+            for token in self._encode(text):
                 total += float(self.model.next_log_probs(state)[token])
                 state = self.model.advance(state, np.array([token]))
             return total
         model = self.require(LanguageModel, "it cannot say how likely one is")
-        ids, first = self.encode_continuation(given, text)
+        normalize = self.tokenizer.normalize
+        ids, first = self.encode_continuation(normalize(given), normalize(text, given))
         return float(model.log_probs_many([ids], [first])[0].sum())
 
     def continuations(self, text: str = "", top: int = 10) -> list[tuple[str, float]]:
@@ -139,17 +143,30 @@ class TextModel:
 
     def _read(self, text: str, consequence: str) -> tuple[Any, Ids]:
         """The state after `text`, and the ids that precede what comes next (none of a source)."""
-        ids = self.tokenizer.encode(text)
+        ids = self._encode(text)
         if isinstance(self.model, TextToText):
             return self.model.start_after(ids), ids[:0]
         model = self.require(LanguageModel, consequence)
         return model.advance(model.start(), ids), ids
 
+    def _encode(self, text: str) -> Ids:
+        return self.tokenizer.encode(self.tokenizer.normalize(text))
+
+    def _up_to_a_part_of_a_word(self, text: str) -> str:
+        """`text` normalized but for its last word, which may be only the beginning of one."""
+        if not self.tokenizer.closed:
+            return text
+        head, word = re.fullmatch(r"(.*?)(\S*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+        start = self.tokenizer.normalize(head)
+        spaced = self.tokenizer.spellings_after(self.tokenizer.end)[0].startswith(b" ")  # before the first word, too
+        space = " " if (word and (start or spaced) and (spaced or start[-1:] != "\n")) or head[-1:] == " " else ""
+        return start + space + word
+
     # ── Encoder ──
 
     def features(self, text: str, layer: int = -1) -> NDArray[np.floating[Any]]:
         """The vector of each token of `text` in one layer: (T, D)."""
-        return self.require(Encoder, "it cannot be probed").features(self.tokenizer.encode(text), layer)
+        return self.require(Encoder, "it cannot be probed").features(self._encode(text), layer)
 
 
 def first_token(ends: Sequence[int], start: int) -> int:

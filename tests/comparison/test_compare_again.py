@@ -254,9 +254,9 @@ import resource, sys
 from pathlib import Path
 from lmzoo.runs import store
 from lmzoo.evaluation.perplexity import evaluate
-model, tokenizer = store.load(sys.argv[1])
+text_model = store.load(sys.argv[1])
 text = Path(sys.argv[2]).read_text() * 999
-evaluate(model, tokenizer, text[: int(sys.argv[3]) * 1_000_000])
+evaluate(text_model, text[: int(sys.argv[3]) * 1_000_000])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

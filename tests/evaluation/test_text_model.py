@@ -139,3 +139,30 @@ def test_features_are_those_of_the_encoder():
     codes = trained("char", Codes(order=2))
     assert codes.features("cat", 0).tolist() == [[ord(c), 0] for c in "cat"]
     assert codes.require(LanguageModel, "be here") is codes.model
+
+
+# ── A closed vocabulary ───────────────────────────────────────────────────────────────────────────
+
+LEADING = " the cat sat on the mat \n the dog saw the cat \n" * 20
+PLAIN = "the cat sat on the mat\nthe dog saw the cat\n" * 20
+
+
+@pytest.fixture(scope="module", params=[LEADING, PLAIN], ids=["leading", "plain"])
+def closed(request):
+    tokenizer = tokenizers.train("split", request.param)
+    ids = tokenizer.encode(request.param)
+    return TextModel(Ngram(order=3).fit(Data(ids, ids[:50], tokenizer.vocabulary)), tokenizer)
+
+
+def test_texts_are_written_as_people_write_them(closed):
+    words = [word.strip(" ") for word, _ in closed.surprisals("The cat sat\n")]
+    assert words == ["the", "cat", "sat", "\n"]
+    assert closed.log_prob(" sat", given="The cat") == pytest.approx(closed.log_prob("sat", given="the cat"))
+    assert closed.continuations("the dog", top=1)[0][0].strip() == "saw"
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("The c", "a"), ("the cat sa", "tw"), ("t", "h"), ("the cat", " "), ("the cat ", "s"), ("the cat\nth", "e"),
+])  # fmt: skip
+def test_the_last_word_may_be_only_a_beginning(closed, text, expected):
+    assert next(iter(closed.next_characters(text))) in expected

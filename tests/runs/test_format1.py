@@ -1,4 +1,4 @@
-"""Runs saved by the first version of lmzoo, in tests/runs/format1/, are read and score as they did when they were saved.
+"""Runs that the first version of lmzoo saved, in tests/runs/format1/, are read and score as they did then.
 
 Each is trained on 2,549 characters of storyworld with seed 7; the scores are those of the version that saved it.
 """
