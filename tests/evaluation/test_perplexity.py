@@ -1,7 +1,7 @@
 """The ruler: bits of the very text that was given, divided by counts of that same text."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 
 from lmzoo.data import tokenizers
 from lmzoo.errors import ScoreError, UsageError
-from lmzoo.evaluation.perplexity import Score, block_bits, block_interval, count_words, evaluate
+from lmzoo.evaluation import perplexity
+from lmzoo.evaluation.perplexity import (
+    Score,
+    block_bits,
+    block_interval,
+    count_words,
+    evaluate,
+    mix,
+    opening,
+    parts_of,
+    scored_parts,
+)
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.cache import Cache
@@ -20,6 +31,13 @@ from lmzoo.models.uniform import Uniform
 
 NOTHING = np.array([], dtype=np.int32)
 TEXT = "The cat sat on the mat.\nThe cats sat on the mats, café and all.\n" * 40
+
+
+def scored(text, tokenizer, token_bits):
+    """A Score with these bits for each token."""
+    ids, counts = tokenizer.encode(text), (len(text), len(text), len(token_bits), len(text.split()))
+    bits = np.array(token_bits, dtype=float)
+    return Score(bits.sum(), *counts, "stream", tokenizer.spec, "", 0.0, token_bits=bits, ids=ids)
 
 
 def fitted(spec="byte", text=TEXT, lines=False, model=None):
@@ -68,6 +86,72 @@ class TestScore:
     def test_any_text_has_finite_bits(self, text):
         if text:
             assert 0 < evaluate(TextModel(*fitted()), text).bits < np.inf
+
+    def test_no_probability_of_a_distribution_that_does_not_sum_to_one(self):
+        with pytest.raises(ScoreError, match=r"do not sum to one .*smoothing stupid-backoff"):
+            evaluate(TextModel(*fitted(model=Ngram(smoothing="stupid-backoff"))), TEXT)
+
+    def test_log_probs_are_the_models_in_nats(self):
+        model, made = fitted()
+        score = evaluate(TextModel(model, made), TEXT)
+        np.testing.assert_allclose(score.log_probs, model.log_probs(made.encode(TEXT))[0])
+
+    def test_json_and_the_tokens_give_the_score_back(self):
+        score = evaluate(TextModel(*fitted()), TEXT)
+        assert score.replaced == 0
+        assert Score.from_json(score.to_json(), score.token_bits, score.ids) == score
+        assert "token_bits" not in repr(score)
+        assert "ids" not in repr(score)
+
+    def test_the_seconds_are_those_of_scoring(self, monkeypatch):
+        clock = iter([10.0, 12.5])
+        monkeypatch.setattr(perplexity.time, "perf_counter", lambda: next(clock))
+        score = evaluate(TextModel(*fitted(model=Uniform())), "abcdefghij")
+        assert score.seconds == 2.5
+        assert score.tokens_per_second == 4
+
+    def test_a_perplexity_that_no_float_holds_is_left_out(self):
+        made = tokenizers.train("byte", "x")
+        assert scored("a", made, [999.0]).perplexity_per_word == 2.0**999
+        assert scored("a", made, [1000.0]).perplexity_per_word is None
+
+    def test_a_mixture_has_the_mean_probability_of_each_token_and_the_seconds_of_all(self):
+        made = tokenizers.train("byte", "x")
+        parts = [replace(scored("ab", made, [1.0, 2.0]), seconds=3), replace(scored("ab", made, [3.0, 1.0]), seconds=4)]
+        score = mix(parts, np.array([0.25, 0.75]))
+        expected = -np.log2([0.25 / 2 + 0.75 / 8, 0.25 / 4 + 0.75 / 2])
+        np.testing.assert_allclose(score.token_bits, expected)
+        assert score.bits == pytest.approx(expected.sum())
+        assert score.seconds == 7
+
+
+class TestParts:
+    @pytest.mark.parametrize("text", ["a b\n", "a b\n\nb", "\n", "b\na\n\n"])
+    @pytest.mark.parametrize("end_is_newline", [True, False])
+    def test_under_lines_each_line_is_a_part_with_its_end(self, text, end_is_newline):
+        made = tokenizers.train("char", TEXT, end_is_newline)
+        parts = parts_of(made, text, "lines")
+        assert [made.decode(part) for part in parts] == text.splitlines(keepends=True)
+        assert [made.decode(part) for part in parts_of(made, text, "stream")] == [text]
+
+    def test_a_model_that_adapts_reads_all_parts_as_one(self):
+        static, cache = TextModel(*fitted()), TextModel(*fitted(model=Cache()))
+        assert [len(part) for part in scored_parts(static, "a b\nb", "lines")] == [4, 1]
+        assert [len(part) for part in scored_parts(cache, "a b\nb", "lines")] == [5]
+        assert scored_parts(static, "", "lines") == []
+
+    @pytest.mark.parametrize(
+        ("text", "longest", "first"),
+        [
+            ("ab\ncd\nef", 8, "ab\ncd\nef"),  # not longer
+            ("abcd\nef\ngh", 8, "abcd\nef\n"),  # at the last line end
+            ("abc\ndefghij", 6, "abc\n"),  # in the second half
+            ("ab\ncdefghij", 6, "ab\ncde"),  # else anywhere
+            ("abcdef\nghij", 6, "abcdef"),  # the line end is one too far
+        ],
+    )
+    def test_an_opening_ends_with_a_line_in_its_second_half(self, text, longest, first):
+        assert opening(text, longest) == first
 
 
 class TestProtocols:
@@ -139,6 +223,11 @@ class TestNonsense:
         with pytest.raises(ScoreError, match=f"gives token 'x' at position 3 .character 3. a probability of {said}"):
             evaluate(TextModel(*fitted(model=Broken(log_prob=log_prob))), "abcxyz")
 
+    def test_rounding_may_lift_a_probability_a_little_above_one(self):
+        assert evaluate(TextModel(*fitted(model=Broken(log_prob=5e-4))), "abcxyz").tokens == 6
+        with pytest.raises(ScoreError, match=r"a probability of 1\.002"):
+            evaluate(TextModel(*fitted(model=Broken(log_prob=2e-3))), "abcxyz")
+
     def test_the_position_is_counted_in_characters_too(self):
         with pytest.raises(ScoreError, match=r"position 3 \(character 2\)"):
             evaluate(TextModel(*fitted(model=Broken())), "éaxyz")
@@ -159,14 +248,22 @@ class TestBlocks:
         assert len(bits) == score.characters // 100
 
     def test_a_token_belongs_to_the_block_it_starts_in(self):
-        made = tokenizers.train("word:1", "abcd" * 9)
-        score = Score(3, 12, 12, 3, 1, "stream", "word:1", "", 0, token_bits=np.array([1, 2, 4]), ids=np.full(3, 256))
-        assert made.decode(score.ids) == "abcd" * 9 or len(made.pieces(score.ids)[0]) > 1
-        bits, _ = block_bits(score, made, size=10**6)
-        assert list(bits) == [7]
+        made = tokenizers.train("word:2", "abcd ef " * 9)
+        score = scored("ef abcd ef", made, token_bits=[1, 2, 4, 8])  # start at characters 0, 1, 2 and 7
+        assert [len(piece) for piece in made.pieces(score.ids)] == [1, 1, 5, 3]
+        bits, characters = block_bits(score, made, size=5)
+        assert (list(bits), list(characters)) == ([7, 8], [5, 5])  # " abcd" crosses into the second block
+
+    def test_the_last_block_takes_the_characters_left_over(self):
+        made = tokenizers.train("byte", "x")
+        bits, characters = block_bits(scored("abcdefgh", made, 2.0 ** np.arange(8)), made, size=3)
+        assert (list(bits), list(characters)) == ([7, 248], [3, 5])
+        bits, characters = block_bits(scored("ab", made, [1, 2]), made, size=3)
+        assert (list(bits), list(characters)) == ([3], [2])
 
     def test_under_ten_blocks_there_is_no_interval(self):
         assert block_interval(np.ones(9), np.ones(9)) is None
+        assert block_interval(np.ones(10), np.ones(10)) == (1, 1)
 
 
 class TestInterval:
