@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ DASH = "–"
 
 def write(folder: Path, results: Results) -> None:
     """Write the report into `folder`."""
-    pictures = {"curves": canvas.picture(curves, results), "differences": canvas.picture(differences, results)}
+    drawings = {"curves": curves, "differences": differences}
+    pictures = {name: canvas.picture(partial(draw, results)) for name, draw in drawings.items()}
     for name, picture in pictures.items():
         if picture:
             write_atomically(folder / f"{name}.png", picture.png)

@@ -3,9 +3,65 @@
 import copy
 import math
 from collections.abc import Callable
+from typing import Any
+
+from lmzoo.comparison.compare import compare
+from lmzoo.comparison.results import Comparison
+from lmzoo.report import page
+from lmzoo.report.canvas import Canvas
+from lmzoo.report.section import find, sections
+from lmzoo.report.table import Cell, Table
 
 SHA = "ab12" * 16
+FAMILIES = {
+    "uniform": "baseline", "ngram": "count", "cache": "count", "pmi": "association", "word2vec": "association",
+    "mlp": "feedforward", "lstm": "recurrent", "gpt": "transformer", "bert": "masked",
+}  # fmt: skip
 STORY = "Sean came to the hack space.\nThe hyenas sit on the mat, and he likes them.\n"
+
+
+def compared(*specs_corpus_folder_run: Any, **how: Any) -> dict:
+    """`compare` with all sections of the report, as JSON."""
+    return compare(*specs_corpus_folder_run, sections=sections(), **how).to_json()
+
+
+def made(given: dict | None = None) -> Comparison:
+    """A comparison as `compare` returns it, from its JSON."""
+    return Comparison.from_json(comparison() if given is None else given, sections())
+
+
+def render(given: dict | None = None) -> dict[str, bytes]:
+    """The files of a report, from the JSON of a comparison."""
+    return page.render(made(given))
+
+
+def draw(section_id: str, given: dict, canvas: Canvas) -> tuple[Any, str] | None:
+    """A section's figure and its content in words; None where the page would show none."""
+    return _of_section("figure", section_id, given, canvas)
+
+
+def tables(section_id: str, given: dict) -> tuple[Table, ...]:
+    """A section's tables; () where the page would show none."""
+    found = _of_section("table", section_id, given)
+    return () if found is None else (found,) if isinstance(found, Table) else tuple(found)
+
+
+def view(section_id: str, given: dict) -> dict[str, Any] | None:
+    """What a section's template is given beside tables and figure."""
+    return _of_section("view", section_id, given)
+
+
+def _of_section(what: str, section_id: str, given: dict, *canvas: Canvas) -> Any:
+    section, whole = find(section_id), made(given)
+    facts = whole.facts.get(section_id)
+    if section.facts is not None and not facts:
+        return None
+    return getattr(section, what)(facts, whole, *canvas)
+
+
+def pairs(cells: list[Cell]) -> list[tuple[str, str]]:
+    """Cells as (text, aside)."""
+    return [(cell.text, cell.aside) for cell in cells]
 
 
 def score(bits_per_character: float, characters: int = 200_000) -> dict:
@@ -27,6 +83,7 @@ def row(label: str, bits: float | None, **changes: object) -> dict:
         "score": None if bits is None else score(bits),
         "interval": None if bits is None else [bits - 0.02, bits + 0.02],
         "error": "every token has probability zero" if bits is None else None, "notes": [],
+        "family": FAMILIES.get(model, "other"),
     }  # fmt: skip
     return made | changes
 

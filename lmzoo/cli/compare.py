@@ -92,13 +92,14 @@ def compare_models(
     """Train models on the same text, score them by one ruler, and leave a report to open."""
     from lmzoo import files
     from lmzoo.comparison import compare
-    from lmzoo.comparison.curves import SHARES
     from lmzoo.comparison.presets import preset as choose_preset
     from lmzoo.compression import codec
     from lmzoo.data import corpus as corpora
     from lmzoo.data import task_cards
     from lmzoo.interface import Run
     from lmzoo.report import page as report
+    from lmzoo.report.section import sections
+    from lmzoo.report.sections.curves import SHARES
     from lmzoo.tasks import suite
 
     if contestants and preset:
@@ -131,17 +132,18 @@ def compare_models(
             seeds=seeds,
             shares=SHARES if curves else (),
             certified=certified,
+            sections=sections(),
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; the same command goes on from what is finished") from None
-    comparison["preset"] = {**asdict(story), "budget": budget or story.budget} if story else None
+    comparison.preset = {**asdict(story), "budget": budget or story.budget} if story else None
     page = report.write(folder, comparison)
     if as_json:
-        show_json(comparison)
+        show_json(comparison.to_json())
     else:
         show(report.table(comparison))
-        for note in comparison.get("untested", []):
-            print(f"not asked: {one_line(note)}")
+        for note in comparison.untested:
+            print(f"not computed: {one_line(note)}")
         print(f"\nreport: {page}")
-    if all(row["error"] for row in comparison["rows"]):
+    if all(row.error for row in comparison.rows):
         raise typer.Exit(1)

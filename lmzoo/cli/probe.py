@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -127,7 +128,8 @@ def _further(
             reader = FeatureReader(run.text_model, corpus.cache_folder() / "probes", bars)
         except UsageError:
             continue  # it has no vectors: its results say so
-        who = {"label": run.label, "model": run.text_model.name}
+        family = run.text_model.model.family
+        who = {"label": run.label, "model": run.text_model.name, "family": family}
         for examples in sets:
             try:
                 inputs = reader.inputs(examples)
@@ -140,7 +142,7 @@ def _further(
     for examples in sets if curves else ():
         if not examples.word_labels:
             of_words = neurons.label_curve(baselines.tfidf(examples), examples, bars)
-            found["label_curves"].append({"label": baselines.TFIDF, "model": ""} | of_words)
+            found["label_curves"].append({"label": baselines.TFIDF, "model": "", "family": "baseline"} | of_words)
     return found
 
 
@@ -149,11 +151,15 @@ def _draw(folder: Path, facts: dict[str, Any]) -> None:
     from lmzoo.report import probe_figures
     from lmzoo.report.canvas import picture
 
-    for draw in (probe_figures.unit, probe_figures.labels):
-        found = picture(draw, facts)
+    drawings = {
+        "unit": partial(probe_figures.unit, facts["units"]),
+        "labels": partial(probe_figures.label_curves, facts["label_curves"]),
+    }
+    for name, draw in drawings.items():
+        found = picture(draw)
         if found:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"probe-{draw.__name__}.png").write_bytes(found.png)
+            (folder / f"probe-{name}.png").write_bytes(found.png)
 
 
 # ── Tables ────────────────────────────────────────────────────────────────────────────────────────

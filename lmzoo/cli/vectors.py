@@ -210,11 +210,12 @@ def draw_map(
 ) -> None:
     """Draw words in the plane, those with like vectors near each other."""
     from lmzoo.analysis import projection
+    from lmzoo.report import word_map
 
-    projection.check_path(out)
+    word_map.check_path(out)
     vectors = open_vectors(run, code, quiet)
     facts = projection.layout(vectors, words or projection.frequent_words(vectors), method, seed)
-    projection.write(out, facts, title=run.resolve().name)
+    word_map.write(out, facts, title=run.resolve().name)
     if as_json:
         return show_json({"run": str(run), "out": str(out), **facts})
     shown = "" if facts["variance"] is None else f", {sum(facts['variance']):.0%} of their variance"

@@ -1,23 +1,22 @@
-"""Figures that others published for the corpora that have a card: `corpora/figures.published.toml`, read and checked.
+"""Published figures for the corpora that have a card: `corpora/figures.published.toml`, read and checked.
 
-    published.figures("ptb", "perplexity per token")   # [{"system": "Good–Turing 3-gram", "value": 165.2, …}, …]
+    published.figures("ptb", "perplexity per token")   # [Published(system="Good–Turing 3-gram", value=165.2, …), …]
 
-A figure compares with ours only where the text, the unit and the protocol are the same. The first is why figures are
-asked for by corpus; the second is in each; the third is what each answers by `same`, and by `why` if it is not.
+A figure is comparable only where text, unit and protocol are the same. Figures are looked up by corpus, each has its
+unit, and `same` says whether its protocol is that of `lmzoo compare`; if not, `why` says what differs.
 """
 
 import math
 import tomllib
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lmzoo.comparison.results import FAMILIES, Published, from_json
 from lmzoo.data import cards
 from lmzoo.data.corpus import Corpus
 from lmzoo.errors import FormatError, nearest
-from lmzoo.report.canvas import FAMILIES
-
-Figure = dict[str, Any]
 
 NAME = "figures.published.toml"
 UNITS = ("bits per character", "bits per byte", "perplexity per token")
@@ -28,19 +27,19 @@ KEYS = {
 }  # fmt: skip
 
 
-def figures(corpus: str, unit: str | None = None) -> list[Figure]:
-    """What was published for the corpus of that name, in that unit (None: in any), oldest first; [] for none.
+def figures(corpus: str, unit: str | None = None) -> list[Published]:
+    """The figures for the corpus of that name, in that unit (None: in any), oldest first.
 
-    Raises FormatError naming the figure that is not right.
+    Raises FormatError naming the figure that is malformed.
     """
-    found = [figure for figure in _read(cards.folder() / NAME) if figure["corpus"] == corpus]
-    return sorted((dict(f) for f in found if unit in (None, f["unit"])), key=lambda f: (f["year"], f["system"]))
+    found = [one for one in _read(cards.folder() / NAME) if one.corpus == corpus and unit in (None, one.unit)]
+    return sorted(found, key=lambda one: (one.year, one.system))
 
 
-def beside(corpus: Corpus) -> list[Figure]:
-    """What may be shown beside scores on `corpus`: nothing for a text of one's own that bears a known name.
+def beside(corpus: Corpus) -> list[Published]:
+    """The figures to show beside scores on `corpus`; none for somebody's own text that has a known name.
 
-    None has the same protocol where the models were also trained on the validation text.
+    No protocol is the same where the models were also trained on the validation text.
     """
     card = cards.cards().get(corpus.name)
     if card is None or (card.title, card.citation) != (corpus.title, corpus.citation):
@@ -48,28 +47,28 @@ def beside(corpus: Corpus) -> list[Figure]:
     found = figures(corpus.name)
     if corpus.refit:
         reason = "here the validation text was trained on too"
-        found = [figure | {"same": False, "why": figure["why"] or reason} for figure in found]
+        found = [replace(one, same=False, why=one.why or reason) for one in found]
     return found
 
 
 @cache
-def _read(path: Path) -> tuple[Figure, ...]:
-    """Every figure with the keys of its group, in order of the file."""
+def _read(path: Path) -> tuple[Published, ...]:
+    """Every figure with the keys of its group, in the order of the file."""
     try:
         groups = tomllib.loads(path.read_text("utf-8"))["group"]
-        made = [{"why": "", **group, **figure} for group in groups for figure in group["figures"]]
+        tables = [{"why": "", **group, **figure} for group in groups for figure in group["figures"]]
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise FormatError(f"cannot read the published figures in {path}: {error}") from error
-    for figure in made:
-        del figure["figures"]
-        wrong = _wrong(figure)
+    for table in tables:
+        del table["figures"]
+        wrong = _wrong(table)
         if wrong:
-            raise FormatError(f"the figure of {figure.get('system')!r} in {path} {wrong}")
-    return tuple(made)
+            raise FormatError(f"the figure of {table.get('system')!r} in {path} {wrong}")
+    return tuple(from_json(Published, table, NAME) for table in tables)
 
 
-def _wrong(figure: Figure) -> str:
-    """What is wrong with a figure, to stand behind its name; '' for nothing."""
+def _wrong(figure: dict[str, Any]) -> str:
+    """What is wrong with a figure, as the end of a sentence that begins with its name; '' for nothing."""
     for key in figure:
         if key not in KEYS:
             return f"has the key {key!r}, which is none of {', '.join(KEYS)}{nearest(key, KEYS)}"
@@ -85,7 +84,7 @@ def _wrong(figure: Figure) -> str:
         return f"is {numbers}, and every number must be positive and finite"
     if len(numbers) != 1 + ("range" in figure) or numbers != sorted(numbers):
         return f"has the range {numbers}, which must be two numbers, the smaller first"
-    for key, known in (("unit", UNITS), ("family", tuple(FAMILIES))):
+    for key, known in (("unit", UNITS), ("family", FAMILIES)):
         if figure[key] not in known:
             return f"has the {key} {figure[key]!r}, which is none of {', '.join(known)}{nearest(figure[key], known)}"
     if figure["same"] == bool(figure["why"]):

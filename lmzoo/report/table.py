@@ -1,46 +1,71 @@
-"""The columns of the headline table: what each says of a row, how it is written, and where it comes from.
+"""Tables: plain ones for sections, and the columns of the main table, which has a row for each model.
 
-A column that has no number in any row is left out, so there is a place here for whatever a comparison may know. A row
-is one of `comparison["rows"]`, with the keys that `findings.ranked` and `with_grades` add.
+A column without a number in any row is left out, so there is a column for whatever a comparison may know.
 """
 
 import math
 import re
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
-Row = dict[str, Any]
+from lmzoo.comparison.results import Row
 
 DASH = "\N{EN DASH}"
-ANY = 10**15  # tokens: a reach longer than any text, so that what sees everything is sorted behind all else
-PROBED = ("SST-2", "tags")  # a whole sentence's meaning, and a word's place in it: one probe of each kind
+MINUS = "\N{MINUS SIGN}"
+UNLIMITED = 10**15  # tokens: sorts an unlimited reach after every other
 FLOPS_PER_WEIGHT = 6  # for each token read, forward and backward (Kaplan et al. 2020, section 2.1)
 
 
 @dataclass(frozen=True)
+class Cell:
+    """What a cell shows: its text, something to add in small, and the number to sort by."""
+
+    text: str
+    aside: str = ""
+    number: float | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: a line of cells for each label."""
+
+    first: str  # heading of the labels
+    heads: Sequence[str]
+    lines: Sequence[tuple[str, Sequence[Cell]]]
+    caption: str = ""
+    prose: bool = False  # whether its cells hold words, which may be broken into lines
+
+
+@dataclass(frozen=True)
 class Column:
-    """A column of the table: its head, what it means, a row's number, how it is written, and what to add."""
+    """A column of the main table: heading, meaning, a row's number, how it is written, and what to add."""
 
     head: str
     meaning: str
     number: Callable[[Row], float | None]
-    text: Callable[[Any], str]
+    text: Callable[[float], str]
     aside: Callable[[Row], str] = lambda row: ""  # noqa: ARG005
-    terminal: bool = True  # whether there is room for it there
+    terminal: bool = True  # whether there is room for it in a terminal
 
-    def cell(self, row: Row) -> dict[str, Any]:
-        """What the table shows of `row`: {"number", "text", "aside"}, a dash where nothing is known."""
+    def cell(self, row: Row) -> Cell:
+        """The cell of `row`: a dash where there is no number."""
         number = self.number(row)
-        if number is None:
-            return {"number": None, "text": DASH, "aside": ""}
-        return {"number": number, "text": self.text(number), "aside": self.aside(row)}
+        return Cell(DASH) if number is None else Cell(self.text(number), self.aside(row), number)
+
+
+def signed(bits: float) -> str:
+    """A difference with its sign, to three places, with a true minus."""
+    return f"{bits:+.3f}".replace("-", MINUS)
+
+
+def percent(share: float) -> str:
+    """0.375 → '37.5 %'."""
+    return f"{100 * share:.1f} %"
 
 
 def amount(number: float) -> str:
-    """A count in at most four figures: 950, 12.3 k, 1.23 M."""
+    """A count in at most four characters and a letter: 950, 12.3 k, 1.23 M."""
     for size, letter in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= size * 0.9995:
             return f"{number / size:.{max(0, 2 - int(math.log10(number / size + 1e-9)))}f} {letter}"
@@ -48,128 +73,95 @@ def amount(number: float) -> str:
 
 
 def citation(paper: str) -> str:
-    """Who and when, without the title: 'Chen & Goodman 1998, An Empirical …' → 'Chen & Goodman 1998'."""
-    found = re.match(r"(.{1,60}?\b\d{4}\w?)\b", paper)
-    return found.group(1) if found else ""
-
-
-def with_grades(rows: list[Row], comparison: dict[str, Any]) -> list[Row]:
-    """`rows`, each with what its model knows in single figures: "exam", and "probed" by task."""
-    exam = {row["label"]: _mean_grade(row["grades"]) for row in (comparison.get("exam") or {}).get("rows", [])}
-    probed = {
-        row["label"]: {grade["task"]: grade["value"] for grade in row["grades"] if grade["metric"] == "accuracy"}
-        for row in (comparison.get("probes") or {}).get("rows", [])
-    }
-    return [row | {"exam": exam.get(row["label"]), "probed": probed.get(row["label"], {})} for row in rows]
-
-
-def _mean_grade(grades: list[dict[str, Any]]) -> float | None:
-    """The mean over phenomena, each counting alike; None where one of them could not be asked."""
-    values = [grade["value"] for grade in grades]
-    return None if None in values or not values else float(sum(values) / len(values))
+    """Authors and year without the title: 'Chen & Goodman 1998, An Empirical …' → 'Chen & Goodman 1998'."""
+    match = re.match(r"(.{1,60}?\b\d{4}\w?)\b", paper)
+    return match.group(1) if match else ""
 
 
 def flops(row: Row) -> float | None:
     """Floating-point operations of training: as the trainer counted them, else 6·N·D of N weights and D tokens read.
 
-    None where no token was read step by step: counting is no matter of multiplying weights.
+    None for a model that was not trained by steps.
     """
-    known = row.get("provenance") or {}
-    size = row.get("size") or {}
+    known = row.provenance or {}
     if known.get("flops"):
         return float(known["flops"])
-    if known.get("tokens_read") and size.get("unit") == "parameters":
-        return float(FLOPS_PER_WEIGHT * size["count"] * known["tokens_read"])
+    if known.get("tokens_read") and row.size and row.size.unit == "parameters":
+        return float(FLOPS_PER_WEIGHT * row.size.count * known["tokens_read"])
     return None
 
 
+# ── The columns of the main table ─────────────────────────────────────────────────────────────────
+
+
 def _bytes(number: float) -> str:
-    return f"{amount(number)}B" if number >= 999.5 else f"{number} B"
+    return f"{amount(number)}B" if number >= 999.5 else f"{number:.0f} B"
 
 
-def _per_cent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def _score(key: str) -> Callable[[Row], float | None]:
-    return lambda row: row["score"][key] if row["score"] else None
+def _three(number: float) -> str:
+    return f"{number:.3f}"
 
 
 def _interval(row: Row) -> str:
-    return f"{row['interval'][0]:.3f}{DASH}{row['interval'][1]:.3f}" if row.get("interval") else ""
+    return f"{row.interval[0]:.3f}{DASH}{row.interval[1]:.3f}" if row.interval else ""
 
 
-def _of_seeds(row: Row) -> list[float]:
-    return [one["bits_per_character"] for one in row.get("seeds", []) if one["bits_per_character"] is not None]
+def _seed_bits(row: Row) -> list[float]:
+    return [one.bits_per_character for one in row.seeds or () if one.bits_per_character is not None]
 
 
 def _spread(row: Row) -> float | None:
-    bits = _of_seeds(row)
+    bits = _seed_bits(row)
     return statistics.stdev(bits) if len(bits) > 1 else None
 
 
 def _seeds(row: Row) -> str:
-    bits = _of_seeds(row)
+    bits = _seed_bits(row)
     return f"{len(bits)} seeds, mean {statistics.fmean(bits):.3f}"
 
 
-def _certified(key: str) -> Callable[[Row], float | None]:
-    return lambda row: (row.get("certified") or {}).get(key)
-
-
 def _claimed(row: Row) -> str:
-    return f"({row['certified']['evaluator_bits_per_character']:.3f})"
-
-
-def _unit(row: Row) -> str:
-    return str(row["size"]["unit"])
-
-
-def _size(key: str) -> Callable[[Row], float | None]:
-    return lambda row: (row.get("size") or {}).get(key)
-
-
-def _row(key: str) -> Callable[[Row], float | None]:
-    return lambda row: row.get(key)
-
-
-def _probes() -> Iterator[Column]:
-    for task in PROBED:
-        yield Column(task, f"accuracy of a probe of its features on {task}", partial(_probed, task), _per_cent,
-                     terminal=False)  # fmt: skip
-
-
-def _probed(task: str, row: Row) -> float | None:
-    return (row.get("probed") or {}).get(task)
+    claimed = row.certified.evaluator_bits_per_character if row.certified else None
+    return f"({claimed:.3f})" if claimed is not None else ""
 
 
 def _reach(row: Row) -> float | None:
-    return None if not row["score"] else ANY if row.get("reach") is None else float(row["reach"])
+    return None if not row.score else UNLIMITED if row.reach is None else float(row.reach)
 
 
-COLUMNS = (
-    Column("year", "of the paper", lambda row: row["year"] or None, str),
-    Column("bits/char", "bits per character, with its 95 % bootstrap interval",
-           _score("bits_per_character"), "{:.3f}".format, aside=_interval),
-    Column("± seeds", "standard deviation of bits per character over seeds of training", _spread, "{:.3f}".format,
-           aside=_seeds, terminal=False),
-    Column("certified", "bits per character of a file that another process turned back into the beginning of the test "
-           "text, and in brackets those that the evaluator counts for it",
-           _certified("bits_per_character"), "{:.3f}".format, aside=_claimed),
-    Column("above", "bits per character above the true source", _row("above"), "{:.3f}".format),
-    Column("ppl/token", "perplexity per token, comparable only where the tokenizer is the same",
-           _score("perplexity_per_token"), amount),
-    Column("ppl/word", "perplexity per word of the corpus", _score("perplexity_per_word"), amount),
-    Column("exam", "right answers about the grammar of the text, the mean over its phenomena", _row("exam"), _per_cent),
-    *_probes(),
-    Column("size", "how much was learned", _size("count"), amount, aside=_unit),
-    Column("on disk", "bytes of the saved model", _size("bytes"), _bytes),
-    Column("train", "seconds to train", _row("train_seconds"), lambda value: f"{amount(value)} s"),
-    Column("FLOPs", "floating-point operations of training by steps, six for each weight and token read (Kaplan et al. "
-           "2020) and those of attention", flops, amount, terminal=False),
-    Column("peak memory", "the most memory the process held while it trained, all else that it held included",
-           _row("peak_bytes"), _bytes, terminal=False),
-    Column("tokens/s", "tokens scored in a second", _row("tokens_per_second"), amount),
-    Column("reach", "tokens before the next one that it can see", _reach,
-           lambda tokens: "all" if tokens >= ANY else f"{tokens:,.0f}", terminal=False),
-)  # fmt: skip
+def columns(floor: float | None, further: Sequence[Column] = ()) -> list[Column]:
+    """All columns in order; `floor` is the true source's bits per character, `further` are those of the sections."""
+
+    def above(row: Row) -> float | None:
+        return row.score.bits_per_character - floor if row.score and floor is not None else None
+
+    return [
+        Column("year", "of the paper", lambda row: row.year or None, lambda year: f"{year:.0f}"),
+        Column("bits/char", "bits per character, with the 95 % bootstrap interval",
+               lambda row: row.score.bits_per_character if row.score else None, _three, aside=_interval),
+        Column("± seeds", "standard deviation of bits per character over training seeds", _spread, _three,
+               aside=_seeds, terminal=False),
+        Column("certified", "bits per character of a compressed file of the beginning of the test text, which another "
+               "process decompressed; in brackets, the bits that the evaluator computes for it",
+               lambda row: row.certified.bits_per_character if row.certified else None, _three, aside=_claimed),
+        Column("above", "bits per character above the true source", above, _three),
+        Column("ppl/token", "perplexity per token, comparable only where the tokenizer is the same",
+               lambda row: row.score.perplexity_per_token if row.score else None, amount),
+        Column("ppl/word", "perplexity per word of the corpus",
+               lambda row: row.score.perplexity_per_word if row.score else None, amount),
+        Column("pseudo-ppl", "pseudo-perplexity per token of a masked model, which sees the context on both sides: "
+               "comparable with no perplexity, and never bits (Salazar et al. 2020)",
+               lambda row: row.pseudo.pseudo_perplexity if row.pseudo else None, amount),
+        *further,
+        Column("size", "number of parameters or counts", lambda row: row.size.count if row.size else None, amount,
+               aside=lambda row: row.size.unit if row.size else ""),
+        Column("on disk", "bytes of the saved model", lambda row: row.size.bytes if row.size else None, _bytes),
+        Column("train", "training time in seconds", lambda row: row.train_seconds, lambda value: f"{amount(value)} s"),
+        Column("FLOPs", "floating-point operations of training by steps: six for each weight and token read (Kaplan "
+               "et al. 2020), and those of attention", flops, amount, terminal=False),
+        Column("peak memory", "peak resident memory of the process during training", lambda row: row.peak_bytes,
+               _bytes, terminal=False),
+        Column("tokens/s", "tokens scored per second", lambda row: row.tokens_per_second, amount),
+        Column("reach", "tokens of context that the model can use", _reach,
+               lambda tokens: "all" if tokens >= UNLIMITED else f"{tokens:,.0f}", terminal=False),
+    ]  # fmt: skip

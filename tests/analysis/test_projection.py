@@ -1,13 +1,11 @@
-"""Maps of words: where words are put, and that a picture of them can be read."""
+"""Word vectors in the plane: where words are put."""
 
 import sys
-from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from lmzoo.analysis import projection
-from lmzoo.analysis.projection import frequent_words, layout, place_labels, write
+from lmzoo.analysis.projection import frequent_words, layout
 from lmzoo.analysis.word_vectors import Vectors
 from lmzoo.errors import UsageError
 
@@ -65,52 +63,6 @@ def test_the_usual_words_are_frequent_long_and_not_two_spellings_of_one():
     assert frequent_words(Vectors(words, np.eye(8)), 3) == ["with", "which", "from"]
 
 
-def boxes_overlap(centres, sizes):
-    apart = np.abs(centres[:, None] - centres) - (sizes[:, None] + sizes) / 2
-    return ((apart < 0).all(axis=2) & ~np.eye(len(centres), dtype=bool)).any()
-
-
-@pytest.mark.parametrize("spread", [400, 40, 0])
-def test_no_label_covers_another_or_leaves_the_frame(spread):
-    """The nearer the dots stand, the farther the labels must go; in the last case all dots are one."""
-    generator = np.random.default_rng(0)
-    dots = np.array([500, 400]) + spread * generator.uniform(-1, 1, (60, 2))
-    sizes = np.column_stack([generator.uniform(20, 90, 60), np.full(60, 18.0)])
-    centres = place_labels(dots, sizes, (0, 0, 1000, 800))
-    assert not boxes_overlap(centres, sizes)
-    assert (centres - sizes / 2 >= -1e-6).all() and (centres + sizes / 2 <= np.array([1000, 800]) + 1e-6).all()
-
-
-def test_a_label_that_has_room_stands_right_of_its_dot_and_one_at_the_edge_left():
-    centres = place_labels(np.array([[100.0, 100], [590, 300]]), np.full((2, 2), [60.0, 20]), (0, 0, 600, 400))
-    assert centres[0][0] > 130 and centres[0][1] == pytest.approx(100)
-    assert centres[1][0] < 560 and centres[1][1] == pytest.approx(300)
-
-
-def test_labels_of_a_real_map_do_not_overlap(vectors):
-    figure = projection.draw(layout(vectors, vectors.words), "title")
-    figure.draw_without_rendering()
-    axes = figure.axes[0]
-    boxes = [text.get_window_extent() for text in axes.texts]
-    assert [text.get_text() for text in axes.texts] == vectors.words
-    frame = figure.bbox
-    for i, box in enumerate(boxes):
-        assert frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-        assert not any(box.overlaps(other) for other in boxes[i + 1 :])
-
-
-@pytest.mark.parametrize(("name", "begins"), [("map.png", b"\x89PNG"), ("map.svg", b"<?xml"), ("map.SVG", b"<?xml")])
-def test_the_name_says_what_kind_of_picture_and_the_same_facts_give_the_same_bytes(vectors, tmp_path, name, begins):
-    facts = layout(vectors, vectors.words)
-    contents = []
-    for _ in range(2):
-        write(tmp_path / name, facts, "svd")
-        contents.append((tmp_path / name).read_bytes())
-    assert contents[0].startswith(begins)
-    assert all(one == other for one, other in pairwise(contents))
-    assert [path.name for path in tmp_path.iterdir()] == [name]
-
-
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
@@ -123,18 +75,6 @@ def test_the_name_says_what_kind_of_picture_and_the_same_facts_give_the_same_byt
 def test_what_cannot_be_laid_out_is_said(vectors, ask, message):
     with pytest.raises(UsageError, match=message):
         ask(vectors)
-
-
-def test_a_picture_that_cannot_be_written_is_an_error(vectors, tmp_path):
-    facts = layout(vectors, vectors.words)
-    (tmp_path / "folder.png").mkdir()
-    for name, message in [
-        ("map.jpg", "must end in .png or .svg"),
-        ("nowhere/map.png", "there is no folder"),
-        ("folder.png", "it is a folder"),
-    ]:
-        with pytest.raises(UsageError, match=message):
-            write(tmp_path / name, facts)
 
 
 def test_without_scikit_learn_the_error_says_what_to_install(vectors, monkeypatch):

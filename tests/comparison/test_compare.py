@@ -14,7 +14,9 @@ from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, Run
 from lmzoo.models.ngram import Ngram
 from lmzoo.report import page as report
+from lmzoo.report.sections.orders import ORDERS
 from lmzoo.runs import store
+from tests.comparisons import compared, made
 
 STUDENT = """
 from dataclasses import dataclass
@@ -51,14 +53,14 @@ def outcome(small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reports") / "small"
     (folder.parent / "unigram.py").write_text(STUDENT, encoding="utf-8")
     (folder.parent / "fails.py").write_text(FAILS, encoding="utf-8")
-    made = tokenizers.train("char", small.train)
-    model = Ngram(order=4).fit(Data.of(made.encode(small.train), made.encode(small.valid), made.vocab_size))
-    run = store.save(TextModel(model, made), folder.parent / "my-run", {"corpus": "small", "training_seconds": 1.5})
+    chars = tokenizers.train("char", small.train)
+    model = Ngram(order=4).fit(Data.of(chars.encode(small.train), chars.encode(small.valid), chars.vocab_size))
+    run = store.save(TextModel(model, chars), folder.parent / "my-run", {"corpus": "small", "training_seconds": 1.5})
     contestants = [
         "uniform", "ngram:order=2", "ngram:order=3,smoothing=ml", "ngram:order=4", str(run),
         f"{folder.parent / 'unigram.py'}:add=0.5", str(folder.parent / "fails.py"),
     ]  # fmt: skip
-    return compare.compare(contestants, small, folder, Run(seed=1)), folder
+    return compared(contestants, small, folder, Run(seed=1)), folder
 
 
 def row(outcome, label):
@@ -68,21 +70,27 @@ def row(outcome, label):
 
 def test_every_contestant_has_its_row_in_order(outcome):
     labels = [r["label"] for r in outcome[0]["rows"]]
-    assert labels[:5] == ["uniform", "ngram order 2", "ngram order 3 ml", "ngram order 4", "my-run"]
+    assert labels[:5] == [
+        "uniform",
+        "modified Kneser–Ney, bigram",
+        "3-gram, unsmoothed",
+        "modified Kneser–Ney, 4-gram",
+        "my-run",
+    ]
     assert labels[5].endswith("add 0.5")
 
 
 def test_one_that_fails_leaves_its_error_and_the_others_stand(outcome):
     assert "homework is hard" in row(outcome, str(outcome[1].parent / "fails.py"))["error"]
-    assert "probability of zero" in row(outcome, "ngram order 3 ml")["error"]
+    assert "probability of zero" in row(outcome, "3-gram, unsmoothed")["error"]
     assert sum(r["score"] is not None for r in outcome[0]["rows"]) == 5
 
 
 def test_a_row_says_what_the_ruler_says(outcome, small):
-    made = tokenizers.train("char", small.train)
-    model = Ngram(order=2).fit(Data.of(made.encode(small.train), made.encode(small.valid), made.vocab_size))
-    score = evaluate(TextModel(model, made), small.test)
-    found = row(outcome, "ngram order 2")
+    chars = tokenizers.train("char", small.train)
+    model = Ngram(order=2).fit(Data.of(chars.encode(small.train), chars.encode(small.valid), chars.vocab_size))
+    score = evaluate(TextModel(model, chars), small.test)
+    found = row(outcome, "modified Kneser–Ney, bigram")
     assert found["score"]["bits"] == score.bits
     assert found["interval"][0] < found["score"]["bits_per_character"] < found["interval"][1]
     assert found["size"]["unit"] == "n-grams"
@@ -91,12 +99,12 @@ def test_a_row_says_what_the_ruler_says(outcome, small):
 
 
 def test_a_finished_run_is_a_row_like_any_other(outcome):
-    assert row(outcome, "my-run")["score"]["bits"] == row(outcome, "ngram order 4")["score"]["bits"]
+    assert row(outcome, "my-run")["score"]["bits"] == row(outcome, "modified Kneser–Ney, 4-gram")["score"]["bits"]
     assert row(outcome, "my-run")["train_seconds"] == 1.5
 
 
 def test_the_peak_memory_of_a_training_is_a_figure_of_its_row(outcome):
-    found = row(outcome, "ngram order 2")
+    found = row(outcome, "modified Kneser–Ney, bigram")
     assert found["peak_bytes"] == found["provenance"].get("peak_bytes")  # absent where the system does not say
     assert row(outcome, "my-run")["peak_bytes"] is None
 
@@ -109,8 +117,8 @@ def test_differences_are_between_neighbours_and_have_paired_intervals(outcome):
 
 def test_the_curve_of_orders_meets_the_rows(outcome):
     points = {p["order"]: p["bits_per_character"] for p in outcome[0]["orders"]}
-    assert points[2] == pytest.approx(row(outcome, "ngram order 2")["score"]["bits_per_character"])
-    assert sorted(points) == list(compare.ORDERS)
+    assert points[2] == pytest.approx(row(outcome, "modified Kneser–Ney, bigram")["score"]["bits_per_character"])
+    assert sorted(points) == list(ORDERS)
 
 
 def test_every_scored_model_reads_the_same_passage(outcome, small):
@@ -124,7 +132,7 @@ def test_every_scored_model_has_a_sample_that_its_seed_repeats(outcome, small):
     *written, itself = outcome[0]["samples"]
     assert len(written) == 5
     texts = {one["label"]: one["text"] for one in written}
-    assert texts["my-run"] == texts["ngram order 4"]
+    assert texts["my-run"] == texts["modified Kneser–Ney, 4-gram"]
     assert {one["prompt"] for one in written} == {itself["prompt"]}
     assert itself["prompt"] + itself["text"] in small.test
 
@@ -136,11 +144,11 @@ def test_context_and_calibration_are_known_of_every_scored_model(outcome):
 
 
 def test_curves_end_at_the_row(small, tmp_path):
-    made = compare.compare(["uniform", "ngram:order=3"], small, tmp_path, Run(seed=1), shares=(0.25, 0.5, 1.0))
-    curve = made["curves"]["rows"][1]
+    outcome = compared(["uniform", "ngram:order=3"], small, tmp_path, Run(seed=1), shares=(0.25, 0.5, 1.0))
+    curve = outcome["curves"]["rows"][1]
     bits = [point["bits_per_character"] for point in curve["points"]]
     assert bits == sorted(bits, reverse=True)
-    assert bits[-1] == made["rows"][1]["score"]["bits_per_character"]
+    assert bits[-1] == outcome["rows"][1]["score"]["bits_per_character"]
     assert [point["characters"] for point in curve["points"]][-1] == len(small.train)
 
 
@@ -157,17 +165,17 @@ DEAF = STUDENT.replace(
 
 def test_what_a_file_of_ones_own_cannot_do_is_a_note_in_its_row(small, tmp_path):
     (tmp_path / "deaf.py").write_text(DEAF, encoding="utf-8")
-    made = compare.compare(["uniform", str(tmp_path / "deaf.py")], small, tmp_path / "r", Run(seed=1))
-    uniform, deaf = made["rows"]
+    outcome = compared(["uniform", str(tmp_path / "deaf.py")], small, tmp_path / "r", Run(seed=1))
+    uniform, deaf = outcome["rows"]
     assert deaf["score"] is not None
     assert any("no samples: ZeroDivisionError('I only score')" in note for note in deaf["notes"])
     assert uniform["notes"] == []
-    assert [one["label"] for one in made["samples"]] == ["uniform", "the test text itself"]
+    assert [one["label"] for one in outcome["samples"]] == ["uniform", "the test text itself"]
 
 
 def test_the_report_can_be_written_and_read(outcome):
-    page = report.write(outcome[1], outcome[0])
-    assert "ngram order 4" in page.read_text(encoding="utf-8")
+    page = report.write(outcome[1], made(outcome[0]))
+    assert "modified Kneser–Ney, 4-gram" in page.read_text(encoding="utf-8")
     saved = json.loads((outcome[1] / "results.json").read_text(encoding="utf-8"))
     assert saved["rows"][0]["score"]["bits"] == outcome[0]["rows"][0]["score"]["bits"]
 
@@ -178,11 +186,11 @@ def test_trained_models_are_kept_as_runs(outcome):
 
 
 def test_a_model_that_adapts_is_marked_with_a_footnote(small, tmp_path):
-    outcome = compare.compare(["uniform", "cache:window=50"], small, tmp_path / "r", Run())
+    outcome = compared(["uniform", "cache:window=50"], small, tmp_path / "r", Run())
     static, adapting = outcome["rows"]
     assert (static["adapts_at_test_time"], adapting["adapts_at_test_time"]) == (False, True)
     assert static["notes"] == []
-    assert "adapts to the test text" in report.render(outcome)["README.md"].decode()
+    assert "adapts to the test text" in report.render(made(outcome))["README.md"].decode()
 
 
 @pytest.mark.parametrize(
@@ -198,7 +206,7 @@ def test_a_model_that_adapts_is_marked_with_a_footnote(small, tmp_path):
 )
 def test_a_wrong_name_is_said_before_any_work(words, said, small, tmp_path):
     with pytest.raises(UsageError, match=said):
-        compare.compare(["uniform", words], small, tmp_path / "r", Run())
+        compared(["uniform", words], small, tmp_path / "r", Run())
     assert not (tmp_path / "r").exists()
 
 
@@ -207,7 +215,7 @@ class TestTheBuiltInCorpus:
 
     def test_no_model_beats_the_true_source(self, tmp_path):
         text = corpora.load("storyworld")
-        outcome = compare.compare(["uniform", "ngram:order=2", "ngram:order=5"], text, tmp_path, Run())
+        outcome = compared(["uniform", "ngram:order=2", "ngram:order=5"], text, tmp_path, Run())
         grammar = Grammar.load(cards.folder() / "storyworld.grammar.toml")
         assert text.floor_bits["test"] == pytest.approx(-sum(grammar.log2_probs(text.test)))
         floor = text.floor_bits["test"] / len(text.test)
@@ -219,17 +227,17 @@ def test_certified_bits_are_those_that_a_fresh_process_read_back(small, tmp_path
     pytest.importorskip("constriction")
     (tmp_path / "unigram.py").write_text(STUDENT, encoding="utf-8")
     words = ["ngram:order=3", str(tmp_path / "unigram.py"), "ngram:order=2,smoothing=ml"]
-    made = compare.compare(words, small, tmp_path / "r", Run(seed=1), certified=True)
-    trigram, unigram, ml = made["rows"]
+    outcome = compared(words, small, tmp_path / "r", Run(seed=1), certified=True)
+    trigram, unigram, ml = outcome["rows"]
     for found in (trigram, unigram):
         claimed = found["certified"]["evaluator_bits_per_character"]
         assert found["certified"]["bits_per_character"] == pytest.approx(claimed, rel=0.005)
     assert "certified" not in ml  # it has no score: the test text has what it has never seen
-    assert "certified" in report.render(made)["README.md"].decode()
+    assert "certified" in report.render(made(outcome))["README.md"].decode()
 
 
 def test_a_certificate_that_fails_is_said_in_its_row(small, tmp_path, monkeypatch):
     monkeypatch.setattr(compare.certify, "sample_of", lambda *_, **__: {"error": "another text came back"})
-    made = compare.compare(["ngram:order=2"], small, tmp_path / "r", Run(seed=1), certified=True)
-    assert "not certified: another text came back" in made["rows"][0]["notes"]
-    report.render(made)
+    outcome = compared(["ngram:order=2"], small, tmp_path / "r", Run(seed=1), certified=True)
+    assert "not certified: another text came back" in outcome["rows"][0]["notes"]
+    report.render(made(outcome))

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from lmzoo.comparison import compare, entry
+from lmzoo.analysis import calibration, context_length, memorization, surprisal
+from lmzoo.comparison import entry
 from lmzoo.data import cards
 from lmzoo.data import corpus as corpora
 from lmzoo.data.corpus import Corpus
@@ -24,8 +25,10 @@ from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, Run
 from lmzoo.models.ngram import Ngram
 from lmzoo.report import page as report
+from lmzoo.report.sections import orders
 from lmzoo.runs import store
 from lmzoo.runs import train as training
+from tests.comparisons import compared, made
 
 CONTESTANTS = ["uniform", "ngram:order=3", "gpt:preset=tiny"]
 # What two runs of one comparison may differ in.
@@ -59,7 +62,7 @@ def started(text, folder, *contestants, limit=None):
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     words = [sys.executable, "-m", "lmzoo", "compare", *(contestants or CONTESTANTS)]
-    flags = ["--corpus", str(text), "--tokenizer", "char", "--budget", "40steps", "--out", str(folder), "--quiet"]
+    flags = ["--corpus", str(text), "--tokenizer", "char", "--budget", "200steps", "--out", str(folder), "--quiet"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(words + flags, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
                             preexec_fn=limited)  # fmt: skip
@@ -78,32 +81,34 @@ def undisturbed(text, tmp_path_factory):
     return folder
 
 
-def _kill_when(process, there):
-    """kill -9, as soon as something is there."""
+def _kill_when(process, pattern, folder):
+    """kill -9, as soon as a path in `folder` matches `pattern`, and check that it was running until then."""
     deadline = time.monotonic() + 120
-    while not there() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
+    while not any(folder.glob(pattern)):
+        assert process.poll() is None, f"it ended before there was any {pattern}"
+        assert time.monotonic() < deadline, f"it never wrote {pattern}"
+        time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.communicate()
+    assert process.returncode == -signal.SIGKILL, f"it ended before it was killed at {pattern}"
 
 
 def test_killed_at_any_moment_and_begun_again_it_finds_the_same(text, undisturbed, tmp_path):
     folder = tmp_path / "killed"
-    moments = [
-        lambda: (folder / "runs" / "ngram-order-3").is_dir(),
-        lambda: (
-            (folder / "runs" / "mlp-preset-tiny.unfinished").is_dir() or (folder / "runs" / "gpt-preset-tiny").is_dir()
-        ),
-        lambda: len(list((folder / "kept").glob("score-*.json"))) > 3,
-        lambda: (folder / "results.json").is_file(),
-    ]
-    for moment in moments:
-        _kill_when(started(text, folder), moment)
-    made = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/model.safetensors")}
-    assert len(made) == len(CONTESTANTS)
+    for moment in (
+        "runs/ngram-order-3",  # a model is saved
+        "runs/gpt-tiny.unfinished/checkpoint*",  # a network is training
+        "kept/score-*.json",  # (of the first models, again) on the way to the network
+        "kept/calibration-*.json",  # all are trained, and sections are computed
+    ):
+        _kill_when(started(text, folder), moment, folder)
+        trained = (folder / "runs" / "gpt-tiny").is_dir()
+        assert trained == ("calibration" in moment)  # the network was killed while it trained
+    written = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/model.safetensors")}
+    assert len(written) == len(CONTESTANTS)
     finished(started(text, folder))
     assert results(folder) == results(undisturbed)
-    assert {path: path.stat().st_mtime_ns for path in made} == made  # no model was trained twice
+    assert {path: path.stat().st_mtime_ns for path in written} == written  # no model was trained twice
 
 
 def test_two_at_once_in_one_folder_find_the_same(text, undisturbed, tmp_path):
@@ -143,12 +148,12 @@ def counting(monkeypatch):
 
 
 def test_nothing_is_trained_or_asked_twice(small, tmp_path, monkeypatch):
-    first = compare.compare(["uniform", "ngram:order=2"], small, tmp_path / "r", Run(seed=1))
+    first = compared(["uniform", "ngram:order=2"], small, tmp_path / "r", Run(seed=1))
     trained = counting(monkeypatch)
     monkeypatch.setattr(entry, "evaluate", lambda *_: pytest.fail("it was scored before"))
-    for asked in (compare.surprisal, compare.memorization, compare.context_length, compare.calibration):
+    for asked in (surprisal, memorization, context_length, calibration):
         monkeypatch.setattr(asked, "facts_of", lambda *_: pytest.fail("it was asked before"))
-    again = compare.compare(["uniform", "ngram:order=2"], small, tmp_path / "r", Run(seed=1))
+    again = compared(["uniform", "ngram:order=2"], small, tmp_path / "r", Run(seed=1))
     assert trained == []
     assert without_times(again) == without_times(first)
 
@@ -158,20 +163,20 @@ def test_nothing_is_trained_or_asked_twice(small, tmp_path, monkeypatch):
     [("ngram:order=3", Run(seed=1)), ("ngram:order=2", Run(seed=2)), ("ngram:order=2", Run(seed=1, memory=1 << 30))],
 )
 def test_what_could_change_the_result_is_trained_anew(words, run, small, tmp_path, monkeypatch):
-    compare.compare(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
+    compared(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
     trained = counting(monkeypatch)
-    monkeypatch.setattr(compare, "ORDERS", ())
-    compare.compare([words], small, tmp_path / "r", run)
+    monkeypatch.setattr(orders, "ORDERS", ())
+    compared([words], small, tmp_path / "r", run)
     assert trained == ["ngram"]
 
 
 def test_a_corpus_that_changed_is_trained_on_anew(small, tmp_path, monkeypatch):
-    first = compare.compare(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
+    first = compared(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
     changed = corpora.load(
         _written(tmp_path / "small.txt", small.train.replace("cat", "ant") + small.valid + small.test)
     )
     trained = counting(monkeypatch)
-    second = compare.compare(["ngram:order=2"], changed, tmp_path / "r", Run(seed=1))
+    second = compared(["ngram:order=2"], changed, tmp_path / "r", Run(seed=1))
     assert "ngram" in trained
     assert second["rows"][0]["provenance"]["sha256"] == changed.sha256 != first["rows"][0]["provenance"]["sha256"]
 
@@ -187,22 +192,22 @@ def _written(path, text):
 
 
 def test_a_finished_run_of_a_corpus_that_changed_says_so(small, tmp_path):
-    compare.compare(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
+    compared(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
     mine = str(tmp_path / "r" / "runs" / "ngram-order-2")
-    same = compare.compare([mine], small, tmp_path / "s", Run(seed=1))
+    same = compared([mine], small, tmp_path / "s", Run(seed=1))
     changed = corpora.load(
         _written(tmp_path / "small.txt", small.train.replace("cat", "dog") + small.valid + small.test)
     )
-    of_another = compare.compare([mine], changed, tmp_path / "t", Run(seed=1))
+    of_another = compared([mine], changed, tmp_path / "t", Run(seed=1))
     assert same["rows"][0]["notes"] == []
     assert "small.txt has changed since" in of_another["rows"][0]["notes"][0]
 
 
 def test_a_damaged_run_is_trained_anew(small, tmp_path):
-    first = compare.compare(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
+    first = compared(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
     model = tmp_path / "r" / "runs" / "ngram-order-2" / "model.safetensors"
     model.write_bytes(model.read_bytes()[:-5])
-    again = compare.compare(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
+    again = compared(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
     assert without_times(again) == without_times(first)
     store.load(model.parent)
 
@@ -225,9 +230,9 @@ def test_an_interrupted_training_goes_on_and_another_is_not_taken_for_it(text, t
     left.mkdir()
     (left / training.KEY).write_text(training.key("gpt", given, coded, run))
     (left / "checkpoint.safetensors").write_bytes(b"damaged")
-    made = training.fit_going_on("gpt", given, coded, run, folder)
+    fitted = training.fit_going_on("gpt", given, coded, run, folder)
     assert resumed == [True, False]  # it was damaged, and is begun anew
-    assert made.provenance["steps"] == 30
+    assert fitted.provenance["steps"] == 30
     (left / training.KEY).write_text("of something else")
     training.fit_going_on("gpt", given, coded, run, folder)
     assert resumed == [True, False, False]
@@ -236,15 +241,15 @@ def test_an_interrupted_training_goes_on_and_another_is_not_taken_for_it(text, t
 class TestSeeds:
     def test_spreads_are_of_the_same_model_with_other_seeds(self, small, tmp_path):
         words = ["ngram:order=2", "gpt:preset=tiny"]
-        made = compare.compare(words, small, tmp_path, Run(seed=1, steps=5), "char", seeds=3)
-        counted, trained = (row["seeds"] for row in made["rows"])
+        outcome = compared(words, small, tmp_path, Run(seed=1, steps=5), "char", seeds=3)
+        counted, trained = (row["seeds"] for row in outcome["rows"])
         assert [one["seed"] for one in trained] == [1, 2, 3]
         assert len({one["bits_per_character"] for one in counted}) == 1  # counting has no chance in it
         assert len({one["bits_per_character"] for one in trained}) == 3
-        assert trained[0]["bits_per_character"] == made["rows"][1]["score"]["bits_per_character"]
+        assert trained[0]["bits_per_character"] == outcome["rows"][1]["score"]["bits_per_character"]
 
     def test_another_seed_is_a_run_of_its_own(self, small, tmp_path):
-        compare.compare(["ngram:order=2"], small, tmp_path, Run(seed=1), seeds=2)
+        compared(["ngram:order=2"], small, tmp_path, Run(seed=1), seeds=2)
         assert {path.name for path in (tmp_path / "runs").glob("n*")} == {"ngram-order-2", "ngram-order-2-seed-2"}
 
 
@@ -265,23 +270,23 @@ class TestSizes:
     def test_twenty_models_fit_in_one_report(self, small, tmp_path):
         words = [f"ngram:order={order},smoothing={how}" for order in range(1, 6)
                  for how in ("kneser-ney", "witten-bell", "modified-kneser-ney", "add-k")]  # fmt: skip
-        made = compare.compare(words, small, tmp_path, Run(seed=1))
-        assert sum(row["score"] is not None for row in made["rows"]) == 20
-        page = report.write(tmp_path, made)
+        outcome = compared(words, small, tmp_path, Run(seed=1))
+        assert sum(row["score"] is not None for row in outcome["rows"]) == 20
+        page = report.write(tmp_path, made(outcome))
         assert page.stat().st_size < 2 * 5e6  # 5 MB for ten
 
     @pytest.mark.parametrize("test", ["abc", "a", "\n\n\n", "né!"])
     def test_a_test_text_of_three_characters_has_its_bits(self, test, small, tmp_path):
         tiny = Corpus(**{**vars(small), "test": test, "floor_bits": None})
-        made = compare.compare(["uniform", "ngram:order=3", "svd:dimensions=3"], tiny, tmp_path, Run(seed=1))
-        assert all(row["score"] and row["interval"] is None for row in made["rows"])
-        assert report.write(tmp_path, made).is_file()
+        outcome = compared(["uniform", "ngram:order=3", "svd:dimensions=3"], tiny, tmp_path, Run(seed=1))
+        assert all(row["score"] and row["interval"] is None for row in outcome["rows"])
+        assert report.write(tmp_path, made(outcome)).is_file()
 
     def test_ten_megabytes_are_scored_in_bounded_memory(self, small, tmp_path):
         """The most memory of a process that scores 10 MB, beside one that scores a tenth of that."""
-        made = training.encode(small, "char", Run())
-        model = Ngram(order=4).fit(Data.of(made.train, made.valid, made.tokenizer.vocab_size))
-        run = store.save(TextModel(model, made.tokenizer), tmp_path / "run")
+        coded = training.encode(small, "char", Run())
+        model = Ngram(order=4).fit(Data.of(coded.train, coded.valid, coded.tokenizer.vocab_size))
+        run = store.save(TextModel(model, coded.tokenizer), tmp_path / "run")
         text = _written(tmp_path / "text.txt", small.train)
         peak = {}
         for megabytes in (1, 10):
@@ -292,8 +297,8 @@ class TestSizes:
 
 
 def test_the_key_of_a_training_is_in_its_provenance(small, tmp_path):
-    made = compare.compare(["ngram:order=2"], small, tmp_path, Run(seed=1))
-    (row,) = made["rows"]
+    outcome = compared(["ngram:order=2"], small, tmp_path, Run(seed=1))
+    (row,) = outcome["rows"]
     text = training.encode(small, None, Run())
     assert row["provenance"]["key"] == training.key("ngram", {"order": "2"}, text, Run(seed=1))
 

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from lmzoo.comparison import published
+from lmzoo.comparison.results import Published, to_json
 from lmzoo.data import cards as _cards
 from lmzoo.data import corpus
 from lmzoo.errors import FormatError
@@ -30,7 +31,7 @@ def cards(tmp_path, monkeypatch):
     return tmp_path
 
 
-def everything() -> list[dict]:
+def everything() -> list[Published]:
     return [figure for name in _cards.cards() for figure in published.figures(name)]
 
 
@@ -45,22 +46,22 @@ def test_the_file_is_not_taken_for_a_corpus():
 
 def test_a_corpus_has_one_unit_so_its_figures_share_an_axis():
     for name in _cards.cards():
-        assert len({figure["unit"] for figure in published.figures(name)}) <= 1
+        assert len({figure.unit for figure in published.figures(name)}) <= 1
 
 
 def test_no_figure_is_listed_twice():
-    named = [(figure["corpus"], figure["system"]) for figure in everything()]
+    named = [(figure.corpus, figure.system) for figure in everything()]
     assert len(named) == len(set(named))
 
 
 def test_whatever_learns_from_the_text_it_is_scored_on_has_another_protocol():
-    assert not any(figure["same"] for figure in everything() if figure["adapts"])
+    assert not any(figure.same for figure in everything() if figure.adapts)
 
 
 def test_figures_are_given_by_corpus_and_unit_oldest_first():
     found = published.figures("ptb", "perplexity per token")
-    assert [figure["year"] for figure in found] == sorted(figure["year"] for figure in found)
-    values = {figure["system"]: figure["value"] for figure in found}
+    assert [figure.year for figure in found] == sorted(figure.year for figure in found)
+    values = {figure.system: figure.value for figure in found}
     assert values["Kneser–Ney 5-gram"] == 141.2
     assert values["AWD-LSTM"] == 57.3
     assert published.figures("ptb", "bits per byte") == []
@@ -68,7 +69,7 @@ def test_figures_are_given_by_corpus_and_unit_oldest_first():
 
 
 def test_people_are_a_band_and_only_beside_english_letter_by_letter():
-    bands = {figure["corpus"]: figure["range"] for figure in everything() if "range" in figure}
+    bands = {figure.corpus: figure.range for figure in everything() if figure.range}
     assert set(bands) == {"shakespeare", "brown", "books", "text8"}
     assert set(map(tuple, bands.values())) == {(0.6, 1.3)}
 
@@ -76,14 +77,14 @@ def test_people_are_a_band_and_only_beside_english_letter_by_letter():
 @pytest.mark.usefixtures("cards")
 def test_a_figure_has_the_keys_of_its_group():
     (figure,) = published.figures("ptb")
-    assert set(figure) == set(published.KEYS) - {"range"}
-    assert (figure["source"], figure["system"], figure["why"]) == ("A paper", "trigram", "")
+    assert set(to_json(figure)) == set(published.KEYS) - {"range"}
+    assert (figure.source, figure.system, figure.why) == ("A paper", "trigram", "")
 
 
 @pytest.mark.usefixtures("cards")
 def test_what_a_caller_does_with_a_figure_stays_with_the_caller():
-    published.figures("ptb")[0]["value"] = 0
-    assert published.figures("ptb")[0]["value"] == 1.75
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        published.figures("ptb")[0].value = 0
 
 
 @pytest.mark.parametrize(
@@ -150,7 +151,7 @@ def test_a_text_of_ones_own_with_a_known_name_has_no_figures_beside_it(tmp_path)
 def test_models_that_were_trained_on_the_validation_text_too_have_no_equals():
     card = _cards.cards()["ptb"]
     text = corpus._corpus(card, dict.fromkeys(corpus.SPLITS, "a b\n"), "a test")
-    assert sum(figure["same"] for figure in published.beside(text)) == 4
+    assert sum(figure.same for figure in published.beside(text)) == 4
     found = published.beside(dataclasses.replace(text, refit=True))
-    assert not any(figure["same"] for figure in found)
-    assert all(figure["why"] for figure in found)
+    assert not any(figure.same for figure in found)
+    assert all(figure.why for figure in found)

@@ -18,8 +18,10 @@ from tests.comparisons import (
     associations,
     comparison,
     contexts,
+    draw,
     examination,
     learning_curves,
+    made,
     others_figures,
     public_sets,
     row,
@@ -97,10 +99,10 @@ def page(tmp_path_factory) -> Path:
     parts = (associations(), contexts(), examination(), learning_curves(), public_sets())
     full = comparison(published=others_figures(), **{key: facts for part in parts for key, facts in part.items()})
     full["rows"] += [row("pmi", 1.5), row("word2vec dimensions 50", 1.6)]
-    one = canvas.picture(canvas.bars, full)
+    one = canvas.picture(lambda size: draw("bars", full, size))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(canvas, "picture", lambda draw, comparison: one)
-        return report.write(tmp_path_factory.mktemp("report"), full)
+        patch.setattr(report, "picture", lambda _: one)
+        return report.write(tmp_path_factory.mktemp("report"), made(full))
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,11 @@ import re
 import matplotlib
 import pytest
 
+from lmzoo import models
+from lmzoo.comparison import results
 from lmzoo.report import canvas as figures
-from lmzoo.report.canvas import NARROW, WIDE
-from tests.comparisons import comparison, row
+from lmzoo.report.canvas import NARROW, WIDE, colour
+from tests.comparisons import comparison, draw, row
 
 
 def texts(figure) -> list[str]:
@@ -16,41 +18,36 @@ def texts(figure) -> list[str]:
     return [found.get_text() for found in figure.findobj(matplotlib.text.Text) if found.get_text()]
 
 
-@pytest.mark.parametrize(
-    ("name", "family"),
-    [
-        ("uniform", "baseline"), ("ngram order=5", "count"), ("pmi", "association"),
-        ("word2vec", "association"), ("mlp", "feedforward"), ("LSTM hidden=512", "recurrent"),
-        ("gpt", "transformer"), ("bert", "masked"),
-        ("mine.py", "other"), ("", "other"),
-    ],
-)  # fmt: skip
-def test_a_family_has_one_colour_by_name_or_by_label(name, family):
-    assert figures.family(name) == family
-    assert figures.colour(name) == figures.FAMILIES[family][0]
+@pytest.mark.parametrize("name", models.names())
+def test_every_model_has_a_family_with_a_colour(name):
+    assert models.find(name).family in figures.COLOURS
 
 
-def test_no_two_families_share_a_colour():
-    colours = [colour for colour, _ in figures.FAMILIES.values()]
-    assert len(set(colours)) == len(colours)
+def test_families_of_models_and_of_published_figures_are_the_same_and_no_two_share_a_colour():
+    assert tuple(figures.COLOURS) == results.FAMILIES
+    assert len(set(figures.COLOURS.values())) == len(figures.COLOURS)
+    assert figures.colour("alchemy") == figures.COLOURS["other"]
 
 
 def test_the_bars_begin_at_zero_and_stand_best_first():
-    figure, alt = figures.bars(comparison(), WIDE)
+    figure, alt = draw("bars", comparison(), WIDE)
     (axes,) = figure.axes
     assert axes.get_xlim()[0] == 0
     assert [round(bar.get_width(), 2) for bar in axes.patches] == [1.31, 1.47, 2.46]
     assert [bar.get_facecolor() for bar in axes.patches] == [
-        matplotlib.colors.to_rgba(figures.colour(name)) for name in ("ngram", "ngram", "uniform")
+        matplotlib.colors.to_rgba(colour(family)) for family in ("count", "count", "baseline")
     ]
     assert alt.startswith("Bits per character, fewest first: ngram order=5 1.31")
     assert {"true source 1.10", "xz 1.91", "bz2 alone 2.00", "gzip 2.52"} <= set(texts(figure))
 
 
 def test_the_names_of_close_lines_do_not_overlap():
-    near = [{"label": f"coder {i}", "given_train": True, "bits_per_character": 1.9 + i / 8} for i in range(5)]
+    near = [
+        {"label": f"coder {i}", "given_train": True, "note": "", "bits": 1.0, "bits_per_character": 1.9 + i / 8}
+        for i in range(5)
+    ]
     for canvas in (WIDE, NARROW):
-        figure, _ = figures.bars(comparison(references=near), canvas)
+        figure, _ = draw("bars", comparison(references=near), canvas)
         figure.draw_without_rendering()
         names = figure.findobj(lambda artist: getattr(artist, "get_text", str)().startswith(("coder", "true")))
         boxes = [name.get_window_extent() for name in names]
@@ -62,16 +59,16 @@ def test_the_names_of_close_lines_do_not_overlap():
 
 
 def test_a_figure_without_data_is_none():
-    assert figures.orders(comparison(orders=[]), WIDE) is None
+    assert draw("orders", comparison(orders=[]), WIDE) is None
     assert (
-        figures.orders(comparison(orders=[{"order": 1, "smoothing": "mle", "bits_per_character": None}]), WIDE) is None
+        draw("orders", comparison(orders=[{"order": 1, "smoothing": "mle", "bits_per_character": None}]), WIDE) is None
     )
-    assert figures.bars(comparison(rows=[row("ngram", None)]), WIDE) is None
-    assert figures.picture(figures.orders, comparison(orders=[])) is None
+    assert draw("bars", comparison(rows=[row("ngram", None)]), WIDE) is None
+    assert figures.picture(lambda canvas: draw("orders", comparison(orders=[]), canvas)) is None
 
 
 def test_every_smoothing_is_a_curve_with_its_name_at_its_end():
-    figure, alt = figures.orders(comparison(), WIDE)
+    figure, alt = draw("orders", comparison(), WIDE)
     curves = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 6]
     assert [list(curve.get_xdata()) for curve in curves] == [[1, 2, 3, 4, 5, 6]] * 2
     assert len({curve.get_marker() for curve in curves}) == 2
@@ -82,12 +79,12 @@ def test_every_smoothing_is_a_curve_with_its_name_at_its_end():
 
 def test_one_order_and_twenty_five_smoothings_can_be_drawn():
     points = [{"order": 3, "smoothing": f"s{i}", "bits_per_character": 2 + i / 50} for i in range(25)]
-    figure, _ = figures.orders(comparison(orders=points), NARROW)
+    figure, _ = draw("orders", comparison(orders=points), NARROW)
     assert sum(text.endswith(tuple(f"s{i}" for i in range(25))) for text in texts(figure)) == 25
 
 
 def test_two_sizes_one_of_them_for_a_telephone():
-    made = figures.picture(figures.bars, comparison())
+    made = figures.picture(lambda canvas: draw("bars", comparison(), canvas))
     widths = [float(re.search(rb'width="([\d.]+)pt"', svg).group(1)) for svg in (made.wide, made.narrow)]
     assert widths == pytest.approx([WIDE.width * 72, NARROW.width * 72])
     assert b"<text" not in made.wide  # letters are outlines: the same on every machine
@@ -101,13 +98,13 @@ def test_coordinates_are_short_and_the_same_to_a_hundredth_of_a_point():
 def test_drawing_leaves_the_settings_of_the_caller_alone():
     with matplotlib.rc_context({"font.family": ["serif"], "axes.facecolor": "red"}):
         before = dict(matplotlib.rcParams)
-        red = figures.picture(figures.bars, comparison())
+        red = figures.picture(lambda canvas: draw("bars", comparison(), canvas))
         assert dict(matplotlib.rcParams) == before
-    assert red == figures.picture(figures.bars, comparison())
+    assert red == figures.picture(lambda canvas: draw("bars", comparison(), canvas))
 
 
 def test_close_models_are_told_apart_by_a_third_place():
     close = [row("ngram order=5", 0.607), row("ngram order=4", 0.6096)]
-    assert {"0.607", "0.610"} <= set(texts(figures.bars(comparison(rows=close), WIDE)[0]))
+    assert {"0.607", "0.610"} <= set(texts(draw("bars", comparison(rows=close), WIDE)[0]))
     apart = [row("ngram order=5", 0.607), row("ngram order=4", 0.7)]
-    assert {"0.61", "0.70"} <= set(texts(figures.bars(comparison(rows=apart), WIDE)[0]))
+    assert {"0.61", "0.70"} <= set(texts(draw("bars", comparison(rows=apart), WIDE)[0]))

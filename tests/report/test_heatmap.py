@@ -3,20 +3,23 @@
 import pytest
 from matplotlib.colors import to_rgb
 
+from lmzoo.comparison.results import from_json
 from lmzoo.report import heatmap as drawn
 from lmzoo.report.canvas import NARROW, WIDE
-from tests.comparisons import comparison, examination
+from lmzoo.report.task_rows import TaskRow
+from lmzoo.tasks.result import TaskResult
+from tests.comparisons import comparison, draw, examination, made
 from tests.report.test_canvas import texts
 from tests.report.test_page import luminance
 
 
 def grade(value, chance=0.5, metric="accuracy"):
-    return {"task": "t", "metric": metric, "value": value, "chance": chance}
+    return TaskResult("t", metric, value, chance=chance)
 
 
 @pytest.mark.parametrize("canvas", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_without_an_exam_there_is_no_figure(canvas):
-    assert drawn.examined(comparison(), canvas) is None
+    assert draw("exam", comparison(), canvas) is None
 
 
 @pytest.mark.parametrize(
@@ -28,16 +31,16 @@ def test_without_an_exam_there_is_no_figure(canvas):
     ],
 )  # fmt: skip
 def test_a_share_is_of_the_way_from_guessing_to_perfection(given, expected):
-    assert drawn.share(given) == (None if expected is None else pytest.approx(expected))
+    assert drawn.progress(given) == (None if expected is None else pytest.approx(expected))
 
 
 def test_a_cell_says_its_grade_and_a_dash_where_there_is_none():
-    assert drawn.said(grade(0.834)) == "83"
-    assert drawn.said(grade(-0.04)) == "\N{MINUS SIGN}4"
-    assert drawn.said(grade(None)) == "–"
-    assert drawn.said(grade(40.2, metric="perplexity")) == "40"
-    assert drawn.said(grade(1234.5, metric="perplexity")) == "1k"
-    assert drawn.said(grade(2.4e24, metric="perplexity")) == "2e24"
+    assert drawn.in_cell(grade(0.834)) == "83"
+    assert drawn.in_cell(grade(-0.04)) == "\N{MINUS SIGN}4"
+    assert drawn.in_cell(grade(None)) == "–"
+    assert drawn.in_cell(grade(40.2, metric="perplexity")) == "40"
+    assert drawn.in_cell(grade(1234.5, metric="perplexity")) == "1k"
+    assert drawn.in_cell(grade(2.4e24, metric="perplexity")) == "2e24"
 
 
 def test_a_task_says_its_metric_where_it_is_no_share_of_right_answers():
@@ -46,7 +49,7 @@ def test_a_task_says_its_metric_where_it_is_no_share_of_right_answers():
 
 
 def test_every_model_and_the_source_have_a_cell_in_every_row():
-    figure, alt = drawn.examined(comparison(**examination()), WIDE)
+    figure, alt = draw("exam", comparison(**examination()), WIDE)
     axes = figure.axes[0]
     assert len(axes.patches) == 3 * 2
     assert [label.get_text() for label in axes.get_xticklabels()] == ["uniform", "ngram order=5", "the source"]
@@ -55,10 +58,10 @@ def test_every_model_and_the_source_have_a_cell_in_every_row():
     assert alt == ("The best of 2 models in each task, in per cent. agreement: ngram order=5 90; stars: uniform 25.")
 
 
-@pytest.mark.parametrize(("draw", "key"), [(drawn.probed, "probes"), (drawn.asked, "zeroshot")])
-def test_test_sets_are_drawn_where_there_are_any(draw, key):
-    assert draw(comparison(), WIDE) is None
-    figure, alt = draw(comparison(**{key: {"rows": examination()["exam"]["rows"]}}), WIDE)
+@pytest.mark.parametrize("key", ["probes", "zeroshot"])
+def test_test_sets_are_drawn_where_there_are_any(key):
+    assert draw(key, comparison(), WIDE) is None
+    figure, alt = draw(key, comparison(**{key: {"rows": examination()["exam"]["rows"]}}), WIDE)
     assert "agreement: ngram order=5 90" in alt
     assert len(figure.axes[0].patches) == 4
 
@@ -77,7 +80,7 @@ def test_twenty_models_fit_and_their_names_do_not_overlap():
     facts = examination()["exam"]
     rows = [facts["rows"][1] | {"label": f"gpt layers {i}"} for i in range(20)]
     for canvas in (WIDE, NARROW):
-        figure, _ = drawn.heat_map(rows, canvas)
+        figure, _ = drawn.heat_map(from_json(list[TaskRow], rows, "rows"), made(), canvas)
         figure.draw_without_rendering()
         boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
         assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])

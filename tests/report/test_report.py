@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +11,13 @@ from rich.console import Console
 
 from lmzoo.errors import ScoreError, UsageError
 from lmzoo.report import page
-from tests.comparisons import comparison, row, with_associations
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Without figures, which take most of the time, for the tests that do not look at them."""
-    monkeypatch.setattr(page, "SECTIONS", tuple(section for section in page.SECTIONS if not section.figure))
-
+from tests.comparisons import comparison, made, render, row, with_associations
 
 # The files
 
 
 def test_a_report_is_a_page_its_figures_and_its_json(tmp_path):
-    path = page.write(tmp_path / "new" / "storyworld", comparison())
+    path = page.write(tmp_path / "new" / "storyworld", made())
     assert path == tmp_path / "new" / "storyworld" / "index.html"
     names = {file.name for file in path.parent.iterdir()}
     drawn = ("history", "bars", "cost", "orders")
@@ -36,29 +30,28 @@ def test_a_report_is_a_page_its_figures_and_its_json(tmp_path):
     assert (path.parent / "bars.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_results_json_gives_the_comparison_back(tmp_path):
-    given = comparison()
+    given = made()
     page.write(tmp_path, given)
-    assert json.loads((tmp_path / "results.json").read_text(encoding="utf-8")) == given
+    results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert results == given.to_json()
+    assert made(results) == given
 
 
 def test_the_same_comparison_gives_the_same_bytes():
-    assert page.render(comparison()) == page.render(comparison())
+    assert render() == render()
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_the_comparison_is_left_as_it_was():
-    given = comparison()
+    given = made()
     page.render(given)
-    assert given == comparison()
+    assert given == made()
 
 
-@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf"), np.float64("nan")])
 def test_a_number_that_is_not_finite_is_refused_by_name(tmp_path, number):
-    given = comparison()
-    given["rows"][1]["score"]["bits"] = number
+    given = made()
+    given.rows[1].score = replace(given.rows[1].score, bits=number)
     with pytest.raises(ScoreError, match=r"rows\[1\]\.score\.bits is -?(nan|inf)"):
         page.write(tmp_path / "out", given)
     assert not (tmp_path / "out").exists()
@@ -66,29 +59,44 @@ def test_a_number_that_is_not_finite_is_refused_by_name(tmp_path, number):
         page.table(given)
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_what_json_cannot_hold_is_refused_by_name(tmp_path):
     with pytest.raises(UsageError, match=r"comparison\.machine is a set"):
-        page.write(tmp_path, comparison(machine={"a"}))
+        page.write(tmp_path, replace(made(), machine={"a"}))
 
 
-def test_a_failure_while_drawing_leaves_the_old_report(tmp_path, monkeypatch):
-    page.write(tmp_path, comparison())
+def broken(*_):
+    raise RuntimeError("the <pen> broke")
+
+
+@pytest.mark.parametrize("part", ["table", "figure", "view"])
+def test_a_section_that_cannot_be_shown_leaves_its_error_and_the_others_stand(part, monkeypatch):
+    whole = page.sections()
+    sections = tuple(replace(one, **{part: broken}) if one.id == "orders" else one for one in whole)
+    monkeypatch.setattr(page, "sections", lambda: sections)
+    files = render()
+    html = files["index.html"].decode()
+    assert "could not be computed: <bdi>RuntimeError: the &lt;pen&gt; broke</bdi>" in html
+    assert "orders.png" not in files
+    assert all(f'<section id="{one.id}"' in html for one in whole if one.id in ("table", "orders", "samples"))
+
+
+def test_a_section_that_could_not_be_computed_says_so():
+    files = render(comparison(errors={"exam": "no such grammar"}))
+    assert "This section could not be computed: <bdi>no such grammar</bdi>" in files["index.html"].decode()
+    assert json.loads(files["results.json"])["errors"] == {"exam": "no such grammar"}
+
+
+def test_a_failure_of_the_page_leaves_the_old_report(tmp_path, monkeypatch):
+    page.write(tmp_path, made())
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-
-    def broken(*_):
-        raise RuntimeError("the pen broke")
-
-    section = page.Section("orders", "Orders", figure=broken)
-    monkeypatch.setattr(page, "SECTIONS", (*page.SECTIONS, section))
+    monkeypatch.setattr(page, "_page", broken)
     with pytest.raises(RuntimeError, match="pen"):
-        page.write(tmp_path, comparison(title="New"))
+        page.write(tmp_path, replace(made(), title="New"))
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_a_full_disk_leaves_the_old_report_and_says_so(tmp_path, monkeypatch):
-    page.write(tmp_path, comparison())
+    page.write(tmp_path, made())
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
 
     def full(self, content):
@@ -96,21 +104,20 @@ def test_a_full_disk_leaves_the_old_report_and_says_so(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(UsageError, match="No space left on device"):
-        page.write(tmp_path, comparison(title="New"))
+        page.write(tmp_path, replace(made(), title="New"))
     monkeypatch.undo()
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_a_folder_that_is_a_file_is_one_clear_line(tmp_path):
     (tmp_path / "taken").write_text("mine")
     with pytest.raises(UsageError, match=r"cannot write the report into .*taken: "):
-        page.write(tmp_path / "taken", comparison())
+        page.write(tmp_path / "taken", made())
     assert (tmp_path / "taken").read_text() == "mine"
 
 
 def test_the_summary_is_a_table_in_markdown_whatever_the_labels(tmp_path):
-    page.write(tmp_path, comparison(rows=[row("a|b\n<script>", 1.5), row("plain", 2.5)]))
+    page.write(tmp_path, made(comparison(rows=[row("a|b\n<script>", 1.5), row("plain", 2.5)])))
     summary = (tmp_path / "README.md").read_text(encoding="utf-8")
     lines = [line for line in summary.splitlines() if line.startswith("| ")]
     assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
@@ -119,18 +126,18 @@ def test_the_summary_is_a_table_in_markdown_whatever_the_labels(tmp_path):
 
 
 def test_the_summary_shows_what_the_vectors_know(tmp_path):
-    page.write(tmp_path, with_associations())
+    page.write(tmp_path, made(with_associations()))
     summary = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "| 0.625 (300 of 353) |" in summary
     assert "RG-65" not in summary  # only what everybody reports
-    assert "![A map of words](map.png)" in summary
+    assert "![Word map](map.png)" in summary
     assert {"distances.png", "factorised.svg", "map.svg"} <= {file.name for file in tmp_path.iterdir()}
 
 
 def test_a_second_report_takes_away_figures_that_no_longer_hold(tmp_path):
-    page.write(tmp_path, comparison())
+    page.write(tmp_path, made())
     (tmp_path / "notes.txt").write_text("mine")
-    page.write(tmp_path, comparison(orders=[]))
+    page.write(tmp_path, made(comparison(orders=[])))
     names = {file.name for file in tmp_path.iterdir()}
     drawn = ("history", "bars", "cost")
     pictures = {f"{name}.{kind}" for name in drawn for kind in ("png", "svg")}
@@ -142,13 +149,13 @@ def test_a_second_report_takes_away_figures_that_no_longer_hold(tmp_path):
 
 def drawn(given: dict, width: int = 80) -> str:
     out = Console(width=width, file=io.StringIO(), color_system=None)
-    out.print(page.table(given))
+    out.print(page.table(made(given)))
     return out.file.getvalue()
 
 
 def test_the_terminal_shows_the_same_table():
     shown = drawn(comparison(), width=120)
-    heads = [column.header.replace("\n", "") for column in page.table(comparison()).columns]
+    heads = [column.header.replace("\n", "") for column in page.table(made()).columns]
     assert heads == [
         "model",
         "year",
@@ -176,7 +183,7 @@ def test_eighty_characters_hold_every_number_whole():
 def test_peak_memory_is_left_to_the_page():
     given = with_associations()
     assert "250 MB" not in drawn(given, width=200)
-    assert "250 MB" in page.render(given)["README.md"].decode()
+    assert "250 MB" in render(given)["README.md"].decode()
 
 
 def test_eighty_characters_hold_a_long_unit():

@@ -5,20 +5,26 @@ import io
 import pytest
 from rich.console import Console
 
-from lmzoo.report import page, summary
-from lmzoo.report.table import ANY, COLUMNS, DASH, amount, citation, flops
-from tests.comparisons import comparison, examination, public_sets, row
+from lmzoo.comparison.results import Row, from_json
+from lmzoo.report import page
+from lmzoo.report.sections.table import main_table
+from lmzoo.report.table import DASH, UNLIMITED, amount, citation, columns, flops
+from tests.comparisons import comparison, examination, made, public_sets, row
 
 
 def texts(given: dict, head: str) -> list[str]:
     """A column's cells, from the best row to the worst."""
-    view = summary.cells(given)
-    (at,) = [i for i, column in enumerate(view["columns"]) if column.head == head]
-    return [line["cells"][at]["text"] for line in view["lines"]]
+    view = main_table(made(given))
+    (at,) = [i for i, column in enumerate(view.columns) if column.head == head]
+    return [line.cells[at].text for line in view.lines]
+
+
+def typed(given: dict) -> Row:
+    return from_json(Row, given, "row")
 
 
 def heads(given: dict) -> list[str]:
-    return [column.head for column in summary.cells(given)["columns"]]
+    return [column.head for column in main_table(made(given)).columns]
 
 
 @pytest.mark.parametrize(
@@ -44,18 +50,18 @@ def test_operations_have_names_beyond_billions(number, text):
 
 def test_flops_are_the_trainers_or_six_for_each_weight_and_token_read():
     size = {"count": 1000, "unit": "parameters", "bytes": 4000}
-    assert flops(row("gpt", 1, size=size, provenance={"flops": 5e9, "tokens_read": 100})) == 5e9
-    assert flops(row("gpt", 1, size=size, provenance={"tokens_read": 100})) == 6 * 1000 * 100
-    assert flops(row("glove", 1, size=size, provenance={})) is None
-    assert flops(row("ngram", 1, provenance={"tokens_read": 100})) is None  # its size is in n-grams
-    assert flops(row("mine", 1, size=None)) is None
+    assert flops(typed(row("gpt", 1, size=size, provenance={"flops": 5e9, "tokens_read": 100}))) == 5e9
+    assert flops(typed(row("gpt", 1, size=size, provenance={"tokens_read": 100}))) == 6 * 1000 * 100
+    assert flops(typed(row("glove", 1, size=size, provenance={}))) is None
+    assert flops(typed(row("ngram", 1, provenance={"tokens_read": 100}))) is None  # its size is in n-grams
+    assert flops(typed(row("mine", 1, size=None))) is None
 
 
 def test_what_sees_everything_is_sorted_behind_what_sees_much():
     rows = [row("lstm", 1.0, reach=None), row("gpt", 1.1, reach=1024), row("uniform", 2.0, reach=0), row("bad", None)]
     assert texts(comparison(rows=rows), "reach") == ["all", "1,024", "0", DASH]
-    (reach,) = [column for column in COLUMNS if column.head == "reach"]
-    assert reach.number(rows[0]) == ANY > reach.number(rows[1])
+    (reach,) = [column for column in columns(None) if column.head == "reach"]
+    assert reach.number(typed(rows[0])) == UNLIMITED > reach.number(typed(rows[1]))
 
 
 def test_the_exam_is_one_figure_the_mean_over_phenomena():
@@ -81,9 +87,10 @@ def test_certified_bits_stand_beside_those_that_were_counted():
     }  # fmt: skip
     given["rows"][2]["certified"] = {"error": "the model does not give the same probabilities twice"}
     assert texts(given, "certified")[:3] == ["1.313", DASH, DASH]
-    cell = next(cell for cell in summary.cells(given)["lines"][0]["cells"] if cell["text"] == "1.313")
-    assert cell["aside"] == "(1.310)"
-    assert "not certified: the model does not give the same probabilities twice" in summary.cells(given)["notes"]
+    view = main_table(made(given))
+    cell = next(cell for cell in view.lines[0].cells if cell.text == "1.313")
+    assert cell.aside == "(1.310)"
+    assert "not certified: the model does not give the same probabilities twice" in view.notes
     assert "certified" not in heads(comparison())
 
 
@@ -97,8 +104,8 @@ def test_seeds_are_a_spread_where_there_are_several():
         {"seed": 3, "bits_per_character": None, "error": "it failed"},
     ]
     assert [text for text in texts(given, "± seeds") if text != DASH] == ["0.141"]
-    line = next(line for line in summary.cells(given)["lines"] if line["row"].get("seeds"))
-    assert "2 seeds, mean 2.100" in [cell["aside"] for cell in line["cells"]]
+    line = next(line for line in main_table(made(given)).lines if line.row.seeds)
+    assert "2 seeds, mean 2.100" in [cell.aside for cell in line.cells]
 
 
 def test_the_terminals_table_has_room_within_100_characters_for_all_that_it_shows():
@@ -106,12 +113,12 @@ def test_the_terminals_table_has_room_within_100_characters_for_all_that_it_show
     for given_row in given["rows"][:3]:
         given_row["certified"] = {"bits_per_character": 2.3127, "evaluator_bits_per_character": 2.3104}
     out = io.StringIO()
-    Console(width=100, file=out, color_system=None).print(page.table(given))
+    Console(width=100, file=out, color_system=None).print(page.table(made(given)))
     lines = out.getvalue().splitlines()
     assert max(map(len, lines)) <= 100
-    shown = [column for column in summary.cells(given)["columns"] if column.terminal]
+    view = main_table(made(given))
+    shown = [column for column in view.columns if column.terminal]
     assert {"certified", "exam"} <= {column.head for column in shown}
-    first = summary.cells(given)["lines"][0]
-    cells = {column.head: column.cell(first["row"])["text"] for column in shown}
+    cells = {column.head: column.cell(view.lines[0].row).text for column in shown}
     assert all(any(text in line for line in lines) for text in cells.values())
     assert "\N{HORIZONTAL ELLIPSIS}" not in out.getvalue()

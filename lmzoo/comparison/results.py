@@ -1,0 +1,287 @@
+"""What a comparison finds, as dataclasses, and how they become `results.json` and come back."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar
+
+from lmzoo.errors import FormatError
+from lmzoo.tasks.result import TaskResult
+
+T = TypeVar("T")
+# Of models (`Model.family`) and of published figures: a report has a colour for each.
+FAMILIES = ("baseline", "count", "association", "feedforward", "recurrent", "masked", "transformer", "other")
+Interval = tuple[float, float]  # 95 %
+
+
+OPTIONAL = MappingProxyType({"optional": True})  # of a field that is left out of the JSON where it is None
+
+
+class Section(Protocol):
+    """A part of a comparison beyond its rows: `lmzoo.report.section.Section` is one."""
+
+    @property
+    def id(self) -> str:
+        """Its key in `results.json`."""
+
+    @property
+    def version(self) -> int:
+        """Part of the key of what it has in the cache: raise it when `compute` gives other facts."""
+
+    @property
+    def facts(self) -> Any:
+        """The type of its facts: a frozen dataclass, or a tuple of them; None where it computes nothing."""
+
+    @property
+    def compute(self) -> Any:
+        """(entries, context) → facts, or None where it has nothing to say."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Bits of the test text and what they were divided by (`evaluation.perplexity.Score` without its tokens)."""
+
+    bits: float
+    characters: int
+    bytes: int
+    tokens: int
+    words: int
+    protocol: str
+    sha256: str
+    bits_per_character: float
+    bits_per_byte: float
+    perplexity_per_token: float
+    perplexity_per_word: float | None
+    tokenizer: str = ""
+    replaced: int = 0  # words that a closed vocabulary reads as <unk>
+    seconds: float = 0.0
+    tokens_per_second: float = 0.0
+
+
+@dataclass(frozen=True)
+class PseudoScored:
+    """Pseudo-perplexity of a masked model: each token given all others (Salazar et al. 2020). Never bits."""
+
+    pseudo_perplexity: float  # exp(-Σ log P(token | all others) / tokens)
+    nats: float  # -Σ log P(token | all others)
+    tokens: int
+    characters: int  # of the beginning of the test text that was scored
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much was learned, and the bytes of it on disk."""
+
+    count: int
+    unit: str  # parameters, n-grams, …
+    bytes: int
+
+
+@dataclass(frozen=True)
+class SeedScore:
+    """The same model trained with another seed."""
+
+    seed: int
+    bits_per_character: float | None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Bits of a compressed file that another process decompressed to the beginning of the test text, or the error."""
+
+    bits_per_character: float | None = None
+    evaluator_bits_per_character: float | None = None
+    characters: int | None = None
+    seconds: float | None = None
+    error: str | None = None
+
+
+@dataclass
+class Row:
+    """One model of a comparison. What it cannot do is None, and `error` says what failed."""
+
+    label: str  # unique among the rows
+    model: str
+    year: int | None
+    paper: str
+    config: dict[str, Any]
+    tokenizer: str
+    train_seconds: float | None = None
+    peak_bytes: int | None = None
+    size: Size | None = None
+    tokens_per_second: float | None = None
+    reach: int | None = None
+    score: Scored | None = None
+    interval: Interval | None = None  # of bits per character
+    error: str | None = None
+    notes: list[str] = field(default_factory=list)
+    adapts_at_test_time: bool = False
+    provenance: dict[str, Any] | None = field(default=None, metadata=OPTIONAL)
+    seeds: list[SeedScore] | None = field(default=None, metadata=OPTIONAL)
+    certified: Certificate | None = field(default=None, metadata=OPTIONAL)
+    pseudo: PseudoScored | None = field(default=None, metadata=OPTIONAL)
+    family: str = "other"
+
+    @property
+    def bits(self) -> float:
+        """Bits per character; infinity without a score, so that such rows come last."""
+        return self.score.bits_per_character if self.score else float("inf")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A compressor on the test text."""
+
+    label: str
+    given_train: bool
+    note: str
+    bits: float
+    bits_per_character: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Bits per character of `a` minus those of `b`, on the same blocks of text, with the paired interval."""
+
+    a: str
+    b: str
+    delta: float
+    low: float
+    high: float
+
+    @property
+    def is_real(self) -> bool:
+        """Whether the 95 % interval excludes zero."""
+        return not self.low <= 0 <= self.high
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure that others published for a corpus: a value, or a range of two."""
+
+    corpus: str
+    system: str
+    unit: str
+    family: str
+    year: int
+    split: str
+    protocol: str
+    adapts: bool  # to the text that it is scored on
+    same: bool  # whether the protocol is that of `lmzoo compare`
+    why: str  # not, if so
+    source: str
+    value: float | None = field(default=None, metadata=OPTIONAL)
+    range: Interval | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True)
+class CorpusFacts:
+    """The text that was trained on and scored."""
+
+    name: str
+    title: str
+    licence: str
+    citation: str
+    source: str
+    protocol: str
+    sha256: dict[str, str]  # by split
+    characters: dict[str, int]
+    bytes: dict[str, int]
+    floor_bits: float | None = None  # -log2 P(test text) under the true source, where that is known
+    split: str = ""
+
+    @property
+    def floor(self) -> float | None:
+        """Bits per character of the test text under the true source; None where it is unknown."""
+        characters = self.characters["test"]
+        return self.floor_bits / characters if self.floor_bits is not None and characters else None
+
+
+@dataclass
+class Comparison:
+    """Models on one text: the rows, and the facts of each section by its id."""
+
+    name: str
+    title: str
+    command: str
+    date: str
+    machine: str
+    commit: str | None
+    versions: dict[str, str]
+    seconds: float
+    corpus: CorpusFacts
+    rows: list[Row]
+    references: list[Reference] = field(default_factory=list)
+    published: list[Published] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    preset: dict[str, Any] | None = None
+    # What could not be computed: test sets that were not fetched, and sections that failed.
+    untested: list[str] = field(default_factory=list)
+    errors: dict[str, str] = field(default_factory=dict)  # of sections, by id
+    facts: dict[str, Any] = field(default_factory=dict)  # of sections, by id
+
+    def ranked(self) -> list[Row]:
+        """The rows, fewest bits per character first, those without a score last."""
+        return sorted(self.rows, key=lambda row: row.bits)
+
+    def place(self, label: str) -> int:
+        """The rank of a row; that of no row is the last."""
+        places = {row.label: place for place, row in enumerate(self.ranked())}
+        return places.get(label, len(places))
+
+    def row(self, label: str) -> Row | None:
+        """The row with this label, or None (a baseline, the test text itself)."""
+        return next((row for row in self.rows if row.label == label), None)
+
+    def family(self, label: str) -> str:
+        """The family of the model with this label; 'other' where there is no such row."""
+        row = self.row(label)
+        return row.family if row else "other"
+
+    def to_json(self) -> dict[str, Any]:
+        """`results.json`: each section's facts stand under its id."""
+        found = {part.name: to_json(getattr(self, part.name)) for part in fields(self) if part.name != "facts"}
+        for key in ("untested", "errors"):
+            if not found[key]:
+                del found[key]
+        return found | {key: to_json(facts) for key, facts in self.facts.items() if facts is not None}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], sections: Iterable[Section]) -> "Comparison":
+        """The inverse of `to_json`. Raises FormatError naming what is wrong."""
+        own = {part.name for part in fields(cls)} - {"facts"}
+        made = from_json(cls, {key: value for key, value in data.items() if key in own}, "comparison")
+        made.facts = {
+            section.id: from_json(section.facts, data[section.id], section.id)
+            for section in sections
+            if section.facts is not None and section.id in data
+        }
+        return made
+
+
+def to_json(value: Any) -> Any:
+    """A dataclass as JSON: its fields by name, without those marked optional that are None."""
+    if isinstance(value, TaskResult):
+        return to_json(value.to_json())
+    if is_dataclass(value) and not isinstance(value, type):
+        return {
+            part.name: to_json(found)
+            for part in fields(value)
+            if not ((found := getattr(value, part.name)) is None and part.metadata.get("optional"))
+        }
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(item) for item in value]
+    return value
+
+
+def from_json(kind: type[T], value: Any, where: str) -> T:
+    """The dataclass `kind` from JSON. Raises FormatError naming the field that does not fit."""
+    import msgspec
+
+    try:
+        return msgspec.convert(value, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise FormatError(f"{where} is not of this version's form: {error}") from None

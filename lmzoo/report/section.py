@@ -1,0 +1,106 @@
+"""A section of the report: one file in `sections/`, found by its name, with its template beside it.
+
+To add one, write `sections/NAME.py`, which holds exactly one `Section`, and `sections/NAME.html.j2`.
+"""
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from lmzoo.comparison.context import Context
+from lmzoo.comparison.entry import Entry
+from lmzoo.comparison.results import Comparison
+
+if TYPE_CHECKING:
+    from lmzoo.report.canvas import Canvas
+    from lmzoo.report.table import Column, Table
+
+
+class HasLabel(Protocol):
+    """What is known of one model."""
+
+    @property
+    def label(self) -> str:
+        """Its label in the main table."""
+
+
+Labelled = TypeVar("Labelled", bound=HasLabel)
+
+FOLDER = Path(__file__).parent / "sections"
+
+
+def nothing(*_: Any) -> None:
+    """Of a section that has no table, no figure, or computes nothing."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """What is computed, and how it is shown. A section without facts shows the comparison itself (its rows, say).
+
+    Each function may return None for nothing; a section that shows nothing is left out. Its template is given
+    `facts`, `tables`, `picture`, `comparison` and what `view` returns.
+    """
+
+    id: str  # file name, anchor, key in results.json, name of the figure's files
+    title: str
+    place: int  # on the page, ascending
+    version: int = 1  # of the facts: raise it when `compute` gives others, for it is part of the cache's key
+    facts: Any = None  # the type: a frozen dataclass, or a tuple of them
+    compute: Callable[[Sequence[Entry], Context], Any] = nothing
+    table: "Callable[[Any, Comparison], Table | Sequence[Table] | None]" = nothing
+    figure: "Callable[[Any, Comparison, Canvas], tuple[Any, str] | None]" = nothing  # matplotlib's, and in words
+    view: Callable[[Any, Comparison], dict[str, Any] | None] = nothing  # further variables for the template
+    columns: "Callable[[Any], Sequence[Column]]" = lambda _: ()  # of the main table
+    summary: bool = False  # whether its first table is part of the README, too
+
+    @property
+    def template(self) -> str:
+        """The name of the template beside the section's file."""
+        return f"{self.id}.html.j2"
+
+
+@cache
+def sections() -> tuple[Section, ...]:
+    """All sections, in the order of the page."""
+    found = [find(path.stem) for path in sorted(FOLDER.glob("*.py")) if path.stem != "__init__"]
+    return tuple(sorted(found, key=lambda section: section.place))
+
+
+def find(name: str) -> Section:
+    """The section in `sections/NAME.py`. Raises TypeError where that file does not hold exactly one."""
+    module = importlib.import_module(f"lmzoo.report.sections.{name}")
+    found = [value for value in vars(module).values() if isinstance(value, Section)]
+    if len(found) != 1 or found[0].id != name:
+        raise TypeError(f"lmzoo/report/sections/{name}.py must hold exactly one Section, whose id is {name!r}")
+    return found[0]
+
+
+def columns_of(comparison: Comparison) -> "list[Column]":
+    """The columns of the main table, those that sections add included."""
+    from lmzoo.report.table import columns
+
+    further = [
+        column
+        for section in sections()
+        if comparison.facts.get(section.id) is not None
+        for column in section.columns(comparison.facts[section.id])
+    ]
+    return columns(comparison.corpus.floor, further)
+
+
+def in_order(rows: Sequence[Labelled], comparison: Comparison) -> list[Labelled]:
+    """The rows of a section in the order of the main table: fewest bits per character first."""
+    return sorted(rows, key=lambda row: comparison.place(row.label))
+
+
+def by_year(entries: Sequence[Labelled], comparison: Comparison) -> list[Labelled]:
+    """The rows of a section by the year of the model's idea, then from most bits to fewest; others come first."""
+
+    def order(entry: Labelled) -> tuple[int, float]:
+        row = comparison.row(entry.label)
+        return ((row.year or 0) if row else 0, -row.bits if row and row.score else 0.0)
+
+    return sorted(entries, key=order)

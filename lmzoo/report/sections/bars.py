@@ -1,0 +1,84 @@
+"""Bits per character of every model, with the true source and the compressors as lines."""
+
+from typing import Any
+
+from lmzoo.comparison.results import Comparison, Reference, Row
+from lmzoo.report.canvas import SOURCE, Canvas, Drawing, bare_axes, colour, outline, short
+from lmzoo.report.labels import name_verticals
+from lmzoo.report.section import Section
+from lmzoo.report.summary import best_references
+from lmzoo.report.table import DASH, Cell, Table
+
+
+def figure(_: None, comparison: Comparison, canvas: Canvas) -> Drawing | None:
+    """A bar for each scored model, best first."""
+    rows = [row for row in comparison.ranked() if row.score]
+    if not rows:
+        return None
+    figure, axes = bare_axes(canvas, height=canvas.bar * len(rows) * (1.5 if canvas.narrow else 1) + 1.6)
+    # Two places can be read from afar, unless they would make different models look alike.
+    places = 2 if len({round(row.bits, 2) for row in rows}) == len({row.bits for row in rows}) else 3
+    for y, row in enumerate(rows):
+        _bar(axes, canvas, y, row, places)
+    axes.set_ylim(len(rows) - 0.4, -0.9 if canvas.narrow else -0.6)
+    axes.set_xlim(0, axes.dataLim.x1 * 1.14)
+    axes.set_yticks([])
+    if not canvas.narrow:
+        axes.set_yticks(range(len(rows)), [short(row.label, 28) for row in rows], parse_math=False)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("bits per character")
+    lines = _lines(comparison)
+    name_verticals(figure, axes, canvas, lines)
+    return figure, _in_words(rows, lines)
+
+
+def _bar(axes: Any, canvas: Canvas, y: int, row: Row, places: int) -> None:
+    """A bar from zero, its interval as a whisker, its value behind it."""
+    low, high = row.interval or (row.bits, row.bits)
+    axes.barh(y, row.bits, height=0.42 if canvas.narrow else 0.6, color=colour(row.family), zorder=2)
+    if low < high:
+        axes.plot([low, high], [y, y], color="black", linewidth=canvas.font / 7, zorder=4)
+    text = axes.annotate(f"{row.bits:.{places}f}", (max(row.bits, high), y), (canvas.font / 3, 0), va="center",
+                         zorder=5, textcoords="offset points", size=canvas.font, weight="bold")  # fmt: skip
+    outline(text)
+    if canvas.narrow:
+        label = short(row.label, 40, lines=1)
+        outline(axes.text(0, y - 0.3, label, size=canvas.font, va="bottom", parse_math=False, zorder=5))
+
+
+def _lines(comparison: Comparison) -> list[tuple[str, float]]:
+    """(name, bits per character) of the true source, if known, and of each compressor at its best."""
+    floor = comparison.corpus.floor
+    lines = [] if floor is None else [(SOURCE, floor)]
+    for one in best_references(comparison):
+        alone = "" if one.given_train else " alone"
+        lines.append((short(one.label, 20, lines=1) + alone, one.bits_per_character))
+    return lines
+
+
+def _in_words(rows: list[Row], lines: list[tuple[str, float]]) -> str:
+    values = ", ".join(f"{row.label} {row.bits:.2f}" for row in rows)
+    marks = ", ".join(f"{name} {x:.2f}" for name, x in lines)
+    return f"Bits per character, fewest first: {values}." + (f" For comparison: {marks}." if marks else "")
+
+
+def table(_: None, comparison: Comparison) -> Table | None:
+    """What each compressor makes of the test text, alone and given training text."""
+    rows = {(one.label, one.given_train): one for one in comparison.references}
+    labels = dict.fromkeys(label for label, _ in rows)
+    lines = [(label, [_coded(rows.get((label, given))) for given in (False, True)]) for label in labels]
+    caption = (
+        "Bits per character of the test text. Every byte of the file counts; where training text is given, "
+        "those by which the file grows."
+    )
+    return Table("compressor", ("alone", "given training text"), lines, caption) if lines else None
+
+
+def _coded(one: Reference | None) -> Cell:
+    if one is None:
+        return Cell(DASH)
+    given = f", {one.note}" if one.given_train else ""
+    return Cell(f"{one.bits_per_character:.3f}", f"{one.bits / 8:,.0f} bytes{given}")
+
+
+section = Section("bars", "Bits per character", 30, table=table, figure=figure)

@@ -1,0 +1,133 @@
+"""Calibration: whether a token that a model calls 80 % likely comes in four of five cases."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lmzoo.analysis import calibration
+from lmzoo.comparison.context import Context
+from lmzoo.comparison.entry import Entry, scored
+from lmzoo.comparison.results import Comparison, Interval, from_json
+from lmzoo.report.canvas import SOURCE_LINE, Canvas, Drawing, colour, new_figure, short
+from lmzoo.report.section import Section, in_order
+from lmzoo.report.table import DASH, Cell, Table
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Places where the model's confidence is about the same."""
+
+    confidence: float  # mean probability of the likeliest token
+    accuracy: float  # how often that token came
+    low: float  # its 95 % Wilson interval
+    high: float
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """One model's calibration."""
+
+    label: str
+    model: str
+    tokens: int
+    vocabulary: int
+    accuracy: float
+    interval: Interval
+    among_five: float  # how often one of the five likeliest tokens came
+    mean_rank: float  # of the token that came
+    confidence: float
+    error: float  # expected calibration error
+    by_chance: float  # its 95 % quantile under perfect calibration
+    bins: tuple[Bin, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A row for each scored model."""
+
+    rows: tuple[Reliability, ...]
+
+
+def compute(entries: Sequence[Entry], context: Context) -> Facts:
+    """Of every scored model; one that fails leaves a note in its row of the table."""
+    corpus, run = context.corpus, context.run
+    key = {"seed": run.seed, "text": corpus.sha256, "protocol": corpus.protocol}
+    asked = (corpus.test, run.seed, run.progress, corpus.protocol)
+    found = context.each(scored(entries), key, lambda entry: calibration.facts_of(entry.text_model, *asked))
+    return Facts(tuple(from_json(Reliability, {**entry.named, **one}, "calibration") for entry, one in found))
+
+
+def figure(facts: Facts, comparison: Comparison, canvas: Canvas) -> Drawing | None:
+    """A reliability diagram for each model: accuracy of its likeliest token against confidence."""
+    rows = in_order(facts.rows, comparison)
+    if not rows:
+        return None
+    across = min(len(rows), 3 if canvas.narrow else 5)
+    down = -(-len(rows) // across)
+    side = canvas.width / (3 if canvas.narrow else 5)
+    figure = new_figure(canvas.width, side * 1.2 * down + 0.5)
+    panels = list(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat)
+    for axes, row in zip(panels, rows, strict=False):
+        _reliability(axes, canvas, row, colour(comparison.family(row.label)))
+    for n, axes in enumerate(panels):
+        axes.set_visible(n < len(rows))
+        axes.xaxis.set_tick_params(labelbottom=n + across >= len(rows))
+    figure.supxlabel("confidence: probability of the likeliest token", size=canvas.font * 0.85)
+    figure.supylabel("accuracy", size=canvas.font * 0.85)
+    return figure, _in_words(rows)
+
+
+def _reliability(axes: Any, canvas: Canvas, row: Reliability, hue: str) -> None:
+    """One model's diagram: the diagonal, a point for each bin with its interval, and the error in its corner."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.plot([0, 1], [0, 1], linewidth=canvas.font / 14, zorder=1, **SOURCE_LINE)
+    x, y = [one.confidence for one in row.bins], [one.accuracy for one in row.bins]
+    low, high = [one.low for one in row.bins], [one.high for one in row.bins]
+    axes.vlines(x, low, high, color=hue, linewidth=canvas.font / 10, alpha=0.5, zorder=2)
+    axes.plot(x, y, "o-", color=hue, markersize=canvas.font * 0.24, linewidth=canvas.font / 14, zorder=3)
+    axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
+    axes.set_xticks([0, 0.5, 1], ["0", "½", "1"])
+    axes.set_yticks([0, 0.5, 1], ["0", "½", "1"])
+    axes.tick_params(labelsize=canvas.font * 0.7)
+    size = canvas.font * (0.66 if canvas.narrow else 0.68)
+    axes.set_title(short(row.label, 18 if canvas.narrow else 20), size=size, parse_math=False)
+    axes.text(0.99, 0.02, f"{row.error:.3f}", size=size, ha="right")
+
+
+def _in_words(rows: Sequence[Reliability]) -> str:
+    said = []
+    for row in rows:
+        bias = "overconfident" if row.confidence > row.accuracy else "underconfident"
+        said.append(f"{row.label} {row.error:.3f}" + (f", {bias}" if row.error > row.by_chance else ""))
+    return f"Expected calibration error, a diagram for each model: {'; '.join(said)}."
+
+
+def table(facts: Facts, comparison: Comparison) -> Table | None:
+    """What each model's likeliest tokens are worth, a line for each."""
+    rows = in_order(facts.rows, comparison)
+    heads = ("calibration error", "by chance up to", "confidence", "accuracy", "top five", "mean rank", "of")
+    caption = (
+        "Calibration error: the mean gap between confidence and accuracy, over bins. By chance up to: its 95 % "
+        "quantile over Monte-Carlo samples under perfect calibration. Confidence: mean probability of the likeliest "
+        "token. Accuracy: how often that token came, with the 95 % interval. Top five: how often one of the five "
+        "likeliest came. Mean rank: of the token that came, in the whole vocabulary. Comparable only where the "
+        "tokenizer is the same."
+    )
+    return Table("model", heads, [(row.label, _cells(row)) for row in rows], caption) if rows else None
+
+
+def _cells(row: Reliability) -> list[Cell]:
+    low, high = row.interval
+    return [
+        Cell(f"{row.error:.3f}"),
+        Cell(f"{row.by_chance:.3f}"),
+        Cell(f"{row.confidence:.3f}"),
+        Cell(f"{row.accuracy:.3f}", f"{low:.3f}{DASH}{high:.3f}"),
+        Cell(f"{row.among_five:.3f}"),
+        Cell(f"{row.mean_rank:,.1f}"),
+        Cell(f"{row.vocabulary:,}", "tokens"),
+    ]
+
+
+section = Section("calibration", "Calibration", 90, facts=Facts, compute=compute, table=table, figure=figure)

@@ -1,0 +1,263 @@
+"""Bits per character against how many tokens of context a model is given."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lmzoo.analysis import context_length
+from lmzoo.comparison.context import Context
+from lmzoo.comparison.entry import Entry, scored
+from lmzoo.comparison.results import Comparison, Interval, from_json
+from lmzoo.report.canvas import MARKERS, Canvas, Drawing, colour, new_figure, shade, short
+from lmzoo.report.labels import spread
+from lmzoo.report.section import Section, in_order
+from lmzoo.report.table import DASH, Cell, Table
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Bits per character where exactly `context` tokens before each token are read."""
+
+    context: int
+    bits_per_character: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Position:
+    """Bits per character of tokens first … last after a fresh start."""
+
+    first: int
+    last: int
+    bits_per_character: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class ContextUse:
+    """One model's use of context."""
+
+    label: str
+    model: str
+    reach: int | None
+    stretches: int  # words of the test text that were scored
+    characters: int
+    tokens: int
+    allowed: tuple[Allowed, ...]
+    positions: tuple[Position, ...]
+    note: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A row for each scored model."""
+
+    rows: tuple[ContextUse, ...]
+
+
+def compute(entries: Sequence[Entry], context: Context) -> Facts:
+    """Of every scored model; one that fails leaves a note in its row of the table."""
+    corpus, run = context.corpus, context.run
+    key = {"seed": run.seed, "text": corpus.sha256, "protocol": corpus.protocol}
+    asked = (corpus.test, run.seed, run.progress, corpus.protocol)
+    found = context.each(scored(entries), key, lambda entry: context_length.facts_of(entry.text_model, *asked))
+    return Facts(tuple(from_json(ContextUse, {**entry.named, **one}, "context") for entry, one in found))
+
+
+# ── The figure ──
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A model's bits against context, and how it is drawn."""
+
+    label: str
+    colour: str
+    marker: str
+    allowed: tuple[tuple[float, float], ...]  # (place on the axis, bits per character)
+    positions: tuple[tuple[float, float], ...]
+    stops: bool  # whether its last point is its reach
+
+
+def figure(facts: Facts, comparison: Comparison, canvas: Canvas) -> Drawing | None:
+    """Bits per character against the tokens of context allowed, and against those read since a fresh start."""
+    rows = [row for row in in_order(facts.rows, comparison) if row.allowed]
+    if not rows:
+        return None
+    curves = _curves(rows, comparison)
+    furthest = max(point.context for row in rows for point in row.allowed)
+    figure, (allowed, names, positions, more_names) = _two_panels(canvas, len(curves))
+    right = place_of(furthest) + 0.15
+    for curve in curves:
+        _draw(allowed, canvas, curve, curve.allowed, right)
+        _draw(positions, canvas, curve, curve.positions, None)
+    _label(allowed, canvas, "tokens of context allowed", [0, *_powers(furthest)], right)
+    _label(positions, canvas, "tokens read since a fresh start", _powers(furthest), right)
+    figure.draw_without_rendering()
+    _name(names, canvas, [(curve.allowed[-1][1], curve) for curve in curves])
+    if more_names is not None:
+        _name(more_names, canvas, [(curve.positions[-1][1], curve) for curve in curves if curve.positions])
+    return figure, _in_words(rows)
+
+
+def place_of(tokens: int) -> float:
+    """Where so many tokens are on the axis: each doubling one step further, with room for none at all."""
+    return math.log2(tokens) + 1 if tokens else 0.0
+
+
+def _powers(furthest: int) -> list[int]:
+    return [1 << n for n in range(max(1, furthest).bit_length())]
+
+
+def _curves(rows: Sequence[ContextUse], comparison: Comparison) -> list[Curve]:
+    members: Counter[str] = Counter()
+    curves = []
+    for row in rows:
+        family = comparison.family(row.label)
+        number = members[family]
+        members[family] += 1
+        curves.append(
+            Curve(
+                row.label,
+                shade(colour(family), number),
+                list(MARKERS)[number % len(MARKERS)],
+                tuple((place_of(point.context), point.bits_per_character) for point in row.allowed),
+                tuple((place_of(point.last), point.bits_per_character) for point in row.positions),
+                row.reach is not None and row.allowed[-1].context >= row.reach - 1,
+            )
+        )
+    return curves
+
+
+def _two_panels(canvas: Canvas, count: int) -> tuple[Any, tuple[Any, Any, Any, Any]]:
+    """Axes of allowed context, of its names, of positions and (where narrow) of their names."""
+    height = max(canvas.width * (0.9 if canvas.narrow else 0.58), canvas.font / 72 * 1.25 * (count + 3))
+    figure = new_figure(canvas.width, height * (2 if canvas.narrow else 1))
+    if canvas.narrow:
+        allowed, names, positions, more = figure.subplots(2, 2, sharey="row", width_ratios=(1.8, 1)).flat
+    else:
+        positions, allowed, names = figure.subplots(1, 3, sharey=True, width_ratios=(1, 1.45, 0.82))
+        more = None
+    for axes in (allowed, positions):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=canvas.font * 0.75)
+    for axes in filter(None, (names, more)):
+        axes.set_axis_off()
+        axes.set_xlim(0, 1)
+    for axes in (allowed, positions) if canvas.narrow else (positions,):
+        axes.set_ylabel("bits per character", size=canvas.font * 0.85)
+    return figure, (allowed, names, positions, more)
+
+
+def _draw(axes: Any, canvas: Canvas, curve: Curve, points: Sequence[tuple[float, float]], right: float | None) -> None:
+    """A curve; a bar at its end where that is the model's reach, and dots up to `right`, as nothing changes there."""
+    if not points:
+        return
+    look: Any = {"color": curve.colour, "zorder": 3}
+    x, y = zip(*points, strict=True)
+    axes.plot(x, y, marker=curve.marker, markersize=canvas.font * 0.36, linewidth=canvas.font / 8, **look)
+    if right is None:
+        return
+    if curve.stops:
+        axes.plot(x[-1:], y[-1:], "|", markersize=canvas.font * 1.1, markeredgewidth=canvas.font / 6, **look)
+    axes.plot([x[-1], right], [y[-1]] * 2, ":", linewidth=canvas.font / 12, **look | {"zorder": 2})
+
+
+def _label(axes: Any, canvas: Canvas, title: str, ticks: Iterable[int], right: float) -> None:
+    axes.set_xlabel(title, size=canvas.font * 0.85)
+    shown = [tick for tick in ticks if tick in (0, 1, 2) or not canvas.narrow or place_of(tick) % 2 == 1]
+    axes.set_xticks([place_of(tick) for tick in shown], [str(tick) for tick in shown])
+    axes.set_xlim(min(map(place_of, shown)) - 0.25, right)
+
+
+def _name(axes: Any, canvas: Canvas, ends: Sequence[tuple[float, Curve]]) -> None:
+    """The names of curves, as near to the heights of their ends as legible, each with a line to its end."""
+    size = canvas.font * 0.72
+    low, high = axes.get_ylim()
+    line = 1.25 * size / 72 * axes.figure.dpi / axes.get_window_extent().height * (high - low)
+    ends = sorted(ends, key=lambda end: end[0])
+    for (y, curve), free in zip(ends, spread([y for y, _ in ends], line, low, high), strict=True):
+        axes.plot([0, 0.13], [y, free], color=curve.colour, linewidth=canvas.font / 16, clip_on=False)
+        axes.plot([0.19], [free], curve.marker, color=curve.colour, markersize=size * 0.6, clip_on=False)
+        name = short(curve.label, 19 if canvas.narrow else 28, lines=1)
+        axes.text(0.26, free, name, size=size, va="center", parse_math=False)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(low, high)
+
+
+def _in_words(rows: Sequence[ContextUse]) -> str:
+    said = []
+    for row in rows:
+        first, last = row.allowed[0], row.allowed[-1]
+        if last is first:
+            said.append(f"{row.label} {first.bits_per_character:.2f} with any")
+        else:
+            tokens = f"{last.context} token{'' if last.context == 1 else 's'}"
+            said.append(
+                f"{row.label} from {first.bits_per_character:.2f} without to {last.bits_per_character:.2f} after "
+                f"{tokens}{', its reach' if row.reach == last.context else ''}"
+            )
+    return f"Bits per character by the context that each model is allowed: {'; '.join(said)}."
+
+
+# ── The tables ──
+
+
+def view(facts: Facts, comparison: Comparison) -> dict[str, Any] | None:
+    """What was measured, and notes on models that were not."""
+    rows = in_order(facts.rows, comparison)
+    asked = [row for row in rows if row.allowed]
+    notes = [f"{row.label}: {row.note}" for row in rows if row.note]
+    return {"about": asked[0], "notes": notes} if asked else None
+
+
+def table(facts: Facts, comparison: Comparison) -> tuple[Table, Table] | None:
+    """Bits per character by allowed context and by position, a line for each model."""
+    asked = [row for row in in_order(facts.rows, comparison) if row.allowed]
+    if not asked:
+        return None
+    heads = [n for n in sorted({point.context for row in asked for point in row.allowed}) if n & (n - 1) == 0]
+    steps = list(zip([-1, *heads], heads, strict=False))
+    longest = max((row.positions for row in asked), key=len)
+    return (
+        Table(
+            "model",
+            [f"{head:,}" for head in heads],
+            [(row.label, [_allowed(row, above, up_to) for above, up_to in steps]) for row in asked],
+            "Bits per character by the tokens of context allowed; below, the 95 % bootstrap interval over the words, "
+            "or the model's reach where that is no power of two. Empty: beyond the reach.",
+        ),
+        Table(
+            "model",
+            [_span(one) for one in longest],
+            [(row.label, _positions(row, longest)) for row in asked],
+            "Bits per character of the tokens at these places after a fresh start.",
+        ),
+    )
+
+
+def _allowed(row: ContextUse, above: int, up_to: int) -> Cell:
+    """Bits with `up_to` tokens of context, or with the model's reach if that lies between `above` and `up_to`."""
+    for point in row.allowed:
+        if above < point.context <= up_to:
+            own = f"at {point.context}" if point.context < up_to else ""
+            return Cell(f"{point.bits_per_character:.3f}", own or _interval(point))
+    return Cell("")
+
+
+def _positions(row: ContextUse, longest: Sequence[Position]) -> list[Cell]:
+    cells = {one.last: Cell(f"{one.bits_per_character:.3f}", _interval(one)) for one in row.positions}
+    return [cells.get(one.last, Cell("")) for one in longest]
+
+
+def _span(one: Position) -> str:
+    return str(one.first) if one.first == one.last else f"{one.first}{DASH}{one.last}"
+
+
+def _interval(point: Allowed | Position) -> str:
+    return f"{point.interval[0]:.2f}{DASH}{point.interval[1]:.2f}" if point.interval else ""
+
+
+section = Section("context", "Context length", 80, facts=Facts, compute=compute, table=table, figure=figure, view=view)

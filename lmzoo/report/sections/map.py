@@ -1,0 +1,76 @@
+"""A map of frequent words: their vectors projected onto the plane."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from scipy.sparse import issparse
+
+from lmzoo.analysis import projection
+from lmzoo.comparison.context import Context
+from lmzoo.comparison.entry import Entry
+from lmzoo.comparison.results import Comparison, from_json
+from lmzoo.errors import UsageError
+from lmzoo.report.associations import WordModel, agreement, judged, key, word_models
+from lmzoo.report.canvas import Canvas, Drawing, colour
+from lmzoo.report.section import Section
+from lmzoo.report.word_map import draw_map
+
+WORDS = 40
+NARROW_WORDS = 14  # that can be read on a telephone
+
+
+@dataclass(frozen=True)
+class WordMap:
+    """Words in the plane."""
+
+    label: str
+    model: str
+    method: str  # pca
+    words: tuple[str, ...]
+    points: tuple[tuple[float, float], ...]
+    variance: tuple[float, float] | None  # shares of it, along x and y
+
+
+def compute(entries: Sequence[Entry], context: Context) -> WordMap | None:
+    """By the dense vectors that agree best with human judgments, or the last ones where there are no word tests."""
+    laid_out = context.cached(key(entries, context), lambda: _layout(word_models(entries), context))
+    return from_json(WordMap | None, laid_out, "map")  # type: ignore[arg-type]
+
+
+def _layout(models: Sequence[WordModel], context: Context) -> dict[str, Any] | None:
+    dense = [one for one in models if one.vectors and not issparse(one.vectors.matrix)]
+
+    def rank(place: int) -> tuple[float, int]:
+        vectors = dense[place].vectors
+        assert vectors
+        return agreement(judged(vectors, context.word_tests)) if context.word_tests else 0.0, place
+
+    for place in sorted(range(len(dense)), key=rank, reverse=True):
+        one = dense[place]
+        assert one.vectors
+        try:
+            words = projection.frequent_words(one.vectors, WORDS) or one.vectors.words[:WORDS]
+            return {**one.entry.named, **projection.layout(one.vectors, words)}
+        except UsageError:  # too few words, or no scikit-learn
+            continue
+    return None
+
+
+def figure(facts: WordMap, comparison: Comparison, canvas: Canvas) -> Drawing:
+    """Each word where its vector puts it; fewer of them on a narrow canvas."""
+    shown = facts
+    if canvas.narrow:
+        shown = replace(facts, words=facts.words[:NARROW_WORDS], points=facts.points[:NARROW_WORDS])
+    title = "" if canvas.narrow else facts.label
+    height = canvas.width * (1.2 if canvas.narrow else 0.65)
+    hue = colour(comparison.family(facts.label))
+    return draw_map(asdict(shown), title, canvas.width, height, canvas.font * 0.95, hue), _in_words(facts)
+
+
+def _in_words(facts: WordMap) -> str:
+    words = ", ".join(facts.words)
+    return f"{len(facts.words)} words where the vectors of {facts.label} put them in the plane: {words}."
+
+
+section = Section("map", "Word map", 170, facts=WordMap, compute=compute, figure=figure)

@@ -1,0 +1,159 @@
+"""One passage of the test text as each model reads it: the surprisal of every token and word."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lmzoo.analysis import surprisal
+from lmzoo.comparison.context import Context
+from lmzoo.comparison.entry import Entry, scored
+from lmzoo.comparison.results import OPTIONAL, Comparison, from_json
+from lmzoo.report.section import Section, by_year
+from lmzoo.report.table import amount
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A token: its text, its surprisal, and {text: probability} of the likeliest tokens at its place."""
+
+    text: str
+    bits: float
+    likeliest: dict[str, float] | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word with the white space before it: how many pieces it has, and its surprisal (Pimentel & Meister 2024)."""
+
+    text: str
+    pieces: int
+    bits: float
+
+
+@dataclass(frozen=True)
+class Passage:
+    """The passage as one model reads it."""
+
+    label: str
+    pieces: tuple[Piece, ...]
+    model: str = ""
+    words: tuple[Word, ...] = ()
+
+
+def compute(entries: Sequence[Entry], context: Context) -> tuple[Passage, ...]:
+    """Of every scored model; one that fails leaves a note in its row of the table."""
+    corpus = context.corpus
+    key = {"seed": context.run.seed, "text": corpus.sha256, "protocol": corpus.protocol}
+    found = context.each(scored(entries), key, _read)
+    return tuple(from_json(Passage, {**entry.named, **one}, "passages") for entry, one in found)
+
+
+def _read(entry: Entry) -> dict[str, Any]:
+    assert entry.score
+    return surprisal.facts_of(entry.text_model, entry.score)
+
+
+# ── Shown ──
+
+# Surprisal in bits → a class of the scale: each step up is twice the surprisal.
+EDGES = (0.5, 1, 2, 4, 8, 16)
+# Background and text of each class: ColorBrewer's YlOrBr (Brewer 2003), which grows darker evenly, so that it can be
+# read without colour vision. The tests hold its contrast.
+SCALE = (
+    ("#fffdf2", "#000000"), ("#fff0b3", "#000000"), ("#fed976", "#000000"), ("#fdae4b", "#000000"),
+    ("#ec7014", "#000000"), ("#b84203", "#ffffff"), ("#6b2204", "#ffffff"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A piece or a word as it is shown: its class of surprisal, and its tooltip (None: none)."""
+
+    text: str
+    level: int
+    said: str | None
+    pieces: tuple["Unit", ...] = ()
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A passage as it is shown."""
+
+    label: str
+    family: str
+    year: int | None
+    words: tuple[Unit, ...]
+    has_words: bool  # whether words have surprisals of their own
+    has_alternatives: bool
+    chosen: bool  # whether the page opens with it
+    bits: float
+    characters: int
+    worst: tuple[str, ...]  # its most surprising pieces
+
+
+def view(passages: Sequence[Passage], comparison: Comparison) -> dict[str, Any] | None:
+    """The passages by the year of the model's idea, then from most bits to fewest; the best is chosen."""
+    shown = [_shown(one, comparison) for one in by_year(passages, comparison) if one.pieces]
+    if not shown:
+        return None
+    best = min(shown, key=lambda one: one.bits)
+    return {"passages": [replace(one, chosen=one is best) for one in shown], "scale": SCALE, "edges": EDGES}
+
+
+def _shown(passage: Passage, comparison: Comparison) -> Shown:
+    pieces = tuple(Unit(one.text, _level(one.bits), _piece_said(one)) for one in passage.pieces)
+    words, start = [], 0
+    for word in passage.words:
+        parts, start = slice(start, start + word.pieces), start + word.pieces
+        own = sum(piece.bits for piece in passage.pieces[parts])
+        words.append(Unit(word.text, _level(word.bits), _word_said(word, own), pieces[parts]))
+    worst = sorted(passage.pieces, key=lambda piece: -piece.bits)[:3]
+    row = comparison.row(passage.label)
+    return Shown(
+        passage.label,
+        comparison.family(passage.label),
+        row.year if row else None,
+        tuple(words) or (Unit("", 0, None, pieces),),
+        has_words=bool(words),
+        has_alternatives=any(piece.likeliest is not None for piece in passage.pieces),
+        chosen=False,
+        bits=sum(piece.bits for piece in passage.pieces),
+        characters=sum(len(piece.text) for piece in passage.pieces),
+        worst=tuple(surprisal_of(piece.text, piece.bits) for piece in worst),
+    )
+
+
+def _level(bits: float) -> int:
+    return bisect_right(EDGES, bits)
+
+
+def surprisal_of(text: str, bits: float) -> str:
+    """'“ the”: 3.2 bits, 1 in 9.2'"""
+    odds = f", 1 in {amount(2**bits)}" if bits < 40 else ""
+    return f"{_quoted(text)}: {bits:.1f} bits{odds}"
+
+
+def _piece_said(piece: Piece) -> str:
+    """Its surprisal, and a line for each of the likeliest pieces: '20.1 % “ a”'."""
+    likeliest = [f"{_percent(share)} {_quoted(text)}" for text, share in (piece.likeliest or {}).items()]
+    return "\n".join([surprisal_of(piece.text, piece.bits), *likeliest])
+
+
+def _word_said(word: Word, own: float) -> str:
+    """Its surprisal, and that of its pieces as they are."""
+    pieces = "its piece" if word.pieces == 1 else f"its {word.pieces} pieces"
+    return f"{surprisal_of(word.text.strip(), word.bits)}\n{own:.1f} bits: {pieces}"
+
+
+def _quoted(text: str) -> str:
+    return "“" + text.replace("\n", "↵").replace("\t", "→") + "”"
+
+
+def _percent(share: float) -> str:
+    """0.201 → '20.1 %', 0.00012 → '0.012 %'."""
+    percent = 100 * share
+    return f"{percent:.1f} %" if percent >= 1 else f"{percent:#.2g} %" if percent >= 1e-3 else "< 0.001 %"
+
+
+section = Section("passages", "Surprisal", 180, facts=tuple[Passage, ...], compute=compute, view=view)

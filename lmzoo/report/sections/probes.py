@@ -1,0 +1,62 @@
+"""Probes: what a linear classifier reads off a model's features, with control tasks and baselines."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lmzoo.comparison.context import Context
+from lmzoo.comparison.entry import Entry
+from lmzoo.comparison.results import Comparison
+from lmzoo.report.canvas import Canvas, Drawing
+from lmzoo.report.heatmap import heat_map
+from lmzoo.report.section import Section
+from lmzoo.report.table import Column, Table, percent
+from lmzoo.report.task_rows import Tested, ask, tested_notes, tested_table
+from lmzoo.tasks import suite
+
+IN_TABLE = ("SST-2", "tags")  # the probes that have a column in the main table
+CAPTION = (
+    "8-grams seen: the share of the test set's that occur in the training text. Below each figure its 95 % bootstrap "
+    "interval."
+)
+
+
+def compute(entries: Sequence[Entry], context: Context) -> Tested | None:
+    """A row for each model that can be compared and each baseline, where probe tasks were asked for."""
+    sets, able = context.tests.probes, [entry for entry in entries if entry.loaded]
+    return ask(suite.Probing(sets, context.progress), able, context) if sets and able else None
+
+
+def figure(facts: Tested, comparison: Comparison, canvas: Canvas) -> Drawing:
+    """A heat map: tasks × models and baselines."""
+    return heat_map(facts.rows, comparison, canvas)
+
+
+def table(facts: Tested, comparison: Comparison) -> Table:  # noqa: ARG001
+    """A line for each task, a column for each model."""
+    return tested_table(facts, CAPTION)
+
+
+def view(facts: Tested, comparison: Comparison) -> dict[str, Any]:  # noqa: ARG001
+    """The notes on grades."""
+    return {"notes": tested_notes(facts)}
+
+
+def columns(facts: Tested) -> list[Column]:
+    """The accuracy of one probe of each kind: of a whole sentence's meaning, and of a word's place in it."""
+    return [_column(task, facts) for task in IN_TABLE]
+
+
+def _column(task: str, facts: Tested) -> Column:
+    values = {
+        row.label: grade.value
+        for row in facts.rows
+        for grade in row.grades
+        if (grade.task, grade.metric) == (task, "accuracy")
+    }
+    meaning = f"accuracy of a probe of its features on {task}"
+    return Column(task, meaning, lambda row: values.get(row.label), percent, terminal=False)
+
+
+section = Section(
+    "probes", "Probes", 110, facts=Tested, compute=compute, table=table, figure=figure, view=view, columns=columns
+)

@@ -1,0 +1,53 @@
+"""The main table: a row for each model, a column for whatever is known of any of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lmzoo.comparison.results import Comparison, Row
+from lmzoo.report.section import Section, columns_of
+from lmzoo.report.table import Cell, Column
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the table: its cells, and the numbers of its footnotes."""
+
+    row: Row
+    notes: tuple[int, ...]
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class MainTable:
+    """The columns with a number in any row, the lines from best to worst, and the footnotes: errors and remarks."""
+
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...]
+
+
+def main_table(comparison: Comparison) -> MainTable:
+    """The table as the page, the README and the terminal show it."""
+    rows = comparison.ranked()
+    shown = [one for one in columns_of(comparison) if any(one.number(row) is not None for row in rows)]
+    notes: dict[str, int] = {}  # each remark and its number
+    lines = []
+    for row in rows:
+        remarks = dict.fromkeys([*([row.error] if row.error else []), *row.notes, *_uncertified(row)])
+        numbers = tuple(notes.setdefault(remark, len(notes) + 1) for remark in remarks)
+        lines.append(Line(row, numbers, tuple(one.cell(row) for one in shown)))
+    return MainTable(tuple(shown), tuple(lines), tuple(notes))
+
+
+def _uncertified(row: Row) -> list[str]:
+    """Why there is no certified compressed file, where one was asked for."""
+    error = row.certified.error if row.certified else None
+    return [f"not certified: {error}"] if error else []
+
+
+def view(_: None, comparison: Comparison) -> dict[str, Any] | None:
+    """The table, for its own template: it can be sorted, and has footnotes."""
+    return {"main": main_table(comparison)} if comparison.rows else None
+
+
+section = Section("table", "Results", 10, view=view)
