@@ -1,4 +1,4 @@
-"""`lmzoo probe`: what a lecturer sees, and what is said of what cannot be probed."""
+"""`lmzoo probe`: tables, figures, JSON and mistakes."""
 
 import json
 
@@ -66,7 +66,7 @@ def lines(out, beginning):
     return [line.split() for line in out.splitlines() if line.strip().startswith(beginning)]
 
 
-def test_models_are_rows_with_their_floors_and_ceilings_and_tasks_are_columns(lmzoo):
+def test_models_controls_and_baselines_are_rows_and_tasks_are_columns(lmzoo):
     code, out, err = lmzoo("small-lstm", "none")
     assert (code, err) == (0, "")
     assert lines(out, "mr")[0] == ["mr", "pairs", "Pearson", "pairs", "Spearman"]
@@ -78,7 +78,7 @@ def test_models_are_rows_with_their_floors_and_ceilings_and_tasks_are_columns(lm
     assert lines(out, "TF-IDF")[0][1] == "1.000"
 
 
-def test_what_is_behind_a_grade_is_told(lmzoo):
+def test_details_of_results_are_shown(lmzoo):
     _, out, _ = lmzoo("small-lstm", "none", "--tasks", "mr", "--no-baselines")
     row = lines(out, "mr")[1]
     assert row[:2] == ["mr", "accuracy"]
@@ -87,7 +87,7 @@ def test_what_is_behind_a_grade_is_told(lmzoo):
     assert "TF-IDF" not in out
 
 
-def test_how_much_of_the_tests_was_in_the_training_text_is_told(lmzoo):
+def test_the_overlap_with_the_training_text_is_shown(lmzoo):
     _, out, _ = lmzoo("small-lstm", "none", "--tasks", "mr", "--no-baselines")
     share = float(lines(out, "mr")[1][-1].removesuffix("%"))
     assert 40 < share < 60  # of 40 texts, the last 20 are in it
@@ -104,7 +104,7 @@ def test_curves_and_units_are_shown_and_drawn(lmzoo, tmp_path):
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["probe-labels.png", "probe-unit.png"]
 
 
-def test_json_has_all_of_it(lmzoo):
+def test_json_has_everything(lmzoo):
     _, out, _ = lmzoo("small-lstm", "none", "--json", "--units", "--limit", "30")
     facts = json.loads(out)
     assert facts["tasks"] == ["mr", "sick"]
@@ -125,7 +125,7 @@ def test_json_has_all_of_it(lmzoo):
         (["small-lstm", "--limit", "few"], "--limit must be a whole number, not 'few'"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(lmzoo, arguments, says):
+def test_mistakes_are_named_in_one_line(lmzoo, arguments, says):
     code, out, err = lmzoo(*arguments)
     assert (code, out) == (2, "")
     assert says in err
@@ -139,7 +139,7 @@ def test_an_unknown_task_is_named_with_the_nearest(lmzoo, monkeypatch):
     assert "no task 'mrr' to probe; did you mean mr" in err
 
 
-def test_ctrl_c_says_that_the_features_are_kept(lmzoo, monkeypatch):
+def test_ctrl_c_says_that_features_are_cached(lmzoo, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 

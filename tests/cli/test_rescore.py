@@ -1,4 +1,4 @@
-"""`lmzoo rescore`: what a lecturer sees, and what is said of what cannot be chosen from."""
+"""`lmzoo rescore`: tables, files, JSON and mistakes."""
 
 import json
 import random
@@ -40,7 +40,7 @@ def lmzoo(calling, monkeypatch, folder):
     return calling(rescore=rescore_lists)
 
 
-def test_the_table_goes_from_the_first_choices_over_the_runs_to_the_best_candidates(lmzoo):
+def test_the_table_has_first_choices_runs_and_the_oracle(lmzoo):
     code, out, err = lmzoo("order1", "order3", "--lists", 60)
     assert (code, err) == (0, "")
     rows = [line.split("  ")[0].strip() for line in out.splitlines() if "%–" in line]
@@ -49,7 +49,7 @@ def test_the_table_goes_from_the_first_choices_over_the_runs_to_the_best_candida
     assert "20 more are for fitting weights" in out
 
 
-def test_who_knows_more_is_wrong_less_often(lmzoo):
+def test_a_better_model_has_a_lower_word_error_rate(lmzoo):
     facts = json.loads(lmzoo("order1", "order3", "--lists", 90, "--json")[1])
     unigram, trigram = (row["grade"] for row in facts["runs"])
     assert facts["oracle"]["value"] <= trigram["value"] < unigram["value"] < facts["channel"]["value"]
@@ -58,7 +58,7 @@ def test_who_knows_more_is_wrong_less_often(lmzoo):
     assert trigram["items"] == facts["tested"] == 60
 
 
-def test_what_it_writes_it_reads_and_chooses_the_same_from(lmzoo, folder):
+def test_lists_that_were_written_give_the_same_results(lmzoo, folder):
     made = json.loads(lmzoo("order3", "--lists", 30, "--out", "lists.jsonl", "--json")[1])
     read = json.loads(lmzoo("order3", "--nbest", "lists.jsonl", "--json")[1])
     assert read["lists"] == "lists.jsonl"
@@ -69,7 +69,7 @@ def test_what_it_writes_it_reads_and_chooses_the_same_from(lmzoo, folder):
     assert first["log_probs"]["order3"] == pytest.approx(expected.tolist())
 
 
-def test_how_much_of_what_was_said_was_trained_on_is_told(lmzoo, folder):
+def test_the_overlap_of_references_with_the_training_text_is_shown(lmzoo, folder):
     """Of a text that is four sentences over and over all is known, and of other sentences nothing."""
     code, out, _ = lmzoo("order3", "--lists", 20)
     assert code == 0
@@ -82,7 +82,7 @@ def test_how_much_of_what_was_said_was_trained_on_is_told(lmzoo, folder):
     assert unseen["overlap"] == 0
 
 
-def test_a_given_weight_is_taken_and_shown(lmzoo):
+def test_a_given_weight_is_used_and_shown(lmzoo):
     facts = json.loads(lmzoo("order3", "--lists", 30, "--weight", 0, "--json")[1])
     (row,) = facts["runs"]
     assert row["weight"] == 0
@@ -90,7 +90,7 @@ def test_a_given_weight_is_taken_and_shown(lmzoo):
     assert "weight given" in row["grade"]["protocol"]
 
 
-def test_a_model_that_cannot_has_a_dash_and_a_footnote(lmzoo):
+def test_a_model_that_cannot_be_scored_has_a_dash_and_a_note(lmzoo):
     code, out, _ = lmzoo("zero", "order3", "--lists", 20)
     assert code == 0
     (row,) = [line.split() for line in out.splitlines() if line.strip().startswith("zero")]
@@ -115,7 +115,7 @@ def test_a_model_that_cannot_has_a_dash_and_a_footnote(lmzoo):
         (["order3", "--rate", "1"], "rate of errors must be above 0 and below 1, not 1.0"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(lmzoo, folder, arguments, message):
+def test_mistakes_are_named_in_one_line(lmzoo, folder, arguments, message):
     (folder / "bad.jsonl").write_text('{"reference": "a cat"}\n')
     code, out, err = lmzoo(*arguments)
     assert (code, out) == (2, "")

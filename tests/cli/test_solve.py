@@ -1,4 +1,4 @@
-"""`lmzoo solve`: what a lecturer sees, and what is said of what cannot be solved."""
+"""`lmzoo solve`: tables, evidence, JSON and mistakes."""
 
 import json
 
@@ -24,7 +24,7 @@ def lmzoo(calling, tmp_path, monkeypatch):
     return calling(solve=solve_questions)
 
 
-def test_each_set_is_a_row_with_chance_and_what_was_right(lmzoo):
+def test_each_set_is_a_row_with_chance_and_accuracy(lmzoo):
     code, out, err = lmzoo("--questions", "mine.jsonl", "--corpus", "race.txt")
     assert (code, err) == (0, "")
     (row,) = [line.split() for line in out.splitlines() if line.strip().startswith("mine")]
@@ -41,7 +41,7 @@ def test_several_sets_are_answered_at_once(lmzoo):
     assert first["set"] == "mine"
 
 
-def test_a_shown_question_has_scores_its_answer_and_what_spoke_for_it(lmzoo):
+def test_a_shown_question_has_scores_an_answer_and_evidence(lmzoo):
     code, out, _ = lmzoo("--questions", "mine.jsonl", "--corpus", "race.txt", "--show", 2)
     assert code == 0
     assert "mine: Which surface is best for a skating race?" in out
@@ -52,7 +52,7 @@ def test_a_shown_question_has_scores_its_answer_and_what_spoke_for_it(lmzoo):
     assert "C [Nobody] else" in out  # and is not taken for markup
 
 
-def test_json_says_all_of_it(lmzoo):
+def test_json_has_everything(lmzoo):
     facts = json.loads(lmzoo("--questions", "mine.jsonl", "--corpus", "race.txt", "--show", 1, "--json")[1])
     assert {key: facts[key] for key in ("corpus", "window", "unseen")} == {
         "corpus": "race.txt",
@@ -67,7 +67,7 @@ def test_json_says_all_of_it(lmzoo):
     assert [pair["pmi"] for pair in best] == sorted((pair["pmi"] for pair in best), reverse=True)
 
 
-def test_its_settings_are_the_solvers(lmzoo):
+def test_flags_are_settings_of_the_solver(lmzoo):
     arguments = ["--questions", "mine.jsonl", "--corpus", "race.txt", "--json"]
     asked = ["--window", 4, "--unseen", "zero", "--function-words"]
     facts = json.loads(lmzoo(*arguments, *asked)[1])
@@ -86,7 +86,7 @@ def test_its_settings_are_the_solvers(lmzoo):
         (["--questions", "mine.jsonl", "--corpus", "nowhere"], "nowhere"),
     ],
 )
-def test_what_cannot_be_solved_is_said_in_one_line(lmzoo, arguments, message):
+def test_mistakes_are_named_in_one_line(lmzoo, arguments, message):
     corpus = [] if "--corpus" in arguments else ["--corpus", "race.txt"]
     code, out, err = lmzoo(*arguments, *corpus)
     assert (code, out) == (2, "")

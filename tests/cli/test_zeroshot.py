@@ -1,4 +1,4 @@
-"""`lmzoo zeroshot`: runs beside each other in a table, with chance, others' figures, and why a dash is a dash."""
+"""`lmzoo zeroshot`: tables with chance and published figures, notes, JSON and mistakes."""
 
 import json
 
@@ -51,17 +51,17 @@ def test_each_task_is_a_row_with_chance_and_a_column_for_each_run(lmzoo):
     assert "overlap: the share of a test set's 8-grams that occur in the run's training text" in out
 
 
-def test_one_run_alone_is_shown_with_intervals(lmzoo):
+def test_a_single_run_is_shown_with_intervals(lmzoo):
     out = lmzoo("learned", "--tasks", "blimp")[1]
     assert row(out, "BLiMP", "accuracy") == ["2", "50.0%", "100.0%", "100.0%–100.0%", "–"]
 
 
-def test_parts_are_shown_on_demand(lmzoo):
+def test_groups_are_shown_on_request(lmzoo):
     out = lmzoo("learned", "uniform", "--tasks", "blimp", "--parts", "phenomenon")[1]
     assert row(out, "island_effects") == ["1", "50.0%", "100.0%", "50.0%"]
 
 
-def test_a_dash_has_a_footnote(lmzoo):
+def test_a_dash_has_a_note(lmzoo):
     out = lmzoo("closed", "--tasks", "copa")[1]
     assert row(out, "COPA,", "log", "P", "accuracy")[2] == "–"
     assert "closed: COPA, log P; COPA, per character; COPA, PMI; COPA, answers alone: its vocabulary is closed" in out
@@ -75,7 +75,7 @@ def test_published_figures_say_whether_the_protocol_was_the_same(lmzoo):
     assert "no: trained on the labels" in other
 
 
-def test_json_says_all_of_it(lmzoo):
+def test_json_has_everything(lmzoo):
     facts = json.loads(lmzoo("learned", "--tasks", "blimp,lambada", "--limit", 1, "--json")[1])
     (run,) = facts["runs"]
     assert (run["model"], run["tokenizer"], facts["limit"]) == ("ngram", "char", 1)
@@ -86,7 +86,7 @@ def test_json_says_all_of_it(lmzoo):
     assert {figure["who"] for figure in facts["published"]} >= {"GPT-2 117M", "GPT-2 1542M", "5-gram", "people"}
 
 
-def test_what_a_run_was_trained_on_is_looked_up_in_its_provenance(lmzoo, tmp_path, monkeypatch):
+def test_the_training_text_is_that_of_the_provenance(lmzoo, tmp_path, monkeypatch):
     seen = {"lambada_test": json.dumps({"text": "Who should Ann hug? He said so to the dogs"})}
     monkeypatch.setattr(task_cards, "fetch", lambda name, mirror=None, progress=None: seen)
     (run,) = json.loads(lmzoo("learned", "--tasks", "lambada", "--json")[1])["runs"]
@@ -97,7 +97,7 @@ def test_what_a_run_was_trained_on_is_looked_up_in_its_provenance(lmzoo, tmp_pat
     assert run["note"] == "its training text is not available, so the overlap is not known"
 
 
-def test_a_set_that_cannot_be_had_is_left_out_unless_it_was_asked_for(lmzoo, monkeypatch):
+def test_a_set_that_cannot_be_downloaded_is_left_out_unless_it_was_named(lmzoo, monkeypatch):
     def fetch(name, mirror=None, progress=None):
         if name == "blimp":
             raise DownloadError("nobody has it")
@@ -121,7 +121,7 @@ def test_a_set_that_cannot_be_had_is_left_out_unless_it_was_asked_for(lmzoo, mon
         (["nowhere", "--tasks", "copa"], "no run at nowhere"),
     ],
 )
-def test_what_cannot_be_asked_is_said_in_one_line(lmzoo, arguments, message):
+def test_mistakes_are_named_in_one_line(lmzoo, arguments, message):
     code, out, err = lmzoo(*arguments)
     assert (code, out) == (2, "")
     assert message in err

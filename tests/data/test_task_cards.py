@@ -17,12 +17,12 @@ def test_every_card_can_be_read_and_names_its_source():
         assert "Mirror only" in task.note or all(file.url.startswith("https://") for file in task.files)
 
 
-def test_a_name_without_a_card_is_answered_with_the_nearest():
+def test_an_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(UsageError, match="no task 'word'; did you mean words"):
         task_cards.find("word")
 
 
-def test_files_come_as_text_by_name_and_are_checked(tmp_path, monkeypatch):
+def test_files_are_texts_by_name_and_are_checked(tmp_path, monkeypatch):
     (tmp_path / "mirror" / "toy").mkdir(parents=True)
     contents = b"a\tb\t1.0\r\n"
     (tmp_path / "mirror" / "toy" / "pairs.txt").write_bytes(contents)

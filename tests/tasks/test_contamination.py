@@ -1,4 +1,4 @@
-"""The overlap of a test set with a training text, against sets of tuples."""
+"""Contamination: 8-gram overlap of a test set with a training text, against sets of tuples."""
 
 import re
 
@@ -26,31 +26,31 @@ def by_hand(texts, corpus):
     return sum(found) / len(found)
 
 
-def test_a_text_that_was_trained_on_overlaps_wholly_and_another_not_at_all():
+def test_training_text_overlaps_wholly_and_other_text_not_at_all():
     assert overlap([TEN], f"zero {TEN} eleven") == 1
     assert overlap([TEN], TEN.replace("five", "5")) == 0
 
 
-def test_only_words_count_and_not_their_case_or_punctuation():
+def test_case_and_punctuation_are_ignored():
     assert overlap([TEN], TEN.upper().replace(" ", ", \n_")) == 1
 
 
-def test_an_8_gram_does_not_reach_over_the_end_of_a_text():
+def test_an_8_gram_lies_within_one_text():
     assert overlap([TEN, TEN], f"{TEN} {TEN}") == 1
     assert overlap(["three four five six seven", TEN], TEN) == 1
     assert overlap([TEN], " ".join(TEN.split()[:7])) == 0
 
 
-def test_texts_without_eight_words_have_none():
+def test_a_set_without_8_grams_has_no_overlap():
     assert overlap(["one two three", ""], TEN) is None
     assert overlap([], TEN) is None
 
 
-def test_several_sets_are_compared_in_one_reading():
+def test_several_sets_are_compared_in_one_pass():
     assert overlaps([[TEN], [], [TEN.replace("ten", "10"), "no"]], TEN) == [1, None, pytest.approx(2 / 3)]
 
 
-def test_the_training_text_of_a_run_is_found_where_it_need_not_be_fetched(tmp_path, monkeypatch):
+def test_the_training_text_of_a_run_is_found_unless_it_must_be_downloaded(tmp_path, monkeypatch):
     monkeypatch.setenv("LMZOO_CACHE", str(tmp_path / "cache"))
     text = tmp_path / "mine.txt"
     text.write_text("a line of mine\n" * 100)
@@ -61,7 +61,7 @@ def test_the_training_text_of_a_run_is_found_where_it_need_not_be_fetched(tmp_pa
 
 
 @pytest.mark.parametrize("chunk", [1, 50, 1000])
-def test_is_what_sets_of_8_grams_say_wherever_the_corpus_is_cut(chunk, monkeypatch):
+def test_overlap_equals_set_intersection_wherever_chunks_end(chunk, monkeypatch):
     monkeypatch.setattr(contamination, "CHUNK", chunk)
     rng = np.random.default_rng(0)
     words = rng.choice(["ab", "b", "c", "été"], size=4000, p=[0.7, 0.1, 0.1, 0.1])

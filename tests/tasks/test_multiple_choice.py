@@ -1,4 +1,4 @@
-"""Questions: both forms that they are published in, what is said of files that are wrong, and grading."""
+"""Multiple-choice questions: both published forms, mistakes in files, and grading."""
 
 import json
 
@@ -22,20 +22,20 @@ def without(fields, *path):
 
 
 @pytest.mark.parametrize("fields", [AI2, WITH_QUERY])
-def test_both_published_forms_say_the_same(fields):
+def test_both_published_forms_give_the_same_question(fields):
     assert read(json.dumps(fields)) == [SMOOTH]
 
 
-def test_forms_may_be_mixed_and_blank_lines_are_passed_over():
+def test_forms_may_be_mixed_and_blank_lines_are_skipped():
     assert read(f"\n{json.dumps(AI2)}\r\n\n{json.dumps(WITH_QUERY)}\n") == [SMOOTH, SMOOTH]
 
 
-def test_labels_may_be_numbers_as_in_some_exams():
+def test_labels_may_be_numbers():
     choices = [{"label": "1", "text": "gravel"}, {"label": "2", "text": "blacktop"}]
     assert read(json.dumps({"question": {"stem": "?", "choices": choices}, "answerKey": "2"}))[0].answer == 1
 
 
-def test_a_line_separator_within_a_text_ends_no_line():
+def test_a_unicode_line_separator_within_a_text_ends_no_line():
     fields = {**WITH_QUERY, "query": "one\u2028two"}
     assert read(json.dumps(fields, ensure_ascii=False))[0].stem == "one\u2028two"
 
@@ -62,7 +62,7 @@ def test_a_line_separator_within_a_text_ends_no_line():
         ({**WITH_QUERY, "query": 3}, "line 2: what is asked and each choice must be text"),
     ],
 )
-def test_what_is_wrong_in_a_line_is_said_with_its_number(fields, message):
+def test_a_mistake_is_named_with_its_line(fields, message):
     line = fields if isinstance(fields, str) else json.dumps(fields)
     with pytest.raises(FormatError) as error:
         read(f"{json.dumps(AI2)}\n{line}\n", "mine")
@@ -70,17 +70,17 @@ def test_what_is_wrong_in_a_line_is_said_with_its_number(fields, message):
     assert "\n" not in str(error.value)
 
 
-def test_a_file_without_questions_is_said_to_have_none():
+def test_a_file_without_questions_is_refused():
     with pytest.raises(FormatError, match="mine has no questions"):
         read("\n \n", "mine")
 
 
-def test_a_file_is_a_set_by_its_name(tmp_path):
+def test_a_set_is_named_after_its_file(tmp_path):
     (tmp_path / "mine.jsonl").write_text(json.dumps(AI2) + "\n")
     assert multiple_choice.load(tmp_path / "mine.jsonl") == {"mine": [SMOOTH]}
 
 
-def test_a_file_that_cannot_be_read_is_said_so(tmp_path):
+def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"no questions at 'scince': give science or arc, or a file"):
         multiple_choice.load("scince")
     with pytest.raises(UsageError, match="no questions at"):
@@ -90,7 +90,7 @@ def test_a_file_that_cannot_be_read_is_said_so(tmp_path):
         multiple_choice.load(tmp_path / "mine.jsonl")
 
 
-def test_of_k_best_options_the_right_one_earns_a_kth():
+def test_k_tied_options_share_the_credit():
     questions = [Question("?", ("a", "b", "c", "d"), 2)] * 4
     graded = grade(
         "mine", questions, [(0, 0, 1, 0), (0, 1, 1, 0), (1, 0, 0, 0), (0, 0, 0, 0)], [True, True, True, False]
@@ -107,13 +107,13 @@ def test_chance_is_the_mean_of_one_over_the_options():
     assert graded.details["accuracy_known"] is None
 
 
-def test_nothing_can_be_graded_without_a_question():
+def test_no_questions_cannot_be_graded():
     with pytest.raises(UsageError, match="no question"):
         grade("mine", [], [], [])
 
 
 @pytest.mark.data
-def test_the_published_sets_are_read_whole():
+def test_the_published_sets_have_their_published_sizes():
     sizes = {name: len(some) for task in multiple_choice.TASKS for name, some in multiple_choice.load(task).items()}
     assert sizes == {
         "AI2-8thGr-NDMC-Feb2016-Dev": 65,

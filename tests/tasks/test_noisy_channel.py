@@ -1,4 +1,4 @@
-"""The noisy channel: what it does to a text, and that its probabilities are those of what it does."""
+"""The noisy channel: its errors, and that they are as frequent as its probabilities say."""
 
 import math
 import random
@@ -47,7 +47,7 @@ def one_edit(a, b):
     return any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)))
 
 
-def test_the_keys_beside_a_key_are_those_of_a_keyboard():
+def test_neighbouring_keys_are_those_of_a_qwerty_keyboard():
     assert set(NEIGHBOURING_KEYS["g"]) == set("ftyhbv")
     assert set(NEIGHBOURING_KEYS["p"]) == set("ol")
     assert set(NEIGHBOURING_KEYS["q"]) == set("wa")
@@ -65,7 +65,7 @@ def test_edits_are_all_strings_at_distance_one(word, other):
         assert (other in _edits(word)) == one_edit(word, other)
 
 
-def test_how_often_a_word_arrives_as_another_is_its_probability():
+def test_outcomes_are_as_frequent_as_their_probabilities():
     source, sent = random.Random(0), Counter()
     for _ in range(20_000):
         sent[CHANNEL.corrupt("there", source)] += 1
@@ -83,7 +83,7 @@ def test_errors_are_as_frequent_as_the_rate_where_all_kinds_are_possible():
     assert channel._outcomes("Mat") == {}
 
 
-def test_a_phrase_arrives_as_what_it_sounds_like_and_is_found_again():
+def test_a_phrase_arrives_as_its_homophone_and_is_recovered():
     source = random.Random(1)
     arrived = {CHANNEL.corrupt("on a way", source) for _ in range(200)}
     assert "on away" in arrived
@@ -99,7 +99,7 @@ def test_wreck_a_nice_beach():
     assert "it is hard to wreck a nice beach" in dict(channel.candidates("it is hard to recognise speech", 50))
 
 
-def test_what_sounds_alike_needs_words_of_the_vocabulary():
+def test_homophones_consist_of_words_of_the_vocabulary():
     assert "knew" not in CHANNEL._homophones
     assert set(CHANNEL._homophones) == {"there", "their", "no", "know", "a way", "away"}
 
@@ -108,7 +108,7 @@ def test_what_sounds_alike_needs_words_of_the_vocabulary():
 @given(
     st.lists(st.sampled_from([*WORDS, "Mary", "1848", "cat,", '"the', "<unk>", "..."]), max_size=5), st.integers(0, 99)
 )
-def test_what_was_sent_is_among_enough_candidates(words, seed):
+def test_what_was_sent_is_among_the_candidates(words, seed):
     sent = " ".join(words)
     arrived = CHANNEL.corrupt(sent, random.Random(seed))
     found = dict(CHANNEL.candidates(arrived, 20_000))
@@ -118,25 +118,25 @@ def test_what_was_sent_is_among_enough_candidates(words, seed):
     assert all(CHANNEL.knows(one) for one in found)
 
 
-def test_names_numbers_and_marks_arrive_as_they_were():
+def test_names_numbers_and_punctuation_arrive_unchanged():
     text = 'Mary , " 1848 " N <unk> I , THE ... '
     assert CHANNEL.corrupt(text, random.Random(0)) == " ".join(text.split())
     assert CHANNEL.candidates(text, 9) == [(" ".join(text.split()), 0.0)]
 
 
-def test_marks_around_a_word_stay_around_it():
+def test_punctuation_around_a_word_stays():
     arrived = {CHANNEL.corrupt('"cat,', random.Random(seed)) for seed in range(200)}
     assert len(arrived) > 10
     assert all(text.startswith('"') and text.endswith(",") for text in arrived)
     assert '"cat,' in dict(CHANNEL.candidates('"caat,', 9))
 
 
-def test_a_word_that_is_none_is_a_candidate_only_if_nothing_else_is():
+def test_an_unknown_word_is_a_candidate_only_if_nothing_else_is():
     assert "cwt" not in dict(CHANNEL.candidates("cwt", 50))
     assert CHANNEL.candidates("xylophone", 50) == [("xylophone", 0.0)]
 
 
-def test_only_the_best_are_kept_and_they_are_the_same_ones():
+def test_fewer_candidates_are_the_first_of_more():
     every = CHANNEL.candidates("the cat sat on there mat", 5000)
     best = CHANNEL.candidates("the cat sat on there mat", 7)
     assert len(every) > 100
@@ -149,7 +149,7 @@ def test_an_empty_text_stays_empty():
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, -1.0, math.nan])
-def test_a_rate_that_is_none_is_refused(rate):
+def test_a_rate_that_is_no_probability_is_refused(rate):
     with pytest.raises(UsageError, match="rate of errors must be above 0 and below 1"):
         NoisyChannel(WORDS, rate, SOUNDS)
 
@@ -162,6 +162,6 @@ def test_the_list_of_confusions_has_each_member_once_in_a_group_and_no_group_twi
     assert all(member == " ".join(member.split()).lower() for group in groups for member in group)
 
 
-def test_a_vocabulary_is_what_a_text_has_often_enough_in_small_letters():
+def test_a_vocabulary_is_the_lower_case_words_that_are_frequent_enough():
     text = "the cat, the Cat. the 'cat' N <unk> <unk> do n't don't don't 's 's well-known well-known"
     assert words_of(text, 2) == ["'s", "cat", "don't", "the"]

@@ -1,4 +1,4 @@
-"""The PMI solver: against counting by hand, a reference without any cleverness, an oracle and noise."""
+"""The PMI solver: against counts by hand, a brute-force reference, a corpus of answers and noise."""
 
 import math
 import random
@@ -77,12 +77,12 @@ def test_scores_are_those_of_the_definition(questions, text, window, unseen):
 
 
 @given(questions_of_few_words, few_words)
-def test_ngrams_of_function_words_count_where_that_is_asked_for(question, text):
+def test_ngrams_of_function_words_count_on_request(question, text):
     (answer,) = PmiSolver(function_words=True).solve([question], text).answers
     assert answer.scores == pytest.approx(reference_scores(question, text, stop_words=frozenset())[0])
 
 
-def test_the_pmi_of_a_tiny_corpus_is_what_it_is_by_hand():
+def test_pmi_of_a_tiny_corpus_by_hand():
     text = "Ice melts. Fire burns; ice floats, fire smokes."  # 8 words: ice and fire at 1, 5 and at 3, 7
     sheet = PmiSolver(window=3).solve([Question("ice?", ("fire", "smokes"), 0)], text)
     # ice(1) fire(3); ice(5) fire(3); ice(5) fire(7): three times within three words, of 2 and 2 occurrences
@@ -94,7 +94,7 @@ def test_the_pmi_of_a_tiny_corpus_is_what_it_is_by_hand():
     assert sheet.words == 8
 
 
-def test_a_skip_bigram_has_one_word_between_and_takes_three_places():
+def test_a_skip_bigram_has_one_word_between_and_spans_three_positions():
     ngrams = Ngrams(["carbon hot dioxide", "rain"])
     assert [ngrams.name(n) for n in ngrams.of(0)] == [
         *("carbon", "hot", "dioxide"),
@@ -113,7 +113,7 @@ def test_a_skip_bigram_has_one_word_between_and_takes_three_places():
     assert [found.together(*pair, window).tolist() for window in (3, 4)] == [[0], [1]]
 
 
-def test_what_fills_the_gap_of_a_skip_bigram_is_not_beside_it():
+def test_the_word_in_the_gap_of_a_skip_bigram_overlaps_it():
     ngrams = Ngrams(["carbon dioxide dioxide", "rain"])
     found = look_up(ngrams, "carbon rain dioxide")
     names = [ngrams.name(n) for n in range(len(ngrams))]
@@ -122,12 +122,12 @@ def test_what_fills_the_gap_of_a_skip_bigram_is_not_beside_it():
     assert found.together(left, right, 10).tolist() == [0]
 
 
-def test_no_ngram_reaches_from_one_option_into_the_next():
+def test_ngrams_lie_within_one_option():
     ngrams = Ngrams(["red", "blue sky", "rain"])
     assert {ngrams.name(n) for n in range(len(ngrams))} == {"red", "blue", "sky", "blue sky", "rain"}
 
 
-def test_ngrams_of_function_words_alone_are_none():
+def test_ngrams_of_function_words_alone_are_left_out():
     ngrams = Ngrams(["of the ice of it", "of the"], STOP_WORDS)
     assert {ngrams.name(n) for n in ngrams.of(0)} == {
         *("ice", "the ice", "ice of", "of _ ice", "ice _ it"),
@@ -136,11 +136,11 @@ def test_ngrams_of_function_words_alone_are_none():
     assert not len(ngrams.of(1))
 
 
-def test_words_are_lower_case_letters_and_digits_and_nothing_else():
+def test_words_are_lower_case_runs_of_letters_and_digits():
     assert words_of("The Earth's 2nd-largest _moon_, ÉTÉ!") == ["the", "earth", "s", "2nd", "largest", "moon", "été"]
 
 
-def test_a_question_of_which_the_corpus_knows_nothing_has_all_options_for_its_answer():
+def test_an_unknown_question_has_all_options_for_its_answer():
     question = Question("magnets attract", ("iron", "wood", "paper", "glass"), 0)
     (answer,) = (
         PmiSolver().solve([question], "magnets and far from them, behind ten or more other words here, iron").answers
@@ -152,7 +152,7 @@ def test_a_question_of_which_the_corpus_knows_nothing_has_all_options_for_its_an
 
 
 @pytest.mark.parametrize("text", ["", "…", "one"])
-def test_a_corpus_without_words_knows_nothing(text):
+def test_in_a_corpus_without_words_every_question_is_unknown(text):
     (answer,) = PmiSolver().solve([Question("one two", ("three", "two"), 0)], text).answers
     assert (answer.known, answer.best) == (False, (0, 1))
 
@@ -175,7 +175,7 @@ def graded(questions, text):
     return grade("mine", questions, [one.scores for one in answers], [one.known for one in answers])
 
 
-def test_a_corpus_that_has_the_answers_answers_all():
+def test_a_corpus_with_the_answers_answers_everything():
     questions, words = invented(1)
     facts = [f"{question.stem} {question.options[question.answer]}" for question in questions]
     filler = " ".join(["so"] * 10)
@@ -184,14 +184,14 @@ def test_a_corpus_that_has_the_answers_answers_all():
     assert graded(questions, everything).details["unknown"] == 0
 
 
-def test_a_corpus_of_noise_is_worth_a_guess():
+def test_a_random_corpus_scores_chance():
     questions, words = invented(2)
     found = graded(questions, " ".join(random.Random(3).choices(words, k=400_000)))
     assert found.details["unknown"] < 0.05 * len(questions)
     assert found.interval[0] < 0.25 < found.interval[1]
 
 
-def test_scores_depend_on_no_number_of_threads(monkeypatch):
+def test_scores_do_not_depend_on_the_number_of_threads(monkeypatch):
     questions, words = invented(4, 60)
     text = " ".join(random.Random(5).choices(words, k=20_000))
     sheets = []
@@ -201,7 +201,7 @@ def test_scores_depend_on_no_number_of_threads(monkeypatch):
     assert sheets[0] == sheets[1]
 
 
-def test_ngrams_are_found_across_the_parts_that_a_corpus_is_looked_up_in(monkeypatch):
+def test_ngrams_are_found_across_the_ends_of_parts(monkeypatch):
     questions, words = invented(6, 20)
     text = " ".join(random.Random(7).choices(words, k=2_000))
     whole = PmiSolver().solve(questions, text).answers

@@ -1,4 +1,4 @@
-"""A task's result: what of it is written to results.json, and read back."""
+"""The result of a task, as it is written to results.json and read back."""
 
 import json
 

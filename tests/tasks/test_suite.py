@@ -1,4 +1,4 @@
-"""All tasks through one interface: what is asked, of which models, and what is said of a model that cannot."""
+"""All tasks through one interface, with models of every ability."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def asked(groups, model):
     return {kind: group.ask(text_model)[""] for kind, group in groups.items()}
 
 
-def test_every_model_has_as_many_results_and_a_dash_with_its_name_for_what_it_cannot_do(groups):
+def test_every_model_has_all_results_and_a_note_with_its_name_where_it_lacks_the_ability(groups):
     able = {"probes": {"table", "cloze", "sentences"}, "zeroshot": {"ngram", "cloze"}, "rescoring": {"ngram"}}
     for model in (Ngram(order=2), Cloze(), Table(), Sentences()):
         for kind, results in asked(groups, model).items():
@@ -56,7 +56,7 @@ def test_scores_of_a_masked_model_are_marked(groups):
     assert {result.note for result in asked(groups, Ngram(order=2))["zeroshot"]} == {""}
 
 
-def test_what_was_kept_is_not_computed_again(groups):
+def test_cached_results_are_not_computed_again(groups):
     kept = {}
 
     def keep(kind, of, work):
@@ -87,7 +87,7 @@ def test_a_name_that_is_no_task_is_answered_with_the_nearest():
         suite.read("sst2,blmp")
 
 
-def test_a_set_that_cannot_be_had_is_left_out_of_all_and_an_error_where_it_was_named(monkeypatch):
+def test_a_set_that_cannot_be_downloaded_is_left_out_of_all_and_an_error_where_it_was_named(monkeypatch):
     def load(name, *_):
         raise DownloadError("nobody has it")
 

@@ -1,4 +1,4 @@
-"""Tasks without training: an oracle gets all, a model that knows nothing gets chance, and sums are as by hand."""
+"""Zero-shot tasks: an oracle scores 1, a uniform model scores chance, and scores are as computed by hand."""
 
 import numpy as np
 import pytest
@@ -78,7 +78,7 @@ def results(section, model, made=BYTES):
 
 @pytest.mark.parametrize("name", sorted(TOY_FILES))
 @pytest.mark.usefixtures("toy")
-def test_an_oracle_that_knows_the_answers_gets_everything_right(name):
+def test_a_model_that_knows_the_answers_is_always_right(name):
     for section in load(name):
         items = [*section.items, *section.training]
         known = oracle([item.text for item in items if len(item.candidates) > 1 or item.right or name == "lambada"])
@@ -90,7 +90,7 @@ def test_an_oracle_that_knows_the_answers_gets_everything_right(name):
                 assert result.value == expected
 
 
-def test_an_oracle_tells_all_good_sentences_from_bad_ones():
+def test_a_model_that_knows_good_sentences_has_a_correlation_of_1():
     protocol = ZeroShotCard.of({"column": "Toy", "files": [], "rules": ["threshold"], "choices": ["{sentence}"]})
     items = [Item((("", text),), right) for text, right in (("They sang.", 1), ("Sang they the.", 0), ("Is.", 0))]
     section = ZeroShotSet("toy", protocol, items, items)
@@ -100,7 +100,7 @@ def test_an_oracle_tells_all_good_sentences_from_bad_ones():
 
 
 @pytest.mark.usefixtures("toy")
-def test_a_model_that_knows_nothing_gets_chance_where_lengths_tell_nothing():
+def test_a_uniform_model_scores_chance_where_lengths_are_no_clue():
     (pairs,) = load("blimp")
     grade = results(pairs, uniform())["sum"]
     assert (grade.value, grade.chance) == (0.5, 0.5)
@@ -116,7 +116,7 @@ def test_a_model_that_knows_nothing_gets_chance_where_lengths_tell_nothing():
 
 
 @pytest.mark.usefixtures("toy")
-def test_to_a_model_that_knows_nothing_the_sum_says_only_which_answer_is_shortest():
+def test_the_sum_of_a_uniform_model_prefers_the_shortest_answer():
     easy, _ = load("arc")  # its right answer is the shorter one
     found = results(easy, uniform())
     assert found["sum"].value == found["alone"].value == 1
@@ -129,7 +129,7 @@ WORDS = tokenizers.train("word:50", "a dull film very negative positive the dogs
 
 
 @pytest.mark.usefixtures("toy")
-def test_pmi_asks_how_much_likelier_the_question_makes_an_answer():
+def test_pmi_is_how_much_likelier_the_question_makes_an_answer():
     (section,) = load("sst2")  # "dull very" → negative, "a fine film , really . very" → positive
     often = {" negative": 0.5, " positive": 0.01}  # whatever was said: negative is the more frequent word
     fine = {" negative": 0.5, " positive": 0.04}
@@ -141,7 +141,7 @@ def test_pmi_asks_how_much_likelier_the_question_makes_an_answer():
     assert found["pmi"].value == (1 + 0.5) / 2
 
 
-def test_sums_are_divided_by_the_characters_of_the_answer_without_its_blank():
+def test_sums_are_divided_by_the_characters_of_the_answer_without_its_space():
     protocol = ZeroShotCard.of(
         {"column": "Toy", "files": [], "rules": ["sum", "character"], "choices": "choices", "beginning": "{q}"}
     )
@@ -162,14 +162,14 @@ def last_word(after, *, made=WORDS, word=" dogs", stop_words="of to the"):
     return {rule: result.value for rule, result in results(section, Told(made, after), made).items()}
 
 
-def test_the_last_word_is_found_if_it_is_the_likeliest():
+def test_the_last_word_is_right_if_it_is_the_likeliest():
     assert last_word({"the": {" dogs": 0.5}}) == pytest.approx(
         {"greedy": 1, "filtered": 1, "last-token": 1, "perplexity": 2}
     )
 
 
 @pytest.mark.parametrize("likelier", [" to", " of", ",", "\n"])
-def test_stop_words_and_marks_are_filtered_out(likelier):
+def test_stop_words_and_punctuation_are_filtered_out(likelier):
     found = last_word({"the": {" dogs": 0.3, likelier: 0.6}})
     assert (found["greedy"], found["filtered"]) == (0, 1)
 
@@ -178,7 +178,7 @@ def test_no_other_word_is_filtered_out():
     assert last_word({"the": {" dogs": 0.3, " film": 0.6}})["filtered"] == 0
 
 
-def test_a_word_that_is_spelled_needs_each_of_its_tokens():
+def test_a_word_of_several_tokens_needs_each_of_them():
     spelled = {"the": {" ": 0.5}, "the ": {"o": 0.5}, "the o": {"x": 0.5}}
     assert last_word(spelled, word=" ox") == pytest.approx(
         {"greedy": 1, "filtered": 1, "last-token": 1, "perplexity": 8}
@@ -210,14 +210,14 @@ def test_matthews_correlation_is_that_of_scikit_learn(pairs):
 
 
 @pytest.mark.usefixtures("toy")
-def test_a_grade_says_what_was_asked_and_how():
+def test_a_result_says_what_was_asked_and_how():
     grade = results(load("copa")[0], uniform())["pmi"]
     assert (grade.task, grade.metric, grade.kind, grade.items) == ("COPA, PMI", "accuracy", "zero-shot", 1)
     assert grade.protocol == "log P(“ {choice}” after “{query}”) less log P of the same after “{last}”"
 
 
 @pytest.mark.usefixtures("toy")
-def test_parts_are_graded_too():
+def test_groups_have_results_of_their_own():
     (section,) = load("blimp")
     parts = results(section, oracle([section.items[0].text]))["sum"].parts
     assert [(grade.task, grade.value, grade.items) for grade in parts["phenomenon"]] == [
@@ -226,7 +226,7 @@ def test_parts_are_graded_too():
     ]
 
 
-def test_columns_of_one_set_are_told_apart_by_their_rules():
+def test_columns_of_one_set_have_different_headings():
     one, two = (ZeroShotCard.of({**LAST, "rules": rules}) for rules in (["greedy"], ["greedy", "perplexity"]))
     assert heading(one, "greedy") == "LAMBADA"
     assert heading(two, "perplexity") == "LAMBADA, last word, perplexity"
@@ -250,7 +250,7 @@ def test_unknown_words_are_read_as_unk_and_the_note_says_how_many():
     assert found["sum"].note == "14.3% of the words were read as <unk>"  # tired, tall
 
 
-def test_a_last_word_read_as_unk_is_never_found_and_has_no_perplexity():
+def test_a_last_word_read_as_unk_is_never_right_and_has_no_perplexity():
     text = " he said so to the dogs \n the <unk> \n <unk> the <unk> \n"
     model, made = trained("split", text, Ngram(order=1))
     protocol = ZeroShotCard.of({**LAST, "rules": ["greedy", "perplexity"]})
@@ -265,14 +265,14 @@ def test_a_last_word_read_as_unk_is_never_found_and_has_no_perplexity():
 
 
 @pytest.mark.usefixtures("toy")
-def test_a_closed_vocabulary_without_unk_cannot():
+def test_a_closed_vocabulary_without_unk_gives_no_values_and_a_note():
     for result in ask(load("copa")[0], Asker(TextModel(*trained("split", " the man sat \n")))):
         assert result.value is None
         assert result.note == "its vocabulary is closed and has no <unk> to read 57.1% of the words as"
 
 
 @pytest.mark.usefixtures("toy")
-def test_scores_that_are_no_probabilities_may_rank_but_have_no_perplexity():
+def test_scores_that_are_no_distribution_may_rank_but_have_no_perplexity():
     model, made = trained("char", "he said so to the dogs ", Ngram(order=2, smoothing="stupid-backoff"))
     found = results(load("lambada")[0], model, made)
     assert found["greedy"].value is not None
@@ -281,7 +281,7 @@ def test_scores_that_are_no_probabilities_may_rank_but_have_no_perplexity():
 
 
 @pytest.mark.usefixtures("toy")
-def test_a_text_that_is_impossible_is_a_dash_that_names_the_token():
+def test_an_impossible_text_gives_no_value_and_names_the_token():
     model, made = trained("char", "he said", Ngram(order=1, smoothing="ml"))
     grade = results(load("blimp")[0], model, made)["sum"]
     assert grade.value is None
@@ -289,7 +289,7 @@ def test_a_text_that_is_impossible_is_a_dash_that_names_the_token():
 
 
 @pytest.mark.usefixtures("toy")
-def test_a_model_that_is_no_language_model_says_so():
+def test_a_model_without_probabilities_is_refused_by_name():
     (section,) = load("copa")
     (note,) = {result.note for result in results(section, fitted(Table(), BYTES)).values()}
     assert note == "table gives no probability to a text, so it cannot choose between texts"
@@ -298,7 +298,7 @@ def test_a_model_that_is_no_language_model_says_so():
 # ── Masked models ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_masked_model_ranks_candidates_by_what_is_on_both_sides():
+def test_a_masked_model_ranks_candidates_by_pseudo_log_likelihood():
     """Salazar et al. 2020: the sum of log P of each token given all others, by hand."""
     protocol = ZeroShotCard.of({"column": "Toy", "files": [], "rules": ["sum"], "choices": ["{a}", "{b}"]})
     section = ZeroShotSet("toy", protocol, [Item((("a", "b"), ("a", "c")), 0)], [])
@@ -322,7 +322,7 @@ def test_a_masked_model_has_no_last_words_and_no_perplexity():
 
 
 @pytest.mark.data
-def test_an_ngram_of_the_penn_treebank_finds_what_stands_side_by_side():
+def test_an_ngram_of_the_penn_treebank_learns_adjacent_words():
     """There was a book, not: each book; the girl broke a fork, not: broken a fork."""
     from lmzoo.data import corpus
 

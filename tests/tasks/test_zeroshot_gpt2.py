@@ -1,4 +1,4 @@
-"""GPT-2's own protocol, on tiny random weights: our figures are those of Hugging Face's logits."""
+"""GPT-2's protocol on a tiny random network, against Hugging Face's logits."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def passages(model):
     return found
 
 
-def test_lambada_is_what_transformers_logits_say(models):
+def test_lambada_scores_are_those_of_transformers_logits(models):
     theirs, ours = models
     texts = passages(theirs)
     section = ZeroShotSet("lambada", LAMBADA, [Item((text,), 0) for text in texts], [])

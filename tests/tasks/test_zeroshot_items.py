@@ -1,4 +1,4 @@
-"""Test sets as items: every template of every card, filled in and compared with what one would write by hand."""
+"""Test sets as items: every template of every card, compared with a text written by hand."""
 
 import json
 import re
@@ -106,13 +106,13 @@ def test_every_zero_shot_card_is_specified_here():
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 @pytest.mark.usefixtures("toy")
-def test_every_template_gives_what_one_would_write_by_hand(name):
+def test_every_template_gives_the_text_written_by_hand(name):
     found = {s.card.column: [(i.candidates, i.right, i.premises) for i in s.items] for s in load(name)}
     assert found == EXPECTED[name]
 
 
 @pytest.mark.usefixtures("toy")
-def test_parts_are_named_and_one_is_counted_with_another_as_in_the_paper():
+def test_groups_are_named_and_one_is_merged_as_in_the_paper():
     (section,) = load("blimp")
     assert [dict(item.groups) for item in section.items] == [
         {"phenomenon": "island_effects", "set": "adjunct_island"},
@@ -121,12 +121,12 @@ def test_parts_are_named_and_one_is_counted_with_another_as_in_the_paper():
 
 
 @pytest.mark.usefixtures("toy")
-def test_a_threshold_has_sentences_to_be_fitted_on():
+def test_a_threshold_has_training_sentences():
     assert [[item.right for item in section.training] for section in load("cola")] == [[1, 0]] * 2
 
 
 @pytest.mark.usefixtures("toy")
-def test_the_right_text_of_an_item_is_its_right_candidate_whole():
+def test_the_text_of_an_item_is_both_parts_of_its_right_candidate():
     assert [item.text for section in load("winograd") for item in section.items[:1]] == [
         "It fell because it slipped."
     ] * 2
@@ -143,7 +143,7 @@ def test_the_example_of_the_documentation_works():
     assert (item.right, item.groups) == (1, {"continent": "America"})
 
 
-def test_every_published_figure_belongs_to_a_column_and_says_if_the_protocol_is_the_same():
+def test_every_published_figure_belongs_to_a_column_and_explains_a_different_protocol():
     for name in names():
         for table in task_cards.find(name).zeroshot:
             protocol = ZeroShotCard.of(table)
@@ -153,7 +153,7 @@ def test_every_published_figure_belongs_to_a_column_and_says_if_the_protocol_is_
                 assert figure.same == (figure.why == "")
 
 
-def test_a_limit_is_spread_over_the_file(monkeypatch):
+def test_limited_items_are_evenly_spaced(monkeypatch):
     lines = "\n".join(json.dumps({**PAIR, "UID": f"set {n // 10}"}) for n in range(40))
     monkeypatch.setattr(task_cards, "fetch", lambda *_: {"blimp": lines})
     (section,) = load("blimp", limit=8)
@@ -161,7 +161,7 @@ def test_a_limit_is_spread_over_the_file(monkeypatch):
 
 
 @pytest.mark.usefixtures("toy")
-def test_what_cannot_be_asked_is_said():
+def test_wrong_names_and_limits_are_refused():
     with pytest.raises(UsageError, match="no zero-shot task 'blmp'; did you mean blimp"):
         load("blmp")
     with pytest.raises(UsageError, match="limit must be 0"):
@@ -181,7 +181,7 @@ BLIMP = {"column": "BLiMP", "files": ["blimp"], "rules": ["sum"], "choices": ["{
         ({**BLIMP, "right": 2}, json.dumps(PAIR), "the right answer is 2, and there are 2 choices"),
     ],
 )
-def test_a_line_that_is_no_item_is_an_error_that_names_it(table, line, message):
+def test_a_mistake_in_a_file_is_named_with_its_line(table, line, message):
     with pytest.raises(FormatError, match=message):
         read(ZeroShotCard.of(table), f"\n{line}\n", "blimp")
 
@@ -194,7 +194,7 @@ def test_a_line_that_is_no_item_is_an_error_that_names_it(table, line, message):
         ({**BLIMP, "rules": ["som"]}, "did you mean sum"),
     ],
 )
-def test_a_card_that_is_not_right_is_an_error_that_names_it(monkeypatch, table, message):
+def test_a_mistake_in_a_card_is_named(monkeypatch, table, message):
     card = task_cards.Task("blimp", "", "", "", (), zeroshot=(table,))
     monkeypatch.setattr(zeroshot_items.task_cards, "find", lambda name: card)
     with pytest.raises(FormatError, match=f"the card of blimp is not right.*{message}"):
@@ -202,7 +202,7 @@ def test_a_card_that_is_not_right_is_an_error_that_names_it(monkeypatch, table, 
 
 
 @pytest.mark.data
-def test_the_sets_have_the_items_that_were_published():
+def test_the_sets_have_their_published_sizes():
     counts = {section.card.column: len(section.items) for name in names() for section in load(name)}
     assert counts == {
         "BLiMP": 67_000,

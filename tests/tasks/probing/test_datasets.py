@@ -1,4 +1,4 @@
-"""Labelled texts: how their files are read, and that they are split the same way each time."""
+"""Labelled texts: how they are read and split."""
 
 import numpy as np
 import pytest
@@ -28,14 +28,14 @@ def test_a_set_with_a_split_keeps_it():
     assert [split.train.tolist(), split.valid.tolist(), split.test.tolist()] == [[0, 3], [1], [2]]
 
 
-def test_without_validation_examples_a_tenth_of_the_training_ones_are_that():
+def test_without_a_validation_set_a_tenth_of_the_training_examples_is_one():
     (split,) = splits(examples([TRAIN] * 100 + [TEST] * 7))
     assert (len(split.train), len(split.valid)) == (90, 10)
     assert sorted([*split.train, *split.valid]) == list(range(100))
     assert split.test.tolist() == list(range(100, 107))
 
 
-def test_without_any_split_each_example_is_tested_once_in_ten_folds():
+def test_without_a_split_each_example_is_tested_once_in_ten_folds():
     found = splits(examples([UNSPLIT] * 103))
     assert len(found) == 10
     assert sorted(np.concatenate([split.test for split in found])) == list(range(103))
@@ -43,13 +43,13 @@ def test_without_any_split_each_example_is_tested_once_in_ten_folds():
         assert sorted([*split.train, *split.valid, *split.test]) == list(range(103))
 
 
-def test_folds_have_as_many_of_each_class():
+def test_folds_are_stratified():
     labels = [0] * 70 + [1] * 20 + [2] * 10
     for split in splits(examples([UNSPLIT] * 100, labels)):
         assert np.bincount(np.array(labels)[split.test]).tolist() == [7, 2, 1]
 
 
-def test_splits_are_the_same_each_time_and_not_in_order():
+def test_splits_are_reproducible_and_shuffled():
     first, again = splits(examples([UNSPLIT] * 50)), splits(examples([UNSPLIT] * 50))
     assert all((a.test == b.test).all() for a, b in zip(first, again, strict=True))
     assert first[0].test.tolist() != list(range(5))
@@ -76,7 +76,7 @@ def test_a_pair_is_tested_with_both_texts():
     assert list(pairs.test_texts()) == ["b", "d"]
 
 
-def test_lines_begin_with_a_label_and_may_have_no_text(contents):
+def test_a_line_has_a_label_and_a_text_that_may_be_empty(contents):
     contents["custrev"] = "1 good .\n0 \n0 bad , 2 stars\n"
     (cr,) = datasets.load("cr")
     assert cr.texts == (["good .", "", "bad , 2 stars"],)
@@ -90,7 +90,7 @@ def test_a_line_without_a_label_is_named(contents):
         datasets.load("cr")
 
 
-def test_a_pair_is_asked_for_entailment_and_relatedness_and_half_of_it_for_entailment(contents):
+def test_sick_has_entailment_entailment_from_the_hypothesis_alone_and_relatedness(contents):
     head = "pair_ID\tsentence_A\tsentence_B\trelatedness_score\tentailment_judgment\n"
     for file, row in (("SICK_train", "1\tA cat\tA dog\t4.5\tNEUTRAL"), ("SICK_trial", "2\tx\ty\t1\tENTAILMENT")):
         contents[file] = f"{head}{row}\n"
@@ -104,7 +104,7 @@ def test_a_pair_is_asked_for_entailment_and_relatedness_and_half_of_it_for_entai
     assert entailment.parts.tolist() == [TRAIN, VALID, TEST]
 
 
-def test_a_line_with_a_column_too_few_is_named(contents):
+def test_a_line_with_a_missing_column_is_named(contents):
     contents |= {"in_domain_train": "gj04\t1\t\tA cat sat.\n", "in_domain_dev": "gj04\t1\tA cat sat.\n"}
     with pytest.raises(FormatError, match="in_domain_dev, line 1 has 3 columns where 4 are expected"):
         datasets.load("cola")
@@ -151,7 +151,7 @@ def test_an_unknown_task_is_answered_with_the_nearest():
         ("``", "."), (".", "."), (",-hl", "."), ("--", "."), ("(", "."),
     ],
 )  # fmt: skip
-def test_browns_tags_are_made_coarse(tag, universal):
+def test_tags_of_brown_map_to_universal_ones(tag, universal):
     (card,) = task_cards.find("brown-tags").probe
     assert coarse(tag, card["tags"]) == universal
 

@@ -1,4 +1,4 @@
-"""What a model makes of texts: pooled by hand, for words and pairs, and kept on disk."""
+"""Features of texts, words and pairs: pooled by hand, and cached."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def examples(*columns, **more):
     return ProbeSet("toy", columns, np.zeros(count, dtype=int), np.zeros(count, dtype=int), **more)
 
 
-def test_a_text_has_the_mean_last_and_maximum_of_its_tokens_in_each_layer():
+def test_texts_are_pooled_by_mean_last_and_maximum_in_each_layer():
     model = table()
     inputs = FeatureReader(TextModel(model, BYTES), None).inputs(examples(TEXTS))
     assert set(inputs) == {(layer, pooling) for layer in ("low", "high") for pooling in ("mean", "last", "max")}
@@ -39,7 +39,7 @@ def test_a_text_has_the_mean_last_and_maximum_of_its_tokens_in_each_layer():
             np.testing.assert_allclose(inputs[name, "max"][row], rows.max(axis=0), rtol=1e-6)
 
 
-def test_a_pair_has_the_distances_and_the_products_of_its_texts():
+def test_a_pair_has_the_differences_and_products_of_its_texts():
     reader = FeatureReader(TextModel(table(), BYTES), None)
     u, v = (reader.inputs(examples(column))["low", "mean"] for column in (TEXTS, TEXTS[::-1]))
     pairs = reader.inputs(examples(TEXTS, TEXTS[::-1]))["low", "mean"]
@@ -66,14 +66,14 @@ def test_a_closed_vocabulary_has_a_token_for_each_word():
     np.testing.assert_array_equal(inputs["low", "word"], model.table_[[the, cat, cat, unknown, sat, the, dog]])
 
 
-def test_few_texts_at_a_time_give_the_same(monkeypatch):
+def test_batches_do_not_change_features(monkeypatch):
     whole = FeatureReader(TextModel(table(), BYTES), None).inputs(examples(TEXTS * 40))
     monkeypatch.setattr(probe_features, "NUMBERS_AT_ONCE", 1)
     parts = FeatureReader(TextModel(table(), BYTES), None).inputs(examples(TEXTS * 40))
     assert all((whole[key] == parts[key]).all() for key in whole)
 
 
-def test_of_many_layers_the_lowest_the_highest_and_some_between_are_tried():
+def test_of_many_layers_five_are_tried_evenly_spaced():
     model = table()
     model.layer_names = tuple(f"layer {n}" for n in range(13))
     model.features = lambda tokens, layer=-1: np.full((len(tokens), 1), layer)
@@ -83,7 +83,7 @@ def test_of_many_layers_the_lowest_the_highest_and_some_between_are_tried():
     }  # fmt: skip
 
 
-def test_very_wide_vectors_are_hashed_and_keep_their_products_in_expectation(monkeypatch):
+def test_wide_vectors_are_hashed(monkeypatch):
     monkeypatch.setattr(probe_features, "WIDE", 50)
     monkeypatch.setattr(probe_features, "NARROW", 40)
     rows = np.zeros((3, 60), dtype=np.float32)
@@ -99,7 +99,7 @@ def test_very_wide_vectors_are_hashed_and_keep_their_products_in_expectation(mon
     assert FeatureReader(TextModel(table(50), BYTES), None).note == ""
 
 
-def test_vectors_that_burst_are_named_by_their_layer():
+def test_vectors_that_are_not_finite_are_named_by_their_layer():
     model = table()
     model.table_[:] = np.inf
     with pytest.raises(ScoreError, match="vectors of 'low' are not all finite"):
@@ -113,7 +113,7 @@ def test_a_sentence_encoder_has_one_vector_for_a_text():
     np.testing.assert_array_equal(inputs[SENTENCE], model.encode_texts([BYTES.encode(text) for text in TEXTS]))
 
 
-def test_it_stands_beside_pooled_vectors_of_tokens_where_a_model_has_both():
+def test_a_model_may_have_vectors_of_tokens_and_of_texts():
     inputs = FeatureReader(TextModel(fitted(TableAndSentences(), BYTES), BYTES), None).inputs(examples(TEXTS, TEXTS))
     assert SENTENCE in inputs and ("low", "mean") in inputs
     assert inputs[SENTENCE].shape == (5, 2 * BYTES.vocab_size)  # |u - v| and u * v of a pair
@@ -147,7 +147,7 @@ def read(folder, texts=TEXTS, width=2, change=0.0):
     return reader.inputs(examples(texts)), Counting.asked > 0
 
 
-def test_what_was_read_once_is_kept(tmp_path):
+def test_features_are_cached(tmp_path):
     first, asked = read(tmp_path)
     again, asked_again = read(tmp_path)
     assert (asked, asked_again) == (True, False)
@@ -155,7 +155,7 @@ def test_what_was_read_once_is_kept(tmp_path):
     assert {path.suffix for path in tmp_path.iterdir()} == {".npz"}
 
 
-def test_another_model_or_other_texts_are_read_anew(tmp_path):
+def test_another_model_or_other_texts_are_read_again(tmp_path):
     read(tmp_path)
     assert read(tmp_path, texts=[*TEXTS, "c"])[1]
     assert read(tmp_path, change=1e-3)[1]
@@ -184,7 +184,7 @@ def test_a_damaged_file_is_computed_again(tmp_path, damage):
     assert not read(tmp_path)[1]
 
 
-def test_a_cache_that_cannot_be_written_is_no_hindrance(tmp_path):
+def test_a_cache_that_cannot_be_written_does_not_stop_the_probe(tmp_path):
     (tmp_path / "file").write_text("in the way")
     inputs, _ = read(tmp_path / "file")
     assert len(inputs) == 6

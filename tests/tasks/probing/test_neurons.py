@@ -1,4 +1,4 @@
-"""How few labels and units are enough: curves that rise, and a unit that was planted."""
+"""Label efficiency and single units: curves rise, and a planted unit is found."""
 
 import numpy as np
 import pytest
@@ -35,12 +35,12 @@ def test_a_probe_gets_better_with_more_labels():
     assert points == curve(rows, examples(), sizes=(10, 100), seeds=4)
 
 
-def test_where_the_unit_itself_is_the_label_two_labels_are_enough():
+def test_if_a_unit_is_the_label_two_labels_are_enough():
     points = curve(LABELS[:, None].astype(np.float32), examples(), sizes=(2,), seeds=3)
     assert points[0]["values"] == [1, 1, 1]
 
 
-def test_few_labels_are_of_all_classes():
+def test_few_labels_include_every_class():
     labels = np.array([0] * 100 + [1] * 3 + [2] * 100)
     for seed in range(20):
         some = _draw(labels, 3, seed)
@@ -87,7 +87,7 @@ def test_the_threshold_is_the_best_there_is():
     assert found["accuracy"] == pytest.approx(max(tried))
 
 
-def test_units_that_never_change_tell_nothing_apart():
+def test_constant_units_separate_nothing():
     found = best_unit({("layer", "mean"): np.zeros((N, 3), dtype=np.float32)}, examples())
     assert 0.3 < found["accuracy"] < 0.7
 

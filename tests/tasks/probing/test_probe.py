@@ -180,7 +180,7 @@ def test_a_model_without_vectors_has_no_values_and_a_note():
 
 
 @pytest.mark.parametrize("model", [Cloze(), Sentences()], ids=["masked model", "sentence encoder"])
-def test_a_model_that_is_no_language_model_is_probed_by_its_vectors(model, sentences, tmp_path):
+def test_a_model_that_is_no_language_model_can_be_probed(model, sentences, tmp_path):
     bags = [examples(texts=(sentences,)), examples(texts=([text[::-1] for text in sentences],))]
     for result in probes.probe_model(TextModel(fitted(model, BYTES), BYTES), bags, folder=tmp_path)["probe"]:
         assert result.value > 0.9  # whether there is an x
