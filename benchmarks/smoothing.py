@@ -239,7 +239,7 @@ def contrast(entries: dict[tuple[str, int], Entry]) -> None:
 
 
 def minus(entry: Entry, other: Entry | None) -> Row | None:
-    """The difference in bits per token and its paired 95 % block_interval, [] where the text is too short for one."""
+    """The difference in bits per token and its paired 95 % interval, [] where the text is too short for one."""
     if other is None:
         return None
     bits = entry.bits - other.bits

@@ -18,7 +18,7 @@ infinite probability is an error that names the position; nothing is ever left o
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluation.interpolation import combine
 from lmzoo.evaluation.statistics import interval, ratio
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.interface import Ids, LanguageModel
+from lmzoo.interface import Ids, LanguageModel, MaskedModel
 
 Array = NDArray[Any]
 
@@ -146,12 +146,67 @@ def evaluate(text_model: TextModel, text: str, protocol: str = "stream") -> Scor
         words=count_words(scored, protocol),
         protocol=protocol,
         tokenizer=tokenizer.spec,
-        sha256=hashlib.sha256(scored.encode("utf-8", "surrogatepass")).hexdigest(),
+        sha256=_sha256(scored),
         seconds=seconds,
         replaced=replaced,
         token_bits=token_bits,
         ids=ids,
     )
+
+
+@dataclass(frozen=True)
+class PseudoScore:
+    """What a masked model scores on a text: a pseudo-log-likelihood, which is no probability of the text.
+
+    Each token is predicted from those on both sides, so the product of the predictions does not sum to one over texts:
+    there are no bits per character, and a pseudo-perplexity is comparable only between masked models of one tokenizer.
+    """
+
+    nats: float  # −Σ log P(token | all others)
+    tokens: int
+    protocol: str
+    tokenizer: str
+    sha256: str  # of the text, in UTF-8
+    seconds: float
+
+    @property
+    def pseudo_perplexity(self) -> float:
+        """exp of minus the mean pseudo-log-likelihood per token (Salazar et al. 2020, equation 3)."""
+        return float(np.exp(self.nats / self.tokens))
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, for reports."""
+        return {**asdict(self), "pseudo_perplexity": self.pseudo_perplexity}
+
+
+def pseudo_evaluate(text_model: TextModel, text: str, protocol: str = "lines") -> PseudoScore:
+    """The pseudo-log-likelihood of `text` under a masked model: Salazar, Liang, Nguyen & Kirchhoff 2020.
+
+    Every line is a text of its own, as every sentence is in the paper; under "stream" all of `text` is one. A text of T
+    tokens takes T passes. Raises UsageError for an empty text or a model that fills no blanks, ScoreError for a
+    log-probability that is not finite.
+    """
+    if not text:
+        raise UsageError("the text to score is empty: it has no tokens to divide by")
+    model = text_model.require(MaskedModel, "it has no pseudo-perplexity")
+    tokenizer = text_model.tokenizer
+    parts = parts_of(tokenizer, text, protocol)
+    began = time.perf_counter()
+    log_probs = np.concatenate([model.pseudo_log_probs(part) for part in parts])
+    seconds = time.perf_counter() - began
+    ids = np.concatenate(parts)
+    if not np.isfinite(log_probs).all():
+        t = int(np.argmin(np.isfinite(log_probs)))
+        raise ScoreError(
+            f"{text_model.name} gives token {tokenizer.token(int(ids[t]))!r} at position {t} a log-probability of "
+            f"{log_probs[t]}: no pseudo-perplexity can be given"
+        )
+    scored = tokenizer.decode(ids)
+    return PseudoScore(-float(log_probs.sum()), len(ids), protocol, tokenizer.spec, _sha256(scored), seconds)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def mix(scores: Sequence[Score], weights: Array) -> Score:

@@ -21,6 +21,7 @@ from lmzoo.evaluation.perplexity import (
     mix,
     opening,
     parts_of,
+    pseudo_evaluate,
     scored_parts,
 )
 from lmzoo.evaluation.text_model import TextModel
@@ -28,6 +29,7 @@ from lmzoo.interface import Data
 from lmzoo.models.cache import Cache
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
+from tests.tasks.models import Cloze
 
 NOTHING = np.array([], dtype=np.int32)
 TEXT = "The cat sat on the mat.\nThe cats sat on the mats, café and all.\n" * 40
@@ -291,3 +293,45 @@ class TestInterval:
     def test_the_same_numbers_give_the_same_interval(self):
         bits = self.rng.random(30)
         assert block_interval(bits, np.ones(30)) == block_interval(bits, np.ones(30))
+
+
+class TestPseudoPerplexity:
+    """Salazar et al. 2020: exp of minus the mean pseudo-log-likelihood per token."""
+
+    def cloze(self):
+        words = tokenizers.train("word:20", TEXT)
+        ids = words.encode(TEXT)
+        return TextModel(Cloze().fit(Data(ids, ids[:0], words.vocabulary)), words)
+
+    def test_it_is_that_of_every_token_given_all_others(self):
+        cloze, text = self.cloze(), "The cat sat\n"
+        ids = cloze.tokenizer.encode(text)
+        log_probs = [cloze.model.fill_log_probs(ids, np.arange(len(ids)) == t)[0, token] for t, token in enumerate(ids)]
+        score = pseudo_evaluate(cloze, text)
+        assert score.pseudo_perplexity == pytest.approx(np.exp(-np.mean(log_probs)))
+        assert score.tokens == len(ids)
+
+    def test_lines_are_scored_alone_and_tokens_counted_over_all(self):
+        cloze, lines = self.cloze(), ["The cat sat\n", "The cats on the mats\n"]
+        whole, parts = pseudo_evaluate(cloze, "".join(lines)), [pseudo_evaluate(cloze, line) for line in lines]
+        assert whole.nats == pytest.approx(sum(part.nats for part in parts))
+        assert whole.tokens == sum(part.tokens for part in parts)
+
+    def test_it_has_no_bits_and_no_characters_to_divide_by(self):
+        facts = pseudo_evaluate(self.cloze(), "The cat").to_json()
+        assert "pseudo_perplexity" in facts
+        assert not [key for key in facts if "bits" in key or "character" in key]
+
+    def test_only_a_masked_model_has_one(self):
+        with pytest.raises(UsageError, match="ngram fills no blanks, so it has no pseudo-perplexity"):
+            pseudo_evaluate(TextModel(*fitted()), "The cat")
+        with pytest.raises(UsageError, match="cloze gives no probability to a text, so it has no bits"):
+            evaluate(self.cloze(), "The cat")
+
+    def test_an_empty_text_and_an_impossible_token_are_errors(self):
+        with pytest.raises(UsageError, match="empty"):
+            pseudo_evaluate(self.cloze(), "")
+        cloze = self.cloze()
+        cloze.model.pseudo_log_probs = lambda tokens: np.full(len(tokens), -np.inf)
+        with pytest.raises(ScoreError, match="log-probability of -inf"):
+            pseudo_evaluate(cloze, "The cat")
