@@ -3,7 +3,7 @@
 A name has a card, a TOML file of `corpora/` that tells licence, citation, files, split and counts. Anything
 else is a path: a text file or a folder of them.
 
-    corpus = lmzoo.corpus.load("shakespeare")
+    corpus = load("shakespeare")
     corpus.train, corpus.valid, corpus.test      three strings; nothing in them was changed
 
 A text is never shuffled, trimmed or translated: line ends and byte-order marks stay as they are in the file.
