@@ -75,14 +75,14 @@ def probe_runs(
     loaded = [_load(folder, code, device) for folder in runs]
     rows: list[dict[str, Any]] = []
     facts: dict[str, Any] = {"tasks": names, "limit": limit, "rows": rows}
-    with _keeping_features(), bars.task("probing", len(runs) + baselines):
+    with _interruptible(), bars.task("probing", len(runs) + baselines):
         for run in loaded:
-            for kind, found in probe.probe_model(run.text_model, sets, bars).items():
-                rows.append({"run": run.label, "model": run.text_model.name, "kind": kind, "grades": found})
+            for kind, results in probe.probe_model(run.text_model, sets, bars).items():
+                rows.append({"run": run.label, "model": run.text_model.name, "kind": kind, "grades": results})
             bars.advance()
-        for kind, found in classical.baselines(sets, bars).items() if baselines else ():
-            rows.append({"run": "", "model": "", "kind": kind, "grades": found})
-        facts |= _further(loaded, sets, curves, units, bars)
+        for kind, results in classical.baselines(sets, bars).items() if baselines else ():
+            rows.append({"run": "", "model": "", "kind": kind, "grades": results})
+        facts |= _curves_and_units(loaded, sets, curves, units, bars)
         facts["overlap"] = {}
         overlaps = Overlaps((examples.test_texts() for examples in sets), mirror, bars)
         for run in loaded:
@@ -92,12 +92,14 @@ def probe_runs(
     if out:
         _draw(out, facts)
     if as_json:
-        return show_json(facts | {"rows": [row | {"grades": [g.to_json() for g in row["grades"]]} for row in rows]})
+        return show_json(
+            facts | {"rows": [row | {"grades": [result.to_json() for result in row["grades"]]} for row in rows]}
+        )
     return _show(facts)
 
 
 @contextmanager
-def _keeping_features() -> Iterator[None]:
+def _interruptible() -> Iterator[None]:
     """Say on Ctrl-C that the work is not lost."""
     try:
         yield
@@ -113,7 +115,7 @@ def _load(folder: Path, code: Path | None, device: str) -> _Loaded:
     return _Loaded(folder.name or str(folder), text_model, store.read_provenance(folder))
 
 
-def _further(
+def _curves_and_units(
     loaded: Sequence[_Loaded], sets: "Sequence[ProbeSet]", curves: bool, units: bool, bars: Bars
 ) -> dict[str, list[dict[str, Any]]]:
     """The label curves and the best single units of each run that has vectors."""
@@ -122,7 +124,7 @@ def _further(
     from lmzoo.tasks.probing import baselines, neurons, probe
     from lmzoo.tasks.probing.features import FeatureReader
 
-    found: dict[str, list[dict[str, Any]]] = {"label_curves": [], "units": []}
+    facts: dict[str, list[dict[str, Any]]] = {"label_curves": [], "units": []}
     for run in loaded if curves or units else ():
         try:
             reader = FeatureReader(run.text_model, corpus.cache_folder() / "probes", bars)
@@ -136,14 +138,14 @@ def _further(
             except LmzooError:
                 continue  # its result says why
             if curves and not examples.word_labels:
-                found["label_curves"].append(who | neurons.label_curve(probe.fixed(inputs), examples, bars))
+                facts["label_curves"].append(who | neurons.label_curve(probe.fixed(inputs), examples, bars))
             if units and examples.is_binary:
-                found["units"].append(who | neurons.best_unit(inputs, examples))
+                facts["units"].append(who | neurons.best_unit(inputs, examples))
     for examples in sets if curves else ():
         if not examples.word_labels:
-            of_words = neurons.label_curve(baselines.tfidf(examples), examples, bars)
-            found["label_curves"].append({"label": baselines.TFIDF, "model": "", "family": "baseline"} | of_words)
-    return found
+            points = neurons.label_curve(baselines.tfidf(examples), examples, bars)
+            facts["label_curves"].append({"label": baselines.TFIDF, "model": "", "family": "baseline"} | points)
+    return facts
 
 
 def _draw(folder: Path, facts: dict[str, Any]) -> None:
@@ -156,10 +158,10 @@ def _draw(folder: Path, facts: dict[str, Any]) -> None:
         "labels": partial(probe_figures.label_curves, facts["label_curves"]),
     }
     for name, draw in drawings.items():
-        found = picture(draw)
-        if found:
+        drawn = picture(draw)
+        if drawn:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"probe-{name}.png").write_bytes(found.png)
+            (folder / f"probe-{name}.png").write_bytes(drawn.png)
 
 
 # ── Tables ────────────────────────────────────────────────────────────────────────────────────────
@@ -168,8 +170,8 @@ def _draw(folder: Path, facts: dict[str, Any]) -> None:
 def _show(facts: dict[str, Any]) -> None:
     """All results in one table, then the details of each run."""
     rows = facts["rows"]
-    grades: list[TaskResult] = next(row["grades"] for row in rows)
-    heads = [grade.task if grade.metric == "accuracy" else f"{grade.task} {grade.metric}" for grade in grades]
+    first: list[TaskResult] = rows[0]["grades"]
+    heads = [result.task if result.metric == "accuracy" else f"{result.task} {result.metric}" for result in first]
     show_table(("", *heads), [[_label(row), *map(_value, row["grades"])] for row in rows], numbers_from=1)
     for row in rows:
         if row["kind"] == "probe":
@@ -188,25 +190,23 @@ def _show_run(row: dict[str, Any], overlap: dict[str, float | None] | None) -> N
     columns = ("task", "metric", "chosen", "value", "95 % interval", "chance", "tested", "trained", "overlap")
     cells = [
         [
-            grade.task,
-            grade.metric,
-            grade.protocol,
-            _value(grade),
-            "{:.3f}–{:.3f}".format(*grade.interval) if grade.interval else "–",
-            "–" if grade.chance is None else f"{grade.chance:.3f}",
-            f"{grade.items:,}",
-            f"{grade.training:,}",
-            _share(overlap, grade.task),
+            result.task,
+            result.metric,
+            result.protocol,
+            _value(result),
+            "{:.3f}–{:.3f}".format(*result.interval) if result.interval else "–",
+            "–" if result.chance is None else f"{result.chance:.3f}",
+            f"{result.items:,}",
+            f"{result.training:,}",
+            _share(overlap, result.task),
         ]
-        for grade in row["grades"]
+        for result in row["grades"]
     ]
     print(f"{row['run']}:")
     show_table(columns, cells, numbers_from=3)
     if overlap is None:
-        print(
-            "  overlap: its training text is not available, so it is not known how many of the tests' 8-grams are in it"
-        )
-    show_notes(list(dict.fromkeys(grade.note for grade in row["grades"] if grade.note)))
+        print("  overlap, of the tests' 8-grams with its training text: not known, since that text is not available")
+    show_notes(list(dict.fromkeys(result.note for result in row["grades"] if result.note)))
 
 
 def _share(overlap: dict[str, float | None] | None, task: str) -> str:
@@ -220,5 +220,5 @@ def _label(row: dict[str, Any]) -> str:
     return row["run"] if row["kind"] == "probe" else f"{row['run']}, {row['kind']}"
 
 
-def _value(grade: "TaskResult") -> str:
-    return "–" if grade.value is None else f"{grade.value:.3f}"
+def _value(result: "TaskResult") -> str:
+    return "–" if result.value is None else f"{result.value:.3f}"

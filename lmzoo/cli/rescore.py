@@ -66,12 +66,12 @@ def rescore_lists(
 
     bars = Bars(quiet)
     if nbest:
-        found, name = n_best.load(nbest), nbest.name
+        nbest_lists, name = n_best.load(nbest), nbest.name
     else:
         source = _corpus(runs[0], corpus, mirror, bars)
-        found, name = n_best.make(source, lists, candidates, rate, seed, bars), source.name
-    test = RescoringTest.of(found)
-    overlaps = Overlaps([[one.reference for one in found]], mirror, bars)
+        nbest_lists, name = n_best.make(source, lists, candidates, rate, seed, bars), source.name
+    test = RescoringTest.of(nbest_lists)
+    overlaps = Overlaps([[one.reference for one in nbest_lists]], mirror, bars)
     rows, scores = [], {}
     with bars.task("runs", len(runs)) as task:
         for run in runs:
@@ -80,7 +80,7 @@ def rescore_lists(
             rows.append(row | {"overlap": share})
             task.advance(1)
     if out:
-        _write(out, found, scores)
+        _write(out, nbest_lists, scores)
     facts = _facts(test, name)
     if as_json:
         return show_json({**facts, "runs": rows})
@@ -129,8 +129,8 @@ def _facts(test: "RescoringTest", name: str) -> dict[str, Any]:
 def _write(path: Path, lists: "Sequence[NBest]", scores: dict[str, list[Any]]) -> None:
     from lmzoo.tasks.nbest import to_json_lines
 
-    known = {run: found for run, found in scores.items() if found}
-    more = [{"log_probs": {run: found[n].tolist() for run, found in known.items()}} for n in range(len(lists))]
+    known = {run: log_probs for run, log_probs in scores.items() if log_probs}
+    more = [{"log_probs": {run: of_run[n].tolist() for run, of_run in known.items()}} for n in range(len(lists))]
     write_file(path, to_json_lines(lists, more).encode())
 
 
@@ -149,8 +149,8 @@ def _show(rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
             print(f"note: {row['run']}: {row['grade']['note']}")
 
 
-def _cells(name: str, grade: dict[str, Any], weight: float | None = None, overlap: float | None = None) -> list[str]:
-    value, between = grade["value"], grade["interval"]
+def _cells(name: str, result: dict[str, Any], weight: float | None = None, overlap: float | None = None) -> list[str]:
+    value, between = result["value"], result["interval"]
     return [
         name,
         "–" if weight is None else f"{weight:g}",

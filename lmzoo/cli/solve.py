@@ -54,23 +54,23 @@ def solve_questions(
     from lmzoo.tasks.pmi_solver import PmiSolver
 
     solver, bars = PmiSolver(window, unseen, function_words), Bars(quiet)
-    sets = [found for name in sources or ["science"] for found in multiple_choice.load(name, mirror, bars).items()]
+    sets = [one for name in sources or ["science"] for one in multiple_choice.load(name, mirror, bars).items()]
     source = corpora.load(corpus, mirror=mirror, progress=bars)
-    questions = [question for _, some in sets for question in some]
+    questions = [question for _, of_set in sets for question in of_set]
     sheet = solver.solve(questions, source.train, bars)
     rows, shown, first = [], [], 0
-    for name, some in sets:
-        answers = sheet.answers[first : first + len(some)]
-        graded = multiple_choice.grade(name, some, [one.scores for one in answers], [one.known for one in answers])
-        rows.append(_row(graded))
-        shown += [_explained(questions, sheet, n, name) for n in range(first, first + min(show, len(some)))]
-        first += len(some)
+    for name, of_set in sets:
+        answers = sheet.answers[first : first + len(of_set)]
+        result = multiple_choice.grade(name, of_set, [one.scores for one in answers], [one.known for one in answers])
+        rows.append(_row(result))
+        shown += [_explained(questions, sheet, n, name) for n in range(first, first + min(show, len(of_set)))]
+        first += len(of_set)
     facts = {"corpus": source.name, "sha256": source.sha256["train"], "words": sheet.words, **asdict(solver)}
     if as_json:
         return show_json({**facts, "sets": rows, **({"shown": shown} if show else {})})
     for fact in shown:
         _show_question(fact)
-    _show_grades(rows)
+    _show_results(rows)
     print(f"{sheet.words:,} words of {source.name}, window {window}, pairs that never co-occur: {unseen}")
     return None
 
@@ -137,7 +137,7 @@ def _letter(number: int) -> str:
     return string.ascii_uppercase[number] if number < len(string.ascii_uppercase) else str(number + 1)
 
 
-def _show_grades(rows: list[dict[str, Any]]) -> None:
+def _show_results(rows: list[dict[str, Any]]) -> None:
     columns = ("question set", "questions", "chance", "accuracy", "95 % interval", "unknown", "accuracy on the others")
     cells = [
         [

@@ -46,18 +46,18 @@ def ask_zeroshot(
     if parts and parts not in kinds:
         raise UsageError(f"no parts {parts!r} in {', '.join(names)}; there are: {', '.join(kinds) or 'none'}")
     overlaps = Overlaps(([item.text for item in test_set.items] for test_set in test_sets), mirror, bars)
-    found = []
+    asked = []
     with bars.task("runs", len(runs)) as task:
         for run in runs:
-            found.append(_asked(run, test_sets, overlaps, code, device, bars))
+            asked.append(_ask(run, test_sets, overlaps, code, device, bars))
             task.advance(1)
     published = zeroshot.published(test_sets)
     if as_json:
-        return show_json({"runs": found, "published": published, "limit": limit, "left_out": missing})
-    _show(found)
+        return show_json({"runs": asked, "published": published, "limit": limit, "left_out": missing})
+    _show(asked)
     if parts:
-        _show_parts(found, parts)
-    _show_notes(found)
+        _show_groups(asked, parts)
+    _show_notes(asked)
     _show_published(published)
     for name, why in missing.items():
         print(f"{name} was left out: {one_line(why)}")
@@ -83,7 +83,7 @@ def _loaded(
     return test_sets, missing
 
 
-def _asked(
+def _ask(
     run: Path, test_sets: "Sequence[ZeroShotSet]", overlaps: "Overlaps", code: Path | None, device: str, bars: Bars
 ) -> dict[str, Any]:
     """A run's results as JSON, in the order of `test_sets` and their rules."""
@@ -100,7 +100,7 @@ def _asked(
     with bars.task(run.name, len(test_sets)) as task:
         for test_set, share in zip(test_sets, shares or [None] * len(test_sets), strict=True):
             for result in zeroshot.ask(test_set, asker):
-                parts = {kind: [part.to_json() for part in some] for kind, some in result.parts.items()}
+                parts = {kind: [part.to_json() for part in of_kind] for kind, of_kind in result.parts.items()}
                 grades.append({**result.to_json(), **result.details, "overlap": share, "parts": parts})
             task.advance(1)
     return {**facts, "grades": grades}
@@ -109,20 +109,20 @@ def _asked(
 # ── Tables ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _show(found: Sequence[dict[str, Any]]) -> None:
-    """A row for each task; a column for each run, with the share of the test set that it was trained on."""
+def _show(runs: Sequence[dict[str, Any]]) -> None:
+    """A row for each task; a column for each run, with the overlap of the test set with its training text."""
     columns = ["task", "metric", "items", "chance"]
-    for one in found:
-        name = Path(one["run"]).name
-        columns += [name, *(["95 % interval"] if len(found) == 1 else []), "overlap"]
+    for run in runs:
+        name = Path(run["run"]).name
+        columns += [name, *(["95 % interval"] if len(runs) == 1 else []), "overlap"]
     rows = []
-    for n, first in enumerate(found[0]["grades"]):
+    for n, first in enumerate(runs[0]["grades"]):
         row = [first["task"], first["metric"], f"{first['items']:,}", _figure(first["metric"], first["chance"])]
-        for one in found:
-            grade = one["grades"][n]
-            row += [_figure(grade["metric"], grade["value"])]
-            row += [_between(grade)] if len(found) == 1 else []
-            row += [_figure("accuracy", grade["overlap"])]
+        for run in runs:
+            result = run["grades"][n]
+            row += [_figure(result["metric"], result["value"])]
+            row += [_between(result)] if len(runs) == 1 else []
+            row += [_figure("accuracy", result["overlap"])]
         rows.append(row)
     show_table(columns, rows, numbers_from=2)
     print("overlap: the share of a test set's 8-grams that occur in the run's training text")
@@ -134,37 +134,38 @@ def _figure(metric: str, value: float | None) -> str:
     return {"accuracy": f"{value:.1%}", "MCC": f"{value:.3f}"}.get(metric, f"{value:,.2f}")
 
 
-def _between(grade: dict[str, Any]) -> str:
-    if grade["interval"] is None:
+def _between(result: dict[str, Any]) -> str:
+    if result["interval"] is None:
         return "–"
-    return "–".join(_figure(grade["metric"], end) for end in grade["interval"])
+    return "–".join(_figure(result["metric"], end) for end in result["interval"])
 
 
-def _show_parts(found: Sequence[dict[str, Any]], kind: str) -> None:
-    """A row for each group, with chance; a column for each run."""
-    for n, first in enumerate(found[0]["grades"]):
-        parts = [{part["task"]: part for part in one["grades"][n]["parts"].get(kind, [])} for one in found]
-        rows = [
-            [name, f"{some['items']:,}", _figure(some["metric"], some["chance"])]
-            + [_figure(some["metric"], column[name]["value"] if name in column else None) for column in parts]
-            for name, some in sorted({name: part for column in parts for name, part in column.items()}.items())
-        ]
+def _show_groups(runs: Sequence[dict[str, Any]], kind: str) -> None:
+    """A table for each task: a row for each group of its items, with chance; a column for each run."""
+    names = [Path(run["run"]).name for run in runs]
+    for n, first in enumerate(runs[0]["grades"]):
+        columns = [{group["task"]: group for group in run["grades"][n]["parts"].get(kind, [])} for run in runs]
+        groups = {name: group for column in columns for name, group in column.items()}
+        rows = []
+        for name, group in sorted(groups.items()):
+            values = [column[name]["value"] if name in column else None for column in columns]
+            figures = [_figure(group["metric"], value) for value in (group["chance"], *values)]
+            rows.append([name, f"{group['items']:,}", *figures])
         if rows:
-            runs = [Path(one["run"]).name for one in found]
-            show_table((f"{first['task']}, {kind}", "items", "chance", *runs), rows, numbers_from=1)
+            show_table((f"{first['task']}, {kind}", "items", "chance", *names), rows, numbers_from=1)
 
 
-def _show_notes(found: Sequence[dict[str, Any]]) -> None:
+def _show_notes(runs: Sequence[dict[str, Any]]) -> None:
     """Each footnote once, with the tasks it is about."""
-    for one in found:
-        about: dict[str, list[str]] = {}
-        for grade in one["grades"]:
-            if grade["note"]:
-                about.setdefault(grade["note"], []).append(grade["task"])
-        for note, heads in about.items():
-            print(f"{Path(one['run']).name}: {'; '.join(heads)}: {one_line(note)}")
-        if one["note"]:
-            print(f"{Path(one['run']).name}: {one_line(one['note'])}")
+    for run in runs:
+        tasks_of: dict[str, list[str]] = {}
+        for result in run["grades"]:
+            if result["note"]:
+                tasks_of.setdefault(result["note"], []).append(result["task"])
+        for note, tasks in tasks_of.items():
+            print(f"{Path(run['run']).name}: {'; '.join(tasks)}: {one_line(note)}")
+        if run["note"]:
+            print(f"{Path(run['run']).name}: {one_line(run['note'])}")
 
 
 def _show_published(figures: Sequence[dict[str, Any]]) -> None:

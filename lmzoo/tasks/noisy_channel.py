@@ -144,10 +144,10 @@ class NoisyChannel:
         meant = set(self._homophones.get(arrived, ()))
         if _LOWER_CASE.fullmatch(arrived):
             meant |= _edits(arrived) & self.vocabulary - {arrived}
-        found = [(one, math.log(p)) for one in sorted(meant) if (p := self._outcomes(one).get(arrived, 0.0))]
-        if " " not in arrived and (arrived in self.vocabulary or not found):
-            found.append((arrived, math.log1p(-sum(self._outcomes(arrived).values()))))
-        return found
+        scored = [(one, math.log(p)) for one in sorted(meant) if (p := self._outcomes(one).get(arrived, 0.0))]
+        if " " not in arrived and (arrived in self.vocabulary or not scored):
+            scored.append((arrived, math.log1p(-sum(self._outcomes(arrived).values()))))
+        return scored
 
 
 def confusions() -> list[list[str]]:

@@ -70,13 +70,13 @@ class Probing(TaskGroup):
 
     def ask(self, text_model: TextModel, keep: Keep = _at_once) -> Results:
         """The probe's results, and those on an untrained twin and on shuffled labels."""
-        found = keep(self.kind, self._of(), lambda: _to_json(probe.probe_model(text_model, self.sets, self.progress)))
-        return {"" if row == probe.PROBE else row: _from_json(results) for row, results in found.items()}
+        rows = keep(self.kind, self._of(), lambda: _to_json(probe.probe_model(text_model, self.sets, self.progress)))
+        return {"" if row == probe.PROBE else row: _from_json(results) for row, results in rows.items()}
 
     def baselines(self, keep: Keep = _at_once) -> Results:
         """The majority class, and TF-IDF (of words: each word's most frequent tag)."""
-        found = keep("baselines", self._of(), lambda: _to_json(baselines.baselines(self.sets, self.progress)))
-        return {row: _from_json(results) for row, results in found.items()}
+        rows = keep("baselines", self._of(), lambda: _to_json(baselines.baselines(self.sets, self.progress)))
+        return {row: _from_json(results) for row, results in rows.items()}
 
     def test_texts(self) -> list[list[str]]:
         """The tested texts of each set."""
@@ -208,17 +208,15 @@ class Suite:
 
     def groups(self, corpus: Corpus, seed: int = 0, progress: Progress | None = None) -> list[TaskGroup]:
         """The kinds of task to ask, with the exam where `corpus` was written by a grammar. N-best lists are of it."""
-        found: list[TaskGroup] = []
         progress = progress or Progress()
-        if grammar := corpora.grammar_of(corpus):
-            found.append(Exam(grammar, corpus, progress=progress))
-        if self.probes:
-            found.append(Probing(self.probes, progress))
-        if self.zeroshot:
-            found.append(ZeroShot(self.zeroshot, progress))
-        if self.nbest_lists:
-            found.append(Rescoring(corpus, self.nbest_lists, seed, progress))
-        return found
+        grammar = corpora.grammar_of(corpus)
+        groups = (
+            grammar and Exam(grammar, corpus, progress=progress),
+            self.probes and Probing(self.probes, progress),
+            self.zeroshot and ZeroShot(self.zeroshot, progress),
+            self.nbest_lists and Rescoring(corpus, self.nbest_lists, seed, progress),
+        )
+        return [group for group in groups if isinstance(group, TaskGroup)]
 
 
 def names() -> list[str]:

@@ -248,7 +248,8 @@ def best_threshold(scores: Array, labels: Array) -> float:
     """θ for which `scores` (N,) ≥ θ agrees best, by Matthews' correlation, with `labels` (N,) of 0 and 1."""
     cuts = np.unique(scores)
     of_ones, of_zeros = np.sort(scores[labels == 1]), np.sort(scores[labels == 0])
-    positive, negative = ((len(some) - np.searchsorted(some, cuts)).astype(float) for some in (of_ones, of_zeros))
+    # How many of each class a cut accepts, (cuts,): those with a score of at least the cut.
+    positive, negative = ((len(scored) - np.searchsorted(scored, cuts)).astype(float) for scored in (of_ones, of_zeros))
     accepted, total = positive + negative, len(scores)  # (cuts,)
     right, wrong = len(of_ones), len(of_zeros)
     spread = np.sqrt(accepted * (total - accepted) * right * wrong)

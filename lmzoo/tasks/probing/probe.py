@@ -75,20 +75,20 @@ def probe_model(
 
 def _results_of(reader: FeatureReader, sets: Sequence[ProbeSet], rows: tuple[str, ...]) -> dict[str, list[TaskResult]]:
     """The results of its features in the first of `rows`, and with labels shuffled in the second, if there is one."""
-    found: dict[str, list[TaskResult]] = {row: [] for row in rows}
+    of_rows: dict[str, list[TaskResult]] = {row: [] for row in rows}
     for examples in sets:
         try:
             inputs = reader.inputs(examples)
         except (TokenizerError, ScoreError, UsageError) as error:
             what = "its tokenizer cannot encode these texts: " if isinstance(error, TokenizerError) else ""
             for row in rows:
-                found[row] += refused(examples, f"{what}{error}")
+                of_rows[row] += refused(examples, f"{what}{error}")
             continue
         outcome = train_and_test(fixed(inputs), examples, reader.progress)
-        found[rows[0]] += [replace(result, note=reader.note) for result in results(examples, outcome)]
+        of_rows[rows[0]] += [replace(result, note=reader.note) for result in results(examples, outcome)]
         for row in rows[1:]:
-            found[row] += results(*control_task(inputs, examples, outcome, reader.progress))
-    return found
+            of_rows[row] += results(*control_task(inputs, examples, outcome, reader.progress))
+    return of_rows
 
 
 # ── The protocol ──────────────────────────────────────────────────────────────────────────────────
