@@ -1,12 +1,11 @@
-"""The tables of Chen & Goodman 1998 as they would be today: every smoothing at every order, on one text.
+"""Chen & Goodman's tables (1998) with today's smoothings: every smoothing at every order, on one text.
 
     python benchmarks/smoothing.py CORPUS [--orders 1-7] [--tokenizer SPEC] [--refit] [--out reports/NAME]
 
-Every smoothing is fitted on the training text and scored by the ruler. Settings are chosen on the validation text
-(k of add-k, the weights of Jelinek-Mercer) and figures are of the test text, with 95 % bootstrap intervals over
-blocks of it; differences are paired on the same blocks. With --refit the counts are taken again from training and
-validation text once the settings stand, which is what a figure of a short corpus should be. Seconds are the median
-of --repeats fits, in memory, with all loops compiled. A smoothing that the ruler refuses keeps its reason.
+Models are fitted on the training text. Settings are chosen on the validation text (k of add-k, the weights of
+Jelinek-Mercer), figures are of the test text, with 95 % bootstrap intervals over blocks of it; differences are paired
+on the same blocks. With --refit the final counts are of training and validation text, as is usual for short corpora.
+Seconds are the median of --repeats fits, in memory, with all loops compiled.
 
 Writes results.json, README.md and two figures (PNG, SVG) to --out.
 """
@@ -40,15 +39,15 @@ from lmzoo.runs import provenance
 Array = NDArray[Any]
 Row = dict[str, Any]
 
-BASELINE = "jelinek-mercer"  # as Chen & Goodman have it
-KS = (1.0, 0.1, 0.01, 0.001, 0.0001, 0.00001)  # what add-k may add
+BASELINE = "jelinek-mercer"  # as in Chen & Goodman's figures
+KS = (1.0, 0.1, 0.01, 0.001, 0.0001, 0.00001)  # candidates for k of add-k
 CLASSES = 200
-CUTOFFS = "0,0,1"  # SRILM's default for Good-Turing: what is longer than two and seen once is dropped
+CUTOFFS = "0,0,1"  # SRILM's default for Good-Turing: singletons of order 3 and above are dropped
 
 
 @dataclass(frozen=True)
 class Texts:
-    """What models see: `train` and `valid` to choose settings with, `final` to be trained on for the figures."""
+    """The corpus as ids: `train` and `valid` to choose settings, `final` to train the models that are scored."""
 
     corpus: Corpus
     tokenizer: Tokenizer
@@ -59,7 +58,7 @@ class Texts:
 
 @dataclass
 class Entry:
-    """A row as it is kept, and the test text's bits and tokens by block (K,) to contrast it with others."""
+    """A row of the results, with the test text's bits and tokens by block, (K,), for paired differences."""
 
     row: Row
     bits: Array = field(default_factory=lambda: np.zeros(0))
@@ -94,19 +93,21 @@ def numbers(text: str) -> range:
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """All rows, with how and where they were made: what results.json holds."""
+    """All rows with their provenance: the contents of results.json."""
     texts = encode(arguments.corpus, arguments.tokenizer, arguments.refit)
     for model in (Ngram(), Classes()):
         model.warm_up()
     entries: dict[tuple[str, int], Entry] = {}
     for order in arguments.orders:
-        for name, candidates in contestants(order).items():
-            entries[name, order] = entry = enter(name, order, candidates, texts, arguments.repeats)
+        for name, models in contestants(order).items():
+            entries[name, order] = entry = enter(name, order, models, texts, arguments.repeats)
             print(line(entry.row), flush=True)
     contrast(entries)
     rows = [entry.row for entry in entries.values()]
-    unseen = [row for row in rows if row["test"] and row["smoothing"] != BASELINE]  # its weights have seen `valid`
-    best = min(unseen, key=lambda row: row["valid"]["bits"])
+    candidates = [
+        row for row in rows if row["test"] and row["smoothing"] != BASELINE
+    ]  # whose weights have seen `valid`
+    best = min(candidates, key=lambda row: row["valid"]["bits"])
     return {
         **provenance.provenance(),
         "command": shlex.join(["python", "benchmarks/smoothing.py", *sys.argv[1:]]),
@@ -120,7 +121,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def encode(name: str, spec: str | None, refit: bool) -> Texts:
-    """The corpus as ids; the vocabulary is that of the text that the figures' models are trained on."""
+    """The corpus as ids; the vocabulary is that of the final training text."""
     published = corpus.load(name)
     final = corpus.load(name, refit=True) if refit else published
     made = tokenizers.train(spec or final.tokenizer, final.train, final.lines)
@@ -128,7 +129,7 @@ def encode(name: str, spec: str | None, refit: bool) -> Texts:
 
 
 def facts(texts: Texts) -> dict[str, Any]:
-    """What the figures are of: enough to tell whether two reports may be compared."""
+    """The text and tokenizer: reports that agree in these can be compared."""
     source, refit = texts.corpus, len(texts.final) != len(texts.train)
     return {
         "name": source.name,
@@ -138,20 +139,20 @@ def facts(texts: Texts) -> dict[str, Any]:
         "protocol": source.protocol,
         "tokenizer": texts.tokenizer.spec,
         "vocab_size": texts.tokenizer.vocab_size,
-        "kinds": int(np.unique(texts.final).size),  # of token, in the training text
+        "kinds": int(np.unique(texts.final).size),  # distinct tokens in the training text
         "tokens": {"train": len(texts.train), "valid": len(texts.valid), "final": len(texts.final)},
         "sha256": source.sha256,
     }
 
 
 def contestants(order: int) -> dict[str, list[LanguageModel]]:
-    """Each row's model, in all the settings that the validation text is to choose from."""
+    """The models of each row: the validation text chooses among those with several."""
     rows: dict[str, list[LanguageModel]] = {}
     for name in SMOOTHINGS:
         if name == "add-k":
             rows["add-one"] = [Ngram(order, name)]
             rows[name] = [Ngram(order, name, k) for k in KS]
-        elif name != "arpa":  # that is a file's: no fit makes it
+        elif name != "arpa":  # read from files, cannot be fitted
             rows[name] = [Ngram(order, name)]
         if name == "katz":
             rows["katz-cutoffs"] = [Ngram(order, name, cutoffs=CUTOFFS)]
@@ -159,7 +160,7 @@ def contestants(order: int) -> dict[str, list[LanguageModel]]:
 
 
 def enter(name: str, order: int, candidates: list[LanguageModel], texts: Texts, repeats: int) -> Entry:
-    """Choose, time, fit and score one row. What is refused on the way is the row's error."""
+    """Choose, time, fit and score one row; an LmzooError becomes the row's error."""
     entry = Entry({"smoothing": name, "order": order, "k": None, "size": None, "bytes": None, "fit_seconds": None})
     entry.row |= {"valid": None, "test": None, "error": None, "remarks": []}
     model = candidates[0]
@@ -178,20 +179,20 @@ def enter(name: str, order: int, candidates: list[LanguageModel], texts: Texts, 
         entry.row["test"]["interval_per_character"] = block_interval(*block_bits(score, texts.tokenizer))
     except LmzooError as error:
         entry.row |= {"error": str(error), "valid": None}
-    if hasattr(model, "vocab_size_"):  # then it was fitted, whatever became of it
-        entry.row |= weigh(model)
+    if hasattr(model, "vocab_size_"):  # it was fitted, even if it could not be scored
+        entry.row |= size(model)
     return entry
 
 
-def weigh(model: LanguageModel) -> Row:
-    """n-grams, the bytes of the arrays that hold them, and what fit had to say."""
-    size, unit = model.size()
+def size(model: LanguageModel) -> Row:
+    """The number of n-grams, the bytes of their arrays, and the remarks of `fit`."""
+    count, unit = model.size()
     total = sum(array.nbytes for array in model.arrays().values())
-    return {"size": size, "unit": unit, "bytes": total, "remarks": list(model.remarks)}
+    return {"size": count, "unit": unit, "bytes": total, "remarks": list(model.remarks)}
 
 
 def choose(candidates: list[LanguageModel], texts: Texts) -> LanguageModel:
-    """The candidate to which the validation text is likeliest; all of them are fitted if there are several."""
+    """The candidate with the lowest validation bits; if there are several, all are fitted."""
     if len(candidates) == 1:
         return candidates[0]
     for model in candidates:
@@ -211,7 +212,7 @@ def scored(model: LanguageModel, texts: Texts, split: str) -> Score:
 
 
 def summary(score: Score) -> Row:
-    """The score's figures, in numbers that a reader would write down."""
+    """The figures of a score."""
     keys = ("bits", "characters", "tokens", "words")
     ratios = ("bits_per_character", "perplexity_per_token", "perplexity_per_word")
     return {key: getattr(score, key) for key in keys + ratios} | {"bits_per_token": score.bits / score.tokens}
@@ -225,7 +226,7 @@ def blocks(score: Score, texts: Texts) -> tuple[Array, Array]:
 
 
 def contrast(entries: dict[tuple[str, int], Entry]) -> None:
-    """Give each row its distance from the baseline, from the best of its order, and from the order below."""
+    """Add to each row its difference from the baseline, from the best of its order, and from the order below."""
     with_bits = {key: entry for key, entry in entries.items() if len(entry.bits)}
     for (name, order), entry in with_bits.items():
         same_order = [other for (_, n), other in with_bits.items() if n == order]
@@ -239,7 +240,7 @@ def contrast(entries: dict[tuple[str, int], Entry]) -> None:
 
 
 def minus(entry: Entry, other: Entry | None) -> Row | None:
-    """The difference in bits per token and its paired 95 % interval, [] where the text is too short for one."""
+    """The difference in bits per token and its paired 95 % interval, [] if the text is too short for one."""
     if other is None:
         return None
     bits = entry.bits - other.bits

@@ -1,85 +1,114 @@
-"""What `smoothing.py` measured as a page to read: README.md with findings, tables and figures, and results.json."""
+"""The page of `smoothing.py`: its tables, two figures drawn with the parts of `lmzoo.report`, and results.json."""
 
 import json
 import re
 from collections.abc import Callable, Iterable
-from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from smoothing_figures import COUNTS_ONLY, LOOKS, NAMES, Results, curves, differences, headline, per, signed
-from smoothing_findings import findings
-
-from lmzoo.data.download import write_atomically
+from lmzoo.files import write_atomically
 from lmzoo.report import canvas
+from lmzoo.report.labels import name_ends
 
 Row = dict[str, Any]
+Results = dict[str, Any]
 
 PUBLISHED = Path(__file__).with_name("smoothing_published.json")
-DASH = "–"
+NAMES = {
+    "ml": "maximum likelihood", "add-one": "add-one", "add-k": "add-k (best k)", "jelinek-mercer": "Jelinek–Mercer",
+    "witten-bell": "Witten–Bell", "absolute": "absolute discounting", "katz": "Katz",
+    "katz-cutoffs": "Katz with cut-offs", "kneser-ney": "Kneser–Ney", "modified-kneser-ney": "modified Kneser–Ney",
+    "stupid-backoff": "stupid back-off", "classes": "200 word classes",
+}  # fmt: skip
+NOT_DRAWN = ("ml", "add-one", "add-k", "stupid-backoff")  # without bits, or far above every other
+NOTES = (
+    "add-k: the k chosen on the validation text, by order: {ks}. Like add-one it uses the longest context only, and "
+    "gives the mass of unseen tokens to all of them alike.",
+    "Jelinek–Mercer: one weight for each order and size of the context's count, fitted by EM on the validation text. "
+    "Its validation figure is therefore too good, and it is not among those chosen from.{refit}",
+    "Katz: Good–Turing discounts for counts up to 7. With cut-offs, n-grams of three and more tokens that were seen "
+    "once are dropped, as SRILM does by default; in all other rows nothing is dropped.",
+    "200 word classes (Brown et al. 1992), found by exchange: modified Kneser–Ney over classes.",
+)
+REFIT = (
+    " As in all rows the final counts are of training and validation text, with the same weights; validation figures "
+    "are of the models before that."
+)
 
 
 def write(folder: Path, results: Results) -> None:
     """Write the report into `folder`."""
-    drawings = {"curves": curves, "differences": differences}
-    pictures = {name: canvas.picture(partial(draw, results)) for name, draw in drawings.items()}
+    pictures = {
+        "curves": canvas.picture(lambda size: curves(results, size)),
+        "differences": canvas.picture(lambda size: differences(results, size)),
+    }
+    images = {}
     for name, picture in pictures.items():
         if picture:
+            images[name] = f"![{picture.alt}]({name}.png)"
             write_atomically(folder / f"{name}.png", picture.png)
             write_atomically(folder / f"{name}.svg", picture.wide)
-    alts = {name: picture.alt for name, picture in pictures.items() if picture}
     write_atomically(folder / "results.json", (json.dumps(results, indent=1, ensure_ascii=False) + "\n").encode())
-    write_atomically(folder / "README.md", page(results, alts).encode())
+    write_atomically(folder / "README.md", page(results, images).encode())
 
 
-def page(results: Results, alts: dict[str, str]) -> str:
-    """The README: what was found, what it looks like, all figures, and how to make them again."""
-    base = NAMES[results["baseline"]]
+def page(results: Results, images: dict[str, str]) -> str:
+    """The README: the result, figures, tables, and how to make them again."""
+    test = next(row["test"] for row in results["rows"] if row["test"])
+    base, unit = NAMES[results["baseline"]], headline(results)[1]
     parts = [
         f"# Smoothing × order: {results['corpus']['title']}",
-        " ".join(findings(results)),
-        picture("curves", alts),
-        f"## {headline(results)[1].capitalize()} of the test text",
-        _of_what(results),
+        finding(results),
+        images.get("curves", ""),
+        f"## {unit.capitalize()} of the test text",
+        f"The test text has {test['characters']:,} characters and {test['tokens']:,} tokens"
+        f"{', line ends included' if results['corpus']['protocol'] == 'lines' else ''}. Bold is the best of its order; "
+        "settings were chosen on validation text. The figure begins above the lowest order, where all are alike.",
         matrix(results, figure_cell(results)),
         footnotes(results),
         f"## Difference from {base}",
-        f"Cross-entropy less that of {base} at the same order, in {per(results)}, as Chen & Goodman (1998) plot it: "
-        "below zero is better. Behind each difference its paired 95 % interval, from the same blocks of 2,000 "
-        "characters resampled 9,999 times; where it contains zero, this text cannot tell the two apart.",
-        picture("differences", alts),
-        matrix(results, difference_cell),
+        f"Cross-entropy less that of {base} at the same order, in bits per token, as in Chen & Goodman (1998): below "
+        "zero is better. Each difference has its paired 95 % interval; where that contains zero, this text cannot tell "
+        "the two apart.",
+        images.get("differences", ""),
+        matrix(results, lambda row: difference(row.get("minus_baseline")), without=(*NOT_DRAWN, results["baseline"])),
         beside_others(results),
         "## Every figure",
         every_figure(results),
-        remarks(results),
         "## How this was made",
         making(results),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _of_what(results: Results) -> str:
-    """What the figures of the table are divided by."""
-    test = next(row["test"] for row in results["rows"] if row["test"])
-    counts = f"{test['characters']:,} characters, {test['tokens']:,} tokens"
-    lines = ", line ends among them" if results["corpus"]["protocol"] == "lines" else ""
-    return f"The test text has {counts}{lines}. Bold is the best of its order; settings were chosen on validation text."
+def headline(results: Results) -> tuple[str, str, int]:
+    """What the report is about: its key in a score, its name, and the decimals worth printing."""
+    if results["corpus"]["tokenizer"] in ("char", "byte"):
+        return "bits_per_character", "bits per character", 3
+    return "perplexity_per_token", "perplexity", 1
 
 
-def picture(name: str, alts: dict[str, str]) -> str:
-    return f"![{alts[name]}]({name}.png)" if name in alts else ""
-
-
-# ── Tables ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def matrix(results: Results, cell: Callable[[Row], str]) -> str:
-    """A smoothing a line, an order a column."""
+def finding(results: Results) -> str:
+    """The smoothing and order that the validation text chooses, and whether the longest order still helps."""
     rows = {(row["smoothing"], row["order"]): row for row in results["rows"]}
-    names = dict.fromkeys(name for name, _ in rows)
+    name, order = results["chosen"]["smoothing"], results["chosen"]["order"]
+    chosen, (key, unit, places) = rows[name, order], headline(results)
+    text = (
+        f"The validation text chooses {NAMES[name]} at order {order}: **{chosen['test'][key]:.{places}f} {unit}** on "
+    )
+    text += f"the test text, {difference(chosen['minus_baseline'])} bits per token beside {NAMES[results['baseline']]}."
+    last = rows[name, results["orders"][-1]]
+    if last["test"] and last["minus_shorter"]:
+        text += f" The last order changes its bits per token by {difference(last['minus_shorter'], 4)}."
+    return text
+
+
+def matrix(results: Results, cell: Callable[[Row], str], without: Iterable[str] = ()) -> str:
+    """A line for each smoothing, a column for each order."""
+    rows = {(row["smoothing"], row["order"]): row for row in results["rows"]}
+    names = [name for name in dict.fromkeys(name for name, _ in rows) if name not in without]
     lines = [[NAMES[name], *(cell(rows[name, order]) for order in results["orders"])] for name in names]
-    lines = [line for line in lines if any(set(line[1:]) - {""})]
     return table(["smoothing", *map(str, results["orders"])], lines)
 
 
@@ -90,126 +119,87 @@ def table(head: list[str], lines: Iterable[list[str]]) -> str:
 
 
 def figure_cell(results: Results) -> Callable[[Row], str]:
-    """Writes a row's figure, bold where it is the best of its order, or a dash with its note."""
-    key, _, places = headline(results)
-    notes = noted(results)
+    """Writes a row's figure, bold if it is the best of its order, or a dash with its note."""
+    (key, _, places), reasons = headline(results), failures(results)
 
     def cell(row: Row) -> str:
         if not row["test"]:
-            return f"{DASH} [{notes[reason(row)]}]"
+            return f"– [{reasons.index(failure(row)) + 1}]"
         figure = f"{row['test'][key]:,.{places}f}"
         return f"**{figure}**" if row["minus_best"]["delta"] == 0 else figure
 
     return cell
 
 
-def difference_cell(row: Row) -> str:
-    """'−0.231 (−0.240 to −0.222)'; nothing for a row without one, and for the rules that no scale can show."""
-    difference = row.get("minus_baseline")
-    if not difference or row["smoothing"] in COUNTS_ONLY or row["smoothing"] not in LOOKS:
+def difference(values: Row | None, places: int = 3) -> str:
+    """'−0.231 (−0.240 to −0.222)', or nothing."""
+    if not values:
         return ""
-    if row["smoothing"] == "jelinek-mercer":
-        return "0"
-    span = " ({} to {})".format(*map(signed, difference["interval"])) if difference["interval"] else ""
-    return signed(difference["delta"]) + span
+    low_high = " to ".join(signed(bits, places) for bits in values["interval"])
+    return signed(values["delta"], places) + (f" ({low_high})" if low_high else "")
 
 
-def every_figure(results: Results) -> str:
-    head = [
-        "smoothing",
-        "order",
-        "k",
-        "validation ppl",
-        "test ppl",
-        "95 % interval",
-        "ppl/word",
-        "bits/char",
-        "95 % interval",
-    ]
-    head += ["n-grams", "MB", "fit s"]
-    return table(head, [[NAMES[row["smoothing"]], str(row["order"]), *_figures(row)] for row in results["rows"]])
+def signed(number: float, places: int = 3) -> str:
+    """'+0.012', '−0.012', and '0.000' for what rounds to zero."""
+    text = f"{number:+.{places}f}".replace("-", "\N{MINUS SIGN}")
+    return text if float(f"{number:.{places}f}") else text[1:]
 
 
-def _figures(row: Row) -> list[str]:
-    test = row["test"]
-    size = [f"{row['size']:,}", f"{row['bytes'] / 1e6:.1f}"] if row["size"] else [DASH] * 2
-    cost = [*size, f"{row['fit_seconds']:.2f}" if row["fit_seconds"] else DASH]
-    if not test:
-        return ["", *[DASH] * 6, *cost]
-    ppl = _span(test["interval"], lambda b: f"{2**b:,.1f}")
-    bits = _span(test["interval_per_character"], lambda b: f"{b:.3f}")
-    word = f"{test['perplexity_per_word']:,.1f}" if test["perplexity_per_word"] else DASH
-    k = f"{row['k']:g}" if row["k"] else ""
-    perplexities = [f"{row[split]['perplexity_per_token']:,.2f}" for split in ("valid", "test")]
-    return [k, *perplexities, ppl, word, f"{test['bits_per_character']:.4f}", bits, *cost]
-
-
-def _span(interval: list[float] | None, text: Callable[[float], str]) -> str:
-    return " to ".join(map(text, interval)) if interval else DASH
-
-
-# ── Notes ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-def reason(row: Row) -> str:
+def failure(row: Row) -> str:
     """Why a row has no bits, without what differs from order to order."""
     text = re.sub(r"gives token .* a probability", "gives a token of this text a probability", row["error"])
     return re.sub(r" \([^)]*\)|, and the same to \d+ more", "", text).split(": ")[0]
 
 
-def noted(results: Results) -> dict[str, int]:
-    """The reasons for dashes, numbered."""
-    reasons = dict.fromkeys(reason(row) for row in results["rows"] if row["error"])
-    return {text: number for number, text in enumerate(reasons, 1)}
+def failures(results: Results) -> list[str]:
+    """The distinct reasons why rows have no bits."""
+    return list(dict.fromkeys(failure(row) for row in results["rows"] if row["error"]))
 
 
 def footnotes(results: Results) -> str:
-    """Why there are dashes, and what a reader has to know of those that were given a hand."""
-    lines = [f"- [{number}] No bits: {text}." for text, number in noted(results).items()]
-    chosen = [f"{row['k']:g}" for row in results["rows"] if row["k"]]
-    lines += [
-        f"- add-k: the k chosen on the validation text, by order: {', '.join(chosen)}. Like add-one it believes the "
-        "longest context alone, and gives what it has not seen to all tokens alike.",
-        "- Jelinek–Mercer: one weight for each order and size of the context's count, fitted by EM on the validation "
-        "text, so its validation figure flatters it and is not among those chosen from."
-        + (_REFIT if results["corpus"]["refit"] else ""),
-        "- Katz: Good–Turing discounts for counts up to 7. With cut-offs, n-grams of three and more tokens that were "
-        "seen once are dropped, as SRILM does by default; in all other rows nothing is dropped.",
-    ]
-    classes = [row for row in results["rows"] if row["smoothing"] == "classes" and row["test"]]
-    if classes:
-        lines.append("- 200 word classes (Brown et al. 1992), found by exchange: modified Kneser–Ney over classes.")
-    return "\n".join(lines)
-
-
-def remarks(results: Results) -> str:
-    """What fits had to do otherwise, each once."""
-    said: dict[str, list[str]] = {}
+    """Why there are dashes, how settings were chosen, and where counts were too few for an estimate."""
+    lines = [f"[{number}] No bits: {text}." for number, text in enumerate(failures(results), start=1)]
+    ks = ", ".join(f"{row['k']:g}" for row in results["rows"] if row["k"])
+    lines += [note.format(ks=ks, refit=REFIT * results["corpus"]["refit"]) for note in NOTES]
+    remarks: dict[str, dict[str, None]] = {}
     for row in results["rows"]:
         for remark in row["remarks"] if row["test"] else []:
-            said.setdefault(remark, []).append(NAMES[row["smoothing"]])
-    lines = [f"- {', '.join(dict.fromkeys(names))}: {remark}." for remark, names in said.items()]
-    return "\n".join(["## Where counts were too few", "", *lines]) if lines else ""
+            remarks.setdefault(remark, {})[NAMES[row["smoothing"]]] = None
+    return "\n".join(f"- {line}" for line in [*lines, *(f"{', '.join(who)}: {what}." for what, who in remarks.items())])
 
 
-_REFIT = (
-    " As for all rows the counts were then taken again from training and validation text, and the weights stayed; "
-    "validation figures are from before that."
-)
+def every_figure(results: Results) -> str:
+    """A line for each row with its figures, size and seconds."""
+    head = ["smoothing", "order", "k", "validation ppl", "test ppl", "95 % interval", "ppl/word", "bits/char"]
+    head += ["95 % interval", "n-grams", "MB", "fit s"]
+    return table(head, [[NAMES[row["smoothing"]], str(row["order"]), *_figures(row)] for row in results["rows"]])
+
+
+def _figures(row: Row) -> list[str]:
+    test = row["test"]
+    cost = [f"{row['size']:,}", f"{row['bytes'] / 1e6:.1f}"] if row["size"] else ["–", "–"]
+    cost.append(f"{row['fit_seconds']:.2f}" if row["fit_seconds"] else "–")
+    if not test:
+        return ["", *["–"] * 6, *cost]
+    perplexities = " to ".join(f"{2**bits:,.1f}" for bits in test["interval"] or []) or "–"
+    bits = " to ".join(f"{bits:.3f}" for bits in test["interval_per_character"] or []) or "–"
+    word = f"{test['perplexity_per_word']:,.1f}" if test["perplexity_per_word"] else "–"
+    figures = [f"{row['k']:g}" if row["k"] else "", f"{row['valid']['perplexity_per_token']:,.2f}"]
+    figures += [f"{test['perplexity_per_token']:,.2f}", perplexities, word, f"{test['bits_per_character']:.4f}", bits]
+    return [*figures, *cost]
 
 
 def beside_others(results: Results) -> str:
-    """Our figures beside those of the literature and of KenLM, where there are any for this corpus."""
-    published = json.loads(PUBLISHED.read_text(encoding="utf-8")).get(results["corpus"]["name"])
+    """Figures of the literature and of KenLM for this corpus, beside ours."""
+    published = json.loads(PUBLISHED.read_text(encoding="utf-8")).get(results["corpus"]["name"], {"rows": []})
     rows = {(row["smoothing"], row["order"]): row["test"] for row in results["rows"]}
     lines = []
-    for theirs in published["rows"] if published else []:
-        test = rows.get((theirs["smoothing"], theirs["order"]))
-        if test:
+    for theirs in published["rows"]:
+        if test := rows.get((theirs["smoothing"], theirs["order"])):
             places = len(theirs["figure"].partition(".")[2])
             ours = test[published["unit"]]
-            compared = [theirs["figure"], f"{ours:.{places}f}", signed(ours - float(theirs["figure"]), places)]
-            lines.append([theirs["who"], NAMES[theirs["smoothing"]], str(theirs["order"]), *compared])
+            figures = [theirs["figure"], f"{ours:.{places}f}", signed(ours - float(theirs["figure"]), places)]
+            lines.append([theirs["who"], NAMES[theirs["smoothing"]], str(theirs["order"]), *figures])
     if not lines:
         return ""
     head = ["who", "smoothing", "order", "theirs", "here", "difference"]
@@ -219,19 +209,70 @@ def beside_others(results: Results) -> str:
 
 def making(results: Results) -> str:
     """The command and everything that its figures depend on."""
-    corpus = results["corpus"]
-    trained = "training and validation text, once settings were chosen" if corpus["refit"] else "the training text"
+    text = results["corpus"]
+    trained = "training and validation text, once settings were chosen" if text["refit"] else "the training text"
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    return "\n".join(
-        [
-            f"```\n{results['command']}\n```\n",
-            f"- commit {results['commit'] or 'unknown'}, {results['date']}",
-            f"- {results['machine']}",
-            f"- {versions}",
-            f"- {corpus['name']}: {corpus['split']}; trained on {trained} ({corpus['tokens']['final']:,} tokens)",
-            f"- tokenizer {corpus['tokenizer']} (V = {corpus['vocab_size']:,}), protocol {corpus['protocol']}; "
-            f"sha256 of the test text {corpus['sha256']['test']}",
-            f"- fit s: the median of {results['repeats']} fits on the training text, in memory, on a shared machine: "
-            "good for ratios; MB: of the arrays that scoring needs",
-        ]
-    )
+    lines = [
+        f"commit {results['commit'] or 'unknown'}, {results['date']}",
+        results["machine"],
+        versions,
+        f"{text['name']}: {text['split']}; trained on {trained} ({text['tokens']['final']:,} tokens)",
+        f"tokenizer {text['tokenizer']} (V = {text['vocab_size']:,}), protocol {text['protocol']}; "
+        f"sha256 of the test text {text['sha256']['test']}",
+        f"fit s: the median of {results['repeats']} fits on the training text, in memory, on a shared machine: good "
+        "for ratios; MB: of the arrays that scoring needs",
+    ]
+    return f"```\n{results['command']}\n```\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+# ── Figures ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def curves(results: Results, size: canvas.Canvas) -> canvas.Drawing | None:
+    """The headline figure of each smoothing against order, above the lowest order; perplexity is logarithmic."""
+    key, unit, places = headline(results)
+    orders = results["orders"][1:] if len(results["orders"]) > 2 else results["orders"]
+    scale = "log" if key == "perplexity_per_token" else "linear"
+    title = f"{unit} of the test text"
+    return draw(results, size, orders, lambda row: row["test"][key], title, f",.{places}f", scale)
+
+
+def differences(results: Results, size: canvas.Canvas) -> canvas.Drawing | None:
+    """Bits per token above or below the baseline against order."""
+    title = f"bits per token above or below {NAMES[results['baseline']]}"
+    return draw(results, size, results["orders"], lambda row: (row["minus_baseline"] or {}).get("delta"), title, "+.3f")
+
+
+def draw(
+    results: Results,
+    size: canvas.Canvas,
+    orders: Iterable[int],
+    height: Callable[[Row], Any],
+    title: str,
+    spec: str,
+    scale: str = "linear",
+) -> canvas.Drawing | None:
+    """A curve of `height` against order for each smoothing, named at its end."""
+    lines: dict[str, list[tuple[int, float]]] = {}
+    for row in results["rows"]:
+        if row["test"] and row["order"] in orders and row["smoothing"] not in NOT_DRAWN and height(row) is not None:
+            lines.setdefault(row["smoothing"], []).append((row["order"], height(row)))
+    if not lines:
+        return None
+    figure, axes = canvas.bare_axes(size, canvas.curve_height(size, 0.52, len(lines)))
+    axes.set_yscale(scale)
+    axes.tick_params(which="both", labelsize=size.font * 0.9)
+    ends = []
+    for i, ((name, points), (marker, dash)) in enumerate(zip(lines.items(), cycle(canvas.strokes()), strict=False)):
+        colour = canvas.shade(canvas.colour("count"), i)
+        axes.plot(*zip(*points, strict=True), dash, color=colour, marker=marker, linewidth=size.font / 6,
+                  markersize=size.font / 2.2)  # fmt: skip
+        ends.append((points[-1][1], f"{canvas.MARKERS[marker]} {NAMES[name]}", points[-1][1]))
+    axes.set_xticks(sorted({order for points in lines.values() for order, _ in points}))
+    axes.set_xlabel("order: tokens of an n-gram")
+    axes.set_ylabel(title)
+    axes.yaxis.set_major_formatter(f"{{x:{'+' if '+' in spec else ','}g}}")
+    axes.yaxis.set_minor_formatter("{x:g}")
+    name_ends(figure, axes, size, [(y, name) for y, name, _ in ends])
+    ordered = ", ".join(f"{name[2:]} {value:{spec}}" for _, name, value in sorted(ends))
+    return figure, f"{title[0].upper()}{title[1:]} against order, at the highest order: {ordered}."

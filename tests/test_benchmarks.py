@@ -5,7 +5,6 @@ import os
 import random
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -49,12 +48,6 @@ def report(tmp_path_factory):
 def rows(report):
     results = json.loads((report / "results.json").read_text(encoding="utf-8"))
     return {(row["smoothing"], row["order"]): row for row in results["rows"]}
-
-
-@pytest.fixture
-def beside(monkeypatch):
-    """The modules of `benchmarks/` are imported by their bare names."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
 
 
 def test_every_smoothing_that_can_be_fitted_has_a_row_at_every_order(rows):
@@ -128,20 +121,6 @@ def test_what_cannot_work_is_one_line(tmp_path):
     done = smoothing("ptb", "--orders", "3-1", folder=tmp_path / "report")
     assert done.returncode == 2
     assert not (tmp_path / "report").exists()
-
-
-@pytest.mark.parametrize("wanted", [[10, 50, 90], [50, 50, 50], [1, 2, 3, 98, 99], [0, 0, 0, 0], [49, 50, 51, 52]])
-def test_names_beside_lines_never_overlap_and_move_no_more_than_they_must(beside, wanted):
-    from smoothing_figures import spread
-
-    placed = spread(wanted, 10, 0, 100)
-    assert all(b - a >= 10 - 1e-9 for a, b in pairwise(placed))
-    assert min(placed) >= 0
-    assert max(placed) <= 100
-    if wanted == [10, 50, 90]:
-        assert placed == wanted
-    if wanted == [50, 50, 50]:
-        assert placed == [40, 50, 60]
 
 
 @pytest.mark.data
