@@ -12,7 +12,10 @@ A message says what was wrong (with the value), what would be right, and the lik
 """
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class LmzooError(Exception):
@@ -56,3 +59,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """'; did you mean X?' or '' — to put behind "no such NAME" in a message."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def one_line(text: str) -> str:
+    """`text` on one line, with U+FFFD for what a terminal would obey or refuse: control characters, lone surrogates."""
+    return _CONTROL.sub("\ufffd", " ".join(text.split()))

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import one_line, show, show_json
+from lmzoo.cli.console import show, show_json
 from lmzoo.cli.options import Json
+from lmzoo.errors import one_line
 
 if TYPE_CHECKING:
     from lmzoo.testing import Check

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, one_line, show, show_json
+from lmzoo.cli.console import Bars, show, show_json
 from lmzoo.cli.options import (
     Budget,
     CorpusName,
@@ -21,7 +21,7 @@ from lmzoo.cli.options import (
     parse_budget,
     whole,
 )
-from lmzoo.errors import UsageError
+from lmzoo.errors import UsageError, one_line
 
 EPILOG = "Examples: lmzoo compare; lmzoo compare uniform ngram:order=3 ./mine.py runs/mine --corpus shakespeare"
 

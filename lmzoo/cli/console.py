@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from lmzoo.errors import LmzooError, UsageError, nearest
+from lmzoo.errors import LmzooError, UsageError, nearest, one_line
 from lmzoo.progress import Progress
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -121,11 +121,6 @@ def where(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{place}"
-
-
-def one_line(text: str) -> str:
-    """`text` as one line that can do nothing to a terminal."""
-    return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
 
 
 def _forget_stdout() -> int:

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import one_line, show_json, show_table
+from lmzoo.cli.console import show_json, show_table
 from lmzoo.cli.options import Code, Json, whole
-from lmzoo.errors import UsageError
+from lmzoo.errors import UsageError, one_line
 
 EXPLAIN_EPILOG = "Example: lmzoo explain runs/storyworld-ngram 'The cat sat'"
 CLASSES_EPILOG = (

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, one_line, show_json, show_table
+from lmzoo.cli.console import Bars, show_json, show_table
 from lmzoo.cli.options import CorpusName, Json, Mirror, Quiet, whole
-from lmzoo.errors import UsageError
+from lmzoo.errors import UsageError, one_line
 
 if TYPE_CHECKING:
     from lmzoo.tasks.multiple_choice import Question

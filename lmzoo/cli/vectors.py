@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, one_line, show_json, show_table
+from lmzoo.cli.console import Bars, show_json, show_table
 from lmzoo.cli.options import Code, Json, Mirror, Quiet, Seed, whole
-from lmzoo.errors import UsageError, nearest
+from lmzoo.errors import UsageError, nearest, one_line
 
 if TYPE_CHECKING:
     from lmzoo.analysis.word_vectors import Vectors

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, one_line, show_json, show_table
+from lmzoo.cli.console import Bars, show_json, show_table
 from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, whole
-from lmzoo.errors import DownloadError, UsageError
+from lmzoo.errors import DownloadError, UsageError, one_line
 
 if TYPE_CHECKING:
     from lmzoo.tasks.contamination import Overlaps

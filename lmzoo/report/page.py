@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmzoo.comparison.results import Comparison
-from lmzoo.errors import UsageError
+from lmzoo.errors import UsageError, one_line
 from lmzoo.report.canvas import COLOURS, Picture, picture
 from lmzoo.report.section import FOLDER, Section, sections
 from lmzoo.report.sections.table import main_table
-from lmzoo.report.summary import finding, one_line, plain, visible
+from lmzoo.report.summary import finding, plain, visible
 from lmzoo.report.table import Cell, Table, amount, citation
 
 if TYPE_CHECKING:

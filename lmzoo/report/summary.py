@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lmzoo.comparison.results import Comparison, Difference, Reference, Row
-from lmzoo.errors import ScoreError, UsageError
+from lmzoo.errors import ScoreError, UsageError, one_line
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -41,11 +41,6 @@ def plain(value: Any, where: str = "comparison") -> Any:
 def visible(text: str) -> str:
     """`text` with U+FFFD for control characters and lone surrogates, which no page or terminal should be sent."""
     return _CONTROL.sub("\ufffd", text.replace("\r\n", "\n"))
-
-
-def one_line(text: str) -> str:
-    """`visible` text on one line, every run of white space being one space."""
-    return " ".join(visible(text).split())
 
 
 def finding(comparison: Comparison) -> list[str]:
