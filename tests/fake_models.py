@@ -1,4 +1,4 @@
-"""Models that tests need and nobody would train."""
+"""Language models with predictions that a test chooses."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from lmzoo.interface import LanguageModel
 
 
 class Stateless(LanguageModel):
-    """One that learns nothing and looks at nothing before: what is left to say is how likely tokens are."""
+    """Learns nothing and ignores the context: a subclass says only how likely each token is."""
 
     reach = None
 
@@ -21,7 +21,7 @@ class Stateless(LanguageModel):
 
 
 class Knowing(Stateless):
-    """Gives the texts in `right`, tuples of ids, a probability of 1, and each token of any other e^otherwise."""
+    """Gives the texts in `right` (tuples of ids) probability 1, and each token of any other text e^otherwise."""
 
     def __init__(self, right, vocab_size, otherwise=-1.0):
         self.right, self.vocab_size_, self.otherwise = set(right), vocab_size, otherwise

@@ -1,4 +1,4 @@
-"""What a model is given: ids that are checked once, and a vocabulary that knows how its tokens are spelled."""
+"""`Data` checks ids once, a `Vocabulary` knows how its tokens are spelled, and defaults follow their definitions."""
 
 import numpy as np
 import pytest
@@ -13,10 +13,11 @@ def test_an_id_outside_the_vocabulary_is_named():
         Data.of([1, 7], [], 5)
 
 
-def test_a_refit_says_what_may_be_learned_while_something_is_chosen():
+def test_a_refit_leaves_out_validation_text_while_settings_are_chosen():
     data = Data.of([0, 1, 2, 3], [2, 3], 5, refit=True)
     assert data.train_only.tolist() == [0, 1]
-    assert Data.of([0, 1, 2, 3], [2, 3], 5).train_only.tolist() == [0, 1, 2, 3]  # said, not guessed from the arrays
+    # Without the flag nothing is left out, even where the arrays happen to end alike.
+    assert Data.of([0, 1, 2, 3], [2, 3], 5).train_only.tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("spec", ["byte", "char", "word:50", "bpe:300", "split"])
@@ -28,7 +29,9 @@ def test_spellings_join_to_the_text(spec, lines):
     assert len(vocabulary) == tokenizer.vocab_size
     assert vocabulary.end == tokenizer.end
     spelled = b"".join(vocabulary.spellings[i] for i in tokenizer.encode(text))
-    assert spelled == text.encode() or spec == "split"
+    assert spelled.decode() == (
+        text.replace(" ", "") if spec == "split" else text
+    )  # split drops the spaces between words
 
 
 def test_numbered_tokens_are_spelled_as_numbers():
