@@ -205,7 +205,7 @@ def _show_run(row: dict[str, Any], overlap: dict[str, float | None] | None) -> N
     print(f"{row['run']}:")
     show_table(columns, cells, numbers_from=3)
     if overlap is None:
-        print("  overlap, of the tests' 8-grams with its training text: not known, since that text is not available")
+        print("  overlap: not known, since its training text is not available")
     show_notes(list(dict.fromkeys(result.note for result in row["grades"] if result.note)))
 
 
