@@ -1,11 +1,10 @@
-"""GPT-2 in and out: folders as Hugging Face `transformers` writes and reads them, and OpenAI's published weights.
+"""GPT-2 import and export: folders of Hugging Face `transformers`, and OpenAI's published weights.
 
     config.json                     sizes and settings
     model.safetensors               the weights, or model.safetensors.index.json and the files that it names
     vocab.json, merges.txt          the tokenizer, or tokenizer.json
 
-Their matrices between layers are (in, out), ours and PyTorch's (out, in). Nothing is unpickled: a folder that has its
-weights only as pytorch_model.bin is refused.
+Nothing is unpickled: a folder whose weights are only in pytorch_model.bin is refused.
 """
 
 import json
@@ -32,8 +31,8 @@ from lmzoo.runs import store
 
 END = "<|endoftext|>"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-# The revision whose files are fetched by name. Sizes and sums were compared with those that others pinned for it; of
-# the larger models nobody's were found, so they are read from a folder only.
+# The revision whose files are fetched by name. Its sizes and checksums were compared with those that other projects
+# pin; for the larger models none were found, so those are read from a folder only.
 _ORIGIN = "https://huggingface.co/openai-community/gpt2/resolve/607a30d783dfa663caf39e06633721c8d4cfcd7e"
 PUBLISHED = {
     "gpt2": tuple(
@@ -49,8 +48,8 @@ PUBLISHED = {
 
 # The settings that a Hugging Face GPT-2 has only in this way.
 FIXED = {"norm_first": True, "bias": True}
-# The values of their settings that can be read, the default first.
-THEIRS: dict[str, tuple[Any, ...]] = {
+# Values of transformers' settings that can be read, the default first.
+READABLE: dict[str, tuple[Any, ...]] = {
     "activation_function": ("gelu_new", "gelu_pytorch_tanh"), "layer_norm_epsilon": (1e-5,), "n_inner": (None,),
     "scale_attn_weights": (True,), "scale_attn_by_inverse_layer_idx": (False,), "add_cross_attention": (False,),
 }  # fmt: skip
@@ -59,11 +58,11 @@ THEIRS: dict[str, tuple[Any, ...]] = {
 def fetch(name: str, progress: Progress | None = None) -> Path:
     """The folder in the cache that has the published model `name`, from the mirror LMZOO_MIRROR or its origin.
 
-    Raises UsageError for another name, DownloadError where nobody has a file whole or the cache cannot keep it.
+    Raises UsageError for another name, DownloadError where a file is available nowhere or the cache is not writable.
     """
     if name not in PUBLISHED:
-        known = ", ".join(PUBLISHED)
-        raise UsageError(f"no published model {name!r} is known, only {known}: give the folder of a downloaded one")
+        names = ", ".join(PUBLISHED)
+        raise UsageError(f"no published model {name!r} is known, only {names}: give the folder of a downloaded one")
     cache = corpus.cache_folder()
     for file in PUBLISHED[name]:
         if not obtain(file, cache, os.environ.get("LMZOO_MIRROR", ""), progress).cached:
@@ -71,34 +70,34 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     return cache / name
 
 
-# ── In ────────────────────────────────────────────────────────────────────────────────────────────
+# ── Import ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def read(folder: str | Path) -> TextModel:
-    """The model and the tokenizer of a folder. Raises FormatError, in one line, for what is no GPT-2 or not whole."""
+    """The model and tokenizer of a folder. Raises FormatError for one that is incomplete or not a GPT-2."""
     folder = Path(folder)
     config = _read_json(folder / "config.json")
     model = _settings(config, folder)
-    text, given = _tokenizer(folder), _weights(folder)
+    tokenizer, theirs = _tokenizer(folder), _weights(folder)
     vocab_size = config.get("vocab_size", 50_257)
-    if text.vocab_size != vocab_size:
-        raise FormatError(f"{folder}: config.json has {vocab_size} tokens and its tokenizer {text.vocab_size}")
-    net = model.build(vocab_size)
-    expected: dict[str, Tensor] = net.weights()
-    found: dict[str, Tensor] = {}
-    for ours, theirs, transposed in _names(model):
-        if theirs not in given:
-            raise FormatError(f"{folder}: the weights lack {theirs}: are they a GPT-2 of {model.layers} layers?")
-        weight = given.pop(theirs).float()
-        found[ours] = weight.T if transposed and weight.ndim == 2 else weight
-        if found[ours].shape != expected[ours].shape:
-            wanted = tuple(expected[ours].T.shape if transposed else expected[ours].shape)
-            raise FormatError(f"{folder}: {theirs} is {tuple(weight.shape)} where config.json wants {wanted}")
-    if left := [name for name in given if not _is_known_surplus(name)]:
-        raise FormatError(f"{folder}: the weights have {left[0]}, which a GPT-2 of {model.layers} layers has not")
-    net.load_weights(found)
-    model.net_, model.vocab_size_ = net.eval(), vocab_size
-    return TextModel(model, text)
+    if tokenizer.vocab_size != vocab_size:
+        raise FormatError(f"{folder}: config.json has {vocab_size} tokens and its tokenizer {tokenizer.vocab_size}")
+    module = model.build(vocab_size)
+    expected: dict[str, Tensor] = module.weights()
+    weights: dict[str, Tensor] = {}
+    for name, their_name, transposed in _names(model):
+        if their_name not in theirs:
+            raise FormatError(f"{folder}: the weights lack {their_name}: are they a GPT-2 of {model.layers} layers?")
+        weight = theirs.pop(their_name).float()
+        weights[name] = weight.T if transposed and weight.ndim == 2 else weight
+        if weights[name].shape != expected[name].shape:
+            shape = tuple(expected[name].T.shape if transposed else expected[name].shape)
+            raise FormatError(f"{folder}: {their_name} is {tuple(weight.shape)} where config.json wants {shape}")
+    if unknown := [name for name in theirs if not _is_ignored(name)]:
+        raise FormatError(f"{folder}: the weights have {unknown[0]}, which a GPT-2 of {model.layers} layers has not")
+    module.load_weights(weights)
+    model.net_, model.vocab_size_ = module.eval(), vocab_size
+    return TextModel(model, tokenizer)
 
 
 def _settings(config: dict[str, Any], folder: Path) -> GPT:
@@ -112,7 +111,7 @@ def _settings(config: dict[str, Any], folder: Path) -> GPT:
         sizes[name] = config.get(name, default)
         if type(sizes[name]) is not int or sizes[name] < 1:
             raise FormatError(f"{folder}: {name} in config.json must be a whole number from 1, not {sizes[name]!r}")
-    for name, known in {**THEIRS, "n_inner": (None, 4 * sizes["n_embd"])}.items():
+    for name, known in {**READABLE, "n_inner": (None, 4 * sizes["n_embd"])}.items():
         if config.get(name, known[0]) not in known:
             raise FormatError(f"{folder}: a gpt2 with {name} = {config[name]!r} cannot be read, only {known[0]!r}")
     own = {
@@ -127,7 +126,10 @@ def _settings(config: dict[str, Any], folder: Path) -> GPT:
 
 
 def _names(model: GPT) -> Iterator[tuple[str, str, bool]]:
-    """Each weight's name with us, its name there, and whether it is transposed there."""
+    """Each weight's name here and in transformers, and whether it is transposed there.
+
+    Matrices between layers are (in, out) there, as in OpenAI's Conv1D, and (out, in) here, as in PyTorch's Linear.
+    """
     yield from [("embedding.weight", "wte.weight", False), ("positions.weight", "wpe.weight", False)]
     for n in range(model.layers):
         for ours, theirs, matrix in (
@@ -145,13 +147,13 @@ def _names(model: GPT) -> Iterator[tuple[str, str, bool]]:
         yield "output.weight", "lm_head.weight", False
 
 
-def _is_known_surplus(name: str) -> bool:
-    """The causal mask, which older versions wrote too, and the softmax's table where it is the embeddings'."""
+def _is_ignored(name: str) -> bool:
+    """The causal mask, which older versions saved, and the softmax's matrix where it is tied to the embedding."""
     return name.endswith((".attn.bias", ".attn.masked_bias")) or name == "lm_head.weight"
 
 
 def weight_files(folder: Path) -> list[str]:
-    """The names of the files that the weights are in: one, or those that the index names."""
+    """The names of the weight files: one, or those in the index."""
     if not (folder / INDEX).is_file() or (folder / WEIGHTS).is_file():
         return [WEIGHTS]
     where = _read_json(folder / INDEX).get("weight_map")
@@ -161,23 +163,23 @@ def weight_files(folder: Path) -> list[str]:
 
 
 def _weights(folder: Path) -> dict[str, Tensor]:
-    """All weights by their names there, without the `transformer.` that some begin with."""
-    found: dict[str, Tensor] = {}
+    """All weights by transformers' names, without the prefix `transformer.` that some have."""
+    weights: dict[str, Tensor] = {}
     for name in weight_files(folder):
         path = folder / name
         if not path.is_file():
             pickled = (folder / "pytorch_model.bin").exists()
-            but = ", only pickled weights, which could run any code: save it anew as safetensors" if pickled else ""
-            raise FormatError(f"{folder} has no {path.name}{but}")
+            hint = ", only pickled weights, which could run any code: save it anew as safetensors" if pickled else ""
+            raise FormatError(f"{folder} has no {path.name}{hint}")
         try:
-            found |= load_file(path)
+            weights |= load_file(path)
         except (SafetensorError, OSError, ValueError) as error:
             raise FormatError(f"{path} is not a whole safetensors file: {error}") from None
-    return {name.removeprefix("transformer."): value for name, value in found.items()}
+    return {name.removeprefix("transformer."): value for name, value in weights.items()}
 
 
 def _tokenizer(folder: Path) -> Bpe:
-    """The tokenizer: byte pairs numbered as GPT-2's, or as ours: the bytes, the merges, `end`."""
+    """The byte-pair tokenizer, with ids in GPT-2's order or in ours: bytes, merges, `end`."""
     if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
         vocabulary = _read_json(folder / "vocab.json")
         lines = _read_text(folder / "merges.txt").split("\n")
@@ -217,31 +219,31 @@ def _read_text(path: Path) -> str:
 def _read_json(path: Path) -> dict[str, Any]:
     text = _read_text(path)
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except ValueError as error:
         raise FormatError(f"{path} is not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise FormatError(f"{path} does not hold what a GPT-2 folder has there")
-    return found
+    if not isinstance(value, dict):
+        raise FormatError(f"{path} is no JSON object, as a GPT-2 folder has there")
+    return value
 
 
-# ── Out ───────────────────────────────────────────────────────────────────────────────────────────
+# ── Export ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def write(text_model: TextModel, folder: str | Path, overwrite: bool = False) -> list[str]:
     """Write a folder that transformers loads as GPT2LMHeadModel; returns the names of its files.
 
-    Raises UsageError for a setting that GPT-2 has not, and for a folder that is there already unless `overwrite`.
-    The tokenizer goes with it where transformers has one like it, byte pairs or bytes: else only the weights.
+    Raises UsageError for a setting that GPT-2 does not have, and for an existing folder unless `overwrite`. The
+    tokenizer is written where transformers has an equivalent (byte pairs or bytes).
     """
-    model, text = text_model
+    model, tokenizer = text_model
     folder = Path(folder)
-    _refuse_other_architectures(model)
+    _check_architecture(model)
     claim(folder, overwrite)
     weights = {theirs: model.net_.weights()[ours] for ours, theirs, _ in _names(model)}
-    turned = {theirs for _, theirs, transposed in _names(model) if transposed}
+    transposed = {theirs for _, theirs, transposed in _names(model) if transposed}
     tensors = {
-        name if name.startswith("lm_head") else f"transformer.{name}": (value.T if name in turned else value)
+        name if name.startswith("lm_head") else f"transformer.{name}": (value.T if name in transposed else value)
         .contiguous()
         .cpu()
         for name, value in weights.items()
@@ -252,7 +254,7 @@ def write(text_model: TextModel, folder: str | Path, overwrite: bool = False) ->
             draft = Path(name)
             save_file(tensors, draft / WEIGHTS, {"format": "pt"})
             _write_json(draft / "config.json", _config(model))
-            _write_tokenizer(text, model.window, draft)
+            _write_tokenizer(tokenizer, model.window, draft)
             folder.mkdir(exist_ok=True)
             files = sorted(path.name for path in draft.iterdir())
             for file in files:
@@ -278,7 +280,7 @@ def claim(folder: Path, overwrite: bool = False) -> None:
         raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another place") from None
 
 
-def _refuse_other_architectures(model: GPT) -> None:
+def _check_architecture(model: GPT) -> None:
     for name, wanted in FIXED.items():
         value = getattr(model, name)
         if value != wanted:
@@ -295,7 +297,7 @@ def _config(model: GPT) -> dict[str, Any]:
         "n_embd": model.width,
         "n_layer": model.layers,
         "n_head": model.heads,
-        **{name: known[0] for name, known in THEIRS.items()},
+        **{name: known[0] for name, known in READABLE.items()},
         **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), model.dropout),
         "initializer_range": 0.02,
         "bos_token_id": end,
@@ -306,7 +308,7 @@ def _config(model: GPT) -> dict[str, Any]:
 
 
 def _write_tokenizer(text: Tokenizer, window: int, folder: Path) -> None:
-    """Write byte pairs as transformers knows them. Nothing for a tokenizer that it has not."""
+    """Write a byte-pair tokenizer in transformers' files; nothing for any other kind."""
     if isinstance(text, Byte) and not text.lines:
         text = Bpe(f"bpe:{text.vocab_size}", [], lines=False)
     if not isinstance(text, Bpe) or text.lines:
