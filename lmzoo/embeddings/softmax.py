@@ -41,11 +41,11 @@ def log_normalisers(logits: Array, base: Array) -> Array:
 
 
 def _in_threads(logits: Array, base: Array, write: bool) -> Array:
-    found = np.empty(len(logits))
+    log_z = np.empty(len(logits))
     cuts = np.linspace(0, len(logits), THREADS + 1).astype(int).tolist()
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(lambda i, j: _rows(logits[i:j], base, found[i:j], write), cuts[:-1], cuts[1:]))
-    return found
+        list(pool.map(lambda i, j: _rows(logits[i:j], base, log_z[i:j], write), cuts[:-1], cuts[1:]))
+    return log_z
 
 
 @intrinsic
@@ -92,11 +92,11 @@ def log_normaliser(row, base):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz", "arcp"})
-def _rows(logits, base, found, write):  # type: ignore[no-untyped-def]
+def _rows(logits, base, log_z, write):  # type: ignore[no-untyped-def]
     for n in range(len(logits)):
         row = logits[n]
         if not write:
-            found[n] = log_normaliser(row, base)
+            log_z[n] = log_normaliser(row, base)
             continue
         highest = _add(row, base)
         total = np.float32(0)
@@ -106,4 +106,4 @@ def _rows(logits, base, found, write):  # type: ignore[no-untyped-def]
         scale = ONE / total
         for w in range(len(row)):
             row[w] *= scale
-        found[n] = np.log(total) + highest
+        log_z[n] = np.log(total) + highest

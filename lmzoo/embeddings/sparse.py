@@ -83,13 +83,13 @@ def _put_row(indptr, words, scores, row, contexts, lambdas):  # type: ignore[no-
 
 
 @njit(cache=True, nogil=True)
-def _log_probs(indptr, words, scores, base, lambdas, contexts, tokens, found):  # type: ignore[no-untyped-def]
-    """found[n] = log softmax(base + Σ_d λ_d s(·, c_d)) at tokens[n]."""
+def _log_probs(indptr, words, scores, base, lambdas, contexts, tokens, out):  # type: ignore[no-untyped-def]
+    """out[n] = log softmax(base + Σ_d λ_d s(·, c_d)) at tokens[n]."""
     row = np.empty(len(base), dtype=np.float32)
     for n in range(len(tokens)):
         _put_row(indptr, words, scores, row, contexts[n], lambdas)
         log_z = log_normaliser(row, base)
-        found[n] = row[tokens[n]] - log_z
+        out[n] = row[tokens[n]] - log_z
 
 
 @njit(cache=True, nogil=True)
@@ -108,10 +108,10 @@ def _expect(indptr, words, scores, probs, contexts, expected):  # type: ignore[n
 @njit(cache=True, nogil=True)
 def _look_up(indptr, words, scores, wanted, contexts):  # type: ignore[no-untyped-def]
     """The score of each pair, by binary search among the words of its context."""
-    found = np.zeros(len(wanted), scores.dtype)
+    pair_scores = np.zeros(len(wanted), scores.dtype)
     for n in range(len(wanted)):
         first, last = indptr[contexts[n]], indptr[contexts[n] + 1]
         i = first + np.searchsorted(words[first:last], wanted[n])
         if i < last and words[i] == wanted[n]:
-            found[n] = scores[i]
-    return found
+            pair_scores[n] = scores[i]
+    return pair_scores

@@ -1,4 +1,4 @@
-r"""The sections of an ARPA file in their order: \data\, \1-grams:, …, \end\. What does not fit is named by its line."""
+r"""The sections of an ARPA file in order: \data\, \1-grams:, …, \end\. Errors name the line."""
 
 import os
 import re
@@ -21,17 +21,17 @@ Array = NDArray[Any]
 
 HIGHEST_ORDER = 64
 THREADS = min(8, os.cpu_count() or 1)
-WORTH_A_THREAD = 1 << 20  # bytes, below which starting one costs more than it saves
+WORTH_A_THREAD = 1 << 20  # bytes: with fewer, starting a thread costs more than it saves
 _COUNT = re.compile(rb"ngram\s+(\d{1,3})\s*=\s*(\d{1,18})")
 _COLUMNS = (np.int32, np.int32, np.float32, np.float32)  # context, word, p, γ
 _START, _END = b"<s>", b"</s>"
 
 
 class Reader:
-    """Reads one file. After `read`: `trie`, `names` (the words but `end`, in order), `idle`, `remarks`."""
+    """Reads one file. After `read`: `trie`, `names` (the words without `end`, in order), `idle`, `remarks`."""
 
     def __init__(self, file: IO[bytes], raw: IO[bytes], progress: Progress):
-        """`file` is what to read, and `raw` what is on the disk: its position is how far it is."""
+        """`file` is the text to read, `raw` the file on disk, whose position is the progress."""
         self._raw, self._progress, self._position = raw, progress, 0
         self._lines = Lines(file, self._moved)
         self._heading = b""  # the line that ended the section before
@@ -40,10 +40,10 @@ class Reader:
         self.remarks: list[str] = []
 
     def read(self) -> None:
-        """The whole file. Raises FormatError naming the line."""
+        """Read the whole file. Raises FormatError naming the line."""
         counts = self._data()
         self._unigrams(counts[0])
-        with ThreadPoolExecutor(THREADS) as self._pool:  # the compiled loop lets go of Python's lock
+        with ThreadPoolExecutor(THREADS) as self._pool:  # the compiled loop releases the GIL
             for order, count in enumerate(counts[1:], start=2):
                 self._ngrams(order, count, order < len(counts))
         self._expect(b"\\end\\")
@@ -61,10 +61,10 @@ class Reader:
         before, self._position = self._position, self._raw.tell()
         self._progress.advance(self._position - before)
 
-    # ── What announces ──
+    # ── Counts and headings ──
 
     def _data(self) -> list[int]:
-        r"""The counts that \data\ announces, (N,). Anything may stand before it."""
+        r"""The counts announced by \data\, (N,). Any text may precede it."""
         while (line := self._lines.line()) is None or line.removeprefix(b"\xef\xbb\xbf").strip() != b"\\data\\":
             if line is None:
                 empty = self._lines.number == 0
@@ -116,27 +116,27 @@ class Reader:
         except ValueError as error:
             raise self._lines.error(str(error)) from None
 
-    # ── 1-grams: a line at a time, for they are few ──
+    # ── 1-grams, line by line: there are few ──
 
     def _unigrams(self, announced: int) -> None:
         self._expect(b"\\1-grams:")
-        found: dict[bytes, tuple[float, float]] = {}
-        while (line := self._entry(1, len(found), announced)) is not None:
+        entries: dict[bytes, tuple[float, float]] = {}
+        while (line := self._entry(1, len(entries), announced)) is not None:
             log_prob, (word,), log_gamma = self._parse(line, 1, True)
-            if word in found:
+            if word in entries:
                 raise self._lines.error(f"the word {shown(word)} is there twice")
-            found[word] = (power(log_prob), power(log_gamma))
+            entries[word] = (power(log_prob), power(log_gamma))
             if word not in (_START, _END):
                 self.names.append(self._name(word))
-        # A word that is missing is given a name that no word can have.
-        edges = [edge if edge in found else b" " * n for n, edge in enumerate((_END, _START), start=1)]
-        if _END not in found:
+        # If one is missing, it gets a name that no word can have.
+        edges = [edge if edge in entries else b" " * n for n, edge in enumerate((_END, _START), start=1)]
+        if _END not in entries:
             self.remarks.append("there is no </s> among the 1-grams, so the end of a line has probability zero")
-        start, end = found.pop(_START, (0.0, 1.0)), found.pop(_END, (0.0, 1.0))
-        self._words = Words([*found, *edges])
-        self._numbers = {word: number for number, word in enumerate([*found, *edges])}
+        start, end = entries.pop(_START, (0.0, 1.0)), entries.pop(_END, (0.0, 1.0))
+        self._words = Words([*entries, *edges])
+        self._numbers = {word: number for number, word in enumerate([*entries, *edges])}
         self._rename_unknown()
-        values = np.array([*found.values(), (end[0], start[1])], np.float32)
+        values = np.array([*entries.values(), (end[0], start[1])], np.float32)
         self._trie = GrowingTrie(values[:, 0].copy(), values[:, 1].copy())
 
     def _name(self, word: bytes) -> str:
@@ -154,12 +154,12 @@ class Reader:
             self.names[self.names.index(other)] = UNKNOWN
             self.remarks.append(f"{other} is read as {UNKNOWN}")
 
-    # ── The longer ones: by the block ──
+    # ── Longer n-grams, in blocks ──
 
     def _ngrams(self, order: int, announced: int, has_backoff: bool) -> None:
         self._expect(b"\\%d-grams:" % order)
         parts: list[list[Array]] = [[] for _ in _COLUMNS]
-        marks: list[tuple[int, int]] = []  # (an entry's number, its line); those after it are on the lines after that
+        marks: list[tuple[int, int]] = []  # (entry, its line); those up to the next mark are on consecutive lines
         read = 0
         while True:
             marks.append((read, self._lines.number + 1))
@@ -175,12 +175,12 @@ class Reader:
         )
 
     def _scan(self, order: int, has_backoff: bool, room: int, parts: list[list[Array]]) -> int:
-        """Append to `parts` what the compiled loop can read of the lines from here on; returns how many it were."""
+        """Append to `parts` the lines that the compiled loop can read from here on; returns their number."""
         lines, words, trie, read = self._lines, self._words, self._trie, 0
         tables = (words.table, words.blob, words.starts, trie.words, trie.children)
 
         def run(start: int, stop: int) -> tuple[int, int, tuple[Array, ...]]:
-            size = min(room - read, (stop - start) // (2 * order + 2) + 1)  # a word takes two bytes at least
+            size = min(room - read, (stop - start) // (2 * order + 2) + 1)  # a word takes at least two bytes
             out = tuple(np.empty(size, kind) for kind in _COLUMNS)
             path = (np.full(order, -1), np.zeros(order, np.int64))
             at, done = scan(text, start, stop, has_backoff, *tables, *path, out)
@@ -197,14 +197,14 @@ class Reader:
                 lines.at = at
                 lines.number += done
                 read += done
-                if at < end:  # there is something else: what others have read behind it is not wanted
+                if at < end:  # an unusual line: drop what other threads have read after it
                     return read
         return read
 
     def _cuts(self, stop: int) -> list[int]:
-        """Where to cut the lines up to `stop` so that there is a part for each core, if that pays.
+        """Where to cut the lines up to `stop` into a part for each core, if that pays.
 
-        Only at the start of a block: a file of nothing but odd lines must not be scanned to the end for each of them.
+        Only at the start of a block: in a file full of unusual lines each would else cause a scan of all that follow.
         """
         at, block = self._lines.at, self._lines.block
         threads = THREADS if at == 0 and stop > WORTH_A_THREAD else 1
@@ -212,7 +212,7 @@ class Reader:
         return [at, *sorted({cut for cut in inner if cut > at}), stop]
 
     def _slowly(self, line: bytes, order: int, has_backoff: bool) -> tuple[int, int, float, float]:
-        """A line that the compiled loop left: (context, word, p, γ), or the FormatError that says why."""
+        """A line that the compiled loop could not read: (context, word, p, γ). Raises FormatError."""
         log_prob, words, log_gamma = self._parse(line, order, has_backoff)
         for word in words:
             if word not in self._numbers:
@@ -230,7 +230,7 @@ class Reader:
         return node, min(self._numbers[words[-1]], end), power(log_prob), power(log_gamma)
 
     def _add(self, columns: list[Array], marks: list[tuple[int, int]]) -> None:
-        """Put an order's n-grams, but for those that can never apply, into the trie."""
+        """Add the n-grams of one order to the trie, without those that can never apply."""
         reachable = np.flatnonzero(columns[0] != UNREACHABLE)
         if len(reachable) < len(columns[0]):
             self._unreachable += len(columns[0]) - len(reachable)

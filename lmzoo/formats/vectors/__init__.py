@@ -193,12 +193,12 @@ class _Reader:
             most = min(announced - len(self._words), len(data) // (width + 1))
             places = np.empty((2, most), np.int64)
             rows = np.empty((most, width), np.uint8)
-            at, found = parse_records(data, rows, *places)
-            vectors = self._room_for(found)
-            vectors[:] = rows[:found].view("<f4")
+            at, records = parse_records(data, rows, *places)
+            vectors = self._room_for(records)
+            vectors[:] = rows[:records].view("<f4")
             self._refuse_infinite(vectors, data, places)
             rest = data[at:].tobytes()
-            self._add_words(data, *places[:, :found])
+            self._add_words(data, *places[:, :records])
             if len(self._words) == announced and rest.strip():
                 raise self._error(announced, f"{shown(rest.strip())} stands behind the last of the announced words")
             if len(self._words) < announced and rest.find(b" ") < 0 and len(rest) > LONGEST_WORD:
