@@ -101,7 +101,7 @@ class TestScore:
     def test_json_and_the_tokens_give_the_score_back(self):
         score = evaluate(TextModel(*fitted()), TEXT)
         assert score.replaced == 0
-        assert Score.from_json(score.to_json(), score.token_bits, score.ids) == score
+        assert Score.from_json(score.to_json(), score.token_bits.copy(), score.ids.copy()) == score
         assert "token_bits" not in repr(score)
         assert "ids" not in repr(score)
 
@@ -289,6 +289,8 @@ class TestInterval:
 
     def test_no_spread_no_width(self):
         assert block_interval(np.full(20, 8.0), np.full(20, 4.0)) == (2, 2)
+        sizes = np.arange(1.0, 21.0)
+        assert block_interval(2 * sizes, sizes) == (2, 2)
 
     def test_the_same_numbers_give_the_same_interval(self):
         bits = self.rng.random(30)

@@ -151,6 +151,72 @@ def test_a_link_to_a_run_stays_a_link(run, tmp_path):
     assert store.load(run).model.name == "uniform"
 
 
+def test_the_history_of_a_training_is_saved_where_there_is_one(original, tmp_path):
+    assert not (original / store.METRICS).exists()
+    history = [{"step": 10, "loss": 2.5}, {"step": 20, "loss": 1.25}]
+    run = store.save(store.load(original), tmp_path / "run", history=history)
+    assert [json.loads(line) for line in (run / store.METRICS).read_text().splitlines()] == history
+    assert store.METRICS in (run / store.SUMS).read_text()
+    (run / store.METRICS).write_text("{}\n")
+    with pytest.raises(FormatError, match=f"{store.METRICS} is damaged"):
+        store.load(run)
+
+
+@pytest.mark.parametrize("place", ["notes", "file"])
+def test_nothing_but_a_run_is_written_over(original, tmp_path, place):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match="is not a run, so it is not overwritten"):
+        store.save(store.load(original), tmp_path / place)
+    assert (tmp_path / "file").read_text() == "mine"
+    assert list((tmp_path / "notes").iterdir()) == []
+
+
+def test_a_run_is_claimed_only_to_be_replaced(run):
+    with pytest.raises(UsageError, match="exists already"):
+        store.claim(run)
+    store.claim(run, overwrite=True)
+
+
+def test_a_model_of_ones_own_is_loaded_from_its_own_file(tmp_path):
+    uniform = Path(models.__file__).with_name("uniform.py").read_text()
+    (tmp_path / "mine.py").write_text(uniform.replace('"uniform"', '"mine"'))
+    (tmp_path / "other.py").write_text(uniform.replace('"uniform"', '"other"'))
+    tokenizer = tokenizers.train("byte", TEXT)
+    model = models.find(str(tmp_path / "mine.py"))().fit(Data.of([0], [], tokenizer.vocab_size))
+    run = store.save(TextModel(model, tokenizer), tmp_path / "run")
+    assert store.load(run, tmp_path / "mine.py").model.vocab_size_ == tokenizer.vocab_size
+    with pytest.raises(UsageError, match="a model of your own: say which with --code"):
+        store.load(run)
+    with pytest.raises(UsageError, match=r"made by the model 'mine', and .* has 'other'"):
+        store.load(run, tmp_path / "other.py")
+
+
+def test_where_there_is_no_run_it_is_said_how_to_make_one(tmp_path):
+    with pytest.raises(UsageError, match=r"no run at .*: lmzoo train MODEL --out"):
+        store.load(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("sums", [None, "", "not checksums\n", "0  config.json\n"])
+def test_a_run_without_its_checksums_is_not_whole(run, sums):
+    (run / store.SUMS).unlink()
+    if sums is not None:
+        (run / store.SUMS).write_text(sums)
+    with pytest.raises(FormatError, match=f"not a whole run: it has no readable {store.SUMS}"):
+        store.load(run)
+
+
+def test_a_digest_is_that_of_the_predictions_not_of_their_provenance(original, run, tmp_path):
+    forge(run, provenance={"seed": 1})
+    assert store.digest(run) == store.digest(original)
+    assert store.digest(run) != store.digest(store.save(TextModel(*make(order=2)), tmp_path / "other"))
+
+
+def test_bytes_on_disk_are_those_of_model_and_tokenizer(run):
+    sizes = {name: (run / name).stat().st_size for name in ("model.safetensors", "tokenizer.json")}
+    assert store.bytes_on_disk(run) == sum(sizes.values())
+
+
 def test_a_place_is_claimed_without_leaving_anything(tmp_path):
     store.claim(tmp_path / "a" / "b" / "run")
     assert list(tmp_path.iterdir()) == []
