@@ -1,1 +1,1 @@
-"""What a model's knowledge is good for: probes, zero-shot tasks, the grammar exam, rescoring."""
+"""Tasks: probing, zero-shot, the grammar exam, n-best rescoring and multiple choice, behind one `suite`."""

@@ -219,30 +219,27 @@ class Suite:
         return [group for group in groups if isinstance(group, TaskGroup)]
 
 
-def names() -> list[str]:
-    """All that `read` takes beside "all"."""
-    return list(dict.fromkeys([*datasets.names(), *zeroshot_items.names(), RESCORING]))
-
-
 def read(wanted: str, limit: int = 0, mirror: str | None = None, progress: Progress | None = None) -> Suite:
     """The tasks of these names, with commas between them, or "all"; of each set at most `limit` items (0: all).
 
     N-best lists are made, never fewer than a word error rate needs. A name of both a probe and a zero-shot task (cola)
     is both. Raises UsageError for a name that is neither, and DownloadError for a set that was named and nobody has.
     """
-    chosen = names() if wanted == "all" else [name.strip() for name in wanted.split(",")]
+    probed, asked = datasets.names(), zeroshot_items.names()
+    known = list(dict.fromkeys([*probed, *asked, RESCORING]))
+    chosen = known if wanted == "all" else [name.strip() for name in wanted.split(",")]
     for name in chosen:
-        if name not in names():
-            raise UsageError(f"no task {name!r}{nearest(name, names())}; there are: all, {', '.join(names())}")
+        if name not in known:
+            raise UsageError(f"no task {name!r}{nearest(name, known)}; there are: all, {', '.join(known)}")
     suite = Suite()
     if RESCORING in chosen:
         suite.nbest_lists = max(nbest.FEWEST, min(limit or nbest.LISTS, nbest.LISTS))
     for name in chosen:
         try:
-            if name in datasets.names():
+            if name in probed:
                 sets = datasets.load(name, mirror, progress)
                 suite.probes += [examples.limited(limit) for examples in sets] if limit else sets
-            if name in zeroshot_items.names():
+            if name in asked:
                 suite.zeroshot += zeroshot_items.load(name, mirror, limit, progress)
         except DownloadError as error:
             if wanted != "all":
