@@ -1,16 +1,12 @@
-"""How much of the past a model uses: bits per character by how many tokens it is allowed to look back.
+"""Effective context length: bits per character against the number of tokens of left context.
 
-At some hundred places of the test text, which are the same for every model whatever its tokenizer, a word is scored
-twice over:
+Words at about two hundred positions of the test text, the same for every model and tokenizer, are scored in two ways:
 
-    allowed      each of its tokens behind exactly the c tokens before it, for c = 0, 1, 2, 4, 8, …: the model begins
-                 anew, reads those c tokens as if a text began with them, and is asked for the next one
-    position     the word and what follows it is read from a fresh start, and the tokens are put together by how
-                 many were read before them
+    allowed      each token given exactly the c tokens before it, for c = 0, 1, 2, 4, 8, …, from the start state
+    position     the word and what follows it are read from the start state, and tokens are grouped by how many were
+                 read before them
 
-Where the evaluator scores every line alone, no context reaches over a line's start. A model is asked no further back
-than it can see (`reach`), since nothing changes there. One that adapts to what it reads is never started anew by the
-ruler, so it is not asked at all.
+Where the evaluator scores every line alone, no context crosses the start of a line.
 """
 
 import re
@@ -30,35 +26,35 @@ from lmzoo.interface import Ids, LanguageModel, Progress
 Array = NDArray[Any]
 
 ALLOWED = (0, 1, 2, 4, 8, 16, 32, 64, 128)
-STRETCHES = 200
-FEWEST = 10  # stretches, below which nothing can be said
-LONGEST = 32  # characters of one
-# Of a longer window, `end`, which every text begins with, takes one place: a text that fills it is a token shorter.
+STRETCHES = 200  # words that are scored
+FEWEST = 10  # stretches needed
+LONGEST = 32  # characters of a stretch
+# In a longer window, the `end` that every text begins with takes one position.
 SHORT_REACH = 16
-ADAPTS = "It adapts to the text that it reads, so it is never started anew, and was not asked."
-# White space that follows none: no token of any tokenizer reaches across this point from the left.
+ADAPTS = "It adapts to the text that it reads, so it is never restarted, and was not asked."
+# Before white space that follows other text: no token of any tokenizer crosses this point from the left.
 _BOUNDARY = re.compile(r"(?<=\S)(?=\s)")
 
 
 @dataclass(frozen=True)
 class Stretches:
-    """The tokens of the chosen stretches of a text: M of T."""
+    """N stretches of a text, and their M tokens among the T of the text."""
 
     ids: Ids  # (T,) of the text
-    characters: Array  # (T,) that each of them adds
-    begins: Array  # (T,) where that begins which it is read with from a fresh start
-    ends: Array  # (T,) and where it ends
-    tokens: Array  # (M,) places of those that are scored
-    which: Array  # (M,) the stretch that each belongs to, 0 … N-1
+    characters: Array  # (T,) that each token adds
+    begins: Array  # (T,) where the part begins that the evaluator reads each token in: the text or the line
+    ends: Array  # (T,) and where that part ends
+    tokens: Array  # (M,) positions of the tokens that are scored
+    which: Array  # (M,) the stretch of each, 0 … N-1
 
     @property
     def firsts(self) -> Array:
-        """The place of the first token of each stretch, (N,)."""
+        """The position of the first token of each stretch, (N,)."""
         return self.tokens[np.flatnonzero(np.diff(self.which, prepend=-1))]
 
     @property
     def furthest(self) -> int:
-        """The most tokens that any of the M is read behind."""
+        """The longest left context of any of the M tokens."""
         return int((self.tokens - self.begins[self.tokens]).max())
 
 
@@ -69,12 +65,12 @@ def facts_of(
     progress: Progress | None = None,
     protocol: str = "stream",
 ) -> dict[str, Any] | None:
-    """What `model` makes of some stretches of `text`, chosen by `seed`, by how much context it has, as JSON.
+    """Bits per character of stretches of `text`, drawn by `seed`, by length of the left context, as plain JSON.
 
-    `allowed` are {context, bits_per_character, interval}, in tokens; `positions` {first, last, bits_per_character,
-    interval} of tokens first … last behind a fresh start; `reach`, `stretches`, `characters` and `tokens` say what was
-    measured. None for a text that is too short or a model without probabilities; nothing is `allowed` one that
-    adapts, and `note` says why. Raises ScoreError for a probability that is zero or no number.
+    `allowed` are {context, bits_per_character, interval}, context in tokens; `positions` {first, last,
+    bits_per_character, interval} of the tokens first … last after the start state; `reach`, `stretches`, `characters`
+    and `tokens` describe the sample. None for a text that is too short or a model without probabilities. A model that
+    adapts has empty lists, and a `note`. Raises ScoreError for a probability of zero or NaN.
     """
     model = text_model.require(LanguageModel, "it has no bits")
     if not model.is_distribution:
@@ -87,7 +83,7 @@ def facts_of(
         "reach": model.reach, "stretches": int(stretches.which[-1]) + 1, "characters": int(counted.sum()),
         "tokens": len(counted), "allowed": [], "positions": [], "note": ADAPTS if model.adapts else "",
     }  # fmt: skip
-    if model.adapts:
+    if model.adapts:  # the evaluator never restarts it
         return facts
     contexts = contexts_within(model.reach, stretches.furthest)
     longest = max(contexts[-1], 1)
@@ -102,8 +98,9 @@ def facts_of(
 
 
 def contexts_within(reach: int | None, longest: int) -> list[int]:
-    """How many tokens of context are allowed one after the other, where a model sees no further than `reach` and no
-    token has more than `longest` before it.
+    """The context lengths to score with, for a model of this `reach` and tokens with at most `longest` before them.
+
+    Beyond a model's reach nothing changes, so it is not asked there.
     """
     furthest = ALLOWED[-1]
     if reach is not None and reach <= furthest:
@@ -114,29 +111,29 @@ def contexts_within(reach: int | None, longest: int) -> list[int]:
 
 
 def bits_within(model: LanguageModel, stretches: Stretches, context: int | None) -> Array:
-    """Bits of each of the M tokens behind the `context` tokens before it; None: all that it is read with."""
+    """Bits of each of the M tokens given the `context` tokens before it; None: all of its left context."""
     begins = stretches.begins[stretches.tokens]
     first = begins if context is None else np.maximum(begins, stretches.tokens - context)
     texts = [stretches.ids[a : t + 1] for a, t in zip(first.tolist(), stretches.tokens.tolist(), strict=True)]
-    return _bits(model.log_probs_many(texts, [len(text) - 1 for text in texts]), f"behind {context} tokens")
+    return _bits(model.log_probs_many(texts, [len(text) - 1 for text in texts]), f"after {context} tokens")
 
 
 def _by_position(model: LanguageModel, stretches: Stretches, longest: int, seed: int) -> list[dict[str, Any]]:
-    """Bits per character of the tokens at places 1, 2, 3-4, 5-8, … of texts that begin where the stretches do."""
+    """Bits per character of tokens 1, 2, 3-4, 5-8, … of texts that begin where the stretches do."""
     firsts = stretches.firsts
     lasts = np.minimum(firsts + longest, stretches.ends[firsts])
     texts = [stretches.ids[a:b] for a, b in zip(firsts.tolist(), lasts.tolist(), strict=True)]
-    bits = _bits(model.log_probs_many(texts), "from a fresh start")
+    bits = _bits(model.log_probs_many(texts), "from the start state")
     which = np.repeat(np.arange(len(texts)), lasts - firsts)
     places = np.concatenate([np.arange(a, b) for a, b in zip(firsts, lasts, strict=True)])
-    behind = places - firsts[which] + 1
-    found, first, last = [], 1, 1
-    while first <= behind.max():
-        here = (behind >= first) & (behind <= last)
+    positions = places - firsts[which] + 1  # counted from 1
+    rows, first, last = [], 1, 1
+    while first <= positions.max():
+        here = (positions >= first) & (positions <= last)
         mean = _mean(bits[here], stretches.characters[places[here]], which[here], seed)
-        found.append({"first": first, "last": last, **mean})
+        rows.append({"first": first, "last": last, **mean})
         first, last = last + 1, last * 2
-    return found
+    return rows
 
 
 def _bits(log_probs: Sequence[Array], where: str) -> Array:
@@ -147,18 +144,15 @@ def _bits(log_probs: Sequence[Array], where: str) -> Array:
 
 
 def _mean(bits: Array, characters: Array, which: Array, seed: int) -> dict[str, Any]:
-    """Bits over characters, and its 95 % interval over the stretches, which are resampled whole."""
-    of_each = np.bincount(which, bits), np.bincount(which, characters)
-    there = np.bincount(which) > 0
+    """Bits per character, and the 95 % bootstrap interval: stretches are resampled whole."""
+    sums = np.bincount(which, bits), np.bincount(which, characters)
+    present = np.bincount(which) > 0
     mean = float(bits.sum() / max(characters.sum(), 1))
-    return {"bits_per_character": mean, "interval": interval(ratio, *(part[there] for part in of_each), seed=seed)}
-
-
-# Which stretches
+    return {"bits_per_character": mean, "interval": interval(ratio, *(column[present] for column in sums), seed=seed)}
 
 
 def read(text_model: TextModel, text: str, seed: int, protocol: str) -> Stretches | None:
-    """The tokens of stretches of `text`, as `model` reads it; None where it is too short for any."""
+    """Stretches of `text` and their tokens, as the evaluator has the model read it; None where it is too short."""
     parts = scored_parts(text_model, opening(text), protocol)
     if not parts:
         return None
@@ -168,7 +162,7 @@ def read(text_model: TextModel, text: str, seed: int, protocol: str) -> Stretche
     chosen = choose("".join(pieces), seed)
     if not len(chosen):
         return None
-    # A token belongs where it starts; the bytes of one character all start where it does.
+    # A token belongs to the stretch it starts in; the bytes of one character all start where it does.
     first, last = np.searchsorted(np.cumsum(characters) - characters, chosen.T)
     which = np.repeat(np.arange(len(chosen)), last - first)
     tokens = np.concatenate([np.arange(a, b) for a, b in zip(first, last, strict=True)])
@@ -179,15 +173,15 @@ def read(text_model: TextModel, text: str, seed: int, protocol: str) -> Stretche
 
 
 def choose(text: str, seed: int) -> NDArray[np.int64]:
-    """Where N stretches of `text` begin and end, in characters, (N, 2): a word in each of N equal parts of it.
+    """The bounds of N stretches of `text` in characters, (N, 2): a word drawn from each of N equal parts of it.
 
-    Every word is as likely as any other, with the white space before it and what is written together with it. Where
-    there are hardly any words, some characters stand for one. N ≤ STRETCHES, and 0 for a text too short for FEWEST.
+    A word comes with the white space before it and the punctuation after it. In a text with hardly any white space,
+    stretches of a fixed length are drawn instead. N ≤ STRETCHES; 0 for a text too short for FEWEST.
     """
-    points = np.array([found.start() for found in _BOUNDARY.finditer(text)], dtype=np.int64)
+    points = np.array([match.start() for match in _BOUNDARY.finditer(text)], dtype=np.int64)
     if len(points) * LONGEST < len(text):
         points = np.arange(0, len(text) + 1, LONGEST // 4)
-    skipped = min(len(points) // 4, ALLOWED[-1])  # where hardly anything stands before
+    skipped = min(len(points) // 4, ALLOWED[-1])  # the first words have hardly any context
     count = min(STRETCHES, (len(points) - 1 - skipped) // 2)
     if count < FEWEST:
         return np.empty((0, 2), dtype=np.int64)

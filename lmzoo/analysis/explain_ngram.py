@@ -1,9 +1,8 @@
-"""What an n-gram model thinks, laid open: the sum behind each probability, and what it saw after a context.
+"""How an n-gram model computes each probability: counts, weights and back-off, and what followed a context in training.
 
-The facts are plain dicts; `cli/ngrams.py` prints them. Everything is read off the model's trie: it keeps p, γ
-and the raw counts, and the rest follows from them. α(w | h) = p(w | h) − γ(h) · p(w | h⁻) where a smoothing
-interpolates, and p(w | h) where it backs off. Kneser & Ney's counts a(hw) are the number of n-grams that end in hw.
-A pruned model no longer has all n-grams, so what needs every count, c(h·), a(·) and the discounts, is None there.
+Everything is derived from p, γ and the counts in the model's trie: α(w | h) = p(w | h) − γ(h) · p(w | h⁻) where a
+smoothing interpolates, and p(w | h) where it backs off. Kneser & Ney's continuation counts a(hw) are the number of
+n-grams that end in hw. A pruned model does not have all n-grams, so c(h·), a(·) and the discounts are None.
 """
 
 import math
@@ -20,17 +19,16 @@ from lmzoo.ngrams.smoothing import SMOOTHINGS, KneserNey
 
 Array = NDArray[Any]
 
-NOISE = 3e-7  # of p: what rounding to float32 may leave of an α that is 0
+NOISE = 3e-7  # of p: the float32 rounding error of an α that is 0
 
 
 def explain(text_model: TextModel, text: str) -> list[dict[str, Any]]:
-    """How each token of `text` (T,) gets its probability, the text being read from the start: T dicts.
+    """How each of the T tokens of `text` gets its probability, read from the start state: T dicts.
 
     Each has `token`, `probability`, `log_probability` (nats), `bits` and `log10` (None for a probability of 0),
-    `history` (what the model could have looked at), `context` (as much of it as was seen in training), `order` of
-    the longest n-gram found, `formula` (how the smoothing goes), `terms` (one for each order from the longest
-    context down, see `Reader.term`) and `sum`, the same written as one line. Raises UsageError for a model without
-    n-grams, and for no text.
+    `history` (the tokens within the model's reach), `context` (as much of it as occurred in training), `order` of the
+    longest n-gram used, `formula` of the smoothing, `terms` (one for each order from the longest context down, see
+    `Reader.term`) and `sum`, the terms as one expression. Raises UsageError for a model without n-grams, or no text.
     """
     reader = Reader.of(text_model)
     tokens = text_model.tokenizer.encode(text_model.tokenizer.normalize(text))
@@ -46,13 +44,12 @@ def explain(text_model: TextModel, text: str) -> list[dict[str, Any]]:
 
 
 def continuations(text_model: TextModel, text: str, top: int = 20, everything: bool = False) -> dict[str, Any]:
-    """What was seen after `text` (anywhere, not only at the start), most frequent first, at most `top` of them.
+    """The tokens that followed `text` in training, anywhere in a line, most frequent first, at most `top` of them.
 
-    `context` is as much of the end of the text as was followed by something in training; `total` how often, `kinds`
-    by how many different tokens (in a model read from a file without counts, they are None); `left` is the share of
-    probability of all others (None where scores are no probabilities). Each of `next` has `token`, `count` and
-    `probability`. With `everything` they are the likeliest of all tokens, seen or not. Raises UsageError for a model
-    without n-grams, or `top` below 1.
+    `context` is the longest end of `text` that was followed by something; `total` how often, `kinds` by how many
+    different tokens (None in a model without counts); `left` the probability of all other tokens (None where scores are
+    no probabilities). Each of `next` has `token`, `count` and `probability`. With `everything` they are the most
+    probable of all tokens, seen or not. Raises UsageError for a model without n-grams, or `top` below 1.
     """
     reader = Reader.of(text_model)
     if top < 1:
@@ -83,17 +80,17 @@ def continuations(text_model: TextModel, text: str, top: int = 20, everything: b
 
 @dataclass
 class Reader:
-    """A model's trie, and what one must know of its smoothing to read it."""
+    """A model's trie and the properties of its smoothing."""
 
     trie: Any
     vocab_size: int
-    reach: int  # tokens back that the model looks
-    longest: int  # order of the longest n-grams there are
+    reach: int  # tokens of left context
+    longest: int  # the highest order of any n-gram
     smoothing: str
-    backs_off: bool  # what is listed is all of p; nothing of the shorter context is added
+    backs_off: bool  # a listed p is final: no lower-order term is added
     is_distribution: bool
     counted: bool  # it has counts
-    complete: bool  # it has every n-gram that was counted
+    complete: bool  # no n-gram was pruned or cut off
     tokenizer: Tokenizer
 
     @classmethod
@@ -106,9 +103,9 @@ class Reader:
                 f"{model.name or type(model).__name__} has no table of n-grams to look into: only a model that counts "
                 "can be explained so, like one by `lmzoo train ngram`"
             )
-        name = vars(model).get("smoothing_", "")  # the one that was chosen, where `auto` was asked for
+        name = vars(model).get("smoothing_", "")  # the one chosen by `auto`
         smoothing = SMOOTHINGS.get(name)
-        weighed = float(getattr(model, "prune", 0)) > 0  # then p was left as it is while γ changed
+        pruned = float(getattr(model, "prune", 0)) > 0  # pruning changes γ and not p, so α = p − γ p(w | h⁻) is off
         cut = any(part.strip("0 ") for part in str(getattr(model, "cutoffs", "")).split(","))
         reader = cls(
             trie=trie,
@@ -116,10 +113,10 @@ class Reader:
             reach=int(getattr(model, "reach", 0) or 0),
             longest=0,
             smoothing=name,
-            backs_off=smoothing is None or smoothing.backs_off or weighed,
+            backs_off=smoothing is None or smoothing.backs_off or pruned,
             is_distribution=smoothing is None or smoothing.is_distribution,
             counted=bool(trie.counts[0] > 0),
-            complete=smoothing is not None and not weighed and not cut,
+            complete=smoothing is not None and not pruned and not cut,
             tokenizer=tokenizer,
         )
         reader.longest = len(reader.path(len(trie.words) - 1))
@@ -127,13 +124,13 @@ class Reader:
 
     @property
     def end(self) -> int:
-        """The token that ends a line or text, and that a model has just read when it starts."""
+        """The token that ends a line or text, which the start state has just read."""
         return self.vocab_size - 1
 
-    # ── Finding one's way ─────────────────────────────────────────────────────────────────────────
+    # ── Walking the trie ──────────────────────────────────────────────────────────────────────────
 
     def after(self, tokens: Array) -> int:
-        """The node of the longest context that ends with `tokens` (T,) and was followed by something."""
+        """The node of the longest suffix of `tokens` (T,) that was followed by something."""
         return int(self.trie.walk(np.asarray(tokens, dtype=np.int32), 0)[1])
 
     def path(self, node: int) -> list[int]:
@@ -149,7 +146,7 @@ class Reader:
         return slice(int(self.trie.children[node]), int(self.trie.children[node + 1]))
 
     def extended(self, nodes: Array, word: int) -> Array:
-        """Those n-grams that extend one of `nodes` (N,) by `word`: their nodes, at most N."""
+        """The nodes of the n-grams that extend one of `nodes` (N,) by `word`: at most N."""
         nodes = nodes[nodes < len(self.trie.gammas)]
         low, stop = self.trie.children[nodes].astype(np.int64), self.trie.children[nodes + 1].astype(np.int64)
         high = stop
@@ -157,21 +154,21 @@ class Reader:
             middle = (low + high) >> 1
             below = (low < high) & (self.trie.words[np.minimum(middle, len(self.trie.words) - 1)] < word)
             low, high = np.where(below, middle + 1, low), np.where(below, high, np.maximum(middle, low))
-        found = low[low < stop]
-        return found[self.trie.words[found] == word]
+        candidates = low[low < stop]
+        return candidates[self.trie.words[candidates] == word]
 
     def reachable(self, read: Array) -> list[int]:
-        """As much of the end of `read` (T,) as an n-gram's context can hold: nothing older than a line's start."""
+        """The left context within reach at the end of `read` (T,): it does not cross the start of a line."""
         ends = np.flatnonzero(read == self.end)
         first = max(len(read) - self.reach, int(ends[-1]) if len(ends) else 0)
         return read[first:].tolist()
 
     def name(self, token: int) -> str:
-        """A token as it is shown."""
+        """A token with visible spaces."""
         return self.tokenizer.token(token).replace(" ", "␣")
 
     def names(self, context: list[int]) -> list[str]:
-        """The tokens of a context, where </s> is what starts a line."""
+        """The tokens of a context; a </s> among them is the start of a line, <s>."""
         return ["<s>" if (name := self.name(token)) == "</s>" else name for token in context]
 
     # ── The sum ───────────────────────────────────────────────────────────────────────────────────
@@ -208,13 +205,13 @@ class Reader:
     def term(self, context: int, token: int, lower: float) -> dict[str, Any]:
         """One order of the recursion: p(w | h) = α + γ · p(w | h⁻), `lower` being p(w | h⁻).
 
-        `context` h, `seen` (hw was listed in training), `count` c(hw), `adjusted` a(hw), `total` c(h·) or a(h·),
-        `kinds` N₁₊(h·), the `weight` its smoothing has and that weight's `weight_name`, `alpha`, `gamma`,
-        `probability`, and `backed_off` (α alone is p).
+        `context` h, `seen` (hw occurred in training), `count` c(hw), `adjusted` a(hw), `total` c(h·) or a(h·), `kinds`
+        N₁₊(h·), the `weight` of the smoothing and its `weight_name`, `alpha`, `gamma`, `probability`, and `backed_off`
+        (p is α alone).
         """
         words = self.path(context)
-        found = self.extended(np.array([context]), token)
-        node = int(found[0]) if len(found) else -1
+        nodes = self.extended(np.array([context]), token)
+        node = int(nodes[0]) if len(nodes) else -1
         count = int(self.trie.counts[node]) if node >= 0 else 0
         seen = node >= 0 and (count > 0 or not self.counted)
         gamma = float(self.trie.gammas[context])
@@ -245,9 +242,9 @@ class Reader:
         }
 
     def _adjusted(self, here: slice, words: list[int]) -> Array:
-        """a(hx) of the n-grams hx at `here`: after how many different words each was seen.
+        """a(hx) of the n-grams hx at `here`: the number of different words before each.
 
-        Their own counts if they are the longest, or begin where a line does: there is nothing before them.
+        n-grams of the highest order, and those at the start of a line, keep their counts: nothing precedes them.
         """
         counts = self.trie.counts[here]
         if len(words) + 1 == self.longest or words[:1] == [self.end]:
@@ -263,13 +260,13 @@ class Reader:
         return np.where(kinds > 0, kinds, counts)
 
     def _weight(self, facts: dict[str, Any]) -> dict[str, Any]:
-        """The one number that the smoothing chose: a discount D, Katz's ratio d, or Jelinek & Mercer's λ."""
+        """The parameter of the smoothing: a discount D, Katz's ratio d, or Jelinek & Mercer's λ."""
         name = _WEIGHTS.get(self.smoothing)
         if name is None or not self.complete or not (facts["seen"] or name == "λ"):
             return {"weight": None, "weight_name": None}
-        counted = facts["count"] if facts["adjusted"] is None else facts["adjusted"]
-        believed = facts["alpha"] * facts["total"]
-        weight = {"D": counted - believed, "d": believed / max(counted, 1), "λ": 1 - facts["gamma"]}[name]
+        count = facts["count"] if facts["adjusted"] is None else facts["adjusted"]
+        discounted = facts["alpha"] * facts["total"]
+        weight = {"D": count - discounted, "d": discounted / max(count, 1), "λ": 1 - facts["gamma"]}[name]
         return {"weight": weight, "weight_name": name}
 
 
@@ -297,7 +294,7 @@ _WEIGHTS = {
 
 
 def _written(term: dict[str, Any], lower: str) -> str:
-    """α + γ·(lower), without what is nothing: so short that it can be checked by hand."""
+    """α + γ·(lower), without terms of 0 and factors of 1: short enough to check by hand."""
     if term["backed_off"] or (term["seen"] and term["gamma"] == 0):
         return number(term["alpha"])
     left = lower
@@ -307,5 +304,5 @@ def _written(term: dict[str, Any], lower: str) -> str:
 
 
 def number(value: float) -> str:
-    """Five digits, as short as they can be written: '0.01234', '3.2e-07'."""
+    """Five significant digits: '0.01234', '3.2e-07'."""
     return f"{value:.5g}"

@@ -1,14 +1,8 @@
-"""What a model writes behind a prompt, and how much of it stands in its training text word for word.
+"""Memorisation: how much of what a model generates is copied verbatim from its training text.
 
-A stretch counts as copied where it is at least LEAST characters long and stands in the training text, character for
-character. Papers on memorisation ask for 50 tokens (Lee et al. 2022; Carlini et al. 2023), some 200 characters, which
-in small corpora is a whole document. Thirty characters are six or seven English words, more than an n-gram of order
-five sees at a time, but whoever writes about the same things repeats some of them honestly: so the share is told beside
-that of the test text itself, which nobody copied.
-
-Longest matches are found without an index of the training text: the sample is made into a suffix automaton (Blumer et
-al. 1985), and the training text is run through it (as in the computation of matching statistics, Chang & Lawler 1994).
-That takes time proportional to the training text, whatever the two have in common, and memory for the sample alone.
+Longest matches need no index of the training text: a suffix automaton of the sample (Blumer et al. 1985) reads the
+training text, as in matching statistics (Chang & Lawler 1994). Time is linear in the training text, memory is that of
+the sample.
 """
 
 import re
@@ -26,26 +20,28 @@ from lmzoo.interface import LanguageModel
 
 Array = NDArray[Any]
 
-CHARACTERS = 400  # of each sample, and at most so many tokens
-LEAST = 30  # characters: shorter stretches are not called copied
-PROMPT = 40  # characters at most
-CHUNK = 1 << 22  # characters of the training text that are read at a time
+CHARACTERS = 400  # of each sample, and its most tokens
+# Shorter matches do not count as copied. Papers ask for 50 tokens (Lee et al. 2022; Carlini et al. 2023), about 200
+# characters, which is a whole document in small corpora; 30 are six or seven English words, more than a 5-gram sees.
+LEAST = 30  # characters
+PROMPT = 40  # its most characters
+CHUNK = 1 << 22  # characters of the training text read at a time
 
 
 def prompt_of(test: str) -> str:
-    """What every model continues: the first words of a document of the test text, PROMPT characters or less.
+    """The prompt of every sample: the first words of a document of the test text, at most PROMPT characters.
 
-    It is the first that begins behind a blank line and has so many characters before the next one; in a text without
-    blank lines, so with lines; in a text of one line, its beginning.
+    Of the first document after a blank line that is long enough; in a text without blank lines, of such a line; in a
+    text of one line, of its beginning.
     """
     return _prompt(test, _opening(test))
 
 
 def facts_of(text_model: TextModel, prompt: str, seed: int, training: str) -> dict[str, Any]:
-    """What the model writes behind `prompt`, drawn by `seed`, with what `copied` tells of it; plain JSON."""
+    """A sample that continues `prompt`, drawn by `seed`, and what of it is `copied`; plain JSON."""
     model, tokenizer = text_model.require(LanguageModel, "it cannot write one"), text_model.tokenizer
     before = tokenizer.encode(prompt)
-    read = tokenizer.decode(before)  # the prompt, but for words that a closed vocabulary reads as <unk>
+    read = tokenizer.decode(before)  # the prompt, but for <unk> in place of words outside a closed vocabulary
     ids: list[int] = []
     for token in islice(generate(model, before, CHARACTERS, seed=seed), CHARACTERS):
         if token == tokenizer.end and not tokenizer.lines:
@@ -58,7 +54,7 @@ def facts_of(text_model: TextModel, prompt: str, seed: int, training: str) -> di
 
 
 def of_test(test: str, training: str) -> dict[str, Any]:
-    """How the test text itself goes on behind `prompt_of(test)`: what a text shares with another that is like it."""
+    """The test text's own continuation of the prompt: the baseline, for texts of one kind share phrases uncopied."""
     start = _opening(test)
     prompt = _prompt(test, start)
     text = whole_words(test[start + len(prompt) :][: CHARACTERS + 1], CHARACTERS)
@@ -67,10 +63,10 @@ def of_test(test: str, training: str) -> dict[str, Any]:
 
 def _opening(test: str) -> int:
     for border in (r"\n\s*\n", r"\n"):
-        for found in re.finditer(border, test):
-            opening = test[found.end() : found.end() + PROMPT]
+        for match in re.finditer(border, test):
+            opening = test[match.end() : match.end() + PROMPT]
             if len(opening) == PROMPT and not re.search(border, opening):
-                return found.end()
+                return match.end()
     return 0
 
 
@@ -79,16 +75,16 @@ def _prompt(test: str, start: int) -> str:
 
 
 def copied(text: str, training: str) -> dict[str, Any]:
-    """What of `text` stands in `training` word for word, as plain JSON.
+    """What of `text` occurs verbatim in `training`, as plain JSON.
 
-    `copied`: the share of its characters in stretches of `least` and more (None of an empty text); `stretches`: those,
-    as [start, end], joined where they overlap or meet; `longest`: the longest match of any length, with the `start` of
-    it in the text and in the training text (`training_start`).
+    `copied`: the share of its characters in matches of `least` characters or more (None for an empty text);
+    `stretches`: those matches as [start, end], merged where they overlap or meet; `longest`: the longest match of any
+    length, with its `start` in the text and in the training text (`training_start`).
     """
     lengths, starts = longest_matches(text, training)
     ends = np.arange(1, len(text) + 1)
     long = lengths >= LEAST
-    depth = np.zeros(len(text) + 1, dtype=np.int64)  # in how many long matches a character lies, as differences
+    depth = np.zeros(len(text) + 1, dtype=np.int64)  # the number of long matches over each character, as differences
     np.add.at(depth, (ends - lengths)[long], 1)
     np.add.at(depth, ends[long], -1)
     within = np.concatenate([[False], np.cumsum(depth) > 0])
@@ -105,9 +101,9 @@ def copied(text: str, training: str) -> dict[str, Any]:
 
 
 def longest_matches(text: str, training: str) -> tuple[Array, Array]:
-    """For each character of `text`, (C,), the longest piece of `training` that is text and ends with it.
+    """For each character of `text`, the longest match that ends with it: its length (C,) and start in `training` (C,).
 
-    Its length, 0 for a character that `training` lacks, and where it starts in `training`, -1 there.
+    0 and -1 for a character that `training` does not have.
     """
     automaton = _Automaton(text)
     state, matched = 0, 0
@@ -121,11 +117,11 @@ def longest_matches(text: str, training: str) -> tuple[Array, Array]:
 
 
 class _Automaton:
-    """The suffix automaton of a text: its states are the sets of pieces that end at the same places of it.
+    """The suffix automaton of a text: a state is a set of substrings that end at the same positions.
 
-    `letters` (0x110000,) numbers the characters of the text, 0 being all others; `step` (S, letters) is the state
-    behind a letter, -1 where the text has no such piece; `length` (S,) the longest piece of a state, and `link` (S,)
-    the state of its longest suffix that ends in more places. State 0 is the empty piece.
+    `letters` (0x110000,) numbers the characters of the text, 0 for all others; `step` (S, letters) is the next state,
+    -1 where there is no such substring; `length` (S,) the longest substring of a state, and `link` (S,) its suffix
+    link: the state of the longest suffix that ends at more positions. State 0 is the empty string.
     """
 
     def __init__(self, text: str):
@@ -142,7 +138,7 @@ class _Automaton:
         self.link, self.length = np.array(self.links), np.array(self.lengths)
 
     def _extend(self, last: int, letter: int) -> int:
-        """The state of the text so far and `letter`, `last` being that of the text so far."""
+        """Append a letter; `last` is the state of the whole text so far. Returns the new one."""
         state = self._add({}, self.lengths[last] + 1)
         from_state = last
         while from_state >= 0 and letter not in self.steps[from_state]:
@@ -152,7 +148,7 @@ class _Automaton:
             self.links[state] = 0
             return state
         there = self.steps[from_state][letter]
-        if self.lengths[there] > self.lengths[from_state] + 1:  # its longer pieces do not end here: part them
+        if self.lengths[there] > self.lengths[from_state] + 1:  # its longer substrings do not end here: split it
             shorter = self._add(dict(self.steps[there]), self.lengths[from_state] + 1)
             self.links[shorter], self.links[there] = self.links[there], shorter
             while from_state >= 0 and self.steps[from_state].get(letter) == there:
@@ -169,8 +165,8 @@ class _Automaton:
         return len(self.steps) - 1
 
     def read_off(self, best: Array, ends: Array) -> tuple[Array, Array]:
-        """`longest_matches`, of the longest match of each state (S,) and where that ended in the training text."""
-        for state in np.argsort(-self.length).tolist():  # what ends with a piece ends with its suffixes
+        """`longest_matches`, from the longest match of each state (S,) and its end in the training text (S,)."""
+        for state in np.argsort(-self.length).tolist():  # what matches a substring matches its suffixes
             shorter = self.links[state]
             if best[state] and shorter > 0:
                 best[shorter], ends[shorter] = self.length[shorter], ends[state]
@@ -196,9 +192,9 @@ def _feed(
     matched: int,
     offset: int,
 ) -> tuple[int, int]:
-    """Run `codes` (N,) of the training text through an automaton, from a state of which `matched` letters are read.
+    """Run `codes` (N,) of the training text through an automaton, from a `state` with `matched` letters of match.
 
-    `best` and `ends` (S,) keep the longest match that came to each state, and where in the training text it ended.
+    Updates, for each state, the longest match that reached it, `best` (S,), and its end in the training text, `ends`.
     """
     for n in range(len(codes)):
         letter = letters[codes[n]]

@@ -1,26 +1,20 @@
-"""One passage as one model reads it: the bits of every token, what else it expected there, and the bits of words.
+"""Surprisal of a passage: the bits of every token and word, and the most probable tokens in its place.
 
-The passage is the beginning of the scored text, and its bits are those that were scored. Beside each token stand the
-tokens that the model found likeliest at that place, given what the ruler gave it: under the protocol `lines` nothing
-of the lines before, unless it adapts.
-
-The bits of a word are not those of its tokens (Pimentel & Meister 2024, How to Compute the Probability of a Word; Oh &
-Schuler 2024). A token that begins with a space says that the word before it has ended, so it pays for that end, while
-" the" is charged the same whether it becomes "the" or "then". Let c be a text that stops behind a word, w a word with
-the white space before it, and B(c) the probability that what comes behind c begins with white space or is `end`: that
-the last word of c is complete. Then
+The bits of a word are not the sum of those of its tokens (Pimentel & Meister 2024, How to Compute the Probability of a
+Word; Oh & Schuler 2024). A token that begins with a space implies that the word before it has ended, and includes the
+cost of that end, while " the" costs the same whether the word is "the" or "then". Let c be a text that ends with a
+word, w a word with the white space before it, and B(c) the probability that the next token begins with white space or
+is `end`, so that the last word of c is complete. Then
 
     P(c complete)      =  P(c) · B(c)
     P(w | c complete)  =  P(c w) · B(c w) / (P(c) · B(c))  =  ∏ P(token | before) · B(c w) / B(c)
 
-which sums to one over all words and `end`, as the product alone does not. The first word of a text is divided by
-nothing. The factors cancel along a passage: its words have the bits of its tokens, but for the last B.
+which sums to one over all words and `end`, as the product alone does not. The factors cancel along a passage: its words
+have the bits of its tokens, but for the last B.
 
-Words are what stands between ASCII white space. A word that the passage or the text breaks off is counted as a
-beginning, without B(c w), for nothing that was scored says that it is complete. Where lines are read alone, the line
-end and the next line's first word are one word with its white space. Departing from the paper, tokens whose text
-begins with any white space count, not those that a tokenizer marks: so it serves letters and bytes as well. Like the
-paper, it takes a text to be written only in the tokens that `encode` chooses.
+Words are separated by ASCII white space. Unlike in the paper, a token begins a word if its text begins with white
+space, not if the tokenizer marks it so, which also covers tokenizers of characters and bytes. As in the paper, only
+the tokenization that `encode` chooses is considered.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,15 +30,16 @@ from lmzoo.evaluation.text_model import TextModel, likeliest_tokens
 from lmzoo.interface import Ids, LanguageModel
 
 CHARACTERS = 700  # of the passage
-LIKELIEST = 5  # tokens told of each place
-BLANKS = " \t\n\v\f\r"  # where words are cut: one byte each, so that every tokenizer cuts there
+LIKELIEST = 5  # tokens listed for each position
+BLANKS = " \t\n\v\f\r"  # separate words: of one byte each, so that no token of any tokenizer hides one
 
 
 def facts_of(text_model: TextModel, score: Score, characters: int = CHARACTERS) -> dict[str, Any]:
-    """The first `characters` of what `score` is of, without a word that is cut there, as plain JSON.
+    """The first `characters` of the scored text, without a word that is cut off there, as plain JSON.
 
-    `pieces`: of each token its `text`, its `bits` and `likeliest`, {text: probability}, the likeliest first.
-    `words`: of each word, with the white space before it, its `text`, of how many `pieces` it is, and its `bits`.
+    `pieces`: the `text` and `bits` of each token, and the `likeliest` tokens in its place, {text: probability}, in the
+    context in which it was scored. `words`: the `text` of each word with the white space before it, its number of
+    `pieces`, and its `bits`.
     """
     model, tokenizer = text_model.require(LanguageModel, "it has no bits"), text_model.tokenizer
     ids = score.ids[: 4 * characters + 4]  # a character has at most four bytes, and so at most four tokens
@@ -64,7 +59,7 @@ def facts_of(text_model: TextModel, score: Score, characters: int = CHARACTERS) 
 
 
 def whole_words(text: str, characters: int) -> str:
-    """The first `characters` of `text`, without the word that is cut there, unless that would be half of it."""
+    """The first `characters` of `text`, without a word that is cut off there, unless that were half of it."""
     if len(text) <= characters:
         return text
     end = max(text.rfind(blank, 0, characters + 1) for blank in " \n")
@@ -72,22 +67,22 @@ def whole_words(text: str, characters: int) -> str:
 
 
 def _shown(texts: Sequence[str], characters: int) -> int:
-    """How many of the tokens with these `texts` lie within the passage."""
+    """How many of the tokens with these `texts` are in the passage."""
     ends = np.cumsum([len(text) for text in texts])
     shown = int(np.searchsorted(ends, len(whole_words("".join(texts), characters)), side="right"))
-    while shown and not texts[shown - 1]:  # the first bytes of a character that is not shown
+    while shown and not texts[shown - 1]:  # the first bytes of a character outside the passage
         shown -= 1
     return shown
 
 
 def _restarts(model: LanguageModel, score: Score, texts: Sequence[str]) -> list[bool]:
-    """Whether each token was scored from a fresh start, as `evaluate` does."""
+    """Whether each token was scored from the start state: under `lines`, at each line."""
     alone = score.protocol == "lines" and not model.adapts
     return [t == 0 or (alone and texts[t - 1].endswith("\n")) for t in range(len(texts))]
 
 
 def _distributions(model: LanguageModel, ids: Ids, restarts: Sequence[bool]) -> Iterator[NDArray[Any]]:
-    """log P of all tokens, (V,), at the place of each of `ids`."""
+    """log P of all tokens, (V,), before each of `ids` is read."""
     state = model.start()
     for t in range(len(ids)):
         state = model.start() if restarts[t] else state
@@ -96,7 +91,7 @@ def _distributions(model: LanguageModel, ids: Ids, restarts: Sequence[bool]) -> 
 
 
 def _word_ends(texts: Sequence[str]) -> list[int]:
-    """The tokens before which a word is complete: those that begin with white space behind text that ends otherwise."""
+    """The positions at which a word is complete: tokens that begin with white space, after other text."""
     ends, last = [], BLANKS[0]
     for t, text in enumerate(texts):
         if text and text[0] in BLANKS and last not in BLANKS:
@@ -106,19 +101,22 @@ def _word_ends(texts: Sequence[str]) -> list[int]:
 
 
 def _completes(tokenizer: Tokenizer, anchor: int) -> NDArray[np.bool_]:
-    """Which tokens (V,) say that the word before them is complete; `anchor` is a token that a word ends with."""
-    behind = np.full((tokenizer.vocab_size, 2), anchor)
-    behind[:, 1] = np.arange(tokenizer.vocab_size)
-    texts = tokenizer.pieces(behind.ravel())[1::2]
-    return np.array([text[:1] != "" and text[0] in BLANKS for text in texts]) | (behind[:, 1] == tokenizer.end)
+    """Which tokens (V,) imply that the word before them is complete; `anchor` is a token that ends a word."""
+    pairs = np.full((tokenizer.vocab_size, 2), anchor)  # each token after the anchor: its spacing depends on it
+    pairs[:, 1] = np.arange(tokenizer.vocab_size)
+    texts = tokenizer.pieces(pairs.ravel())[1::2]
+    return np.array([text[:1] != "" and text[0] in BLANKS for text in texts]) | (pairs[:, 1] == tokenizer.end)
 
 
 def _words(pieces: Sequence[dict[str, Any]], complete: dict[int, float]) -> list[dict[str, Any]]:
-    """The words of `pieces`: `complete` gives log₂ B before each token that begins a word but the first."""
+    """The words of `pieces`; `complete` is log₂ B at each position where a word begins but the first.
+
+    A word that the passage or the text cuts off has no B(c w): nothing scored says that it is complete.
+    """
     words = []
     for start, end in pairwise(sorted({0, *complete, len(pieces)})):
         bits = sum(piece["bits"] for piece in pieces[start:end])
         corrected = bits + complete.get(start, 0.0) - complete.get(end, 0.0)
         text = "".join(piece["text"] for piece in pieces[start:end])
-        words.append({"text": text, "pieces": end - start, "bits": max(0.0, corrected)})  # rounding may go below
+        words.append({"text": text, "pieces": end - start, "bits": max(0.0, corrected)})  # rounding may go below 0
     return words

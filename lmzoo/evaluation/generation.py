@@ -1,4 +1,4 @@
-"""Writing with a model: what is sampled is what is scored, for both go through `next_log_probs`."""
+"""Generation: sampling and beam search on ids. Both go through `next_log_probs`, as scoring does."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ def generate(
     top_p: float | None = None,
     seed: int = 0,
 ) -> Iterator[int]:
-    """`length` token ids that continue `prompt` (T,), one by one, read from `state` (None: where a text starts).
+    """`length` token ids that continue `prompt` (T,), one by one, read from `state` (None: the start state).
 
     `temperature` 0 is greedy; `top_k` keeps the k likeliest tokens, `top_p` the fewest whose probabilities reach p
     (nucleus sampling, Holtzman et al. 2020). The same seed gives the same text. Raises UsageError at once for a
@@ -52,37 +52,37 @@ def _continue(model: Decoder, state: State, prompt: Ids, length: int, pick: Call
 
 
 def beam_search(model: LanguageModel, prompt: Ids, length: int, width: int) -> tuple[list[int], float]:
-    """The likeliest `length` token ids behind `prompt` (T,) that beam search finds, and their log P in nats.
+    """The best `length` token ids after `prompt` (T,) that beam search finds, and their log P in nats.
 
-    After each token the `width` likeliest continuations are kept (Lowerre 1976). 1 is greedy; as many as there are
-    continuations is an exhaustive search. Of equals, the one from the likelier prefix is kept, then the lower id.
-    Raises UsageError for a setting out of range or a prompt of another vocabulary, ScoreError for no distribution.
+    After each token the `width` most probable hypotheses are kept (Lowerre 1976): 1 is greedy search, the number of all
+    continuations an exhaustive one. Ties go to the more probable prefix, then to the lower id. Raises UsageError for a
+    setting out of range or a prompt of another vocabulary, ScoreError where no token has a finite log-probability.
     """
     if width < 1:
         raise UsageError(f"beam must be at least 1, not {width}")
     if length < 0:
         raise UsageError(f"length must be 0 or more, not {length}")
     state = model.advance(model.start(), check_ids(prompt, model.vocab_size_))
-    kept: list[tuple[list[int], float, State]] = [([], 0.0, state)]
+    beam: list[tuple[list[int], float, State]] = [([], 0.0, state)]
     for _ in range(length):
-        longer = np.stack([total + np.asarray(model.next_log_probs(state), np.float64) for _, total, state in kept])
+        longer = np.stack([total + np.asarray(model.next_log_probs(state), np.float64) for _, total, state in beam])
         best = likeliest(longer.ravel(), width)
         grown = []
         for prefix, token in zip(*np.divmod(best, longer.shape[1]), strict=True):
-            tokens, _, state = kept[prefix]
+            tokens, _, state = beam[prefix]
             read = model.advance(state, np.array([token], dtype=np.int32))
             grown.append(([*tokens, int(token)], float(longer[prefix, token]), read))
-        kept = grown
-    tokens, total, _ = kept[0]
+        beam = grown
+    tokens, total, _ = beam[0]
     return tokens, total
 
 
 def likeliest(log_probs: NDArray[np.float64], most: int) -> NDArray[np.intp]:
-    """Where the `most` highest of (N,) stand, highest first and the earlier first of equals; none impossible."""
+    """The positions of the `most` highest of (N,), highest first, ties by position; none with a probability of zero."""
     _refuse_nothing(log_probs)
     most = min(most, len(log_probs))
     threshold = max(np.partition(log_probs, -most)[-most], np.finfo(np.float64).min)
-    places = np.flatnonzero(log_probs >= threshold)  # few, so that sorting all N is spared
+    places = np.flatnonzero(log_probs >= threshold)  # few: only these need sorting
     return places[np.argsort(-log_probs[places], kind="stable")][:most]
 
 
@@ -93,7 +93,7 @@ def choose(
     top_p: float | None,
     rng: np.random.Generator,
 ) -> int:
-    """One token of a distribution (V,), reshaped as `generate` says. Raises ScoreError where it is none."""
+    """One token drawn from a distribution (V,), reshaped as `generate` says. Raises ScoreError where all are zero."""
     _refuse_nothing(log_probs)
     if temperature == 0:
         return int(np.argmax(log_probs))
@@ -112,11 +112,8 @@ def _refuse_nothing(log_probs: NDArray[np.floating[Any]]) -> None:
 def reshape(
     log_probs: NDArray[np.floating[Any]], temperature: float, top_k: int | None, top_p: float | None
 ) -> NDArray[np.float64]:
-    """The probabilities (V,) that tokens are drawn by: sharpened or flattened, then cut to the likeliest.
-
-    Of tokens equally likely, those with the lower ids are kept.
-    """
-    with np.errstate(over="ignore"):  # of a temperature next to nothing: all but the best become impossible
+    """The distribution (V,) to draw from: tempered, then truncated to the most probable tokens, ties by id."""
+    with np.errstate(over="ignore"):  # of a temperature near zero: all but the best become impossible
         logits = (np.asarray(log_probs, dtype=np.float64) - np.max(log_probs)) / temperature
     cut_short = top_k is not None or (top_p is not None and top_p < 1)
     likeliest = np.argsort(-logits, kind="stable") if cut_short else np.empty(0, dtype=np.intp)
@@ -132,11 +129,11 @@ def reshape(
 
 
 def stream(tokens: Iterable[int], decode: Callable[[list[int]], str], before: Sequence[int] = ()) -> Iterator[str]:
-    """The text that `tokens` add behind the ids `before`, as it comes; joined, the pieces are the text of all.
+    """The text that `tokens` add after the ids `before`, in pieces, as soon as each is certain.
 
-    A character that is only partly there is held back. `decode` is a tokenizer's.
+    A character of which only some bytes are there is held back. `decode` is a tokenizer's.
     """
-    last = list(before[-1:])  # whether a word needs a space depends on the token before it
+    last = list(before[-1:])  # whether a word needs a space before it depends on the token before
     pending: list[int] = []
     for token in tokens:
         pending.append(token)
@@ -149,12 +146,12 @@ def stream(tokens: Iterable[int], decode: Callable[[list[int]], str], before: Se
 
 
 def _ready(pending: list[int], decode: Callable[[list[int]], str]) -> int:
-    """How many of `pending` are settled, whatever comes next."""
+    """How many of `pending` have a text that no later token can change."""
     text = decode(pending)
     if not text.endswith("\ufffd"):
         return len(pending)
-    # What ends in U+FFFD may be a character without its last byte, which is among the last three tokens, or
-    # never become one. It is settled as far as it decodes the same when cut off.
+    # A final U+FFFD is the first one to three bytes of a character, or bytes that never become one. What is before the
+    # last three tokens is certain if it decodes the same without them.
     head, tail = pending[:-3], pending[-3:]
     return len(head) if head and decode(head) + decode(tail) == text else 0
 

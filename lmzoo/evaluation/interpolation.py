@@ -1,13 +1,13 @@
-"""Several models as one: the linear interpolation of what they predict (Jelinek & Mercer 1980).
+"""Linear interpolation of several models (Jelinek & Mercer 1980).
 
     p(w | h) = Σ_i λ_i p_i(w | h)        λ_i ≥ 0, Σ_i λ_i = 1
 
-The weights λ are those that make a text likeliest that no part was trained on. That likelihood is concave in λ, so
-expectation-maximisation (Dempster, Laird & Rubin 1977), which raises it with every step, ends at its maximum:
+The weights λ maximise the likelihood of held-out text. It is concave in λ, so expectation-maximisation (Dempster, Laird
+& Rubin 1977), which increases it with every step, converges to the maximum:
 
     λ_i ← 1/T Σ_t λ_i p_i(w_t) / Σ_j λ_j p_j(w_t)
 
-M is the number of models that are mixed.
+M is the number of models.
 """
 
 from collections.abc import Sequence
@@ -22,23 +22,23 @@ from lmzoo.interface import Data, Ids, LanguageModel, Run, State, check_ids
 
 Array = NDArray[Any]
 
-ENOUGH = 1e-6  # nats a token by which the best weights may be better than those that are found
+TOLERANCE = 1e-6  # nats per token by which the optimal weights may be better
 MOST_STEPS = 5000
 
 
 def combine(log_probs: Array, weights: Array) -> Array:
     """log Σ_i λ_i p_i in nats, (…): from `log_probs` (M, …) in nats and `weights` (M,)."""
     highest = log_probs.max(axis=0)
-    highest = np.where(np.isfinite(highest), highest, 0)  # where no part thinks it possible, −∞ comes out
+    highest = np.where(np.isfinite(highest), highest, 0)  # where every model gives it zero, the result is −∞
     with np.errstate(divide="ignore"):
         mixed: Array = np.log(np.tensordot(weights, np.exp(log_probs - highest), 1)) + highest
     return mixed
 
 
 def fit_weights(log_probs: Array) -> Array:
-    """The λ (M,) under which a text is likeliest, from the log P (M, T), in nats, that each part gives its tokens.
+    """The λ (M,) that maximise the likelihood of a text, from the log P (M, T), in nats, of its tokens by each model.
 
-    Raises UsageError for a text of no tokens, ScoreError for one that no part thinks possible.
+    Raises UsageError for a text without tokens, ScoreError for one that is impossible under every model.
     """
     models, tokens = log_probs.shape
     if tokens == 0:
@@ -47,26 +47,26 @@ def fit_weights(log_probs: Array) -> Array:
     if not np.isfinite(highest).all():
         t = int(np.argmin(np.isfinite(highest)))
         raise ScoreError(f"no weights make this text possible: every part gives token {t} a probability of zero")
-    probs = np.exp(log_probs - highest)  # one factor for all parts, which changes no step
+    probs = np.exp(log_probs - highest)  # a factor common to all models changes no EM step
     weights = np.full(models, 1 / models)
     for _ in range(MOST_STEPS):
         ratios = gains(weights, probs)
         weights = weights * ratios
-        # By Jensen's inequality no weights would be better by more than this, and where it is little, it is enough.
-        if np.log(ratios.max()) < ENOUGH:
+        # By Jensen's inequality no weights are better by more than the log of the largest ratio, in nats per token.
+        if np.log(ratios.max()) < TOLERANCE:
             break
     return weights
 
 
 def gains(weights: Array, probs: Array) -> Array:
-    """1/T Σ_t p_i / Σ_j λ_j p_j, (M,): by what a step multiplies `weights` (M,). `probs` (M, T), scaled or not."""
+    """1/T Σ_t p_i / Σ_j λ_j p_j, (M,): the factor of an EM step for each of `weights` (M,). `probs` (M, T)."""
     ratios: Array = probs @ (1 / (weights @ probs)) / probs.shape[1]
     return ratios
 
 
 @dataclass
 class Mixture(LanguageModel):
-    """Σ_i λ_i p_i of fitted models with one vocabulary. Fitting it fits λ alone."""
+    """Σ_i λ_i p_i of fitted models with one vocabulary. `fit` fits λ only."""
 
     parts: Sequence[LanguageModel]
 
@@ -75,7 +75,7 @@ class Mixture(LanguageModel):
     paper: ClassVar[str] = "Jelinek & Mercer 1980, Interpolated Estimation of Markov Source Parameters"
 
     def fit(self, data: Data, run: Run | None = None) -> Self:  # noqa: ARG002
-        """Choose λ on `data.valid`. Raises UsageError for parts with another vocabulary."""
+        """Fit λ on `data.valid`. Raises UsageError for a part with another vocabulary."""
         for part in self.parts:
             if part.vocab_size_ != data.vocab_size:
                 raise UsageError(
@@ -92,18 +92,18 @@ class Mixture(LanguageModel):
 
     @property
     def reach(self) -> int | None:
-        """As far back as any part sees."""
+        """The longest reach of any part."""
         reaches = [part.reach for part in self.parts if part.reach is not None]
         return max(reaches) if len(reaches) == len(self.parts) else None
 
     # A state is a tuple of the parts' states, (M,).
 
     def start(self) -> State:
-        """Where each part starts."""
+        """The start state of each part."""
         return tuple(part.start() for part in self.parts)
 
     def advance(self, state: State, tokens: Ids) -> State:
-        """Where each part is after reading `tokens` (T,)."""
+        """The state of each part after reading `tokens` (T,)."""
         return tuple(part.advance(own, tokens) for part, own in zip(self.parts, state, strict=True))
 
     def next_log_probs(self, state: State) -> Array:

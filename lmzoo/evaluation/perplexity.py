@@ -1,4 +1,4 @@
-"""The ruler: how many bits a model needs for a text, and what they are divided by.
+"""The ruler: bits of a text under a model, and the counts they are divided by.
 
 Bits are −Σ log₂ P over all tokens of the untouched text. Every ratio is taken over counts of that same text:
 
@@ -7,9 +7,6 @@ Bits are −Σ log₂ P over all tokens of the untouched text. Every ratio is ta
     perplexity_per_token   2^(bits / tokens), comparable only between models with the same tokenizer
     perplexity_per_word    2^(bits / words): the words between white space, and under the protocol `lines` one more
                            for each line end, as PTB and WikiText have it
-
-A model that adapts to the text it reads (a cache) is never started anew within it: under `lines` it reads on across
-line ends, where the others forget, and its figures are marked as no static ones.
 
 Since no tokenizer of the zoo loses anything, the first two and the last compare any two models. A zero, NaN or
 infinite probability is an error that names the position; nothing is ever left out of the sum.
@@ -34,33 +31,33 @@ from lmzoo.interface import Ids, LanguageModel, MaskedModel
 Array = NDArray[Any]
 
 PROTOCOLS = ("stream", "lines")
-BLOCK = 2000  # characters: what the bootstrap resamples, since neighbouring tokens are not independent
+BLOCK = 2000  # characters of a block: the bootstrap resamples blocks, since neighbouring tokens are not independent
 RESAMPLES = 9999
 LARGEST = 1 << 20  # characters of a test text that analyses look at: no text is too long for them
-# What every figure of a model that adapts is marked with.
-ADAPTS = "adapts to the test text as it reads it, across line ends: no static figure"
+# The note on every score of a model that adapts (a cache): dynamic evaluation, not comparable with static ones.
+ADAPTS = "adapts to the test text as it reads it, across line ends: a dynamic evaluation, not a static one"
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a model scored on a text, with everything that it was divided by."""
+    """A model's bits for a text, with every count they are divided by."""
 
     bits: float
     characters: int
     bytes: int
     tokens: int
     words: int
-    protocol: str  # "stream": one text, context carries on; "lines": every line alone
+    protocol: str  # "stream": one text with unbroken context; "lines": every line alone
     tokenizer: str
     sha256: str  # of the text, in UTF-8
     seconds: float  # to score it
-    replaced: int = 0  # words that a closed vocabulary could only read as <unk>
+    replaced: int = 0  # words outside a closed vocabulary, scored as <unk>
     token_bits: Array = field(repr=False, compare=False, default_factory=lambda: np.zeros(0))
     ids: Array = field(repr=False, compare=False, default_factory=lambda: np.zeros(0, dtype=np.int32))
 
     @property
     def log_probs(self) -> Array:
-        """log P of each token, (T,), in nats: what the bits were made of."""
+        """log P of each token, (T,), in nats."""
         return -np.log(2) * self.token_bits
 
     @property
@@ -75,22 +72,22 @@ class Score:
 
     @property
     def perplexity_per_token(self) -> float:
-        """2^(bits / tokens): among how many tokens the model is in doubt, on average."""
+        """2^(bits / tokens): the effective number of equally likely tokens to choose from."""
         return float(np.exp2(self.bits / self.tokens))
 
     @property
     def perplexity_per_word(self) -> float | None:
-        """2^(bits / words); None for a text without words, or where it is past counting."""
+        """2^(bits / words); None for a text without words, or where it would overflow."""
         exponent = self.bits / self.words if self.words else np.inf
         return float(np.exp2(exponent)) if exponent < 1000 else None
 
     @property
     def tokens_per_second(self) -> float:
-        """How fast it was scored."""
+        """Scoring speed."""
         return self.tokens / max(self.seconds, 1e-9)
 
     def to_json(self) -> dict[str, Any]:
-        """All of it but the single tokens, for `--json` and reports."""
+        """Everything but the arrays of tokens, for `--json` and reports."""
         names = (
             "bits",
             "characters",
@@ -107,14 +104,15 @@ class Score:
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any], token_bits: Array, ids: Array) -> "Score":
-        """The inverse of `to_json`, with the single tokens."""
+        """The inverse of `to_json`, given the arrays of tokens."""
         own = [part.name for part in fields(cls) if part.name not in ("token_bits", "ids")]
         return cls(**{name: facts[name] for name in own}, token_bits=token_bits, ids=ids)
 
 
 def evaluate(text_model: TextModel, text: str, protocol: str = "stream") -> Score:
-    """Score `text` under `protocol`: "stream" carries context through, "lines" scores every line from the start
-    (but for a model that `adapts`, which reads on).
+    """Score `text` under `protocol`: "stream" keeps the context throughout, "lines" scores every line from the start.
+
+    A model that adapts to the text it reads is never restarted, under either protocol.
 
     Raises UsageError for an empty text or one that does not fit the model, and ScoreError, naming the token and
     where it stands, for a probability of zero, NaN or infinity.
@@ -128,7 +126,7 @@ def evaluate(text_model: TextModel, text: str, protocol: str = "stream") -> Scor
         raise ScoreError(
             f"{text_model.name} gives scores that do not sum to one over the vocabulary "
             f"({', '.join(f'{k} {v}' for k, v in model.config().items())}): they can rank texts, but they are no "
-            "probabilities, and bits of them would be a figure that nothing else could be compared with"
+            "probabilities, and their bits could be compared with nothing"
         )
     parts = parts_of(tokenizer, text, protocol)
     ids = np.concatenate(parts)
@@ -136,7 +134,7 @@ def evaluate(text_model: TextModel, text: str, protocol: str = "stream") -> Scor
     token_bits = np.concatenate(model.log_probs_many([ids] if model.adapts else parts)) / -np.log(2)
     seconds = time.perf_counter() - began
     _refuse_nonsense(token_bits, ids, text_model)
-    scored = tokenizer.decode(ids)  # the same text, but for words that a closed vocabulary reads as <unk>
+    scored = tokenizer.decode(ids)  # the same text, but for <unk> in place of words outside a closed vocabulary
     replaced = 0 if scored == text else sum(a != b for a, b in zip(scored.split(), text.split(), strict=True))
     return Score(
         bits=float(token_bits.sum()),
@@ -222,7 +220,7 @@ def count_words(text: str, protocol: str) -> int:
 
 
 def parts_of(tokenizer: Tokenizer, text: str, protocol: str) -> Sequence[Ids]:
-    """The ids of what is scored from a fresh start: the text, or each of its lines."""
+    """The ids of each part of `text` that is scored from the start state: the whole text, or each of its lines."""
     if protocol == "stream":
         return [tokenizer.encode(text)]
     if tokenizer.lines:  # a line ends with the token `end`, so the whole text can be encoded at once
@@ -260,19 +258,19 @@ def _refuse_nonsense(token_bits: Array, ids: Ids, text_model: TextModel) -> None
         raise ScoreError(
             f"{text_model.name} gives token {tokenizer.token(int(ids[t]))!r} at position {t} "
             f"(character {character}) a probability of {probability or np.exp2(-token_bits[t])}, and the same to "
-            f"{len(wrong) - 1} more: no bits can be given (a smoothing that leaves something for the unseen can)"
+            f"{len(wrong) - 1} more: no bits can be given (a smoothing that reserves probability for the unseen can)"
         )
 
 
 def block_bits(score: Score, tokenizer: Tokenizer, size: int = BLOCK) -> tuple[Array, Array]:
     """The score cut into blocks of `size` characters: (bits (K,), characters (K,)).
 
-    A token belongs to the block it starts in. Two scores of one text have the same blocks, whatever their
-    tokenizers, so they can be compared in pairs.
+    A token belongs to the block it starts in. Two scores of one text have the same blocks whatever their tokenizers, so
+    they can be compared by paired resampling.
     """
     lengths = np.array([len(piece) for piece in tokenizer.pieces(score.ids)])
     starts = np.cumsum(lengths) - lengths
-    blocks = max(1, score.characters // size)  # the last block takes what is left over
+    blocks = max(1, score.characters // size)  # the last block takes the remainder
     which = np.minimum(starts // size, blocks - 1)
     characters = np.full(blocks, size, dtype=np.float64)
     characters[-1] = score.characters - size * (blocks - 1)

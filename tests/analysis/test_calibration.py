@@ -137,13 +137,13 @@ def test_networks_give_the_same_whichever_way_they_are_asked():
 
 def test_places_are_drawn_from_all_over_a_text_and_never_twice():
     assert calibration.choose(500, 0).tolist() == list(range(500))
-    for length in (calibration.PLACES + 1, 9999, calibration.READ):
+    for length in (calibration.POSITIONS + 1, 9999, calibration.READ):
         places = calibration.choose(length, 0)
-        assert len(places) == calibration.PLACES
+        assert len(places) == calibration.POSITIONS
         assert (np.diff(places) > 0).all()
         assert 0 <= places[0] < places[-1] < length
         tenths = np.bincount(places * 10 // length, minlength=10)
-        assert tenths.min() > 0.8 * calibration.PLACES / 10
+        assert tenths.min() > 0.8 * calibration.POSITIONS / 10
     assert (calibration.choose(9999, 0) != calibration.choose(9999, 1)).any()
 
 
@@ -178,7 +178,7 @@ def test_the_facts_add_up():
     assert (
         sum(one["tokens"] for one in facts["bins"])
         == facts["tokens"]
-        == min(calibration.PLACES, len(made.encode(text)))
+        == min(calibration.POSITIONS, len(made.encode(text)))
     )
     mean = sum(one["tokens"] * one["accuracy"] for one in facts["bins"]) / facts["tokens"]
     assert mean == pytest.approx(facts["accuracy"])

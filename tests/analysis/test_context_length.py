@@ -190,5 +190,5 @@ class Impossible(Uniform):
 
 
 def test_a_probability_of_zero_is_refused():
-    with pytest.raises(ScoreError, match="inf bits behind 0 tokens"):
+    with pytest.raises(ScoreError, match="inf bits after 0 tokens"):
         context_length.facts_of(TextModel(*fitted(Impossible())), TEXT)
