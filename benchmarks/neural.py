@@ -33,8 +33,8 @@ def text() -> tuple[Any, int]:
     from lmzoo.data import corpus, tokenizers
 
     source = corpus.load("shakespeare")
-    made = tokenizers.train("char", source.train)
-    return made.encode(source.train), made.vocab_size
+    tokenizer = tokenizers.train("char", source.train)
+    return tokenizer.encode(source.train), tokenizer.vocab_size
 
 
 def nanogpt_step(ids: Any, vocab_size: int, batch: int) -> Callable[[], None]:
@@ -129,13 +129,13 @@ def measure(batch: int, seconds: float, rounds: int) -> dict[str, Any]:
     rows = [
         {
             "who": label,
-            "tokens_per_second": statistics.median(found),
-            "lowest": min(found),
-            "highest": max(found),
-            "ratio": statistics.median(found) / peer,
+            "tokens_per_second": statistics.median(measured),
+            "lowest": min(measured),
+            "highest": max(measured),
+            "ratio": statistics.median(measured) / peer,
             "first_three_steps_seconds": first[label],
         }
-        for label, found in rates.items()
+        for label, measured in rates.items()
     ]
     return {"batch": batch, "rows": rows}
 
@@ -153,9 +153,9 @@ def main() -> None:
 
     results = {**provenance.provenance(), "measured": []}
     for batch in options.batches:
-        made = measure(batch, options.seconds, options.rounds)
-        results["measured"].append(made)
-        for row in made["rows"]:
+        measured = measure(batch, options.seconds, options.rounds)
+        results["measured"].append(measured)
+        for row in measured["rows"]:
             print(
                 f"batch {batch:3} {row['who']:26} {row['tokens_per_second']:9,.0f} tokens/s "
                 f"({row['lowest']:,.0f}–{row['highest']:,.0f}) ×{row['ratio']:.2f}  "

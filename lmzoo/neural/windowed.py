@@ -1,7 +1,7 @@
 """Reading texts longer than a window, for networks that see no further than that.
 
 Keys and values of what was read are cached, so the next token costs one step. When the window is full, its newest
-part is read again from position 0 on and the rest forgotten. With W the window (`reach`) and K the tokens `kept`:
+part is read again from position 0 on and the rest forgotten. With W the window (`reach`) and K the `overlap`:
 
     window 0    tokens 0 … W-1                                       token 0 is `end`
     window i    tokens i·(W-K) … i·(W-K) + W-1, of which the first K were in window i-1 already
@@ -24,9 +24,9 @@ from lmzoo.interface import Ids, State, check_ids
 from lmzoo.neural.language_model import Network
 from lmzoo.neural.module import Carried
 
-# The share of a full window that is kept. A larger share means longer contexts for all tokens, and that a long text is
-# read more often: 1 / (1 - KEPT) times.
-KEPT = 0.75
+# The share of a full window that is read again. A larger share means longer contexts for all tokens, and reading a long
+# text more often: 1 / (1 - OVERLAP) times.
+OVERLAP = 0.75
 # The axis of positions of what is carried, by its number of axes: ids (B, S); keys and values (B, K, S, d).
 POSITION_AXIS = {2: 1, 4: 2}
 
@@ -51,9 +51,9 @@ class Windowed(Network):
         return self.training.window
 
     @property
-    def kept(self) -> int:
+    def overlap(self) -> int:
         """Tokens of a full window that are read again with the next ones: fewer than a window."""
-        return int(KEPT * self.reach)
+        return int(OVERLAP * self.reach)
 
     def start(self) -> State:
         """Having read `end`, as at the beginning of every text."""
@@ -64,7 +64,7 @@ class Windowed(Network):
         tokens = check_ids(tokens, self.vocab_size_)
         ids, full = np.concatenate([state.ids, tokens]), self._full_windows(len(state.ids) + len(tokens))
         if full:
-            return self._continue(None, ids[full * (self.reach - self.kept) :])[1]
+            return self._continue(None, ids[full * (self.reach - self.overlap) :])[1]
         return self._continue(state, tokens)[1] if len(tokens) else state
 
     @torch.inference_mode()
@@ -80,7 +80,7 @@ class Windowed(Network):
         for n, (state, text) in enumerate(zip(states, texts, strict=True)):
             full = self._full_windows(len(state.ids) + len(text))
             if len(text):
-                left[n] = np.concatenate([state.ids, text])[full * (self.reach - self.kept) :] if full else text
+                left[n] = np.concatenate([state.ids, text])[full * (self.reach - self.overlap) :] if full else text
                 groups[0 if full else len(state.ids)].append(n)
         for cached, rows in groups.items():
             padded = np.full((len(rows), max(len(left[n]) for n in rows)), self.vocab_size_ - 1)
@@ -98,17 +98,17 @@ class Windowed(Network):
 
     def _pieces(self, state: WindowState, tokens: Ids) -> Iterator[tuple[Tensor, State]]:
         """The hidden vectors of all `tokens`, a piece (n, D) at a time; only the last state is the state after."""
-        room, step = self.reach - len(state.ids), self.reach - self.kept
+        room, step = self.reach - len(state.ids), self.reach - self.overlap
         ids, windows = np.concatenate([state.ids, tokens]), self._full_windows(len(state.ids) + len(tokens))
         if room and len(tokens):
             yield self._continue(state, tokens[:room])
         for group in self._groups(windows - 1):
             rows = self._tensor(np.stack([ids[i * step : i * step + self.reach] for i in group]))
             hidden, _ = self.net_(rows, self.net_.initial_state(len(rows)))  # (B, W, D)
-            yield hidden[:, self.kept :].flatten(0, 1), state
+            yield hidden[:, self.overlap :].flatten(0, 1), state
         if windows:
             hidden, state = self._continue(None, ids[windows * step :])
-            yield hidden[self.kept :], state
+            yield hidden[self.overlap :], state
 
     def log_probs_many(self, texts: Sequence[ArrayLike], first: Sequence[int] | None = None) -> list[NDArray[Any]]:
         """`log_probs` of separate texts, or of each from its `first` token on; those within a window share a batch."""
@@ -129,10 +129,10 @@ class Windowed(Network):
         """The vectors (T, D) of all `ids` (T,) of one text in each of `layers`, window after window."""
         pieces = []
         for i in range(self._full_windows(len(ids)) + 1):
-            start = i * (self.reach - self.kept)
+            start = i * (self.reach - self.overlap)
             window = self._tensor(ids[start : start + self.reach])[None]
             outputs, _ = self.net_.all_layers(window, self.net_.initial_state(1))
-            new = self.kept if i else 0
+            new = self.overlap if i else 0
             pieces.append([outputs[layer][0, new:].float().cpu().numpy() for layer in layers])
         return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
 
@@ -145,7 +145,7 @@ class Windowed(Network):
 
     def _full_windows(self, read: int) -> int:
         """How often the window has been full and begun again when `read` tokens are read."""
-        return max(0, -(-(read - self.reach) // (self.reach - self.kept)))
+        return max(0, -(-(read - self.reach) // (self.reach - self.overlap)))
 
     def _groups(self, last: int) -> list[range]:
         """Windows 1 … `last` in groups for one batch each."""

@@ -73,7 +73,7 @@ def their_log_probs(model, ids):
 
 
 @pytest.mark.parametrize("tied", [True, False])
-def test_what_is_read_has_the_logits_of_transformers(tmp_path, tied):
+def test_an_imported_model_has_the_logits_of_transformers(tmp_path, tied):
     hugging_face = their_model(tie_word_embeddings=tied)
     model, text = gpt2.read(saved(hugging_face, tmp_path / "theirs"))
     ids = text.encode(PROMPT)
@@ -83,7 +83,7 @@ def test_what_is_read_has_the_logits_of_transformers(tmp_path, tied):
 
 
 @pytest.mark.parametrize("tied", [True, False])
-def test_what_is_written_has_our_logits_in_transformers(tmp_path, tied):
+def test_an_exported_model_has_our_logits_in_transformers(tmp_path, tied):
     model = our_model(tied=tied, dropout=0.1)
     gpt2.write(TextModel(model, TEXT), tmp_path / "ours")
     hugging_face, loading = transformers.GPT2LMHeadModel.from_pretrained(tmp_path / "ours", output_loading_info=True)
@@ -93,7 +93,7 @@ def test_what_is_written_has_our_logits_in_transformers(tmp_path, tied):
     np.testing.assert_allclose(their_log_probs(hugging_face.eval(), ids), model.log_probs(ids)[0], atol=1e-4)
 
 
-def test_there_and_back_again(tmp_path):
+def test_export_and_import_are_inverse(tmp_path):
     model = our_model()
     gpt2.write(TextModel(model, TEXT), tmp_path / "ours")
     again, text = gpt2.read(tmp_path / "ours")
@@ -162,13 +162,13 @@ def with_masks_and_head(weights):
 
 
 @pytest.mark.parametrize("change", [without_prefix, with_masks_and_head])
-def test_older_ways_to_save_it_are_read_too(theirs, change):
+def test_folders_of_older_versions_are_read_too(theirs, change):
     expected = gpt2.read(theirs).model.log_probs(np.arange(20))[0]
     rewritten(theirs, change)
     assert np.array_equal(gpt2.read(theirs).model.log_probs(np.arange(20))[0], expected)
 
 
-def test_weights_in_several_files(tmp_path, theirs):
+def test_sharded_weights_are_read(tmp_path, theirs):
     expected = gpt2.read(theirs).model.log_probs(np.arange(20))[0]
     model = transformers.GPT2LMHeadModel.from_pretrained(theirs)
     shutil.rmtree(theirs)
@@ -180,7 +180,7 @@ def test_weights_in_several_files(tmp_path, theirs):
     assert np.array_equal(gpt2.read(tmp_path / "parts").model.log_probs(np.arange(20))[0], expected)
 
 
-def test_half_precision_is_read_as_it_is(theirs):
+def test_half_precision_is_read(theirs):
     rewritten(theirs, lambda weights: weights.update({name: w.bfloat16() for name, w in weights.items()}))
     hugging_face = transformers.GPT2LMHeadModel.from_pretrained(theirs, dtype=torch.float32).eval()
     ids = np.arange(20)
@@ -188,7 +188,7 @@ def test_half_precision_is_read_as_it_is(theirs):
 
 
 @pytest.mark.parametrize("spec", ["byte", "bpe:270"])
-def test_other_byte_pairs_go_out_and_come_back(tmp_path, spec):
+def test_other_byte_pairs_are_exported_and_imported(tmp_path, spec):
     text = tokenizers.train(spec, "the cat sat on the mat, the rat sat on the cat")
     gpt2.write(TextModel(our_model(text), text), tmp_path / "ours")
     hugging_face = transformers.AutoTokenizer.from_pretrained(tmp_path / "ours")
@@ -263,7 +263,7 @@ def lmzoo(calling, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("change", "says"), BROKEN, ids=[says[:50] for _, says in BROKEN])
-def test_a_folder_that_cannot_be_read_is_one_clear_line(lmzoo, theirs, change, says):
+def test_a_folder_that_cannot_be_read_is_an_error_in_one_line(lmzoo, theirs, change, says):
     change(theirs)
     code, out, err = lmzoo("import", "theirs", "--out", "run")
     assert (code, out) == (2, "")
@@ -275,7 +275,7 @@ def test_a_folder_that_cannot_be_read_is_one_clear_line(lmzoo, theirs, change, s
 # ── The commands ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_run_goes_out_and_comes_back(lmzoo, tmp_path):
+def test_a_run_is_exported_and_imported(lmzoo, tmp_path):
     store.save(TextModel(our_model(), TEXT), tmp_path / "run")
     code, out, err = lmzoo("export", "run", "folder")
     assert (code, err) == (0, "")
@@ -291,7 +291,7 @@ def test_a_run_goes_out_and_comes_back(lmzoo, tmp_path):
     assert store.read_provenance("again")["imported_sha256"] == digest
 
 
-def test_a_tokenizer_that_transformers_lacks_stays_here_and_is_said(lmzoo, tmp_path):
+def test_a_tokenizer_that_transformers_lacks_is_left_out_with_a_note(lmzoo, tmp_path):
     text = tokenizers.train("word:3", "the cat sat on the mat")
     store.save(TextModel(our_model(text), text), tmp_path / "run")
     code, out, _ = lmzoo("export", "run", "folder")
@@ -301,7 +301,7 @@ def test_a_tokenizer_that_transformers_lacks_stays_here_and_is_said(lmzoo, tmp_p
 
 
 @pytest.mark.parametrize("settings", [{"norm_first": False}, {"bias": False}])
-def test_what_a_gpt2_of_theirs_cannot_be_is_named(lmzoo, tmp_path, settings):
+def test_a_setting_that_gpt2_does_not_have_is_named(lmzoo, tmp_path, settings):
     store.save(TextModel(our_model(**settings), TEXT), tmp_path / "run")
     code, out, err = lmzoo("export", "run", "folder")
     ((name, value),) = settings.items()
@@ -310,12 +310,12 @@ def test_what_a_gpt2_of_theirs_cannot_be_is_named(lmzoo, tmp_path, settings):
     assert not (tmp_path / "folder").exists()
 
 
-def test_every_setting_is_known_to_fit_or_not():
+def test_every_setting_is_either_exported_or_fixed():
     free = {"layers", "heads", "width", "window", "dropout", "tied", "training"}
     assert {field.name for field in fields(GPT)} == free | set(gpt2.FIXED)
 
 
-def test_nothing_is_overwritten_unasked(lmzoo, tmp_path):
+def test_nothing_is_overwritten_without_the_flag(lmzoo, tmp_path):
     store.save(TextModel(our_model(), TEXT), tmp_path / "run")
     assert lmzoo("export", "run", "folder")[0] == 0
     assert "folder exists already" in lmzoo("export", "run", "folder")[2]
@@ -347,7 +347,7 @@ def mirror(theirs, tmp_path, monkeypatch):
     return tmp_path / "mirror/gpt2"
 
 
-def test_gpt2_by_name_comes_from_the_mirror_and_then_from_the_cache(lmzoo, mirror, tmp_path):
+def test_gpt2_by_name_comes_from_the_mirror_then_from_the_cache(lmzoo, mirror, tmp_path):
     expected = gpt2.read(mirror).model.log_probs(np.arange(20))[0]
     assert lmzoo("import", "gpt2", "--out", "run", "--quiet")[0] == 0
     assert np.array_equal(store.load("run").model.log_probs(np.arange(20))[0], expected)
@@ -355,7 +355,7 @@ def test_gpt2_by_name_comes_from_the_mirror_and_then_from_the_cache(lmzoo, mirro
     assert lmzoo("import", "gpt2", "--out", "again", "--quiet")[0] == 0
 
 
-def test_other_weights_than_the_published_ones_are_refused(lmzoo, mirror):
+def test_weights_with_another_checksum_are_an_error(lmzoo, mirror):
     contents = bytearray((mirror / gpt2.WEIGHTS).read_bytes())
     contents[-1] ^= 1
     (mirror / gpt2.WEIGHTS).write_bytes(contents)

@@ -109,7 +109,7 @@ def test_the_defaults_are_gpt_2_s_form_at_the_size_of_a_laptop():
         ({"dropout": 1.0}, "dropout must be at least 0 and less than 1"),
     ],
 )
-def test_settings_that_cannot_be_are_named(settings, message):
+def test_an_impossible_setting_is_named(settings, message):
     with pytest.raises(UsageError, match=f"^[^\n]*{message}[^\n]*$"):
         GPT(**settings).build(10)
 

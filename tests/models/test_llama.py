@@ -70,6 +70,6 @@ def test_it_differs_from_gpt_in_architecture_alone():
         ({"width": 12, "heads": 4}, "rotary positions need an even width of each head"),
     ],
 )
-def test_settings_that_cannot_be_are_named(settings, message):
+def test_an_impossible_setting_is_named(settings, message):
     with pytest.raises(UsageError, match=message):
         Llama.from_config({"kv_heads": 0} | settings).build(10)

@@ -61,7 +61,7 @@ class TestTheNet:
         state = model.advance(model.start(), text)
         assert model.next_log_probs(state) == pytest.approx(y - np.log(np.exp(y).sum()), abs=1e-5)
 
-    def test_is_torch_s_own_on_the_same_weights(self):
+    def test_equals_pytorchs_lstm_on_the_same_weights(self):
         ours = net(layers=2).eval()
         theirs = nn.LSTM(5, 8, 2, batch_first=True)
         theirs.load_state_dict(
@@ -185,7 +185,7 @@ class TestWeightDrop:
             plain.layers[0].weight_hh_l0.copy_(dropped)
         assert torch.allclose(found, plain(ids(), plain.initial_state(4))[0], atol=1e-6)
 
-    def test_leaves_the_weights_as_they_are_and_teaches_only_those_kept(self):
+    def test_leaves_the_weights_unchanged_and_trains_only_those_not_dropped(self):
         n = net(weight_drop=0.5)
         weight = n.layers[0].weight_hh_l0
         before = weight.detach().clone()
@@ -193,7 +193,7 @@ class TestWeightDrop:
         assert torch.equal(weight, before)
         assert 0.3 < (weight.grad == 0).float().mean() < 0.7
 
-    def test_is_drawn_anew_in_each_step(self):
+    def test_is_drawn_for_each_step(self):
         n = net(weight_drop=0.5)
         first, second = (n(ids(), n.initial_state(4))[0] for _ in range(2))
         assert not torch.equal(first, second)
@@ -251,19 +251,19 @@ class TestRegularised:
 
 
 @pytest.mark.parametrize("setting", ["layers", "hidden", "embedding"])
-def test_a_size_of_nothing_is_an_error(setting):
+def test_a_size_of_zero_is_an_error(setting):
     with pytest.raises(UsageError, match=f"{setting} must be 1 or more, not 0"):
         fitted(**{setting: 0})
 
 
 @pytest.mark.parametrize("setting", ["dropout", "dropout_between", "dropout_inputs", "dropout_words", "weight_drop"])
-def test_dropping_everything_is_an_error(setting):
+def test_a_dropout_of_one_is_an_error(setting):
     with pytest.raises(UsageError, match=f"{setting} must be 0 or more and below 1, not 1"):
         fitted(**{setting: 1.0})
 
 
 @pytest.mark.parametrize("emulated", [True, False])
-def test_it_learns_in_bf16_whatever_the_cpu_can(emulated, monkeypatch):
+def test_it_learns_in_bf16_on_any_cpu(emulated, monkeypatch):
     """And with some of its weights dropped. PyTorch has no LSTM in bf16 for a CPU that only emulates it."""
     if emulated:
         monkeypatch.setattr(_dropout, "cpu_has_bf16", lambda: False)

@@ -51,7 +51,7 @@ def test_has_as_many_weights_as_the_paper_counts():
     assert fitted(steps=1, direct=False).size() == (v * (1 + h) + h * (1 + n * m) + v * m, "parameters")
 
 
-def test_learns_what_only_its_furthest_token_tells():
+def test_learns_from_the_furthest_token_of_its_context():
     """Each token is the one three before it, or its neighbour: a context of 3 sees that, and one of 2 cannot."""
     rng = np.random.default_rng(0)
     text = list(rng.integers(0, 8, size=3))
@@ -91,11 +91,11 @@ def test_dropout_is_off_when_scoring():
 
 
 @pytest.mark.parametrize("setting", ["context", "embedding", "hidden", "layers"])
-def test_a_size_of_nothing_is_an_error(setting):
+def test_a_size_of_zero_is_an_error(setting):
     with pytest.raises(UsageError, match=f"{setting} must be 1 or more, not 0"):
         fitted(**{setting: 0})
 
 
-def test_an_unknown_activation_is_named_with_those_there_are():
+def test_an_unknown_activation_is_an_error_that_lists_them():
     with pytest.raises(UsageError, match="no activation 'cos'; there are: tanh, relu, gelu"):
         fitted(activation="cos")

@@ -74,17 +74,17 @@ def test_the_gru_keeps_the_contract():
 
 
 @pytest.mark.parametrize("setting", ["layers", "hidden", "embedding"])
-def test_a_size_of_nothing_is_an_error(setting):
+def test_a_size_of_zero_is_an_error(setting):
     with pytest.raises(UsageError, match=f"{setting} must be 1 or more, not 0"):
         fitted(**{setting: 0})
 
 
-def test_an_unknown_cell_is_named_with_those_there_are():
+def test_an_unknown_cell_is_an_error_that_lists_the_cells():
     with pytest.raises(UsageError, match="no cell 'lstm'; there are: elman, gru"):
         fitted(cell="lstm")
 
 
-def test_one_table_reads_and_predicts_where_it_is_tied():
+def test_tied_embedding_and_softmax_are_one_table():
     net = RNN(hidden=8, embedding=8, tied=True).build(12)
     assert net.output.weight is net.embedding.weight
     assert sum(weight.numel() for weight in net.parameters()) == 12 * 8 + 12 + 2 * (8 * 8 + 8)

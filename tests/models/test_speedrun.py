@@ -96,6 +96,6 @@ def test_all_of_them_together_do_too():
         ({"ngram_dropout": 1.0}, "ngram_dropout must be at least 0 and less than 1"),
     ],
 )
-def test_settings_that_cannot_be_are_named(settings, message):
+def test_an_impossible_setting_is_named(settings, message):
     with pytest.raises(UsageError, match=f"^[^\n]*{message.replace('?', '[?]')}[^\n]*$"):
         Speedrun(**settings).build(10)

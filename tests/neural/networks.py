@@ -1,4 +1,4 @@
-"""What the tests of training share: a small text, small networks, and a trainer that has not begun."""
+"""Shared by the tests of networks: a small text, small networks, and a trainer before its first step."""
 
 import torch
 
@@ -14,7 +14,7 @@ NETWORKS = [name for name in models.names() if issubclass(models.find(name), Net
 
 
 def network(name="lstm", **settings):
-    """A small one."""
+    """An unfitted network of the preset `tiny`, with other settings where given."""
     cls = models.find(name)
     return cls.from_config({**models.presets(cls)["tiny"], **settings})
 
@@ -41,7 +41,7 @@ def weights(net):
 
 
 def stop_at(monkeypatch, number, stop):
-    """Let `stop(trainer)` happen after that many steps."""
+    """Call `stop(trainer)` after that many steps."""
     step = Trainer.step
 
     def stepping(trainer):

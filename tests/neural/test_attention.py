@@ -16,7 +16,7 @@ def test_attention_by_hand():
 
 @pytest.mark.parametrize(("queries", "keys"), [(1, 1), (1, 9), (9, 9), (4, 9)])
 @pytest.mark.parametrize("kv_heads", [4, 2, 1])
-def test_both_ways_to_attend_are_one(queries, keys, kv_heads):
+def test_both_code_paths_of_attention_agree(queries, keys, kv_heads):
     """In bf16 on a CPU it is written out, in float32 it is PyTorch's fused kernel."""
     torch.manual_seed(0)
     q, (k, v) = torch.randn(2, 4, queries, 8), torch.randn(2, 2, kv_heads, keys, 8)

@@ -12,30 +12,30 @@ no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU he
 
 
 @pytest.mark.parametrize("name", ["nonsense", "", "cuda:", "cuda:x", "cpu:-1", "gpu"])
-def test_what_is_no_device_is_refused(name):
+def test_an_unknown_device_is_an_error(name):
     with pytest.raises(UsageError, match=r"no device .*auto, cpu, cuda, cuda:N or mps"):
         _device.find(name)
 
 
 @no_gpu
 @pytest.mark.parametrize("name", ["cuda", "cuda:1", "cpu:1"])
-def test_what_is_not_there_is_refused_with_what_there_is(name):
+def test_a_missing_device_is_an_error_that_lists_the_present_ones(name):
     with pytest.raises(UsageError, match=rf"no device {name}: it has cpu \(1\)"):
         _device.find(name)
 
 
 @no_gpu
-def test_auto_is_the_cpu_where_there_is_nothing_else():
+def test_auto_is_the_cpu_where_there_is_no_accelerator():
     assert _device.find("auto").type in ("cpu", "mps")
 
 
 @pytest.mark.parametrize(("setting", "value"), [("precision", "float16"), ("compile", "maybe")])
-def test_odd_ways_to_compute_are_refused(setting, value):
+def test_an_unknown_precision_or_compile_mode_is_an_error(setting, value):
     with pytest.raises(UsageError, match=f"{value!r}"):
         _device.choose(Run(device="cpu", **{setting: value}), 64, False)
 
 
-def test_what_is_asked_for_is_done(monkeypatch):
+def test_explicit_settings_override_auto(monkeypatch):
     monkeypatch.setattr(_device, "can_compile_for_cpu", lambda: True)
     compute = _device.choose(Run(device="cpu", precision="bfloat16", compile="yes"), 1, False)
     assert compute == _device.Compute(torch.device("cpu"), bf16=True, compiled=True)
@@ -43,13 +43,13 @@ def test_what_is_asked_for_is_done(monkeypatch):
     assert compute == _device.Compute(torch.device("cpu"), bf16=False, compiled=False)
 
 
-def test_compiling_without_a_compiler_is_refused(monkeypatch):
+def test_compiling_without_a_compiler_is_an_error(monkeypatch):
     monkeypatch.setattr(_device, "can_compile_for_cpu", lambda: False)
     with pytest.raises(UsageError, match="needs a C\\+\\+ compiler"):
         _device.choose(Run(device="cpu", compile="yes"), 64, False)
 
 
-def test_what_cannot_be_compiled_runs_as_it_is_unless_it_was_asked_for(monkeypatch):
+def test_failing_to_compile_falls_back_to_eager_unless_compile_is_yes(monkeypatch):
     def broken(graph, inputs):
         raise RuntimeError("no compiler after all")
 
@@ -63,7 +63,7 @@ def test_what_cannot_be_compiled_runs_as_it_is_unless_it_was_asked_for(monkeypat
         _device.compiled(double, Run(compile="yes"))(torch.ones(()))
 
 
-def test_a_narrow_net_is_not_cast_and_bf16_products_are_bf16():
+def test_a_narrow_network_stays_in_float32_and_autocast_multiplies_in_bf16():
     assert not _device.choose(Run(device="cpu"), _device.NARROWEST_BF16 - 1, False).bf16
     with _device.Compute(torch.device("cpu"), bf16=True, compiled=False).autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16

@@ -40,7 +40,7 @@ def test_a_token_is_predicted_from_the_top_layers_vector_of_the_one_before(name)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_the_lowest_layer_is_the_table_of_tokens(name):
+def test_the_lowest_layer_is_the_embedding_table(name):
     model = untrained(name)
     np.testing.assert_array_equal(model.features(TEXT, 0), model.net_.embedding.weight.detach().numpy()[TEXT])
 
@@ -54,7 +54,7 @@ def test_the_lowest_layer_is_the_table_of_tokens(name):
         ("gpt", ("embedding", "layer 1", "layer 2")),
     ],
 )
-def test_layers_are_named_from_below_and_differ(name, names):
+def test_layers_are_named_from_the_bottom_up_and_differ(name, names):
     model = untrained(name)
     assert model.layer_names == names
     layers = model.features_many([TEXT], range(len(names)))[0]
@@ -63,18 +63,18 @@ def test_layers_are_named_from_below_and_differ(name, names):
         assert not any(low.shape == high.shape and np.allclose(low, high) for high in layers[n + 1 :])
 
 
-def test_units_of_an_mlp_are_those_behind_the_activation():
+def test_hidden_units_of_an_mlp_are_after_the_activation():
     assert np.abs(untrained("mlp", activation="relu").features(TEXT, 1)).min() == 0
     assert np.abs(untrained("mlp", activation="relu").features(TEXT, 1)).max() > 0
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_layer_that_is_not_there_is_named_with_those_that_are(name):
+def test_an_unknown_layer_is_an_error_that_lists_the_layers(name):
     with pytest.raises(UsageError, match=r"no layer 7 in this .*: there are 0 to .*embedding"):
         untrained(name).features(TEXT, 7)
 
 
-def test_reading_features_leaves_the_net_as_it_was():
+def test_reading_features_leaves_no_hooks_behind():
     model = untrained("lstm")
     before = model.log_probs(TEXT)[0]
     model.features(TEXT)
@@ -93,14 +93,14 @@ def test_the_untrained_twin_is_drawn_by_its_seed_alone():
     assert not np.allclose(twin.features(TEXT), model.features(TEXT))
 
 
-def test_a_text_longer_than_is_read_at_once_goes_on_where_it_was_cut(monkeypatch):
+def test_features_of_a_long_text_carry_the_state_from_piece_to_piece(monkeypatch):
     model = untrained("lstm")
     whole = model.features(TEXT)
     monkeypatch.setattr("lmzoo.neural.language_model.FEATURES_AT_ONCE", 5)
     np.testing.assert_allclose(model.features(TEXT), whole, atol=1e-6)
 
 
-def test_what_a_class_model_knows_of_a_token_is_its_class():
+def test_the_features_of_a_class_model_are_one_hot_classes():
     text = practice_text(500)
     model = Classes(classes=3).fit(Data.of(text, text[:0], VOCAB_SIZE))
     rows = model.features(TEXT)

@@ -41,7 +41,7 @@ def test_streams_predict_contiguous_tokens_each_once_a_pass(shape, seed):
 
 
 @given(shapes(), st.integers(0, 99))
-def test_streams_begin_anew_with_each_pass_and_only_then(shape, seed):
+def test_streams_are_fresh_at_the_start_of_each_pass_only(shape, seed):
     tokens, batch, window = shape
     read = Streams(text(tokens), END, batch, window, seed, Single())
     assert [read(step).fresh for step in range(2 * read.steps_per_pass)] == 2 * [
@@ -57,7 +57,7 @@ def test_streams_cut_each_pass_elsewhere():
 
 
 @given(shapes(), st.integers(0, 99), st.integers(0, 4))
-def test_windows_are_drawn_each_once_a_pass_with_what_leads_to_them(shape, seed, lead):
+def test_windows_are_drawn_once_a_pass_each_with_its_left_context(shape, seed, lead):
     tokens, batch, window = shape
     read = Windows(text(tokens), END, batch, window, lead, seed, Single())
     steps = [read(step) for step in range(-(-2 * read.count // batch))]
@@ -85,7 +85,7 @@ def test_windows_are_cut_elsewhere_in_each_pass():
     assert {int(read(number * read.count).targets[0, 0]) % 5 for number in range(50)} == set(range(5))
 
 
-def test_more_windows_than_can_be_shuffled_are_drawn_each_for_itself(monkeypatch):
+def test_more_windows_than_can_be_shuffled_are_drawn_independently(monkeypatch):
     monkeypatch.setattr(batches, "LARGEST_SHUFFLE", 10)
     read = Windows(text(60), END, 4, 5, 0, 0, Single())
     starts = [int(start) for step in range(500) for start in read(step).targets[:, 0]]
@@ -142,7 +142,7 @@ def test_the_rows_of_all_processes_are_the_batch_of_one(shape, processes, step, 
         (-1, 10, "at least 1"),
     ],
 )
-def test_what_does_not_fit_the_text_is_refused_in_one_line(batch, window, words):
+def test_a_batch_or_window_that_does_not_fit_the_text_is_an_error_in_one_line(batch, window, words):
     for make in (
         lambda: Streams(text(100), END, batch, window, 0, Single()),
         lambda: Windows(text(100), END, batch, window, 0, 0, Single()),

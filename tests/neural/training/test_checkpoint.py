@@ -1,4 +1,4 @@
-"""What can be wrong with a file to go on from, and that it is left as it is."""
+"""Checkpoints: what can be wrong with one, and that it is left as it is."""
 
 import shutil
 
@@ -34,7 +34,7 @@ def resume(folder, model=None, train=TRAIN, valid=VALID, vocab_size=VOCAB_SIZE, 
     return (model or network()).fit(Data.of(train, valid, vocab_size), run)
 
 
-def test_one_can_be_gone_on_from_more_than_once(folder):
+def test_a_checkpoint_can_be_resumed_more_than_once(folder):
     trainers = [begin(network(), folder=folder) for _ in range(2)]
     for trainer in trainers:
         trainer.resume()
@@ -61,7 +61,7 @@ def test_one_can_be_gone_on_from_more_than_once(folder):
     ],
     ids=str,
 )
-def test_another_training_is_refused_in_one_line_and_nothing_is_lost(folder, other, words):
+def test_resuming_another_training_is_an_error_in_one_line_and_loses_nothing(folder, other, words):
     (folder / "metrics.jsonl").write_text("{}\n")
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     with pytest.raises(UsageError, match=words) as caught:
@@ -70,7 +70,7 @@ def test_another_training_is_refused_in_one_line_and_nothing_is_lost(folder, oth
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 
-def spoil(path, how):
+def damage(path, how):
     content = path.read_bytes()
     if how == "cut short":
         path.write_bytes(content[: len(content) * 2 // 3])
@@ -98,9 +98,9 @@ def spoil(path, how):
         ("somebody's tensors", "is cut short, or no checkpoint"),
     ],
 )
-def test_a_spoilt_file_is_named_in_one_line_and_left_there(folder, how, words):
+def test_a_damaged_checkpoint_is_an_error_in_one_line_and_stays_in_place(folder, how, words):
     path = checkpoint.path(folder)
-    spoil(path, how)
+    damage(path, how)
     before = path.read_bytes()
     with pytest.raises(FormatError, match=words) as caught:
         resume(folder)
@@ -109,12 +109,12 @@ def test_a_spoilt_file_is_named_in_one_line_and_left_there(folder, how, words):
     assert path.read_bytes() == before
 
 
-def test_none_at_all_is_said(tmp_path):
+def test_resuming_without_a_checkpoint_is_an_error(tmp_path):
     with pytest.raises(UsageError, match=r"there is nothing to resume: .* does not exist"):
         resume(tmp_path)
 
 
-def test_one_that_cannot_be_written_leaves_the_older_one(folder, monkeypatch):
+def test_failing_to_write_a_checkpoint_leaves_the_older_one(folder, monkeypatch):
     before = checkpoint.path(folder).read_bytes()
 
     def full(tensors, path, header):

@@ -17,7 +17,7 @@ def lack(words="out of memory"):
         "CUDNN_STATUS_ALLOC_FAILED",
     ],
 )
-def test_every_allocator_is_understood(words):
+def test_the_message_of_every_allocator_is_recognised(words):
     def fits(rows):
         if rows > 3:
             lack(words)
@@ -26,18 +26,18 @@ def test_every_allocator_is_understood(words):
         step_or_advise(lambda: lack(words), 13, 1, lambda: {"weights": 10, "the logits": 3 * 10**9}, fits)
 
 
-def test_where_not_one_row_fits_it_says_so():
+def test_where_not_one_row_fits_the_advice_is_a_smaller_window():
     with pytest.raises(LmzooError, match="not even a batch of one fits"):
         step_or_advise(lack, 8, 1, lambda: {"all": 1}, lambda rows: lack())
 
 
-def test_a_step_that_fits_is_just_done():
+def test_a_step_that_fits_is_taken_once():
     done = []
     step_or_advise(lambda: done.append(1), 8, 1, dict, lack)
     assert done == [1]
 
 
-def test_what_a_layer_keeps_is_its_input_and_not_its_weights():
+def test_the_activations_of_a_layer_are_its_input_and_not_its_weights():
     layer, x = torch.nn.Linear(100, 50), torch.zeros(7, 100)
     assert activation_bytes(lambda: layer(x), layer.parameters()) == 7 * 100 * 4
     assert activation_bytes(lack, []) == 0

@@ -15,19 +15,19 @@ def names_of(net, optimizer):
     return {names[id(weight)] for weight in getattr(optimizer, "weights", weights)}
 
 
-def created(model):
+def optimizers_of(model):
     net = model.build(VOCAB_SIZE)
     return net, _optimizers.create(net, model.training)
 
 
 def test_muon_takes_the_matrices_between_hidden_layers():
-    net, (muon, adamw) = created(network("lstm", optimizer="muon", layers=2))
+    net, (muon, adamw) = optimizers_of(network("lstm", optimizer="muon", layers=2))
     assert isinstance(muon, torch.optim.Muon)
     assert names_of(net, muon) == {f"layers.{n}.weight_{kind}_l0" for kind in ("ih", "hh") for n in (0, 1)}
     assert names_of(net, muon) | names_of(net, adamw) == {name for name, _ in net.named_parameters()}
 
 
-def test_muon_takes_each_gate_for_a_matrix_of_its_own(monkeypatch):
+def test_muon_orthogonalises_each_gate_by_itself(monkeypatch):
     monkeypatch.setattr(_optimizers, "cpu_has_bf16", lambda: True)  # so that both are in bf16
     fused, apart = torch.nn.Parameter(torch.randn(8, 3)), [torch.nn.Parameter(torch.randn(2, 3)) for _ in range(4)]
     for n, part in enumerate(apart):
@@ -47,19 +47,19 @@ def test_muon_takes_each_gate_for_a_matrix_of_its_own(monkeypatch):
 
 @pytest.mark.parametrize(("name", "rows"), [("lstm", 4), ("rnn", 1), ("gpt", 3)])
 def test_networks_say_which_matrices_are_fused(name, rows):
-    _, (muon, _) = created(network(name, optimizer="muon"))
+    _, (muon, _) = optimizers_of(network(name, optimizer="muon"))
     assert max(len(parts) for parts in muon.parts) == rows
 
 
 def test_muon_tells_the_vocabulary_from_a_hidden_layer_of_the_same_size():
     settings = {"optimizer": "muon", "hidden": VOCAB_SIZE, "embedding": VOCAB_SIZE}
-    net, (muon, _) = created(network("lstm", **settings))
+    net, (muon, _) = optimizers_of(network("lstm", **settings))
     assert names_of(net, muon) == {"layers.0.weight_ih_l0", "layers.0.weight_hh_l0"}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_muon_takes_no_table_and_nothing_that_makes_logits(name):
-    net, optimizers = created(network(name, optimizer="muon"))
+def test_muon_takes_no_embedding_and_no_softmax_matrix(name):
+    net, optimizers = optimizers_of(network(name, optimizer="muon"))
     inner = names_of(net, optimizers[0]) if len(optimizers) > 1 else set()
     tables = {f"{name}.weight" for name, module in net.named_modules() if isinstance(module, torch.nn.Embedding)}
     assert not inner & tables
@@ -68,21 +68,21 @@ def test_muon_takes_no_table_and_nothing_that_makes_logits(name):
 
 
 def test_adamw_decays_matrices_and_nothing_else():
-    _, (adamw,) = created(network("lstm", optimizer="adamw", weight_decay=0.25))
+    _, (adamw,) = optimizers_of(network("lstm", optimizer="adamw", weight_decay=0.25))
     decays = {weight.ndim: group["weight_decay"] for group in adamw.param_groups for weight in group["params"]}
     assert decays == {2: 0.25, 1: 0.0}
 
 
-def test_the_rate_of_each_is_a_share_of_its_own():
-    _, optimizers = created(network("lstm", optimizer="muon", learning_rate=0.5, matrix_rate=0.25))
+def test_each_learning_rate_is_a_share_of_its_own_peak():
+    _, optimizers = optimizers_of(network("lstm", optimizer="muon", learning_rate=0.5, matrix_rate=0.25))
     _optimizers.set_rate(optimizers, 0.5)
     _optimizers.set_rate(optimizers, 0.1)
     assert [group["lr"] for optimizer in optimizers for group in optimizer.param_groups] == [0.025, 0.05, 0.05]
 
 
-def test_an_unknown_one_is_refused():
+def test_an_unknown_optimizer_is_an_error():
     with pytest.raises(UsageError, match=r"no optimizer 'adam'.* adamw, muon, sgd"):
-        created(network("lstm", optimizer="adam"))
+        optimizers_of(network("lstm", optimizer="adam"))
 
 
 def test_an_average_is_the_plain_mean_and_swaps_with_the_weights():

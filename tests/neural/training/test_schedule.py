@@ -24,13 +24,13 @@ def test_the_first_limit_that_is_reached_ends_it():
     assert budget.timed
 
 
-def test_who_gives_none_gets_three_minutes():
+def test_the_default_budget_is_three_minutes():
     assert Budget.of(Run(), 100, 1.0) == Budget(float("inf"), DEFAULT_SECONDS) == Budget(float("inf"), 180.0)
 
 
 @pytest.mark.parametrize("name", ["steps", "tokens", "flops", "seconds"])
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
-def test_a_budget_of_nothing_is_refused(name, value):
+def test_a_budget_of_zero_is_an_error(name, value):
     with pytest.raises(UsageError, match=f"{name} is nothing to train with"):
         Budget.of(Run(**{name: value}), 100, 1.0)
 
@@ -45,6 +45,6 @@ def test_the_rate_rises_stays_and_reaches_zero_exactly_at_the_end(given):
     assert rates[39] > rates[40] == 0
 
 
-def test_neither_warm_up_nor_cool_down_is_needed():
+def test_warm_up_and_cool_down_are_optional():
     assert [rate(spent, 0.0, 0.0) for spent in (0.0, 0.5, 0.999)] == [1, 1, 1]
     assert 0 < rate(0.0, 0.1, 0.5) < 0.1  # the first step goes somewhere

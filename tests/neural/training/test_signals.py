@@ -13,14 +13,14 @@ def press(number=signal.SIGINT):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_is_only_noted(number):
+def test_the_first_signal_only_sets_the_request(number):
     with Interruption() as interruption:
         assert not interruption.requested
         press(number)
         assert interruption.requested
 
 
-def test_a_second_interrupts_at_once(monkeypatch):
+def test_a_second_signal_interrupts_at_once(monkeypatch):
     monkeypatch.setattr(signals, "ONE_REQUEST", -1.0)
     with Interruption():
         press()
@@ -28,21 +28,21 @@ def test_a_second_interrupts_at_once(monkeypatch):
             press()
 
 
-def test_the_same_one_passed_on_by_torchrun_is_no_second():
+def test_the_same_signal_passed_on_by_torchrun_does_not_count_twice():
     with Interruption() as interruption:
         press(signal.SIGINT)
         press(signal.SIGTERM)
         assert interruption.requested
 
 
-def test_afterwards_all_is_as_before():
+def test_the_earlier_handlers_are_restored():
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with Interruption():
         assert signal.getsignal(signal.SIGINT) != before[0]
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_a_thread_that_gets_no_signals_trains_without():
+def test_in_another_thread_no_handler_is_set():
     seen = []
 
     def train():

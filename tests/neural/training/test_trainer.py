@@ -1,4 +1,4 @@
-"""The one trainer of all networks, on a text of a few thousand tokens."""
+"""The training loop that all networks share, on a text of a few thousand tokens."""
 
 import json
 import math
@@ -20,7 +20,7 @@ NOTHING = TRAIN[:0]
 
 
 class Killed(BaseException):
-    """What no handler expects."""
+    """An exception that no handler catches."""
 
 
 def kill(trainer):
@@ -49,7 +49,7 @@ def test_it_learns(name):
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("parts", [3, 16])
-def test_a_batch_in_parts_is_the_whole_batch(name, parts):
+def test_accumulated_gradients_are_those_of_the_whole_batch(name, parts):
     """16 rows in 3 parts: 6, 5 and 5. Plain descent, which shows any difference of gradients."""
     no_dropout = {setting: 0.0 for setting in network(name).config() if setting.endswith("dropout")}
     settings = {**no_dropout, "batch": 16, "optimizer": "sgd", "learning_rate": 0.5}
@@ -73,7 +73,7 @@ def test_the_parts_of_a_batch_are_its_rows_as_evenly_as_can_be(batch, parts):
     assert sizes[0] == max(sizes)  # what fits into memory is asked of the first
 
 
-def test_the_longest_gradient_is_as_asked():
+def test_gradients_are_clipped_to_the_norm():
     model = network(optimizer="sgd", learning_rate=1.0, weight_decay=0.0, clip=1e-3, warmup=0.0, cooldown=0.0)
     trainer = begin(model)
     before = weights(trainer.module)
@@ -125,23 +125,23 @@ def test_the_average_is_the_mean_of_the_weights_at_the_end_of_the_budget():
         ({"optimizer": "best"}, "no optimizer 'best'"),
     ],
 )
-def test_a_setting_that_cannot_be_is_refused_in_one_line(settings, words):
+def test_an_impossible_setting_is_an_error_in_one_line(settings, words):
     with pytest.raises(UsageError, match=words) as caught:
         fit(network(**settings))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("seed", [-1, 1 << 63])
-def test_a_seed_that_cannot_be_is_refused(seed):
+def test_an_impossible_seed_is_an_error(seed):
     with pytest.raises(UsageError, match=f"seed must be 0 or more, not {seed}|seed"):
         fit(network(), seed=seed)
 
 
-# ── Budgets, validation, what is kept ─────────────────────────────────────────────────────────────
+# ── Budgets, validation, best weights ─────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(("given", "steps"), [({"steps": 7}, 7), ({"tokens": 16 * 16 * 3.5}, 4)])
-def test_it_stops_where_its_budget_does(given, steps):
+def test_training_stops_at_the_end_of_its_budget(given, steps):
     model = network().fit(Data.of(TRAIN, VALID, VOCAB_SIZE), Run(**given))
     assert model.facts["steps"] == steps
     assert model.facts["tokens_read"] == steps * 16 * 16
@@ -174,7 +174,7 @@ def test_the_best_weights_on_validation_text_are_kept():
     assert f"the weights of step {best} of 200 were kept" in model.remarks[-1]
 
 
-def test_it_stops_early_where_patience_ends():
+def test_it_stops_early_when_patience_ends():
     model, _ = overfitted(patience=2)
     losses = valid_losses(model)
     assert model.facts["steps"] < 200
@@ -182,7 +182,7 @@ def test_it_stops_early_where_patience_ends():
     assert any("of the budget: 2 validation evaluations without improvement" in remark for remark in model.remarks)
 
 
-def test_a_validation_text_that_is_too_short_chooses_nothing_and_is_mentioned():
+def test_validation_text_that_is_too_short_chooses_nothing_and_is_mentioned():
     model = fit(network(), valid=VALID[:20])
     assert not valid_losses(model)
     assert "20 tokens is too short" in model.remarks[0]
@@ -192,7 +192,7 @@ def test_a_refit_chooses_nothing_on_text_that_it_learns():
     assert not valid_losses(fit(network(), train=np.concatenate([TRAIN, VALID]), refit=True))
 
 
-def test_looking_at_validation_text_changes_nothing():
+def test_validation_changes_nothing_in_training():
     with_it, without = (begin(network(cooldown=0.0), valid=valid) for valid in (VALID, NOTHING))
     with_it.train()
     without.train()
@@ -213,7 +213,7 @@ class Bar(Progress):
         self.notes += [note] if note else []
 
 
-def test_progress_comes_to_its_end_in_bits_per_character():
+def test_progress_is_shown_in_bits_per_character_up_to_the_end():
     bar = Bar()
     model = fit(network(), progress=bar, tokens_per_character=0.5)
     assert bar.amount == pytest.approx(1)
@@ -231,10 +231,10 @@ def test_metrics_can_be_read_while_it_trains(tmp_path, monkeypatch):
     assert [row["step"] for row in rows if "valid_nats_per_token" in row] == [2, 4, 6, 8, 10]
 
 
-# ── When the loss is no number ────────────────────────────────────────────────────────────────────
+# ── When the loss is not finite ────────────────────────────────────────────────────────────────────
 
 
-def test_a_loss_that_is_no_number_stops_it_with_what_to_try(monkeypatch, tmp_path):
+def test_a_loss_that_is_not_finite_stops_training_with_advice(monkeypatch, tmp_path):
     monkeypatch.setattr(_trainer, "CHECKPOINT_EVERY", 0.0)
     monkeypatch.setattr(_trainer, "CHECKPOINT_SHARE", 1e9)
 
@@ -255,13 +255,13 @@ def test_a_loss_that_is_no_number_stops_it_with_what_to_try(monkeypatch, tmp_pat
     assert "\n" not in str(caught.value)
 
 
-def test_a_rate_of_muon_is_named_too(monkeypatch):
+def test_the_advice_names_muons_rate_too(monkeypatch):
     stop_at(monkeypatch, 12, lambda trainer: trainer.module.output.weight.data.fill_(math.nan))
     with pytest.raises(LmzooError, match=r"try --learning-rate 0\.003 and --matrix-rate 0\.02, "):
         fit(network(optimizer="muon", learning_rate=0.009, matrix_rate=0.06))
 
 
-def test_a_checkpoint_is_never_of_weights_that_are_no_numbers(monkeypatch, tmp_path):
+def test_weights_that_are_not_finite_are_never_checkpointed(monkeypatch, tmp_path):
     monkeypatch.setattr(_trainer, "CHECKPOINT_EVERY", 0.0)
     monkeypatch.setattr(_trainer, "CHECKPOINT_SHARE", 1e9)
     kept = {}
@@ -276,18 +276,18 @@ def test_a_checkpoint_is_never_of_weights_that_are_no_numbers(monkeypatch, tmp_p
     assert checkpoint.path(tmp_path).read_bytes() == kept["file"]
 
 
-def test_weights_spoilt_by_the_last_step_are_not_taken_for_a_model(monkeypatch):
+def test_weights_made_infinite_by_the_last_step_are_an_error(monkeypatch):
     stop_at(monkeypatch, 20, lambda trainer: trainer.module.output.weight.data.fill_(math.nan))
     with pytest.raises(LmzooError, match="weights are not finite numbers at step 20"):
         fit(network(), valid=NOTHING)
 
 
-def test_a_learning_rate_beyond_all_bounds_is_named():
+def test_the_advice_names_an_excessive_learning_rate():
     with pytest.raises(LmzooError, match=r"not (a )?finite number.*--learning-rate 3e\+29"):
         fit(network(learning_rate=1e30, clip=0.0, optimizer="sgd"))
 
 
-# ── Going on after a stop ─────────────────────────────────────────────────────────────────────────
+# ── Resuming ─────────────────────────────────────────────────────────────────────────
 
 
 # A checkpoint holds the state of the optimiser and what the network carries, each by itself: every network with the
@@ -340,7 +340,7 @@ def test_another_seed_gives_other_weights(name):
 
 
 @pytest.mark.parametrize("name", ["lstm", "gpt"])
-def test_it_does_so_in_bf16_too(name, tmp_path, monkeypatch):
+def test_resuming_is_exact_in_bf16_too(name, tmp_path, monkeypatch):
     """What is carried from step to step is then of that type."""
     stop_at(monkeypatch, 9, lambda trainer: os.kill(os.getpid(), signal.SIGTERM) if not trainer.run.resume else None)
     with pytest.raises(KeyboardInterrupt):
@@ -370,7 +370,7 @@ def test_the_first_weights_are_of_the_seed():
     assert not same_weights(first, other)
 
 
-def test_time_spent_before_is_counted(tmp_path, monkeypatch):
+def test_seconds_before_a_stop_count_towards_the_budget(tmp_path, monkeypatch):
     monkeypatch.setattr(_trainer, "CHECKPOINT_EVERY", 0.0)
     monkeypatch.setattr(_trainer, "CHECKPOINT_SHARE", 1e9)
     with monkeypatch.context() as patch:
@@ -383,7 +383,7 @@ def test_time_spent_before_is_counted(tmp_path, monkeypatch):
     assert 0 < trainer.earlier_seconds == trainer.seconds < 600
 
 
-def test_a_stop_on_request_saves_and_says_how_to_go_on(tmp_path, monkeypatch):
+def test_a_requested_stop_saves_and_says_how_to_resume(tmp_path, monkeypatch):
     whole = fit(network(), seed=3)
     with monkeypatch.context() as patch:
         stop_at(patch, 5, lambda trainer: os.kill(os.getpid(), signal.SIGTERM))
@@ -394,22 +394,22 @@ def test_a_stop_on_request_saves_and_says_how_to_go_on(tmp_path, monkeypatch):
     assert same_weights(whole, fit(network(), seed=3, folder=tmp_path, resume=True))
 
 
-def test_a_stop_without_a_folder_says_that_nothing_was_kept(monkeypatch):
+def test_a_stop_without_a_folder_says_that_nothing_was_saved(monkeypatch):
     stop_at(monkeypatch, 5, lambda trainer: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt, match="nothing was saved"):
         fit(network())
 
 
-def test_nothing_to_resume_is_said():
+def test_resuming_without_a_folder_is_an_error():
     with pytest.raises(UsageError, match="nothing to resume"):
         fit(network(), resume=True)
 
 
-# ── When memory does not suffice ──────────────────────────────────────────────────────────────────
+# ── When memory runs out ──────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_out_of_memory_names_what_takes_it_and_what_fits(monkeypatch, accumulate):
+def test_running_out_of_memory_names_the_largest_part_and_the_batch_that_fits(monkeypatch, accumulate):
     original = _trainer.Trainer._loss_of
 
     def lacking(trainer, batch, carried):
@@ -428,7 +428,7 @@ def test_out_of_memory_names_what_takes_it_and_what_fits(monkeypatch, accumulate
     fit(network(accumulate=4))
 
 
-def test_the_largest_is_named():
+def test_the_largest_use_of_memory_is_named():
     wide, deep = begin(network(hidden=4, embedding=4)), begin(network(hidden=512, window=1, batch=1))
     wide.data = Data.of(TRAIN, VALID, 100_000)
     for trainer, words in ((wide, "batch × window × vocabulary, 16 × 16 × 100,000"), (deep, "weights")):
@@ -436,7 +436,7 @@ def test_the_largest_is_named():
         assert words in max(sizes, key=sizes.get)
 
 
-def test_another_error_is_not_taken_for_a_lack_of_memory(monkeypatch):
+def test_another_runtime_error_is_not_taken_for_lack_of_memory(monkeypatch):
     def broken(trainer, batch, carried):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
