@@ -86,6 +86,7 @@ class RescoringTest:
 
     def fit_weight(self, log_probs: Sequence[Floats]) -> float:
         """The λ of `WEIGHTS` with the fewest errors on the lists for fitting; of tied ones, that nearest to 1."""
+        # A grid, not a gradient: the word error rate is piecewise constant in λ.
         rates = {weight: self.rate(self.errors_of_choices(log_probs, weight), self.is_fitted_on) for weight in WEIGHTS}
         return min(WEIGHTS, key=lambda weight: (rates[weight], abs(math.log(weight)) if weight else math.inf))
 

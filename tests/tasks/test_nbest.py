@@ -61,6 +61,20 @@ def test_in_a_corpus_of_lines_a_list_ends_with_its_line(tmp_path):
     assert {one.after for one in nbest.make(lines, 20, 5)} == {"\n"}
 
 
+def test_at_most_25_words_in_front_are_read_too(tmp_path):
+    paragraph = " ".join(["a cat sat on the mat."] * 9)
+    lists = nbest.make(corpus.load(_written(tmp_path, f"{paragraph}\n\n" * 100)), 40, 5)
+    assert max(len(one.before.split()) for one in lists) == 25
+
+
+def test_sentences_with_a_word_that_is_rare_in_training_are_not_drawn(tmp_path):
+    text = corpus.load(_written(tmp_path, "the cat sat on the mat.\n\n" * 300))
+    parts = {"train": text.train + "a zebra saw a zebra. a dog ran. a dog sat. a dog lay.", "test": text.test}
+    parts["test"] += "the zebra sat on the mat.\n\n" * 30 + "the dog sat on the mat.\n\n" * 30
+    drawn = {one.reference for one in nbest.make(corpus.Corpus(**{**vars(text), **parts}), 60, 5)}
+    assert drawn == {"the cat sat on the mat.", "the dog sat on the mat."}
+
+
 def test_a_corpus_without_sentences_is_refused(tmp_path):
     short = corpus.load(_written(tmp_path, "one two three.\n\n" * 500))
     with pytest.raises(UsageError, match=r"own.txt has 0 sentences of 5 to 40 known words .* 20 or more"):

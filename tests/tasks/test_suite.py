@@ -56,6 +56,14 @@ def test_scores_of_a_masked_model_are_marked(groups):
     assert {result.note for result in asked(groups, Ngram(order=2))["zeroshot"]} == {""}
 
 
+def test_a_masked_model_whose_scores_are_not_finite_has_no_values(groups):
+    broken = fitted(Cloze(), BYTES, "a cat sat.")
+    broken.fill_log_probs = lambda tokens, blanks: np.full((int(blanks.sum()), BYTES.vocab_size), -np.inf)
+    for result in groups["zeroshot"].ask(TextModel(broken, BYTES))[""]:
+        assert result.value is None
+        assert "is not finite" in result.note
+
+
 def test_cached_results_are_not_computed_again(groups):
     kept = {}
 

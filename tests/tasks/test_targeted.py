@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.uniform import Uniform
-from lmzoo.tasks import targeted
+from lmzoo.tasks import phenomena, targeted
 from lmzoo.tasks.exam_documents import Document, Item, narrowed
 from lmzoo.tasks.phenomena import PHENOMENA
 from tests.fake_models import Knowing
@@ -148,6 +149,34 @@ def test_a_subject_relative_ends_in_a_noun_of_the_other_number(asked, world):
     for item in asked["agreement over a subject relative"]:
         verb, nearest = item.candidates[item.answer].split()[0], item.beginning.split()[-1]
         assert (nearest in plural) == (verb == max((c.split()[0] for c in item.candidates), key=len))
+
+
+def document(text, *marks):
+    """A document with marks: (name, variable, by, the text of the mark), in order."""
+    spans, end = [], 0
+    for name, variable, by, word in marks:
+        start = text.index(word, end)
+        end = start + len(word)
+        spans.append((f"__{name}____{variable}__{by}__", start, end))
+    return Document(None, SimpleNamespace(text=text, spans=spans))
+
+
+ANN, SHE = ("woman", "hero", "", "Ann"), ("she", "", "hero", "She")
+
+
+def test_no_question_is_asked_whose_next_word_gives_the_answer_away():
+    text = "Ann slept. She woke up."
+    ann, she = (open_ := document(text, ANN, SHE)).marks
+    assert open_.item(she, ann, ["He"]).candidates == ("He", "She")
+    assert document(text, ANN, SHE, ("woke", "", "hero", "woke")).item(she, ann, ["He"]) is None
+
+
+def test_whether_somebody_of_the_other_sex_is_mentioned_between():
+    for other, between in (("man", True), ("woman", False)):
+        met = document("Ann met Kim. She left.", ANN, (other, "friend", "", "Kim"), SHE)
+        ann, _, she = met.marks
+        assert phenomena._rival(met, ann, she) == between
+        assert phenomena._near(met, ann, she) != between
 
 
 def test_a_grammar_without_the_phenomena_is_refused(world):

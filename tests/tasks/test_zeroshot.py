@@ -186,6 +186,16 @@ def test_a_word_of_several_tokens_needs_each_of_them():
     astray = {**spelled, "the ": {"o": 0.4, "a": 0.5}}
     found = last_word(astray, word=" ox")
     assert (found["greedy"], found["filtered"], found["last-token"]) == (0, 0, 1)
+    astray_at_once = last_word({**spelled, "the": {" ": 0.4, "a": 0.5}}, word=" ox")
+    assert (astray_at_once["greedy"], astray_at_once["last-token"]) == (0, 1)
+
+
+def test_the_end_of_the_text_cannot_come_first_without_stop_words():
+    ended = Told(WORDS, {"the": {" dogs": 0.3}})
+    ended.next_log_probs = lambda state: np.log(np.where(np.arange(WORDS.vocab_size) == WORDS.end, 0.6, 0.01))
+    (shares,) = Asker(TextModel(ended, WORDS)).continued([("the", " dogs")], "")
+    assert shares[0, 0] == 0  # the end is likelier
+    assert shares[1, 0] > 0  # and left out, where all words are equally likely
 
 
 # ── A threshold ───────────────────────────────────────────────────────────────────────────────────

@@ -143,6 +143,13 @@ def test_the_example_of_the_documentation_works():
     assert (item.right, item.groups) == (1, {"continent": "America"})
 
 
+def test_without_a_beginning_there_is_no_space_before_the_continuation():
+    table = {"column": "C", "files": [], "rules": ["sum"], "choices": ["{a}"], "beginning": "{b}"}
+    card = ZeroShotCard.of({**table, "continuation": " {choice}"})
+    texts = [item.candidates[0] for item in read(card, '{"a": "x", "b": ""}\n{"a": "x", "b": "y"}')]
+    assert texts == [("", "x"), ("y", " x")]
+
+
 def test_every_published_figure_belongs_to_a_column_and_explains_a_different_protocol():
     for name in names():
         for table in task_cards.find(name).zeroshot:

@@ -1,5 +1,9 @@
 """Labelled texts: how they are read and split."""
 
+import re
+import tomllib
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -135,6 +139,17 @@ def test_a_new_card_is_a_new_task(tmp_path, monkeypatch):
     (tmp_path / "toy.toml").write_text(CARD + 'clases = ["no"]\n')
     with pytest.raises(FormatError, match=r"the card of toy is not right: its \[\[probe\]\] .*'clases'"):
         datasets.load("toy")
+
+
+def test_the_example_of_the_documentation_works(monkeypatch):
+    manual = (Path(__file__).parents[3] / "corpora" / "README.md").read_text("utf-8")
+    (table,) = re.findall(r"```toml\n(\[\[probe\]\].*?)```", manual, re.DOTALL)
+    card = task_cards.Task("toy", "", "", "", (), probe=tomllib.loads(table)["probe"])
+    monkeypatch.setattr(task_cards, "names", lambda: ["toy"])
+    monkeypatch.setattr(task_cards, "find", lambda _: card)
+    monkeypatch.setattr(task_cards, "fetch", lambda *_: {"toy.train": "good\tpositive\n", "toy.test": "bad\t0\n"})
+    (toy,) = datasets.load("toy")
+    assert (toy.texts, toy.labels.tolist(), toy.parts.tolist()) == ((["good", "bad"],), [1, 0], [TRAIN, TEST])
 
 
 def test_an_unknown_task_is_answered_with_the_nearest():
