@@ -42,7 +42,7 @@ class GPT(Transformer):
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"layers": 2, "heads": 2, "width": 32, "window": 16, "learning_rate": 1e-2},  # for a first try
         # for ten seconds of a laptop
-        "small": {"layers": 2, "heads": 2, "width": 64, "window": 64, "learning_rate": 1e-2},
+        "small": {"layers": 2, "heads": 2, "width": 64, "window": 64},
         "gpt-nano": {"layers": 4, "heads": 4, "width": 128, "window": 128},  # the defaults: minutes on a CPU
         "gpt1": {
             "norm_first": False, "layers": 12, "heads": 12, "width": 768, "window": 512, "dropout": 0.1,

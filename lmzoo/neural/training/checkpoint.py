@@ -59,7 +59,7 @@ def write(folder: Path, tensors: Tensors, facts: dict[str, Any]) -> None:
     """Write or replace the checkpoint in `folder`. Raises LmzooError where it cannot be written."""
     tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     text = json.dumps(facts, sort_keys=True)
-    header = {"facts": text, "sha256": _digest(tensors, text)}
+    header = {"facts": text, "sha256": _digest(tensors, text)}  # safetensors checks sizes only, not contents
     place = path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,6 +88,7 @@ def read(folder: Path, expected: dict[str, Any]) -> tuple[Tensors, dict[str, Any
         raise FormatError(f"{place} is cut short, or no checkpoint ({error}): --overwrite begins anew") from None
     if header.get("sha256") != _digest(tensors, header["facts"]):
         raise FormatError(f"{place} is damaged: its contents do not match its checksum; --overwrite begins anew")
+    # Through JSON, as tuples come back as lists.
     _compare(place, facts.get("of", {}), json.loads(json.dumps(expected)))
     return tensors, facts
 

@@ -37,11 +37,6 @@ class Budget:
         """The share of the budget (0 to 1 and more) that so many steps and seconds have spent."""
         return max(step / self.steps, seconds / self.seconds)
 
-    @property
-    def timed(self) -> bool:
-        """Whether wall-clock time limits it, so that two runs may take different numbers of steps."""
-        return self.seconds < float("inf")
-
 
 def rate(spent: float, warmup: float, cooldown: float) -> float:
     """Share of the peak learning rate: linear warm-up over the first `warmup` of the budget, linear cool-down to 0 over

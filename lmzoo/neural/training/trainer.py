@@ -131,6 +131,7 @@ class Trainer:
             (loss.total * share).backward()
             mean += loss.nats.detach() * share
             after.append(loss.carried)
+        # States of the parts, as the next batch has the same rows.
         self.carried = after[0] if len(after) == 1 else tuple(map(torch.cat, zip(*after, strict=True)))
         self.parallel.reduce([*(w.grad for w in self.weights if w.grad is not None), mean])
         if t.clip:
@@ -142,7 +143,7 @@ class Trainer:
         if t.average and self.spent >= 1 - t.average:
             self.average.add()
         self.losses.add(mean, self.step_number)
-        if self.compute.device.type == "cpu":  # a GPU is not made to wait: it is asked at the next report
+        if self.compute.device.type == "cpu":  # elsewhere it would synchronise each step: see `_report`
             self._check_loss()
 
     def _loss_of(self, batch: Batch, carried: Carried) -> Loss:
@@ -207,9 +208,9 @@ class Trainer:
         return note
 
     def _validate(self) -> None:
-        """Measure the loss on validation text, of the average where there is one, and keep the best weights."""
+        """Measure the loss on validation text and keep the best weights."""
         self.validation.size_by(self._tokens() / self.spent)
-        if self.average.count:
+        if self.average.count:  # the averaged weights are what would be kept
             self.average.swap()
         loss = self.parallel.agree([self.validation.loss(self.module, self.compute)])[0]
         self._write({"valid_nats_per_token": loss})

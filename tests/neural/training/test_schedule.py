@@ -13,7 +13,6 @@ def test_tokens_and_flops_are_counted_in_steps(given, steps):
     budget = Budget.of(Run(**given), tokens_per_step=100, flops_per_token=5000)
     assert budget == Budget(steps)
     assert budget.spent(steps - 1, seconds=1e9) < 1 == budget.spent(steps, seconds=1e9)
-    assert not budget.timed
 
 
 def test_the_first_limit_that_is_reached_ends_it():
@@ -21,7 +20,6 @@ def test_the_first_limit_that_is_reached_ends_it():
     assert budget == Budget(50, 10.0)
     assert budget.spent(10, 9.0) == 0.9
     assert budget.spent(45, 1.0) == 0.9
-    assert budget.timed
 
 
 def test_the_default_budget_is_three_minutes():
