@@ -5,12 +5,19 @@ import pytest
 import typer
 from hypothesis import settings
 
+from tests import kernels
+
 # Each worker of pytest-xdist has one core: on two cores, thread pools in every worker make it ten times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No deadline for a test, and in CI always the same examples, so that a failure can be reproduced.
 settings.register_profile("lmzoo", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("lmzoo")
+
+
+def pytest_configure(config):
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        kernels.compile_all()
 
 
 @pytest.fixture(scope="session", autouse=True)
