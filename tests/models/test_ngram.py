@@ -106,6 +106,34 @@ class TestByHand:
         assert np.exp(after_b[0]) == pytest.approx((1 - 0.6) / 2 + (2 * 0.6 / 2) * p_a)
         assert np.exp(after_b[2]) == pytest.approx((2 * 0.6 / 2) * 1.5 / 4 / 4)  # c was never seen
 
+    def test_jelinek_mercer(self):
+        """EM for the weights of unigrams and bigrams, by bucket of c(h): $ was seen once, a and b twice, c never."""
+        train, valid = ids("abab$"), ids("abb$bac$")
+        contexts = ids("$" + "abb$bac")
+        unigrams = np.array([2, 2, 0, 1]) / 5
+        bigrams = np.array([[0, 1, 0, 0], [0.5, 0, 0, 0.5], [0, 0, 0, 0], [1, 0, 0, 0]])  # row a: after a always b
+        buckets = np.array([2, 2, 0, 1])[contexts]
+        one, two = 0.5, np.array([0, 0.5, 0.5])  # the weights; no bigram follows an unseen context
+        for _ in range(30):
+            p_one = one * unigrams[valid] + (1 - one) / 4
+            p_two = two[buckets] * bigrams[contexts, valid] + (1 - two[buckets]) * p_one
+            of_two = two[buckets] * bigrams[contexts, valid] / p_two  # responsibilities
+            of_one = (1 - of_two) * one * unigrams[valid] / p_one
+            one = (of_one.sum() + 1) / ((1 - of_two).sum() + 2)  # one is added to each count: few tokens are no proof
+            two = np.array([0, *((of_two[buckets == b].sum() + 1) / ((buckets == b).sum() + 2) for b in (1, 2))])
+        model = Ngram(order=2, smoothing="jelinek-mercer").fit(Data.of(train, valid, 4))
+        p_one = one * unigrams + (1 - one) / 4
+        assert np.exp(model.next_log_probs(0)) == pytest.approx(p_one, rel=1e-5)
+        for context, word in enumerate("ab$"):
+            weight = two[[2, 2, 1][context]]
+            expected = weight * bigrams["abc$".index(word)] + (1 - weight) * p_one
+            after = model.next_log_probs(model.advance(model.start(), ids(word)))
+            assert np.exp(after) == pytest.approx(expected, rel=1e-5)
+
+    def test_without_a_text_maximum_likelihood_is_uniform(self):
+        model = Ngram(order=2, smoothing="ml").fit(Data.of(NOTHING, NOTHING, 4))
+        assert np.exp(model.next_log_probs(model.start())) == pytest.approx(np.full(4, 1 / 4))
+
     def test_an_unseen_context_leaves_all_to_the_shorter_one(self):
         model = self.model("kneser-ney")
         after_c = model.next_log_probs(model.advance(model.start(), ids("c")))
