@@ -1,6 +1,7 @@
 """One small model for each ability that is right and easy to break: what the mutants derive from."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -18,9 +19,22 @@ from lmzoo.interface import (
 )
 
 
+@cache
+def checks(make):
+    """name → check, of the whole contract."""
+    return {check.name: check for check in testing.check_model(make)}
+
+
 def failures(make):
     """name → message of the checks that a model does not pass."""
-    return {check.name: check.message for check in testing.check_model(make) if not check.passed}
+    return {name: check.message for name, check in checks(make).items() if not check.passed}
+
+
+def fault(broken, check):
+    """What a check says of a broken model, which has as many checks as the right one, whatever fails."""
+    right = next(kind for kind in broken.__mro__ if kind in RIGHT)
+    assert list(checks(broken)) == testing.check_names(right)
+    return failures(broken).get(check, f"{check} passed")
 
 
 def log_normalised(counts):

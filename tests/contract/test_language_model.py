@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lmzoo.interface import check_ids
-from tests.contract.right_models import Bigram, failures, log_normalised
+from tests.contract.right_models import Bigram, failures, fault, log_normalised
 
 
 class Peeks(Bigram):
@@ -210,7 +210,7 @@ class HonestWhileShort(Bigram):
 
     def log_probs(self, tokens, state=None):
         scores, state = super().log_probs(tokens, state)
-        scores[500:] *= 0.5
+        scores[300:] *= 0.5
         return scores, state
 
 
@@ -277,7 +277,7 @@ def test_the_model_that_is_broken_here_is_right():
 
 @pytest.mark.parametrize(("broken", "check", "teaches"), MUTANTS)
 def test_a_broken_model_is_caught_by_name(broken, check, teaches):
-    assert teaches in failures(broken).get(check, f"{check} passed")
+    assert teaches in fault(broken, check)
 
 
 def test_a_faster_path_that_is_right_passes():
