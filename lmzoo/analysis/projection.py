@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo.analysis.word_vectors import Vectors
-from lmzoo.errors import UsageError, nearest
+from lmzoo.errors import UsageError, nearest, not_installed
 
 METHODS = {"pca": "PCA", "tsne": "t-SNE"}
 FEWEST, MOST = 3, 200  # words on a map: two have no shape, and more cannot be read
@@ -51,7 +51,7 @@ def _project(rows: Array, method: str, seed: int) -> tuple[Array, list[float] | 
         from sklearn.decomposition import PCA
         from sklearn.manifold import TSNE
     except ImportError:
-        raise UsageError("a map of words needs scikit-learn: pip install 'lmzoo[vectors]'") from None
+        raise not_installed("a map of words", "scikit-learn") from None
     rows = rows[:, rows.any(axis=0)].astype(np.float64)  # of sparse vectors most columns are zero
     if np.ptp(rows, axis=0).max() == 0:
         raise UsageError(f"these {len(rows)} words have the same vector, so there is nothing to lay out")

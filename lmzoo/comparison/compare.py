@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lmzoo.comparison import published
 from lmzoo.comparison.context import Context
-from lmzoo.comparison.entry import Entry, check_spec, enter, is_run, over_seeds, scored
+from lmzoo.comparison.entry import Entry, check_spec, enter, is_run, make_labels_unique, over_seeds, scored
 from lmzoo.comparison.results import (
     Certificate,
     Comparison,
@@ -102,6 +102,7 @@ def _enter_all(specs: Sequence[str], text: training.Text, runs: Path, run: Run, 
                 first = SeedScore(run.seed, entry.score.bits_per_character)
                 entry.row.seeds = [first, *over_seeds(spec, text, runs, run, seeds)]
             task.advance(seeds - 1)
+    make_labels_unique(entries)
     return entries
 
 

@@ -6,7 +6,7 @@ rather than train the same model twice.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from lmzoo.comparison.results import Row, Scored, SeedScore, Size, from_json
 from lmzoo.data.corpus import Corpus
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import LmzooError, UsageError
-from lmzoo.evaluation.perplexity import ADAPTS, Array, Score, evaluate
+from lmzoo.evaluation.perplexity import ADAPTS, Array, PseudoScore, Score, evaluate, pseudo_evaluate
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.files import locked
 from lmzoo.interface import (
@@ -80,6 +80,37 @@ class Entry:
 def scored(entries: Sequence[Entry]) -> list[Entry]:
     """Those that are language models and have a score."""
     return [entry for entry in entries if entry.score and isinstance(entry.model, LanguageModel)]
+
+
+def ranking(entries: Sequence[Entry]) -> list[Entry]:
+    """Those that can rank texts: language models with a score, and masked models."""
+    return [entry for entry in entries if entry.score or entry.row.pseudo]
+
+
+def make_labels_unique(entries: Sequence[Entry]) -> None:
+    """Where labels are equal, add the settings that differ; then the tokenizer, the model's name, or a number."""
+    for label, same in _by_label(entries).items():
+        configs = [entry.row.config for entry in same]
+        for entry in same:
+            own = entry.row.config
+            differ = [key for key in own if any(config.get(key) != own[key] for config in configs)]
+            entry.row.label = ", ".join([label, *(f"{key.replace('_', ' ')} {own[key]}" for key in differ)])
+    for part in ("tokenizer", "model"):
+        for label, same in _by_label(entries).items():
+            if len({getattr(entry.row, part) for entry in same}) > 1:
+                for entry in same:
+                    entry.row.label = f"{label}, {getattr(entry.row, part)}"
+    for label, same in _by_label(entries).items():
+        for number, entry in enumerate(same, 1):
+            entry.row.label = f"{label} ({number})"
+
+
+def _by_label(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """The entries that share a label, by that label."""
+    by_label: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_label.setdefault(entry.label, []).append(entry)
+    return {label: same for label, same in by_label.items() if len(same) > 1}
 
 
 def check_spec(spec: str) -> None:
@@ -199,6 +230,11 @@ def _score(entry: Entry, corpus: Corpus) -> None:
         entry.score = Score.from_json(facts, arrays["token_bits"], arrays["ids"])
         entry.row.score = from_json(Scored, entry.score.to_json(), "score")
         entry.row.tokens_per_second = entry.score.tokens_per_second
+    elif isinstance(model, MaskedModel):
+        facts = entry.cache.facts(
+            "pseudo", key, lambda: asdict(pseudo_evaluate(text_model, corpus.test, corpus.protocol))
+        )
+        entry.row.pseudo = from_json(PseudoScore, facts, "pseudo")
 
 
 def over_seeds(spec: str, text: training.Text, runs: Path, run: Run, seeds: int) -> list[SeedScore]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from lmzoo.comparison.context import Context
-from lmzoo.comparison.entry import Entry, scored
+from lmzoo.comparison.entry import Entry, ranking
 from lmzoo.comparison.results import Comparison
 from lmzoo.report.canvas import Canvas, Drawing
 from lmzoo.report.heatmap import heat_map
@@ -21,8 +21,8 @@ CAPTION = (
 
 
 def compute(entries: Sequence[Entry], context: Context) -> Tested | None:
-    """A row for each scored model, and others' figures, where zero-shot tasks were asked for."""
-    sets, able = context.tests.zeroshot, scored(entries)
+    """A row for each model that can rank texts, and others' figures, where zero-shot tasks were asked for."""
+    sets, able = context.tests.zeroshot, ranking(entries)
     if not sets or not able:
         return None
     group = suite.ZeroShot(sets, context.progress)
