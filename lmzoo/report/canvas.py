@@ -111,9 +111,12 @@ def _style() -> Iterator[None]:
 
 def new_figure(width: float, height: float) -> Any:
     """A white matplotlib Figure whose axes are laid out to make room for their labels."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)  # measures texts; without it, each measurement would begin to draw the whole figure
+    return figure
 
 
 def bare_axes(canvas: Canvas, height: float) -> tuple[Any, Any]:

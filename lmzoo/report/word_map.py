@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lmzoo.analysis.projection import METHODS, MOST
 from lmzoo.errors import UsageError
 from lmzoo.files import write_atomically
-from lmzoo.report.canvas import colour, image
+from lmzoo.report.canvas import colour, image, new_figure
 from lmzoo.report.labels import name_points
 
 FORMATS = (".png", ".svg")
@@ -60,11 +60,10 @@ def draw_map(
     hue: str = colour("association"),
 ) -> Any:
     """A matplotlib Figure of `width` by `height` inches: a dot for each word, and its name beside it."""
-    from matplotlib.figure import Figure
-
     points, words = np.array(facts["points"]), facts["words"]
     font = font or float(np.interp(len(words), [15, 60, MOST], [19, 14.5, 9]) * width / 11)
-    figure = Figure(figsize=(width, height), facecolor="white")
+    figure = new_figure(width, height)
+    figure.set_layout_engine("none")
     top = 1 - 2.2 * font / 72 / height
     axes = figure.add_axes((0.01, 0.01, 0.98, top - 0.01))
     axes.set_axis_off()
