@@ -6,16 +6,16 @@ rather than train the same model twice.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lmzoo import models
-from lmzoo.comparison.results import Row, Scored, SeedScore, Size, from_json
+from lmzoo.comparison.results import PseudoScored, Row, Scored, SeedScore, Size, from_json
 from lmzoo.data.corpus import Corpus
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import LmzooError, UsageError
-from lmzoo.evaluation.perplexity import ADAPTS, Array, PseudoScore, Score, evaluate, pseudo_evaluate
+from lmzoo.evaluation.perplexity import ADAPTS, Array, Score, evaluate, pseudo_evaluate
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.files import locked
 from lmzoo.interface import (
@@ -34,6 +34,7 @@ from lmzoo.runs.cache import Kept
 
 # What a model can do that a comparison can show: bits, pseudo-perplexity, probes; else it is refused.
 ABILITIES = (LanguageModel, MaskedModel, Encoder, SentenceEncoder, Classifier, TextToText)
+PSEUDO_CHARACTERS = 2000  # of the test text, for pseudo-perplexity: a pass for each token, so all would take long
 
 
 @dataclass
@@ -231,10 +232,9 @@ def _score(entry: Entry, corpus: Corpus) -> None:
         entry.row.score = from_json(Scored, entry.score.to_json(), "score")
         entry.row.tokens_per_second = entry.score.tokens_per_second
     elif isinstance(model, MaskedModel):
-        facts = entry.cache.facts(
-            "pseudo", key, lambda: asdict(pseudo_evaluate(text_model, corpus.test, corpus.protocol))
-        )
-        entry.row.pseudo = from_json(PseudoScore, facts, "pseudo")
+        beginning = corpus.test[:PSEUDO_CHARACTERS]
+        facts = entry.cache.facts("pseudo", key, lambda: pseudo_evaluate(text_model, beginning).to_json())
+        entry.row.pseudo = from_json(PseudoScored, facts, "pseudo")
 
 
 def over_seeds(spec: str, text: training.Text, runs: Path, run: Run, seeds: int) -> list[SeedScore]:

@@ -6,7 +6,6 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from lmzoo.errors import FormatError
-from lmzoo.evaluation.perplexity import PseudoScore
 from lmzoo.tasks.result import TaskResult
 
 T = TypeVar("T")
@@ -57,6 +56,19 @@ class Scored:
     replaced: int = 0  # words that a closed vocabulary reads as <unk>
     seconds: float = 0.0
     tokens_per_second: float = 0.0
+
+
+@dataclass(frozen=True)
+class PseudoScored:
+    """Pseudo-perplexity of a masked model on the beginning of the test text (Salazar et al. 2020). Never bits."""
+
+    pseudo_perplexity: float  # exp(nats / tokens)
+    nats: float  # -Σ log P(token | all others)
+    tokens: int
+    protocol: str
+    tokenizer: str
+    sha256: str  # of what was scored
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -111,7 +123,7 @@ class Row:
     provenance: dict[str, Any] | None = field(default=None, metadata=OPTIONAL)
     seeds: list[SeedScore] | None = field(default=None, metadata=OPTIONAL)
     certified: Certificate | None = field(default=None, metadata=OPTIONAL)
-    pseudo: PseudoScore | None = field(default=None, metadata=OPTIONAL)
+    pseudo: PseudoScored | None = field(default=None, metadata=OPTIONAL)
     family: str = "other"
 
     @property
