@@ -132,6 +132,13 @@ def test_right_answers_are_balanced(asked):
     assert {stars.count(star) for star in stars} == {targeted.ITEMS // 4}
 
 
+def test_the_wrong_name_is_that_of_nobody_before(asked):
+    for item in asked["a name again"]:
+        (wrong,) = set(item.candidates) - {item.candidates[item.answer]}
+        assert wrong not in item.beginning
+        assert item.candidates[item.answer] in item.beginning
+
+
 def test_the_deciding_word_is_as_far_back_as_stated(asked):
     for item in asked["a sum"]:
         rest = item.beginning[: len(item.beginning) - item.back]
