@@ -61,6 +61,12 @@ def test_the_best_layer_and_pooling_are_chosen_on_validation_examples():
     assert result(inputs, examples()).protocol.startswith("high, max, C = ")
 
 
+def test_what_is_compared_on_validation_examples_was_not_learned_from_them():
+    memory = np.eye(N, 400, -300)  # a unit for each example of validation and test: perfect where it was learned
+    inputs = {("memory", "mean"): memory, ("high", "mean"): planted(3)}
+    assert result(inputs, examples()).protocol.startswith("high, mean")
+
+
 def test_nothing_is_chosen_or_learned_from_test_examples():
     labels = LABELS.copy()
     labels[SPLIT == TEST] = 1 - labels[SPLIT == TEST]
