@@ -1,8 +1,7 @@
-"""Certified bits: a text that a run has compressed, and that a process of its own has decompressed again.
+"""Certified bits: the size of a text compressed by a run and decompressed again in another process.
 
-The evaluator adds up what a model says of its own probabilities. Here they have to do work: whoever says too much of
-one token has too little left for the others, and a file that is too short does not come back. So the two figures
-agree for an honest model, and no other can have the second.
+The evaluator trusts a model's own probabilities; a file needs no such trust. A model whose probabilities sum to more
+than one cannot decode a file as short as they promise, so the two figures agree only for a valid distribution.
 """
 
 import os
@@ -25,14 +24,14 @@ from lmzoo.interface import Progress
 from lmzoo.runs import store
 from lmzoo.runs.train import corpus_of, notes_on
 
-AGREED = 0.005  # by how much real bits may exceed the evaluator's before it is remarked upon, and `END` more
-END = 64  # bits with which the range coder ends a file
-SAMPLE = 20_000  # characters that a comparison has certified of each model
+AGREED = 0.005  # relative excess of real bits over the evaluator's, beside `END`, above which there is a note
+END = 64  # bits of the range coder's final state
+SAMPLE = 20_000  # characters that a comparison certifies for each model
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What it took to write a text down, beside what the evaluator says; every byte of it has come back."""
+    """The size of a compressed text beside the evaluator's bits; it has been decompressed to the same bytes."""
 
     run: str
     model: str
@@ -44,11 +43,11 @@ class Certificate:
     characters: int
     bytes: int
     tokens: int
-    bits: int  # that the range coder wrote
+    bits: int  # of the range coder's output
     evaluated_bits: float
-    file_bytes: int  # of all the file
+    file_bytes: int  # of the file with its header
     compress_seconds: float
-    decompress_seconds: float  # of the other process, from its start to its end
+    decompress_seconds: float  # of the other process, start and end included
     notes: list[str]
 
     @property
@@ -58,7 +57,7 @@ class Certificate:
 
     @property
     def excess(self) -> float:
-        """By what share the real bits exceed the evaluator's."""
+        """The relative excess of the real bits over the evaluator's."""
         return self.bits / self.evaluated_bits - 1
 
     def to_json(self) -> dict[str, Any]:
@@ -76,10 +75,10 @@ def certify(
     mirror: str | None = None,
     progress: Progress | None = None,
 ) -> Certificate:
-    """Compress `split` of `corpus` (None: of what the run was trained on), or its first `characters`; bring it back.
+    """Compress `split` of `corpus` (None: the training corpus), or its first `characters`, and decompress it again.
 
     Text and protocol are the evaluator's. `code` is the file of a model from outside the zoo. Raises as `store.load`,
-    `corpus.load`, `evaluate` and `codec.compress` do, and LmzooError where another text comes back.
+    `corpus.load`, `evaluate` and `codec.compress` do, and LmzooError where another text is decompressed.
     """
     progress = progress or Progress()
     text_model = store.load(run, code)
@@ -111,7 +110,7 @@ def certify(
         notes=notes_on(source, split, provenance, own=corpus is None),
     )
     if certificate.bits > (1 + AGREED) * score.bits + END:
-        certificate.notes.append("it took more bits than the evaluator says: its probabilities do not sum to one")
+        certificate.notes.append("it takes more bits than the evaluator says: the probabilities do not sum to one")
     return certificate
 
 
@@ -124,7 +123,7 @@ def sample_of(
     code: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Certified bits of the first `characters` of `text`, for a row of a comparison; whatever fails is said in it.
+    """Certified bits of the first `characters` of `text`, for a row of a comparison, errors included.
 
     `text_model` is the one saved in the folder `run`, and it is left on the CPU. Gives
     {"bits_per_character", "evaluator_bits_per_character", "characters", "seconds"}, or {"error"}.
@@ -148,7 +147,7 @@ def sample_of(
 
 @dataclass(frozen=True)
 class _Proof:
-    """A text's score, the file that it became, and what both ways took; it is there only if every byte came back."""
+    """A text's score, its compressed file, which has been decompressed to the same bytes, and the seconds of both."""
 
     score: Score
     file: bytes
@@ -164,7 +163,7 @@ def _prove(
     code: Path | None,
     progress: Progress,
 ) -> _Proof:
-    """Score `text`, compress it, and have another process bring it back."""
+    """Score `text`, compress it, and decompress it in another process."""
     score = evaluate(text_model, text, protocol)
     data = text.encode("utf-8", "surrogatepass")
     began = time.perf_counter()
@@ -177,7 +176,7 @@ def _prove(
 
 
 def _beginning(text: str, characters: int | None, protocol: str) -> str:
-    """The first `characters` of `text`; where lines are scored alone, only whole ones of them, or one."""
+    """The first `characters` of `text`; under `lines` only whole lines of them, at least one."""
     if characters is None or characters >= len(text):
         return text
     if protocol == "stream":
@@ -187,13 +186,13 @@ def _beginning(text: str, characters: int | None, protocol: str) -> str:
 
 
 def _elsewhere(run: Path, file: bytes, code: Path | None) -> tuple[bytes, float]:
-    """What a fresh process decompresses `file` to, and its seconds."""
+    """What a new process decompresses `file` to, and its seconds."""
     with tempfile.TemporaryDirectory(prefix=DRAFT) as folder:
         packed, unpacked = Path(folder) / "text.lmz", Path(folder) / "text"
         packed.write_bytes(file)
         command = [sys.executable, "-P", "-m", "lmzoo", "decompress", str(run), str(packed), "--out", str(unpacked)]
         command += ["--quiet", *(["--code", str(code)] if code else [])]
-        # The child finds the lmzoo that runs here, wherever that is, and nothing of that name in the working folder.
+        # The child imports the lmzoo that runs here, not one in the working folder.
         path = os.pathsep.join(filter(None, [str(Path(lmzoo.__file__).parents[1]), os.environ.get("PYTHONPATH")]))
         began = time.perf_counter()
         done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)

@@ -1,25 +1,17 @@
-"""Any language model as a lossless compressor, so that its bits are bytes on a disk and no claim.
+"""Lossless compression by a language model: its bits become the bytes of a file.
 
-A text whose tokens w_1 … w_T have the probabilities P(w_t | w_1 … w_{t-1}) can be written in −Σ log₂ P bits and
-hardly more (Shannon 1948), by narrowing an interval token by token (arithmetic coding: Rissanen 1976, Pasco 1976; as
-range coding, Martin 1979). The range coder is constriction's (Bamler 2022); what it is told is decided here.
+A text whose tokens w_1 … w_T have the probabilities P(w_t | w_1 … w_{t-1}) can be coded in −Σ log₂ P bits and hardly
+more (Shannon 1948) by arithmetic coding (Rissanen 1976, Pasco 1976; as range coding, Martin 1979). The range coder is
+constriction's (Bamler 2022). Probabilities become integer frequencies, for N symbols
 
-Who decodes must find the very numbers that the encoder had, to the last bit. So both go through one loop, which asks
-the model for one token after the other (scores of a whole text at once differ in the last digits), on the CPU in one
-thread, and turns probabilities into whole numbers once:
+    n_i = 1 + ⌊p_i (2²⁴ − N) / Σ p⌋,  and the most probable symbol gets the remainder, so that Σ n_i = 2²⁴.
 
-    n_i = 1 + ⌊p_i (2²⁴ − N) / Σ p⌋,  and what rounding leaves goes to the likeliest: Σ n_i = 2²⁴ for N symbols.
+A token is coded in two steps: its block of about √V consecutive ids, and its position in the block. So no vocabulary is
+too large for 2²⁴ parts, and since no n_i is 0, every token can be coded, at no more than 24 bits for each step.
 
-A token is coded in two steps: its block of about √V consecutive ids, and its place in the block. So no vocabulary is
-too large for 2²⁴ parts, and since no n_i is 0, the rarest token can be coded too: it costs 24 bits in each step.
-
-A text is decoded where the arithmetic is the same: on the machine that encoded it, with the same versions of NumPy,
-Numba and PyTorch, and the same limit, if any, on the threads of NumPy's matrix products. Elsewhere it may be decoded,
-and where it is not, its checksum says so: nothing wrong is ever handed out.
-
-A model that reads several texts side by side in about the time of one (`advance_many`) has a long text cut into parts,
-at most 16, that are read so, each from the start. What is forgotten cost an LSTM 15 bits a cut and a GPT 12, on English
-prose: 0.1 % more for 100,000 characters.
+Decoding needs exactly the same floating-point numbers: the same processor, versions of NumPy, Numba and PyTorch, and
+limit on the threads of matrix products. Elsewhere it may fail, and the checksum detects that: wrong data is never
+returned.
 """
 
 import math
@@ -44,25 +36,27 @@ from lmzoo.interface import Decoder, Ids, LanguageModel, Progress, State
 
 Array = NDArray[Any]
 
-TOTAL = 1 << 24  # what the whole numbers of a distribution sum to: constriction's precision
-TOLERANCE = 1e-3  # by which probabilities may miss a sum of one: they are scaled to it
-SHOWN_EVERY = 256  # tokens between two steps of the progress bar
-LANE = 6_250  # tokens, or more, of each part of a text that is read side by side with others
-LANES = 16  # parts at most
+TOTAL = 1 << 24  # the sum of the integer frequencies: constriction's precision
+TOLERANCE = 1e-3  # deviation of Σ p from one that is accepted: frequencies are normalized
+SHOWN_EVERY = 256  # tokens between two updates of the progress bar
+# A model with a batched `advance_many` codes a long text in parallel lanes, each from the start state. The lost context
+# costs an LSTM 15 bits for each lane and a GPT 12, on English prose: 0.1 % for 100,000 characters.
+LANE = 6_250  # tokens of a lane, at least
+LANES = 16  # lanes, at most
 
 
 def need_coder() -> None:
-    """Raise UsageError where constriction is not installed: to say so before any work."""
+    """Raise UsageError where constriction is not installed, before any work."""
     _Encoder()
 
 
 def compress(text_model: TextModel, data: bytes, protocol: str = "stream", progress: Progress | None = None) -> bytes:
-    """`data` as the bytes of a file that `decompress` gives back, with the same model and tokenizer.
+    """The bytes of a file that `decompress` turns back into `data`, with the same model and tokenizer.
 
-    Under the protocol `lines` the model starts anew in each line, as the evaluator's does. Bytes that are not UTF-8
-    are read as Latin-1, or one by one, whichever takes fewer tokens. Raises TokenizerError for what the tokenizer
-    cannot write and give back, ScoreError, naming the position, for a probability of zero or NaN, and UsageError
-    for a model and a tokenizer that do not belong together, or where constriction is not installed.
+    Under the protocol `lines` the model restarts at each line, as in the evaluator. Bytes that are not UTF-8 are read
+    as Latin-1 or as single bytes, whichever takes fewer tokens. Raises TokenizerError for data that the tokenizer
+    cannot reproduce, ScoreError, naming the position, for a probability of zero or NaN, and UsageError for a model that
+    is no language model, or where constriction is not installed.
     """
     model = _check(text_model, protocol)
     spelling, ids = _spelled(text_model.tokenizer, data, protocol)
@@ -73,10 +67,10 @@ def compress(text_model: TextModel, data: bytes, protocol: str = "stream", progr
 
 
 def decompress(text_model: TextModel, file: bytes, progress: Progress | None = None) -> bytes:
-    """The inverse of `compress`: the bytes that became `file`.
+    """The inverse of `compress`.
 
-    Raises FormatError for a file that is damaged or no such file, UsageError for another model than it was made with,
-    and LmzooError where this machine's arithmetic is so different that the text is lost.
+    Raises FormatError for a file that is damaged or not compressed by lmzoo, UsageError for another model than it was
+    compressed with, and LmzooError where this machine's arithmetic differs too much to decode it.
     """
     container = Container.unpack(file)
     container.refuse_another(text_model)
@@ -86,7 +80,7 @@ def decompress(text_model: TextModel, file: bytes, progress: Progress | None = N
         reader = _Reader(text_model, container.lines, container.lanes)
         reader.read(ids, coder, progress or Progress(), "decompressing")
         data = text_model.tokenizer.decode(ids).encode(*SPELLINGS[container.spelling])
-    except (AssertionError, UnicodeError) as error:  # constriction's, or a text that these bytes cannot have been
+    except (AssertionError, UnicodeError) as error:  # constriction's, or text that no such bytes can be
         raise _lost(container, str(error)) from None
     if (len(data), zlib.crc32(data)) != (container.length, container.checksum):
         raise _lost(container, "it is another text")
@@ -94,7 +88,7 @@ def decompress(text_model: TextModel, file: bytes, progress: Progress | None = N
 
 
 def payload_bits(file: bytes) -> int:
-    """The bits that the range coder wrote in a file of `compress`: all but header and checksum."""
+    """The bits of the range coder's output in a compressed file: without header and checksum."""
     return 8 * (len(file) - SIZE)
 
 
@@ -113,27 +107,27 @@ def _lost(container: Container, why: str) -> LmzooError:
 
 def _spelled(tokenizer: Tokenizer, data: bytes, protocol: str) -> tuple[int, Ids]:
     """How `data` is read as text (an index of SPELLINGS), and the ids (T,) of that text."""
-    found: list[tuple[int, Ids]] = []
+    readings: list[tuple[int, Ids]] = []
     refused: TokenizerError | None = None
     for number, spelling in enumerate(SPELLINGS):
         try:
             text = data.decode(*spelling)
             ids = _encoded(tokenizer, text, protocol)
             if text.encode(*spelling) == data:
-                found.append((number, ids))
+                readings.append((number, ids))
         except UnicodeError:
             continue
         except TokenizerError as error:
             refused = refused or error
-        if found and number == 0:
-            break  # it is UTF-8, as nearly all files are
-    if not found:
+        if readings and number == 0:
+            break  # valid UTF-8, as nearly all files are
+    if not readings:
         raise TokenizerError(f"it cannot be compressed with this run's tokenizer: {refused}")
-    return min(found, key=lambda one: len(one[1]))
+    return min(readings, key=lambda reading: len(reading[1]))
 
 
 def _encoded(tokenizer: Tokenizer, text: str, protocol: str) -> Ids:
-    """The ids of `text`, as the evaluator has them under `protocol`. TokenizerError where they do not give it back."""
+    """The ids of `text`, as in the evaluator under `protocol`. TokenizerError where they do not decode to it."""
     whole = protocol == "stream" or tokenizer.lines
     parts = [text] if whole else re.findall(r"[^\n]*\n|[^\n]+", text)
     ids = np.concatenate([np.empty(0, np.int32), *map(tokenizer.encode, parts)])
@@ -160,11 +154,15 @@ def _check(text_model: TextModel, protocol: str) -> LanguageModel:
     return model
 
 
-# ── The one loop ──────────────────────────────────────────────────────────────────────────────────
+# ── The loop of both directions ───────────────────────────────────────────────────────────────────
 
 
 class _Reader:
-    """Reads a text token by token, coding each by the distribution that the model gives before it."""
+    """Reads a text token by token, coding each with the distribution before it.
+
+    Encoder and decoder run this one loop, token by token, on the CPU in one thread: scores of a whole text in one pass
+    differ from these in the last digits.
+    """
 
     def __init__(self, text_model: TextModel, lines: bool, lanes: int):
         self.name, self.lanes = text_model.name, lanes
@@ -175,8 +173,8 @@ class _Reader:
         self.ends_line = _line_ends(tokenizer) if lines and not model.adapts else None
 
     def read(self, ids: Ids, coder: "_Coder", progress: Progress, name: str) -> None:
-        """Code `ids` (T,), and put in their place what `coder` says they are."""
-        lengths = len(ids) // self.lanes + (np.arange(self.lanes) < len(ids) % self.lanes)  # longer parts come first
+        """Code `ids` (T,); the decoder writes the tokens it finds into them."""
+        lengths = len(ids) // self.lanes + (np.arange(self.lanes) < len(ids) % self.lanes)  # the longer lanes first
         starts = np.cumsum(lengths) - lengths
         first = self.model.start()
         states = [first] * self.lanes
@@ -194,15 +192,15 @@ class _Reader:
                     task.advance(SHOWN_EVERY * len(places))
 
     def _distributions(self, states: list[State]) -> Sequence[Array]:
-        """log P of each token (V,) in each of `states`; whether there is one or several, alike in both directions."""
+        """log P of each token (V,) in each of `states`, by the same method in both directions."""
         if len(states) == 1:
             return [self.model.next_log_probs(states[0])]
         return list(self.model.next_log_probs_many(states))
 
     def _token(self, log_probs: Array, ids: Ids, t: int, coder: "_Coder") -> int:
-        """Code the token at position `t`, first its block and then its place there; returns it."""
+        """Code the token at position `t`, its block first, then its position in the block; returns the token."""
         log_probs = np.asarray(log_probs, dtype=np.float64)
-        with np.errstate(all="ignore"):  # what is no probability is found below
+        with np.errstate(all="ignore"):  # invalid probabilities are detected below
             probs = np.exp(log_probs)
         if probs.shape != (self.tokenizer.vocab_size,):
             raise self._no_distribution(probs, np.nan, ids, t)
@@ -212,7 +210,7 @@ class _Reader:
         block, place = divmod(int(ids[t]), self.size)
         block = coder.code(shares, block) if len(shares) > 1 else 0
         within = log_probs[block * self.size : (block + 1) * self.size]
-        # Of one token there is nothing to say.
+        # A single symbol needs no bits.
         place = coder.code(_of_places(within), place) if len(within) > 1 else 0
         token = block * self.size + place
         if log_probs[token] == -np.inf:
@@ -229,14 +227,14 @@ class _Reader:
             what = f"probabilities that sum to {total:.6g}, not 1,"
         return ScoreError(
             f"{self.name} gives {what} at position {t} (character {self._character(ids, t)}): no text can be coded so; "
-            "`lmzoo check` says more of a model's own file"
+            "for a model's own file, see `lmzoo check`"
         )
 
     def _impossible(self, token: int, ids: Ids, t: int) -> ScoreError:
         return ScoreError(
             f"{self.name} gives token {self.tokenizer.token(token)!r} at "
             f"position {t} (character {self._character(ids, t)}) a probability of zero: what is impossible cannot be "
-            "coded (a smoothing that leaves something for the unseen can)"
+            "coded (a smoothing that reserves probability for the unseen can)"
         )
 
     def _character(self, ids: Ids, t: int) -> int:
@@ -245,7 +243,7 @@ class _Reader:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def whole_numbers(weights: Array) -> Array:
-    """n_i − 1 (N,) of the equation above, as floats: whole numbers in proportion to `weights`, which sum to 2²⁴ − N."""
+    """n_i − 1 (N,) of the equation above, as floats: integers in proportion to `weights`, which sum to 2²⁴ − N."""
     total, likeliest = 0.0, 0
     for i, weight in enumerate(weights):
         total += weight
@@ -262,7 +260,7 @@ def whole_numbers(weights: Array) -> Array:
 
 @njit(cache=True, nogil=True)
 def _of_blocks(probs: Array, size: int) -> tuple[float, Array]:
-    """The sum of `probs` (V,), and the whole numbers of their blocks of `size`."""
+    """The sum of `probs` (V,), and the frequencies of their blocks of `size`."""
     sums = np.zeros((len(probs) + size - 1) // size)
     for i, prob in enumerate(probs):
         sums[i // size] += prob
@@ -271,7 +269,7 @@ def _of_blocks(probs: Array, size: int) -> tuple[float, Array]:
 
 @njit(cache=True, nogil=True)
 def _of_places(log_probs: Array) -> Array:
-    """The whole numbers of the tokens of a block; equal ones where none of them is possible."""
+    """The frequencies of the tokens of a block; equal ones where all are impossible."""
     likeliest = log_probs.max()
     weights = np.ones(len(log_probs))
     if likeliest > -np.inf:
@@ -281,9 +279,9 @@ def _of_places(log_probs: Array) -> Array:
 
 
 def _lanes(model: LanguageModel, tokens: int) -> int:
-    """Into how many parts a text is cut: one, but for a model that reads several side by side faster."""
-    abreast = type(model).advance_many is not Decoder.advance_many and not model.adapts
-    return max(1, min(LANES, tokens // LANE)) if abreast else 1
+    """The number of lanes: more than one only for a model that reads a batch faster than one by one."""
+    batched = type(model).advance_many is not Decoder.advance_many and not model.adapts
+    return max(1, min(LANES, tokens // LANE)) if batched else 1
 
 
 def _line_ends(tokenizer: Tokenizer) -> NDArray[np.bool_]:
@@ -297,10 +295,10 @@ def _line_ends(tokenizer: Tokenizer) -> NDArray[np.bool_]:
 
 
 class _Coder(ABC):
-    """Codes one of N symbols by the probabilities (shares + 1) / 2²⁴, `shares` (N,) being `whole_numbers`.
+    """Codes one of N symbols with the probabilities (shares + 1) / 2²⁴, `shares` (N,) from `whole_numbers`.
 
-    constriction leaves each symbol 2⁻²⁴ and scales what it is given to the rest. These sum to that rest already, so
-    they are taken as they are, without a rounding.
+    constriction reserves 2⁻²⁴ for each symbol and scales the weights to the rest. These sum to that rest already, so
+    they are used without rounding.
     """
 
     def __init__(self) -> None:
@@ -312,7 +310,7 @@ class _Coder(ABC):
 
     @abstractmethod
     def code(self, shares: Array, symbol: int) -> int:
-        """The symbol: the encoder's is the one it is given, the decoder's the one it finds."""
+        """The symbol: the given one when encoding, the decoded one when decoding."""
 
 
 class _Encoder(_Coder):
@@ -325,7 +323,7 @@ class _Encoder(_Coder):
         return symbol
 
     def payload(self) -> bytes:
-        """All that was encoded, as words of 32 bits, little-endian."""
+        """The output, as 32-bit little-endian words."""
         return self.coder.get_compressed().astype("<u4").tobytes()
 
 
@@ -334,13 +332,13 @@ class _Decoder(_Coder):
         super().__init__()
         self.coder = self.stream.queue.RangeDecoder(np.frombuffer(payload, "<u4").astype(np.uint32))
 
-    def code(self, shares: Array, symbol: int) -> int:  # noqa: ARG002 (it is what is to be found)
+    def code(self, shares: Array, symbol: int) -> int:  # noqa: ARG002 (it is decoded)
         return int(self.coder.decode(self.stream.model.Categorical(shares, perfect=False)))
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Let PyTorch, where a model has loaded it, add up in one order whatever the machine's number of cores."""
+    """Limit PyTorch to one thread, so that it adds in one order whatever the number of cores."""
     torch = sys.modules.get("torch")
     if torch is None:
         yield

@@ -1,13 +1,11 @@
-"""Real compressors on the same bytes: the lines that a report draws beside its models.
+"""General-purpose compressors as baselines on the same bytes.
 
-gzip (Lempel & Ziv 1977), bzip2 (Burrows & Wheeler 1994) and xz (LZMA) are the standard library's. PPMd (Cleary & Witten
-1984 made PPM, Shkarin 2002 this variant of it) is pyppmd's, where that is installed: it predicts byte by byte from the
-longest context that it has seen, and so is the nearest of them to an n-gram.
+gzip (Lempel & Ziv 1977), bzip2 (Burrows & Wheeler 1994) and xz (LZMA) are the standard library's. PPMd (PPM: Cleary &
+Witten 1984; this variant: Shkarin 2002) is pyppmd's: it predicts each byte from the longest context seen before, and so
+is the one closest to an n-gram model.
 
-Each compresses the test text alone, and again with training text before it, as far as it can look back. What counts
-then is by how much its output grows: a decoder that has read the training text needs no more than that.
-
-Every byte of a file or stream counts, its header and checksum included; PPMd's stream has neither.
+Each compresses the test text alone, and again after training text, as much as its window holds: then the growth of the
+output counts. Every byte of a file counts, header and checksum included; PPMd's stream has neither.
 """
 
 import bz2
@@ -22,33 +20,33 @@ from typing import Any
 
 from lmzoo.interface import Progress
 
-WINDOW = 1 << 15  # bytes: as far as gzip looks back
-BLOCK = 900_000  # bytes that bzip2 sorts at once; each such block starts afresh
-LARGEST_PREFIX = 1 << 25  # bytes of training text that xz and PPMd are given: of more, xz would take minutes
+WINDOW = 1 << 15  # bytes of gzip's window
+BLOCK = 900_000  # bytes of bzip2's block; each is compressed on its own
+LARGEST_PREFIX = 1 << 25  # bytes of training text for xz and PPMd: with more, xz takes minutes
 PPM_ORDER = 6  # bytes of context
-PPM_MEMORY = 1 << 28  # bytes; where they are full, what was seen longest ago is cut off
+PPM_MEMORY = 1 << 28  # bytes
 
 
 @dataclass(frozen=True)
 class Compressor:
-    """`size` gives the bytes of a text, or by how many the output grows for it behind another; `reach` for which."""
+    """A compressor's name, and how it measures a text."""
 
     label: str
-    size: Callable[[bytes, bytes], int]  # (before, text)
-    reach: Callable[[int], int]  # how much before a text of so many bytes it can use
+    size: Callable[[bytes, bytes], int]  # (before, text) → bytes by which the output grows for the text
+    reach: Callable[[int], int]  # bytes of a text → bytes before it that are still in the window
 
 
 def references(train: str, test: str, progress: Progress | None = None) -> list[dict[str, Any]]:
-    """What compressors make of `test`: a row for each alone, and one for it with the end of `train` before the text.
+    """The compressed size of `test`: a row for each compressor alone, and one with the end of `train` before the text.
 
     `bits_per_character` divides all bits by the Unicode code points of `test`. An empty test text has no rows.
     """
     before, text = train.encode("utf-8", "surrogatepass"), test.encode("utf-8", "surrogatepass")
     if not text:
         return []
-    rows, found = [], compressors()
-    with (progress or Progress()).task("compressors", len(found)) as task:
-        for compressor in found:
+    rows, available = [], compressors()
+    with (progress or Progress()).task("compressors", len(available)) as task:
+        for compressor in available:
             for given in (False, True):
                 prefix = before[-compressor.reach(len(text)) :] if given and compressor.reach(len(text)) else b""
                 if given and not prefix:
@@ -62,8 +60,8 @@ def references(train: str, test: str, progress: Progress | None = None) -> list[
 
 
 def compressors() -> list[Compressor]:
-    """All there are here: PPMd only where pyppmd is installed."""
-    found = [
+    """All compressors; PPMd only where pyppmd is installed."""
+    standard = [
         Compressor("gzip", _gzip, lambda _: WINDOW),
         Compressor("bz2", _bz2, lambda size: max(0, BLOCK - size)),
         Compressor("xz", _xz, lambda _: LARGEST_PREFIX),
@@ -71,8 +69,8 @@ def compressors() -> list[Compressor]:
     try:
         import pyppmd
     except ImportError:
-        return found
-    return [*found, Compressor("PPMd", partial(_ppmd, pyppmd), lambda _: LARGEST_PREFIX)]
+        return standard
+    return [*standard, Compressor("PPMd", partial(_ppmd, pyppmd), lambda _: LARGEST_PREFIX)]
 
 
 def _given(prefix: bytes, before: bytes) -> str:
@@ -84,7 +82,7 @@ def _given(prefix: bytes, before: bytes) -> str:
 
 
 def _gzip(before: bytes, text: bytes) -> int:
-    """A gzip file; behind another text a zlib stream, which can name a dictionary."""
+    """A gzip file; after another text a zlib stream with that text as its dictionary."""
     if not before:
         return len(gzip.compress(text, 9))
     coder = zlib.compressobj(level=9, zdict=before)
@@ -97,7 +95,7 @@ def _bz2(before: bytes, text: bytes) -> int:
 
 def _xz(before: bytes, text: bytes) -> int:
     def size(data: bytes) -> int:
-        window = max(1 << 16, len(data))  # so that it looks back over all of it
+        window = max(1 << 16, len(data))  # all of the data
         filters = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": window}]
         return len(lzma.compress(data, format=lzma.FORMAT_XZ, filters=filters))
 
@@ -105,7 +103,7 @@ def _xz(before: bytes, text: bytes) -> int:
 
 
 def _ppmd(pyppmd: ModuleType, before: bytes, text: bytes) -> int:
-    """Variant I, which cuts its tree back where the memory is full, instead of forgetting all."""
+    """Variant I with CUT_OFF: where memory is full, the oldest contexts are pruned instead of restarting the model."""
     coder = pyppmd.Ppmd8Encoder(PPM_ORDER, PPM_MEMORY, pyppmd.PPMD8_RESTORE_METHOD_CUT_OFF)
     coder.encode(before)
     return len(coder.encode(text) + coder.flush())

@@ -1,19 +1,19 @@
-"""The file that `lmzoo compress` writes: what it was made with, the range coder's output, and a checksum over both.
+"""The file format of `lmzoo compress`: a header, the range coder's output, and a checksum.
 
      0  magic       \\x89LMZ                                                                          4 bytes
      4  format      1                                                                                1
-     5  spelling    by which bytes became text: an index of `SPELLINGS`                              1
-     6  lines       1 where the model was started anew in each line, else 0                          1
-     7  lanes       parts that were read side by side                                                1
-     8  model       SHA-256 of the model's arrays, its settings and its tokenizer, cut short        16
-    24  arithmetic  SHA-256 of what floating-point results depend on (`arithmetic`), cut short       4
+     5  spelling    how bytes were read as text: an index of `SPELLINGS`                              1
+     6  lines       1 where the model restarts at each line, else 0                                  1
+     7  lanes       parts that are coded in parallel                                                 1
+     8  model       truncated SHA-256 of the model's arrays, settings and tokenizer                 16
+    24  arithmetic  truncated SHA-256 of what floating-point results depend on (`arithmetic`)        4
     28  length      of the original, in bytes                                                        8
-    36  tokens      that it was read as                                                              8
+    36  tokens      of the original                                                                  8
     44  checksum    CRC-32 of the original                                                           4
     48  payload     32-bit words of the range coder                                                4·n
-        checksum    CRC-32 of all before it                                                          4
+        checksum    CRC-32 of everything before                                                          4
 
-Numbers are little-endian. Any file that CRC-32 does not vouch for is refused before a word of it is decoded.
+Numbers are little-endian. A file whose CRC-32 does not match is refused before anything is decoded.
 """
 
 import hashlib
@@ -31,16 +31,16 @@ from lmzoo.evaluation.text_model import TextModel
 
 MAGIC = b"\x89LMZ"
 FORMAT = 1
-# How bytes can be read as text and written back, the best first: (encoding, how it treats what does not fit).
+# How bytes can be read as text and written back, the best first: (encoding, error handler).
 SPELLINGS = (("utf-8", "surrogatepass"), ("utf-8", "surrogateescape"), ("latin-1", "strict"))
 _HEADER = struct.Struct("<4s4B16s4sQQI")
 _CHECKSUM = struct.Struct("<I")
-SIZE = _HEADER.size + _CHECKSUM.size  # bytes of a container besides its payload
+SIZE = _HEADER.size + _CHECKSUM.size  # bytes without the payload
 
 
 @dataclass(frozen=True)
 class Container:
-    """A compressed file, taken apart."""
+    """The fields of a compressed file."""
 
     spelling: int
     lines: bool
@@ -61,7 +61,7 @@ class Container:
 
     @classmethod
     def unpack(cls, file: bytes) -> "Container":
-        """The inverse of `pack`. Raises FormatError for what is empty, foreign, cut short, damaged or of the future."""
+        """The inverse of `pack`. Raises FormatError for a file that is empty, foreign, damaged or of another format."""
         if not file:
             raise FormatError(f"it is empty: a file of `lmzoo compress` has {SIZE} bytes or more; was it copied whole?")
         if file[:4] != MAGIC[: len(file)]:
@@ -80,7 +80,7 @@ class Container:
         return cls(spelling, bool(lines), lanes, model, made_on, length, tokens, checksum, payload)
 
     def refuse_another(self, text_model: TextModel) -> None:
-        """Raise UsageError unless it was made with this model and tokenizer."""
+        """Raise UsageError unless the file was compressed with this model and tokenizer."""
         given = fingerprint(text_model)
         if self.model != given:
             raise UsageError(
@@ -91,13 +91,13 @@ class Container:
 
 
 def fingerprint(text_model: TextModel) -> bytes:
-    """16 bytes that tell this model from all others: of its name, settings and arrays, and of its tokenizer."""
+    """16 bytes that identify a model by its name, settings and arrays, and its tokenizer."""
     model, tokenizer = text_model
     named = [model.name, model.config(), tokenizer.to_json()]
     digest = hashlib.sha256(json.dumps(named, sort_keys=True, default=str).encode())
     for key, value in sorted(model.arrays().items()):
         array = np.ascontiguousarray(value)
-        if np.ndim(value) == 0:  # the type of a lone number is not kept by `restore`
+        if np.ndim(value) == 0:  # `restore` does not preserve the type of a scalar
             digest.update(f"{key} {array.item()!r}".encode())
         else:
             digest.update(f"{key} {array.dtype.str} {array.shape}".encode())
@@ -106,7 +106,7 @@ def fingerprint(text_model: TextModel) -> bytes:
 
 
 def arithmetic() -> bytes:
-    """4 bytes that tell where the last digits of floating-point results may differ: processor and versions."""
+    """4 bytes that identify what floating-point results depend on: the processor and the versions of packages."""
     facts = [platform.machine(), _processor()]
     for package in ("numpy", "numba", "torch"):
         try:
@@ -117,7 +117,7 @@ def arithmetic() -> bytes:
 
 
 def _processor() -> str:
-    """The processor's model, as Linux has it; elsewhere what Python knows of it."""
+    """The processor's model on Linux; elsewhere what Python reports."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             return next((line for line in file if line.startswith("model name")), "")

@@ -1,12 +1,11 @@
-"""What a comparison has worked out, kept on disk, so that no comparison works it out again.
+"""A cache on disk for the results of a comparison.
 
-    kept = Kept(Path("reports/storyworld/kept"))
-    kept.facts("exam", {"model": digest, "seed": 1}, work)      work() the first time, and what it gave ever after
+    cache = Kept(Path("reports/storyworld/kept"))
+    cache.facts("exam", {"model": digest, "seed": 1}, compute)      calls compute() the first time, then reads its file
 
-A piece is a file, named by a digest of everything that could change it: what the caller says it is of, and what holds
-for all (`_machine.circumstances`: the code, the versions, the machine). So nothing is ever out of date: what has
-another key is another piece. A piece is whole or absent, and one that is damaged is worked out anew. What cannot be
-kept (the disk is full) is only not kept.
+The key is a digest of everything the result depends on: what the caller names, and the code, package versions and
+machine (`provenance.circumstances`). So no entry is ever out of date. A damaged entry is computed again; where the disk
+is full, nothing is cached.
 """
 
 import hashlib
@@ -24,7 +23,7 @@ from lmzoo.errors import FormatError, ScoreError
 from lmzoo.files import write_atomically
 from lmzoo.runs import provenance, tensors
 
-DAYS = 30  # without being asked for, after which a piece is dropped
+DAYS = 30  # without use, after which an entry is removed
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -34,21 +33,21 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-Lasts = Callable[[Any], bool]  # whether what was worked out would be the same another time
+Lasts = Callable[[Any], bool]  # whether a result may be cached
 
 
 def always(_: Any) -> bool:
-    """Of work that is the same whenever it is done."""
+    """For results that are always the same."""
     return True
 
 
 def succeeded(facts: Mapping[str, Any]) -> bool:
-    """Of work that says in words, under "error", that it failed: which it may not do another time."""
+    """For results that report a failure under "error", which may not happen again."""
     return not facts.get("error")
 
 
 class Kept:
-    """Pieces of work in a folder; None: nowhere, and all is worked out each time."""
+    """Cached results in a folder; None: no cache."""
 
     def __init__(self, folder: Path | None):
         self.folder = folder
@@ -56,30 +55,30 @@ class Kept:
             _drop_old(folder)
 
     def facts(self, kind: str, of: Mapping[str, Any], work: Callable[[], Any], lasts: Lasts = always) -> Any:
-        """What `work` gives, plain JSON: from disk where it is there under what it is `of`; kept if that `lasts`."""
+        """The result of `work`, plain JSON, cached under its `kind` and what it is `of` if it `lasts`."""
         return self.both(kind, of, lambda: (work(), {}), lasts)[0]
 
     def both(
         self, kind: str, of: Mapping[str, Any], work: Callable[[], tuple[Any, Arrays]], lasts: Lasts = always
     ) -> tuple[Any, Arrays]:
-        """As `facts`, of work that gives arrays of numbers beside plain JSON."""
+        """As `facts`, for work that returns arrays of numbers beside plain JSON."""
         if self.folder is None:
             return work()
         key = digest({"kind": kind, "of": of, **provenance.circumstances()})
         stem = self.folder / f"{kind}-{key[:32]}"
-        found = _read(stem, key)
-        if found is None:
+        entry = _read(stem, key)
+        if entry is None:
             value, arrays = work()
             value = _plain(kind, value)
             if lasts(value):
                 with suppress(OSError):
                     _write(stem, key, value, arrays)
             return value, arrays
-        return found
+        return entry
 
 
 def _plain(kind: str, value: Any) -> Any:
-    """`value` as it will be found the next time: a tuple is a list, and a key is a word."""
+    """`value` as it will be read back from JSON: tuples as lists, keys as strings."""
     try:
         return json.loads(json.dumps(value, allow_nan=False))
     except ValueError:
@@ -87,7 +86,7 @@ def _plain(kind: str, value: Any) -> Any:
 
 
 def _write(stem: Path, key: str, value: Any, arrays: Arrays) -> None:
-    """The arrays first: the facts that name them are what says that there is a piece."""
+    """The arrays first: an entry exists once its facts do."""
     facts = {"key": key, "value": value}
     if arrays:
         contents = tensors.to_bytes(arrays)
@@ -97,11 +96,11 @@ def _write(stem: Path, key: str, value: Any, arrays: Arrays) -> None:
 
 
 def _read(stem: Path, key: str) -> tuple[Any, Arrays] | None:
-    """The piece, or None where there is none, or a damaged one."""
+    """The entry, or None where there is none or it is damaged."""
     try:
         facts = json.loads(_facts(stem).read_bytes())
-        told = facts.pop("sha256")
-        if told != digest(facts) or facts["key"] != key:
+        checksum = facts.pop("sha256")
+        if checksum != digest(facts) or facts["key"] != key:
             return None
         arrays: Arrays = {}
         if "arrays" in facts:
@@ -125,7 +124,7 @@ def _arrays(stem: Path) -> Path:
 
 
 def _drop_old(folder: Path) -> None:
-    """Remove the pieces that nobody has asked for in a long time."""
+    """Remove entries that have not been used for DAYS."""
     for path in folder.glob("*"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > DAYS * 86_400:

@@ -1,4 +1,4 @@
-"""Where and with what a figure was made: the part of provenance that no one should have to type."""
+"""Provenance: the machine, versions, commit and command behind a result, collected automatically."""
 
 import hashlib
 import os
@@ -33,7 +33,7 @@ def provenance() -> dict[str, Any]:
 
 @cache
 def circumstances() -> dict[str, Any]:
-    """What may change any figure, whatever it is of: {"code", "versions", "machine"}, the code as a digest."""
+    """What any result depends on: {"code", "versions", "machine"}, the code as a digest."""
     digest = hashlib.sha256()
     for folder in (cards.PACKAGE, cards.folder()):
         for path in sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".toml")):
@@ -55,20 +55,20 @@ def machine() -> str:
 
 
 def versions() -> dict[str, str]:
-    """lmzoo's, Python's and those of the packages that make numbers, as far as they are installed."""
+    """The versions of lmzoo, Python and the numerical packages that are installed."""
     from lmzoo import __version__
 
-    found = {"lmzoo": __version__, "python": platform.python_version()}
+    installed = {"lmzoo": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            installed[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def commit() -> str | None:
-    """The commit of the checkout that runs, with '+changes' where files differ from it; None outside of one."""
+    """The commit of the running checkout, with '+changes' if its files differ; None outside a checkout."""
     checkout = cards.PACKAGE.parent
     if not (checkout / ".git").exists():
         return None
@@ -88,7 +88,7 @@ def _git(checkout: Path, *arguments: str) -> str:
 
 
 def command() -> str:
-    """The command line as it can be typed again."""
+    """The command line, quoted for a shell."""
     import shlex
 
     program = Path(sys.argv[0]).name
@@ -97,20 +97,20 @@ def command() -> str:
 
 @dataclass
 class Peak:
-    """The most memory that this process held at once, in bytes; None where the system does not say."""
+    """The peak resident memory of this process, in bytes; None where the system does not report it."""
 
     bytes: int | None = None
 
 
 @contextmanager
 def peak_memory() -> Iterator[Peak]:
-    """Measure what runs within: the peak resident size of the whole process, all that was there before included.
+    """Measure the peak resident size of the whole process during the block.
 
-    Only Linux keeps such a mark and lets it be put back; elsewhere, and where that is not permitted, it stays None.
+    Only Linux has such a mark that can be reset; elsewhere, and where that is not permitted, it is None.
     """
     peak = Peak()
     try:
-        (PROCESS / "clear_refs").write_text("5", encoding="ascii")  # proc(5): VmHWM becomes the present size
+        (PROCESS / "clear_refs").write_text("5", encoding="ascii")  # proc(5): resets VmHWM to the current size
     except OSError:
         yield peak
         return

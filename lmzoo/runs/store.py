@@ -1,13 +1,11 @@
-"""A run on disk: a folder that anyone can read, and that nothing can hide in.
+"""A run on disk: a folder of plain files, without pickle or code, that is whole or absent.
 
-    config.json         format, model, its settings, the vocabulary's size
-    model.safetensors   all that was learned, as plain arrays
-    tokenizer.json      all that the tokenizer needs
-    provenance.json     data and its hashes, seed, versions, machine, command
-    metrics.jsonl       the learning curve, of a model that trains by steps
-    SHA256SUMS          of the files above: `sha256sum -c SHA256SUMS` checks them by hand
-
-There is no pickle and no code in it. It is written beside its place and renamed into it, so it is whole or absent.
+config.json         format, model, settings, vocabulary size
+model.safetensors   the learned parameters, as plain arrays
+tokenizer.json      the tokenizer
+provenance.json     data and its hashes, seed, versions, machine, command
+metrics.jsonl       the learning curve, of a model that trains by steps
+SHA256SUMS          checksums of the files above: `sha256sum -c SHA256SUMS`
 """
 
 import hashlib
@@ -30,7 +28,7 @@ from lmzoo.interface import Model
 from lmzoo.runs import tensors, upgrade
 
 FORMAT = 1
-FILES = ("config.json", "model.safetensors", "tokenizer.json", "provenance.json")  # what it is, and then its history
+FILES = ("config.json", "model.safetensors", "tokenizer.json", "provenance.json")  # the first three identify a run
 METRICS = "metrics.jsonl"
 SUMS = "SHA256SUMS"
 
@@ -49,7 +47,7 @@ def save(
         "model": model.name,
         "config": model.config(),
         "vocab_size": model.vocab_size_,
-        # The code of a model from outside the zoo is not saved: who loads the run must say where it is.
+        # The code of a model from outside the zoo is not saved: loading the run needs its file.
         "outside": not type(model).__module__.startswith("lmzoo.models."),
     }
     with _new_folder(folder) as draft:
@@ -89,7 +87,7 @@ def load(folder: str | Path, code: str | Path | None = None) -> TextModel:
         try:
             loaded = _load(folder, code)
         except LmzooError:
-            verified.result()  # a damaged file says more of the cause
+            verified.result()  # a damaged file is the likelier cause, so that error comes first
             raise
         verified.result()
     return loaded
@@ -105,7 +103,7 @@ def _load(folder: Path, code: str | Path | None) -> TextModel:
         sizes = [config["vocab_size"], model.vocab_size_, tokenizer.vocab_size]
     except KeyError as error:
         raise FormatError(f"{folder} does not hold a {cls.name} of this version: it lacks {error}") from None
-    except Exception as error:  # if the checksums are right, it was written so: by another version or on purpose
+    except Exception as error:  # with correct checksums: written by another version, or forged
         raise FormatError(f"{folder} does not hold a {cls.name} of this version: {error}") from None
     if not all(type(size) is int and size == sizes[0] for size in sizes):
         raise FormatError(
@@ -116,7 +114,7 @@ def _load(folder: Path, code: str | Path | None) -> TextModel:
 
 
 def _class(folder: Path, config: dict[str, Any], code: str | Path | None) -> type[Model]:
-    """The model's class: of the zoo by its name alone, so that no run can name a file to execute."""
+    """The model's class. The zoo's are found by name only, so that no run can name a file to execute."""
     name = config["model"]
     if code is None and config["outside"]:
         raise UsageError(f"{folder} was made by a model of your own: say which with --code FILE.py")
@@ -147,7 +145,7 @@ def _read_sums(folder: Path) -> dict[str, str]:
     """The SHA-256 of each file of a run, by its name."""
     try:
         text = (folder / SUMS).read_text(encoding="utf-8")
-        # Not by splitlines, which takes a flipped bit in a line end for another kind of line end.
+        # Not splitlines: it would accept other line ends, such as a flipped bit makes.
         sums = {name: digest for digest, name in (line.split("  ", 1) for line in text.removesuffix("\n").split("\n"))}
     except (OSError, ValueError):
         sums = {}
@@ -157,7 +155,7 @@ def _read_sums(folder: Path) -> dict[str, str]:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """config.json of a run, checked for the keys that every run has."""
+    """config.json of a run. Raises FormatError where it is another format or lacks a key."""
     config = _read_json(folder / "config.json")
     if not isinstance(config, dict) or "format" not in config:
         raise FormatError(f"{folder / 'config.json'} is not a run's configuration")
@@ -172,29 +170,29 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def read_provenance(folder: str | Path) -> dict[str, Any]:
-    """provenance.json of a run: what it was trained on, how and where."""
+    """provenance.json of a run: its training data, settings, machine and versions; empty where it is no JSON object."""
     provenance = _read_json(Path(folder) / "provenance.json")
     return provenance if isinstance(provenance, dict) else {}
 
 
 def digest(folder: str | Path) -> str:
-    """SHA-256 of what a run predicts with: its model and tokenizer, and not of when and where it was made."""
+    """SHA-256 of a run's model and tokenizer, without its provenance."""
     sums = _read_sums(Path(folder))
     return hashlib.sha256("".join(f"{name} {sums[name]}\n" for name in FILES[:3]).encode()).hexdigest()
 
 
 def bytes_on_disk(folder: str | Path) -> int:
-    """The size of what a run must carry to predict: the model and its tokenizer."""
+    """The size of a run's model and tokenizer, in bytes."""
     return sum((Path(folder) / name).stat().st_size for name in ("model.safetensors", "tokenizer.json"))
 
 
 def claim(folder: str | Path, overwrite: bool = False) -> None:
-    """Make sure, before any work, that `folder` can be made. Raises UsageError saying why it cannot."""
+    """Check, before any work, that the run `folder` can be written. Raises UsageError saying why it cannot."""
     folder = Path(folder)
     try:
         if _is_there(folder) and not overwrite:
             raise UsageError(f"{folder} exists already: choose another --out, or give --overwrite to replace a run")
-        # Asked more than once, for somebody may be replacing a run there at this moment.
+        # Asked several times: another process may be replacing a run there at this moment.
         if not any((folder / SUMS).is_file() or not _is_there(folder) for _ in range(5)):
             raise UsageError(f"{folder} is not a run, so it is not overwritten: choose another --out")
         files.try_to_write(folder.parent)
@@ -226,8 +224,8 @@ def _write_json(path: Path, value: Any) -> None:
     try:
         text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{path.name} cannot be written, for not all of it is plain JSON: {error}") from None
-    # What UTF-8 has no bytes for, a lone surrogate, is written as JSON writes it: \udc80.
+        raise UsageError(f"{path.name} cannot be written, because not all of it is plain JSON: {error}") from None
+    # A lone surrogate, which UTF-8 cannot encode, is written as a JSON escape: \udc80.
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 

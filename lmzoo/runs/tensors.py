@@ -1,8 +1,8 @@
-"""Safetensors, for models as large as memory: written array by array, and opened without reading.
+"""Safetensors files, written array by array and read by memory mapping, for models as large as memory.
 
-The library's own writer copies everything into one string first, and its reader copies every array out. The format is
-simple enough to do without either: the length of a JSON header (8 bytes), the header, and the arrays' bytes. What is
-read is checked by the library first, and the tests read with the one what the other wrote.
+The safetensors library copies all arrays into one string to write them, and out of the file to read them. The format is
+the length of a JSON header (8 bytes), the header, and the bytes of the arrays; the library checks a file before it is
+mapped.
 """
 
 import io
@@ -23,13 +23,13 @@ CODES = {np.dtype(code): name for name, code in NAMES.items()}
 
 
 def write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    """Write `arrays` of numbers, the widest first so that each is aligned."""
+    """Write `arrays`, those of the largest item size first, so that each is aligned."""
     with path.open("wb") as file:
         _write(file, arrays)
 
 
 def to_bytes(arrays: dict[str, NDArray[Any]]) -> bytes:
-    """What `write` writes, for arrays that are not as large as memory."""
+    """The bytes of a file that `write` writes."""
     file = io.BytesIO()
     _write(file, arrays)
     return file.getvalue()
@@ -50,10 +50,7 @@ def _write(file: BinaryIO, arrays: dict[str, NDArray[Any]]) -> None:
 
 
 def read(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a file, mapped into memory: what is not looked at is not read. Changes stay in memory.
-
-    Raises FormatError for anything that is not a whole safetensors file.
-    """
+    """The arrays of a file, mapped into memory copy-on-write. Raises FormatError for a damaged file."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -1,4 +1,4 @@
-"""From a model, a corpus and a tokenizer to a run, and from a run to its score: what the commands share."""
+"""Training a run and scoring it: what the commands and the comparison share."""
 
 import hashlib
 import shutil
@@ -26,13 +26,13 @@ from lmzoo.runs import store
 from lmzoo.runs.cache import digest
 
 BUDGETS = ("seconds", "steps", "tokens", "flops")  # of `Run`
-HOW = ("seed", "device", "precision", "compile", "memory")  # of `Run`, and may change what is learned
-KEY = "key"  # the file of an unfinished training that says of what it is
+HOW = ("seed", "device", "precision", "compile", "memory")  # of `Run`: they may change the result
+KEY = "key"  # the file of an unfinished training that identifies it
 
 
 @dataclass
 class Text:
-    """A corpus as ids: what a model gets to see."""
+    """A corpus encoded by its tokenizer."""
 
     corpus: Corpus
     tokenizer: Tokenizer
@@ -42,7 +42,7 @@ class Text:
 
     @property
     def data(self) -> Data:
-        """What `fit` is given."""
+        """The argument of `fit`."""
         return Data(self.train, self.valid, self.tokenizer.vocabulary, self.refit)
 
 
@@ -58,21 +58,21 @@ def encode(corpus: Corpus, spec: str | None, run: Run) -> Text:
     return Text(corpus, made, train, valid, corpus.refit)
 
 
-def parse(words: str) -> tuple[str, dict[str, str]]:
+def parse(spec: str) -> tuple[str, dict[str, str]]:
     """'ngram:order=3,smoothing=ml' → ('ngram', {'order': '3', 'smoothing': 'ml'})."""
-    name, _, settings = words.partition(":")
+    name, _, settings = spec.partition(":")
     given = {}
     for setting in filter(None, settings.split(",")):
         key, equals, value = setting.partition("=")
         if not equals:
-            raise UsageError(f"{words!r}: write settings as NAME=VALUE, as in {name}:order=3")
+            raise UsageError(f"{spec!r}: write settings as NAME=VALUE, as in {name}:order=3")
         given[key.strip()] = value.strip()
     return name, given
 
 
 @dataclass
 class Fitted:
-    """A model that has learned, and how."""
+    """A trained model, its training time and provenance."""
 
     text_model: TextModel
     seconds: float
@@ -86,9 +86,9 @@ class Fitted:
 
 
 def key(name: str, given: dict[str, str], text: Text, run: Run) -> str:
-    """A digest of everything that could change what `fit` gives: under one key, one model."""
+    """A digest of everything that the result of `fit` depends on: equal keys, equal models."""
     model = models.make(models.find(name), given)
-    own = Path(name).read_bytes() if Path(name).is_file() else b""  # a model that is not of the zoo
+    own = Path(name).read_bytes() if Path(name).is_file() else b""  # the code of a model from outside the zoo
     return digest(
         {
             "model": model.name,
@@ -97,7 +97,7 @@ def key(name: str, given: dict[str, str], text: Text, run: Run) -> str:
             "text": text.corpus.sha256,
             "refit": text.corpus.refit,
             "tokenizer": [text.tokenizer.spec, text.tokenizer.vocab_size],
-            "tokens": [len(text.train), len(text.valid)],  # a learning curve learns from the beginning of a text
+            "tokens": [len(text.train), len(text.valid)],  # a point of a learning curve uses the beginning of the text
             "run": {name: getattr(run, name) for name in (*BUDGETS, *HOW)},
             **machine.circumstances(),
         }
@@ -141,14 +141,14 @@ def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
 
 
 def fit_going_on(name: str, given: dict[str, str], text: Text, run: Run, folder: Path) -> Fitted:
-    """`fit`, on its way to the run `folder`: where a training with the same key was broken off, it goes on."""
+    """`fit` for the run `folder`, resumed where an interrupted training with the same key left checkpoints."""
     left = unfinished(folder)
     mark, this = left / KEY, key(name, given, text, run)
     if mark.is_file() and mark.read_text("utf-8") == this and list(left.glob("checkpoint*")):
         try:
             return fit(name, given, text, replace(run, folder=left, resume=True))
         except (UsageError, FormatError):
-            pass  # what is left is damaged, or somebody else has just finished it: begin anew
+            pass  # the checkpoint is damaged, or another process has just finished: train from scratch
     shutil.rmtree(left, ignore_errors=True)
     if models.find(name).resumes:
         write_atomically(mark, this.encode())
@@ -156,20 +156,20 @@ def fit_going_on(name: str, given: dict[str, str], text: Text, run: Run, folder:
 
 
 def own_path(corpus: Corpus) -> str | None:
-    """The absolute path of a text of one's own, so that it is found from anywhere; None: the name says all."""
+    """The absolute path of a user's own text, so that it is found from any folder; None for a corpus with a card."""
     card = cards().get(corpus.name)
     return None if card and card.title == corpus.title else str(Path(corpus.title).absolute())
 
 
 def unfinished(folder: Path) -> Path:
-    """Where the checkpoints of the training are that will become the run `folder`."""
+    """The folder of the checkpoints of the training that will become the run `folder`."""
     return folder.with_name(f"{folder.name}.unfinished")
 
 
 def claim(folder: Path, resume: bool, overwrite: bool) -> None:
-    """Make sure, before any work, that the run `folder` can be made and nothing is lost by it.
+    """Check, before any work, that the run `folder` can be written and nothing is lost.
 
-    Raises UsageError where it cannot, where an unfinished training would be written over, or there is none to resume.
+    Raises UsageError where it cannot, where an unfinished training would be overwritten, or there is none to resume.
     """
     store.claim(folder, overwrite)
     left = unfinished(folder)
@@ -177,22 +177,22 @@ def claim(folder: Path, resume: bool, overwrite: bool) -> None:
     if resume and not checkpoints:
         raise UsageError(f"there is nothing to resume: {left} holds no unfinished training; train without --resume")
     if checkpoints and not (resume or overwrite):
-        raise UsageError(f"{left} is an unfinished training: --resume goes on with it, --overwrite begins anew")
+        raise UsageError(f"{left} is an unfinished training: --resume continues it, --overwrite starts from scratch")
 
 
 def save(fitted: Fitted, folder: Path) -> Path:
-    """Write it as a run; what was kept to go on from is then needed no more."""
+    """Write the run and remove its checkpoints."""
     store.save(fitted.text_model, folder, fitted.provenance, fitted.model.history)
     shutil.rmtree(unfinished(folder), ignore_errors=True)
     return folder
 
 
-# ── A run, scored again ───────────────────────────────────────────────────────────────────────────
+# ── Scoring a run ─────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass
 class Scored:
-    """A run and its score: what a row of `lmzoo eval` is made of."""
+    """A run and its score, with its row of `lmzoo eval`."""
 
     folder: Path
     text_model: TextModel
@@ -212,7 +212,7 @@ def score_run(
     progress: Progress,
     device: str = "auto",
 ) -> Scored:
-    """Score the run in `folder` on `split` of `corpus` (None: of what it was trained on): what `lmzoo eval` prints.
+    """Score the run in `folder` on `split` of `corpus` (None: the training corpus): a row of `lmzoo eval`.
 
     `code` is the file of a model from outside the zoo. Raises as `store.load`, `corpus.load` and `evaluate` do.
     """
@@ -230,7 +230,7 @@ def score_run(
     count, unit = model.size()
     notes = notes_on(source, split, provenance, own=corpus is None)
     if score.replaced:
-        notes.append(f"{score.replaced:,} unknown words were read as <unk>: that text was scored")
+        notes.append(f"{score.replaced:,} unknown words were scored as <unk>")
     if model.adapts:
         notes.append(ADAPTS)
     row = {
@@ -257,21 +257,21 @@ def _evaluate(folder: Path, text_model: TextModel, text: str, protocol: str) -> 
 
 
 def mix_runs(parts: Sequence[Scored], progress: Progress) -> dict[str, Any]:
-    """The row of the linear mixture of `parts`, its weights fitted on the validation text of their corpus.
+    """The row of the linear interpolation of `parts`, with weights fitted on the validation text of their corpus.
 
-    Raises UsageError naming two runs that cannot be mixed: they have other tokenizers, or were scored on other texts.
+    Raises UsageError naming two runs with different tokenizers or texts.
     """
     first = parts[0]
     for part in parts[1:]:
         _refuse_unlike(first, part)
-    valid = []
+    valid_log_probs = []
     with progress.task("scoring validation text", len(parts)) as task:
         for part in parts:
             text = first.corpus.valid
-            valid.append(_evaluate(part.folder, part.text_model, text, part.protocol).log_probs)
+            valid_log_probs.append(_evaluate(part.folder, part.text_model, text, part.protocol).log_probs)
             task.advance(1)
     mixture = Mixture([part.text_model.model for part in parts])
-    weights = fit_weights(np.stack(valid))
+    weights = fit_weights(np.stack(valid_log_probs))
     score = mix([part.score for part in parts], weights)
     return first.row | {
         "run": "mixture",
@@ -291,39 +291,45 @@ def _refuse_unlike(a: Scored, b: Scored) -> None:
     one, other = a.text_model.tokenizer, b.text_model.tokenizer
     if one.to_json() != other.to_json():
         how = f"{one.spec} and {other.spec}" if one.spec != other.spec else f"both {one.spec}, of other texts"
-        raise UsageError(f"{a.folder} and {b.folder} have other tokenizers ({how}): only like tokens can be mixed")
+        raise UsageError(
+            f"{a.folder} and {b.folder} have different tokenizers ({how}): only models of the same tokens can be mixed"
+        )
     texts = [(part.protocol, part.score.sha256, part.corpus.sha256["valid"]) for part in (a, b)]
     if texts[0] != texts[1]:
-        raise UsageError(f"{a.folder} and {b.folder} were scored on other texts: give --corpus, so that both have one")
+        raise UsageError(
+            f"{a.folder} and {b.folder} were scored on different texts: give --corpus, so that they have the same"
+        )
 
 
 def _notes_on_mixture(parts: Sequence[Scored]) -> list[str]:
     notes = list(dict.fromkeys(note for part in parts for note in part.row["notes"]))
     seen = [str(p.folder) for p in parts if p.row["provenance"].get("refit")]
     if seen:
-        notes.append(f"the weights were fitted on text that {' and '.join(seen)} was trained on, and trust it too much")
+        notes.append(
+            f"the weights were fitted on text that {' and '.join(seen)} was trained on: its weight is too high"
+        )
     if parts[0].row["split"] in ("valid", "all"):
         notes.append("the weights were fitted on this very text, or a part of it")
     return notes
 
 
 def corpus_of(folder: Path, provenance: dict[str, Any]) -> str:
-    """The name or path of what a run was trained on. Raises UsageError where it is not known, or gone."""
+    """The name or path of a run's training corpus. Raises UsageError where it is unknown or no longer there."""
     path, name = provenance.get("corpus_path"), provenance.get("corpus")
     if not name:
         raise UsageError(f"{folder} does not say what it was trained on: give --corpus")
     if path and not Path(path).exists():
-        raise UsageError(f"{folder} was trained on {path}, which is not there any more: give --corpus")
+        raise UsageError(f"{folder} was trained on {path}, which is no longer there: give --corpus")
     return str(path or name)
 
 
 def has_changed(corpus: Corpus) -> str:
-    """What is to be said where a corpus is no longer what a run was trained on."""
+    """The note on a corpus that differs from the one a run was trained on."""
     return f"{corpus.name} has changed since: its sha256 is not that of the text this run was trained on"
 
 
 def notes_on(corpus: Corpus, split: str, provenance: dict[str, Any], own: bool) -> list[str]:
-    """What a reader must know of a score of `split`: that its text was trained on, or (its `own`) has changed."""
+    """Notes on a score of `split`: that the text was trained on or, of the run's `own` corpus, has changed since."""
     then = provenance.get("sha256", {})
     refit = bool(provenance.get("refit"))  # then validation was part of training
     same = [part for part in ("valid", "test") if corpus.sha256[part] == then.get(part)]

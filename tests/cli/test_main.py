@@ -316,7 +316,7 @@ def test_eval_says_that_the_text_has_changed_since(lmzoo, run, here):
 
 def test_eval_says_that_the_text_is_gone(refuses, run, here):
     (here / "own.txt").unlink()
-    refuses("eval", run, says=[str(here / "own.txt"), "not there any more", "--corpus"])
+    refuses("eval", run, says=[str(here / "own.txt"), "no longer there", "--corpus"])
 
 
 @pytest.mark.parametrize(("flags", "seen"), [([], ["train", "all"]), (["--refit"], ["train", "valid", "all"])])
@@ -357,7 +357,7 @@ def test_eval_mixes_runs_with_weights_fitted_on_the_validation_text(lmzoo, run):
 def test_a_mixture_says_that_its_weights_trust_a_part_too_much(lmzoo, run):
     lmzoo("train", "ngram", "--order", "1", "--corpus", "own.txt", "--out", "refit", "--refit")
     notes = lmzoo("eval", run, "refit", "--mix", "--json").json[-1]["notes"]
-    assert notes == ["the weights were fitted on text that refit was trained on, and trust it too much"]
+    assert notes == ["the weights were fitted on training text of refit, which so has too much weight"]
 
 
 def test_what_cannot_be_mixed_is_refused(lmzoo, refuses, run, here):
@@ -367,7 +367,7 @@ def test_what_cannot_be_mixed_is_refused(lmzoo, refuses, run, here):
     lmzoo("train", "uniform", "--tokenizer", "word:9", "--corpus", "own.txt", "--out", "words")
     lmzoo("train", "uniform", "--tokenizer", "word:9", "--corpus", "other.txt", "--out", "others")
     lmzoo("train", "uniform", "--tokenizer", "byte", "--corpus", "other.txt", "--out", "other-bytes")
-    refuses("eval", "bytes", "words", "--mix", says=["bytes and words have other tokenizers", "byte and word:9"])
+    refuses("eval", "bytes", "words", "--mix", says=["bytes and words have different tokenizers", "byte and word:9"])
     refuses("eval", "words", "others", "--mix", says="both word:9, of other texts")
     refuses("eval", "bytes", "other-bytes", "--mix", says=["bytes and other-bytes were scored", "--corpus"])
 

@@ -108,7 +108,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(here, lmzoo, name):
     assert not Path("run").exists()
     code, _, said = lmzoo(train(name))
     assert code == 2
-    assert "run.unfinished is an unfinished training: --resume goes on with it, --overwrite begins anew" in said
+    assert "run.unfinished is an unfinished training: --resume continues it, --overwrite starts from scratch" in said
     code, out, _ = lmzoo(train(name, more="--resume"))
     assert code == 0
     assert "40 steps" in out
