@@ -1,6 +1,6 @@
-"""How lmzoo speaks in a terminal: results on stdout, progress and errors on stderr, and an exit code.
+"""Output in the terminal: results on stdout, progress and errors on stderr, and an exit code.
 
-Exit codes: 0 done, 1 it failed, 2 wrong usage or input, 130 interrupted. Whatever goes wrong is said in one line.
+Exit codes: 0 success, 1 failure, 2 wrong usage or input, 130 interrupted. An error is one line.
 """
 
 import json
@@ -19,8 +19,8 @@ from lmzoo.errors import LmzooError, UsageError, nearest, one_line
 from lmzoo.progress import Progress
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
-PIPED_WIDTH = 200  # columns of a table that nobody looks at yet
-# The root of the command line's own errors, wherever this version of Typer keeps it.
+PIPED_WIDTH = 200  # characters: width of a table that is written to a pipe or file
+# click.UsageError, which some versions of Typer import from Click and others bring along.
 WrongUsage: Any = typer.BadParameter.__mro__[2]
 
 
@@ -31,7 +31,7 @@ class InterruptedByUserError(LmzooError):
 
 
 class ReaderGoneError(Exception):
-    """Whoever read our output has closed it, as `| head` does."""
+    """The reader of stdout has closed it, as in `| head`."""
 
 
 class Commands(TyperGroup):
@@ -47,11 +47,11 @@ class Commands(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run it. Ctrl-C and a closed pipe become errors of ours before Typer has its say on them."""
+        """Run it. Ctrl-C and a closed pipe become our errors before Typer handles them."""
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
-        except KeyboardInterrupt as stop:  # who has something to go on from says so
+        except KeyboardInterrupt as stop:  # a training that can be resumed says so
             raise InterruptedByUserError(str(stop) or "interrupted; nothing half-written was left") from None
         except BrokenPipeError:
             raise ReaderGoneError from None
@@ -59,12 +59,12 @@ class Commands(TyperGroup):
 
 
 def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line `app`, say any error in one line, and exit."""
+    """Run the command line `app`, print any error in one line, and exit."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a sampled lone surrogate is no reason to stop
+            stream.reconfigure(errors="replace")  # a sampled text may have lone surrogates
     code, message = _outcome(app, arguments)
-    if process() and message:  # what is wrong for all processes is said by the first
+    if process() and message:  # an error of all processes is printed by the first
         message = "" if code in (2, INTERRUPTED) else f"process {process()}: {message}"
     if message:
         print(f"lmzoo: {one_line(message)}", file=sys.stderr)
@@ -76,12 +76,12 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def process() -> int:
-    """The number of this process among those that `torchrun` started; 0 where it is alone."""
+    """The rank of this process among those that `torchrun` started; 0 without torchrun."""
     return int(os.environ.get("RANK", 0)) if int(os.environ.get("WORLD_SIZE", 1)) > 1 else 0
 
 
 def _outcome(app: typer.Typer, arguments: Sequence[str] | None) -> tuple[int, str]:
-    """The exit code and what to say."""
+    """The exit code and the error message."""
     try:
         code = app(arguments, standalone_mode=False)
     except LmzooError as error:
@@ -96,15 +96,15 @@ def _outcome(app: typer.Typer, arguments: Sequence[str] | None) -> tuple[int, st
         return 1, "out of memory: a smaller order, vocabulary or corpus needs less"
     except OSError as error:
         return 1, f"{error.filename or 'input or output'}: {error.strerror or error}"
-    except Exception as error:  # a bug, ours or that of a model of somebody's own
+    except Exception as error:  # a bug, in lmzoo or in a FILE.py
         if os.environ.get("LMZOO_TRACEBACK"):
             raise
-        return 1, f"{where(error)}; LMZOO_TRACEBACK=1 shows the way there"
+        return 1, f"{where(error)}; LMZOO_TRACEBACK=1 shows the traceback"
     return (code, "") if isinstance(code, int) else (0, "")
 
 
 def _wrong_usage(error: Any) -> str:
-    """What is wrong with a flag or argument, what comes nearest, and where to read about it."""
+    """What is wrong with a flag or argument, the nearest valid one, and which help to read."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "lmzoo"
     message = str(error.format_message()).rstrip(".")
@@ -124,7 +124,7 @@ def where(error: BaseException) -> str:
 
 
 def _forget_stdout() -> int:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain when it closes it
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python would print an error when closing it
     return 1
 
 
@@ -132,7 +132,7 @@ def _forget_stdout() -> int:
 
 
 def show(renderable: Any) -> None:
-    """Print a table or text: as wide as the terminal is, or wide where there is none."""
+    """Print a table or text, as wide as the terminal; wider where there is no terminal."""
     from rich.console import Console
 
     console = Console()
@@ -142,7 +142,7 @@ def show(renderable: Any) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers_from: int) -> None:
-    """A table: words, which may fold, in the first `numbers_from` columns, and numbers, which may not, after."""
+    """A table: text, which may wrap, in the first `numbers_from` columns, and numbers, which may not, in the others."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -154,7 +154,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers_fr
         else:
             table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*map(Text, row))  # as text, lest a name in brackets be taken for markup
+        table.add_row(*map(Text, row))  # a name in brackets is not markup
     show(table)
 
 
@@ -164,14 +164,14 @@ def show_json(value: Any) -> None:
 
 
 def show_notes(notes: Sequence[str]) -> None:
-    """Remarks on a result: all of them, or of many the first two and the last."""
+    """Remarks on a result: all of them, or the first two and the last of more than four."""
     shown = notes if len(notes) <= 4 else [*notes[:2], f"{len(notes) - 3} more such notes are in the run", notes[-1]]
     for note in shown:
         print(f"note: {note}")
 
 
 def show_scores(rows: Sequence[dict[str, Any]]) -> None:
-    """Scores of runs: a table of ratios, then all that they were divided by."""
+    """Scores of runs: a table of ratios, then their numerators and denominators."""
     columns = ("run", "bits/char", "95 % interval", "bits/byte", "ppl/token", "ppl/word", "tokens/s")
     show_table(columns, [_score_cells(row) for row in rows], numbers_from=1)
     for row in rows:
@@ -200,7 +200,7 @@ def _score_cells(row: dict[str, Any]) -> list[str]:
 
 
 class Bars(Progress):
-    """A progress bar with an ETA for each task, on stderr while it is a terminal, gone when it is done."""
+    """A progress bar with an ETA for each task, on stderr if that is a terminal; it disappears when done."""
 
     def __init__(self, quiet: bool = False):
         self.quiet = quiet or process() > 0
@@ -209,7 +209,7 @@ class Bars(Progress):
 
     @contextmanager
     def task(self, name: str, total: float | None = None) -> Iterator["Bars"]:
-        """A bar of its own; `advance` moves the innermost one."""
+        """A new bar; `advance` moves the innermost one."""
         self._start()
         self._open.append(self._bars.add_task(name, total=total, note=""))
         try:

@@ -12,7 +12,7 @@ CardName = Annotated[str, typer.Argument(help="A name from `lmzoo corpora`.")]
 
 corpora_app = typer.Typer(
     cls=Commands,
-    help="The texts: what corpora there are; fetch one, show one.",
+    help="List the corpora; fetch or show one.",
     epilog="Example: lmzoo corpora show storyworld",
 )
 add_group("corpora", corpora_app)
@@ -35,7 +35,7 @@ def list_corpora(context: typer.Context, as_json: Json = False) -> None:
 
 @corpora_app.command("fetch")
 def fetch_corpus(name: CardName, mirror: Mirror = None, as_json: Json = False, quiet: Quiet = False) -> None:
-    """Download a corpus (or take it from the mirror), check it and keep it."""
+    """Download a corpus, or copy it from the mirror, check it and cache it."""
     from lmzoo.data import corpus
 
     files = corpus.fetch(name, mirror=mirror, progress=Bars(quiet))
@@ -47,7 +47,7 @@ def fetch_corpus(name: CardName, mirror: Mirror = None, as_json: Json = False, q
     for fact in facts:
         print(f"{fact['path']}  {fact['sha256']}  from {fact['source']}")
     if not facts:
-        print(f"{name} is built in: there is nothing to fetch")
+        print(f"{name} is built in: nothing to fetch")
     return None
 
 
@@ -58,7 +58,7 @@ def show_corpus(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Licence, citation, split, counts and a few lines of a corpus."""
+    """Show licence, citation, split, counts and a few lines of a corpus."""
     from lmzoo.data import corpus
 
     text = corpus.load(name, mirror=mirror, progress=Bars(quiet))

@@ -15,15 +15,21 @@ def evaluate_runs(
     runs: Runs,
     corpus: Annotated[
         str | None,
-        typer.Option(help="A name, a text file or a folder to score.", show_default="what the run was trained on"),
+        typer.Option(help="The corpus to score: a name, a text file or a folder.", show_default="that of the run"),
     ] = None,
     split: Annotated[str, typer.Option(help="train, valid, test, or all: the whole text.")] = "test",
     protocol: Annotated[
         str | None,
-        typer.Option(help="stream (context carries on) or lines (each alone).", show_default="the corpus's own"),
+        typer.Option(
+            help="stream (context carries through the text) or lines (each line alone).",
+            show_default="the corpus's own",
+        ),
     ] = None,
     mix: Annotated[
-        bool, typer.Option("--mix", help="And all of them as one, with weights fitted on the validation text.")
+        bool,
+        typer.Option(
+            "--mix", help="Also score their linear interpolation, with weights fitted on the validation text."
+        ),
     ] = False,
     code: Code = None,
     device: Device = "auto",
@@ -31,7 +37,7 @@ def evaluate_runs(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score runs: bits per character and byte, perplexities, and everything they were divided by."""
+    """Score runs: bits per character and byte, and perplexities, with their denominators."""
     from lmzoo.data.corpus import SPLITS
     from lmzoo.evaluation.perplexity import PROTOCOLS
     from lmzoo.runs import train as training

@@ -1,4 +1,4 @@
-"""`lmzoo export` and `lmzoo import`: runs out to the files of other toolkits, and in from them."""
+"""`lmzoo export` and `lmzoo import`: files of other toolkits."""
 
 import hashlib
 from pathlib import Path
@@ -27,26 +27,27 @@ LAYOUTS = ("plain", "leading")
 
 @command("export", epilog=EXPORT_EPILOG)
 def export_run(
-    run: Annotated[Path, typer.Argument(help="Folder of an n-gram or gpt run, or one of word vectors.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a run: an n-gram, a gpt or word vectors.")],
     file: Annotated[
         Path,
         typer.Argument(
-            help="What to write: of an n-gram an ARPA file (.gz compresses it), of a gpt a folder, of word vectors "
-            "vectors.txt, vectors.bin (word2vec's text and binary), vectors.glove.txt or vectors.kv (gensim's)."
+            help="What to write: for an n-gram an ARPA file (.arpa.gz is compressed), for a gpt a folder, for word "
+            "vectors vectors.txt, vectors.bin (word2vec's formats), vectors.glove.txt or vectors.kv (gensim's)."
         ),
     ],
     format: Annotated[  # noqa: A002 (as the flag is called)
         str | None,
         typer.Option(
-            help="Of word vectors: word2vec, word2vec-binary, glove or keyedvectors.", show_default="as FILE is named"
+            help="For word vectors: word2vec, word2vec-binary, glove or keyedvectors.",
+            show_default="from the name of FILE",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file or folder.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a run as other toolkits read it: an n-gram as an ARPA file, word vectors as word2vec, GloVe and gensim have
-    them, a gpt as Hugging Face's GPT-2.
+    """Write a run in another toolkit's format: an n-gram as ARPA, word vectors as word2vec, GloVe or gensim, a gpt as
+    Hugging Face's GPT-2.
     """
     from lmzoo.embeddings.predictor import Association
     from lmzoo.formats import arpa
@@ -93,7 +94,7 @@ def _export_gpt(run: Path, folder: Path, overwrite: bool, as_json: bool) -> None
     from lmzoo import models
     from lmzoo.runs import store
 
-    models.find("gpt")  # says what to install, where PyTorch is not there
+    models.find("gpt")  # raises, naming what to install, where PyTorch is missing
     from lmzoo.formats import gpt2
 
     gpt2.claim(folder, overwrite)
@@ -114,33 +115,33 @@ def import_file(
     file: Annotated[
         str,
         typer.Argument(
-            help="An ARPA file or one of word vectors (GloVe's, or word2vec's text or binary), plain or gzipped; a "
-            "folder with a GPT-2 as Hugging Face transformers saves it; or gpt2, which is fetched as corpora are (from "
-            "LMZOO_MIRROR, if that has it in gpt2/)."
+            help="An ARPA file or word vectors (GloVe's, or word2vec's text or binary format), plain or gzipped; a "
+            "folder with a GPT-2 as saved by Hugging Face transformers; or gpt2, which is downloaded as corpora are "
+            "(from LMZOO_MIRROR, if that has it in gpt2/)."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the run to make.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to save the run in.")],
     layout: Annotated[
         str,
         typer.Option(
-            help="Of texts that an ARPA file scores: plain, or leading: a space before every word, as in the PTB files."
+            help="For ARPA files, the layout of texts to score: plain, or leading (spaces before words, as in PTB)."
         ),
     ] = LAYOUTS[0],
     kind: Annotated[
         str | None,
-        typer.Option(help="Of word vectors: glove or word2vec.", show_default="glove where the file has no header"),
+        typer.Option(help="For word vectors: glove or word2vec.", show_default="glove if the file has no header"),
     ] = None,
     corpus: Annotated[
         str | None,
-        typer.Option(help="Of word vectors: the text by which they learn to predict; a name, a file or a folder."),
+        typer.Option(help="For word vectors: the text to fit their predictor on; a name, a file or a folder."),
     ] = None,
     mirror: Mirror = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there already.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in that folder.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Read a model that another toolkit wrote and save it as a run: n-grams from an ARPA file, as of KenLM or SRILM,
-    word vectors as word2vec, GloVe and gensim write them, or GPT-2's weights.
+    """Read another toolkit's model and save it as a run: an ARPA file of n-grams, word vectors in the formats of
+    word2vec, GloVe or gensim, or GPT-2's weights.
     """
     from lmzoo.formats import vectors
     from lmzoo.runs import store
@@ -155,25 +156,25 @@ def import_file(
         raise UsageError(f"--{'kind' if kind else 'corpus'} is for word vectors, which {file} has not: leave it out")
     if is_gpt:
         text_model, facts = _read_gpt2(path, quiet)
-        found = f"{facts['parameters']:,} parameters over {text_model.tokenizer.vocab_size:,} tokens"
+        summary = f"{facts['parameters']:,} parameters over {text_model.tokenizer.vocab_size:,} tokens"
     elif has_vectors:
         from lmzoo.formats.vectors import model as vector_exchange
 
         text_model, facts = vector_exchange.read(path, kind, corpus, mirror, Bars(quiet))
         facts = _origin(path) | facts
-        found = f"{facts['words']:,} words of {facts['dimensions']} numbers, {facts['format']}"
+        summary = f"{facts['words']:,} words of {facts['dimensions']} numbers, {facts['format']}"
     else:
         from lmzoo.formats import arpa
 
         text_model = arpa.read(path, Bars(quiet), layout)
         model, tokenizer = text_model
         facts = _origin(path) | {"ngrams": len(model.trie_.words) - 1}
-        found = f"{facts['ngrams']:,} n-grams of order 1 to {model.order} over {tokenizer.vocab_size:,} words"
+        summary = f"{facts['ngrams']:,} n-grams of order 1 to {model.order} over {tokenizer.vocab_size:,} words"
     facts = _provenance(text_model) | facts
     store.save(text_model, out, facts)
     if as_json:
         return show_json({"run": str(out), **facts})
-    print(f"{file}: {found}")
+    print(f"{file}: {summary}")
     show_notes(text_model.model.remarks)
     print(f"saved as {out}; score a text with: lmzoo eval {out} --corpus …")
     return None
@@ -182,7 +183,7 @@ def import_file(
 def _read_gpt2(folder: Path, quiet: bool) -> "tuple[TextModel, dict[str, Any]]":
     from lmzoo import models
 
-    models.find("gpt")  # says what to install, where PyTorch is not there
+    models.find("gpt")  # raises, naming what to install, where PyTorch is missing
     from lmzoo.formats import gpt2
 
     if not folder.is_dir():
@@ -193,7 +194,7 @@ def _read_gpt2(folder: Path, quiet: bool) -> "tuple[TextModel, dict[str, Any]]":
 
 
 def claim_file(file: Path, overwrite: bool) -> None:
-    """Make sure, before any work, that `file` can be made. Raises UsageError saying why it cannot."""
+    """Raise UsageError where `file` cannot be written: called before any work."""
     from lmzoo.files import try_to_write
 
     if file.is_dir():
@@ -209,7 +210,7 @@ def claim_file(file: Path, overwrite: bool) -> None:
 
 
 def write_file(file: Path, contents: bytes) -> None:
-    """Write `file`, whole or not at all. Raises LmzooError saying why it cannot be."""
+    """Write `file` atomically. Raises LmzooError."""
     from lmzoo.files import write_atomically
 
     try:

@@ -16,24 +16,29 @@ from lmzoo.errors import UsageError
 @command("generate", epilog="Example: lmzoo generate runs/storyworld-ngram --prompt 'The cat' --temperature 0.8")
 def generate_text(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    prompt: Annotated[str, typer.Option(help="The text to go on from.")] = "",
-    length: Annotated[int, whole("--length", help="Tokens to write, 0 or more.")] = 200,
+    prompt: Annotated[str, typer.Option(help="The text to continue.")] = "",
+    length: Annotated[int, whole("--length", help="Tokens to generate, 0 or more.")] = 200,
     temperature: Annotated[
-        float | None, number("--temperature", help="Below 1 safer, above 1 wilder; 0 takes the likeliest. [default: 1]")
+        float | None,
+        number("--temperature", help="Divides the logits: below 1 less random, above 1 more; 0: greedy. [default: 1]"),
     ] = None,
-    top_k: Annotated[int | None, whole("--top-k", help="Choose among the k likeliest tokens only, 1 or more.")] = None,
+    top_k: Annotated[int | None, whole("--top-k", help="Sample from the k likeliest tokens only, 1 or more.")] = None,
     top_p: Annotated[
-        float | None, number("--top-p", help="Choose among the likeliest that reach p together, above 0 up to 1.")
+        float | None,
+        number(
+            "--top-p",
+            help="Nucleus sampling: from the fewest likeliest tokens with total probability p, above 0 up to 1.",
+        ),
     ] = None,
     beam: Annotated[
-        int | None, whole("--beam", help="Write the likeliest text: beam search that keeps so many, 1 or more.")
+        int | None, whole("--beam", help="Beam search for the likeliest text with a beam of this width, 1 or more.")
     ] = None,
     seed: Seed = 0,
     code: Code = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Let a run write: what is sampled is what is scored."""
+    """Generate text from a run, by sampling or beam search."""
     if beam is not None and (temperature, top_k, top_p) != (None, None, None):
         raise UsageError("--beam looks for the likeliest text: it goes without --temperature, --top-k and --top-p")
     import numpy as np

@@ -7,7 +7,7 @@ from lmzoo.cli.options import Json
 
 @command("models")
 def list_models(as_json: Json = False) -> None:
-    """The animals: what models there are, oldest idea first."""
+    """The animals: the models there are, oldest idea first."""
     from lmzoo import models
 
     facts = [models.about(name) for name in models.names()]

@@ -1,7 +1,7 @@
-"""The flags of the command line: those that commands share, and those that a model brings along.
+"""The flags of the command line: those that commands share, and those of each model.
 
-A model's flags are the fields of its dataclass, and their help is the comment behind each field. So a new model,
-or a file of somebody's own, has its command and its help without a line written for it.
+A model's flags are the fields of its dataclass, and their help is the comment behind each field. So a new model or a
+FILE.py has its command and its help at once.
 """
 
 import copy
@@ -18,56 +18,59 @@ from lmzoo.errors import UsageError, nearest
 
 
 def whole(flag: str, help: str) -> Any:  # noqa: A002 (as Typer calls it)
-    """An option that takes a whole number, and says so of anything else."""
+    """An option whose value is a whole number; its error says so."""
     return typer.Option(flag, parser=_reader(flag, int, "a whole number"), metavar="INT", help=help)
 
 
 def number(flag: str, help: str) -> Any:  # noqa: A002 (as Typer calls it)
-    """An option that takes a number, and says so of anything else."""
+    """An option whose value is a number; its error says so."""
     return typer.Option(flag, parser=_reader(flag, float, "a number"), metavar="NUMBER", help=help)
 
 
-def _reader(flag: str, kind: type, words: str) -> Callable[[str], Any]:
+def _reader(flag: str, kind: type, expected: str) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         try:
             return kind(str(text))
         except ValueError:
-            raise UsageError(f"{flag} must be {words}, not {text!r}") from None
+            raise UsageError(f"{flag} must be {expected}, not {text!r}") from None
 
     return read
 
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
-Seed = Annotated[int, whole("--seed", help="0 or more; the same seed gives the same result.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bars.")]
+Seed = Annotated[int, whole("--seed", help="Random seed, 0 or more: the same seed gives the same result.")]
 Mirror = Annotated[
     str | None,
-    typer.Option(envvar="LMZOO_MIRROR", help="Folder or URL to take corpora from, laid out as CORPUS/FILE."),
+    typer.Option(envvar="LMZOO_MIRROR", help="Folder or URL that has the corpora, laid out as CORPUS/FILE."),
 ]
 CorpusName = Annotated[str, typer.Option("--corpus", help="A name from `lmzoo corpora`, a text file or a folder.")]
 TokenizerSpec = Annotated[
     str | None,
     typer.Option(
         "--tokenizer",
-        help="byte, char, word:K (the K most frequent words, as word:5000), bpe:K (K pieces), split (at "
-        "spaces), split:min=N (words seen less than N times are <unk>) or gpt2.",
+        help="byte, char, word:K (the K most frequent words, as in word:5000), bpe:K (byte-pair encoding with K "
+        "tokens), split (words of a text that is tokenised already), split:min=N (words that occur less than N times "
+        "become <unk>) or gpt2.",
         show_default="the corpus's own",
     ),
 ]
 Budget = Annotated[
     str | None,
     typer.Option(
-        help="For each model that trains by steps: a wall-clock time like 90s, 3m or 1h, or 2000steps, 5Mtokens, "
-        "1e15flops. (Counting takes what it takes.)",
-        show_default="3m, or what the preset says where `compare` tells its own story",
+        help="Training budget of each model that trains by steps: wall-clock time (90s, 3m, 1h), steps (2000steps), "
+        "tokens (5Mtokens) or floating-point operations (1e15flops). Models that count have none.",
+        show_default="3m, or that of the preset of `compare`",
     ),
 ]
 Refit = Annotated[
     bool,
-    typer.Option("--refit", help="Train on train + validation: for the last fit, once settings are chosen."),
+    typer.Option(
+        "--refit", help="Train on the training and validation texts: for the final fit, once settings are chosen."
+    ),
 ]
-Code = Annotated[Path | None, typer.Option(help="The FILE.py of a model of your own, to load a run that it made.")]
+Code = Annotated[Path | None, typer.Option(help="The FILE.py of your own model, to load a run of it.")]
 
 
 def one_of(kind: str, value: str, known: Sequence[str]) -> None:
@@ -77,7 +80,7 @@ def one_of(kind: str, value: str, known: Sequence[str]) -> None:
 
 
 def parse_device(text: str) -> str:
-    """The name of a device, there or not. Raises UsageError for what can be none."""
+    """A valid name of a device, present or not. Raises UsageError."""
     if not re.fullmatch(r"auto|mps|(cpu|cuda)(:\d+)?", text):
         raise UsageError(f"no device {text!r}: it can be auto, cpu, cuda, cuda:N or mps")
     return text
@@ -89,25 +92,27 @@ Device = Annotated[
         "--device",
         parser=parse_device,
         metavar="TEXT",
-        help="cpu, cuda, cuda:N, mps, or auto: the fastest there is. (Counting is done on the CPU.)",
+        help="cpu, cuda, cuda:N, mps, or auto: the fastest available. Models that count use the CPU.",
     ),
 ]
 Precision = Annotated[
-    str, typer.Option(help="float32, bfloat16, or auto: bf16 for matrix products where the hardware is faster with it.")
+    str,
+    typer.Option(help="float32, bfloat16, or auto: bfloat16 for matrix products where the hardware is faster with it."),
 ]
 Compile = Annotated[
-    str, typer.Option("--compile", help="yes, no, or auto: torch.compile where it pays for itself within the budget.")
+    str,
+    typer.Option(
+        "--compile", help="Whether to use torch.compile: yes, no, or auto (where it saves time within the budget)."
+    ),
 ]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on with the training that was interrupted or killed on its way to --out.")
-]
+Resume = Annotated[bool, typer.Option("--resume", help="Resume the training to --out that was interrupted or killed.")]
 TensorBoard = Annotated[
-    Path | None, typer.Option("--tensorboard", help="Folder to write TensorBoard's files to, as the training goes.")
+    Path | None, typer.Option("--tensorboard", help="Folder for TensorBoard logs, written during training.")
 ]
 Memory = Annotated[
     str | None,
     typer.Option(
-        help="Make do with about this much memory, where the model can (ngram, pmi, svd, glove): 500M, 1G.",
+        help="Approximate memory limit (500M, 1G) of models that can work out of core (ngram, pmi, svd, glove).",
         show_default="no limit",
     ),
 ]
@@ -154,27 +159,27 @@ def parse_budget(text: str | None) -> dict[str, Any]:
 
 
 class ModelCommands(Commands):
-    """One subcommand for each model, made when it is asked for from `action(name, settings, **shared flags)`."""
+    """One subcommand for each model, created on demand from `action(name, settings, **shared flags)`."""
 
     action: Callable[..., None]
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        """The models of the zoo, oldest idea first."""
+        """The names of the models, oldest idea first."""
         from lmzoo import models
 
         return models.names()
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-        """A model as the list of them needs it: its name and its idea, without importing it."""
+        """A model with its one-line summary, for the list of models: nothing is imported."""
         from lmzoo import models
 
-        def idea() -> None: ...
+        def summary() -> None: ...
 
-        idea.__doc__ = _escape(models.about(cmd_name)["summary"])
-        return _command(cmd_name, idea)
+        summary.__doc__ = _escape(models.about(cmd_name)["summary"])
+        return _command(cmd_name, summary)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ARG002
-        """A model as it is trained, with all its flags; a FILE.py is as good as a name."""
+        """The command that trains a model, named or given as a FILE.py, with all its flags."""
         if args[0].startswith("-"):
             raise UsageError(f"say which model before its flags: lmzoo train MODEL {args[0]} …")
         return args[0], model_command(args[0], type(self).action), args[1:]
@@ -190,11 +195,11 @@ def model_command(name: str, action: Callable[..., None]) -> Any:
     taken = {parameter.name for parameter in shared} | {"json", "help", "preset", "click_context"}
     for setting in settings:
         if setting.name in taken:
-            raise UsageError(f"{name}: its setting {setting.name!r} is a flag of every model; give it another name")
+            raise UsageError(f"{name}: its setting {setting.name!r} is a flag of every model: rename it")
 
     def train(click_context: typer.Context, **flags: Any) -> None:
         values = {setting.name: flags.pop(setting.name) for setting in settings}
-        # What was not typed is left to the model's defaults, or to the preset.
+        # What was not typed comes from the preset, or the model's defaults.
         typed = {key for key in values if click_context.get_parameter_source(key).name != "DEFAULT"}  # type: ignore[union-attr]
         chosen = {key: str(value) for key, value in values.items() if key in typed and value is not None}
         if flags.get("preset"):
@@ -212,35 +217,35 @@ _CONTEXT = inspect.Parameter("click_context", inspect.Parameter.KEYWORD_ONLY, an
 
 
 def _preset_flag(presets: dict[str, dict[str, Any]]) -> list[inspect.Parameter]:
-    """--preset, for a model that has some."""
+    """--preset, for a model that has presets."""
     if not presets:
         return []
-    words = f"A set of settings by name, which the other flags change: {', '.join(presets)}."
-    kind = Annotated[str | None, typer.Option("--preset", help=words)]
+    help_text = f"A named set of settings, which the other flags override: {', '.join(presets)}."
+    kind = Annotated[str | None, typer.Option("--preset", help=help_text)]
     return [inspect.Parameter("preset", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)]
 
 
 def _flag(setting: Any) -> inspect.Parameter:
-    """A setting as a parameter that Typer understands."""
+    """A setting as a parameter of the command's function, for Typer."""
     flag = "--" + setting.name.replace("_", "-")
     option = typer.Option(help=_escape(setting.help))
     if setting.type in (int, float):
         option = (whole if setting.type is int else number)(flag, help=_escape(setting.help))
     kind = setting.type | None if setting.default is None else setting.type
     default = inspect.Parameter.empty if setting.required else setting.default
-    if setting.words:  # the words are read with the other settings, where their names are known
+    if setting.words:  # parsed by `models.make`, which knows the words
         metavar = "|".join(["INT" if setting.type is int else "NUMBER", *setting.words])
         kind, option = str, typer.Option(flag, metavar=metavar, help=_escape(setting.help))
         default = default if setting.required else str(default)
     if setting.shared:
-        option.rich_help_panel = "How it is trained"
+        option.rich_help_panel = "Training"
     return inspect.Parameter(
         setting.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
     )
 
 
 def _in_panel(parameter: inspect.Parameter) -> inspect.Parameter:
-    """A shared flag, listed below the model's own."""
+    """A shared flag, in a panel below the model's own."""
     kind, option = get_args(parameter.annotation)
     option = copy.copy(option)
     option.rich_help_panel = "Options of every model"
@@ -256,4 +261,4 @@ def _command(name: str, function: Callable[..., None], epilog: str | None = None
 
 
 def _escape(text: str) -> str:
-    return text.replace("[", "\\[")  # a comment like "in [0, 1]" is no markup
+    return text.replace("[", "\\[")  # "in [0, 1]" is not Rich markup

@@ -36,8 +36,10 @@ def _train(
     *,
     corpus: CorpusName = "storyworld",
     tokenizer: TokenizerSpec = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run.", show_default="runs/CORPUS-MODEL")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there already.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to save the run in.", show_default="runs/CORPUS-MODEL")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in that folder.")] = False,
     refit: Refit = False,
     budget: Budget = None,
     device: Device = "auto",
@@ -59,11 +61,11 @@ def _train(
     from lmzoo.runs import train as training
 
     model = models.find(name)
-    models.make(model, settings)  # what is wrong with the words is said before anything is read
+    models.make(model, settings)  # raises for wrong settings before anything is read
     one_of("precision", precision, PRECISIONS)
     one_of("answer to --compile", compiled, ("auto", "yes", "no"))
     if resume and not model.resumes:
-        raise UsageError(f"{name} is not trained by steps, so there is nothing to resume: train it without --resume")
+        raise UsageError(f"{name} is not trained by steps, so there is nothing to resume: leave --resume out")
     out = out or Path("runs") / f"{Path(corpus).stem}-{Path(name).stem}"
     run = Run(
         seed,
@@ -82,7 +84,7 @@ def _train(
     text = training.encode(source, tokenizer, run)
     with run.progress.task(f"training {name}"):
         fitted = training.fit(name, settings, text, run)
-    if process():  # of several, the first one does the rest
+    if process():  # of several processes, the first saves and prints
         return None
     training.save(fitted, out)
     facts = {"run": str(out), **fitted.provenance}
@@ -122,7 +124,7 @@ class _Train(ModelCommands):
 train_app = typer.Typer(
     cls=_Train,
     help="Train a model on a corpus and save it as a run. `lmzoo train MODEL --help` lists the model's own flags; "
-    "a FILE.py of your own works wherever a model's name does.",
+    "a FILE.py works wherever a model's name does.",
     epilog="Example: lmzoo train ngram --corpus shakespeare --tokenizer char --order 6 --out runs/shakespeare-6gram",
     subcommand_metavar="MODEL [FLAGS]...",
 )
@@ -132,4 +134,4 @@ add_group("train", train_app)
 @train_app.callback(invoke_without_command=True)
 def _which_model(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        raise UsageError("say which model: lmzoo train MODEL, as in `lmzoo train ngram`; `lmzoo models` lists them")
+        raise UsageError("which model? lmzoo train MODEL, as in `lmzoo train ngram`; `lmzoo models` lists them")

@@ -1,7 +1,7 @@
-"""The animals: one file, one idea, one paper. A model is found by its file name.
+"""The models: one file, one idea, one paper. A model is found by its file name.
 
-Adding a model is adding `models/NAME.py` with one dataclass derived from `interface.Model` (and its test). A file
-of your own, given by its path, works wherever a name does. Nothing here is imported until it is asked for.
+To add one, write `models/NAME.py` with one dataclass derived from `interface.Model` (and its test). The path of a
+FILE.py works wherever a name does. A model's module is imported when it is first used.
 """
 
 import ast
@@ -41,14 +41,14 @@ class Setting:
     default: Any
     help: str
     required: bool = False  # it has no default
-    words: tuple[str, ...] = ()  # what it may be besides, as "auto" of `int | Literal["auto"]`
+    words: tuple[str, ...] = ()  # further values, as "auto" of `int | Literal["auto"]`
     shared: bool = False  # declared by a class that several models derive from
 
 
 def names() -> list[str]:
-    """The models of the zoo, oldest idea first."""
-    found = [path.stem for path in HERE.glob("*.py") if not path.stem.startswith("_")]
-    return sorted(found, key=lambda name: (about(name)["year"], name))
+    """The names of the models, oldest idea first."""
+    stems = [path.stem for path in HERE.glob("*.py") if not path.stem.startswith("_")]
+    return sorted(stems, key=lambda name: (about(name)["year"], name))
 
 
 @cache
@@ -64,7 +64,7 @@ def about(name: str) -> dict[str, Any]:
 
 
 def find(name: str) -> type[Model]:
-    """The model class of a name in the zoo, or of a path to a Python file. Raises UsageError if there is none."""
+    """The model class of a name, or of a path to a Python file. Raises UsageError if there is none."""
     if _is_path(name):
         return _only_model(_load_file(Path(name)), name)
     _check_name(name)
@@ -156,9 +156,9 @@ def _execute(module: str, name: str, statement: ast.stmt, lines: list[str]) -> A
 
 
 def settings(model: type[Model]) -> list[Setting]:
-    """The fields of a model's dataclass with their types, defaults and comments, in order, its own before shared ones.
+    """The fields of a model's dataclass, with types, defaults and comments; its own before inherited ones.
 
-    Raises UsageError for a field that could not be a flag or be written to JSON: each is one of KINDS, or None.
+    Raises UsageError for a field whose type is not one of KINDS, or that or None: it could be no flag.
     """
     hints = _hints(model)
     comments: dict[str, str] = {}
@@ -202,13 +202,13 @@ def labels(entries: Sequence[Model]) -> list[str]:
 
 
 def presets(model: type[Model]) -> dict[str, dict[str, Any]]:
-    """The named sets of settings that a model's class brings as PRESETS."""
-    found: dict[str, dict[str, Any]] = getattr(model, "PRESETS", {})
-    return found
+    """The named sets of settings in a model's PRESETS."""
+    named: dict[str, dict[str, Any]] = getattr(model, "PRESETS", {})
+    return named
 
 
 def make(model: type[Model], given: dict[str, str]) -> Model:
-    """A model from settings as text: {'order': '3'}. Raises UsageError naming a setting that cannot be.
+    """A model from settings as text: {'order': '3'}. Raises UsageError for an unknown or invalid one.
 
     {'preset': 'tiny'} is a set of settings by name, which others in `given` override.
     """
@@ -281,7 +281,7 @@ def _parse(setting: Setting, text: str) -> Any:
 
 
 def _load_file(path: Path) -> ModuleType:
-    """The module of a FILE.py, run from its source: nothing is left beside it, and no stale bytecode is read."""
+    """The module of a FILE.py, executed from its source: no bytecode is written beside it or read."""
     try:
         source = path.read_bytes()
     except IsADirectoryError:
@@ -290,14 +290,14 @@ def _load_file(path: Path) -> ModuleType:
         raise UsageError(f"no model file at {path}") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    # A name of its own for each file and content, so that two files called model.py do not mix.
+    # A name for each file and content, so that two files called model.py are not confused.
     digest = hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogatepass") + source).hexdigest()[:12]
     name = f"lmzoo_file_{path.stem}_{digest}"
     if name in sys.modules:
         return sys.modules[name]
     module = ModuleType(name)
     module.__file__ = str(path.resolve())
-    sys.modules[name] = module  # dataclasses look their module up
+    sys.modules[name] = module  # dataclasses look up their module
     try:
         exec(compile(source, module.__file__, "exec"), vars(module))
     except BaseException as error:
@@ -324,26 +324,26 @@ def _only_model(module: ModuleType, name: str) -> type[Model]:
         for value in dict.fromkeys(value for value in vars(module).values() if isinstance(value, type))
         if issubclass(value, Model) and value.__module__ == module.__name__ and not value.__name__.startswith("_")
     ]
-    found = [model for model in own if not inspect.isabstract(model)]
-    if not found and own:
+    concrete = [model for model in own if not inspect.isabstract(model)]
+    if not concrete and own:
         lacks = ", ".join(sorted(own[0].__abstractmethods__))
-        raise UsageError(f"{own[0].__name__} in {name} is not a whole model yet: it lacks {lacks}")
-    if len(found) != 1:
-        has = ", ".join(model.__name__ for model in found) or "none"
+        raise UsageError(f"{own[0].__name__} in {name} is not a complete model yet: it lacks {lacks}")
+    if len(concrete) != 1:
+        has = ", ".join(model.__name__ for model in concrete) or "none"
         raise UsageError(
             f"{name} must define exactly one model (a dataclass derived from lmzoo.interface.LanguageModel with "
             f"fit, reach, start, advance and next_log_probs); it has {has}"
         )
-    if "__dataclass_fields__" not in vars(found[0]):
-        raise UsageError(f"{found[0].__name__} in {name} must be a dataclass: put @dataclass above it")
-    _refuse_old_fit(found[0], name)
-    if not found[0].name:
-        found[0].name = Path(name).stem
-    return found[0]
+    if "__dataclass_fields__" not in vars(concrete[0]):
+        raise UsageError(f"{concrete[0].__name__} in {name} must be a dataclass: put @dataclass above it")
+    _refuse_old_fit(concrete[0], name)
+    if not concrete[0].name:
+        concrete[0].name = Path(name).stem
+    return concrete[0]
 
 
 def _refuse_old_fit(model: type[Model], name: str) -> None:
-    """`fit` took (train, valid, vocab_size, run) once: say what to write now rather than fail in the middle of it."""
+    """Raise UsageError for the signature that `fit` once had, saying what to write now."""
     if "vocab_size" in inspect.signature(model.fit).parameters:
         raise UsageError(
             f"{model.__name__} in {name} has the old fit(train, valid, vocab_size, run): "
@@ -353,21 +353,21 @@ def _refuse_old_fit(model: type[Model], name: str) -> None:
 
 @cache  # a comparison asks for the settings of each model some ten times
 def _field_comments(cls: type) -> dict[str, str]:
-    """field name → the comment on its line, or, where that has none, on the lines above it."""
+    """field name → the comment on its line, or else on the lines above it."""
     try:
         source = vars(cls).get("__source__") or inspect.getsource(cls)
     except (OSError, TypeError):
         return {}
     comments: dict[str, str] = {}
     above: list[str] = []
-    words: list[str] = []
+    tokens: list[str] = []
     for token in tokenize.generate_tokens(io.StringIO(inspect.cleandoc(source)).readline):
         if token.type == tokenize.COMMENT:
-            above = [token.string.lstrip("# ")] if words else [*above, token.string.lstrip("# ")]
+            above = [token.string.lstrip("# ")] if tokens else [*above, token.string.lstrip("# ")]
         elif token.type == tokenize.NEWLINE:
-            if above and words[1:2] == [":"]:
-                comments[words[0]] = " ".join(above)
-            above, words = [], []
+            if above and tokens[1:2] == [":"]:
+                comments[tokens[0]] = " ".join(above)
+            above, tokens = [], []
         elif token.type not in (tokenize.NL, tokenize.INDENT, tokenize.DEDENT):
-            words.append(token.string)
+            tokens.append(token.string)
     return comments

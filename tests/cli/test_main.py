@@ -183,7 +183,7 @@ def test_what_needs_no_model_loads_none(arguments, tmp_path):
         ("trian", ["'trian'", "did you mean train?"]),
         ("corpora shw", ["'shw'", "did you mean show?"]),
         ("--bogus", "no flag --bogus"),
-        ("train", "say which model"),
+        ("train", "which model? lmzoo train MODEL"),
         ("train ngrm", ["'ngrm'", "did you mean ngram?"]),
         ("train ngram --ordr 3", ["--ordr", "did you mean --order?"]),
         ("train --corpus own.txt ngram", "flags come after the model"),
