@@ -87,6 +87,15 @@ def test_the_threshold_is_the_best_there_is():
     assert found["accuracy"] == pytest.approx(max(tried))
 
 
+def test_no_threshold_lies_between_equal_values():
+    """Sorted by a constant unit, the examples stay in order: low ones first, as if a cut separated them."""
+    labels = np.repeat([0, 1, 0, 1], [40, 40, 10, 10])
+    parts = np.repeat([TRAIN, VALID, TEST], [79, 1, 20])
+    useful = np.where(np.arange(100) % 10 == 0, 1 - labels, labels)
+    rows = np.stack([np.zeros(100), useful], axis=1)
+    assert best_unit({("layer", "mean"): rows}, ProbeSet("toy", ([""] * 100,), labels, parts))["unit"] == 1
+
+
 def test_constant_units_separate_nothing():
     found = best_unit({("layer", "mean"): np.zeros((N, 3), dtype=np.float32)}, examples())
     assert 0.3 < found["accuracy"] < 0.7
