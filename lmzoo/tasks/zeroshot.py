@@ -1,7 +1,7 @@
 """Zero-shot tasks: a language model ranks texts without training, and the highest-ranked candidate is its answer.
 
 Which texts these are is said by the cards of `corpora/tasks/` (see `zeroshot_items.py`), and how they are ranked by one
-of RULES. For a question q and an answer a of T tokens and C characters:
+of RULES there. For a question q and an answer a of T tokens and C characters:
 
     sum          log P(a | q)                     Σ over the tokens of a; in BLiMP there is no q, and a is a sentence
     character    log P(a | q) / C                 so that length does not count against an answer
@@ -24,7 +24,7 @@ pseudo-log-likelihood; the last-word rules need a language model.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -38,33 +38,9 @@ from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import LanguageModel, Progress
 from lmzoo.tasks.result import TaskResult
 from lmzoo.tasks.scoring import PSEUDO, continuation_scores, is_pseudo
-from lmzoo.tasks.zeroshot_items import Item, Text, ZeroShotCard, ZeroShotSet
+from lmzoo.tasks.zeroshot_items import RULES, Item, Text, ZeroShotCard, ZeroShotSet
 
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How items are scored, and what the score is called."""
-
-    metric: str
-    heading: str  # of its column, after the task
-    protocol: str  # what is compared, in words
-
-
-RULES = {
-    "sum": Rule("accuracy", "log P", "log P({c}), the sum over its tokens"),
-    "character": Rule("accuracy", "per character", "log P({c}) per character"),
-    "pmi": Rule("accuracy", "PMI", "log P({c}) less log P of the same after “{p}”"),
-    "alone": Rule("accuracy", "answers alone", "log P of the answer after “{p}”, without the question"),
-    "threshold": Rule("MCC", "per token", "log P({c}) per token, above a threshold fitted on the training sentences"),
-    "greedy": Rule("accuracy", "last word, greedy", "each token of the last word is the most likely one"),
-    "filtered": Rule(
-        "accuracy", "last word, greedy, no stop words", "as greedy; stop words and punctuation cannot come first"
-    ),
-    "last-token": Rule("accuracy", "last token of the last word, greedy", "the last token is the most likely one"),
-    "perplexity": Rule("perplexity", "last word, perplexity", "exp of −log P(the last word), mean over passages"),
-}
 
 
 class Asker:

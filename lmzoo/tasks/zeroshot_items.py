@@ -17,10 +17,32 @@ from lmzoo.errors import FormatError, UsageError, nearest
 from lmzoo.interface import Progress
 from lmzoo.tasks import multiple_choice
 
-# How items can be scored: `zeroshot.py` says what each means.
-RULES = ("sum", "character", "pmi", "alone", "threshold", "greedy", "filtered", "last-token", "perplexity")
 Text = tuple[str, str]  # a beginning, and the continuation that is scored
 _PUNCTUATION = (".", ",", ";", ":", "!", "?")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How items are scored (the equations are in `zeroshot.py`), and what the score is called."""
+
+    metric: str
+    heading: str  # of its column, after the task
+    protocol: str  # what is compared, in words
+
+
+RULES = {
+    "sum": Rule("accuracy", "log P", "log P({c}), the sum over its tokens"),
+    "character": Rule("accuracy", "per character", "log P({c}) per character"),
+    "pmi": Rule("accuracy", "PMI", "log P({c}) less log P of the same after “{p}”"),
+    "alone": Rule("accuracy", "answers alone", "log P of the answer after “{p}”, without the question"),
+    "threshold": Rule("MCC", "per token", "log P({c}) per token, above a threshold fitted on the training sentences"),
+    "greedy": Rule("accuracy", "last word, greedy", "each token of the last word is the most likely one"),
+    "filtered": Rule(
+        "accuracy", "last word, greedy, no stop words", "as greedy; stop words and punctuation cannot come first"
+    ),
+    "last-token": Rule("accuracy", "last token of the last word, greedy", "the last token is the most likely one"),
+    "perplexity": Rule("perplexity", "last word, perplexity", "exp of −log P(the last word), mean over passages"),
+}
 
 
 @dataclass(frozen=True)
