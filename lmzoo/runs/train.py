@@ -291,23 +291,17 @@ def _refuse_unlike(a: Scored, b: Scored) -> None:
     one, other = a.text_model.tokenizer, b.text_model.tokenizer
     if one.to_json() != other.to_json():
         how = f"{one.spec} and {other.spec}" if one.spec != other.spec else f"both {one.spec}, of other texts"
-        raise UsageError(
-            f"{a.folder} and {b.folder} have different tokenizers ({how}): only models of the same tokens can be mixed"
-        )
+        raise UsageError(f"{a.folder} and {b.folder} have different tokenizers ({how}), so they cannot be mixed")
     texts = [(part.protocol, part.score.sha256, part.corpus.sha256["valid"]) for part in (a, b)]
     if texts[0] != texts[1]:
-        raise UsageError(
-            f"{a.folder} and {b.folder} were scored on different texts: give --corpus, so that they have the same"
-        )
+        raise UsageError(f"{a.folder} and {b.folder} were scored on different texts: give one with --corpus")
 
 
 def _notes_on_mixture(parts: Sequence[Scored]) -> list[str]:
     notes = list(dict.fromkeys(note for part in parts for note in part.row["notes"]))
     seen = [str(p.folder) for p in parts if p.row["provenance"].get("refit")]
     if seen:
-        notes.append(
-            f"the weights were fitted on text that {' and '.join(seen)} was trained on: its weight is too high"
-        )
+        notes.append(f"the weights were fitted on training text of {' and '.join(seen)}, which so has too much weight")
     if parts[0].row["split"] in ("valid", "all"):
         notes.append("the weights were fitted on this very text, or a part of it")
     return notes
