@@ -1,10 +1,10 @@
-"""How long certified bits take, and what they cost: each model encodes a text, and a fresh process decodes it.
+"""Time and overhead of certified bits: each model compresses a text, and a new process decompresses it.
 
     python benchmarks/certify.py [ngram:order=6 lstm speedrun] [--budget 45] [--characters 100000] [--out results.json]
 
-Tiny Shakespeare, characters. Seconds are the clock's and the processor's (of both processes: on a busy machine only
-those mean anything). A network reads its text in parts side by side; what it forgets at a cut is the difference in
-bits, as the evaluator has it, between `AFTER` tokens read from the start there and read behind all that came before.
+Tiny Shakespeare, characters. Wall-clock seconds, and CPU seconds of both processes, which alone are comparable on a
+busy machine. A network codes a text in parallel lanes: the cost of a cut is the difference in the evaluator's bits
+between `AFTER` tokens read from the start state there and read after all that comes before.
 """
 
 import argparse
@@ -38,11 +38,11 @@ def main() -> None:
     text = train.encode(corpus.load(options.corpus), options.tokenizer, Run())
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for words in options.models:
-            name, given = train.parse(words)
+        for spec in options.models:
+            name, given = train.parse(spec)
             fitted = train.fit(name, given, text, Run(seconds=options.budget))
             run = train.save(fitted, Path(folder) / name)
-            rows.append({"model": words, **measure(run, fitted.model, text, options.characters)})
+            rows.append({"model": spec, **measure(run, fitted.model, text, options.characters)})
             print(SHOWN.format(**rows[-1]), flush=True)
     if options.out:
         results = {**provenance.provenance(), "corpus": options.corpus, "characters": options.characters, "rows": rows}
@@ -56,34 +56,34 @@ SHOWN = (
 
 
 def measure(run: Path, model: Any, text: Any, characters: int) -> dict[str, Any]:
-    """The certificate's figures, seconds of the processor, and the bits that a cut costs."""
+    """The figures of the certificate, the CPU seconds, and the bits that a cut costs."""
     from lmzoo.compression.certify import certify
 
     before = processor_seconds()
-    found = certify(run, characters=characters)
+    certificate = certify(run, characters=characters)
     return {
-        "bits_per_character": found.bits_per_character,
-        "excess": found.excess,
-        "compress_seconds": found.compress_seconds,
-        "decompress_seconds": found.decompress_seconds,
+        "bits_per_character": certificate.bits_per_character,
+        "excess": certificate.excess,
+        "compress_seconds": certificate.compress_seconds,
+        "decompress_seconds": certificate.decompress_seconds,
         "processor_seconds": processor_seconds() - before,
         "bits_per_cut": bits_per_cut(model, text.tokenizer.encode(text.corpus.test[:characters])),
     }
 
 
 def processor_seconds() -> float:
-    """Of this process and of its children that have ended."""
+    """CPU seconds of this process and of its children that have ended."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 
 
 def bits_per_cut(model: Any, ids: np.ndarray) -> float:
-    """How many bits more `AFTER` tokens cost from the start than behind what came before, the mean over cuts."""
+    """The additional bits of `AFTER` tokens read from the start state instead of after all before, mean over cuts."""
     ids = ids[:BEFORE]
     cuts = np.linspace(0, len(ids) - AFTER, CUTS + 1).astype(int)[1:]
-    behind = model.log_probs(ids)[0]
+    in_context = model.log_probs(ids)[0]
     alone = model.log_probs_many([ids[cut : cut + AFTER] for cut in cuts])
-    lost = [behind[cut : cut + AFTER].sum() - found.sum() for cut, found in zip(cuts, alone, strict=True)]
+    lost = [in_context[cut : cut + AFTER].sum() - part.sum() for cut, part in zip(cuts, alone, strict=True)]
     return float(np.mean(lost) / np.log(2))
 
 

@@ -1,4 +1,4 @@
-"""`lmzoo compress`, `decompress` and `certify`: a run as a compressor, and what its bits are worth."""
+"""`lmzoo compress`, `decompress` and `certify`: lossless compression by a run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +35,7 @@ def compress_file(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compress a file by a run's probabilities: only the same run brings it back, where arithmetic is the same."""
+    """Compress a file with a run's probabilities: only the same run decompresses it, on the same kind of machine."""
     from lmzoo.compression import codec
 
     out = out or file.with_name(file.name + SUFFIX)
@@ -64,11 +64,11 @@ def decompress_file(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Bring a compressed file back, byte for byte, or say why not."""
+    """Decompress a file to the same bytes, or say why that is not possible."""
     from lmzoo.compression import codec
 
     if out is None and file.suffix != SUFFIX:
-        raise UsageError(f"{file} does not end in {SUFFIX}: say with --out where its contents shall go")
+        raise UsageError(f"{file} does not end in {SUFFIX}: name the file to write with --out")
     out = out or file.with_suffix("")
     claim_file(out, overwrite)
     packed = _read(file)
@@ -97,7 +97,7 @@ def certify_runs(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compress a test text, decompress it in another process, compare every byte: real bits beside the evaluator's."""
+    """Compress a test text and decompress it in another process: real bits per character beside the evaluator's."""
     from lmzoo.compression.certify import certify
     from lmzoo.data.corpus import SPLITS
 
@@ -105,15 +105,15 @@ def certify_runs(
         raise UsageError(f"no split {split!r}{nearest(split, SPLITS)}; there are: {', '.join(SPLITS)}")
     if characters is not None and characters < 1:
         raise UsageError(f"--characters must be 1 or more, not {characters}")
-    bars, found = Bars(quiet), []
+    bars, certificates = Bars(quiet), []
     with bars.task("certifying", len(runs)) as task:
         for run in runs:
-            found.append(certify(run, corpus, split, characters, code, mirror, bars))
+            certificates.append(certify(run, corpus, split, characters, code, mirror, bars))
             task.advance(1)
-    return show_json([one.to_json() for one in found]) if as_json else _show(found)
+    return show_json([one.to_json() for one in certificates]) if as_json else _show(certificates)
 
 
-def _show(found: "Sequence[Certificate]") -> None:
+def _show(certificates: "Sequence[Certificate]") -> None:
     columns = ("run", "real bits/char", "evaluator's", "excess", "bytes", "of", "seconds")
     rows = [
         [
@@ -125,18 +125,18 @@ def _show(found: "Sequence[Certificate]") -> None:
             f"{one.bytes:,}",
             f"{one.compress_seconds:.0f} + {one.decompress_seconds:.0f}",
         ]
-        for one in found
+        for one in certificates
     ]
     show_table(columns, rows, numbers_from=1)
-    print("seconds: to compress, and to decompress in a fresh process")
-    for one in found:
+    print("seconds: to compress, and to decompress in a new process")
+    for one in certificates:
         print(f"{one.run}: {one.bits:,} bits over {one.characters:,} characters; every byte came back")
         print(f"  {one.corpus} {one.split}, {one.protocol}, {one.tokenizer}; sha256 {one.sha256}")
         show_notes(one.notes)
 
 
 def _load(run: Path, code: Path | None) -> "TextModel":
-    """A run that gives texts probabilities, on the CPU: there it always calculates alike."""
+    """A run of a language model, on the CPU: only there are results the same every time."""
     from lmzoo.interface import LanguageModel
     from lmzoo.runs import store
 

@@ -1,4 +1,4 @@
-"""`lmzoo neighbours`, `analogy`, `similarity`, `odd` and `map`: word vectors, asked from the command line."""
+"""`lmzoo neighbours`, `analogy`, `similarity`, `odd` and `map`: word vectors."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +20,7 @@ ANALOGY_EPILOG = (
 SIMILARITY_EPILOG = "Examples: lmzoo similarity runs/wikitext2-svd cup mug; lmzoo similarity vectors.txt"
 ODD_EPILOG = "Example: lmzoo odd runs/wikitext2-svd breakfast cereal dinner lunch"
 MAP_EPILOG = "Example: lmzoo map runs/wikitext2-svd king queen man woman river lake --out words.svg"
-ABREAST = 4  # tables of neighbours that fit beside each other on a slide
+ABREAST = 4  # columns of neighbours that fit on a slide
 TASK, QUESTIONS, PAIRS = "words", "questions-words", "EN-"
 
 Source = Annotated[
@@ -38,17 +38,17 @@ def show_neighbours(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """List the words nearest to a word, by the cosine of their vectors."""
+    """List the nearest neighbours of a word, by cosine similarity."""
     _at_least_one("--top", top)
     vectors = open_vectors(run, code, quiet)
-    vectors.places(words)  # of many words that are unknown, all are named
-    found = {word: vectors.neighbours(word, top) for word in words}
+    vectors.places(words)  # names all unknown words at once
+    neighbours = {word: vectors.neighbours(word, top) for word in words}
     if as_json:
         return show_json(
-            {"run": str(run), "neighbours": {word: _facts(near, "cosine") for word, near in found.items()}}
+            {"run": str(run), "neighbours": {word: _facts(near, "cosine") for word, near in neighbours.items()}}
         )
-    for first in range(0, len(found), ABREAST):
-        shown = list(found.items())[first : first + ABREAST]
+    for first in range(0, len(neighbours), ABREAST):
+        shown = list(neighbours.items())[first : first + ABREAST]
         rows = [[_cell(*near[n]) if n < len(near) else "" for _, near in shown] for n in range(len(shown[0][1]))]
         show_table([one_line(word) for word, _ in shown], rows, numbers_from=len(shown))
     return None
@@ -75,7 +75,7 @@ def show_analogy(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Solve an analogy, or count how many of the well-known questions are solved."""
+    """Solve an analogy, or measure the accuracy on Mikolov et al.'s questions."""
     from lmzoo.analysis.word_vectors import METHODS
 
     known = (*METHODS, "both")
@@ -111,7 +111,7 @@ def _show_questions(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """A row for each section of the questions, and a column for each method."""
+    """The accuracy of each section of the questions, a column for each method."""
     from lmzoo.analysis.word_similarity import solve_analogies
     from lmzoo.data import task_cards
 
@@ -144,7 +144,7 @@ def show_similarity(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="WORD WORD", help="Two words. None: sets of pairs that people have judged.", show_default=False
+            metavar="WORD WORD", help="Two words. None: the sets of human similarity judgments.", show_default=False
         ),
     ] = None,
     code: Code = None,
@@ -152,9 +152,9 @@ def show_similarity(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say how like two words are, or how well the likeness of many agrees with people's judgments."""
+    """Show the cosine of two words, or the correlation of cosines with human similarity judgments."""
     if words and len(words) != 2:
-        raise UsageError(f"how like are two words: give two, or none for the sets of judged pairs; not {len(words)}")
+        raise UsageError(f"give two words to compare, or none for the sets of human judgments; not {len(words)}")
     vectors = open_vectors(run, code, quiet)
     if words:
         cosine = vectors.similarity(*words)
@@ -170,8 +170,8 @@ def show_similarity(
     for name, facts in found.items():
         figures = ["–" if facts[key] is None else f"{facts[key]:.3f}" for key in ("spearman", "pearson")]
         rows.append([name, *figures, f"{facts['pairs']:,}", f"{facts['pairs'] + facts['unknown']:,}"])
-    show_table(("people's judgments", "Spearman", "Pearson", "pairs", "of all"), rows, numbers_from=1)
-    print("pairs: those of which both words are known; only figures over the same pairs can be compared")
+    show_table(("human judgments", "Spearman", "Pearson", "pairs", "of all"), rows, numbers_from=1)
+    print("pairs: those whose words are both known; only figures over the same pairs can be compared")
     return None
 
 
@@ -183,7 +183,7 @@ def show_odd(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say which of some words does not belong: the one farthest from their mean."""
+    """Show the odd one out of several words: the one farthest from their mean."""
     found = open_vectors(run, code, quiet).odd_one_out(words)
     if as_json:
         return show_json({"run": str(run), "odd": found[0][0], "words": _facts(found, "cosine")})
@@ -208,7 +208,7 @@ def draw_map(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw words in the plane, those with like vectors near each other."""
+    """Draw words in the plane, by PCA or t-SNE of their vectors."""
     from lmzoo.analysis import projection
     from lmzoo.report import word_map
 
@@ -224,9 +224,9 @@ def draw_map(
 
 
 def open_vectors(source: Path, code: Path | None = None, quiet: bool = True) -> "Vectors":
-    """The vectors of the run in that folder, or of a file as word2vec and GloVe write them, whole words as they stand.
+    """The vectors of a run's folder, or of a file in the format of word2vec, GloVe or gensim.
 
-    Raises UsageError where there is neither, and where the run's model has none; else as `store.load` and
+    Raises UsageError where there is neither, or the run's model has no vectors; else as `store.load` and
     `vector_files.read` do.
     """
     from lmzoo.analysis.word_vectors import Vectors
@@ -253,5 +253,5 @@ def _cell(word: str, score: float) -> str:
     return f"{score:.3f} {one_line(word)}"
 
 
-def _facts(found: list[tuple[str, float]], name: str) -> list[dict[str, Any]]:
-    return [{"word": word, name: score} for word, score in found]
+def _facts(scored: list[tuple[str, float]], name: str) -> list[dict[str, Any]]:
+    return [{"word": word, name: score} for word, score in scored]
