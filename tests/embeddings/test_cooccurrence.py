@@ -182,3 +182,10 @@ def test_settings_that_cannot_work_are_refused_in_one_line(settings, message):
         count(np.array([0, 1, 2, 3, 0, 1, 2, 3]), V, **{"window": 2, **settings})
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_subsampling_never_drops_the_end_of_a_line():
+    lines = np.tile(np.array([0, 2, 1, 2], dtype=np.int32), 500)  # `end`, 2, is half of the tokens
+    table = count(lines, 3, window=2, subsample=0.01).toarray()
+    assert table[0, 1] == table[1, 0] == 0
+    assert table[0, 2] > 0

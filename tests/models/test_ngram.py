@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -18,8 +20,8 @@ from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, Run
 from lmzoo.models import ngram
 from lmzoo.models.ngram import TRIED, Ngram
-from lmzoo.ngrams.counts import _runs, count_ngrams
-from lmzoo.ngrams.smoothing import SMOOTHINGS, ModifiedKneserNey
+from lmzoo.ngrams.counts import Level, _runs, count_ngrams
+from lmzoo.ngrams.smoothing import SMOOTHINGS, JelinekMercer, Katz, ModifiedKneserNey
 
 SMOOTH = [name for name in SMOOTHINGS if name not in ("ml", "stupid-backoff", "arpa")]
 GOLDEN = json.loads(Path(__file__).with_name("kenlm.json").read_text())
@@ -106,29 +108,15 @@ class TestByHand:
         assert np.exp(after_b[0]) == pytest.approx((1 - 0.6) / 2 + (2 * 0.6 / 2) * p_a)
         assert np.exp(after_b[2]) == pytest.approx((2 * 0.6 / 2) * 1.5 / 4 / 4)  # c was never seen
 
-    def test_jelinek_mercer(self):
-        """EM for the weights of unigrams and bigrams, by bucket of c(h): $ was seen once, a and b twice, c never."""
-        train, valid = ids("abab$"), ids("abb$bac$")
-        contexts = ids("$" + "abb$bac")
-        unigrams = np.array([2, 2, 0, 1]) / 5
-        bigrams = np.array([[0, 1, 0, 0], [0.5, 0, 0, 0.5], [0, 0, 0, 0], [1, 0, 0, 0]])  # row a: after a always b
-        buckets = np.array([2, 2, 0, 1])[contexts]
-        one, two = 0.5, np.array([0, 0.5, 0.5])  # the weights; no bigram follows an unseen context
-        for _ in range(30):
-            p_one = one * unigrams[valid] + (1 - one) / 4
-            p_two = two[buckets] * bigrams[contexts, valid] + (1 - two[buckets]) * p_one
-            of_two = two[buckets] * bigrams[contexts, valid] / p_two  # responsibilities
-            of_one = (1 - of_two) * one * unigrams[valid] / p_one
-            one = (of_one.sum() + 1) / ((1 - of_two).sum() + 2)  # one is added to each count: few tokens are no proof
-            two = np.array([0, *((of_two[buckets == b].sum() + 1) / ((buckets == b).sum() + 2) for b in (1, 2))])
-        model = Ngram(order=2, smoothing="jelinek-mercer").fit(Data.of(train, valid, 4))
-        p_one = one * unigrams + (1 - one) / 4
-        assert np.exp(model.next_log_probs(0)) == pytest.approx(p_one, rel=1e-5)
-        for context, word in enumerate("ab$"):
-            weight = two[[2, 2, 1][context]]
-            expected = weight * bigrams["abc$".index(word)] + (1 - weight) * p_one
-            after = model.next_log_probs(model.advance(model.start(), ids(word)))
-            assert np.exp(after) == pytest.approx(expected, rel=1e-5)
+    def test_add_k_uses_the_longest_context_alone(self):
+        model = Ngram(order=2, smoothing="add-k", k=0.5).fit(Data.of(ids("abab$"), NOTHING, 4))
+        after_b = np.exp(model.next_log_probs(model.advance(model.start(), ids("ab"))))
+        assert after_b == pytest.approx(np.array([1.5, 0.5, 0.5, 1.5]) / 4)  # b was seen twice: 2 + 4k
+
+    def test_absolute_discounting_without_counts_of_two(self):
+        model = Ngram(order=1, smoothing="absolute").fit(Data.of(ids("aaab$"), NOTHING, 4))  # n1 = 2, n2 = 0
+        assert np.exp(model.next_log_probs(0)[0]) == pytest.approx((3 - 0.75) / 5 + 3 * 0.75 / 5 / 4)
+        assert "D = 0.75" in model.remarks[0]
 
     def test_without_a_text_maximum_likelihood_is_uniform(self):
         model = Ngram(order=2, smoothing="ml").fit(Data.of(NOTHING, NOTHING, 4))
@@ -143,6 +131,56 @@ class TestByHand:
         model = self.model("modified-kneser-ney")
         assert [r.split(":")[0] for r in model.remarks] == ["order 1", "order 2"]
         assert "0.5, 1, 1.5 as KenLM" in model.remarks[0]
+
+
+def jelinek_mercer_by_hand(train, valid, vocab_size, order):
+    """The probability of each token of `valid`, with weights by EM: a loop over tokens, and contexts as tuples."""
+    end = vocab_size - 1
+
+    def contexts(text, t):
+        """Those of the token at t, shortest first: none reaches beyond an `end`."""
+        starts = range(t, max(-1, t - order), -1)
+        return [tuple(text[s:t]) for s in starts if end not in text[s + 1 : t]]
+
+    text, held_out = [end, *train.tolist()], [end, *valid.tolist()]
+    counts = Counter((h, text[t]) for t in range(1, len(text)) for h in contexts(text, t))
+    totals = Counter(h for t in range(1, len(text)) for h in contexts(text, t))
+    weights = {}  # by order and number of binary digits of the context's count
+    for _ in range(30 + 1):  # the last one has the final weights
+        expected, asked, probs = Counter(), Counter(), []
+        for t in range(1, len(held_out)):
+            p, terms = 1 / vocab_size, []
+            for h in filter(totals.get, contexts(held_out, t)):
+                bucket = len(h), totals[h].bit_length()
+                weight = weights.get(bucket, 0.5)
+                terms.append((bucket, weight * counts[h, held_out[t]] / totals[h], (1 - weight) * p))
+                p = terms[-1][1] + terms[-1][2]
+            responsibility = 1.0
+            for bucket, here, below in reversed(terms):
+                asked[bucket] += responsibility
+                expected[bucket] += responsibility * here / (here + below)
+                responsibility *= below / (here + below)
+            probs.append(p)
+        weights = {bucket: (expected[bucket] + 1) / (asked[bucket] + 2) for bucket in asked}
+    return np.array(probs)
+
+
+def test_the_weights_of_jelinek_mercer_are_those_of_em():
+    train, valid = testing.practice_text(300), testing.practice_text(200, seed=1)
+    model = Ngram(order=4, smoothing="jelinek-mercer").fit(Data.of(train, valid, testing.VOCAB_SIZE))
+    expected = jelinek_mercer_by_hand(train, valid, testing.VOCAB_SIZE, order=4)
+    assert np.exp(model.log_probs(valid)[0]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_katz_leaves_counts_alone_whose_good_turing_discount_is_none():
+    """As many words seen r + 1 times as r times would make r* = r + 1 of a count of r."""
+    count = np.repeat(np.arange(1, 9), [40, 40, 20, 12, 8, 5, 4, 1])
+    words = np.arange(len(count), dtype=np.int32)
+    katz = Katz(vocab_size=len(count))
+    katz.prepare([Level(1, words, 0 * words, count, np.array([0, len(count)]))], NOTHING)
+    assert katz.ratios[1][1] == 1
+    assert ((katz.ratios[1][2:8] > 0) & (katz.ratios[1][2:8] < 1)).all()
+    assert katz.remarks == ["order 1: Good-Turing's discount comes out as 2.25 for counts of 1: left undiscounted"]
 
 
 class TestKenLM:
@@ -264,6 +302,18 @@ class TestChoosing:
         assert chosen.reach == by_hand - 1
         assert chosen.remarks[0].startswith(f"chosen by validation text: modified-kneser-ney {by_hand}")
 
+    def test_one_order_that_does_not_help_does_not_end_the_search(self):
+        """Each token follows from the one before the last, and nothing from the last: a bigram is worse than none."""
+        dice = np.random.default_rng(0)
+        text = dice.integers(0, 4, 6000).astype(np.int32)
+        for t in range(2, 6000):
+            if dice.random() < 0.9:
+                text[t] = (text[t - 2] + 1) % 4
+        model = Ngram(order="auto", smoothing="witten-bell").fit(Data.of(text[:5000], text[5000:], 5))
+        assert model.order_ == 3
+        bits = [float(figure) for figure in re.findall(r"witten-bell \d: ([\d.]+)", model.remarks[0])]
+        assert bits[2] < bits[0] < bits[1]
+
     def test_auto_takes_the_best_smoothing_too(self):
         chosen = Ngram(order="auto", smoothing="auto").fit(Data.of(self.train, self.valid, 12))
         best = min(self.bits(Ngram(order=order, smoothing=name)) for name in TRIED for order in range(1, 7))
@@ -279,6 +329,9 @@ class TestChoosing:
             Ngram(order="auto").fit(Data.of(self.train, NOTHING, 12))
 
 
+alpha = JelinekMercer.alpha
+
+
 class TestRefit:
     """When the validation text is part of the training text, nothing is chosen by how well it is remembered."""
 
@@ -291,6 +344,14 @@ class TestRefit:
             return -model.log_probs(self.test)[0].sum()
 
         assert bits(self.both, refit=True) < bits(self.train, refit=False)
+
+    def test_its_weights_are_those_fitted_without_the_validation_text(self, monkeypatch):
+        fitted = []
+        monkeypatch.setattr(JelinekMercer, "alpha", lambda self, level: fitted.append(self) or alpha(self, level))
+        for train, refit in ((self.train, False), (self.both, True)):
+            Ngram(order=2, smoothing="jelinek-mercer").fit(Data.of(train, self.valid, 12, refit))
+        assert fitted[0] is not fitted[-1]
+        np.testing.assert_array_equal(fitted[0].weights, fitted[-1].weights)
 
     def test_auto_chooses_as_without_it_and_counts_it_then(self):
         before = Ngram(order="auto", smoothing="auto").fit(Data.of(self.train, self.valid, 12))
