@@ -1,5 +1,7 @@
 """The commands that make committed reports: run whole, on a text small enough, and held to what they claim."""
 
+import ast
+import importlib.util
 import json
 import os
 import random
@@ -166,3 +168,17 @@ def test_what_wants_a_gpu_can_be_rehearsed_without_one(tmp_path):
     assert results["rehearsal"]
     assert results["books"]["bits_per_character"] < 8
     assert set(results["agreement"]) == {"mlp", "rnn", "lstm", "gpt", "llama", "speedrun", "seconds"}
+
+
+@pytest.mark.parametrize("script", sorted(BENCHMARKS.glob("*.py")), ids=lambda path: path.stem)
+def test_every_name_that_a_benchmark_imports_exists(script):
+    """Also inside functions, where a name that has moved would be missed only when the benchmark is run."""
+    imports = [node for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))) if is_ours(node)]
+    for node in imports:
+        module = importlib.import_module(node.module)
+        for alias in node.names:
+            assert hasattr(module, alias.name) or importlib.util.find_spec(f"{node.module}.{alias.name}"), alias.name
+
+
+def is_ours(node):
+    return isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "lmzoo"
