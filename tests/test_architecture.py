@@ -1,6 +1,7 @@
 """Data flows one way, and imports with it: the order of the rooms, read from the import statements."""
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -98,3 +99,12 @@ def test_nothing_is_unpickled():
         source = path.read_text(encoding="utf-8")
         assert "import pickle" not in source
         assert "allow_pickle=True" not in source
+
+
+def test_nobody_asks_which_tokenizer_it_is():
+    """Code asks what a tokenizer does (`normalize`, `closed`, `word`), so that a new one needs no edit elsewhere."""
+    for path in FILES:
+        if "tokenizers" not in path.parts:
+            assert not re.search(
+                r"spec(\.partition\(.*\)\[0\])? (==|!=) [\"']|spec\.startswith", path.read_text("utf-8")
+            ), path

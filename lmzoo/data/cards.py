@@ -1,4 +1,4 @@
-"""A card tells what is known of a corpus before it is read; `corpora/README.md` says how to write one."""
+"""The card of a corpus: licence, files, split and counts. `corpora/README.md` says how to write one."""
 
 import tomllib
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Described = TypeVar("Described")  # what a card describes
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of a corpus before it is read: one file of `corpora/`."""
+    """A corpus as described by its file in `corpora/`."""
 
     name: str
     title: str
@@ -26,11 +26,11 @@ class Card:
     citation: str
     tokenizer: str  # the default, as `lmzoo.data.tokenizers.train` takes it
     split: dict[str, Any]  # "rule" (see RULES), "cuts", and "words": the rule in words
-    lines: bool = False  # one sentence or name a line, each scored alone
+    lines: bool = False  # one sentence or name per line, each scored alone
     encoding: str = "utf-8"
     files: tuple[File, ...] = ()
     generator: dict[str, Any] = field(default_factory=dict)  # instead of files: "grammar", "seed", characters
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)  # what `describe` should find
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)  # what `corpus.describe` should return
     note: str = ""
 
     @property
@@ -40,7 +40,7 @@ class Card:
 
 
 def cards() -> dict[str, Card]:
-    """Every card, by name. Raises FormatError naming a card that is not right."""
+    """Every card, by name. Raises FormatError naming an invalid card."""
     return {path.stem: _card(path) for path in sorted(folder().glob("*.toml")) if "." not in path.stem}
 
 
@@ -61,7 +61,7 @@ def read(path: Path, kind: Callable[..., Described]) -> Described:
             table["files"] = tuple(File(**file) for file in table["files"])
         return kind(name=path.stem, **table)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError, AttributeError) as error:
-        raise FormatError(f"the card {path} is not right: {error}") from error
+        raise FormatError(f"the card {path} is not valid: {error}") from error
 
 
 def frozen(value: Any) -> Any:

@@ -1,12 +1,12 @@
-"""A name or a path → three texts: train, valid and test, with where they came from and their sha256.
+"""A name or a path → three texts, train, valid and test, with their source and sha256.
 
-A name has a card, a TOML file of `corpora/` that tells licence, citation, files, split and counts. Anything
-else is a path: a text file or a folder of them.
+A name has a card, a TOML file in `corpora/` with licence, citation, files, split and counts. Anything else is a path:
+a text file or a folder of them.
 
     corpus = load("shakespeare")
-    corpus.train, corpus.valid, corpus.test      three strings; nothing in them was changed
+    corpus.train, corpus.valid, corpus.test      three strings, unchanged
 
-A text is never shuffled, trimmed or translated: line ends and byte-order marks stay as they are in the file.
+A text is never shuffled, trimmed or translated: line ends and byte-order marks stay as in the file.
 """
 
 import hashlib
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 __all__ = ["SPLITS", "Card", "Corpus", "cards", "describe", "fetch", "grammar_of", "load"]
 
-LEAST = 20  # characters: a twentieth of fewer is nothing
-WHOLE_FILES = 20  # a folder of so many files is split between files, not within
+LEAST = 20  # characters: 5 % of fewer would be an empty split
+WHOLE_FILES = 20  # a folder of this many files is split between files, not within them
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Three texts and their provenance. Made by `load`."""
+    """Three texts and their provenance, as `load` returns them."""
 
     name: str
     title: str
@@ -50,11 +50,11 @@ class Corpus:
     train: str = field(repr=False)
     valid: str = field(repr=False)
     test: str = field(repr=False)
-    split: str  # the rule that made the three, in words
-    source: str  # where the text was found; of your own text, with the rule
+    split: str  # the rule of the split, in words
+    source: str  # where the text comes from; for a path, with the rule of the split
     sha256: dict[str, str] = field(repr=False)  # of the UTF-8 bytes of each split
-    floor_bits: dict[str, float] | None = None  # exact -log2 P(split) under its source, if known
-    refit: bool = False  # valid is also in train: settings were chosen before
+    floor_bits: dict[str, float] | None = None  # exact -log2 P(split) under the grammar that generated it, if known
+    refit: bool = False  # the validation text is in the training text too: settings were chosen before
 
     @property
     def protocol(self) -> str:
@@ -72,11 +72,11 @@ def load(
 ) -> Corpus:
     """The corpus of that name, else the text file or folder of text files at that path.
 
-    A named one is looked for in `cache` (default: LMZOO_CACHE, else the system's place for caches), then in
-    `mirror` (a folder or URL; default: LMZOO_MIRROR), then at its origin. With `refit` the validation text is
-    appended to the training text: for the last fit, once settings are chosen (`valid` stays, but is no longer
-    unseen). Raises DownloadError where it cannot be had whole, UsageError where there is no such corpus or
-    its text is empty, not UTF-8, or too short to split.
+    A named one is looked for in `cache` (default: LMZOO_CACHE, else the system's folder for caches), then in `mirror`
+    (a folder or URL; default: LMZOO_MIRROR), then at its public address. `refit` appends the validation text to the
+    training text, for the final fit once settings are chosen (`valid` stays, but is no longer unseen). Raises
+    DownloadError where no source has it whole, UsageError where there is no such corpus or its text is empty, not
+    UTF-8, or too short to split.
     """
     name = os.fspath(name_or_path)
     card = cards().get(name)
@@ -96,10 +96,10 @@ def fetch(
     cache: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> list[Obtained]:
-    """Every file of the corpus `name`, checked and put into the cache; the built-in one has none: it is made.
+    """Every file of the corpus `name`, checked and added to the cache; the built-in one has none: it is generated.
 
-    Each tells `file.path`, `source`, `sha256` and `cached` (False: the cache cannot be written, which is no
-    harm while a mirror has it). Raises as `load` does.
+    `cached` is False for a file where the cache cannot be written, which does not matter while a mirror has it. Raises
+    as `load` does.
     """
     card = cards().get(name)
     if card is None:
@@ -112,14 +112,14 @@ def fetch(
 def describe(corpus: Corpus) -> dict[str, dict[str, int]]:
     """{"train": {"characters", "bytes", "lines", "words"}, "valid": …, "test": …}.
 
-    Characters are Unicode code points, bytes those of UTF-8, words what stands between white space; a last
-    line without a line end is a line.
+    Characters are Unicode code points, bytes those of UTF-8, words are separated by white space; a last line without
+    a line end counts.
     """
     return {split: _counts(getattr(corpus, split)) for split in SPLITS}
 
 
 def _counts(text: str) -> dict[str, int]:
-    # In pieces: the words of text8, as a list, would take more than a gigabyte.
+    # In pieces of a megabyte: the words of text8 as one list would take more than a gigabyte.
     starts = range(0, len(text), 1 << 20)
     cut_words = sum(1 for i in starts if i and not text[i - 1].isspace() and not text[i].isspace())
     return {
@@ -135,7 +135,7 @@ def _mirror(mirror: str | os.PathLike[str] | None) -> str:
 
 
 def cache_folder(cache: str | os.PathLike[str] | None = None) -> Path:
-    """Where files that were fetched are kept: `cache`, else LMZOO_CACHE, else the place that the system has for it."""
+    """The folder of downloaded files: `cache`, else LMZOO_CACHE, else the system's folder for caches."""
     if cache := cache or os.environ.get("LMZOO_CACHE"):
         return Path(cache).expanduser()
     import platformdirs
@@ -201,7 +201,7 @@ def _hashes(texts: dict[str, str]) -> dict[str, str]:
 def _refitted(corpus: Corpus) -> Corpus:
     train, valid = corpus.train, corpus.valid
     if corpus.lines and not train.endswith("\n"):
-        train += "\n"  # lest the last line of one and the first of the other become one
+        train += "\n"  # else its last line and the first of the validation text would become one
     floor = corpus.floor_bits and corpus.floor_bits | {"train": corpus.floor_bits["train"] + corpus.floor_bits["valid"]}
     hashes = corpus.sha256 | _hashes({"train": train + valid})
     return replace(corpus, train=train + valid, sha256=hashes, floor_bits=floor, refit=True)
@@ -251,7 +251,7 @@ def _own(path: Path, pieces: list[str], rule: str) -> Corpus:
 
 
 def _files(path: Path) -> list[Path]:
-    """`path` itself, or the files below it in order of name; hidden ones are left out."""
+    """`path` itself, or the files below it in order of name, without hidden ones."""
     if not path.is_dir():
         return [path]
     below = [(file.relative_to(path).parts, file) for file in path.rglob("*") if file.is_file()]
@@ -259,7 +259,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _joined(texts: list[str]) -> str:
-    """One after the other; a line end is added to a file without one, lest two lines become one."""
+    """The texts joined; a line end is added where one is missing, else two lines would become one."""
     *before, last = texts
     return "".join(text if text.endswith("\n") or not text else text + "\n" for text in before) + last
 
@@ -268,27 +268,27 @@ def _joined(texts: list[str]) -> str:
 
 
 def _generated(card: Card, cache: Path, progress: Progress) -> tuple[dict[str, str], dict[str, float], str]:
-    """The texts of a grammar and -log2 P of each, made once and then read from the cache."""
+    """The texts of a grammar and -log2 P of each, generated once and then read from the cache."""
     from lmzoo.data import grammar
 
     recipe = card.generator
     path = folder() / recipe["grammar"]
     try:
-        machine = [path.read_bytes(), Path(grammar.__file__).read_bytes(), json.dumps(recipe).encode()]
+        inputs = [path.read_bytes(), Path(grammar.__file__).read_bytes(), json.dumps(recipe).encode()]
     except OSError as error:
         raise FormatError(f"cannot read the grammar {path}: {error.strerror}") from error
-    key = hashlib.sha256(b"\0".join(machine)).hexdigest()
-    kept = cache / card.name / f"{key[:16]}.json"
-    made = _kept(kept)
-    if made is None:
-        made = _generate(grammar.Grammar.load(path), recipe, progress)
+    key = hashlib.sha256(b"\0".join(inputs)).hexdigest()
+    file = cache / card.name / f"{key[:16]}.json"
+    generated = _read_generated(file)
+    if generated is None:
+        generated = _generate(grammar.Grammar.load(path), recipe, progress)
         with suppress(OSError):
-            write_atomically(kept, json.dumps(made).encode())
-    return made["texts"], made["floor_bits"], f"generated from {path.name}, seed {recipe['seed']}"
+            write_atomically(file, json.dumps(generated).encode())
+    return generated["texts"], generated["floor_bits"], f"generated from {path.name}, seed {recipe['seed']}"
 
 
 def grammar_of(corpus: Corpus) -> "Grammar | None":
-    """What a generated corpus is drawn from, its true source; None for any other."""
+    """The grammar that generated a corpus; None for any other corpus."""
     from lmzoo.data.grammar import Grammar
 
     card = cards().get(corpus.name)
@@ -299,8 +299,8 @@ def grammar_of(corpus: Corpus) -> "Grammar | None":
 
 def _generate(source: Any, recipe: dict[str, Any], progress: Progress) -> dict[str, Any]:
     texts, floor = {}, {}
-    with progress.task("writing stories", sum(recipe[split] for split in SPLITS)) as task:
-        for split in SPLITS:  # a seed of its own for each: one may grow and leave the others as they were
+    with progress.task("generating the corpus", sum(recipe[split] for split in SPLITS)) as task:
+        for split in SPLITS:  # each has its own seed: one can grow without changing the others
             drawn = list(_drawn(source, recipe[split], f"{recipe['seed']}/{split}"))
             texts[split] = "".join(document.text for document in drawn)
             floor[split] = -math.fsum(document.log2_prob for document in drawn)
@@ -309,16 +309,16 @@ def _generate(source: Any, recipe: dict[str, Any], progress: Progress) -> dict[s
 
 
 def _drawn(source: Any, characters: int, seed: str) -> Iterator[Any]:
-    """What `Grammar.generate` gives, with the probabilities: to parse them back takes seven times as long."""
+    """As `Grammar.generate`, with the probabilities: parsing the documents for them takes seven times as long."""
     dice, written = random.Random(seed), 0
     while written < characters:
         yield (document := source.sample(dice))
         written += len(document.text)
 
 
-def _kept(path: Path) -> dict[str, Any] | None:
+def _read_generated(path: Path) -> dict[str, Any] | None:
     try:
-        made: dict[str, Any] = json.loads(path.read_bytes())
-        return made if made["sha256"] == _hashes(made["texts"]) else None
+        generated: dict[str, Any] = json.loads(path.read_bytes())
+        return generated if generated["sha256"] == _hashes(generated["texts"]) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # none, or damaged: make it again
+        return None  # missing or damaged: generate it again

@@ -1,12 +1,11 @@
 """A text whose entropy is known: documents drawn from a grammar, and the exact probability of each.
 
 A grammar is a TOML file (`corpora/storyworld.grammar.toml` explains the notation at its top). Every slot in a
-template is a choice between weighted alternatives; what was chosen is remembered and decides later slots. One
-small machine runs it both ways: `sample` draws at each choice, `derivations` follows every choice that agrees
-with a given text. So P(document) is known exactly, and no model of the text can do better, on average, than
-the source's own -log2 P (Shannon, 1948, "A Mathematical Theory of Communication", §7).
+template is a choice between weighted alternatives, which may depend on earlier choices. `sample` draws at each choice,
+`derivations` follows every choice that agrees with a given text. So P(document) is known exactly, and no model needs
+fewer bits on average than the source's own -log2 P (Shannon 1948, "A Mathematical Theory of Communication", §7).
 
-Probabilities here are in bits, base 2; a document includes the blank line that ends it.
+Logarithms of probabilities are to base 2; a document includes the blank line that ends it.
 """
 
 import itertools
@@ -45,10 +44,9 @@ class State(NamedTuple):
 
 
 class Derivation(NamedTuple):
-    """One way to write a text: its log2 probability, and (tag, start, end) of the phenomena in it.
+    """One derivation of a text: its log2 probability, and (tag, start, end) of the phenomena in it.
 
-    The first span is the whole document, and its tag is the document's kind; a prefix has only the spans that
-    it completes.
+    The first span is the whole document, tagged with its kind; a prefix has only the spans that end in it.
     """
 
     text: str
@@ -57,7 +55,7 @@ class Derivation(NamedTuple):
 
 
 class Grammar:
-    """A probabilistic source of documents. Made by `Grammar.load(path)`."""
+    """A probabilistic grammar of documents; `Grammar.load(path)` reads one."""
 
     def __init__(self, tree: dict[str, Any], name: str = "grammar"):
         self.name = name
@@ -86,7 +84,7 @@ class Grammar:
     def generate(self, characters: int, seed: int | str) -> list[str]:
         """Documents, each ending in a blank line, until there are at least `characters` characters.
 
-        The same seed gives the same bytes on every machine; give each split a seed of its own ("7/train").
+        The same seed gives the same bytes on every machine; give each split its own seed ("7/train").
         """
         source, written, documents = random.Random(seed), 0, []
         while written < characters:
@@ -95,7 +93,7 @@ class Grammar:
         return documents
 
     def sample(self, source: random.Random) -> Derivation:
-        """One document, with the log2 probability of the choices that made it."""
+        """One document, with the log2 probability of its choices."""
         log2_prob, steps, _ = _pick(self._start, source)
         state, text = State(0, log2_prob, {}, (), _push(steps, None)), ""
         while state.todo:
@@ -110,8 +108,8 @@ class Grammar:
         return _derivation(text, state)
 
     def derivations(self, text: str, prefix: bool = False) -> list[Derivation]:
-        """Every way to write the document `text`, or (`prefix`) to begin one with it. [] if there is none."""
-        found = []
+        """Every derivation of the document `text`, or (`prefix`) of documents that begin with it; [] if none."""
+        complete = []
         agenda = [State(0, p, {}, (), _push(steps, None)) for p, steps, _ in self._start.items]
         while agenda:
             state = agenda.pop()
@@ -121,20 +119,20 @@ class Grammar:
             state = state._replace(position=position, todo=todo)
             cut_short = prefix and (position == len(text) or _runs_out(text, position, todo))
             if cut_short or (not todo and position == len(text)):
-                found.append(_derivation(text, state))
+                complete.append(_derivation(text, state))
             elif todo and isinstance(todo[0], Close):
                 agenda.append(_close(todo[0], state))
             elif todo and isinstance(todo[0], Slot):
                 agenda.extend(self._agreeing(todo[0], state, text, prefix))
-        return found
+        return complete
 
     def log2_prob(self, document: str, prefix: bool = False, offset: int = 0) -> float:
         """log2 P(document), or (`prefix`) log2 P(a document begins so): exact, summed over all derivations.
 
-        Raises UsageError naming the first character that no document could have there, counted from
-        `offset`: where the document stands in its text.
+        Raises UsageError naming the first character that no document can have there, counted from `offset`, the
+        document's place in its text.
         """
-        logs = [found.log2_prob for found in self.derivations(document, prefix)]
+        logs = [derivation.log2_prob for derivation in self.derivations(document, prefix)]
         if not logs:
             raise self._refusal(document, offset)
         return logs[0] if len(logs) == 1 else max(logs) + math.log2(sum(2 ** (x - max(logs)) for x in logs))
@@ -157,7 +155,7 @@ class Grammar:
         return re.findall(r"(?s).+?\n\n|.+\Z", text)
 
     def _agreeing(self, slot: Slot, state: State, text: str, prefix: bool) -> Iterable[State]:
-        # Most alternatives begin with letters of their own: those that the text does not have go no further.
+        # Most alternatives begin with different letters: those that the text does not have are dropped at once.
         for item in self._alternatives(slot, state.memory).items:
             first = item[1][0] if item[1] else None
             agrees = not isinstance(first, str) or text.startswith(first, state.position)

@@ -1,4 +1,4 @@
-"""The rules by which one text becomes train, valid and test. Every rule keeps the order; none shuffles."""
+"""The rules that split one text into train, valid and test, in order and without shuffling."""
 
 import io
 from collections.abc import Callable, Iterable
@@ -11,12 +11,12 @@ def _pieces(text: str, ends: Iterable[int]) -> list[str]:
 
 
 def by_characters(text: str, cuts: list[float]) -> list[str]:
-    """Cut at these parts of the characters, rounded down: [0.85, 0.9] is 85 %, 5 %, 10 %."""
+    """Cut at these fractions of the characters, rounded down: [0.85, 0.9] is 85 %, 5 %, 10 %."""
     return _pieces(text, [int(cut * len(text)) for cut in cuts])
 
 
 def by_bytes(text: str, cuts: list[int]) -> list[str]:
-    """Cut at these byte offsets of the UTF-8 text; inside a character, where the next begins."""
+    """Cut at these byte offsets of the UTF-8 text; inside a character, at the start of the next."""
     data = text.encode()
     for i, cut in enumerate(cuts := list(cuts)):
         while cut < len(data) and data[cut] & 0xC0 == 0x80:  # 0b10xxxxxx continues a character
@@ -26,7 +26,7 @@ def by_bytes(text: str, cuts: list[int]) -> list[str]:
 
 
 def by_words(text: str, cuts: list[int]) -> list[str]:
-    """Cut at the end of the line that has the n-th word of the text, for each n of `cuts`."""
+    """Cut at the end of the line with the n-th word of the text, for each n in `cuts`."""
     ends, words, position, wanted = [], 0, 0, list(cuts)
     for line in _lines(text):
         words, position = words + len(line.split()), position + len(line)
@@ -37,7 +37,7 @@ def by_words(text: str, cuts: list[int]) -> list[str]:
 
 
 def by_tenth_lines(text: str, cuts: list[int]) -> list[str]:  # noqa: ARG001
-    """Of every ten lines, the ninth is for validation and the tenth for testing. Order is kept."""
+    """Of every ten lines, the ninth is for validation and the tenth for testing."""
     lines = _lines(text)
     parts = {"valid": lines[8::10], "test": lines[9::10]}
     train = [line for i, line in enumerate(lines) if i % 10 < 8]

@@ -1,22 +1,22 @@
 """Text ↔ token ids, without loss: `decode(encode(text)) == text` for every string and every tokenizer.
 
-    byte           the 256 bytes of UTF-8                                           V = 257
-    char           the characters of the training text                              V = 257 + those not ASCII
-    word:K         its K most frequent words, each with the space before            V = 257 + K, or less
-    bpe:K          byte-pair encoding learned from it                               V = K, or less
-    gpt2           GPT-2's byte-pair encoding, from its published files             V = 50257
-    split          the words of a corpus that was published already tokenised       V = 1 + words
-    split:min=N    those that occur N times and more; all others are read as <unk>  V = 2 + words
+    byte           the 256 bytes of UTF-8                                         V = 257
+    char           the characters of the training text                            V = 257 + those not ASCII
+    word:K         its K most frequent words, each with the space before          V = 257 + K, or less
+    bpe:K          byte-pair encoding learned from it                             V = K, or less
+    gpt2           GPT-2's byte-pair encoding, from its published files           V = 50257
+    split          the words of a corpus that was published already tokenised     V = 1 + words
+    split:min=N    those that occur N times or more; all others become <unk>      V = 2 + words
 
-There is no other `<unk>`: what a vocabulary lacks is spelled in the 256 byte tokens that every vocabulary has,
-so every model gives every text a probability and bits per character can be compared between all of them. Only
-`split` is closed, as the published results on such corpora want it.
+The first five have no `<unk>`: what a vocabulary lacks is spelled in the 256 byte tokens that each of them has. So
+every model gives every text a probability, and bits per character are comparable. Only `split` is closed, as published
+results on such corpora assume.
 
-A text can be written in many ways (" the" or " ", "t", "h", "e"), and its probability would be the sum over
-all of them. We score the one way that `encode` chooses: an upper bound on the bits of the text.
+A text has many tokenisations (" the" or " ", "t", "h", "e"), and its probability is the sum over all of them. We score
+only the canonical one, that of `encode`: an upper bound on the bits of the text.
 
-Ids 0 … 255 are the bytes (for gpt2 in another order), then come the learned pieces; `end` is always the last.
-With `lines=True` the newline is `end`, and is part of no other piece.
+Ids 0 … 255 are the bytes (for gpt2 in another order), then come the learned tokens; `end` is always the last. With
+`lines=True` the newline is `end`, and no other token contains it.
 """
 
 import re
@@ -63,7 +63,7 @@ class Byte(ByteTokenizer):
 
 
 class Char(ByteTokenizer):
-    """Every character of the training text is a token; the ASCII ones are their own bytes."""
+    """Every character of the training text is a token; an ASCII character is its byte token."""
 
     def __init__(self, chars: Sequence[str], lines: bool = False):
         """`chars`: the non-ASCII characters that get ids 256, 257, …, in this order."""
@@ -75,7 +75,7 @@ class Char(ByteTokenizer):
 
     @classmethod
     def train(cls, text: str, lines: bool) -> "Char":
-        """The non-ASCII characters of `text` in the order of Unicode; lone surrogates are none."""
+        """The non-ASCII characters of `text` in Unicode order, without lone surrogates."""
         chars: set[str] = set()
         for start, end in spans(text):
             chars.update(text[start:end])
@@ -83,7 +83,7 @@ class Char(ByteTokenizer):
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Char":
-        """The inverse of `to_json`. Raises FormatError for anything that it cannot have written."""
+        """The inverse of `to_json`. Raises FormatError for anything else."""
         chars = _learned(saved, "chars")
         if not all(len(char) == 1 for char in chars):
             raise FormatError("the chars of a char tokenizer must be single characters")
@@ -106,8 +106,8 @@ class Char(ByteTokenizer):
 class Word(ByteTokenizer):
     """The most frequent words are tokens, and the space before a word belongs to it: " the", "don't", " ,".
 
-    A word is a run of letters, digits and underscores, perhaps with apostrophes inside; other characters and
-    white space stand alone. Words that are not frequent enough are spelled in bytes.
+    A word is a run of letters, digits and underscores, possibly with apostrophes inside; other characters and white
+    space are pieces of their own. Less frequent words are spelled in bytes.
     """
 
     PIECE = re.compile(r" ?\w+(?:['\u2019]\w+)*| ?[^\w\s]|\s")
@@ -123,7 +123,7 @@ class Word(ByteTokenizer):
 
     @classmethod
     def train(cls, size: int, text: str, lines: bool) -> "Word":
-        """The `size` most frequent pieces of `text` that are not a byte already; ties by first appearance."""
+        """The `size` most frequent pieces of `text` of more than one byte; ties by first occurrence."""
         counts: Counter[str] = Counter()
         for start, end in spans(text):
             counts.update(cls.PIECE.findall(text, start, end))
@@ -133,7 +133,7 @@ class Word(ByteTokenizer):
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Word":
-        """The inverse of `to_json`. Raises FormatError for anything that it cannot have written."""
+        """The inverse of `to_json`. Raises FormatError for anything else."""
         return cls(saved["spec"], _learned(saved, "words"), saved["lines"])
 
     def to_json(self) -> dict[str, Any]:
@@ -151,11 +151,11 @@ class Word(ByteTokenizer):
 
 
 def train(spec: str, text: str, lines: bool = False) -> Tokenizer:
-    """Make the tokenizer that `spec` names (see the top of this file), learning what it learns from `text`.
+    """The tokenizer that `spec` names (see the top of this file), trained on `text`.
 
     `lines`: the newline is the `end` token (always so for `split`). For `gpt2` nothing is learned: its files
-    are read from the folder gpt2-bpe/ of LMZOO_MIRROR. Raises TokenizerError for a spec that names nothing,
-    and where `text` is not what `split` can read.
+    are read from the folder gpt2-bpe/ of LMZOO_MIRROR. Raises TokenizerError for an unknown spec, and for
+    a `text` that `split` cannot read.
     """
     kind, size = _parse(spec)
     if kind == "word":
@@ -170,7 +170,7 @@ def train(spec: str, text: str, lines: bool = False) -> Tokenizer:
 
 
 def from_json(saved: Any) -> Tokenizer:
-    """The tokenizer whose `to_json()` this is. Raises FormatError for anything damaged or not ours."""
+    """The tokenizer whose `to_json()` this is. Raises FormatError for anything else."""
     if not isinstance(saved, dict) or saved.get("format") != FORMAT:
         raise FormatError(f"this is not a saved tokenizer: it has no 'format': {FORMAT!r}")
     spec, lines = saved.get("spec"), saved.get("lines")
@@ -218,7 +218,7 @@ def _least(spec: str, least: str) -> int:
 
 
 def _can_be_learned(piece: str) -> bool:
-    """More than one byte, for those are tokens already; and no lone surrogate, for JSON may not keep it."""
+    """Whether `piece` has several bytes (single ones are tokens) and no lone surrogate (JSON may lose it)."""
     return len(to_bytes(piece)) > 1 and not SURROGATES.search(piece)
 
 

@@ -1,4 +1,4 @@
-"""What every tokenizer is, and the two ideas they share: texts are read in chunks, and tokens spell bytes.
+"""The base classes of tokenizers: texts are encoded in chunks, and tokens spell bytes.
 
 "The café"  --encode-->  [84, 104, 101, 32, 99, 97, 102, 195, 169]  --decode-->  "The café"
 """
@@ -20,17 +20,17 @@ Tokens = NDArray[np.int32]
 
 CHUNK = 1 << 20  # characters read at a time, so that a large text never exists as a list of strings
 BYTES = 256  # ids 0 … 255 are the byte tokens
-HOLE = -1  # the place of a piece that is not in the vocabulary
+HOLE = -1  # in place of the id of a piece that is not in the vocabulary
 NEWLINE = ord("\n")
 FORMAT = "lmzoo tokenizer 1"
 SURROGATES = re.compile("([\ud800-\udfff]+)")
 
-# Whitespace that follows none: no piece of any tokenizer reaches across this point from the left.
+# Whitespace after a non-space: no token of any tokenizer crosses this point from the left.
 _BOUNDARY = re.compile(r"\S(?=[ \t-\r])")
 
 
 def spans(text: str, longest: int | None = None) -> Iterator[tuple[int, int]]:
-    """Cut `text` into spans (start, end) of about CHUNK characters, at places where a piece must start.
+    """Cut `text` into spans (start, end) of about CHUNK characters, at places where a token must start.
 
     Where there is no such place within `longest` (default 2·CHUNK) characters, the text is cut hard.
     """
@@ -49,7 +49,7 @@ def to_bytes(text: str) -> bytes:
 
 
 def _replace_or_pass(error: UnicodeError) -> tuple[str, int]:
-    """The way back from any bytes: a spelled surrogate is one, whatever else is not UTF-8 is U+FFFD."""
+    """Decoding errors: an encoded surrogate is decoded, everything else that is not UTF-8 becomes U+FFFD."""
     assert isinstance(error, UnicodeDecodeError)
     three = error.object[error.start : error.start + 3]
     if len(three) == 3 and three[0] == 0xED and 0xA0 <= three[1] <= 0xBF and 0x80 <= three[2] <= 0xBF:
@@ -61,7 +61,7 @@ codecs.register_error("lmzoo", _replace_or_pass)
 
 
 def printable(spelling: bytes) -> str:
-    """A name that can be shown for these bytes: printable characters as they are, the rest as <0xNN>."""
+    """Printable text for these bytes: printable characters as they are, the rest as <0xNN>."""
 
     def show(char: str) -> str:
         return char if char.isprintable() else "".join(f"<0x{byte:02X}>" for byte in to_bytes(char))
@@ -73,10 +73,10 @@ def printable(spelling: bytes) -> str:
 
 
 class Tokenizer(ABC):
-    """Text ↔ ids 0 … V-1, losing nothing: `decode(encode(text)) == text`. Make one with `tokenizer.train`.
+    """Text ↔ ids 0 … V-1 without loss: `decode(encode(text)) == text`. `tokenizers.train` makes one.
 
-    Attributes: `spec`, what it was asked to be ("word:50000"); `vocab_size`, V; `end`, the id V-1;
-    `lines`, whether the newline is `end` (else `end` is written as nothing and no text contains it).
+    Attributes: `spec`, its specification ("word:50000"); `vocab_size`, V; `end`, the id V-1; `lines`, whether the
+    newline is `end` (else `end` is decoded as "" and no encoded text contains it).
     """
 
     closed: ClassVar[bool] = False  # tokens are whole words; one that has no token is `<unk>` or an error
@@ -155,7 +155,7 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """All that `tokenizer.from_json` needs, as JSON knows it. No string holds a lone surrogate."""
+        """What `tokenizers.from_json` needs, as JSON values. No string has a lone surrogate."""
 
     def _header(self) -> dict[str, Any]:
         return {"format": FORMAT, "spec": self.spec, "lines": self.lines}
@@ -199,7 +199,7 @@ class ByteTokenizer(Tokenizer):
 
     @cached_property
     def _texts(self) -> list[str | None]:
-        """What each token spells alone (V,), None where that is a part of a character or not UTF-8."""
+        """The text of each token alone (V,), None where that is a part of a character or not UTF-8."""
         return [_decoded(spelling) for spelling in self._spellings]
 
     def word(self, token_id: int) -> str:
@@ -217,16 +217,16 @@ class ByteTokenizer(Tokenizer):
         return text.startswith(" ")
 
     def token(self, token_id: int) -> str:
-        """One id as text for people, the end token by name."""
+        """See `Tokenizer.token`."""
         (checked,) = check_ids([token_id], self.vocab_size).tolist()
         return "<end>" if checked == self.end else printable(self._spellings[checked])
 
     def to_json(self) -> dict[str, Any]:
-        """What `from_json` needs to build it again."""
+        """See `Tokenizer.to_json`."""
         return self._header()
 
     def _ended(self, ids: Tokens, newline: int = NEWLINE) -> Tokens:
-        """`ids`, where a corpus with lines has `end` for its newline tokens (in place)."""
+        """`ids` with `end` in place of newline tokens, if the tokenizer has lines. Changes the array."""
         if self.lines:
             ids[ids == newline] = self.end
         return ids

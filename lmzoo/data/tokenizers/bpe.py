@@ -4,8 +4,8 @@ A text is cut into pieces by GPT-2's rule, a piece into bytes, and then the merg
 
     " lower" → ␣ l o w e r → ␣l o w e r → ␣l ow e r → ␣l ow er → ␣low er
 
-Learning and applying merges is the work of Hugging Face `tokenizers`. What is ours: the same text is never
-merged twice, tokens are numbered bytes first, and strings that Hugging Face cannot take come back whole.
+Hugging Face `tokenizers` learns and applies the merges. Added here: merges are cached, tokens are numbered bytes first,
+and lone surrogates, which Hugging Face cannot encode, are lossless too.
 """
 
 import json
@@ -25,19 +25,19 @@ from lmzoo.errors import FormatError, TokenizerError
 GPT2_FILES = ("encoder.json", "vocab.bpe")
 GPT2_END = "<|endoftext|>"
 
-# GPT-2 writes bytes as printable characters: those that are one as themselves, the others from U+0100 on.
-# It also numbers its 256 byte tokens in this order.
+# GPT-2 writes bytes as printable characters: printable bytes as themselves, the others from U+0100 on. Its 256 byte
+# tokens are numbered in this order.
 _PRINTED_AS_THEMSELVES = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
 _GPT2_ORDER = _PRINTED_AS_THEMSELVES + [b for b in range(BYTES) if b not in set(_PRINTED_AS_THEMSELVES)]
 _PRINTED = {byte: chr(byte) for byte in _PRINTED_AS_THEMSELVES}
 _PRINTED |= {byte: chr(BYTES + n) for n, byte in enumerate(_GPT2_ORDER[len(_PRINTED) :])}
 _BYTE = {char: byte for byte, char in _PRINTED.items()}
 
-# White space as Unicode defines it (Python's \s has four characters more). A field is a stretch of it and
-# what follows: no piece of GPT-2's rule reaches from one field into the next, so each can be merged alone.
+# White space as Unicode defines it (Python's \s has four characters more). A field is white space and what follows it:
+# no piece of GPT-2's rule crosses from one field into the next, so each can be merged alone, and cached.
 _SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 FIELD = re.compile(f"[{_SPACE}]*[^{_SPACE}]+|[{_SPACE}]+")
-_MANY_FIELDS = 1 << 20  # remembered; more of them would cost more memory than time
+_MANY_FIELDS = 1 << 20  # cached; more of them would cost more memory than they save time
 
 
 class Bpe(ByteTokenizer):
@@ -58,7 +58,7 @@ class Bpe(ByteTokenizer):
         newline = {_PRINTED[NEWLINE]: self.end} if lines else {}
         hugging_face = _hugging_face(self.ids_of_tokens | newline, merges, lines)
         self._merge = partial(hugging_face.encode_batch_fast, add_special_tokens=False)
-        # A field → its ids, as the bytes of an int32 array: kept between texts, for short ones have the same words.
+        # A field → its ids, as the bytes of an int32 array: cached between texts, which share words.
         self._known: dict[str, bytes] = {}
 
     @classmethod
@@ -81,14 +81,14 @@ class Bpe(ByteTokenizer):
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Bpe":
-        """The inverse of `to_json`. Raises FormatError for anything that it cannot have written."""
+        """The inverse of `to_json`. Raises FormatError for anything else."""
         merges = saved.get("merges")
         if not isinstance(merges, list) or not all(isinstance(merge, str) for merge in merges):
             raise FormatError("a bpe tokenizer must have a list of merges, each a string such as 't h'")
         return cls(saved["spec"], merges, saved["lines"])
 
     def to_json(self) -> dict[str, Any]:
-        """What `from_json` needs to build it again."""
+        """See `Tokenizer.to_json`."""
         return {**self._header(), "merges": self.merges}
 
     def _encode(self, text: str) -> Iterator[Tokens]:
@@ -112,7 +112,7 @@ class Bpe(ByteTokenizer):
             yield field, self._merge_around_surrogates(field).tobytes()
 
     def _merge_around_surrogates(self, field: str) -> Tokens:
-        """Hugging Face cannot take lone surrogates, so they are spelled in bytes and merge with nothing."""
+        """Hugging Face cannot encode lone surrogates, so they are spelled in bytes and are part of no merge."""
         parts = []
         for part in SURROGATES.split(field):
             if SURROGATES.match(part):
@@ -125,7 +125,7 @@ class Bpe(ByteTokenizer):
 def load_gpt2(folder: str | Path, lines: bool = False) -> Bpe:
     """GPT-2's tokenizer from its published files, encoder.json and vocab.bpe (plain or .xz), in `folder`.
 
-    Raises TokenizerError where there are none, FormatError where they are damaged or another vocabulary's.
+    Raises TokenizerError where they are missing, FormatError where they are damaged or of another vocabulary.
     """
     encoder, vocab = (_read(Path(folder), name) for name in GPT2_FILES)
     merges = [line for line in vocab.split("\n") if line and not line.startswith("#version")]
@@ -140,7 +140,7 @@ def load_gpt2(folder: str | Path, lines: bool = False) -> Bpe:
 
 
 def find_gpt2() -> Path:
-    """The folder gpt2-bpe of the mirror LMZOO_MIRROR. Raises TokenizerError where there is none."""
+    """The folder gpt2-bpe of the mirror LMZOO_MIRROR. Raises TokenizerError without a mirror."""
     mirror = os.environ.get("LMZOO_MIRROR")
     if not mirror:
         raise TokenizerError(
@@ -164,12 +164,12 @@ def _read(folder: Path, name: str) -> str:
 
 
 def _vocabulary(first: list[str], merges: list[str]) -> dict[str, int]:
-    """Number the tokens: the 256 `first`, then what each merge makes, unless an earlier one made the same."""
+    """Token → id: the 256 `first`, then the result of each merge, unless an earlier one has the same result."""
     vocabulary = {token: i for i, token in enumerate(first)}
     for n, merge in enumerate(merges):
         left, _, right = merge.partition(" ")
         if left not in vocabulary or right not in vocabulary:
-            raise FormatError(f"merge {n}, {merge!r}, joins what no earlier merge has made: is it damaged?")
+            raise FormatError(f"merge {n}, {merge!r}, joins what no earlier merge makes: is the file damaged?")
         vocabulary.setdefault(left + right, len(vocabulary))
     return vocabulary
 

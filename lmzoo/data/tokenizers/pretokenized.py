@@ -5,9 +5,9 @@ Each corpus has one of two layouts, learned from the training text:
     leading   a space before every word and before the newline: " no it was n't \n"  (blank line: " \n")
     plain     a space between words:                             "no it was n't\n"   (blank line: "\n")
 
-The vocabulary is closed. Where the corpus itself has the word `<unk>`, unknown words become it. `split:min=4` brings
-that word with it: what the training text has fewer than 4 times is read as `<unk>` too (Bengio et al. 2003 so merged
-the words of Brown), so that it is learned as any other word is.
+The vocabulary is closed. Where the corpus itself has the word `<unk>`, unknown words become it. `split:min=4` adds it:
+words that occur less than 4 times in the training text become `<unk>` (as Bengio et al. 2003 merged the rare words of
+Brown), which is then learned like any other word.
 """
 
 import re
@@ -57,12 +57,12 @@ class Split(Tokenizer):
 
     @cached_property
     def _ids(self) -> dict[str, int]:
-        """word → id. Made when a text is first encoded: a vocabulary can be large, and a run only looked at."""
+        """word → id, built when a text is first encoded: vocabularies can be large."""
         return {word: i for i, word in enumerate([*self._words, "\n"])}
 
     @cached_property
     def normalizer(self) -> Normalizer:
-        """What rewrites ordinary text in this vocabulary and layout."""
+        """Rewrites ordinary text in this vocabulary and layout."""
         return Normalizer(self._words, self._layout == "leading")
 
     @property
@@ -92,16 +92,16 @@ class Split(Tokenizer):
 
     @classmethod
     def train(cls, text: str, least: int = 1) -> "Split":
-        """Learn layout and words; those that occur fewer than `least` times are `<unk>`, which is the last word if it
-        is not in the text itself. Raises TokenizerError where the text keeps to no layout.
+        """Learn layout and words; words that occur less than `least` times become `<unk>`, the last word if the text
+        does not have it. Raises TokenizerError where the text has neither layout.
         """
         layout = "leading" if text.startswith(" ") else "plain"
         counts = Counter({"\n": 0})
         for start, end in _word_spans(text):
-            found = Counter(_quick_words(text, start, end, layout))
-            if not all(map(_is_word, found.keys() - counts.keys())):
-                _pieces(text, start, end, layout)  # says where
-            counts.update(found)
+            chunk = Counter(_quick_words(text, start, end, layout))
+            if not all(map(_is_word, chunk.keys() - counts.keys())):
+                _pieces(text, start, end, layout)  # raises, naming the place
+            counts.update(chunk)
         del counts["\n"]
         if least == 1:
             return cls(list(counts), layout)
@@ -110,7 +110,7 @@ class Split(Tokenizer):
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Split":
-        """The inverse of `to_json`. Raises FormatError for anything that it cannot have written."""
+        """The inverse of `to_json`. Raises FormatError for anything else."""
         words, layout = saved.get("words"), saved.get("layout")
         if layout not in tuple(_LAYOUTS) or not saved["lines"]:
             raise FormatError(f"a split tokenizer has lines and a layout, leading or plain, not {layout!r}")
@@ -123,7 +123,7 @@ class Split(Tokenizer):
         return cls(words, layout, saved["spec"])
 
     def to_json(self) -> dict[str, Any]:
-        """What `from_json` needs to build it again."""
+        """See `Tokenizer.to_json`."""
         return {**self._header(), "layout": self._layout, "words": self._words}
 
     def decode(self, ids: ArrayLike) -> str:
@@ -155,7 +155,7 @@ class Split(Tokenizer):
         return [to_bytes(text) for text in self._spaced]
 
     def token(self, token_id: int) -> str:
-        """One id as text for people, the end token by name."""
+        """See `Tokenizer.token`."""
         (checked,) = check_ids([token_id], self.vocab_size).tolist()
         return END if checked == self.end else self._words[checked]
 
@@ -166,7 +166,7 @@ class Split(Tokenizer):
             yield ids if HOLE not in ids else self._with_unknown(text, start, end)
 
     def _with_unknown(self, text: str, start: int, end: int) -> Tokens:
-        """The ids of text[start:end], where something is unknown: a word, or how words are set apart."""
+        """The ids of text[start:end], which has an unknown word or another layout."""
         pieces = _pieces(text, start, end, self._layout)
         unknown = self._ids.get(UNKNOWN, HOLE)
         ids = np.fromiter((self._ids.get(piece.lstrip(" "), unknown) for piece in pieces), np.int32, len(pieces))
@@ -196,7 +196,7 @@ def _word_spans(text: str) -> Iterator[tuple[int, int]]:
 def _quick_words(text: str, start: int, end: int, layout: str) -> list[str]:
     """The words and newlines of text[start:end], by splitting at spaces alone.
 
-    Where the text does not keep to its layout, something among them is no word: "" or one with white space in it.
+    Where the text has another layout, one of them is not a word: it is "" or has white space in it.
     """
     chunk = text[start:end]
     if layout == "leading":
@@ -208,7 +208,7 @@ def _quick_words(text: str, start: int, end: int, layout: str) -> list[str]:
 
 
 def _pieces(text: str, start: int, end: int, layout: str) -> list[str]:
-    """The pieces that text[start:end] is made of, nothing between them. Else TokenizerError."""
+    """text[start:end] cut into pieces of the layout. Raises TokenizerError where that is impossible."""
     pieces = _LAYOUTS[layout].findall(text, start, end)
     if sum(map(len, pieces)) != end - start:
         raise _misfit(text, start, end, layout)
@@ -216,7 +216,7 @@ def _pieces(text: str, start: int, end: int, layout: str) -> list[str]:
 
 
 def _misfit(text: str, start: int, end: int, layout: str) -> TokenizerError:
-    """Say where the pieces of text[start:end] first leave a gap."""
+    """The error that names the first place where text[start:end] has another layout."""
     expected = start
     for match in _LAYOUTS[layout].finditer(text, start, end):
         if match.start() > expected:
