@@ -4,7 +4,10 @@ import random
 
 import pytest
 
-from lmzoo.data import corpus
+from lmzoo.data import corpus, tokenizers
+from lmzoo.evaluation.text_model import TextModel
+from lmzoo.interface import Data
+from lmzoo.models.ngram import Ngram
 from lmzoo.tasks import nbest
 
 WORDS = [
@@ -25,3 +28,12 @@ def own(tmp_path_factory):
 @pytest.fixture(scope="session")
 def lists(own):
     return nbest.make(own, lists=50, candidates=20, rate=0.3)
+
+
+@pytest.fixture(scope="session")
+def treebank_5gram():
+    """A 5-gram of the Penn Treebank (for tests that are marked `data`)."""
+    treebank = corpus.load("ptb")
+    words = tokenizers.train("split", treebank.train, lines=True)
+    data = Data.of(words.encode(treebank.train), words.encode(treebank.valid), words.vocab_size)
+    return TextModel(Ngram(order=5).fit(data), words)

@@ -158,16 +158,13 @@ def test_one_list_is_too_few():
 
 
 @pytest.mark.data
-def test_five_words_of_context_lower_the_word_error_rate_on_the_treebank():
-    treebank = corpus.load("ptb")
-    made = tokenizers.train("split", treebank.train, lines=True)
+def test_five_words_of_context_lower_the_word_error_rate_on_the_treebank(treebank_5gram):
+    treebank, words = corpus.load("ptb"), treebank_5gram.tokenizer
     test = RescoringTest.of(nbest.make(treebank, lists=150, candidates=30))
-    ids = made.encode(treebank.train)
+    unigram = Ngram(order=1).fit(Data.of(words.encode(treebank.train), [], words.vocab_size))
     rates = {}
-    for order in (1, 5):
-        model = Ngram(order=order).fit(Data.of(ids, made.encode(treebank.valid), made.vocab_size))
-        result, _ = rescoring.rescore(TextModel(model, made), test)
-        rates[order] = result.value
+    for order, text_model in ((1, TextModel(unigram, words)), (5, treebank_5gram)):
+        rates[order] = rescoring.rescore(text_model, test)[0].value
     first, best = (test.rate(errors, ~test.is_fitted_on) for errors in (test.errors_of_first, test.errors_of_best))
     assert best < rates[5] < 0.85 * first
     assert rates[5] < rates[1]

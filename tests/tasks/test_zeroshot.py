@@ -330,15 +330,9 @@ def test_a_masked_model_has_no_last_words_and_no_perplexity():
 
 
 @pytest.mark.data
-def test_an_ngram_of_the_penn_treebank_learns_adjacent_words():
+def test_an_ngram_of_the_penn_treebank_learns_adjacent_words(treebank_5gram):
     """There was a book, not: each book; the girl broke a fork, not: broken a fork."""
-    from lmzoo.data import corpus
-
-    source = corpus.load("ptb")
-    made = tokenizers.train("split", source.train)
-    ids = made.encode(source.train)
-    model = Ngram(order=5).fit(Data.of(ids, ids[:0], made.vocab_size))
     (section,) = load("blimp", limit=6700)
-    parts = {grade.task: grade for grade in results(section, model, made)["sum"].parts["set"]}
+    parts = {result.task: result for result in results(section, *treebank_5gram)["sum"].parts["set"]}
     assert parts["existential_there_quantifiers_1"].interval[0] > 0.7
     assert parts["irregular_past_participle_verbs"].interval[0] > 0.6
