@@ -1,10 +1,10 @@
-"""Scoring a text through the association predictor, beside the same sums in PyTorch, in one run.
+"""Scoring a text with the association predictor, beside the same computation in PyTorch, in one run.
 
     LMZOO_MIRROR=FOLDER python benchmarks/associations.py [--models pmi,svd,…] [--rounds 3] [--out results.json]
 
-WikiText-2, the 30,000 most frequent words (`word:30000`), default settings. The plain way is what one would write
-first: for 1,024 tokens at a time, the contexts' vectors mixed, `torch.addmm` with all words, `log_softmax`, `gather`;
-for PMI, whose scores are a sparse table, a product of sparse matrices (scipy) and then the same. Both use all cores.
+WikiText-2, the 30,000 most frequent words (`word:30000`), default settings. The plain implementation is the obvious
+one: for 1,024 tokens at a time, sum the contexts' vectors, `torch.addmm` with all words, `log_softmax`, `gather`; for
+PMI, whose scores are a sparse table, a product of sparse matrices (scipy) and then the same. Both use all cores.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def race(model: Any, test: np.ndarray, options: argparse.Namespace) -> dict[str, Any]:
-    """Tokens a second of both, the median of some rounds, and the ratio; that they agree is checked."""
+    """Tokens a second of both, medians over rounds, and the ratio, after checking that they agree."""
     part = test[: options.tokens]
     theirs = plain(model)
     np.testing.assert_allclose(theirs(part[:2000]), model.log_probs(part[:2000])[0], atol=1e-3)
@@ -83,7 +83,7 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def plain(model: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """The predictor's formula, written down with other people's functions."""
+    """The predictor's formula in PyTorch and scipy."""
     import scipy.sparse
     import torch
 
@@ -106,12 +106,12 @@ def plain(model: Any) -> Callable[[np.ndarray], np.ndarray]:
 
     def score(tokens: np.ndarray) -> np.ndarray:
         contexts = model._contexts(np.concatenate([model.start(), tokens[:-1]]))
-        found = []
+        scores = []
         for i in range(0, len(tokens), 1024):
             log_probs = torch.log_softmax(logits(contexts[i : i + 1024]), 1)
             wanted = torch.from_numpy(tokens[i : i + 1024]).long()
-            found.append(log_probs.gather(1, wanted[:, None])[:, 0].numpy())
-        return np.concatenate(found)
+            scores.append(log_probs.gather(1, wanted[:, None])[:, 0].numpy())
+        return np.concatenate(scores)
 
     return score
 

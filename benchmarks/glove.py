@@ -1,17 +1,17 @@
-"""GloVe beside its authors' program, in one run on one machine: counting, training, and what the vectors are worth.
+"""GloVe beside its authors' program, in one run on one machine: counting, training, and the quality of the vectors.
 
     python benchmarks/glove.py [--glove FOLDER] [--rounds 3] [--epochs 3] [--quality] [--share 0.5] [--save]
 
-The text is the `books` corpus in lower case, all but a-z and line ends turned to blanks. Settings are those of the
-program's demonstration: words that occur 5 times, window 10, x-max 10; 100 dimensions, and 2 threads for both. The
-programs (vocab_count, cooccur, shuffle, glove) are found in the folder named, or on the PATH; without them only our
-lines are shown. Both take turns. Compare ratios, not seconds, and those of processor time where the machine is busy.
+The text is the `books` corpus in lower case, with all but a-z and line ends replaced by spaces. Settings are those of
+the program's demonstration: minimum count 5, window 10, x-max 10; 100 dimensions, and 2 threads for both. The programs
+(vocab_count, cooccur, shuffle, glove) are found in the folder named, or on the PATH; without them only our lines are
+shown. The two alternate. Compare ratios, not seconds, and those of processor time if the machine is busy.
 
-Counting is for `cooccur` from text and a vocabulary to a file, for us from ids to a matrix; counting from text is with
-`vocab_count`, and for us with reading, finding the vocabulary and encoding. An epoch takes each cell once;
-theirs is what more epochs take than one, so that neither starting nor writing vectors counts.
-With --quality, both train 15 epochs with three seeds each, and are scored by gensim's evaluators (needs gensim). Both
-are on the first --share of the text's lines.
+Counting is, for `cooccur`, from text and a vocabulary to a file, for us from ids to a matrix; counting from text
+includes `vocab_count`, and for us reading, finding the vocabulary and encoding. An epoch updates once for each cell;
+theirs is the time of several epochs less that of one, so that neither start-up nor writing vectors counts. With
+--quality both train 15 epochs with three seeds each, and are scored by gensim's evaluators (needs gensim). Both use the
+first --share of the text's lines.
 """
 
 import argparse
@@ -37,7 +37,7 @@ PAIRS = {"WordSim-353": "EN-WS-353-ALL", "SimLex-999": "EN-SIMLEX-999", "MEN": "
 
 
 def programs(folder: Path | None) -> dict[str, str] | None:
-    """Where each of the authors' programs is; None, and a sentence, where one is missing."""
+    """The paths of the authors' programs; None, and a printed line, if one is missing."""
     found = {name: shutil.which(name, path=None if folder is None else str(folder)) for name in PROGRAMS}
     missing = [name for name, path in found.items() if path is None]
     if missing:
@@ -103,7 +103,7 @@ class Theirs:
 
 
 def speed(path: Path, theirs: Theirs | None, rounds: int, epochs: int) -> dict[str, Any]:
-    """Rates of counting and of training, in turns: the medians, and all seconds they are of."""
+    """Rates of counting and of training, alternating: medians, and all measured seconds."""
     from lmzoo.embeddings import adagrad
     from lmzoo.interface import Run
     from lmzoo.models.glove import GloVe
@@ -138,7 +138,7 @@ def speed(path: Path, theirs: Theirs | None, rounds: int, epochs: int) -> dict[s
 
 
 class Clock:
-    """Seconds by the wall, and of processor time (all threads, and the programs that were started), by name."""
+    """Wall-clock and processor seconds (all threads and child processes), by name."""
 
     def __init__(self) -> None:
         self.wall: dict[str, list[float]] = {}
@@ -153,13 +153,13 @@ class Clock:
         return result
 
     def put(self, name: str, times: float, part: str, times_other: float, other: str) -> None:
-        """A sum of what was measured last."""
+        """A weighted sum of two of the last measurements."""
         for clock in (self.wall, self.cpu):
             clock.setdefault(name, []).append(times * clock[part][-1] + times_other * clock[other][-1])
 
 
 def rates(sizes: dict[str, int], clock: Clock) -> dict[str, Any]:
-    """Words or cells a second, by the wall and of processor time, and our rate as a multiple of theirs."""
+    """Words or cells a second, by wall clock and by processor time, and our rate as a multiple of theirs."""
     found: dict[str, Any] = {}
     stages = {"count": ("words", "count"), "text_count": ("words", "text_count"), "deal": ("cells", "shuffle"),
               "epoch": ("cells", "epoch")}  # fmt: skip
@@ -181,7 +181,7 @@ def rates(sizes: dict[str, int], clock: Clock) -> dict[str, Any]:
 
 
 def quality(path: Path, theirs: Theirs | None) -> dict[str, Any]:
-    """Scores of the vectors of both, seed by seed."""
+    """Scores of the vectors of both, for each seed."""
     scores: dict[str, list[dict[str, float]]] = {"lmzoo": [], "glove": []}
     ids, words = encoded(path)
     if theirs:
@@ -204,7 +204,7 @@ def quality(path: Path, theirs: Theirs | None) -> dict[str, Any]:
 
 
 def our_vectors(ids: Any, words: Any, seed: int) -> tuple[list[str], Any]:
-    """The words that were counted, the most frequent first, and their vectors."""
+    """The words with a vector, the most frequent first, and their vectors."""
     from lmzoo.interface import Run
     from lmzoo.models.glove import GloVe
 
@@ -212,12 +212,12 @@ def our_vectors(ids: Any, words: Any, seed: int) -> tuple[list[str], Any]:
     model.fit(Data.of(ids, ids[:0], words.vocab_size), Run(seed=seed, device="cpu"))
     names = words.to_json()["words"]
     by_frequency = np.argsort(-model.counts_[: len(names)], kind="stable")
-    kept = [i for i in by_frequency if model.counts_[i] >= MIN_COUNT and names[i].isalpha()]
-    return [names[i] for i in kept], model.vectors()[kept]
+    frequent = [i for i in by_frequency if model.counts_[i] >= MIN_COUNT and names[i].isalpha()]
+    return [names[i] for i in frequent], model.vectors()[frequent]
 
 
 def scored(names: list[str], vectors: Any) -> dict[str, float]:
-    """Spearman's ρ with people's judgments, and the share of analogies that are solved."""
+    """Spearman's ρ with human judgments, and the accuracy on analogies."""
     from gensim.models import KeyedVectors
 
     from lmzoo.data import task_cards

@@ -1,13 +1,13 @@
-"""The n-gram beside KenLM, in one run on one machine: training, memory, scoring, and whether the scores agree.
+"""The n-gram beside KenLM, in one run on one machine: training, memory, scoring, and agreement of the scores.
 
     python benchmarks/ngram.py [ptb wikitext2 books] [--order 5] [--runs 3] [--save]
 
-Both read the same text file, words between single spaces. Each training is a process of its own, in turns, with its
-peak memory from the operating system: lmzoo from text to a model in memory (reading words and fitting are also timed
-apart), lmplz from text to an ARPA file that is thrown away. Scoring is of the test text, for lmzoo from ids and for
-the `kenlm` module from strings (it looks its words up in a hash table while it goes). KenLM's programs are taken from
-the PATH or from LMPLZ and BUILD_BINARY, and its module from where it is installed; what is missing leaves its lines
-out. Compare ratios, not seconds: the machine may have been busy.
+Both read the same text file, words separated by single spaces. Each training is a process of its own, alternating, with
+its peak memory from the operating system: lmzoo from text to a model in memory (reading words and fitting are also
+timed separately), lmplz from text to an ARPA file that is discarded. Scoring is of the test text, for lmzoo from ids
+and for the `kenlm` module from strings (it looks up words in a hash table). KenLM's programs are found on the PATH, or
+by LMPLZ and BUILD_BINARY, and its module where it is installed; what is missing is skipped. Compare ratios, not
+seconds: the machine may be busy.
 """
 
 import argparse
@@ -37,7 +37,7 @@ BUILD_BINARY = os.environ.get("BUILD_BINARY") or shutil.which("build_binary")
 
 
 def text_of(corpus: str, split: str) -> str:
-    """The text as both read it: one line a line, single spaces, and <unk> renamed (it is KenLM's own word)."""
+    """The text for both programs: single spaces, and <unk> renamed, because KenLM reserves it."""
     from lmzoo.data import corpus as corpora
 
     lines = getattr(corpora.load(corpus), split).split("\n")
@@ -47,7 +47,7 @@ def text_of(corpus: str, split: str) -> str:
 
 
 def peak_memory() -> int:
-    """Bytes at most in use so far. (`getrusage` would count those of the process that started this one too.)"""
+    """Peak memory in bytes. (`getrusage` would include that of the parent process.)"""
     if sys.platform == "linux":
         status = Path("/proc/self/status").read_text(encoding="utf-8")
         return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
@@ -122,19 +122,19 @@ def scoring(corpus: str, order: int, folder: Path) -> dict[str, Any]:
     lines = test.splitlines()
     encoded = [words.encode(line + "\n") for line in lines]
     tokens = sum(map(len, encoded))
-    found: dict[str, Any] = {"test_tokens": tokens}
-    found["ours"] = tokens / seconds_of(lambda: model.log_probs_many(encoded))
+    figures: dict[str, Any] = {"test_tokens": tokens}
+    figures["ours"] = tokens / seconds_of(lambda: model.log_probs_many(encoded))
     log_probs = np.concatenate(model.log_probs_many(encoded))
-    found["perplexity"] = float(np.exp(-log_probs.mean()))
-    found["next_log_probs"] = seconds_of(lambda: [model.next_log_probs(model.start()) for _ in range(20)]) / 20
+    figures["perplexity"] = float(np.exp(-log_probs.mean()))
+    figures["next_log_probs"] = seconds_of(lambda: [model.next_log_probs(model.start()) for _ in range(20)]) / 20
     prompt = np.array([], dtype=np.int32)
-    found["sample_1000"] = seconds_of(lambda: list(generation.generate(model, prompt, 1000, seed=1)), 3)
+    figures["sample_1000"] = seconds_of(lambda: list(generation.generate(model, prompt, 1000, seed=1)), 3)
     store.save(TextModel(model, words), folder / "run")
-    found["load"] = seconds_of(lambda: store.load(folder / "run"), 3)
-    found["bytes"] = store.bytes_on_disk(folder / "run")
+    figures["load"] = seconds_of(lambda: store.load(folder / "run"), 3)
+    figures["bytes"] = store.bytes_on_disk(folder / "run")
     with contextlib.suppress(ImportError):
-        found |= kenlm_scoring(folder, order, lines, log_probs / np.log(10))
-    return found
+        figures |= kenlm_scoring(folder, order, lines, log_probs / np.log(10))
+    return figures
 
 
 def kenlm_scoring(folder: Path, order: int, lines: list[str], ours: Any) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def main() -> None:
 
 
 def measure(corpus: str, order: int, runs: int) -> dict[str, Any]:
-    """Everything about one corpus, printed as it comes."""
+    """All measurements on one corpus, printed as they finish."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "train.txt"
@@ -217,15 +217,19 @@ def print_training(who: str, rows: list[dict[str, Any]], tokens: int, theirs: li
     print(f"  train  {who:15} {spread:32} {tokens / middle:11,.0f} tokens/s  {peak:6,.0f} MiB  {versus}{apart}")
 
 
-def print_scoring(found: dict[str, Any]) -> None:
-    kenlm = f", kenlm.score {found['kenlm']:,.0f}: {found['ours'] / found['kenlm']:.2f} x" if "kenlm" in found else ""
-    print(f"  score  {found['ours']:,.0f} tokens/s{kenlm}; perplexity {found['perplexity']:.3f}")
-    if "largest_difference" in found:
-        print(f"         single scores differ by at most {found['largest_difference']:.1e} in log10")
+def print_scoring(figures: dict[str, Any]) -> None:
+    kenlm = (
+        f", kenlm.score {figures['kenlm']:,.0f}: {figures['ours'] / figures['kenlm']:.2f} x"
+        if "kenlm" in figures
+        else ""
+    )
+    print(f"  score  {figures['ours']:,.0f} tokens/s{kenlm}; perplexity {figures['perplexity']:.3f}")
+    if "largest_difference" in figures:
+        print(f"         single scores differ by at most {figures['largest_difference']:.1e} in log10")
     print(
-        f"  next_log_probs {found['next_log_probs'] * 1e3:.3f} ms, 1,000 samples {found['sample_1000']:.2f} s, "
-        f"load {found['load']:.2f} s, {found['bytes'] / 1e6:,.1f} MB on disk"
-        + (f" (KenLM's probing binary: {found['kenlm_bytes'] / 1e6:,.1f} MB)" if "kenlm_bytes" in found else "")
+        f"  next_log_probs {figures['next_log_probs'] * 1e3:.3f} ms, 1,000 samples {figures['sample_1000']:.2f} s, "
+        f"load {figures['load']:.2f} s, {figures['bytes'] / 1e6:,.1f} MB on disk"
+        + (f" (KenLM's probing binary: {figures['kenlm_bytes'] / 1e6:,.1f} MB)" if "kenlm_bytes" in figures else "")
     )
 
 

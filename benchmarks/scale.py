@@ -1,9 +1,9 @@
-"""How time and memory of the n-gram grow with the text: near-linear in tokens, and with distinct n-grams.
+"""How training time and memory of the n-gram grow with the text: nearly linear in tokens and distinct n-grams.
 
     python benchmarks/scale.py [--corpus books] [--order 5] [--steps 7] [--save]
 
-Each point is a training in a process of its own on the first 1/64 … 1 of the corpus's training text (words between
-white space), with and without a limit on memory. `--save` writes benchmarks/results/DATE-scale.{json,png}.
+Each point is a training in a process of its own on the first 1/64 … 1 of the corpus's training text (words separated by
+white space), with and without a memory limit. `--save` writes benchmarks/results/DATE-scale.{json,png}.
 """
 
 import argparse

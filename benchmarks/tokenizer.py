@@ -1,10 +1,9 @@
-"""Seconds, MB/s and peak memory to train and to encode, beside Hugging Face `tokenizers` used plainly.
+"""Seconds, MB/s and peak memory of training and encoding, beside Hugging Face `tokenizers` with its defaults.
 
     LMZOO_MIRROR=FOLDER python benchmarks/tokenizer.py [SPEC …]
 
-The text is the books corpus of the mirror: 69 MB, trained on and encoded whole. Every row is a process of its
-own, and its memory is what it needs beyond the text and the imports: how far its largest resident set exceeds
-the one before (read from /proc, so on Linux only).
+The text is the books corpus of the mirror: 69 MB, trained on and encoded whole. Each row is a process of its own; its
+memory is the growth of the peak resident set during the work (from /proc, so on Linux only).
 """
 
 import json
@@ -43,7 +42,7 @@ def column(row: dict[str, Any], name: str) -> str:
 
 
 def measure(spec: str) -> dict[str, Any]:
-    """Train and encode: seconds and MB of each, and how many tokens there were."""
+    """Train and encode: seconds and MB of each, and the number of tokens."""
     path = Path(os.environ["LMZOO_MIRROR"]) / "books" / "books.train.txt.xz"
     with lzma.open(path, "rt", encoding="utf-8", newline="") as file:
         text = file.read()
@@ -59,21 +58,21 @@ def measure(spec: str) -> dict[str, Any]:
 
 
 def timed(work: Callable[[], T]) -> tuple[T, float, float]:
-    """What `work` returns, its seconds, and the MB by which memory had to grow for it."""
-    Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
+    """The result of `work`, its seconds, and the MB by which memory grew."""
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before, start = resident("VmRSS"), time.perf_counter()
     result = work()
     return result, time.perf_counter() - start, resident("VmHWM") - before
 
 
 def resident(key: str) -> float:
-    """MB of memory that are (VmRSS) or at most were (VmHWM) resident."""
+    """Resident memory in MB, now (VmRSS) or at its peak (VmHWM)."""
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(key))
     return int(line.split()[1]) * 1024 / 1e6
 
 
 def hugging_face(size: int, text: str) -> tokenizers.Tokenizer:
-    """As its documentation does it: train on the lines, encode the text at once."""
+    """As in its documentation: train on lines, encode the whole text."""
     model = tokenizers.Tokenizer(models.BPE())
     model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
