@@ -11,7 +11,7 @@ from lmzoo.errors import UsageError
 from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 from lmzoo.ngrams.counts import count_ngrams
-from lmzoo.ngrams.smoothing import SMOOTHINGS, Katz, binary_digits, held_out_counts
+from lmzoo.ngrams.smoothing import SMOOTHINGS, Katz, binary_digits, fill_unknown, held_out_counts
 
 V = 5
 END = V - 1
@@ -42,6 +42,20 @@ def test_held_out_counts_are_those_of_the_training_text(train, held_out):
 def test_totals_are_grouped_by_their_binary_digits():
     totals = np.array([0, 1, 2, 3, 4, 500, 2**40])
     assert binary_digits(totals).tolist() == [0, 1, 2, 2, 3, 9, 32]
+
+
+@pytest.mark.parametrize(
+    ("known", "filled"),
+    [
+        ([0, 1, 0, 0, 1, 0], [0.1, 0.1, 0.1, 0.1, 0.4, 0.4]),  # from below; from above where nothing is below
+        ([1, 0, 0, 1, 0, 0], [0.3, 0.3, 0.3, 0.3, 0.3, 0.3]),  # bucket 0 is nobody's neighbour
+        ([1, 0, 0, 0, 0, 0], [0.5, 0.5, 0.5, 0.5, 0.5, 0.5]),  # none is known
+        ([0, 1, 1, 1, 1, 1], [0.1, 0.1, 0.2, 0.3, 0.4, 0.5]),
+    ],
+)
+def test_a_bucket_without_tokens_takes_the_weight_of_its_nearest_neighbour(known, filled):
+    weights = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    assert fill_unknown(weights, np.array(known, dtype=bool)).tolist() == filled
 
 
 def test_weights_of_jelinek_mercer_raise_the_probability_of_the_validation_text():
@@ -107,6 +121,27 @@ def test_a_discount_that_is_none_is_left_out_and_said():
     (remark,) = smoothing.remarks
     assert "comes out as 1.05 for counts of 6" in remark
     assert remark.endswith("left undiscounted")
+
+
+def test_witten_bell_counts_the_kinds_of_words_that_were_seen():
+    model = Ngram(1, "witten-bell").fit(Data.of([0, 1, 1, 1], [], V))  # 4 tokens of 2 kinds
+    unseen = 2 / 6 / V
+    expected = [1 / 6 + unseen, 3 / 6 + unseen, unseen, unseen, unseen]
+    np.testing.assert_allclose(np.exp(model.next_log_probs(model.start())), expected)
+
+
+@pytest.mark.parametrize(
+    ("smoothing", "remark"),
+    [
+        ("katz", "order 1: too few 1-grams for Good-Turing (none seen 2 times), nothing was discounted"),
+        (
+            "absolute",
+            "order 1: too few 1-grams to estimate discounts from (1 seen once and 0 seen twice), used D = 0.75",
+        ),
+    ],
+)
+def test_counts_too_few_for_a_discount_are_said(smoothing, remark):
+    assert Ngram(1, smoothing).fit(Data.of([0, 1, 1, 1], [], V)).remarks == [remark]
 
 
 def test_a_file_of_probabilities_cannot_be_fitted():
