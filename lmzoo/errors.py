@@ -13,7 +13,8 @@ A message says what was wrong (with the value), what would be right, and the lik
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -48,6 +49,15 @@ class TokenizerError(UsageError):
 
 class FormatError(UsageError):
     """A file that is corrupt, cut short, or not what it claims to be."""
+
+
+@contextmanager
+def naming(what: object) -> Iterator[None]:
+    """Errors of the block begin with what they are about, a run or file: "runs/x: …"."""
+    try:
+        yield
+    except LmzooError as error:
+        raise type(error)(f"{what}: {error}") from None
 
 
 def not_installed(what: str, package: str) -> UsageError:

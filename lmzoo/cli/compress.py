@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +10,7 @@ from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_notes, show_table
 from lmzoo.cli.exchange import claim_file, write_file
 from lmzoo.cli.options import Code, Json, Mirror, Quiet, Runs, whole
-from lmzoo.errors import LmzooError, UsageError, nearest
+from lmzoo.errors import UsageError, naming, nearest
 
 if TYPE_CHECKING:
     from lmzoo.compression.certify import Certificate
@@ -42,7 +42,8 @@ def compress_file(
     claim_file(out, overwrite)
     data = _read(file)
     text_model = _load(run, code)
-    packed = _naming(file, codec.compress, text_model, data, progress=Bars(quiet))
+    with naming(file):
+        packed = codec.compress(text_model, data, progress=Bars(quiet))
     write_file(out, packed)
     facts = {"file": str(out), "bytes": len(packed), "original_bytes": len(data), "sha256": _sha256(data)}
     if as_json:
@@ -73,7 +74,8 @@ def decompress_file(
     claim_file(out, overwrite)
     packed = _read(file)
     text_model = _load(run, code)
-    data = _naming(file, codec.decompress, text_model, packed, progress=Bars(quiet))
+    with naming(file):
+        data = codec.decompress(text_model, packed, progress=Bars(quiet))
     write_file(out, data)
     if as_json:
         return show_json({"file": str(out), "bytes": len(data), "sha256": _sha256(data)})
@@ -141,10 +143,8 @@ def _load(run: Path, code: Path | None) -> "TextModel":
     from lmzoo.runs import store
 
     text_model = store.load(run, code)
-    try:
+    with naming(run):
         text_model.require(LanguageModel, "it can compress none")
-    except UsageError as error:
-        raise UsageError(f"{run}: {error}") from None
     text_model.model.to("cpu")
     return text_model
 
@@ -154,15 +154,6 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-
-
-def _naming(file: Path, do: Any, *arguments: Any, **more: Any) -> bytes:
-    """What `do` returns; its errors begin with the file that they are about."""
-    try:
-        done: bytes = do(*arguments, **more)
-    except LmzooError as error:
-        raise type(error)(f"{file}: {error}") from None
-    return done
 
 
 def _sha256(data: bytes) -> str:

@@ -10,7 +10,7 @@ import typer
 from lmzoo.cli.app import command
 from lmzoo.cli.console import show_json
 from lmzoo.cli.options import Code, Device, Json, Seed, number, whole
-from lmzoo.errors import UsageError
+from lmzoo.errors import UsageError, naming
 
 
 @command("generate", epilog="Example: lmzoo generate runs/storyworld-ngram --prompt 'The cat' --temperature 0.8")
@@ -41,17 +41,14 @@ def generate_text(
     """Generate text from a run, by sampling or beam search."""
     if beam is not None and (temperature, top_k, top_p) != (None, None, None):
         raise UsageError("--beam looks for the likeliest text: it goes without --temperature, --top-k and --top-p")
-    import numpy as np
-
     from lmzoo.evaluation import generation
     from lmzoo.interface import LanguageModel
     from lmzoo.runs import store
 
-    model, text_tokenizer = store.load(run, code)
-    if not isinstance(model, LanguageModel):
-        raise UsageError(f"{run}: {model.name} gives no probability to a text, so it cannot write one")
-    model.to(device)
-    ids = text_tokenizer.encode(prompt) if prompt else np.array([], dtype=np.int32)
+    text_model = store.load(run, code)
+    with naming(run):
+        model = text_model.require(LanguageModel, "it cannot write one").to(device)
+    ids = text_model.tokenizer.encode(prompt)
     settings: dict[str, Any]
     tokens: Iterable[int]
     if beam is None:
@@ -63,10 +60,10 @@ def generate_text(
         settings = {"beam": beam, "log_probability": log_prob}  # nats
     if as_json:
         written = list(tokens)
-        text = "".join(generation.stream(written, text_tokenizer.decode, ids.tolist()))
+        text = "".join(text_model.text_of(written, ids))
         return show_json({"run": str(run), "prompt": prompt, "text": text, "tokens": written, **settings})
     sys.stdout.write(prompt)
-    for piece in generation.stream(tokens, text_tokenizer.decode, ids.tolist()):
+    for piece in text_model.text_of(tokens, ids):
         sys.stdout.write(piece)
         sys.stdout.flush()
     sys.stdout.write("\n")

@@ -8,7 +8,7 @@ import typer
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_table
 from lmzoo.cli.options import Code, Json, Mirror, Quiet, Seed, whole
-from lmzoo.errors import UsageError, nearest, one_line
+from lmzoo.errors import UsageError, naming, nearest, one_line
 
 if TYPE_CHECKING:
     from lmzoo.analysis.word_vectors import Vectors
@@ -238,10 +238,8 @@ def open_vectors(source: Path, code: Path | None = None, quiet: bool = True) -> 
         words, matrix, _ = vector_files.read(source, progress=Bars(quiet))
         return Vectors(words, matrix)
     text_model = store.load(source, code)
-    try:
+    with naming(source):
         return Vectors.of(text_model)
-    except UsageError as error:
-        raise UsageError(f"{source}: {error}") from None
 
 
 def _at_least_one(flag: str, value: int) -> None:

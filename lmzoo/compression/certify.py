@@ -16,7 +16,7 @@ from typing import Any
 import lmzoo
 from lmzoo.compression import codec
 from lmzoo.data import corpus as corpora
-from lmzoo.errors import LmzooError, UsageError
+from lmzoo.errors import LmzooError, UsageError, naming
 from lmzoo.evaluation.perplexity import Score, evaluate
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.files import DRAFT
@@ -86,10 +86,8 @@ def certify(
     source = corpora.load(corpus or corpus_of(run, provenance), mirror=mirror, progress=progress)
     text = _beginning(getattr(source, split), characters, source.protocol)
     text_model.model.to("cpu").warm_up()
-    try:
+    with naming(run):
         proof = _prove(run, text_model, text, source.protocol, code, progress)
-    except LmzooError as error:  # of many runs, say which
-        raise type(error)(f"{run}: {error}") from None
     score, file = proof.score, proof.file
     certificate = Certificate(
         run=str(run),

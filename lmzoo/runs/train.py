@@ -15,7 +15,7 @@ from lmzoo.data import corpus as corpora
 from lmzoo.data import tokenizers
 from lmzoo.data.corpus import Corpus, cards
 from lmzoo.data.tokenizers import Tokenizer
-from lmzoo.errors import FormatError, LmzooError, UsageError
+from lmzoo.errors import FormatError, UsageError, naming
 from lmzoo.evaluation.interpolation import Mixture, fit_weights
 from lmzoo.evaluation.perplexity import ADAPTS, Score, block_bits, block_interval, evaluate, mix
 from lmzoo.evaluation.text_model import TextModel
@@ -217,10 +217,8 @@ def score_run(
     `code` is the file of a model from outside the zoo. Raises as `store.load`, `corpus.load` and `evaluate` do.
     """
     text_model = store.load(folder, code)
-    try:
+    with naming(folder):
         model = text_model.require(LanguageModel, "it has no bits")
-    except UsageError as error:
-        raise UsageError(f"{folder}: {error}") from None
     provenance = store.read_provenance(folder)
     source = corpora.load(corpus or corpus_of(folder, provenance), mirror=mirror, progress=progress)
     text = source.train + source.valid + source.test if split == "all" else getattr(source, split)
@@ -250,10 +248,8 @@ def score_run(
 
 
 def _evaluate(folder: Path, text_model: TextModel, text: str, protocol: str) -> Score:
-    try:
+    with naming(folder):
         return evaluate(text_model, text, protocol)
-    except LmzooError as error:  # of many runs, say which
-        raise type(error)(f"{folder}: {error}") from None
 
 
 def mix_runs(parts: Sequence[Scored], progress: Progress) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def test_what_cannot_be_is_said_in_one_line_and_leaves_nothing(lmzoo, folder):
         (("decompress", "order3", "short.lmz"), "short.lmz: it is damaged or cut short"),
         (("decompress", "order3", "nothing.lmz"), "nothing.lmz: it is empty"),
         (("decompress", "order3", "own.txt", "-o", "new"), "own.txt: it was not written by `lmzoo compress`"),
-        (("decompress", "order3", "own.txt"), "does not end in .lmz: say with --out"),
+        (("decompress", "order3", "own.txt"), "does not end in .lmz: name the file to write with --out"),
         (("decompress", "order3", "packed.lmz"), "packed exists already"),
         (("decompress", "order3", "gone.lmz"), "gone.lmz cannot be read: No such file"),
         (("compress", "order3", "own.txt", "-o", "no/where"), "there is no folder no"),
@@ -104,6 +104,15 @@ def test_what_cannot_be_is_said_in_one_line_and_leaves_nothing(lmzoo, folder):
     assert not any((folder / name).exists() for name in ("new", "short", "nothing", "gone"))
 
 
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Decompress here: what a new process does is tested below and in tests/compression/test_certify.py."""
+    monkeypatch.setattr(
+        certify, "_elsewhere", lambda run, file, code: (codec.decompress(store.load(run, code), file), 0.0)
+    )
+
+
+@pytest.mark.usefixtures("in_this_process")
 def test_a_certificate_has_the_evaluators_bits_beside_those_of_a_file_that_came_back(lmzoo, folder):
     (one,) = json.loads(lmzoo("certify", "order3", "--json")[1])
     text_model = store.load(folder / "order3")
@@ -116,6 +125,7 @@ def test_a_certificate_has_the_evaluators_bits_beside_those_of_a_file_that_came_
     assert one["notes"] == []
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_runs_stand_below_each_other_and_may_be_asked_for_a_beginning(lmzoo):
     code, out, err = lmzoo("certify", "order1", "order3", "--characters", 200)
     assert (code, err) == (0, "")

@@ -172,7 +172,7 @@ def test_each_command_has_help_with_an_example(lmzoo, command):
         (["analogy", "file.txt", "man", "woman"], "an analogy takes three words"),
         (["analogy", "file.txt", "--method", "sum"], "no method 'sum'; there are: add, mul, both"),
         (["analogy", "file.txt", "--restrict", "0"], "--restrict must be 1 or more, not 0"),
-        (["similarity", "file.txt", "man"], "give two, or none for the sets of judged pairs; not 1"),
+        (["similarity", "file.txt", "man"], "or none for the sets of human judgments; not 1"),
         (["odd", "file.txt", "man", "king"], "three different words"),
         (["map", "file.txt", "--out", "map.gif"], "map.gif: a map is written as PNG or SVG"),
         (["map", "file.txt", "--method", "umap"], "no map 'umap'"),
