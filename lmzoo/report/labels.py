@@ -22,7 +22,9 @@ TRIED = 64  # best places whose line to the point is checked
 RINGS = 20  # of candidate places around a point
 ANGLES = (0, 180, 90, 270, 45, 135, 315, 225, 22.5, 157.5, 337.5, 202.5, 67.5, 112.5, 292.5, 247.5)
 CLEAR = 0.24  # of a letter: what is nearer to a point covers it
-FAR = 4.5  # letters: where names may be left out, no name stands further from its point
+# Letters from a point to its name, where names may be left out.
+NEAREST, FAR = 0.6, 4.5
+LED = 0.8  # letters: to a name that is further off, a line leads
 
 
 class Named(Protocol):
@@ -85,7 +87,7 @@ def name_points(
         outline(text, size / 5)
         text.set_position(to_data(centre))
         foot = _foot(dot, centre, extent)
-        if np.linalg.norm(foot - dot) > 0.8 * em:
+        if np.linalg.norm(foot - dot) > LED * em:
             ends = to_data([dot, foot])
             axes.plot(*ends.T, color=point.colour, linewidth=size / 14, zorder=2, scalex=False, scaley=False)
 
@@ -110,12 +112,15 @@ def place_labels(
     """
     em = em or float(sizes[:, 1].max())
     points = dots if points is None else points
+    walls = list(walls)
     centres = np.full(dots.shape, np.nan)
     order = np.arange(len(dots)) if drop else np.tile(_most_crowded(dots, em), ROUNDS)
     for i in order.tolist():
         others = ~np.isnan(centres[:, 0]) & (np.arange(len(dots)) != i)
         labels = (centres[others], sizes[others])
         centres[i] = _best_place(dots[i], sizes[i], frame, em, points, walls, labels, drop)
+        if drop and not np.isnan(centres[i]).any():
+            walls += _leader(dots[i], centres[i], sizes[i], em)
     return centres
 
 
@@ -140,7 +145,7 @@ def _best_place(
     is_own = np.linalg.norm(points - dot, axis=1) < 1e-6
     own = np.linalg.norm(np.maximum(np.abs(places - dot) - size / 2, 0), axis=1) / em
     nearest_other = away[:, ~is_own].min(axis=1, initial=np.inf)
-    dotted = np.minimum(own, nearest_other) < (CLEAR if not drop else 0.4)
+    dotted = np.minimum(own, nearest_other) < (NEAREST - 0.05 if drop else CLEAR)
     # No distance is too long to keep off another label, and none beyond six letters worth keeping off a point.
     cost = 1e3 * covered + 6 * dotted + 1.5 * (nearest_other < own) + np.maximum(own, 0.45)
     best = np.argsort(cost, kind="stable")[:TRIED]
@@ -163,13 +168,22 @@ def _rings(size: Array, em: float, reach: float) -> Array:
     directions = np.column_stack([np.cos(angles), np.sin(angles)])
     rings = np.geomspace(0.25 * em, max(reach, em), RINGS)
     if reach <= FAR * em:
-        rings = np.concatenate([[0.45 * em], rings[rings > 0.45 * em]])
+        rings = np.concatenate([[NEAREST * em], rings[rings > NEAREST * em]])
     return (directions * (size / 2) + rings[:, None, None] * directions).reshape(-1, 2)
 
 
 def _foot(dot: Array, places: Array, size: Array) -> Array:
     """The point of a label at `places` (…, 2) that is nearest to its dot: where a line to it ends."""
     return np.clip(dot, places - size / 2, places + size / 2)
+
+
+def _leader(dot: Array, place: Array, size: Array, em: float) -> list[Frame]:
+    """Small boxes along the line from a label to its dot, both ends left out; none where there is no line."""
+    foot = _foot(dot, place, size)
+    if np.linalg.norm(foot - dot) <= LED * em:
+        return []
+    steps = dot + np.linspace(0, 1, 9)[1:-1, None] * (foot - dot)
+    return [_hull(step, step, 1.0) for step in steps]
 
 
 def _crosses(dot: Array, places: Array, size: Array, em: float, dots: Array, labels: Array, sizes: Array) -> Array:
