@@ -32,22 +32,22 @@ def compare_models(
         list[str] | None,
         typer.Argument(
             help="Models (ngram, or with settings ngram:order=3,smoothing=ml), runs, or FILE.py of your own.",
-            show_default="the whole story",
+            show_default="those of the preset",
         ),
     ] = None,
-    corpus: CorpusName = "storyworld",
+    corpus: CorpusName = "chosen_presetworld",
     tokenizer: TokenizerSpec = None,
     budget: Budget = None,
     preset: Annotated[
         str | None,
         typer.Option(
-            help="Which story to tell where no model is named: laptop or gpu; models and budgets are in "
+            help="Which models to compare where none is named: laptop or gpu; models and budgets are in "
             "corpora/compare.presets.toml.",
-            show_default="as the machine is",
+            show_default="by the machine",
         ),
     ] = None,
     seeds: Annotated[
-        int, whole("--seeds", help="Train each model with so many seeds, and show how far apart they end.")
+        int, whole("--seeds", help="Train each model with this many seeds, and show the standard deviation.")
     ] = 1,
     device: Device = "auto",
     out: Annotated[Path | None, typer.Option(help="Folder of the report.", show_default="reports/CORPUS")] = None,
@@ -56,14 +56,14 @@ def compare_models(
         bool,
         typer.Option(
             "--words",
-            help="Also score word vectors on people's judgments and analogies; fetches the word tests.",
+            help="Also evaluate word vectors on word similarity and analogies; downloads the test sets.",
         ),
     ] = False,
     tasks: Annotated[
         str | None,
         typer.Option(
-            help="Also ask what the models know: all, or names with commas, of probes (sst2, trec …), zero-shot tasks "
-            "(blimp, lambada …) and rescoring; fetches the test sets.",
+            help="Also evaluate tasks: all, or comma-separated names of probes (sst2, trec …), zero-shot tasks "
+            "(blimp, lambada …) and rescoring; downloads the test sets.",
             show_default="none",
         ),
     ] = None,
@@ -71,25 +71,25 @@ def compare_models(
         bool,
         typer.Option(
             "--curves",
-            help="Also train each model on 1/64, 1/32 … of the training text, and fit the law by which bits fall. It "
-            "takes several times as long.",
+            help="Also train each model on 1/64, 1/32 … of the training text, and fit power laws. Takes several "
+            "times as long.",
         ),
     ] = False,
     certified: Annotated[
         bool,
         typer.Option(
             "--certify",
-            help="Also write the beginning of the test text as a compressed file by each model, have another process "
-            "bring back every byte, and show the bits that took.",
+            help="Also compress the beginning of the test text with each model, decompress it in another process, and "
+            "show the bits of the file.",
         ),
     ] = False,
-    limit: Annotated[int, whole("--limit", help="Ask at most so many items of each test set; 0: all.")] = 0,
+    limit: Annotated[int, whole("--limit", help="Use at most this many items of each test set; 0: all.")] = 0,
     seed: Seed = 1,
     mirror: Mirror = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train models on the same text, score them by one ruler, and leave a report to open."""
+    """Train models on the same text, evaluate them in the same way, and write a report."""
     from lmzoo import files
     from lmzoo.comparison import compare
     from lmzoo.comparison.presets import preset as choose_preset
@@ -106,10 +106,10 @@ def compare_models(
         raise UsageError("--preset says which models to compare, and so do you: leave one out")
     if not 1 <= seeds <= 100:
         raise UsageError(f"--seeds must be 1 to 100, not {seeds}")
-    story = None if contestants else choose_preset(preset or "auto", device)
+    chosen_preset = None if contestants else choose_preset(preset or "auto", device)
     if certified:
         codec.need_coder()
-    spend = parse_budget(budget or (story.budget if story else None))
+    spend = parse_budget(budget or (chosen_preset.budget if chosen_preset else None))
     run = Run(seed=seed, device=device, progress=Bars(quiet), **spend)
     source = corpora.load(corpus, mirror=mirror, refit=refit, progress=run.progress)
     folder = out or Path("reports") / source.name
@@ -119,10 +119,10 @@ def compare_models(
         raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from None
     word_tests = task_cards.fetch("words", mirror, run.progress) if words else None
     tests = suite.read(tasks, limit, mirror, run.progress) if tasks is not None else None
-    chosen = contestants or list(story.models if story else ())
+    specs = contestants or list(chosen_preset.models if chosen_preset else ())
     try:
         comparison = compare.compare(
-            chosen,
+            specs,
             source,
             folder,
             run,
@@ -136,7 +136,7 @@ def compare_models(
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; the same command goes on from what is finished") from None
-    comparison.preset = {**asdict(story), "budget": budget or story.budget} if story else None
+    comparison.preset = {**asdict(chosen_preset), "budget": budget or chosen_preset.budget} if chosen_preset else None
     page = report.write(folder, comparison)
     if as_json:
         show_json(comparison.to_json())

@@ -1,4 +1,4 @@
-"""What a comparison consists of when nobody says so: `corpora/compare.presets.toml`, by the size of the machine."""
+"""The models of a comparison where none are named: `corpora/compare.presets.toml`, by the size of the machine."""
 
 import tomllib
 from dataclasses import dataclass
@@ -15,26 +15,26 @@ class Preset:
     """The models of a comparison, and the budget of each that trains by steps."""
 
     name: str
-    about: str  # the machine that it is for, and what to expect there
+    about: str  # the machine that it is for, and how long it takes there
     budget: str  # as `--budget` takes it
     models: tuple[str, ...]  # as `lmzoo compare` takes them, oldest idea first
 
 
 def presets() -> dict[str, Preset]:
-    """Every preset by its name. Raises FormatError where the file is not right."""
+    """Every preset by its name. Raises FormatError where the file is malformed."""
     path = folder() / NAME
     try:
         tables = tomllib.loads(path.read_text("utf-8"))
         return {name: Preset(name, t["about"], t["budget"], tuple(t["models"])) for name, t in tables.items()}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-        raise FormatError(f"{path} is no file of presets: {error!r}") from None
+        raise FormatError(f"{path} is not a valid file of presets: {error!r}") from None
 
 
 def preset(name: str, device: str) -> Preset:
     """The preset called `name`, or the one for the machine where that is "auto". Raises UsageError for another name."""
-    found = presets()
+    known = presets()
     if name == "auto":
         name = "gpu" if accelerator(device) else "laptop"
-    if name not in found:
-        raise UsageError(f"no preset {name!r}{nearest(name, found)}; there are: auto, {', '.join(found)}")
-    return found[name]
+    if name not in known:
+        raise UsageError(f"no preset {name!r}{nearest(name, known)}; there are: auto, {', '.join(known)}")
+    return known[name]

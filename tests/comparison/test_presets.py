@@ -53,5 +53,5 @@ def test_a_wrong_name_is_named_with_the_right_ones():
 def test_a_file_that_is_no_presets_is_said(text, tmp_path, monkeypatch):
     (tmp_path / presets.NAME).write_text(text)
     monkeypatch.setattr(presets, "folder", lambda: tmp_path)
-    with pytest.raises(FormatError, match="no file of presets"):
+    with pytest.raises(FormatError, match="not a valid file of presets"):
         presets.presets()
