@@ -234,6 +234,15 @@ def test_a_place_that_cannot_be_had(tmp_path, place):
             store.claim(tmp_path / place, overwrite=True)
 
 
+def test_a_folder_that_cannot_be_written_to_is_said_before_any_work(tmp_path, monkeypatch):
+    def refuse(folder):
+        raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+
+    monkeypatch.setattr(store.files, "try_to_write", refuse)
+    with pytest.raises(UsageError, match="run cannot be written: Permission denied; choose another --out"):
+        store.claim(tmp_path / "run")
+
+
 def test_what_is_not_numbers_is_not_saved(tmp_path):
     model, made = make("uniform")
     model.words_ = np.array(["a", "b"])
@@ -335,6 +344,16 @@ def test_json_that_is_something_else(run, name, text):
     (run / name).write_text(text)
     forge(run)
     with pytest.raises(FormatError, match=name.split(".")[0]):
+        store.load(run)
+
+
+@pytest.mark.parametrize(("array", "says"), [("smoothing", "it lacks 'smoothing'"), ("gammas", "'gammas'")])
+def test_an_array_that_is_not_there_is_named(run, array, says):
+    arrays = load_file(run / "model.safetensors")
+    del arrays[array]
+    save_file(arrays, run / "model.safetensors")
+    forge(run)
+    with pytest.raises(FormatError, match=f"does not hold a ngram of this version: .*{says}"):
         store.load(run)
 
 
