@@ -92,14 +92,14 @@ def show_analogy(
     if not words:
         return _show_questions(run, vectors, methods, restrict, mirror, as_json, quiet)
     a, b, c = words
-    found = {one: vectors.analogy(a, b, c, top, one) for one in methods}
+    answers_by = {one: vectors.analogy(a, b, c, top, one) for one in methods}
     if as_json:
-        answers = {one: _facts(best, "score") for one, best in found.items()}
+        answers = {one: _facts(best, "score") for one, best in answers_by.items()}
         return show_json({"run": str(run), "words": words, "answers": answers})
     print(one_line(f"{a} is to {b} as {c} is to …"))
-    rows = [[_cell(*answer) for answer in answers] for answers in zip(*found.values(), strict=True)]
+    rows = [[_cell(*answer) for answer in answers] for answers in zip(*answers_by.values(), strict=True)]
     names = {"add": "3CosAdd", "mul": "3CosMul"}
-    return show_table([names[one] for one in found], rows, numbers_from=len(found))
+    return show_table([names[one] for one in answers_by], rows, numbers_from=len(answers_by))
 
 
 def _show_questions(
@@ -116,14 +116,14 @@ def _show_questions(
     from lmzoo.data import task_cards
 
     questions = task_cards.fetch(TASK, mirror, Bars(quiet))[QUESTIONS]
-    found = {one: solve_analogies(vectors, questions, restrict, one) for one in methods}
+    results = {one: solve_analogies(vectors, questions, restrict, one) for one in methods}
     if as_json:
-        return show_json({"run": str(run), "questions": found})
-    first = found[methods[0]]
+        return show_json({"run": str(run), "questions": results})
+    first = results[methods[0]]
     rows = []
     for n, section in enumerate(first["sections"]):
-        rows.append(_score_cells([found[one]["sections"][n] for one in methods], section["section"]))
-    rows += [_score_cells([found[one][key] for one in methods], key) for key in ("semantic", "syntactic", "total")]
+        rows.append(_score_cells([results[one]["sections"][n] for one in methods], section["section"]))
+    rows += [_score_cells([results[one][key] for one in methods], key) for key in ("semantic", "syntactic", "total")]
     columns = [column for one in methods for column in (one, "right")]
     show_table(("section", *columns, "asked", "of all"), rows, numbers_from=1)
     asked, limit = first["total"]["questions"], first["restrict"]
@@ -163,11 +163,11 @@ def show_similarity(
     from lmzoo.data import task_cards
 
     sets = task_cards.fetch(TASK, mirror, Bars(quiet))
-    found = {name.removeprefix(PAIRS): judge(vectors, text) for name, text in sets.items() if name.startswith(PAIRS)}
+    results = {name.removeprefix(PAIRS): judge(vectors, text) for name, text in sets.items() if name.startswith(PAIRS)}
     if as_json:
-        return show_json({"run": str(run), "sets": found})
+        return show_json({"run": str(run), "sets": results})
     rows = []
-    for name, facts in found.items():
+    for name, facts in results.items():
         figures = ["–" if facts[key] is None else f"{facts[key]:.3f}" for key in ("spearman", "pearson")]
         rows.append([name, *figures, f"{facts['pairs']:,}", f"{facts['pairs'] + facts['unknown']:,}"])
     show_table(("human judgments", "Spearman", "Pearson", "pairs", "of all"), rows, numbers_from=1)
@@ -184,11 +184,11 @@ def show_odd(
     quiet: Quiet = False,
 ) -> None:
     """Show the odd one out of several words: the one farthest from their mean."""
-    found = open_vectors(run, code, quiet).odd_one_out(words)
+    scored = open_vectors(run, code, quiet).odd_one_out(words)
     if as_json:
-        return show_json({"run": str(run), "odd": found[0][0], "words": _facts(found, "cosine")})
-    print(f"{one_line(found[0][0])} does not belong")
-    rows = [[one_line(word), f"{cosine:.3f}"] for word, cosine in found]
+        return show_json({"run": str(run), "odd": scored[0][0], "words": _facts(scored, "cosine")})
+    print(f"{one_line(scored[0][0])} does not belong")
+    rows = [[one_line(word), f"{cosine:.3f}"] for word, cosine in scored]
     return show_table(("word", "cosine with the mean"), rows, numbers_from=1)
 
 

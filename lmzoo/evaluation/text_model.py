@@ -89,10 +89,10 @@ class TextModel:
         """P(character | text) for every character that can come next, whatever tokens spell it: see `characters`."""
         model = self.require(LanguageModel, "it cannot predict the next character")
         ids, last_word = characters.split_last_word(self.tokenizer, self._up_to_a_part_of_a_word(text))
-        found = characters.next_characters(model, ids, last_word, partial(characters.spellings, self.tokenizer))
-        if not found:
+        probabilities = characters.next_characters(model, ids, last_word, partial(characters.spellings, self.tokenizer))
+        if not probabilities:
             raise ScoreError(f"{self.name} gives the text {text[-60:]!r} a probability of zero: nothing can follow it")
-        return found
+        return probabilities
 
     # ── Decoder: a language model, or a text-to-text model that is given its source ──
 

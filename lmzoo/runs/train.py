@@ -49,13 +49,13 @@ class Text:
 def encode(corpus: Corpus, spec: str | None, run: Run) -> Text:
     """Train the tokenizer `spec` (None: the corpus's own) on the training text and encode train and valid."""
     with run.progress.task("tokenizing", 3) as task:
-        made = tokenizers.train(spec or corpus.tokenizer, corpus.train, corpus.lines)
+        tokenizer = tokenizers.train(spec or corpus.tokenizer, corpus.train, corpus.lines)
         task.advance(1)
-        train = made.encode(corpus.train)
+        train = tokenizer.encode(corpus.train)
         task.advance(1)
-        valid = made.encode(corpus.valid)
+        valid = tokenizer.encode(corpus.valid)
         task.advance(1)
-    return Text(corpus, made, train, valid, corpus.refit)
+    return Text(corpus, tokenizer, train, valid, corpus.refit)
 
 
 def parse(spec: str) -> tuple[str, dict[str, str]]:
