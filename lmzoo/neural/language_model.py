@@ -233,7 +233,7 @@ class Network(LanguageModel, Encoder):
         last, read = state.hidden[None], 0
         for hidden, after in self._pieces(state, tokens):
             yield torch.cat([last, hidden[:-1]]), tokens[read : read + len(hidden)], after
-            last, read = hidden[-1:], read + len(hidden)
+            last, read = hidden[-1:].clone(), read + len(hidden)  # not a view, which would keep all of it
 
     def _pieces(self, state: Any, tokens: Ids) -> Iterator[tuple[Tensor, State]]:
         """The hidden vectors of all `tokens`, a piece (n, D) at a time, and the state after each."""
