@@ -28,6 +28,16 @@ def write_atomically(path: Path, contents: bytes) -> None:
         draft.write_bytes(contents)
 
 
+def write_together(folder: Path, contents: dict[str, bytes]) -> None:
+    """Write all of `contents`, by file name, before any file in `folder` is replaced; then rename each, in order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=DRAFT) as drafts:
+        for name, content in contents.items():
+            (Path(drafts) / name).write_bytes(content)
+        for name in contents:
+            os.replace(Path(drafts) / name, folder / name)
+
+
 @contextmanager
 def draft_of(path: Path, durable: bool = True) -> Iterator[Path]:
     """The path of a file to write, which then replaces `path`; where that fails, `path` is left as it was.

@@ -36,6 +36,16 @@ def test_a_file_that_fails_leaves_the_old_one(tmp_path):
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_files_written_together_are_all_written_before_any_is_replaced(tmp_path):
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(FileNotFoundError):
+        files.write_together(tmp_path, {"a": b"new", "no/b": b""})
+    assert (tmp_path / "a").read_text() == "old"
+    files.write_together(tmp_path, {"a": b"new", "b": b""})
+    assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+    assert (tmp_path / "a").read_text() == "new"
+
+
 def test_a_folder_replaces_the_old_one(tmp_path):
     for text in ("old", "new"):
         with files.draft_folder_of(tmp_path / "a/folder") as draft:

@@ -10,8 +10,6 @@ characters, and nothing is trusted.
 import base64
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmzoo.comparison.results import Comparison
 from lmzoo.errors import UsageError, one_line
+from lmzoo.files import write_together
 from lmzoo.report.canvas import COLOURS, Picture, picture
 from lmzoo.report.section import FOLDER, Section, sections
 from lmzoo.report.sections.table import main_table
@@ -213,12 +212,7 @@ def _data_uri(svg: bytes) -> str:
 
 def _install(folder: Path, files: dict[str, bytes]) -> None:
     """Write `files` beside their places and rename each into it, in order; drop an old report's figures."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as beside:
-        for name, content in files.items():
-            (Path(beside) / name).write_bytes(content)
-        for name in files:
-            os.replace(Path(beside) / name, folder / name)
+    write_together(folder, files)
     known = {f"{section.id}.{kind}" for section in sections() for kind in ("png", "svg")}
     for stale in known - set(files):
         (folder / stale).unlink(missing_ok=True)
