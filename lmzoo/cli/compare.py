@@ -35,7 +35,7 @@ def compare_models(
             show_default="those of the preset",
         ),
     ] = None,
-    corpus: CorpusName = "chosen_presetworld",
+    corpus: CorpusName = "storyworld",
     tokenizer: TokenizerSpec = None,
     budget: Budget = None,
     preset: Annotated[

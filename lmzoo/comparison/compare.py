@@ -71,7 +71,7 @@ def compare(
     if certified:
         _certify(scored(entries), corpus, run)
     tests = tests or Suite()
-    made = Comparison(
+    comparison = Comparison(
         name=folder.name,
         title=f"Language models on {corpus.title}",
         **provenance.provenance(),
@@ -86,9 +86,9 @@ def compare(
     context = Context(text, run, cache, word_tests, tests, shares)
     for section in sections:
         if section.facts is not None:
-            _compute(section, entries, context.of(section), made)
-    made.seconds = time.perf_counter() - began
-    return made
+            _compute(section, entries, context.of(section), comparison)
+    comparison.seconds = time.perf_counter() - began
+    return comparison
 
 
 def _enter_all(specs: Sequence[str], text: training.Text, runs: Path, run: Run, cache: Kept, seeds: int) -> list[Entry]:
@@ -106,19 +106,19 @@ def _enter_all(specs: Sequence[str], text: training.Text, runs: Path, run: Run, 
     return entries
 
 
-def _compute(section: Section, entries: Sequence[Entry], context: Context, made: Comparison) -> None:
+def _compute(section: Section, entries: Sequence[Entry], context: Context, comparison: Comparison) -> None:
     """A section's facts into the comparison, or its error: trained models are not lost to it."""
     try:
         facts = section.compute(entries, context)
     except LmzooError as error:
-        made.errors[section.id] = str(error)
+        comparison.errors[section.id] = str(error)
     except Exception as error:
-        made.errors[section.id] = f"{type(error).__name__}: {error}"
+        comparison.errors[section.id] = f"{type(error).__name__}: {error}"
     else:
         if facts is not None:
-            made.facts[section.id] = facts
+            comparison.facts[section.id] = facts
         return
-    made.untested.append(f"{section.id}: {made.errors[section.id]}")
+    comparison.untested.append(f"{section.id}: {comparison.errors[section.id]}")
 
 
 def _references(corpus: Corpus, cache: Kept, run: Run) -> list[Reference]:
@@ -128,7 +128,7 @@ def _references(corpus: Corpus, cache: Kept, run: Run) -> list[Reference]:
 
 
 def _certify(entries: Sequence[Entry], corpus: Corpus, run: Run) -> None:
-    """Certified bits into each row. A file has the same bytes only when made on the CPU."""
+    """Certified bits into each row. A file has the same bytes only when comparison on the CPU."""
     with run.progress.task("certifying", len(entries)) as task:
         for entry in entries:
             assert entry.folder

@@ -60,11 +60,11 @@ class Context:
         with self.progress.task(self.section, len(entries)) as task:
             for entry in entries:
                 try:
-                    found = self.of_entry(entry, key, partial(look, entry))
+                    facts = self.of_entry(entry, key, partial(look, entry))
                 except Exception as error:
                     reason = error if isinstance(error, LmzooError) else repr(error)
                     entry.row.notes.append(f"no {self.section}: {reason}")
-                    found = None
-                if found:
-                    yield entry, found
+                    facts = None
+                if facts:
+                    yield entry, facts
                 task.advance(1, entry.label)

@@ -32,8 +32,8 @@ def figures(corpus: str, unit: str | None = None) -> list[Published]:
 
     Raises FormatError naming the figure that is malformed.
     """
-    found = [one for one in _read(cards.folder() / NAME) if one.corpus == corpus and unit in (None, one.unit)]
-    return sorted(found, key=lambda one: (one.year, one.system))
+    known = [one for one in _read(cards.folder() / NAME) if one.corpus == corpus and unit in (None, one.unit)]
+    return sorted(known, key=lambda one: (one.year, one.system))
 
 
 def beside(corpus: Corpus) -> list[Published]:
@@ -44,11 +44,11 @@ def beside(corpus: Corpus) -> list[Published]:
     card = cards.cards().get(corpus.name)
     if card is None or (card.title, card.citation) != (corpus.title, corpus.citation):
         return []
-    found = figures(corpus.name)
+    known = figures(corpus.name)
     if corpus.refit:
         reason = "here the validation text was trained on too"
-        found = [replace(one, same=False, why=one.why or reason) for one in found]
-    return found
+        known = [replace(one, same=False, why=one.why or reason) for one in known]
+    return known
 
 
 @cache

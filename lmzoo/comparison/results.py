@@ -244,23 +244,23 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """`results.json`: each section's facts stand under its id."""
-        found = {part.name: to_json(getattr(self, part.name)) for part in fields(self) if part.name != "facts"}
+        content = {part.name: to_json(getattr(self, part.name)) for part in fields(self) if part.name != "facts"}
         for key in ("untested", "errors"):
-            if not found[key]:
-                del found[key]
-        return found | {key: to_json(facts) for key, facts in self.facts.items() if facts is not None}
+            if not content[key]:
+                del content[key]
+        return content | {key: to_json(facts) for key, facts in self.facts.items() if facts is not None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], sections: Iterable[Section]) -> "Comparison":
         """The inverse of `to_json`. Raises FormatError naming what is wrong."""
         own = {part.name for part in fields(cls)} - {"facts"}
-        made = from_json(cls, {key: value for key, value in data.items() if key in own}, "comparison")
-        made.facts = {
+        comparison = from_json(cls, {key: value for key, value in data.items() if key in own}, "comparison")
+        comparison.facts = {
             section.id: from_json(section.facts, data[section.id], section.id)
             for section in sections
             if section.facts is not None and section.id in data
         }
-        return made
+        return comparison
 
 
 def to_json(value: Any) -> Any:
@@ -269,9 +269,9 @@ def to_json(value: Any) -> Any:
         return to_json(value.to_json())
     if is_dataclass(value) and not isinstance(value, type):
         return {
-            part.name: to_json(found)
+            part.name: to_json(content)
             for part in fields(value)
-            if not ((found := getattr(value, part.name)) is None and part.metadata.get("optional"))
+            if not ((content := getattr(value, part.name)) is None and part.metadata.get("optional"))
         }
     if isinstance(value, Mapping):
         return {str(key): to_json(item) for key, item in value.items()}

@@ -102,7 +102,7 @@ def _readme(comparison: Comparison, shown: Sequence[tuple[Section, Shown]]) -> s
         marks = "".join(f" [{mark}]" for mark in line.notes)
         lines.append((one_line(line.row.label) + marks, [_lines(cell) for cell in line.cells]))
     notes = [f"{number}. {one_line(note)}" for number, note in enumerate(main.notes, 1)]
-    made = {
+    origin = {
         "command": comparison.command,
         "commit": comparison.commit,
         "machine": comparison.machine,
@@ -115,7 +115,7 @@ def _readme(comparison: Comparison, shown: Sequence[tuple[Section, Shown]]) -> s
         _markdown([column.head for column in main.columns], lines),
         "\n".join(notes),
         *(part for section, one in shown for part in _readme_part(section, one)),
-        "\n".join(f"- {key}: `{one_line(str(value))}`" for key, value in made.items() if value),
+        "\n".join(f"- {key}: `{one_line(str(value))}`" for key, value in origin.items() if value),
         "The page is `index.html`, one file to open; `results.json` holds every figure and what it was divided by.",
     ]
     return "\n\n".join(filter(None, parts)) + "\n"

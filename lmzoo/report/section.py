@@ -65,17 +65,17 @@ class Section:
 @cache
 def sections() -> tuple[Section, ...]:
     """All sections, in the order of the page."""
-    found = [find(path.stem) for path in sorted(FOLDER.glob("*.py")) if path.stem != "__init__"]
-    return tuple(sorted(found, key=lambda section: section.place))
+    every = [find(path.stem) for path in sorted(FOLDER.glob("*.py")) if path.stem != "__init__"]
+    return tuple(sorted(every, key=lambda section: section.place))
 
 
 def find(name: str) -> Section:
     """The section in `sections/NAME.py`. Raises TypeError where that file does not hold exactly one."""
     module = importlib.import_module(f"lmzoo.report.sections.{name}")
-    found = [value for value in vars(module).values() if isinstance(value, Section)]
-    if len(found) != 1 or found[0].id != name:
+    instances = [value for value in vars(module).values() if isinstance(value, Section)]
+    if len(instances) != 1 or instances[0].id != name:
         raise TypeError(f"lmzoo/report/sections/{name}.py must hold exactly one Section, whose id is {name!r}")
-    return found[0]
+    return instances[0]
 
 
 def columns_of(comparison: Comparison) -> "list[Column]":

@@ -1,5 +1,6 @@
 """`lmzoo compare --words`: the word tests are fetched first, asked of the vectors, and only when asked for."""
 
+import inspect
 import json
 
 import pytest
@@ -97,3 +98,7 @@ def test_a_missing_coder_is_said_before_anything_is_trained(lmzoo, monkeypatch, 
     assert code == 2
     assert "needs the package constriction" in error
     assert not (tmp_path / "out" / "runs").exists()
+
+
+def test_without_a_corpus_it_is_the_built_in_one():
+    assert inspect.signature(compare_models).parameters["corpus"].default == "storyworld"

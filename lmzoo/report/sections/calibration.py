@@ -54,8 +54,8 @@ def compute(entries: Sequence[Entry], context: Context) -> Facts:
     corpus, run = context.corpus, context.run
     key = {"seed": run.seed, "text": corpus.sha256, "protocol": corpus.protocol}
     asked = (corpus.test, run.seed, run.progress, corpus.protocol)
-    found = context.each(scored(entries), key, lambda entry: calibration.facts_of(entry.text_model, *asked))
-    return Facts(tuple(from_json(Reliability, {**entry.named, **one}, "calibration") for entry, one in found))
+    measured = context.each(scored(entries), key, lambda entry: calibration.facts_of(entry.text_model, *asked))
+    return Facts(tuple(from_json(Reliability, {**entry.named, **one}, "calibration") for entry, one in measured))
 
 
 def figure(facts: Facts, comparison: Comparison, canvas: Canvas) -> Drawing | None:

@@ -62,8 +62,8 @@ def compute(entries: Sequence[Entry], context: Context) -> Facts:
     corpus, run = context.corpus, context.run
     key = {"seed": run.seed, "text": corpus.sha256, "protocol": corpus.protocol}
     asked = (corpus.test, run.seed, run.progress, corpus.protocol)
-    found = context.each(scored(entries), key, lambda entry: context_length.facts_of(entry.text_model, *asked))
-    return Facts(tuple(from_json(ContextUse, {**entry.named, **one}, "context") for entry, one in found))
+    measured = context.each(scored(entries), key, lambda entry: context_length.facts_of(entry.text_model, *asked))
+    return Facts(tuple(from_json(ContextUse, {**entry.named, **one}, "context") for entry, one in measured))
 
 
 # ── The figure ──

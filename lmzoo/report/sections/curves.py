@@ -141,19 +141,19 @@ def point(spec: str, share: float, text: train.Text, run: Run) -> Point:
 
     A failure is the point's error. Nothing is saved, and no checkpoint is resumed.
     """
-    made = Point(share, None, None, None, None, None)
+    result = Point(share, None, None, None, None, None)
     try:
         part = _part(text, share)
-        made = replace(made, characters=len(part.corpus.train), tokens=len(part.train))
+        result = replace(result, characters=len(part.corpus.train), tokens=len(part.train))
         name, settings = train.parse(spec)
         fitted = train.fit(name, settings, part, replace(run, folder=None, resume=False, tensorboard=None))
-        made = replace(made, seconds=fitted.seconds, remarks=tuple(fitted.model.remarks))
+        result = replace(result, seconds=fitted.seconds, remarks=tuple(fitted.model.remarks))
         score = evaluate(fitted.text_model, text.corpus.test, text.corpus.protocol)
-        return replace(made, bits_per_character=score.bits_per_character)
+        return replace(result, bits_per_character=score.bits_per_character)
     except LmzooError as error:
-        return replace(made, error=str(error))
+        return replace(result, error=str(error))
     except Exception as error:  # somebody's own file may fail in any way: that is its point's result
-        return replace(made, error=f"{type(error).__name__}: {error}")
+        return replace(result, error=f"{type(error).__name__}: {error}")
 
 
 def whole(text: train.Text, score: Score, seconds: float | None, remarks: Sequence[str]) -> Point:

@@ -50,8 +50,8 @@ def compute(entries: Sequence[Entry], context: Context) -> Neighbours | None:
         ]
         return {"words": words, "rows": rows}
 
-    found = from_json(Neighbours, context.cached(key(entries, context), work), "neighbours")
-    return found if found.words and found.rows else None
+    facts = from_json(Neighbours, context.cached(key(entries, context), work), "neighbours")
+    return facts if facts.words and facts.rows else None
 
 
 def choose(models: Sequence[Vectors]) -> list[str]:

@@ -45,8 +45,8 @@ def compute(entries: Sequence[Entry], context: Context) -> tuple[Passage, ...]:
     """Of every scored model; one that fails leaves a note in its row of the table."""
     corpus = context.corpus
     key = {"seed": context.run.seed, "text": corpus.sha256, "protocol": corpus.protocol}
-    found = context.each(scored(entries), key, _read)
-    return tuple(from_json(Passage, {**entry.named, **one}, "passages") for entry, one in found)
+    measured = context.each(scored(entries), key, _read)
+    return tuple(from_json(Passage, {**entry.named, **one}, "passages") for entry, one in measured)
 
 
 def _read(entry: Entry) -> dict[str, Any]:

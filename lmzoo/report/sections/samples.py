@@ -33,8 +33,8 @@ def compute(entries: Sequence[Entry], context: Context) -> tuple[Sample, ...]:
     prompt = memorization.prompt_of(corpus.test)
     key = {"seed": seed, "text": corpus.sha256, "protocol": corpus.protocol}
     asked = (prompt, seed, corpus.train)
-    found = context.each(scored(entries), key, lambda entry: memorization.facts_of(entry.text_model, *asked))
-    written = [from_json(Sample, {**entry.named, **one}, "samples") for entry, one in found]
+    measured = context.each(scored(entries), key, lambda entry: memorization.facts_of(entry.text_model, *asked))
+    written = [from_json(Sample, {**entry.named, **one}, "samples") for entry, one in measured]
     itself = from_json(Sample, memorization.of_test(corpus.test, corpus.train), "samples")
     return (*written, itself)
 
