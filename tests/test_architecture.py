@@ -87,9 +87,10 @@ def test_tests_mirror_the_package():
     assert rooms - {"contract", "attacks"} <= set(ROOMS)
 
 
-def test_importing_lmzoo_loads_nothing_heavy():
-    heavy = "{'torch', 'gensim', 'matplotlib', 'numba', 'scipy', 'numpy', 'tokenizers'}"
-    code = f"import sys, lmzoo; print(sorted({heavy} & set(sys.modules)))"
+@pytest.mark.parametrize("module", ["lmzoo", "lmzoo.cli.main"])
+def test_neither_the_package_nor_help_loads_anything_heavy(module):
+    heavy = "{'torch', 'gensim', 'matplotlib', 'numba', 'scipy', 'sklearn', 'numpy', 'tokenizers', 'requests'}"
+    code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
