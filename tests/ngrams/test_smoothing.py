@@ -114,6 +114,13 @@ def test_katz_discounts_counts_up_to_seven_by_good_turing():
     assert smoothing.remarks == []
 
 
+def test_katz_gives_the_shorter_context_to_unseen_words_only():
+    model = Ngram(2, "katz").fit(Data.of([0, 1, 0, 1, 0, 2], [], V))  # too small for discounts: as after one more token
+    after_0 = np.exp(model.next_log_probs(model.advance(model.start(), np.array([0]))))
+    np.testing.assert_allclose(after_0[[1, 2]], [2 / 4, 1 / 4])
+    assert after_0[[0, 3, 4]].sum() == pytest.approx(1 / 4)
+
+
 def test_a_discount_that_is_none_is_left_out_and_said():
     smoothing, level, ratios = katz({r: 60 // r + 3 for r in range(1, 12)})
     np.testing.assert_allclose(ratios[level.count == 6], 1)  # Good-Turing would raise these counts
