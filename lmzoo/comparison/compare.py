@@ -30,7 +30,7 @@ from lmzoo.evaluation.perplexity import block_bits, block_interval
 from lmzoo.interface import Run
 from lmzoo.runs import provenance
 from lmzoo.runs import train as training
-from lmzoo.runs.cache import Kept, succeeded
+from lmzoo.runs.cache import ResultCache, succeeded
 from lmzoo.tasks.suite import Suite
 
 
@@ -62,7 +62,7 @@ def compare(
     for spec in specs:
         check_spec(spec)
     text = training.encode(corpus, tokenizer, run)
-    cache = Kept(folder / "kept")
+    cache = ResultCache(folder / "kept")
     entries = _enter_all(specs, text, folder / "runs", run, cache, seeds)
     for entry in scored(entries):
         assert entry.score
@@ -91,7 +91,9 @@ def compare(
     return comparison
 
 
-def _enter_all(specs: Sequence[str], text: training.Text, runs: Path, run: Run, cache: Kept, seeds: int) -> list[Entry]:
+def _enter_all(
+    specs: Sequence[str], text: training.Text, runs: Path, run: Run, cache: ResultCache, seeds: int
+) -> list[Entry]:
     entries = []
     with run.progress.task("comparing", len(specs) * seeds) as task:
         for spec in specs:
@@ -121,9 +123,9 @@ def _compute(section: Section, entries: Sequence[Entry], context: Context, compa
     comparison.untested.append(f"{section.id}: {comparison.errors[section.id]}")
 
 
-def _references(corpus: Corpus, cache: Kept, run: Run) -> list[Reference]:
+def _references(corpus: Corpus, cache: ResultCache, run: Run) -> list[Reference]:
     key = {"train": corpus.sha256["train"], "test": corpus.sha256["test"]}
-    rows = cache.facts("compressors", key, lambda: compressors.references(corpus.train, corpus.test, run.progress))
+    rows = cache.get("compressors", key, lambda: compressors.references(corpus.train, corpus.test, run.progress))
     return from_json(list[Reference], rows, "references")
 
 
@@ -136,7 +138,7 @@ def _certify(entries: Sequence[Entry], corpus: Corpus, run: Run) -> None:
                             code=entry.code, progress=run.progress)  # fmt: skip
             key = {"model": entry.identity, "test": corpus.sha256["test"]}
             entry.row.certified = from_json(
-                Certificate, entry.cache.facts("certified", key, prove, succeeded), "certified"
+                Certificate, entry.cache.get("certified", key, prove, succeeded), "certified"
             )
             entry.model.to(run.device)
             if entry.row.certified.error:

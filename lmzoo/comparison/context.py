@@ -10,7 +10,7 @@ from lmzoo.comparison.results import Section
 from lmzoo.data.corpus import Corpus
 from lmzoo.errors import LmzooError
 from lmzoo.interface import Progress, Run
-from lmzoo.runs.cache import Kept, Lasts, always
+from lmzoo.runs.cache import Condition, ResultCache, always
 from lmzoo.runs.train import Text
 from lmzoo.tasks.suite import Suite
 
@@ -21,7 +21,7 @@ class Context:
 
     text: Text
     run: Run
-    cache: Kept = field(default_factory=lambda: Kept(None))
+    cache: ResultCache = field(default_factory=lambda: ResultCache(None))
     word_tests: Mapping[str, str] | None = None  # the files of the task "words"; None: not asked for
     tests: Suite = field(default_factory=Suite)  # public test sets
     shares: Sequence[float] = ()  # of the training text, for learning curves
@@ -42,13 +42,15 @@ class Context:
         """The same, with the cache of `section`: under its id and version."""
         return replace(self, section=section.id, version=section.version)
 
-    def cached(self, key: Mapping[str, Any], work: Callable[[], Any], lasts: Lasts = always) -> Any:
-        """What `work` returns, plain JSON, from the cache where it is there under `key`; stored if that `lasts`."""
-        return self.cache.facts(self.section, {"version": self.version, **key}, work, lasts)
+    def cached(self, key: Mapping[str, Any], compute: Callable[[], Any], condition: Condition = always) -> Any:
+        """The result of `compute`, plain JSON, cached under `key` if it meets the `condition`."""
+        return self.cache.get(self.section, {"version": self.version, **key}, compute, condition)
 
-    def of_entry(self, entry: Entry, key: Mapping[str, Any], work: Callable[[], Any], lasts: Lasts = always) -> Any:
-        """`cached`, for what `work` finds of one model."""
-        return self.cached({"model": entry.identity, **key}, work, lasts)
+    def of_entry(
+        self, entry: Entry, key: Mapping[str, Any], compute: Callable[[], Any], condition: Condition = always
+    ) -> Any:
+        """`cached`, for a result of one model."""
+        return self.cached({"model": entry.identity, **key}, compute, condition)
 
     def each(
         self, entries: Sequence[Entry], key: Mapping[str, Any], look: Callable[[Entry], Any]

@@ -30,7 +30,7 @@ from lmzoo.interface import (
 )
 from lmzoo.runs import store
 from lmzoo.runs import train as training
-from lmzoo.runs.cache import Kept
+from lmzoo.runs.cache import ResultCache
 
 # What a model can do that a comparison can show: bits, pseudo-perplexity, probes; else it is refused.
 ABILITIES = (LanguageModel, MaskedModel, Encoder, SentenceEncoder, Classifier, TextToText)
@@ -49,7 +49,7 @@ class Entry:
     folder: Path | None = None  # of its run
     code: Path | None = None  # FILE.py, of a model from outside the package
     identity: str = ""  # a digest of the model and its tokenizer
-    cache: Kept = field(default_factory=lambda: Kept(None))
+    cache: ResultCache = field(default_factory=lambda: ResultCache(None))
 
     @property
     def label(self) -> str:
@@ -135,10 +135,10 @@ def describe(name: str, settings: dict[str, str]) -> str:
     return " ".join([name, *parts])
 
 
-def enter(spec: str, text: training.Text, runs: Path, run: Run, cache: Kept | None = None) -> Entry:
+def enter(spec: str, text: training.Text, runs: Path, run: Run, cache: ResultCache | None = None) -> Entry:
     """Train or load a model and score it. An error becomes its row's."""
     row = Row(spec, spec, None, "", {}, text.tokenizer.spec)
-    entry = Entry(spec, row, cache=cache or Kept(None))
+    entry = Entry(spec, row, cache=cache or ResultCache(None))
     try:
         if is_run(spec):
             folder = Path(spec)
@@ -227,13 +227,13 @@ def _score(entry: Entry, corpus: Corpus) -> None:
             score = evaluate(text_model, corpus.test, corpus.protocol)
             return score.to_json(), {"token_bits": score.token_bits, "ids": score.ids}
 
-        facts, arrays = entry.cache.both("score", key, bits)
+        facts, arrays = entry.cache.get_with_arrays("score", key, bits)
         entry.score = Score.from_json(facts, arrays["token_bits"], arrays["ids"])
         entry.row.score = from_json(Scored, entry.score.to_json(), "score")
         entry.row.tokens_per_second = entry.score.tokens_per_second
     elif isinstance(model, MaskedModel):
         beginning = corpus.test[:PSEUDO_CHARACTERS]
-        facts = entry.cache.facts("pseudo", key, lambda: pseudo_evaluate(text_model, beginning).to_json())
+        facts = entry.cache.get("pseudo", key, lambda: pseudo_evaluate(text_model, beginning).to_json())
         entry.row.pseudo = from_json(PseudoScored, facts, "pseudo")
 
 

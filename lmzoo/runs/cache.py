@@ -1,7 +1,7 @@
 """A cache on disk for the results of a comparison.
 
-    cache = Kept(Path("reports/storyworld/kept"))
-    cache.facts("exam", {"model": digest, "seed": 1}, compute)      calls compute() the first time, then reads its file
+    cache = ResultCache(Path("reports/storyworld/kept"))
+    cache.get("exam", {"model": digest, "seed": 1}, compute)      calls compute() the first time, then reads its file
 
 The key is a digest of everything the result depends on: what the caller names, and the code, package versions and
 machine (`provenance.circumstances`). So no entry is ever out of date. A damaged entry is computed again; where the disk
@@ -33,7 +33,7 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-Lasts = Callable[[Any], bool]  # whether a result may be cached
+Condition = Callable[[Any], bool]  # whether a result may be cached
 
 
 def always(_: Any) -> bool:
@@ -41,12 +41,12 @@ def always(_: Any) -> bool:
     return True
 
 
-def succeeded(facts: Mapping[str, Any]) -> bool:
+def succeeded(result: Mapping[str, Any]) -> bool:
     """For results that report a failure under "error", which may not happen again."""
-    return not facts.get("error")
+    return not result.get("error")
 
 
-class Kept:
+class ResultCache:
     """Cached results in a folder; None: no cache."""
 
     def __init__(self, folder: Path | None):
@@ -54,25 +54,29 @@ class Kept:
         if folder:
             _drop_old(folder)
 
-    def facts(self, kind: str, of: Mapping[str, Any], work: Callable[[], Any], lasts: Lasts = always) -> Any:
-        """The result of `work`, plain JSON, cached under its `kind` and what it is `of` if it `lasts`."""
-        return self.both(kind, of, lambda: (work(), {}), lasts)[0]
+    def get(self, kind: str, key: Mapping[str, Any], compute: Callable[[], Any], condition: Condition = always) -> Any:
+        """The result of `compute`, plain JSON, cached under its `kind` and `key` if it meets the `condition`."""
+        return self.get_with_arrays(kind, key, lambda: (compute(), {}), condition)[0]
 
-    def both(
-        self, kind: str, of: Mapping[str, Any], work: Callable[[], tuple[Any, Arrays]], lasts: Lasts = always
+    def get_with_arrays(
+        self,
+        kind: str,
+        key: Mapping[str, Any],
+        compute: Callable[[], tuple[Any, Arrays]],
+        condition: Condition = always,
     ) -> tuple[Any, Arrays]:
-        """As `facts`, for work that returns arrays of numbers beside plain JSON."""
+        """As `get`, for a computation that returns arrays beside plain JSON."""
         if self.folder is None:
-            return work()
-        key = digest({"kind": kind, "of": of, **provenance.circumstances()})
-        stem = self.folder / f"{kind}-{key[:32]}"
-        entry = _read(stem, key)
+            return compute()
+        full_key = digest({"kind": kind, "of": key, **provenance.circumstances()})
+        stem = self.folder / f"{kind}-{full_key[:32]}"
+        entry = _read(stem, full_key)
         if entry is None:
-            value, arrays = work()
+            value, arrays = compute()
             value = _plain(kind, value)
-            if lasts(value):
+            if condition(value):
                 with suppress(OSError):
-                    _write(stem, key, value, arrays)
+                    _write(stem, full_key, value, arrays)
             return value, arrays
         return entry
 
@@ -86,7 +90,7 @@ def _plain(kind: str, value: Any) -> Any:
 
 
 def _write(stem: Path, key: str, value: Any, arrays: Arrays) -> None:
-    """The arrays first: an entry exists once its facts do."""
+    """The arrays first: an entry exists once its JSON does."""
     facts = {"key": key, "value": value}
     if arrays:
         contents = tensors.to_bytes(arrays)
