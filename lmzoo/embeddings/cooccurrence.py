@@ -44,67 +44,42 @@ class Counted:
     min_count: int = 5  # words that occur less often are dropped
 
     def __post_init__(self) -> None:
-        check_settings(self.window, self.weights, self.sides, self.subsample, self.min_count)
+        if self.window < 1:
+            raise UsageError(
+                f"window must be 1 or more, not {self.window}: it is how many tokens on each side go with a word"
+            )
+        for kind, value, known in (("weights", self.weights, WEIGHTS), ("sides", self.sides, SIDES)):
+            if value not in known:
+                raise UsageError(f"no {kind} {value!r}{nearest(value, known)}; there are: {', '.join(known)}")
+        if not 0 <= self.subsample < float("inf"):
+            raise UsageError(f"subsample must be 0 or a share of the text, as 1e-4, not {self.subsample}")
+        if self.min_count < 0:
+            raise UsageError(f"min-count must be 0 or more, not {self.min_count}")
 
     def count(self, train: Ids, vocab_size: int, run: Run) -> Any:
-        """Weighted co-occurrence counts, scipy CSR (V, V): a row a word, a column a context."""
-        return count(
-            train, vocab_size, window=self.window, weights=self.weights, sides=self.sides, subsample=self.subsample,
-            min_count=self.min_count, seed=run.seed, memory=run.memory, progress=run.progress,
-        )  # fmt: skip
+        """(V, V) scipy.sparse.csr_array of float32: row = word, column = context, columns sorted within rows.
 
+        A value is the sum of the weights of all occurrences of the context within `window` tokens of the word. `end`
+        bounds a line or text and one precedes the first token: a window includes an `end` and nothing beyond it.
 
-def count(
-    tokens: Ids,
-    vocab_size: int,
-    *,
-    window: int = 5,
-    weights: str = "harmonic",
-    sides: str = "both",
-    subsample: float = 0.0,
-    min_count: int = 1,
-    seed: int = 0,
-    memory: int | None = None,
-    progress: Progress | None = None,
-) -> Any:
-    """(V, V) scipy.sparse.csr_array of float32: row = word, column = context, columns sorted within rows.
+        Words dropped by `subsample` or `min_count` are taken out before windows are laid, as word2vec's and GloVe's
+        programs do; `end` is never dropped. `run.memory` bounds the bytes used beside the input; else it is some 12 a
+        token and 16 a distinct pair. Raises UsageError for a text in which fewer than two distinct words are left.
+        """
+        from scipy.sparse import csr_array
 
-    A value is the sum of the weights of all occurrences of the context within `window` tokens of the word. `end` bounds
-    a line or text and one precedes the first token: a window includes an `end` and nothing beyond it.
-
-    `subsample` is t of `keep_probabilities`, and 0 for none; `min_count` is how often a word must occur in `tokens`
-    (T,). Words dropped by either are taken out before windows are laid, as word2vec's and GloVe's programs do; `end` is
-    never dropped. `memory` bounds the bytes used beside the input; else it is some 12 a token and 16 a distinct pair.
-    Raises UsageError for settings that cannot work, and for a text in which fewer than two distinct words are left.
-    """
-    from scipy.sparse import csr_array
-
-    tokens = check_ids(tokens, vocab_size)
-    check_settings(window, weights, sides, subsample, min_count)
-    if window > len(tokens):
-        raise UsageError(f"window must be at most the text's length, {len(tokens)} tokens, not {window}")
-    scratch = Scratch(memory)
-    text = _prepared(tokens, vocab_size, subsample, min_count, seed, scratch)
-    lengths, columns, values = _rows(text, vocab_size, window, weights, sides, scratch, progress or Progress())
-    del text
-    bounds = np.concatenate([[0], np.cumsum(lengths)])
-    if bounds[-1] < 2**31:
-        bounds = bounds.astype(np.int32)  # with int64 bounds scipy would convert the columns to int64
-    cells = (_joined(values, np.float32, scratch), _joined(columns, np.int32, scratch), bounds)
-    return csr_array(cells, shape=(vocab_size, vocab_size))
-
-
-def check_settings(window: int, weights: str, sides: str, subsample: float, min_count: int) -> None:
-    """Raises UsageError for settings of `count` that cannot work."""
-    if window < 1:
-        raise UsageError(f"window must be 1 or more, not {window}: it is how many tokens on each side go with a word")
-    for kind, value, known in (("weights", weights, WEIGHTS), ("sides", sides, SIDES)):
-        if value not in known:
-            raise UsageError(f"no {kind} {value!r}{nearest(value, known)}; there are: {', '.join(known)}")
-    if not 0 <= subsample < float("inf"):
-        raise UsageError(f"subsample must be 0 or a share of the text, as 1e-4, not {subsample}")
-    if min_count < 0:
-        raise UsageError(f"min-count must be 0 or more, not {min_count}")
+        tokens = check_ids(train, vocab_size)
+        if self.window > len(tokens):
+            raise UsageError(f"window must be at most the text's length, {len(tokens)} tokens, not {self.window}")
+        scratch = Scratch(run.memory)
+        text = _prepared(tokens, vocab_size, self.subsample, self.min_count, run.seed, scratch)
+        lengths, columns, values = _rows(text, vocab_size, self.window, self.weights, self.sides, scratch, run.progress)
+        del text
+        bounds = np.concatenate([[0], np.cumsum(lengths)])
+        if bounds[-1] < 2**31:
+            bounds = bounds.astype(np.int32)  # with int64 bounds scipy would convert the columns to int64
+        cells = (_joined(values, np.float32, scratch), _joined(columns, np.int32, scratch), bounds)
+        return csr_array(cells, shape=(vocab_size, vocab_size))
 
 
 def keep_probabilities(counts: Array, subsample: float) -> Array:
@@ -136,7 +111,7 @@ def _prepared(tokens: Ids, vocab_size: int, subsample: float, min_count: int, se
         text[size : size + len(left)] = left
         size += len(left)
     text = text[:size]
-    if not _has_two_words(text, end):
+    if np.count_nonzero(np.bincount(text, minlength=vocab_size)[:end]) < 2:
         raise UsageError(
             f"of this text of {len(tokens)} tokens fewer than two different words are left with min-count {min_count} "
             f"and subsample {subsample:g}, and only two can co-occur: lower min-count, or train on another text"
@@ -144,21 +119,12 @@ def _prepared(tokens: Ids, vocab_size: int, subsample: float, min_count: int, se
     return text
 
 
-def _has_two_words(text: Array, end: int) -> bool:
-    """Whether there are two different words in `text`, not counting `end`."""
-    lowest, highest = end, -1
-    for i in range(0, len(text), CHUNK):
-        words = text[i : i + CHUNK]
-        words = words[words != end]
-        lowest, highest = min(lowest, words.min(initial=end)), max(highest, words.max(initial=-1))
-    return bool(lowest < highest)
-
-
 def _rows(
     text: Array, vocab_size: int, window: int, weights: str, sides: str, scratch: Scratch, progress: Progress
 ) -> tuple[Array, list[Array], list[Array]]:
     """The number of cells of each row, (V,), and their columns and values, in pieces."""
-    starts = _starts(text, vocab_size)
+    # (V+1,) where each word's positions start when positions are grouped by word
+    starts = np.append(0, np.cumsum(np.bincount(text, minlength=vocab_size)))
     positions = scratch.empty(len(text), np.int32 if len(text) < 2**31 else np.int64)
     _gather(text, starts, positions)
     unit, by_distance = _integer_weights(window, weights)
@@ -218,15 +184,6 @@ def _joined(runs: list[Array], dtype: type, scratch: Scratch) -> Array:
         start += len(run)
         release(column, run)
     return column
-
-
-@njit(cache=True)
-def _starts(text, vocab_size):  # type: ignore[no-untyped-def]
-    """Where each word's positions start when positions are grouped by word: (V+1,)."""
-    starts = np.zeros(vocab_size + 1, np.int64)
-    for word in text:
-        starts[word + 1] += 1
-    return np.cumsum(starts)
 
 
 @njit(cache=True)

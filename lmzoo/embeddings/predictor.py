@@ -245,9 +245,22 @@ class Association(LanguageModel, Encoder):
 class LowRank(Association):
     """Associations that are inner products: s(w, c) = left(w) · right(c)."""
 
+    dimensions: int  # D
+
     @abstractmethod
     def factors(self) -> tuple[Array, Array]:
         """left (V, D) and right (V, D)."""
+
+    def restore(self, arrays: dict[str, Array]) -> Self:
+        """The inverse of `arrays`. Raises FormatError for arrays that no fit could have made."""
+        super().restore(arrays)
+        shape = (self.vocab_size_, self.dimensions)
+        for table in map(np.asarray, self.factors()):
+            if table.shape != shape or table.dtype.kind != "f" or not np.isfinite(table).all():
+                raise FormatError(
+                    f"the vectors are not {shape[0]} of {shape[1]} numbers that are finite: this run is damaged"
+                )
+        return self
 
     def scores(self, words: Ids, contexts: Ids) -> Array:
         """s(w, c) of N pairs: `words` (N,) and `contexts` (N,)."""

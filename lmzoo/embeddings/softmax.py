@@ -5,6 +5,7 @@ scoring a text. The float32 exponential is that of Moshier's Cephes library: e^x
 polynomial for e^r, within 2 units in the last place.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
 from typing import Any
@@ -42,10 +43,15 @@ def log_normalisers(logits: Array, base: Array) -> Array:
 
 def _in_threads(logits: Array, base: Array, write: bool) -> Array:
     log_z = np.empty(len(logits))
-    cuts = np.linspace(0, len(logits), THREADS + 1).astype(int).tolist()
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(lambda i, j: _rows(logits[i:j], base, log_z[i:j], write), cuts[:-1], cuts[1:]))
+    in_parts(len(logits), lambda rows: _rows(logits[rows], base, log_z[rows], write))
     return log_z
+
+
+def in_parts(length: int, work: Callable[[slice], None]) -> None:
+    """`work` on 0 … length, a part on each core: its loops are compiled and release the GIL."""
+    cuts = np.linspace(0, length, min(THREADS, max(1, length)) + 1).astype(int).tolist()
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(work, map(slice, cuts[:-1], cuts[1:])))
 
 
 @intrinsic

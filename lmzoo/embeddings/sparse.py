@@ -1,8 +1,6 @@
 """Association scores in a sparse table: most pairs of words never co-occur, so only the others are stored."""
 
 from abc import abstractmethod
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,7 @@ from numpy.typing import NDArray
 
 from lmzoo.embeddings.gpu import OnDevice
 from lmzoo.embeddings.predictor import Association
-from lmzoo.embeddings.softmax import THREADS, log_normaliser
+from lmzoo.embeddings.softmax import in_parts, log_normaliser
 from lmzoo.interface import Ids
 
 Array = NDArray[Any]
@@ -32,7 +30,7 @@ class Table(Association):
         return _look_up(*self.table(), np.asarray(words, np.int64), np.asarray(contexts, np.int64))
 
     def _put_scores(self, logits: Array, contexts: Ids, lambdas: Array) -> None:
-        _in_parts(len(logits), lambda rows: _put(*self.table(), logits[rows], contexts[rows], lambdas))
+        in_parts(len(logits), lambda rows: _put(*self.table(), logits[rows], contexts[rows], lambdas))
 
     def _scored(self, contexts: Ids, tokens: Ids) -> Array:
         """log P of each of `tokens` (N,) after `contexts` (N, k): (N,)."""
@@ -41,7 +39,7 @@ class Table(Association):
         log_probs = np.empty(len(tokens))
         table = (*self.table(), self._base(), self._lambdas())
         # One position at a time, so that its V logits stay in the processor's cache.
-        _in_parts(len(tokens), lambda rows: _log_probs(*table, contexts[rows], tokens[rows], log_probs[rows]))
+        in_parts(len(tokens), lambda rows: _log_probs(*table, contexts[rows], tokens[rows], log_probs[rows]))
         return log_probs
 
     def _moved(self, device: str) -> OnDevice:
@@ -54,15 +52,8 @@ class Table(Association):
 
     def _expected_scores(self, probs: Array, contexts: Ids) -> Array:
         expected = np.zeros(contexts.shape, dtype=np.float64)
-        _in_parts(len(probs), lambda rows: _expect(*self.table(), probs[rows], contexts[rows], expected[rows]))
+        in_parts(len(probs), lambda rows: _expect(*self.table(), probs[rows], contexts[rows], expected[rows]))
         return expected
-
-
-def _in_parts(length: int, work: Callable[[slice], None]) -> None:
-    """`work` on 0 … length, a part on each core: its loops are compiled and release the GIL."""
-    cuts = np.linspace(0, length, min(THREADS, max(1, length)) + 1).astype(int).tolist()
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(work, map(slice, cuts[:-1], cuts[1:])))
 
 
 @njit(cache=True, nogil=True)

@@ -22,7 +22,7 @@ result depends on the seed alone (`embeddings/adagrad.py`).
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,14 +36,6 @@ from lmzoo.interface import Ids, Run
 from lmzoo.ngrams.out_of_core import Scratch
 
 Array = NDArray[Any]
-
-
-class _Optimiser(Protocol):
-    """`Descent` or `TorchDescent`."""
-
-    def epoch(self, report: Any) -> float: ...
-
-    def learned(self) -> tuple[Array, Array, Array]: ...
 
 
 @dataclass
@@ -111,7 +103,7 @@ class GloVe(Counted, LowRank):
         self.biases_[0, unseen[0]], self.biases_[1, unseen[1]] = 0, 0
         self.facts = {**self.facts, "cells": cells, "epochs": len(self.history)}
 
-    def _descent(self, table: Any, run: Run) -> _Optimiser:
+    def _descent(self, table: Any, run: Run) -> Descent | TorchDescent:
         """The optimiser, on CPU threads or a GPU."""
         settings = (table, self.dimensions, self.x_max, self.alpha, self.learning_rate, run.seed)
         device = accelerator(run.device)
@@ -119,7 +111,7 @@ class GloVe(Counted, LowRank):
             return Descent(*settings, Scratch(run.memory))
         return TorchDescent(*settings, device)
 
-    def _descend(self, descent: _Optimiser, run: Run, began: float) -> None:
+    def _descend(self, descent: Descent | TorchDescent, run: Run, began: float) -> None:
         """Train for `epochs`, or as many as fit into the time budget; sets `history`."""
         history: list[dict[str, Any]] = []
         with run.progress.task("epochs", self.epochs) as task:
@@ -142,12 +134,8 @@ class GloVe(Counted, LowRank):
     def restore(self, arrays: dict[str, Array]) -> Self:
         """The inverse of `arrays`. Raises FormatError for arrays that no fit could have made."""
         super().restore(arrays)
-        learned = [np.asarray(array) for array in (self.words_, self.contexts_, self.biases_)]
-        shapes = [array.shape for array in learned]
-        if shapes != [(self.vocab_size_, self.dimensions)] * 2 + [(2, self.vocab_size_)]:
-            raise FormatError(f"the vectors are not {self.vocab_size_} of {self.dimensions} numbers: damaged run")
-        if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in learned):
-            raise FormatError("the vectors have numbers that are not finite: damaged run")
+        if np.shape(self.biases_) != (2, self.vocab_size_) or not np.isfinite(self.biases_).all():
+            raise FormatError(f"the biases are not 2 × {self.vocab_size_} finite numbers: this run is damaged")
         return self
 
     def vectors(self) -> Array:

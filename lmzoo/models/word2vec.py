@@ -21,13 +21,13 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo.embeddings.predictor import LowRank
-from lmzoo.errors import FormatError, LmzooError, UsageError, nearest, not_installed
+from lmzoo.errors import LmzooError, UsageError, nearest, not_installed
 from lmzoo.interface import Ids, Run
 
 Array = NDArray[Any]
@@ -135,16 +135,6 @@ class Word2Vec(LowRank):
 
     def _tables(self) -> tuple[Array, ...]:
         return tuple(vars(self)[key] for key in ("words_", "outputs_") if key in vars(self))
-
-    def restore(self, arrays: dict[str, Array]) -> Self:
-        """The inverse of `arrays`. Raises FormatError for arrays that no fit could have made."""
-        super().restore(arrays)
-        for table in (self.words_, *self._tables()):
-            if np.shape(table) != (self.vocab_size_, self.dimensions) or not np.isfinite(table).all():
-                raise FormatError(
-                    f"the vectors are not {self.vocab_size_} of {self.dimensions} finite numbers: this run is damaged"
-                )
-        return self
 
     def vectors(self) -> Array:
         """in(w) of every word, (V, D) float32."""

@@ -176,7 +176,7 @@ def _last_in_suffix_order(text: Array, end: int, order: int) -> int:
     n-gram in a special way (`ModifiedKneserNey._as_kenlm_counts`).
     """
     seen = np.zeros(int(text.max()) + 1, dtype=np.int32)
-    _first_seen(text, seen)
+    seen[text[::-1]] = np.arange(len(text), dtype=np.int32)[::-1]  # of equal words the first is written last
     seen[end] = -1
     ends = np.arange(1, len(text), dtype=np.int32) if len(text) > 1 else np.array([0])
     for back in range(order):
@@ -289,12 +289,6 @@ def _renumber(ngram, context, children):  # type: ignore[no-untyped-def]
     for t in range(len(ngram)):
         if context[t] >= 0:
             ngram[t] += children[context[t]]
-
-
-@njit(cache=True)
-def _first_seen(text, seen):  # type: ignore[no-untyped-def]
-    for t in range(len(text) - 1, -1, -1):
-        seen[text[t]] = t
 
 
 @njit(cache=True)

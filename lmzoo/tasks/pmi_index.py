@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from lmzoo.data.tokenizers.base import spans
 from lmzoo.interface import Progress
@@ -155,33 +156,12 @@ def look_up(ngrams: Ngrams, text: str, progress: Progress | None = None) -> Occu
             bar.advance(end - start)
     coded = np.concatenate(parts)
     beginning = ngrams.find(coded)
-    counts = _tally(beginning, len(ngrams))
-    starts = np.append(0, np.cumsum(counts))
-    return Occurrences(ngrams, len(coded), counts, beginning, starts, _gather(beginning, starts))
-
-
-@njit(cache=True, nogil=True)
-def _tally(beginning: Array, total: int) -> Array:
-    counts = np.zeros(total, dtype=np.int64)
-    for position in range(beginning.shape[0]):
-        for kind in range(beginning.shape[1]):
-            if beginning[position, kind] >= 0:
-                counts[beginning[position, kind]] += 1
-    return counts
-
-
-@njit(cache=True, nogil=True)
-def _gather(beginning: Array, starts: Array) -> Array:
-    """The positions of each n-gram, one n-gram after the other: a counting sort."""
-    free = starts[:-1].copy()
-    positions = np.empty(starts[-1], dtype=np.int32)
-    for position in range(beginning.shape[0]):
-        for kind in range(beginning.shape[1]):
-            ngram = beginning[position, kind]
-            if ngram >= 0:
-                positions[free[ngram]] = position
-                free[ngram] += 1
-    return positions
+    known = beginning >= 0
+    shape, ends = (len(coded), len(ngrams)), np.append(0, np.cumsum(known.sum(axis=1)))
+    by_position = csr_array((np.ones(ends[-1], np.int8), beginning[known], ends), shape)
+    by_ngram = by_position.tocsc()  # a counting sort
+    counts = np.diff(by_ngram.indptr).astype(np.int64)
+    return Occurrences(ngrams, len(coded), counts, beginning, by_ngram.indptr, by_ngram.indices)
 
 
 @njit(cache=True, nogil=True)

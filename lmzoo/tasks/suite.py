@@ -1,10 +1,10 @@
 """All tasks behind one interface: probing, zero-shot tasks, n-best rescoring and the grammar exam.
 
-suite = read("sst2,blimp,rescoring", limit=1000)        test sets, by name
-for group in suite.groups(corpus, seed=1):              each kind of task, with the exam of the corpus's grammar
-    group.ask(text_model)                               {"": the model's results, "untrained": those of a control}
-    group.baselines()                                   {"majority class": the results of what is no model}
-    group.test_texts()                                  what contamination is measured on
+suite = read("sst2,blimp,rescoring", limit=1000)    test sets, by name
+group = Probing(suite.probes)                       or another kind of task
+group.ask(text_model)                               {"": the model's results, "untrained": those of a control}
+group.baselines()                                   {"majority class": the results of what is no model}
+group.test_texts()                                  what contamination is measured on
 """
 
 from abc import ABC, abstractmethod
@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
-from lmzoo.data import corpus as corpora
 from lmzoo.data.corpus import Corpus
 from lmzoo.data.grammar import Grammar
 from lmzoo.errors import DownloadError, UsageError, nearest
@@ -205,18 +204,6 @@ class Suite:
     zeroshot: list[ZeroShotSet] = field(default_factory=list)
     nbest_lists: int = 0  # to make and rescore
     missing: list[str] = field(default_factory=list)  # what "all" could not get, and why
-
-    def groups(self, corpus: Corpus, seed: int = 0, progress: Progress | None = None) -> list[TaskGroup]:
-        """The kinds of task to ask, with the exam where `corpus` was written by a grammar. N-best lists are of it."""
-        progress = progress or Progress()
-        grammar = corpora.grammar_of(corpus)
-        groups = (
-            grammar and Exam(grammar, corpus, progress=progress),
-            self.probes and Probing(self.probes, progress),
-            self.zeroshot and ZeroShot(self.zeroshot, progress),
-            self.nbest_lists and Rescoring(corpus, self.nbest_lists, seed, progress),
-        )
-        return [group for group in groups if isinstance(group, TaskGroup)]
 
 
 def read(wanted: str, limit: int = 0, mirror: str | None = None, progress: Progress | None = None) -> Suite:

@@ -6,14 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmzoo.embeddings import cooccurrence
-from lmzoo.embeddings.cooccurrence import SIDES, WEIGHTS, count, keep_probabilities
+from lmzoo.embeddings.cooccurrence import SIDES, WEIGHTS, Counted, keep_probabilities
 from lmzoo.errors import UsageError
-from lmzoo.interface import Progress
+from lmzoo.interface import Progress, Run
 
 V = 6
 END = V - 1
 WEIGH = {"harmonic": lambda d, _: 1 / d, "linear": lambda d, k: (k - d + 1) / k, "flat": lambda *_: 1}
 texts = st.lists(st.integers(0, END), min_size=6, max_size=60).filter(lambda ids: len(set(ids) - {END}) > 1)
+
+
+def count(tokens, vocab_size, seed=0, memory=None, progress=None, **settings):
+    counted = Counted(**{"weights": "harmonic", "min_count": 1, **settings})
+    return counted.count(tokens, vocab_size, Run(seed=seed, memory=memory, progress=progress or Progress()))
 
 
 def reference(tokens, window, weights, sides, min_count=1):

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array, random_array
 from lmzoo import testing
 from lmzoo.embeddings import adagrad, gpu
 from lmzoo.embeddings.adagrad import BLOCKS, Descent, TorchDescent, deal, initial
+from lmzoo.embeddings.cooccurrence import Counted
 from lmzoo.errors import FormatError, ScoreError, UsageError
 from lmzoo.interface import Data, Progress, Run
 from lmzoo.models.glove import GloVe
@@ -113,9 +114,8 @@ def test_blocks_of_a_stratum_have_no_word_and_no_context_in_common():
 def test_blocks_are_of_about_equal_size_though_few_words_have_most_pairs():
     shares = 1 / np.arange(1, 2001)
     text = np.random.default_rng(0).choice(2000, 60_000, p=shares / shares.sum())
-    from lmzoo.embeddings.cooccurrence import count
-
-    sizes = np.diff(deal(count(text, 2001, window=5), 10.0, 0.75, 0, Scratch()).bounds)
+    table = Counted(window=5, weights="harmonic", min_count=1).count(text, 2001, Run())
+    sizes = np.diff(deal(table, 10.0, 0.75, 0, Scratch()).bounds)
     assert sizes.max() < 1.15 * sizes.min()
 
 
@@ -241,7 +241,7 @@ def test_settings_that_cannot_work_are_refused(settings, message):
 def test_arrays_that_no_fit_could_have_made_are_refused(key, spoil):
     arrays = fitted().arrays()
     arrays[key] = spoil(arrays[key])
-    with pytest.raises(FormatError, match="damaged run"):
+    with pytest.raises(FormatError, match="this run is damaged"):
         GloVe(**GloVe.PRESETS["tiny"]).restore(arrays)
 
 

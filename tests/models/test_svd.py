@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 
 from lmzoo import testing
 from lmzoo.data import corpus, task_cards, tokenizers
-from lmzoo.embeddings.cooccurrence import count
+from lmzoo.embeddings.cooccurrence import Counted
 from lmzoo.errors import FormatError, UsageError
 from lmzoo.interface import Data, Progress, Run
 from lmzoo.models.pmi import pmi
@@ -48,7 +48,7 @@ def test_more_dimensions_than_words_are_zero():
 
 def test_a_word_is_its_row_of_u_times_the_power_of_the_singular_values():
     """Levy, Goldberg & Dagan 2015, §3.3, by an independent path: dense PPMI, numpy's decomposition, p = 1/2."""
-    counts = count(TRAIN, V, window=2, weights="flat", min_count=1)
+    counts = Counted(window=2, min_count=1).count(TRAIN, V, Run())
     u, s, _ = np.linalg.svd(pmi(counts, 0.75).toarray())
     model = SVD(dimensions=4, window=2, min_count=1).fit(Data.of(TRAIN, VALID, V))
     recipe = u[:, :4] * np.sqrt(s[:4])
@@ -60,7 +60,7 @@ def test_a_word_is_its_row_of_u_times_the_power_of_the_singular_values():
 
 def test_the_predictor_takes_the_approximation_itself():
     model = SVD(dimensions=4, window=2, min_count=1).fit(Data.of(TRAIN, VALID, V))
-    counts = count(TRAIN, V, window=2, weights="flat", min_count=1)
+    counts = Counted(window=2, min_count=1).count(TRAIN, V, Run())
     u, s, vt = np.linalg.svd(pmi(counts, 0.75).toarray())
     words, contexts = np.divmod(np.arange(V * V), V)
     found = model.scores(words, contexts).reshape(V, V)
@@ -75,7 +75,7 @@ def test_settings_that_cannot_be_are_named(name, value):
 
 def test_a_damaged_run_is_refused():
     model = SVD(dimensions=4, min_count=1).fit(Data.of(TRAIN, VALID, V), Run())
-    with pytest.raises(FormatError, match="damaged run"):
+    with pytest.raises(FormatError, match="this run is damaged"):
         SVD(dimensions=5, min_count=1).restore(model.arrays())
 
 

@@ -11,7 +11,7 @@ from lmzoo.tasks import nbest, suite, zeroshot_items
 from lmzoo.tasks.nbest import Candidate, NBest
 from lmzoo.tasks.probing import datasets
 from lmzoo.tasks.result import TaskResult
-from lmzoo.tasks.suite import Exam, Suite
+from lmzoo.tasks.suite import Exam, Probing, Rescoring, ZeroShot
 from tests.tasks.models import Cloze, Sentences, Table, fitted
 from tests.tasks.test_zeroshot_items import TOY_FILES
 
@@ -29,8 +29,9 @@ def groups(monkeypatch, tmp_path):
     parts = [datasets.TRAIN, datasets.VALID, datasets.TEST] * 20
     films = datasets.ProbeSet("films", (SENTENCES,), np.arange(60) % 2, np.array(parts))
     (tmp_path / "own.txt").write_text("\n".join(SENTENCES * 9) + "\n")
-    everything = Suite([films], zeroshot_items.load("copa"), nbest_lists=6)
-    return {group.kind: group for group in everything.groups(corpus.load(tmp_path / "own.txt"))}
+    own = corpus.load(tmp_path / "own.txt")
+    each = Probing([films]), ZeroShot(zeroshot_items.load("copa")), Rescoring(own, 6)
+    return {group.kind: group for group in each}
 
 
 def asked(groups, model):
@@ -84,10 +85,9 @@ def test_baselines_are_named(groups):
     assert names["rescoring"] == ["the channel's first choice", "the best candidate"]
 
 
-def test_the_exam_is_asked_where_the_corpus_has_a_grammar():
-    (exam,) = Suite().groups(corpus.load("storyworld"))
-    assert isinstance(exam, Exam)
-    assert exam.test_texts() == []  # its questions are drawn so that none is in the training text
+def test_the_exam_has_no_texts_that_a_training_text_could_contain():
+    story = corpus.load("storyworld")
+    assert Exam(corpus.grammar_of(story), story).test_texts() == []  # its questions are drawn to be new
 
 
 def test_a_name_that_is_no_task_is_answered_with_the_nearest():

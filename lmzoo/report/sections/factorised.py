@@ -11,7 +11,7 @@ from lmzoo.analysis.word_vectors import words_of
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
 from lmzoo.comparison.results import OPTIONAL, Comparison, from_json
-from lmzoo.embeddings import cooccurrence
+from lmzoo.embeddings.cooccurrence import Counted
 from lmzoo.models.pmi import pmi
 from lmzoo.report.associations import associations, key
 from lmzoo.report.canvas import SOURCE_LINE, Canvas, Drawing, bare_axes, colour, short
@@ -67,11 +67,8 @@ def _rows(own: Sequence[Entry], context: Context) -> list[Factorised]:
         config = entry.row.config
         settings = {"weights": "linear", **{name: config[name] for name in COUNTED if name in config}}
         if settings != counted:  # else the counts are those of the row before
-            run, text = context.run, context.text
-            counts = cooccurrence.count(
-                text.train, text.tokenizer.vocab_size, seed=run.seed, memory=run.memory, progress=run.progress,
-                **settings,
-            )  # fmt: skip
+            text = context.text
+            counts = Counted(**settings).count(text.train, text.tokenizer.vocab_size, context.run)
             counted = settings
         row = _against_pmi(entry, counts, context.run.seed, settings)
         if row:
