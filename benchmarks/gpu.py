@@ -87,9 +87,10 @@ def agreement(device: str) -> dict[str, Any]:
             "bfloat16": float(np.abs(bf16 - here).max()),
             "scoring_equals_stepping": stepping or "yes",
         }
-        assert not stepping, stepping
-        assert found[name]["float32"] < 5e-3, f"{name}: {found[name]}"  # TF32 has ten bits of mantissa
-        assert found[name]["bfloat16"] < 0.3, f"{name}: {found[name]}"
+    for name, row in found.items():  # once all are measured: one that fails does not hide the others
+        assert row["scoring_equals_stepping"] == "yes", f"{name}: {row}"
+        assert row["float32"] < 1e-4, f"{name}: {row}"
+        assert row["bfloat16"] < 0.3, f"{name}: {row}"
     return found
 
 
@@ -135,7 +136,8 @@ def gpt2_step(device: str, rehearse: bool) -> dict[str, Any]:
         preset = models.presets(models.find("gpt"))["tiny" if rehearse else "gpt2"]
         trainer = _trainer("gpt", {**preset, "batch": batch}, 300 if rehearse else 50257, device)
         window = trainer.training.window
-        seconds = _timed(trainer.step, device, 0.1 if rehearse else 15)
+        with trainer.compute.training_precision():
+            seconds = _timed(trainer.step, device, 0.1 if rehearse else 10)
         tokens = batch * window / seconds
         flops = tokens * trainer.module.flops(window)
         row = {"batch": batch, "window": window, "tokens_per_second": tokens, "flops_per_second": flops}
@@ -150,20 +152,20 @@ def gpt2_step(device: str, rehearse: bool) -> dict[str, Any]:
 
 
 def lstm_step(device: str, rehearse: bool) -> dict[str, Any]:
-    """Tokens a second of the trainer's LSTM step beside cuDNN's forward and backward on the same shapes in bf16."""
+    """Tokens a second of the LSTM's training step beside cuDNN's forward and backward on the same shapes, in TF32."""
     hidden, batch, window, vocab_size = (16, 4, 8, 50) if rehearse else (1024, 64, 128, 256)
     sizes = {"layers": 2, "hidden": hidden, "embedding": hidden, "batch": batch, "window": window, "dropout": 0.0}
     trainer = _trainer("lstm", sizes | {"optimizer": "adamw"}, vocab_size, device)
-    ours = batch * window / _timed(trainer.step, device, 0.1 if rehearse else 10)
-    dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    net = torch.nn.LSTM(hidden, hidden, 2, batch_first=True, device=device, dtype=dtype)
-    x = torch.randn(batch, window, hidden, device=device, dtype=dtype)
+    net = torch.nn.LSTM(hidden, hidden, 2, batch_first=True, device=device)
+    x = torch.randn(batch, window, hidden, device=device)
 
     def bare() -> None:
         net(x)[0].sum().backward()
         net.zero_grad()
 
-    cudnn = batch * window / _timed(bare, device, 0.1 if rehearse else 10)
+    with trainer.compute.training_precision():
+        ours = batch * window / _timed(trainer.step, device, 0.1 if rehearse else 8)
+        cudnn = batch * window / _timed(bare, device, 0.1 if rehearse else 8)
     return {"sizes": sizes, "ours_tokens_per_second": ours, "bare_tokens_per_second": cudnn, "ratio": ours / cudnn}
 
 
@@ -175,23 +177,25 @@ def profile(device: str, rehearse: bool) -> dict[str, Any]:
 
     preset = models.presets(models.find("gpt"))["tiny" if rehearse else "gpt2"]
     trainer = _trainer("gpt", {**preset, "batch": 2 if rehearse else 16}, 300 if rehearse else 50257, device)
-    for _ in range(3):
-        trainer.step()
-    _wait(device)
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
-    with torch.profiler.profile(activities=activities) as seen:
-        for _ in range(5):
-            trainer.step()
-        _wait(device)
+    with trainer.compute.training_precision():
+        milliseconds = 1000 * _timed(trainer.step, device, 0.1 if rehearse else 3)
+        with torch.profiler.profile(activities=activities) as seen:
+            for _ in range(5):
+                trainer.step()
+            _wait(device)
     key = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
     events = sorted(seen.key_averages(), key=lambda event: -getattr(event, key))
+    if device == "cuda":  # of kernels alone: an operator has its kernels' time too, and both would count it
+        events = [e for e in events if e.device_type == torch.autograd.DeviceType.CUDA and not e.is_user_annotation]
     total = sum(getattr(event, key) for event in events)
     top = [{"name": e.key[:100], "share": getattr(e, key) / total, "calls": e.count} for e in events[:20]]
-    return {"five_steps_ms": total / 1000, "top": top}
+    launches = sum(event.count for event in events) / 5
+    return {"step_ms": milliseconds, "kernels_ms": total / 5000, "kernels_per_step": launches, "top": top}
 
 
 def associations(device: str, rehearse: bool) -> dict[str, Any]:
-    """Tokens a second through the predictor over 30,000 words, and GloVe's cells a second, here and on the CPU."""
+    """Tokens a second through the predictor over 30,000 words on `device`; seconds of GloVe there and on the CPU."""
     from lmzoo import testing
     from lmzoo.embeddings.gpu import OnDevice
     from lmzoo.interface import Run
@@ -217,6 +221,7 @@ def associations(device: str, rehearse: bool) -> dict[str, Any]:
     found["largest_difference"] = float(np.abs(model.log_probs(valid)[0] - here).max())
     assert found["largest_difference"] < 5e-3, found
 
+    GloVe().warm_up()  # its loops are compiled before either clock starts
     text = (dice.zipf(1.3, 20_000 if rehearse else 3_000_000) % vocab_size).astype(np.int32)
     for where in (device, "cpu"):
         glove = GloVe(dimensions=dimensions, epochs=3)

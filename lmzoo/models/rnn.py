@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from lmzoo.errors import UsageError
 from lmzoo.interface import Origin
+from lmzoo.neural import recurrent
 from lmzoo.neural.language_model import Network
 from lmzoo.neural.module import Carried, Module
 from lmzoo.neural.training.config import Training
@@ -111,7 +112,7 @@ class RNNModule(Module):
     def forward(self, ids: Tensor, carried: Carried) -> tuple[Tensor, Carried]:
         """ids (B, T) → outputs of the last layer (B, T, H)."""
         h = carried[0].transpose(0, 1).contiguous()  # (layers, B, H), as PyTorch wants it
-        outputs, h = self.recurrent(self.embedding(ids), h)
+        outputs, h = recurrent.run(self.recurrent, self.embedding(ids), h)  # (B, T, H), (layers, B, H)
         return self.dropout(outputs), (h.transpose(0, 1),)
 
     def layer_modules(self) -> dict[str, nn.Module]:

@@ -6,7 +6,8 @@ import shutil
 import sys
 import sysconfig
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,10 +32,24 @@ class Compute:
     device: torch.device
     bf16: bool
     compiled: bool
+    allow_tf32: bool = True  # float32 was not asked for by name
 
     def autocast(self) -> torch.autocast:
         """Mixed precision where bf16 was chosen: matrix products in bf16; weights, sums and losses in float32."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+
+    @contextmanager
+    def training_precision(self) -> Iterator[None]:
+        """TF32 on a GPU for what autocast leaves in float32, unless float32 was asked for: in training only.
+
+        PyTorch keeps this choice for the whole process, and a model scored after training must score as it does in a
+        process of its own: TF32 shifts single log-probabilities by some 5e-4 nats.
+        """
+        _allow_tf32(self.device, self.allow_tf32)
+        try:
+            yield
+        finally:
+            _allow_tf32(self.device, False)
 
 
 def find(name: str) -> torch.device:
@@ -48,7 +63,9 @@ def find(name: str) -> torch.device:
     if int(number or 0) >= counts[kind]:
         has = ", ".join(f"{key} ({count})" for key, count in counts.items() if count)
         raise UsageError(f"this machine has no device {name}: it has {has}")
-    return torch.device(name)
+    device = torch.device(name)
+    _allow_tf32(device, False)  # cuDNN's own default would score recurrent networks in TF32
+    return device
 
 
 def choose(run: Run, width: int, compile_pays: bool) -> Compute:
@@ -68,9 +85,13 @@ def choose(run: Run, width: int, compile_pays: bool) -> Compute:
         raise UsageError("--compile yes needs a C++ compiler and Python's headers on a CPU: install them, or say no")
     if device.type == "cpu":
         _keep_freed_memory()
-    if device.type == "cuda":  # TF32 for what autocast leaves in float32, unless float32 is asked for
-        torch.set_float32_matmul_precision("highest" if run.precision == "float32" else "high")
-    return Compute(device, bf16, compiled)
+    return Compute(device, bf16, compiled, allow_tf32=run.precision != "float32")
+
+
+def _allow_tf32(device: torch.device, allow: bool) -> None:
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high" if allow else "highest")
+        torch.backends.cudnn.allow_tf32 = allow
 
 
 def _keep_freed_memory() -> None:
@@ -126,11 +147,16 @@ def compiled(function: Callable[..., Any], run: Run) -> Callable[..., Any]:
     import torch._dynamo
 
     torch._dynamo.config.suppress_errors = run.compile == "auto"
-    return torch.compile(function)
+    # All networks of a process would share this function's cache, and a second one with another batch would be compiled
+    # for dynamic shapes, a ninth not at all.
+    torch._dynamo.reset()
+    return torch.compile(function, dynamic=False)
 
 
-def peak_flops(compute: Compute, size: int = 8192, times: int = 10) -> float:
+def peak_flops(compute: Compute, size: int = 8192, times: int = 100) -> float:
     """FLOP/s of a large matrix product on a GPU, measured: the denominator of model FLOPs utilisation (MFU).
+
+    `times` products one after the other, so many that the clock has settled: ten are 10 % faster.
 
     0 on other devices, and where memory does not suffice to measure it.
     """

@@ -4,14 +4,13 @@ Each drops with probability p and divides what is left by 1 - p, which keeps the
 Nothing is dropped in evaluation or where p is 0.
 """
 
-from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from lmzoo.neural.device import cpu_has_bf16
+from lmzoo.neural import recurrent
 
 
 def locked(x: Tensor, p: float, training: bool) -> Tensor:
@@ -34,11 +33,6 @@ def weight_dropped(layer: nn.Module, x: Tensor, state: tuple[Tensor, Tensor], p:
     """`layer(x, state)` of a one-layer LSTM with hidden-to-hidden weights dropped, the same at all positions of all
     texts: DropConnect (Wan et al. 2013) as in Merity et al. 2018, so that fused kernels still serve.
     """
-    weights = {}
-    if layer.training and p > 0:
-        weights = {"weight_hh_l0": dropout(layer.get_parameter("weight_hh_l0"), p)}
-    # PyTorch has no LSTM in bf16 for a CPU that only emulates it.
-    emulated = x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and not cpu_has_bf16()
-    with torch.autocast("cpu", enabled=False) if emulated else nullcontext():
-        inputs = (x.float(), tuple(part.float() for part in state)) if emulated else (x, state)
-        return torch.func.functional_call(layer, weights, inputs) if weights else layer(*inputs)
+    if not layer.training or p == 0:
+        return recurrent.run(layer, x, state)
+    return recurrent.run(layer, x, state, {"weight_hh_l0": dropout(layer.get_parameter("weight_hh_l0"), p)})

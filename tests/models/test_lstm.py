@@ -11,7 +11,7 @@ from lmzoo import testing
 from lmzoo.errors import UsageError
 from lmzoo.interface import Data, Run
 from lmzoo.models.lstm import LSTM
-from lmzoo.neural import device
+from lmzoo.neural import device, recurrent
 from lmzoo.neural import dropout as _dropout
 
 SMALL = {"hidden": 8, "embedding": 5, "batch": 16, "window": 8}
@@ -266,7 +266,7 @@ def test_a_dropout_of_one_is_an_error(setting):
 def test_it_learns_in_bf16_on_any_cpu(emulated, monkeypatch):
     """And with some of its weights dropped. PyTorch has no LSTM in bf16 for a CPU that only emulates it."""
     if emulated:
-        monkeypatch.setattr(_dropout, "cpu_has_bf16", lambda: False)
+        monkeypatch.setattr(recurrent, "cpu_has_bf16", lambda: False)
     elif not device.cpu_has_bf16():
         pytest.skip("this CPU has no bf16 of its own: with one, the LSTM itself would be in bf16 here")
     text = np.tile(np.arange(8, dtype=np.int32), 300)

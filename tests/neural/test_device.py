@@ -40,7 +40,7 @@ def test_explicit_settings_override_auto(monkeypatch):
     compute = _device.choose(Run(device="cpu", precision="bfloat16", compile="yes"), 1, False)
     assert compute == _device.Compute(torch.device("cpu"), bf16=True, compiled=True)
     compute = _device.choose(Run(device="cpu", precision="float32", compile="no"), 4096, True)
-    assert compute == _device.Compute(torch.device("cpu"), bf16=False, compiled=False)
+    assert compute == _device.Compute(torch.device("cpu"), bf16=False, compiled=False, allow_tf32=False)
 
 
 def test_compiling_without_a_compiler_is_an_error(monkeypatch):
