@@ -13,7 +13,7 @@ A message says what was wrong (with the value), what would be right, and the lik
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -69,6 +69,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """'; did you mean X?' or '' — to put behind "no such NAME" in a message."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def one_of(kind: str, value: str, known: Collection[str]) -> None:
+    """Raise UsageError where `value` is not among the `known` ones."""
+    if value not in known:
+        raise UsageError(f"no {kind} {value!r}{nearest(value, known)}; there are: {', '.join(known)}")
 
 
 def one_line(text: str) -> str:

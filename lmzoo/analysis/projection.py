@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo.analysis.word_vectors import Vectors
-from lmzoo.errors import UsageError, nearest, not_installed
+from lmzoo.errors import UsageError, not_installed, one_of
 
 METHODS = {"pca": "PCA", "tsne": "t-SNE"}
 FEWEST, MOST = 3, 200  # words on a map: two have no shape, and more cannot be read
@@ -35,8 +35,7 @@ def layout(vectors: Vectors, words: Sequence[str], method: str = "pca", seed: in
     Raises UsageError for another method, for words that have no vector, for fewer than 3 or more than 200, and where
     scikit-learn is not installed.
     """
-    if method not in METHODS:
-        raise UsageError(f"no map {method!r}{nearest(method, METHODS)}; there are: {', '.join(METHODS)}")
+    one_of("map", method, METHODS)
     places = list(dict.fromkeys(vectors.places(words)))
     if not FEWEST <= len(places) <= MOST:
         raise UsageError(f"a map shows {FEWEST} to {MOST} different words, not {len(places)}")
@@ -63,6 +62,5 @@ def _project(rows: Array, method: str, seed: int) -> tuple[Array, list[float] | 
     # A fifth of the words as neighbours: the usual 30 would be all there are. Exact, for then threads change nothing.
     perplexity = min(30.0, max(2.0, len(rows) / 5))
     tsne = TSNE(init="pca" if rows.shape[1] > 1 else "random", perplexity=perplexity, method="exact", random_state=seed)
-    return PCA(n_components=2, svd_solver="full").fit_transform(
-        tsne.fit_transform(rows)
-    ), None  # its longer side along x
+    points = tsne.fit_transform(rows)
+    return PCA(n_components=2, svd_solver="full").fit_transform(points), None  # its longer side along x

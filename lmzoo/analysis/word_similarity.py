@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from lmzoo.analysis.word_vectors import EPSILON, Vectors, check_method
-from lmzoo.errors import FormatError
+from lmzoo.analysis.word_vectors import EPSILON, METHODS, Vectors
+from lmzoo.errors import FormatError, one_of
 
 Array = NDArray[Any]
 BLOCK = 1 << 20  # cosines in memory at a time: 4 MB
@@ -55,7 +55,7 @@ def solve_analogies(
     "unanswerable" counts the questions left out. Sections whose names begin with "gram" are syntactic. Raises
     FormatError for a malformed line.
     """
-    check_method(method)
+    one_of("method", method, METHODS)
     limit = len(vectors) if restrict is None else min(restrict, len(vectors))
     names, sections, places = _read_questions(vectors, questions)
     known: Array = np.all((places >= 0) & (places < limit), axis=1)

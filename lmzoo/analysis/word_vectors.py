@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array, issparse
 
 from lmzoo.data.tokenizers import Tokenizer
-from lmzoo.errors import UsageError, nearest
+from lmzoo.errors import UsageError, one_of
 from lmzoo.evaluation.text_model import TextModel
 
 METHODS = ("add", "mul")
@@ -40,12 +40,6 @@ def words_of(tokenizer: Tokenizer, counts: ArrayLike) -> tuple[list[str], NDArra
         if word := tokenizer.word(i):
             first.setdefault(word, i)
     return list(first), np.fromiter(first.values(), np.int64, len(first))
-
-
-def check_method(method: str) -> None:
-    """Raise UsageError unless `method` is a way to solve an analogy."""
-    if method not in METHODS:
-        raise UsageError(f"no method {method!r}{nearest(method, METHODS)}; there are: {', '.join(METHODS)}")
 
 
 class Vectors:
@@ -148,7 +142,7 @@ class Vectors:
         The score of "add" is the cosine with b - a + c; that of "mul" is 3CosMul's, 0 or more. Raises UsageError for
         another method, and as `places` does.
         """
-        check_method(method)
+        one_of("method", method, METHODS)
         places = self.places([a, b, c])
         first, second, third = self._dense(places)
         if method == "add":

@@ -28,18 +28,8 @@ def check_file(
 
     checks = testing.check_model(models.find(model))
     if as_json:
-        show_json(
-            [
-                {
-                    "check": check.name,
-                    "ability": check.ability,
-                    "outcome": check.outcome,
-                    "passed": check.passed,
-                    "message": check.message,
-                }
-                for check in checks
-            ]
-        )
+        keys = ("ability", "outcome", "passed", "message")
+        show_json([{"check": check.name, **{key: getattr(check, key) for key in keys}} for check in checks])
     else:
         show_checks(checks)
     if not all(check.passed for check in checks):

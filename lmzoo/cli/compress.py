@@ -1,5 +1,6 @@
 """`lmzoo compress`, `decompress` and `certify`: lossless compression by a run."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,8 +10,8 @@ import typer
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_notes, show_table
 from lmzoo.cli.exchange import claim_file, write_file
-from lmzoo.cli.options import Code, Json, Mirror, Quiet, Runs, whole
-from lmzoo.errors import UsageError, naming, nearest
+from lmzoo.cli.options import Code, Json, Mirror, Quiet, RunFolder, Runs, whole
+from lmzoo.errors import UsageError, naming, one_of
 
 if TYPE_CHECKING:
     from lmzoo.compression.certify import Certificate
@@ -21,7 +22,6 @@ DECOMPRESS_EPILOG = "Example: lmzoo decompress runs/storyworld-ngram letter.txt.
 CERTIFY_EPILOG = "Example: lmzoo certify runs/storyworld-ngram runs/storyworld-gpt --characters 100000"
 SUFFIX = ".lmz"
 
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there already.")]
 
 
@@ -45,7 +45,12 @@ def compress_file(
     with naming(file):
         packed = codec.compress(text_model, data, progress=Bars(quiet))
     write_file(out, packed)
-    facts = {"file": str(out), "bytes": len(packed), "original_bytes": len(data), "sha256": _sha256(data)}
+    facts = {
+        "file": str(out),
+        "bytes": len(packed),
+        "original_bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
     if as_json:
         return show_json(facts)
     share = f", {len(packed) / len(data):.1%}" if data else ""
@@ -78,7 +83,7 @@ def decompress_file(
         data = codec.decompress(text_model, packed, progress=Bars(quiet))
     write_file(out, data)
     if as_json:
-        return show_json({"file": str(out), "bytes": len(data), "sha256": _sha256(data)})
+        return show_json({"file": str(out), "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()})
     print(f"{file} → {out}: {len(data):,} bytes")
     return None
 
@@ -92,7 +97,8 @@ def certify_runs(
     ] = None,
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
     characters: Annotated[
-        int | None, whole("--characters", help="Only the first so many, 1 or more; of lines, those that are whole.")
+        int | None,
+        whole("--characters", "Only the first so many, 1 or more; of lines, those that are whole.", least=1),
     ] = None,
     code: Code = None,
     mirror: Mirror = None,
@@ -103,15 +109,11 @@ def certify_runs(
     from lmzoo.compression.certify import certify
     from lmzoo.data.corpus import SPLITS
 
-    if split not in SPLITS:
-        raise UsageError(f"no split {split!r}{nearest(split, SPLITS)}; there are: {', '.join(SPLITS)}")
-    if characters is not None and characters < 1:
-        raise UsageError(f"--characters must be 1 or more, not {characters}")
-    bars, certificates = Bars(quiet), []
-    with bars.task("certifying", len(runs)) as task:
-        for run in runs:
-            certificates.append(certify(run, corpus, split, characters, code, mirror, bars))
-            task.advance(1)
+    one_of("split", split, SPLITS)
+    bars = Bars(quiet)
+    certificates = [
+        certify(run, corpus, split, characters, code, mirror, bars) for run in bars.track("certifying", runs)
+    ]
     return show_json([one.to_json() for one in certificates]) if as_json else _show(certificates)
 
 
@@ -154,9 +156,3 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-
-
-def _sha256(data: bytes) -> str:
-    import hashlib
-
-    return hashlib.sha256(data).hexdigest()

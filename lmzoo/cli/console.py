@@ -211,11 +211,13 @@ class Bars(Progress):
     def task(self, name: str, total: float | None = None) -> Iterator["Bars"]:
         """A new bar; `advance` moves the innermost one."""
         self._start()
-        self._open.append(self._bars.add_task(name, total=total, note=""))
+        bar = self._bars.add_task(name, total=total, note="")
+        self._open.append(bar)
         try:
             yield self
         finally:
-            self._bars.remove_task(self._open.pop())
+            self._open.remove(bar)  # not `pop`: after an error a loop over `track` may close before those inside it
+            self._bars.remove_task(bar)
             if not self._open:
                 self._bars.stop()
                 self._bars = None
@@ -228,26 +230,18 @@ class Bars(Progress):
     def _start(self) -> None:
         if self._bars is not None:
             return
+        from rich import progress
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            SpinnerColumn,
-            TaskProgressColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-        from rich.progress import Progress as RichProgress
 
         console = Console(stderr=True)
-        self._bars = RichProgress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=30),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}", markup=False),
+        self._bars = progress.Progress(
+            progress.SpinnerColumn(),
+            progress.TextColumn("{task.description}", markup=False),
+            progress.BarColumn(bar_width=30),
+            progress.TaskProgressColumn(),
+            progress.TimeElapsedColumn(),
+            progress.TimeRemainingColumn(),
+            progress.TextColumn("{task.fields[note]}", markup=False),
             console=console,
             transient=True,
             disable=self.quiet or not console.is_terminal,

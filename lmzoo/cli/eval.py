@@ -6,8 +6,8 @@ import typer
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_scores
-from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, one_of
-from lmzoo.errors import UsageError
+from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs
+from lmzoo.errors import UsageError, one_of
 
 
 @command("eval", epilog="Example: lmzoo eval runs/storyworld-ngram runs/storyworld-uniform")
@@ -48,10 +48,8 @@ def evaluate_runs(
         raise UsageError("--mix needs two runs or more: lmzoo eval RUN RUN --mix")
     bars = Bars(quiet)
     scored = []
-    with bars.task("scoring", len(runs)):
-        for folder in runs:
-            scored.append(training.score_run(folder, corpus, split, protocol, code, mirror, bars, device))
-            bars.advance(1)
+    for folder in bars.track("scoring", runs):
+        scored.append(training.score_run(folder, corpus, split, protocol, code, mirror, bars, device))
     rows = [one.row for one in scored]
     if mix:
         rows.append(training.mix_runs(scored, bars))

@@ -1,6 +1,5 @@
 """`lmzoo export` and `lmzoo import`: files of other toolkits."""
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +8,8 @@ import typer
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_notes
 from lmzoo.cli.options import Json, Mirror, Quiet
-from lmzoo.errors import LmzooError, UsageError, nearest
+from lmzoo.errors import LmzooError, UsageError, one_of
+from lmzoo.files import sha256_of, try_to_write, write_atomically
 
 if TYPE_CHECKING:
     from lmzoo.evaluation.text_model import TextModel
@@ -146,8 +146,7 @@ def import_file(
     from lmzoo.formats import vectors
     from lmzoo.runs import store
 
-    if layout not in LAYOUTS:
-        raise UsageError(f"no layout {layout!r}{nearest(layout, LAYOUTS)}; there are: {', '.join(LAYOUTS)}")
+    one_of("layout", layout, LAYOUTS)
     store.claim(out, overwrite)
     path = Path(file)
     is_gpt = path.is_dir() or (file.startswith("gpt2") and not path.exists())
@@ -195,8 +194,6 @@ def _read_gpt2(folder: Path, quiet: bool) -> "tuple[TextModel, dict[str, Any]]":
 
 def claim_file(file: Path, overwrite: bool) -> None:
     """Raise UsageError where `file` cannot be written: called before any work."""
-    from lmzoo.files import try_to_write
-
     if file.is_dir():
         raise UsageError(f"{file} is a folder: name a file in it, as in {file / 'model.arpa'}")
     if file.exists() and not overwrite:
@@ -211,8 +208,6 @@ def claim_file(file: Path, overwrite: bool) -> None:
 
 def write_file(file: Path, contents: bytes) -> None:
     """Write `file` atomically. Raises LmzooError."""
-    from lmzoo.files import write_atomically
-
     try:
         write_atomically(file, contents)
     except OSError as error:
@@ -220,9 +215,7 @@ def write_file(file: Path, contents: bytes) -> None:
 
 
 def _origin(file: Path) -> dict[str, Any]:
-    with file.open("rb") as raw:
-        digest = hashlib.file_digest(raw, "sha256").hexdigest()
-    return {"imported_from": str(file.absolute()), "imported_sha256": digest}
+    return {"imported_from": str(file.absolute()), "imported_sha256": sha256_of(file)}
 
 
 def _provenance(text_model: "TextModel") -> dict[str, Any]:

@@ -148,12 +148,10 @@ def _spaced(names: list[str]) -> str:
 @command("classes", epilog=CLASSES_EPILOG)
 def show_classes(
     run: Annotated[Path, typer.Argument(help="Folder of a run that `lmzoo train classes` made.")],
-    words: Annotated[int, whole("--words", help="How many words of each class to show, 1 or more.")] = 10,
+    words: Annotated[int, whole("--words", "How many words of each class to show, 1 or more.", least=1)] = 10,
     as_json: Json = False,
 ) -> None:
     """Show the word classes of a run, the most used first, each with its most frequent words."""
-    if words < 1:
-        raise UsageError(f"--words must be 1 or more, not {words}")
     facts = describe(run, words)
     if as_json:
         return show_json({"run": str(run), "classes": facts})

@@ -7,19 +7,19 @@ FILE.py has its command and its help at once.
 import copy
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
 
 from lmzoo.cli.console import Commands
-from lmzoo.errors import UsageError, nearest
+from lmzoo.errors import UsageError
 
 
-def whole(flag: str, help: str) -> Any:  # noqa: A002 (as Typer calls it)
-    """An option whose value is a whole number; its error says so."""
-    return typer.Option(flag, parser=_reader(flag, int, "a whole number"), metavar="INT", help=help)
+def whole(flag: str, help: str, least: int | None = None) -> Any:  # noqa: A002 (as Typer calls it)
+    """An option whose value is a whole number, `least` or more; its error says so."""
+    return typer.Option(flag, parser=_reader(flag, int, "a whole number", least), metavar="INT", help=help)
 
 
 def number(flag: str, help: str) -> Any:  # noqa: A002 (as Typer calls it)
@@ -27,17 +27,21 @@ def number(flag: str, help: str) -> Any:  # noqa: A002 (as Typer calls it)
     return typer.Option(flag, parser=_reader(flag, float, "a number"), metavar="NUMBER", help=help)
 
 
-def _reader(flag: str, kind: type, expected: str) -> Callable[[str], Any]:
+def _reader(flag: str, kind: type, expected: str, least: int | None = None) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         try:
-            return kind(str(text))
+            value = kind(str(text))
         except ValueError:
             raise UsageError(f"{flag} must be {expected}, not {text!r}") from None
+        if least is not None and value < least:
+            raise UsageError(f"{flag} must be {least} or more, not {value}")
+        return value
 
     return read
 
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bars.")]
 Seed = Annotated[int, whole("--seed", help="Random seed, 0 or more: the same seed gives the same result.")]
@@ -71,12 +75,6 @@ Refit = Annotated[
     ),
 ]
 Code = Annotated[Path | None, typer.Option(help="The FILE.py of your own model, to load a run of it.")]
-
-
-def one_of(kind: str, value: str, known: Sequence[str]) -> None:
-    """Raise UsageError where `value` is not among the `known` ones."""
-    if value not in known:
-        raise UsageError(f"no {kind} {value!r}{nearest(value, known)}; there are: {', '.join(known)}")
 
 
 def parse_device(text: str) -> str:

@@ -43,7 +43,7 @@ def probe_runs(
         ),
     ] = None,
     limit: Annotated[
-        int, whole("--limit", help="At most so many examples of each part of a set, for a first look; 0: all.")
+        int, whole("--limit", "At most so many examples of each part of a set, for a first look; 0: all.", least=0)
     ] = 0,
     curves: Annotated[
         bool, typer.Option("--curves", help="Also the score of a probe trained on 10, 30, 100 … labels.")
@@ -66,8 +66,6 @@ def probe_runs(
     from lmzoo.tasks.probing import baselines as classical
     from lmzoo.tasks.probing import datasets, probe
 
-    if limit < 0:
-        raise UsageError(f"--limit must be 0 or more, not {limit}")
     bars = Bars(quiet)
     names = [name.strip() for name in tasks.split(",")] if tasks is not None else datasets.names()
     sets = [examples for name in names for examples in datasets.load(name, mirror, bars)]

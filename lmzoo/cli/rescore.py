@@ -73,12 +73,10 @@ def rescore_lists(
     test = RescoringTest.of(nbest_lists)
     overlaps = Overlaps([[one.reference for one in nbest_lists]], mirror, bars)
     rows, scores = [], {}
-    with bars.task("runs", len(runs)) as task:
-        for run in runs:
-            row, scores[str(run)] = _rescored(run, test, weight, f"n-best, {name}", code, device, bars)
-            (share,) = overlaps.of(store.read_provenance(run)) or [None]
-            rows.append(row | {"overlap": share})
-            task.advance(1)
+    for run in bars.track("runs", runs):
+        row, scores[str(run)] = _rescored(run, test, weight, f"n-best, {name}", code, device, bars)
+        (share,) = overlaps.of(store.read_provenance(run)) or [None]
+        rows.append(row | {"overlap": share})
     if out:
         _write(out, nbest_lists, scores)
     facts = _facts(test, name)

@@ -10,7 +10,7 @@ import typer
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_table
 from lmzoo.cli.options import CorpusName, Json, Mirror, Quiet, whole
-from lmzoo.errors import UsageError, one_line
+from lmzoo.errors import one_line
 
 if TYPE_CHECKING:
     from lmzoo.tasks.multiple_choice import Question
@@ -40,15 +40,14 @@ def solve_questions(
         bool, typer.Option("--function-words", help="Count n-grams of function words alone (the, of the) too.")
     ] = False,
     show: Annotated[
-        int, whole("--show", help="Show so many questions of each set with the evidence for the answer, 0 or more.")
+        int,
+        whole("--show", "Show so many questions of each set with the evidence for the answer, 0 or more.", least=0),
     ] = 0,
     mirror: Mirror = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Answer multiple-choice questions by PMI: the option that co-occurs with the question in a training text."""
-    if show < 0:
-        raise UsageError(f"--show must be 0 or more, not {show}")
     from lmzoo.data import corpus as corpora
     from lmzoo.tasks import multiple_choice
     from lmzoo.tasks.pmi_solver import PmiSolver
@@ -98,12 +97,11 @@ def _explained(questions: "Sequence[Question]", sheet: "AnswerSheet", number: in
         }
         for n, option in enumerate(question.options)
     ]
-    best = list(answer.best)
     return {
         "set": name,
         "stem": question.stem,
         "options": options,
-        "answers": best,
+        "answers": list(answer.best),
         "right": question.answer,
         "known": answer.known,
     }
@@ -124,13 +122,12 @@ def _show_question(fact: dict[str, Any]) -> None:
     for n in fact["answers"]:
         print(f"evidence for {_letter(n)}:")
         pairs = fact["options"][n]["best_pairs"]
-        cells = [[f"{pair['question']} · {pair['option']}", *_figures(pair)] for pair in pairs]
+        cells = []
+        for pair in pairs:
+            alone = " · ".join(f"{count:,}" for count in pair["occurrences"])
+            words = f"{pair['question']} · {pair['option']}"
+            cells.append([words, f"{pair['together']:,}", alone, f"{pair['pmi']:.3f}"])
         show_table(("pair", "together", "alone", "PMI"), cells, numbers_from=1)
-
-
-def _figures(pair: dict[str, Any]) -> list[str]:
-    alone = " · ".join(f"{count:,}" for count in pair["occurrences"])
-    return [f"{pair['together']:,}", alone, f"{pair['pmi']:.3f}"]
 
 
 def _letter(number: int) -> str:

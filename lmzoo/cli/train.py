@@ -23,11 +23,10 @@ from lmzoo.cli.options import (
     Seed,
     TensorBoard,
     TokenizerSpec,
-    one_of,
     parse_budget,
     parse_memory,
 )
-from lmzoo.errors import LmzooError, UsageError
+from lmzoo.errors import LmzooError, UsageError, one_of
 
 
 def _train(

@@ -8,7 +8,7 @@ import typer
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_table
 from lmzoo.cli.options import Code, Json, Mirror, Quiet, Seed, whole
-from lmzoo.errors import UsageError, naming, nearest, one_line
+from lmzoo.errors import UsageError, naming, one_line, one_of
 
 if TYPE_CHECKING:
     from lmzoo.analysis.word_vectors import Vectors
@@ -26,7 +26,7 @@ TASK, QUESTIONS, PAIRS = "words", "questions-words", "EN-"
 Source = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder of a run of pmi, svd, glove or word2vec, or a file of vectors.")
 ]
-Top = Annotated[int, whole("--top", help="How many to show, 1 or more.")]
+Top = Annotated[int, whole("--top", "How many to show, 1 or more.", least=1)]
 
 
 @command("neighbours", epilog=NEIGHBOURS_EPILOG)
@@ -39,7 +39,6 @@ def show_neighbours(
     quiet: Quiet = False,
 ) -> None:
     """List the nearest neighbours of a word, by cosine similarity."""
-    _at_least_one("--top", top)
     vectors = open_vectors(run, code, quiet)
     vectors.places(words)  # names all unknown words at once
     neighbours = {word: vectors.neighbours(word, top) for word in words}
@@ -69,7 +68,9 @@ def show_analogy(
         str, typer.Option(help="add (3CosAdd), mul (3CosMul) or both; see Levy & Goldberg 2014.")
     ] = "add",
     top: Top = 5,
-    restrict: Annotated[int, whole("--restrict", help="Ask only among this many of the most frequent words.")] = 30_000,
+    restrict: Annotated[
+        int, whole("--restrict", "Ask only among this many of the most frequent words.", least=1)
+    ] = 30_000,
     code: Code = None,
     mirror: Mirror = None,
     as_json: Json = False,
@@ -78,11 +79,7 @@ def show_analogy(
     """Solve an analogy, or measure the accuracy on Mikolov et al.'s questions."""
     from lmzoo.analysis.word_vectors import METHODS
 
-    known = (*METHODS, "both")
-    if method not in known:
-        raise UsageError(f"no method {method!r}{nearest(method, known)}; there are: {', '.join(known)}")
-    _at_least_one("--top", top)
-    _at_least_one("--restrict", restrict)
+    one_of("method", method, (*METHODS, "both"))
     if words and len(words) != 3:
         raise UsageError(
             f"an analogy takes three words, as man woman king, or none for the well-known questions; not {len(words)}"
@@ -240,11 +237,6 @@ def open_vectors(source: Path, code: Path | None = None, quiet: bool = True) -> 
     text_model = store.load(source, code)
     with naming(source):
         return Vectors.of(text_model)
-
-
-def _at_least_one(flag: str, value: int) -> None:
-    if value < 1:
-        raise UsageError(f"{flag} must be 1 or more, not {value}")
 
 
 def _cell(word: str, score: float) -> str:

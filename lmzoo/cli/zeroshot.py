@@ -46,11 +46,7 @@ def ask_zeroshot(
     if parts and parts not in kinds:
         raise UsageError(f"no parts {parts!r} in {', '.join(names)}; there are: {', '.join(kinds) or 'none'}")
     overlaps = Overlaps(([item.text for item in test_set.items] for test_set in test_sets), mirror, bars)
-    asked = []
-    with bars.task("runs", len(runs)) as task:
-        for run in runs:
-            asked.append(_ask(run, test_sets, overlaps, code, device, bars))
-            task.advance(1)
+    asked = [_ask(run, test_sets, overlaps, code, device, bars) for run in bars.track("runs", runs)]
     published = zeroshot.published(test_sets)
     if as_json:
         return show_json({"runs": asked, "published": published, "limit": limit, "left_out": missing})
@@ -97,12 +93,11 @@ def _ask(
     facts = {"run": str(run), "model": text_model.name, "tokenizer": text_model.tokenizer.spec, "note": why}
     asker = zeroshot.Asker(text_model, bars)
     grades = []
-    with bars.task(run.name, len(test_sets)) as task:
-        for test_set, share in zip(test_sets, shares or [None] * len(test_sets), strict=True):
-            for result in zeroshot.ask(test_set, asker):
-                parts = {kind: [part.to_json() for part in of_kind] for kind, of_kind in result.parts.items()}
-                grades.append({**result.to_json(), **result.details, "overlap": share, "parts": parts})
-            task.advance(1)
+    shares = shares or [None] * len(test_sets)
+    for test_set, share in bars.track(run.name, list(zip(test_sets, shares, strict=True))):
+        for result in zeroshot.ask(test_set, asker):
+            parts = {kind: [part.to_json() for part in of_kind] for kind, of_kind in result.parts.items()}
+            grades.append({**result.to_json(), **result.details, "overlap": share, "parts": parts})
     return {**facts, "grades": grades}
 
 

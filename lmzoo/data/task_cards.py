@@ -12,7 +12,7 @@ from typing import Any
 
 from lmzoo.data import cards, corpus
 from lmzoo.data.download import File, obtain
-from lmzoo.errors import FormatError, UsageError, nearest
+from lmzoo.errors import FormatError, one_of
 from lmzoo.interface import Progress
 
 
@@ -38,8 +38,7 @@ def names() -> list[str]:
 
 def find(name: str) -> Task:
     """The card of a task. Raises UsageError for a name that has none, FormatError for a card with a mistake."""
-    if name not in names():
-        raise UsageError(f"no task {name!r}{nearest(name, names())}; there are: {', '.join(names())}")
+    one_of("task", name, names())
     return cards.read(_folder() / f"{name}.toml", Task)
 
 

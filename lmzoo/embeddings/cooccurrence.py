@@ -15,7 +15,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from lmzoo.errors import UsageError, nearest
+from lmzoo.errors import UsageError, one_of
 from lmzoo.interface import Ids, Progress, Run, check_ids
 from lmzoo.ngrams.out_of_core import Scratch, release
 
@@ -49,8 +49,7 @@ class Counted:
                 f"window must be 1 or more, not {self.window}: it is how many tokens on each side go with a word"
             )
         for kind, value, known in (("weights", self.weights, WEIGHTS), ("sides", self.sides, SIDES)):
-            if value not in known:
-                raise UsageError(f"no {kind} {value!r}{nearest(value, known)}; there are: {', '.join(known)}")
+            one_of(kind, value, known)
         if not 0 <= self.subsample < float("inf"):
             raise UsageError(f"subsample must be 0 or a share of the text, as 1e-4, not {self.subsample}")
         if self.min_count < 0:

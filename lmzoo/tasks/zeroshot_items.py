@@ -13,7 +13,7 @@ from string import Formatter
 from typing import Any
 
 from lmzoo.data import cards, task_cards
-from lmzoo.errors import FormatError, UsageError, nearest
+from lmzoo.errors import FormatError, UsageError, nearest, one_of
 from lmzoo.interface import Progress
 from lmzoo.tasks import multiple_choice
 
@@ -133,8 +133,7 @@ def load(name: str, mirror: str | None = None, limit: int = 0, progress: Progres
     Raises UsageError for a task that is not among `names`, FormatError for a card or file with a mistake, and as
     `task_cards.fetch` does.
     """
-    if name not in names():
-        raise UsageError(f"no zero-shot task {name!r}{nearest(name, names())}; there are: {', '.join(names())}")
+    one_of("zero-shot task", name, names())
     if limit < 0:
         raise UsageError(f"limit must be 0 (no limit) or more, not {limit}")
     try:

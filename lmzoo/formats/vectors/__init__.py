@@ -25,7 +25,7 @@ from typing import IO, Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lmzoo.errors import FormatError, UsageError, nearest, not_installed
+from lmzoo.errors import FormatError, UsageError, not_installed, one_of
 from lmzoo.formats.arpa import _BINARY, _new_file
 from lmzoo.formats.arpa.lines import shown
 from lmzoo.formats.vectors.lines import (
@@ -73,7 +73,7 @@ def read(path: str | Path, format: str | None = None, progress: Progress | None 
     """
     path, progress = Path(path), progress or Progress()
     if format is not None:
-        _known(format)
+        one_of("format", format, FORMATS)
     try:
         with path.open("rb") as raw, progress.task(f"reading {path.name}", os.fstat(raw.fileno()).st_size) as task:
             return _Reader(raw, task).read(format)
@@ -96,11 +96,6 @@ def recognises(path: Path) -> bool:
     except (OSError, EOFError, zlib.error):
         return False
     return not head.startswith(tuple(_BINARY))
-
-
-def _known(format: str) -> None:  # noqa: A002
-    if format not in FORMATS:
-        raise UsageError(f"no format {format!r}{nearest(format, FORMATS)}; there are: {', '.join(FORMATS)}")
 
 
 class _Reader:
@@ -261,7 +256,7 @@ def write(
     A name that ends in .gz is compressed. The file is written atomically. Raises UsageError for words that are not
     distinct or have white space, and vectors that are not finite; LmzooError if the file cannot be written.
     """
-    _known(format)
+    one_of("format", format, FORMATS)
     path, (words, rows, counts) = Path(path), _checked(words, matrix, counts)
     if format == "keyedvectors":
         vectors = to_keyed_vectors(words, rows, counts)

@@ -13,7 +13,7 @@ from lmzoo.data.corpus import Corpus
 from lmzoo.data.tokenizers import Word
 from lmzoo.data.tokenizers.base import BYTES, to_bytes
 from lmzoo.embeddings.predictor import Association
-from lmzoo.errors import UsageError, nearest
+from lmzoo.errors import UsageError, one_of
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.formats import vectors as vector_files
 from lmzoo.interface import Progress, Run
@@ -63,8 +63,8 @@ def read(
     each word of the file, and β and λ are fitted on its validation text. Raises as `vector_files.read` and
     `corpus.load` do, and UsageError for a file without a word that can be a token.
     """
-    if kind is not None and kind not in KINDS:
-        raise UsageError(f"no kind {kind!r}{nearest(kind, KINDS)}; there are: {', '.join(KINDS)}")
+    if kind is not None:
+        one_of("kind", kind, KINDS)
     source = corpora.load(corpus, mirror=mirror, progress=progress) if corpus else None
     vectors = vector_files.read(file, progress=progress)
     tokenizer, rows = _tokenizer(vectors.words, lines=source is not None and source.lines)
