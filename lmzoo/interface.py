@@ -20,7 +20,7 @@ learns is kept in attributes that end in an underscore. `models/uniform.py` is t
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -29,6 +29,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lmzoo import labels
 from lmzoo.errors import NotFittedError, UsageError
 from lmzoo.progress import Progress as Progress  # part of this page, in a file of its own that does without NumPy
 
@@ -168,23 +169,13 @@ class Model(ABC):
         """What a person would call it in a table: "LSTM, 96 cells", "GloVe"."""
         if self.label_settings is None:
             return ", ".join([self.title, *self.other_settings])
-        named = [_count(getattr(self, key), pattern) for key, pattern in self.label_settings.items()]
+        named = [labels.count(getattr(self, key), pattern) for key, pattern in self.label_settings.items()]
         return ", ".join([self.title, *named])
 
     @property
     def other_settings(self) -> list[str]:
         """In words, the settings that are not the default ones and that `label` need not name."""
-        changed: dict[str, Any] = {}
-        settings: Sequence[Field[Any]] = fields(self) if is_dataclass(self) else ()
-        for setting in settings:
-            value, default = getattr(self, setting.name), _default(setting)
-            if is_dataclass(default):  # settings in a dataclass of their own, as those of training
-                for part in fields(default):
-                    if getattr(value, part.name) != getattr(default, part.name):
-                        changed.setdefault(part.name, getattr(value, part.name))
-            elif value != default:
-                changed[setting.name] = value
-        return [_in_words(name, value) for name, value in changed.items() if name not in (self.label_settings or {})]
+        return labels.other_settings(self, self.label_settings or {})
 
     def warm_up(self) -> None:  # noqa: B027
         """Compile or load what `fit` and scoring need, where that takes time, so that no clock counts it."""
@@ -399,26 +390,3 @@ def check_ids(tokens: ArrayLike, vocab_size: int) -> Ids:
 
 def _is_learned(key: str) -> bool:
     return key.endswith("_") and not key.startswith("_")
-
-
-def _default(setting: "Field[Any]") -> Any:
-    return setting.default if setting.default_factory is MISSING else setting.default_factory()
-
-
-def _count(value: Any, pattern: str) -> str:
-    """(96, "{} cells") → "96 cells", (1, "{} layers") → "1 layer"."""
-    text = pattern.format(f"{value:g}" if isinstance(value, float) else value)
-    return text[:-1] if value == 1 and text.startswith("1 ") and text.endswith("s") else text
-
-
-def _in_words(name: str, value: Any) -> str:
-    """A setting in a label: "k 0.5", "50 dimensions", "not tied", "hierarchical softmax"."""
-    name = name.replace("_", " ")
-    match value:
-        case bool():
-            return name if value else f"not {name}"
-        case int() if name.endswith("s"):
-            return _count(value, f"{{}} {name}")
-        case str() if value.replace("-", "").isidentifier():
-            return value.replace("-", " ")
-    return _count(value, f"{name} {{}}")

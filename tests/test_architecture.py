@@ -14,7 +14,7 @@ import lmzoo
 PACKAGE = Path(lmzoo.__file__).parent
 # A room (a module or package at the top of lmzoo) may import from those before it and from itself, from nothing behind.
 ROOMS = [
-    "errors", "files", "progress", "interface", "data", "neural", "ngrams", "embeddings", "models", "testing",
+    "errors", "files", "progress", "labels", "interface", "data", "neural", "ngrams", "embeddings", "models", "testing",
     "evaluation", "tasks", "analysis", "runs", "compression", "formats", "comparison", "report", "serve", "course",
     "cli",
 ]  # fmt: skip

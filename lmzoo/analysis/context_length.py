@@ -52,11 +52,6 @@ class Stretches:
         """The position of the first token of each stretch, (N,)."""
         return self.tokens[np.flatnonzero(np.diff(self.which, prepend=-1))]
 
-    @property
-    def furthest(self) -> int:
-        """The longest left context of any of the M tokens."""
-        return int((self.tokens - self.begins[self.tokens]).max())
-
 
 def facts_of(
     text_model: TextModel,
@@ -85,7 +80,8 @@ def facts_of(
     }  # fmt: skip
     if model.adapts:  # the evaluator never restarts it
         return facts
-    contexts = contexts_within(model.reach, stretches.furthest)
+    furthest = int((stretches.tokens - stretches.begins[stretches.tokens]).max())  # the longest left context
+    contexts = contexts_within(model.reach, furthest)
     longest = max(contexts[-1], 1)
     with (progress or Progress()).task("context", sum(contexts) + len(contexts) + longest) as task:
         for context in contexts:

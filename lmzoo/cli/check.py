@@ -14,11 +14,10 @@ from lmzoo.errors import one_line
 if TYPE_CHECKING:
     from lmzoo.testing import Check
 
-EPILOG = "Example: lmzoo check ./mine.py; exits with 0 where every check passes, 1 where one does not"
 MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "could not run": ("!", "red"), "not reached": ("–", "dim")}
 
 
-@command("check", epilog=EPILOG)
+@command("check", epilog="Example: lmzoo check ./mine.py; exits with 0 where every check passes, 1 where one does not")
 def check_file(
     model: Annotated[str, typer.Argument(help="The FILE.py of a model of your own, or a model's name.")],
     as_json: Json = False,

@@ -23,10 +23,11 @@ from lmzoo.cli.options import (
 )
 from lmzoo.errors import UsageError, one_line
 
-EPILOG = "Examples: lmzoo compare; lmzoo compare uniform ngram:order=3 ./mine.py runs/mine --corpus shakespeare"
 
-
-@command("compare", epilog=EPILOG)
+@command(
+    "compare",
+    epilog="Examples: lmzoo compare; lmzoo compare uniform ngram:order=3 ./mine.py runs/mine --corpus shakespeare",
+)
 def compare_models(
     contestants: Annotated[
         list[str] | None,

@@ -17,15 +17,12 @@ if TYPE_CHECKING:
     from lmzoo.compression.certify import Certificate
     from lmzoo.evaluation.text_model import TextModel
 
-COMPRESS_EPILOG = "Example: lmzoo compress runs/storyworld-ngram letter.txt"
-DECOMPRESS_EPILOG = "Example: lmzoo decompress runs/storyworld-ngram letter.txt.lmz --out letter.txt"
-CERTIFY_EPILOG = "Example: lmzoo certify runs/storyworld-ngram runs/storyworld-gpt --characters 100000"
 SUFFIX = ".lmz"
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there already.")]
 
 
-@command("compress", epilog=COMPRESS_EPILOG)
+@command("compress", epilog="Example: lmzoo compress runs/storyworld-ngram letter.txt")
 def compress_file(
     run: RunFolder,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Any file; best a text like the run's own.")],
@@ -58,7 +55,7 @@ def compress_file(
     return None
 
 
-@command("decompress", epilog=DECOMPRESS_EPILOG)
+@command("decompress", epilog="Example: lmzoo decompress runs/storyworld-ngram letter.txt.lmz --out letter.txt")
 def decompress_file(
     run: RunFolder,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `lmzoo compress` wrote with this run.")],
@@ -88,7 +85,7 @@ def decompress_file(
     return None
 
 
-@command("certify", epilog=CERTIFY_EPILOG)
+@command("certify", epilog="Example: lmzoo certify runs/storyworld-ngram runs/storyworld-gpt --characters 100000")
 def certify_runs(
     runs: Runs,
     corpus: Annotated[

@@ -158,6 +158,11 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers_fr
     show(table)
 
 
+def figure(value: float | None, pattern: str) -> str:
+    """A number in a table, formatted as by `format`; "–" where there is none."""
+    return "–" if value is None else format(value, pattern)
+
+
 def show_json(value: Any) -> None:
     """Print JSON."""
     print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
@@ -191,7 +196,7 @@ def _score_cells(row: dict[str, Any]) -> list[str]:
         "{:.3f}–{:.3f}".format(*row["interval"]) if row["interval"] else "–",
         f"{row['bits_per_byte']:.4f}",
         f"{row['perplexity_per_token']:.2f}",
-        f"{row['perplexity_per_word']:.2f}" if row["perplexity_per_word"] else "–",
+        figure(row["perplexity_per_word"], ".2f"),
         f"{row['tokens_per_second']:,.0f}",
     ]
 

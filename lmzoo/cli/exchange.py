@@ -14,18 +14,14 @@ from lmzoo.files import sha256_of, try_to_write, write_atomically
 if TYPE_CHECKING:
     from lmzoo.evaluation.text_model import TextModel
 
-EXPORT_EPILOG = (
-    "Example: lmzoo export runs/ptb-ngram ptb.arpa.gz; lmzoo export runs/glove vectors.txt; "
-    "lmzoo export runs/gpt my-gpt"
-)
-IMPORT_EPILOG = (
-    "Example: lmzoo import ptb.arpa.gz --out runs/kenlm --layout leading; lmzoo eval runs/kenlm --corpus ptb; "
-    "lmzoo import glove.6B.100d.txt --out runs/glove6b; lmzoo import gpt2 --out runs/gpt2"
-)
 LAYOUTS = ("plain", "leading")
 
 
-@command("export", epilog=EXPORT_EPILOG)
+@command(
+    "export",
+    epilog="Example: lmzoo export runs/ptb-ngram ptb.arpa.gz; lmzoo export runs/glove vectors.txt; "
+    "lmzoo export runs/gpt my-gpt",
+)
 def export_run(
     run: Annotated[Path, typer.Argument(help="Folder of a run: an n-gram, a gpt or word vectors.")],
     file: Annotated[
@@ -110,7 +106,11 @@ def _export_gpt(run: Path, folder: Path, overwrite: bool, as_json: bool) -> None
     return None
 
 
-@command("import", epilog=IMPORT_EPILOG)
+@command(
+    "import",
+    epilog="Example: lmzoo import ptb.arpa.gz --out runs/kenlm --layout leading; lmzoo eval runs/kenlm --corpus ptb; "
+    "lmzoo import glove.6B.100d.txt --out runs/glove6b; lmzoo import gpt2 --out runs/gpt2",
+)
 def import_file(
     file: Annotated[
         str,

@@ -7,21 +7,16 @@ from typing import Annotated, Any
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import show_json, show_table
+from lmzoo.cli.console import figure, show_json, show_table
 from lmzoo.cli.options import Code, Json, whole
 from lmzoo.errors import UsageError, one_line
 
-EXPLAIN_EPILOG = "Example: lmzoo explain runs/storyworld-ngram 'The cat sat'"
-CLASSES_EPILOG = (
-    "Example: lmzoo train classes --corpus storyworld, then lmzoo classes runs/storyworld-classes --words 12"
-)
-NGRAMS_EPILOG = "Example: lmzoo ngrams runs/storyworld-ngram 'The cat'"
 WIDTH = 80
 
 RunFolder = Annotated[Path, typer.Argument(help="Folder of a run of the n-gram.")]
 
 
-@command("explain", epilog=EXPLAIN_EPILOG)
+@command("explain", epilog="Example: lmzoo explain runs/storyworld-ngram 'The cat sat'")
 def explain_text(
     run: RunFolder,
     text: Annotated[str, typer.Argument(help="The text to explain, token by token, from the start.")],
@@ -44,7 +39,7 @@ def explain_text(
     return None
 
 
-@command("ngrams", epilog=NGRAMS_EPILOG)
+@command("ngrams", epilog="Example: lmzoo ngrams runs/storyworld-ngram 'The cat'")
 def list_ngrams(
     run: RunFolder,
     context: Annotated[str, typer.Argument(help="The words before; none: the most frequent tokens.")] = "",
@@ -63,10 +58,10 @@ def list_ngrams(
 
 def show_sum(fact: dict[str, Any], log10: bool = False) -> None:
     """One token: its history, a row for each order, the sum and its value."""
-    asked = f"{fact['token']} | {_spaced(fact['history'])}" if fact["history"] else fact["token"]
+    asked = f"{fact['token']} | {' '.join(fact['history'])}" if fact["history"] else fact["token"]
     print(f"{'P' if fact['is_distribution'] else 'score'}({asked})")
     if len(fact["context"]) < len(fact["history"]):
-        unseen = _spaced(fact["history"][-len(fact["context"]) - 1 :])
+        unseen = " ".join(fact["history"][-len(fact["context"]) - 1 :])
         print(f"  “{unseen}” was never followed by anything: the model backs off to {_quoted(fact['context'])}")
     _show_terms(fact)
     value = fact["probability"]
@@ -88,11 +83,11 @@ def _show_terms(fact: dict[str, Any]) -> None:
     adjusted = any(term["adjusted"] is not None for term in terms)
     weight = next((term["weight_name"] for term in terms if term["weight_name"]), "")
     columns = {
-        "c(hw)": [_whole(term["count"]) for term in terms],
-        "a(hw)": [_whole(term["adjusted"]) for term in terms],
-        "a(h·)" if adjusted else "c(h·)": [_whole(term["total"]) for term in terms],
-        "N₁₊(h·)": [_whole(term["kinds"]) for term in terms],
-        weight: ["–" if term["weight"] is None else f"{term['weight']:.3f}" for term in terms],
+        "c(hw)": [figure(term["count"], ",") for term in terms],
+        "a(hw)": [figure(term["adjusted"], ",") for term in terms],
+        "a(h·)" if adjusted else "c(h·)": [figure(term["total"], ",") for term in terms],
+        "N₁₊(h·)": [figure(term["kinds"], ",") for term in terms],
+        weight: [figure(term["weight"], ".3f") for term in terms],
         "α(w|h)": [f"{term['alpha']:.4g}" if term["seen"] else "–" for term in terms],
         "γ(h)": ["–" if term["backed_off"] else f"{term['gamma']:.4g}" for term in terms],
         "p(w|h)" if fact["is_distribution"] else "s(w|h)": [f"{term['probability']:.4g}" for term in terms],
@@ -112,9 +107,9 @@ def _show_terms(fact: dict[str, Any]) -> None:
 def _fitting(names: list[str], room: int) -> str:
     """A context in at most `room` characters, its oldest tokens left out: the title has them all."""
     newest = list(names)
-    while len(newest) > 1 and len(_spaced(newest)) + 2 * (newest != names) > room:
+    while len(newest) > 1 and len(" ".join(newest)) + 2 * (newest != names) > room:
         newest = newest[1:]
-    text = ("… " if newest != names else "") + _spaced(newest)
+    text = ("… " if newest != names else "") + " ".join(newest)
     return (text if len(text) <= room else "…" + text[1 - max(room, 2) :]) if names else "–"
 
 
@@ -122,30 +117,25 @@ def show_continuations(facts: dict[str, Any]) -> None:
     """The tokens that followed, and the probability mass of all others."""
     asked, context = facts["asked"], facts["context"]
     if len(context) < len(asked):
-        unseen = _spaced(asked[-len(context) - 1 :])
+        unseen = " ".join(asked[-len(context) - 1 :])
         print(f"“{unseen}” was never followed by anything: the model backs off to {_quoted(context)}")
     after = f" after {_quoted(context)}" if context else ""
     times = "" if facts["total"] is None else f", {facts['total']:,} times in all"
     print(f"{facts['kinds']:,} different tokens seen{after}{times}")
-    rows = [[row["token"], _whole(row["count"]), f"{row['probability']:.4g}"] for row in facts["next"]]
+    rows = [[row["token"], figure(row["count"], ","), f"{row['probability']:.4g}"] for row in facts["next"]]
     show_table(("token", "count", "probability" if facts["left"] is not None else "score"), rows, numbers_from=1)
     if facts["left"] is not None:
         print(f"all other tokens together: {facts['left']:.4f} of the probability")
 
 
-def _whole(value: int | None) -> str:
-    return "–" if value is None else f"{value:,}"
-
-
 def _quoted(context: list[str]) -> str:
-    return f"“{_spaced(context)}”" if context else "no context at all"
+    return f"“{' '.join(context)}”" if context else "no context at all"
 
 
-def _spaced(names: list[str]) -> str:
-    return " ".join(names)
-
-
-@command("classes", epilog=CLASSES_EPILOG)
+@command(
+    "classes",
+    epilog="Example: lmzoo train classes --corpus storyworld, then lmzoo classes runs/storyworld-classes --words 12",
+)
 def show_classes(
     run: Annotated[Path, typer.Argument(help="Folder of a run that `lmzoo train classes` made.")],
     words: Annotated[int, whole("--words", "How many words of each class to show, 1 or more.", least=1)] = 10,

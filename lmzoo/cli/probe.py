@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, show_json, show_notes, show_table
+from lmzoo.cli.console import Bars, figure, show_json, show_notes, show_table
 from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, whole
 from lmzoo.errors import UsageError
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from lmzoo.evaluation.text_model import TextModel
     from lmzoo.tasks.probing.datasets import ProbeSet
     from lmzoo.tasks.result import TaskResult
-
-EPILOG = "Example: lmzoo probe runs/books-lstm runs/books-gpt --tasks sst2,trec --curves --units --out figures"
 
 
 @dataclass
@@ -31,7 +29,10 @@ class _Loaded:
     provenance: dict[str, Any]
 
 
-@command("probe", epilog=EPILOG)
+@command(
+    "probe",
+    epilog="Example: lmzoo probe runs/books-lstm runs/books-gpt --tasks sst2,trec --curves --units --out figures",
+)
 def probe_runs(
     runs: Runs,
     tasks: Annotated[
@@ -170,7 +171,8 @@ def _show(facts: dict[str, Any]) -> None:
     rows = facts["rows"]
     first: list[TaskResult] = rows[0]["grades"]
     heads = [result.task if result.metric == "accuracy" else f"{result.task} {result.metric}" for result in first]
-    show_table(("", *heads), [[_label(row), *map(_value, row["grades"])] for row in rows], numbers_from=1)
+    cells = [[_label(row), *(figure(one.value, ".3f") for one in row["grades"])] for row in rows]
+    show_table(("", *heads), cells, numbers_from=1)
     for row in rows:
         if row["kind"] == "probe":
             _show_run(row, facts["overlap"][row["run"]])
@@ -191,12 +193,12 @@ def _show_run(row: dict[str, Any], overlap: dict[str, float | None] | None) -> N
             result.task,
             result.metric,
             result.protocol,
-            _value(result),
+            figure(result.value, ".3f"),
             "{:.3f}–{:.3f}".format(*result.interval) if result.interval else "–",
-            "–" if result.chance is None else f"{result.chance:.3f}",
+            figure(result.chance, ".3f"),
             f"{result.items:,}",
             f"{result.training:,}",
-            _share(overlap, result.task),
+            figure((overlap or {}).get(result.task), ".2%"),
         ]
         for result in row["grades"]
     ]
@@ -207,16 +209,7 @@ def _show_run(row: dict[str, Any], overlap: dict[str, float | None] | None) -> N
     show_notes(list(dict.fromkeys(result.note for result in row["grades"] if result.note)))
 
 
-def _share(overlap: dict[str, float | None] | None, task: str) -> str:
-    share = overlap.get(task) if overlap else None
-    return "–" if share is None else f"{share:.2%}"
-
-
 def _label(row: dict[str, Any]) -> str:
     if not row["run"]:
         return str(row["kind"])
     return row["run"] if row["kind"] == "probe" else f"{row['run']}, {row['kind']}"
-
-
-def _value(result: "TaskResult") -> str:
-    return "–" if result.value is None else f"{result.value:.3f}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, show_json, show_table
+from lmzoo.cli.console import Bars, figure, show_json, show_table
 from lmzoo.cli.exchange import write_file
 from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, Seed, number, whole
 from lmzoo.errors import UsageError
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from lmzoo.tasks.nbest import NBest
     from lmzoo.tasks.rescoring import RescoringTest
 
-EPILOG = "Example: lmzoo rescore runs/ptb-ngram runs/ptb-lstm --corpus ptb"
 
-
-@command("rescore", epilog=EPILOG)
+@command("rescore", epilog="Example: lmzoo rescore runs/ptb-ngram runs/ptb-lstm --corpus ptb")
 def rescore_lists(
     runs: Runs,
     corpus: Annotated[
@@ -148,11 +146,11 @@ def _show(rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
 
 
 def _cells(name: str, result: dict[str, Any], weight: float | None = None, overlap: float | None = None) -> list[str]:
-    value, between = result["value"], result["interval"]
+    between = result["interval"]
     return [
         name,
-        "–" if weight is None else f"{weight:g}",
-        "–" if value is None else f"{value:.2%}",
+        figure(weight, "g"),
+        figure(result["value"], ".2%"),
         "{:.2%}–{:.2%}".format(*between) if between else "–",
-        "–" if overlap is None else f"{overlap:.2%}",
+        figure(overlap, ".2%"),
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, show_json, show_table
+from lmzoo.cli.console import Bars, figure, show_json, show_table
 from lmzoo.cli.options import CorpusName, Json, Mirror, Quiet, whole
 from lmzoo.errors import one_line
 
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from lmzoo.tasks.pmi_solver import AnswerSheet
     from lmzoo.tasks.result import TaskResult
 
-EPILOG = "Example: lmzoo solve --questions science --questions mine.jsonl --corpus wikitext2 --show 3"
 BEST_PAIRS = 5  # shown for an answer
 
 
-@command("solve", epilog=EPILOG)
+@command("solve", epilog="Example: lmzoo solve --questions science --questions mine.jsonl --corpus wikitext2 --show 3")
 def solve_questions(
     sources: Annotated[
         list[str] | None,
@@ -144,7 +143,7 @@ def _show_results(rows: list[dict[str, Any]]) -> None:
             f"{row['accuracy']:.1%}",
             "{:.1%}–{:.1%}".format(*row["interval"]),
             f"{row['unknown']:,}",
-            "–" if row["accuracy_known"] is None else f"{row['accuracy_known']:.1%}",
+            figure(row["accuracy_known"], ".1%"),
         ]
         for row in rows
     ]

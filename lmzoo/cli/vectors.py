@@ -6,20 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, show_json, show_table
+from lmzoo.cli.console import Bars, figure, show_json, show_table
 from lmzoo.cli.options import Code, Json, Mirror, Quiet, Seed, whole
 from lmzoo.errors import UsageError, naming, one_line, one_of
 
 if TYPE_CHECKING:
     from lmzoo.analysis.word_vectors import Vectors
 
-NEIGHBOURS_EPILOG = "Example: lmzoo neighbours runs/wikitext2-svd king river"
-ANALOGY_EPILOG = (
-    "Examples: lmzoo analogy runs/wikitext2-svd man woman king; lmzoo analogy runs/wikitext2-svd --method both"
-)
-SIMILARITY_EPILOG = "Examples: lmzoo similarity runs/wikitext2-svd cup mug; lmzoo similarity vectors.txt"
-ODD_EPILOG = "Example: lmzoo odd runs/wikitext2-svd breakfast cereal dinner lunch"
-MAP_EPILOG = "Example: lmzoo map runs/wikitext2-svd king queen man woman river lake --out words.svg"
 ABREAST = 4  # columns of neighbours that fit on a slide
 TASK, QUESTIONS, PAIRS = "words", "questions-words", "EN-"
 
@@ -29,7 +22,7 @@ Source = Annotated[
 Top = Annotated[int, whole("--top", "How many to show, 1 or more.", least=1)]
 
 
-@command("neighbours", epilog=NEIGHBOURS_EPILOG)
+@command("neighbours", epilog="Example: lmzoo neighbours runs/wikitext2-svd king river")
 def show_neighbours(
     run: Source,
     words: Annotated[list[str], typer.Argument(metavar="WORD", help="One word or several.")],
@@ -53,7 +46,10 @@ def show_neighbours(
     return None
 
 
-@command("analogy", epilog=ANALOGY_EPILOG)
+@command(
+    "analogy",
+    epilog="Examples: lmzoo analogy runs/wikitext2-svd man woman king; lmzoo analogy runs/wikitext2-svd --method both",
+)
 def show_analogy(
     run: Source,
     words: Annotated[
@@ -131,11 +127,11 @@ def _show_questions(
 
 def _score_cells(scores: list[dict[str, Any]], name: str) -> list[str]:
     asked, left_out = scores[0]["questions"], scores[0]["unanswerable"]
-    right = [(f"{score['accuracy']:.1%}" if asked else "–", f"{score['correct']:,}") for score in scores]
+    right = [(figure(score["accuracy"], ".1%"), f"{score['correct']:,}") for score in scores]
     return [name, *(cell for cells in right for cell in cells), f"{asked:,}", f"{asked + left_out:,}"]
 
 
-@command("similarity", epilog=SIMILARITY_EPILOG)
+@command("similarity", epilog="Examples: lmzoo similarity runs/wikitext2-svd cup mug; lmzoo similarity vectors.txt")
 def show_similarity(
     run: Source,
     words: Annotated[
@@ -165,14 +161,14 @@ def show_similarity(
         return show_json({"run": str(run), "sets": results})
     rows = []
     for name, facts in results.items():
-        figures = ["–" if facts[key] is None else f"{facts[key]:.3f}" for key in ("spearman", "pearson")]
+        figures = [figure(facts[key], ".3f") for key in ("spearman", "pearson")]
         rows.append([name, *figures, f"{facts['pairs']:,}", f"{facts['pairs'] + facts['unknown']:,}"])
     show_table(("human judgments", "Spearman", "Pearson", "pairs", "of all"), rows, numbers_from=1)
     print("pairs: those whose words are both known; only figures over the same pairs can be compared")
     return None
 
 
-@command("odd", epilog=ODD_EPILOG)
+@command("odd", epilog="Example: lmzoo odd runs/wikitext2-svd breakfast cereal dinner lunch")
 def show_odd(
     run: Source,
     words: Annotated[list[str], typer.Argument(metavar="WORD", help="Three words or more.")],
@@ -189,7 +185,7 @@ def show_odd(
     return show_table(("word", "cosine with the mean"), rows, numbers_from=1)
 
 
-@command("map", epilog=MAP_EPILOG)
+@command("map", epilog="Example: lmzoo map runs/wikitext2-svd king queen man woman river lake --out words.svg")
 def draw_map(
     run: Source,
     words: Annotated[

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from lmzoo.tasks.contamination import Overlaps
     from lmzoo.tasks.zeroshot_items import ZeroShotSet
 
-EPILOG = "Example: lmzoo zeroshot runs/books-ngram runs/books-gpt --tasks blimp,lambada --limit 1000"
 
-
-@command("zeroshot", epilog=EPILOG)
+@command(
+    "zeroshot", epilog="Example: lmzoo zeroshot runs/books-ngram runs/books-gpt --tasks blimp,lambada --limit 1000"
+)
 def ask_zeroshot(
     runs: Runs,
     tasks: Annotated[

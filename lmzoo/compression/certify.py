@@ -87,8 +87,7 @@ def certify(
     text = _beginning(getattr(source, split), characters, source.protocol)
     text_model.model.to("cpu").warm_up()
     with naming(run):
-        proof = _prove(run, text_model, text, source.protocol, code, progress)
-    score, file = proof.score, proof.file
+        score, file, seconds, seconds_back = _prove(run, text_model, text, source.protocol, code, progress)
     certificate = Certificate(
         run=str(run),
         model=text_model.name,
@@ -103,8 +102,8 @@ def certify(
         bits=codec.payload_bits(file),
         evaluated_bits=score.bits,
         file_bytes=len(file),
-        compress_seconds=proof.compress_seconds,
-        decompress_seconds=proof.decompress_seconds,
+        compress_seconds=seconds,
+        decompress_seconds=seconds_back,
         notes=notes_on(source, split, provenance, own=corpus is None),
     )
     if certificate.bits > (1 + AGREED) * score.bits + END:
@@ -132,36 +131,21 @@ def sample_of(
         if not text:
             raise UsageError("there is no text to compress")
         text_model.model.to("cpu").warm_up()
-        proof = _prove(run, text_model, text, protocol, code, progress or Progress())
+        score, file, *_ = _prove(run, text_model, text, protocol, code, progress or Progress())
     except LmzooError as error:
         return {"error": str(error)}
     return {
-        "bits_per_character": codec.payload_bits(proof.file) / len(text),
-        "evaluator_bits_per_character": proof.score.bits / len(text),
+        "bits_per_character": codec.payload_bits(file) / len(text),
+        "evaluator_bits_per_character": score.bits / len(text),
         "characters": len(text),
         "seconds": time.perf_counter() - began,
     }
 
 
-@dataclass(frozen=True)
-class _Proof:
-    """A text's score, its compressed file, which has been decompressed to the same bytes, and the seconds of both."""
-
-    score: Score
-    file: bytes
-    compress_seconds: float
-    decompress_seconds: float
-
-
 def _prove(
-    run: Path,
-    text_model: TextModel,
-    text: str,
-    protocol: str,
-    code: Path | None,
-    progress: Progress,
-) -> _Proof:
-    """Score `text`, compress it, and decompress it in another process."""
+    run: Path, text_model: TextModel, text: str, protocol: str, code: Path | None, progress: Progress
+) -> tuple[Score, bytes, float, float]:
+    """Score `text`, compress it, and decompress it in another process: the score, the file, the seconds of both."""
     score = evaluate(text_model, text, protocol)
     data = text.encode("utf-8", "surrogatepass")
     began = time.perf_counter()
@@ -170,7 +154,7 @@ def _prove(
     with progress.task("decompressing in another process"):
         back, seconds_back = _elsewhere(run, file, code)
     _refuse_other(back, data)
-    return _Proof(score, file, seconds, seconds_back)
+    return score, file, seconds, seconds_back
 
 
 def _beginning(text: str, characters: int | None, protocol: str) -> str:
@@ -203,6 +187,5 @@ def _elsewhere(run: Path, file: bytes, code: Path | None) -> tuple[bytes, float]
 
 def _refuse_other(back: bytes, data: bytes) -> None:
     if back != data:
-        both = zip(back, data, strict=False)
-        at = next((n for n, (a, b) in enumerate(both) if a != b), min(len(back), len(data)))
+        at = codec.first_difference(back, data)
         raise LmzooError(f"another text came back: it differs from byte {at:,} on")

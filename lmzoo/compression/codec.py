@@ -133,12 +133,17 @@ def _encoded(tokenizer: Tokenizer, text: str, protocol: str) -> Ids:
     ids = np.concatenate([np.empty(0, np.int32), *map(tokenizer.encode, parts)])
     back = tokenizer.decode(ids)
     if back != text:
-        at = next((n for n, (a, b) in enumerate(zip(back, text, strict=False)) if a != b), min(len(back), len(text)))
+        at = first_difference(back, text)
         raise TokenizerError(
             f"{tokenizer.spec} reads {text[at : at + 20]!r} at character {at:,} as {back[at : at + 20]!r}, so the text "
             "would not come back: a run with byte, char, word:K or bpe:K can write any text"
         )
     return ids
+
+
+def first_difference(a: Sequence[Any], b: Sequence[Any]) -> int:
+    """The first position at which two different sequences differ."""
+    return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def _check(text_model: TextModel, protocol: str) -> LanguageModel:

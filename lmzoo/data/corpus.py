@@ -176,22 +176,10 @@ def _from_card(card: Card, mirror: str, cache: Path, progress: Progress) -> Corp
     return _corpus(card, texts, "; ".join(o.origin for o in obtained) + "".join(unsure))
 
 
-def _corpus(card: Card, texts: dict[str, str], source: str, floor: dict[str, float] | None = None) -> Corpus:
-    return Corpus(
-        name=card.name,
-        title=card.title,
-        licence=card.licence,
-        citation=card.citation,
-        lines=card.lines,
-        tokenizer=card.tokenizer,
-        train=texts["train"],
-        valid=texts["valid"],
-        test=texts["test"],
-        split=card.split.get("words", ""),
-        source=source,
-        sha256=_hashes(texts),
-        floor_bits=floor,
-    )
+def _corpus(card: Card, texts: dict[str, Any], source: str, floor: dict[str, float] | None = None) -> Corpus:
+    same = {key: getattr(card, key) for key in ("name", "title", "licence", "citation", "lines", "tokenizer")}
+    rule = card.split.get("words", "")
+    return Corpus(**same, **texts, split=rule, source=source, sha256=_hashes(texts), floor_bits=floor)
 
 
 def _hashes(texts: dict[str, str]) -> dict[str, str]:

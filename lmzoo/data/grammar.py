@@ -137,18 +137,6 @@ class Grammar:
             raise self._refusal(document, offset)
         return logs[0] if len(logs) == 1 else max(logs) + math.log2(sum(2 ** (x - max(logs)) for x in logs))
 
-    def log2_probs(self, text: str) -> list[float]:
-        """log2 P of each of `documents(text)`: minus their sum is the information in `text`, in bits.
-
-        A last document that is cut short counts as the beginning of one. Raises UsageError with the offset
-        in `text` of the first character that the source could not have written.
-        """
-        scores, offset = [], 0
-        for document in self.documents(text):
-            scores.append(self.log2_prob(document, not document.endswith(END), offset))
-            offset += len(document)
-        return scores
-
     @staticmethod
     def documents(text: str) -> list[str]:
         """`text` cut behind every blank line: joined again, the pieces are `text`."""

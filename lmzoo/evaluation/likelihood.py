@@ -60,11 +60,9 @@ def greedy(
     """
     model = text_model.require(LanguageModel, "it cannot continue one")
     credits_, start = [], model.start()
-    with (progress or Progress()).task("continuing", len(texts)) as task:
-        for beginning, continuation in texts:
-            ids, first = text_model.encode_continuation(beginning, continuation)
-            credits_.append(_greedy_credit(model, model.advance(start, ids[:first]), ids[first:], never_first))
-            task.advance(1)
+    for beginning, continuation in (progress or Progress()).track("continuing", texts):
+        ids, first = text_model.encode_continuation(beginning, continuation)
+        credits_.append(_greedy_credit(model, model.advance(start, ids[:first]), ids[first:], never_first))
     return credits_
 
 

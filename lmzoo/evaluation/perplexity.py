@@ -88,17 +88,7 @@ class Score:
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the arrays of tokens, for `--json` and reports."""
-        names = (
-            "bits",
-            "characters",
-            "bytes",
-            "tokens",
-            "words",
-            "protocol",
-            "tokenizer",
-            "sha256",
-            "replaced",
-        )
+        names = ("bits", "characters", "bytes", "tokens", "words", "protocol", "tokenizer", "sha256", "replaced")
         ratios = ("bits_per_character", "bits_per_byte", "perplexity_per_token", "perplexity_per_word")
         return {name: getattr(self, name) for name in names + ratios + ("seconds", "tokens_per_second")}
 

@@ -66,11 +66,8 @@ def read(path: Path) -> dict[str, NDArray[Any]]:
     for name, facts in header.items():
         if facts["dtype"] not in NAMES:
             raise FormatError(f"{path}: {name} is of type {facts['dtype']}, which no model of lmzoo has")
-        dtype, shape, offset = (
-            np.dtype(NAMES[facts["dtype"]]),
-            tuple(facts["shape"]),
-            8 + size + facts["data_offsets"][0],
-        )
+        dtype, shape = np.dtype(NAMES[facts["dtype"]]), tuple(facts["shape"])
+        offset = 8 + size + facts["data_offsets"][0]
         if 0 in shape:
             arrays[name] = np.empty(shape, dtype)
         else:

@@ -261,11 +261,9 @@ def mix_runs(parts: Sequence[Scored], progress: Progress) -> dict[str, Any]:
     for part in parts[1:]:
         _refuse_unlike(first, part)
     valid_log_probs = []
-    with progress.task("scoring validation text", len(parts)) as task:
-        for part in parts:
-            text = first.corpus.valid
-            valid_log_probs.append(_evaluate(part.folder, part.text_model, text, part.protocol).log_probs)
-            task.advance(1)
+    for part in progress.track("scoring validation text", parts):
+        score = _evaluate(part.folder, part.text_model, first.corpus.valid, part.protocol)
+        valid_log_probs.append(score.log_probs)
     mixture = Mixture([part.text_model.model for part in parts])
     weights = fit_weights(np.stack(valid_log_probs))
     score = mix([part.score for part in parts], weights)
