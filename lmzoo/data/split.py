@@ -39,9 +39,8 @@ def by_words(text: str, cuts: list[int]) -> list[str]:
 def by_tenth_lines(text: str, cuts: list[int]) -> list[str]:  # noqa: ARG001
     """Of every ten lines, the ninth is for validation and the tenth for testing."""
     lines = _lines(text)
-    parts = {"valid": lines[8::10], "test": lines[9::10]}
     train = [line for i, line in enumerate(lines) if i % 10 < 8]
-    return ["".join(train), "".join(parts["valid"]), "".join(parts["test"])]
+    return ["".join(part) for part in (train, lines[8::10], lines[9::10])]
 
 
 RULES: dict[str, Callable[[str, list[Any]], list[str]]] = {

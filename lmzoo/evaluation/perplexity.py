@@ -167,18 +167,17 @@ class PseudoScore:
         return {**asdict(self), "pseudo_perplexity": self.pseudo_perplexity}
 
 
-def pseudo_evaluate(text_model: TextModel, text: str, protocol: str = "lines") -> PseudoScore:
+def pseudo_evaluate(text_model: TextModel, text: str) -> PseudoScore:
     """The pseudo-log-likelihood of `text` under a masked model: Salazar, Liang, Nguyen & Kirchhoff 2020.
 
-    Every line is a text of its own, as every sentence is in the paper; under "stream" all of `text` is one. A text of T
-    tokens takes T passes. Raises UsageError for an empty text or a model that fills no blanks, ScoreError for a
-    log-probability that is not finite.
+    Every line is a text of its own, as every sentence is in the paper. A text of T tokens takes T passes. Raises
+    UsageError for an empty text or a model that fills no blanks, ScoreError for a log-probability that is not finite.
     """
     if not text:
         raise UsageError("the text to score is empty: it has no tokens to divide by")
     model = text_model.require(MaskedModel, "it has no pseudo-perplexity")
     tokenizer = text_model.tokenizer
-    parts = parts_of(tokenizer, text, protocol)
+    parts = parts_of(tokenizer, text, "lines")
     began = time.perf_counter()
     log_probs = np.concatenate([model.pseudo_log_probs(part) for part in parts])
     seconds = time.perf_counter() - began
@@ -190,7 +189,7 @@ def pseudo_evaluate(text_model: TextModel, text: str, protocol: str = "lines") -
             f"{log_probs[t]}: no pseudo-perplexity can be given"
         )
     scored = tokenizer.decode(ids)
-    return PseudoScore(-float(log_probs.sum()), len(ids), protocol, tokenizer.spec, _sha256(scored), seconds)
+    return PseudoScore(-float(log_probs.sum()), len(ids), "lines", tokenizer.spec, _sha256(scored), seconds)
 
 
 def _sha256(text: str) -> str:

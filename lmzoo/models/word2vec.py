@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo.embeddings.predictor import LowRank
-from lmzoo.errors import LmzooError, UsageError, nearest, not_installed
+from lmzoo.errors import LmzooError, UsageError, not_installed, one_of
 from lmzoo.interface import Ids, Run
 
 Array = NDArray[Any]
@@ -70,9 +70,7 @@ class Word2Vec(LowRank):
 
     def __post_init__(self) -> None:
         for kind, known in (("architecture", ARCHITECTURES), ("output", OUTPUTS)):
-            value = getattr(self, kind)
-            if value not in known:
-                raise UsageError(f"no {kind} {value!r}{nearest(value, known)}; there are: {', '.join(known)}")
+            one_of(kind, getattr(self, kind), known)
         for key in ("dimensions", "window", "negative", "min_count", "epochs", "workers"):
             if getattr(self, key) < 1:
                 raise UsageError(f"{key.replace('_', '-')} must be 1 or more, not {getattr(self, key)}")

@@ -79,13 +79,11 @@ def make(
             f"{corpus.name} has {len(drawn)} sentences of {SHORTEST} to {LONGEST} known words in its test text: "
             f"for n-best lists there must be {FEWEST} or more"
         )
-    made = []
-    with (progress or Progress()).task("corrupting sentences", len(drawn)) as task:
-        for before, sentence, after in drawn:
-            likeliest = channel.candidates(channel.corrupt(sentence, source), candidates)
-            made.append(NBest(sentence, tuple(Candidate(*one) for one in likeliest), before, after))
-            task.advance(1)
-    return made
+    nbest_lists = []
+    for before, sentence, after in (progress or Progress()).track("corrupting sentences", drawn):
+        likeliest = channel.candidates(channel.corrupt(sentence, source), candidates)
+        nbest_lists.append(NBest(sentence, tuple(Candidate(*one) for one in likeliest), before, after))
+    return nbest_lists
 
 
 def _sentences(corpus: Corpus) -> list[tuple[str, str, str]]:

@@ -35,14 +35,11 @@ def _pseudo_likelihoods(
 ) -> list[Likelihood]:
     """Σ log P(token | all others) over the tokens of each continuation (Salazar et al. 2020, equation 2)."""
     scores: dict[tuple[str, str], Likelihood] = {}
-    distinct = list(dict.fromkeys(texts))
-    with progress.task("scoring", len(distinct)) as task:
-        for beginning, continuation in distinct:
-            ids, first = text_model.encode_continuation(beginning, continuation)
-            log_probs = text_model.model.pseudo_log_probs(ids)[first:]
-            if not np.isfinite(log_probs).all():
-                text = f"{beginning}{continuation}"[:60]
-                raise ScoreError(f"a pseudo-log-probability in the text {text!r} is not finite")
-            scores[beginning, continuation] = Likelihood(float(log_probs.sum()), len(log_probs))
-            task.advance()
+    for beginning, continuation in progress.track("scoring", list(dict.fromkeys(texts))):
+        ids, first = text_model.encode_continuation(beginning, continuation)
+        log_probs = text_model.model.pseudo_log_probs(ids)[first:]
+        if not np.isfinite(log_probs).all():
+            text = f"{beginning}{continuation}"[:60]
+            raise ScoreError(f"a pseudo-log-probability in the text {text!r} is not finite")
+        scores[beginning, continuation] = Likelihood(float(log_probs.sum()), len(log_probs))
     return [scores[text] for text in texts]

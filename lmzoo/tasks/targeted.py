@@ -45,11 +45,9 @@ def questions(
     UsageError for a grammar that lacks a phenomenon.
     """
     training_documents, exam = sorted(Grammar.documents(training)), {}
-    with (progress or Progress()).task("drawing questions", len(PHENOMENA)) as task:
-        for phenomenon in PHENOMENA:
-            source = random.Random(f"{seed}/exam/{phenomenon.name}")
-            exam[phenomenon.name] = _draw(phenomenon, grammar, source, training_documents, items)
-            task.advance(1)
+    for phenomenon in (progress or Progress()).track("drawing questions", PHENOMENA):
+        source = random.Random(f"{seed}/exam/{phenomenon.name}")
+        exam[phenomenon.name] = _draw(phenomenon, grammar, source, training_documents, items)
     return exam
 
 

@@ -225,10 +225,10 @@ class ByteTokenizer(Tokenizer):
         """See `Tokenizer.to_json`."""
         return self._header()
 
-    def _ended(self, ids: Tokens, newline: int = NEWLINE) -> Tokens:
+    def _ended(self, ids: Tokens) -> Tokens:
         """`ids` with `end` in place of newline tokens, if the tokenizer has lines. Changes the array."""
         if self.lines:
-            ids[ids == newline] = self.end
+            ids[ids == NEWLINE] = self.end
         return ids
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import cycle
+from itertools import cycle, product
 
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry, scored
@@ -36,13 +36,10 @@ def compute(entries: Sequence[Entry], context: Context) -> tuple[Point, ...]:
     if len(text.train) > MOST_TOKENS or not smoothings:
         return ()
     points = []
-    with context.progress.task("n-gram orders", len(ORDERS) * len(smoothings)) as task:
-        for smoothing in smoothings:
-            for order in ORDERS:
-                settings = {"order": str(order), "smoothing": smoothing}
-                key = {"training": training.key("ngram", settings, text, run), "test": text.corpus.sha256["test"]}
-                points.append(Point(order, smoothing, context.cached(key, partial(_bits, settings, text, run))))
-                task.advance(1)
+    for smoothing, order in context.progress.track("n-gram orders", list(product(smoothings, ORDERS))):
+        settings = {"order": str(order), "smoothing": smoothing}
+        key = {"training": training.key("ngram", settings, text, run), "test": text.corpus.sha256["test"]}
+        points.append(Point(order, smoothing, context.cached(key, partial(_bits, settings, text, run))))
     return tuple(points)
 
 

@@ -102,17 +102,14 @@ def fixed(inputs: Mapping[Candidate, Array]) -> Inputs:
 def train_and_test(inputs: Inputs, examples: ProbeSet, progress: Progress | None = None) -> Outcome:
     """Train, choose and test on each split of `examples`."""
     positions, predictions, choices, training = [], [], [], []
-    all_splits = splits(examples)
-    with (progress or Progress()).task(f"probing {examples.task}", len(all_splits)) as task:
-        for split in all_splits:
-            candidate, strength = choose(inputs(split.train), examples, split)
-            learned = split.train_and_valid
-            rows = inputs(learned)[candidate]
-            predictions.append(fit(rows[learned], examples.labels[learned], strength).predict(rows[split.test]))
-            positions.append(split.test)
-            choices.append((candidate, strength))
-            training.append(len(learned))
-            task.advance()
+    for split in (progress or Progress()).track(f"probing {examples.task}", splits(examples)):
+        candidate, strength = choose(inputs(split.train), examples, split)
+        learned = split.train_and_valid
+        rows = inputs(learned)[candidate]
+        predictions.append(fit(rows[learned], examples.labels[learned], strength).predict(rows[split.test]))
+        positions.append(split.test)
+        choices.append((candidate, strength))
+        training.append(len(learned))
     return Outcome(np.concatenate(positions), np.concatenate(predictions), choices, round(np.mean(training)))
 
 
@@ -142,15 +139,13 @@ def control_task(
     """The same with random labels, and the layer and pooling that were chosen for the real ones."""
     shuffled = replace(examples, labels=_shuffled(examples))
     predictions = []
-    all_splits = splits(examples)
-    with (progress or Progress()).task(f"shuffling {examples.task}", len(all_splits)) as task:
-        for split, (candidate, strength) in zip(all_splits, outcome.choices, strict=True):
-            learned, rows = split.train_and_valid, inputs[candidate]
-            if examples.word_labels:  # word types can be memorised: with the strength that does so best
-                _, strength = choose({candidate: rows}, shuffled, split)
-            predictor = fit(rows[learned], shuffled.labels[learned], strength)
-            predictions.append(predictor.predict(rows[split.test]))
-            task.advance()
+    chosen = list(zip(splits(examples), outcome.choices, strict=True))
+    for split, (candidate, strength) in (progress or Progress()).track(f"shuffling {examples.task}", chosen):
+        learned, rows = split.train_and_valid, inputs[candidate]
+        if examples.word_labels:  # word types can be memorised: with the strength that does so best
+            _, strength = choose({candidate: rows}, shuffled, split)
+        predictor = fit(rows[learned], shuffled.labels[learned], strength)
+        predictions.append(predictor.predict(rows[split.test]))
     return shuffled, replace(outcome, predictions=np.concatenate(predictions))
 
 
