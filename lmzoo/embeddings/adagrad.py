@@ -127,8 +127,7 @@ class Descent:
 
     def _block_epoch(self, b: int) -> float:
         words, contexts = self.tables
-        cost: float = _descend(*self.cells.block(b), words, contexts, self.rate, np.float32(CLIP))
-        return cost
+        return _descend(*self.cells.block(b), words, contexts, self.rate, np.float32(CLIP))
 
     def learned(self) -> tuple[Array, Array, Array]:
         """Word vectors (V, D), context vectors (V, D) and the biases of both (2, V)."""

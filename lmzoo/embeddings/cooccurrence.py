@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lmzoo.errors import UsageError, one_of
 from lmzoo.interface import Ids, Progress, Run, check_ids
-from lmzoo.ngrams.out_of_core import Scratch, release
+from lmzoo.ngrams.out_of_core import Scratch, ranges
 
 Array = NDArray[Any]
 
@@ -77,7 +77,7 @@ class Counted:
         bounds = np.concatenate([[0], np.cumsum(lengths)])
         if bounds[-1] < 2**31:
             bounds = bounds.astype(np.int32)  # with int64 bounds scipy would convert the columns to int64
-        cells = (_joined(values, np.float32, scratch), _joined(columns, np.int32, scratch), bounds)
+        cells = (scratch.joined(values), scratch.joined(columns), bounds)
         return csr_array(cells, shape=(vocab_size, vocab_size))
 
 
@@ -128,16 +128,19 @@ def _rows(
     _gather(text, starts, positions)
     unit, by_distance = _integer_weights(window, weights)
 
-    def count_range(bounds: tuple[int, int]) -> tuple[Array, Array, Array]:
-        room = _room(starts, *bounds, window, sides)
-        lengths, *cells = _count_rows(text, positions, starts, *bounds, by_distance, sides == "left", unit, room)
+    def count_range(rows: tuple[int, int]) -> tuple[Array, Array, Array]:
+        room = _room(starts, *rows, window, sides)
+        lengths, *cells = _count_rows(text, positions, starts, *rows, by_distance, sides == "left", unit, room)
         columns, values = map(scratch.keep, cells)
         return lengths, columns, values
 
     runs = []
-    ranges = _ranges(starts, window, scratch.memory)
+    most = POSITIONS
+    if scratch.memory is not None:  # half for the jobs in progress, half for pages of the files
+        most = min(most, max(1, scratch.memory // 2 // THREADS // (2 * window * BYTES_A_CELL)))
+    bounds = ranges(starts, most)
     with ThreadPoolExecutor(THREADS) as pool, progress.task("counting pairs", len(text)) as task:
-        for (first, stop), run in zip(ranges, pool.map(count_range, ranges), strict=True):
+        for (first, stop), run in zip(bounds, pool.map(count_range, bounds), strict=True):
             runs.append(run)
             task.advance(int(starts[stop] - starts[first]))
     lengths, columns, values = (list(column) for column in zip(*runs, strict=True))
@@ -154,35 +157,10 @@ def _integer_weights(window: int, weights: str) -> tuple[int, Array]:
     return 1, np.ones(window, dtype=np.int64)
 
 
-def _ranges(starts: Array, window: int, memory: int | None) -> list[tuple[int, int]]:
-    """Ranges [first, stop) of rows, each with as many positions as a job may have (or one row)."""
-    positions = POSITIONS
-    if memory is not None:  # half for the jobs in progress, half for pages of the files
-        positions = min(positions, max(1, memory // 2 // THREADS // (2 * window * BYTES_A_CELL)))
-    ranges: list[tuple[int, int]] = []
-    first, rows = 0, len(starts) - 1
-    while first < rows:
-        stop = max(first + 1, int(np.searchsorted(starts, starts[first] + positions, side="right")) - 1)
-        ranges.append((first, stop))
-        first = stop
-    return ranges
-
-
 def _room(starts: Array, first: int, stop: int, window: int, sides: str) -> int:
     """An upper bound on the cells of rows `first` … `stop`-1."""
     pairs = np.diff(starts[first : stop + 1]) * window * (2 if sides == "both" else 1)
     return int(np.minimum(pairs, len(starts) - 1).sum())
-
-
-def _joined(runs: list[Array], dtype: type, scratch: Scratch) -> Array:
-    """The pieces of a column, concatenated."""
-    column = scratch.empty(sum(map(len, runs)), dtype)
-    start = 0
-    for run in runs:
-        column[start : start + len(run)] = run
-        start += len(run)
-        release(column, run)
-    return column
 
 
 @njit(cache=True)

@@ -105,8 +105,7 @@ class Cache(LanguageModel):
                 break
             counts = np.bincount(state, weights, self.vocab_size_)
             probs = (counts + self.k * probs) / (counts.sum() + self.k)
-        log_probs: Array = np.log(probs)
-        return log_probs
+        return np.log(probs)
 
     def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[Array, State]:
         """log P of each of `tokens` (T,), in nats, and the state after them."""
@@ -119,8 +118,7 @@ class Cache(LanguageModel):
 
     def _decay(self, length: int) -> Array:
         """The weight of an occurrence 1 … `length` tokens ago, (length,)."""
-        weights: Array = 0.5 ** (np.arange(length) / self.half_life)
-        return weights
+        return 0.5 ** (np.arange(length) / self.half_life)
 
 
 @njit(cache=True, nogil=True)

@@ -80,12 +80,10 @@ class Classes(LanguageModel, Encoder):
         self.ngram_.fit(
             Data.of(self.class_of_[train], self.class_of_[data.valid], self._end_class + 1, data.refit), run
         )
-        self.remarks = self._remarks(np.unique(train[train != vocab_size - 1]).size)
-        return self
-
-    def _remarks(self, words: int) -> Sequence[str]:
+        words = np.unique(train[train != vocab_size - 1]).size
         few = [f"the text has {words} words: as many classes, not {self.classes}"] if words < self.classes else []
-        return [*few, *(f"in the n-grams of classes: {remark}" for remark in self.ngram_.remarks)]
+        self.remarks = [*few, *(f"in the n-grams of classes: {remark}" for remark in self.ngram_.remarks)]
+        return self
 
     @property
     def _end_class(self) -> int:
@@ -100,8 +98,7 @@ class Classes(LanguageModel, Encoder):
 
     def counts(self) -> Array:
         """Occurrences of each class in the training text, (G,): descending, with that of `end` last."""
-        counts: Array = self.ngram_.trie_.counts[1 : self._end_class + 2]
-        return counts
+        return self.ngram_.trie_.counts[1 : self._end_class + 2]
 
     def size(self) -> tuple[int, str]:
         """The distinct n-grams of classes, and the V words' probabilities within their classes."""
@@ -147,8 +144,7 @@ class Classes(LanguageModel, Encoder):
 
     def next_log_probs(self, state: State) -> Array:
         """log P of every token, (V,), in nats: that of its class plus that within it."""
-        log_probs: Array = self.ngram_.next_log_probs(state)[self.class_of_] + np.log(self.word_probs_)
-        return log_probs
+        return self.ngram_.next_log_probs(state)[self.class_of_] + np.log(self.word_probs_)
 
     def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[Array, State]:
         """log P of each of `tokens` (T,), in nats, and the state after them."""
@@ -170,8 +166,7 @@ class Classes(LanguageModel, Encoder):
         return one_hot
 
     def _classes(self, tokens: ArrayLike) -> Array:
-        classes: Array = self.class_of_[check_ids(tokens, self.vocab_size_)]
-        return classes
+        return self.class_of_[check_ids(tokens, self.vocab_size_)]
 
 
 def _within_classes(train: Ids, class_of: Array) -> Array:
@@ -179,5 +174,4 @@ def _within_classes(train: Ids, class_of: Array) -> Array:
     counts = np.bincount(train, minlength=len(class_of)).astype(float)
     unseen = np.bincount(class_of, counts)[class_of] == 0
     counts[unseen] = 1
-    probs: Array = counts / np.bincount(class_of, counts)[class_of]
-    return probs
+    return counts / np.bincount(class_of, counts)[class_of]

@@ -140,8 +140,7 @@ class GloVe(Counted, LowRank):
 
     def vectors(self) -> Array:
         """w + w̃, (V, D); zero for words that were too rare to be counted."""
-        vectors: Array = self.words_ + self.contexts_
-        return vectors
+        return self.words_ + self.contexts_
 
     def factors(self) -> tuple[Array, Array]:
         """The vectors of words and those of contexts, (V, D) each."""

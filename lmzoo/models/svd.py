@@ -69,8 +69,7 @@ class SVD(Counted, LowRank):
 
     def vectors(self) -> Array:
         """U_D Σ_D^p, (V, D)."""
-        vectors: Array = self.words_ * self.singular_**self.eigenvalues
-        return vectors
+        return self.words_ * self.singular_**self.eigenvalues
 
     def factors(self) -> tuple[Array, Array]:
         """U_D and V_D Σ_D, (V, D) each: their product is the approximation."""
@@ -92,8 +91,7 @@ def decompose(table: Any, dimensions: int, seed: int, progress: Progress) -> tup
 
         def product(matrix: Any, vector: Array) -> Array:
             task.advance(1)
-            result: Array = matrix @ vector
-            return result
+            return matrix @ vector
 
         counted = LinearOperator(
             table.shape, dtype=np.float32,

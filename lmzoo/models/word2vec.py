@@ -96,9 +96,13 @@ class Word2Vec(LowRank):
             super().warm_up()
 
     def _learn(self, train: Ids, vocab_size: int, run: Run) -> None:
+        try:
+            from gensim.models import Word2Vec as Gensim
+        except ImportError:
+            raise not_installed("word2vec", "gensim") from None
         sentences = Sentences(train, vocab_size - 1)
         self._check(sentences)
-        model = _gensim()(
+        model = Gensim(
             vector_size=self.dimensions, window=self.window, sg=int(self.architecture == "skip-gram"),
             hs=int(self.output == "hierarchical-softmax"),
             negative=self.negative if self.output == "negative-sampling" else 0, ns_exponent=self.noise_exponent,
@@ -184,15 +188,6 @@ def _cut(train: Ids, end: int) -> tuple[Array, Array]:
     before = np.repeat(np.cumsum(pieces) - pieces, pieces)
     cut = np.repeat(starts, pieces) + LONGEST_SENTENCE * (np.arange(pieces.sum()) - before)
     return cut, np.minimum(cut + LONGEST_SENTENCE, np.repeat(stops, pieces))
-
-
-def _gensim() -> Any:
-    """gensim's class. Raises UsageError where it is not installed."""
-    try:
-        from gensim.models import Word2Vec as Gensim
-    except ImportError:
-        raise not_installed("word2vec", "gensim") from None
-    return Gensim
 
 
 def _train(model: Any, sentences: Sentences, run: Run) -> None:

@@ -20,7 +20,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from lmzoo.interface import Ids, Progress
-from lmzoo.ngrams.out_of_core import Scratch, release
+from lmzoo.ngrams.out_of_core import Scratch, ranges, release
 
 Array = NDArray[Any]
 
@@ -130,37 +130,17 @@ def _next_level(n: int, text: Array, depth: Array, ngram: Array, below: Level, s
     """The n-grams of order n, given those of order n-1 in `ngram` (T+1,), which is overwritten by those of order n."""
     context = _contexts(ngram, depth, n)
     children = np.zeros(len(below) + 1, dtype=np.int32)
-    ranges = _runs(below.count, len(text), scratch.memory)
+    memory = scratch.memory  # of which each thread gets its share
+    room = min(RUN, len(text)) if memory is None else min(RUN, max(1024, memory // BYTES_A_TOKEN // THREADS))
+    bounds = ranges(np.append(0, np.cumsum(below.count, dtype=np.int64)), room)
     with ThreadPoolExecutor(THREADS) as pool:  # the compiled loops release the GIL
-        runs = list(pool.map(lambda run: _count_run(text, context, ngram, children, *run), ranges))
+        runs = list(pool.map(lambda run: _count_run(text, context, ngram, children, *run), bounds))
     if not children.any():
         return None
     np.cumsum(children, out=children)
     _renumber(ngram, context, children)
-    word, suffix, count = (_joined(column, scratch) for column in zip(*runs, strict=True))
+    word, suffix, count = (scratch.joined(column) for column in zip(*runs, strict=True))
     return Level(n, word, suffix, count, scratch.keep(children))
-
-
-def _joined(runs: tuple[Array, ...], scratch: Scratch) -> Array:
-    """The runs of a column, concatenated."""
-    column = scratch.empty(sum(map(len, runs)), np.int32)
-    np.concatenate(runs, out=column)
-    release(column, *runs)
-    return column
-
-
-def _runs(count: Array, tokens: int, memory: int | None) -> list[tuple[int, int]]:
-    """Ranges [first, stop) of contexts, each with as many positions as fit in a run (or a single context)."""
-    room = min(RUN, tokens) if memory is None else min(RUN, max(1024, memory // BYTES_A_TOKEN // THREADS))
-    occurrences = np.cumsum(count, dtype=np.int64)
-    ranges: list[tuple[int, int]] = []
-    first = 0
-    while first < len(count):
-        used = int(occurrences[first - 1]) if first else 0
-        stop = max(first + 1, int(np.searchsorted(occurrences, used + room, side="right")))
-        ranges.append((first, stop))
-        first = stop
-    return ranges
 
 
 def _unigrams(text: Array, vocab_size: int) -> Level:

@@ -84,8 +84,7 @@ class Exchange:
         """The change of `log_likelihood`, (K,), if `word` moved to each of the classes 0 … K-1."""
         gains = _take_out(word, self.class_of, self.left, self.right, self.counts, self.phi, self.K)
         _put(word, 1, self.class_of, self.left, self.right, self.counts)
-        result: Array = gains - gains[self.class_of[word]]
-        return result
+        return gains - gains[self.class_of[word]]
 
     def round(self, task: Progress) -> int:
         """Try each word in every class, the most frequent first: returns how many moved. Advances `task` by one."""
@@ -101,8 +100,7 @@ class Exchange:
         """`class_of` (V,) with the classes 0 … K-1 renumbered by number of tokens, descending."""
         number = np.arange(self.G, dtype=np.int32)
         number[np.argsort(-self.counts.second[: self.K], kind="stable")] = np.arange(self.K)
-        classes: Array = number[self.class_of]
-        return classes
+        return number[self.class_of]
 
 
 def cluster(tokens: Ids, vocab_size: int, classes: int, rounds: int, progress: Progress) -> tuple[Array, Array]:
@@ -130,8 +128,7 @@ def _links(matrix: Any) -> Links:
 
 def _phi(counts: Array) -> Array:
     """n ln n, 0 for 0."""
-    result: Array = counts * np.log(np.maximum(counts, 1))
-    return result
+    return counts * np.log(np.maximum(counts, 1))
 
 
 @njit(cache=True, nogil=True)

@@ -2,6 +2,7 @@
 
 import mmap
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,27 @@ class Scratch:
         copy[:] = array
         release(copy)
         return copy
+
+    def joined(self, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """One or more parts of a column, concatenated."""
+        column = self.empty(sum(map(len, parts)), parts[0].dtype)
+        start = 0
+        for part in parts:  # not np.concatenate, which would have all parts in memory at once
+            column[start : start + len(part)] = part
+            start += len(part)
+            release(column, part)
+        return column
+
+
+def ranges(starts: NDArray[Any], room: int) -> list[tuple[int, int]]:
+    """Ranges [first, stop) of rows, starts[stop] - starts[first] at most `room` (or a single row): `starts` (R+1,)."""
+    bounds: list[tuple[int, int]] = []
+    first, rows = 0, len(starts) - 1
+    while first < rows:
+        stop = max(first + 1, int(np.searchsorted(starts, starts[first] + room, side="right")) - 1)
+        bounds.append((first, stop))
+        first = stop
+    return bounds
 
 
 def release(*arrays: Any) -> None:

@@ -110,8 +110,7 @@ def perplexity_rise(levels: list[Level], probs: list[Array], gammas: list[Array]
     # p(h) is h's relative frequency, not the product of the model's shorter n-grams: Kneser & Ney's are no estimate of
     # how often words occur (Chelba et al. 2010).
     history = level.total(level.count)[level.context] / levels[0].count.sum()
-    rise: Array = np.expm1(np.maximum(history * relative_entropy, 0))  # D ≥ 0 but for rounding
-    return rise
+    return np.expm1(np.maximum(history * relative_entropy, 0))  # D ≥ 0 but for rounding
 
 
 def _unseen(level: Level, lower: Array, gamma: Array) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ has a child for every word, so this always ends.
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
 
@@ -68,10 +68,6 @@ class Trie:
             _link(level.suffix, first[n - 1], trie.children, trie.fallback, trie.fallback[here])
             release(level.suffix, level.children, trie.children, trie.fallback)
         return trie
-
-    def arrays(self) -> dict[str, Array]:
-        """The arrays, by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def walk(self, tokens: Array, state: int) -> tuple[Array, int]:
         """Probability of each token (T,), read in order from `state`, and the state after the last."""
@@ -144,7 +140,7 @@ class TrieModel(LanguageModel):
     def arrays(self) -> dict[str, Array]:
         """The trie's arrays, the order and V."""
         numbers = {"vocab_size": np.asarray(self.vocab_size_), "order": np.asarray(self.order_)}
-        return {**numbers, **self.trie_.arrays()}
+        return numbers | vars(self.trie_)
 
     def restore(self, arrays: dict[str, Array]) -> Self:
         """The inverse of `arrays`. Raises FormatError for arrays that no fit could have made."""

@@ -113,17 +113,10 @@ def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
     with machine.peak_memory() as peak:
         model.fit(text.data, run)
     seconds = time.perf_counter() - began
-    corpus = text.corpus
     provenance = {
         "model": model.name,
         "config": model.config(),
-        "corpus": corpus.name,
-        "source": corpus.source,
-        "corpus_path": own_path(corpus),
-        "split": corpus.split,
-        "refit": corpus.refit,
-        "protocol": corpus.protocol,
-        "sha256": corpus.sha256,
+        **corpus_facts(text.corpus),
         "tokenizer": text.tokenizer.spec,
         "vocab_size": text.tokenizer.vocab_size,
         "training_tokens": len(text.train),
@@ -153,6 +146,19 @@ def fit_going_on(name: str, given: dict[str, str], text: Text, run: Run, folder:
     if models.find(name).resumes:
         write_atomically(mark, this.encode())
     return fit(name, given, text, replace(run, folder=left))
+
+
+def corpus_facts(corpus: Corpus) -> dict[str, Any]:
+    """The provenance of a text that a model was trained on."""
+    return {
+        "corpus": corpus.name,
+        "source": corpus.source,
+        "corpus_path": own_path(corpus),
+        "split": corpus.split,
+        "refit": corpus.refit,
+        "protocol": corpus.protocol,
+        "sha256": corpus.sha256,
+    }
 
 
 def own_path(corpus: Corpus) -> str | None:

@@ -16,7 +16,7 @@ import os
 import random
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -126,16 +126,8 @@ def read(text: str, where: str = "the text") -> list[NBest]:
 
 def to_json_lines(lists: Iterable[NBest], more: Sequence[dict[str, Any]] | None = None) -> str:
     """The inverse of `read`. `more`: further keys for each line."""
-    lines = []
-    for n, one in enumerate(lists):
-        fields = {
-            "reference": one.reference,
-            "candidates": [{"text": c.text, "score": c.score} for c in one.candidates],
-            "before": one.before,
-            "after": one.after,
-        }
-        lines.append(json.dumps({**fields, **(more[n] if more else {})}, ensure_ascii=True, allow_nan=False) + "\n")
-    return "".join(lines)
+    lines = [asdict(one) | (more[n] if more else {}) for n, one in enumerate(lists)]
+    return "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
 
 
 def _parse(line: str, where: str) -> NBest:

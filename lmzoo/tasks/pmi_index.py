@@ -68,8 +68,7 @@ class Ngrams:
 
     def of(self, text: int) -> Array:
         """The n-grams of text number `text`."""
-        ids: Array = self.ids[self.rows[text] : self.rows[text + 1]]
-        return ids
+        return self.ids[self.rows[text] : self.rows[text + 1]]
 
     def name(self, number: int) -> str:
         """The n-gram as text: "carbon dioxide", or "carbon _ dioxide" for a skip-bigram."""
@@ -142,8 +141,7 @@ class Occurrences:
         with bar as running, ThreadPoolExecutor(THREADS) as pool:
             for done in pool.map(count, tasks):
                 running.advance(done)
-        together: Array = counts[number]
-        return together
+        return counts[number]
 
 
 def look_up(ngrams: Ngrams, text: str, progress: Progress | None = None) -> Occurrences:

@@ -69,13 +69,13 @@ class Probing(TaskGroup):
 
     def ask(self, text_model: TextModel, keep: Keep = _at_once) -> Results:
         """The probe's results, and those on an untrained twin and on shuffled labels."""
-        rows = keep(self.kind, self._of(), lambda: _to_json(probe.probe_model(text_model, self.sets, self.progress)))
-        return {"" if row == probe.PROBE else row: _from_json(results) for row, results in rows.items()}
+        work = partial(probe.probe_model, text_model, self.sets, self.progress)
+        rows = _cached_rows(keep, self.kind, self._of(), work)
+        return {"" if row == probe.PROBE else row: results for row, results in rows.items()}
 
     def baselines(self, keep: Keep = _at_once) -> Results:
         """The majority class, and TF-IDF (of words: each word's most frequent tag)."""
-        rows = keep("baselines", self._of(), lambda: _to_json(baselines.baselines(self.sets, self.progress)))
-        return {row: _from_json(results) for row, results in rows.items()}
+        return _cached_rows(keep, "baselines", self._of(), lambda: baselines.baselines(self.sets, self.progress))
 
     def test_texts(self) -> list[list[str]]:
         """The tested texts of each set."""
@@ -102,8 +102,8 @@ class ZeroShot(TaskGroup):
         asker = zeroshot.Asker(text_model, self.progress)
         results: list[TaskResult] = []
         for test_set, key in zip(self.sets, self._digests, strict=True):
-            work = partial(_answers, test_set, asker)
-            results += _from_json(keep(self.kind, {"test_set": key}, work))  # each set is kept apart
+            # Each set by itself, so that another choice of sets asks for the new ones only.
+            results += _cached(keep, self.kind, {"test_set": key}, partial(zeroshot.ask, test_set, asker))
         return {"": results}
 
     def test_texts(self) -> list[list[str]]:
@@ -136,11 +136,7 @@ class Rescoring(TaskGroup):
     def ask(self, text_model: TextModel, keep: Keep = _at_once) -> Results:
         """The word error rate of the model's choices, its weight fitted."""
         of = {"text": self.corpus.sha256, "lists": self.lists, "seed": self.seed}
-
-        def work() -> list[dict[str, Any]]:
-            return [rescoring.rescore(text_model, self.test, None, self._task, self.progress)[0].to_json()]
-
-        return {"": _from_json(keep(self.kind, of, work))}
+        return {"": _cached(keep, self.kind, of, lambda: [self._rescored(text_model)])}
 
     def baselines(self, keep: Keep = _at_once) -> Results:  # noqa: ARG002
         """What the channel's first choices score, and what the best candidates would."""
@@ -161,6 +157,9 @@ class Rescoring(TaskGroup):
         """The lists. Raises UsageError for a corpus that has too few sentences."""
         return rescoring.RescoringTest.of(nbest.make(self.corpus, self.lists, seed=self.seed, progress=self.progress))
 
+    def _rescored(self, text_model: TextModel) -> TaskResult:
+        return rescoring.rescore(text_model, self.test, None, self._task, self.progress)[0]
+
     @property
     def _task(self) -> str:
         return f"n-best, {self.corpus.name}"
@@ -179,8 +178,7 @@ class Exam(TaskGroup):
     def ask(self, text_model: TextModel, keep: Keep = _at_once) -> Results:
         """The model's accuracy on each phenomenon."""
         of = {"seed": self.seed, "text": self.corpus.sha256}
-        answers = keep(self.kind, of, lambda: _plain(targeted.ask(text_model, self.questions, self.progress)))
-        return {"": _from_json(answers)}
+        return {"": _cached(keep, self.kind, of, lambda: targeted.ask(text_model, self.questions, self.progress))}
 
     def baselines(self, keep: Keep = _at_once) -> Results:  # noqa: ARG002
         """What the source of the text scores: a ceiling."""
@@ -235,17 +233,13 @@ def read(wanted: str, limit: int = 0, mirror: str | None = None, progress: Progr
     return suite
 
 
-def _plain(results: Iterable[TaskResult]) -> list[dict[str, Any]]:
-    return [result.to_json() for result in results]
+def _cached(keep: Keep, kind: str, of: Mapping[str, Any], work: Callable[[], Iterable[TaskResult]]) -> list[TaskResult]:
+    facts = keep(kind, of, lambda: [result.to_json() for result in work()])
+    return [TaskResult.from_json(fact) for fact in facts]
 
 
-def _answers(test_set: ZeroShotSet, asker: zeroshot.Asker) -> list[dict[str, Any]]:
-    return _plain(zeroshot.ask(test_set, asker))
+def _cached_rows(keep: Keep, kind: str, of: Mapping[str, Any], work: Callable[[], Results]) -> Results:
+    def rows() -> dict[str, list[dict[str, Any]]]:
+        return {row: [result.to_json() for result in results] for row, results in work().items()}
 
-
-def _to_json(results: Results) -> dict[str, list[dict[str, Any]]]:
-    return {row: _plain(of_row) for row, of_row in results.items()}
-
-
-def _from_json(results: Iterable[Mapping[str, Any]]) -> list[TaskResult]:
-    return [TaskResult.from_json(facts) for facts in results]
+    return {row: [TaskResult.from_json(fact) for fact in facts] for row, facts in keep(kind, of, rows).items()}

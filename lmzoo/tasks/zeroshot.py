@@ -238,8 +238,7 @@ def mcc(truth: Array, answers: Array, axis: int = -1) -> Array:
     both = (truth * answers).mean(axis=axis)
     p, q = truth.mean(axis=axis), answers.mean(axis=axis)
     spread = np.sqrt(p * (1 - p) * q * (1 - q))
-    agreement: Array = np.divide(both - p * q, spread, out=np.zeros_like(spread), where=spread > 0)
-    return agreement
+    return np.divide(both - p * q, spread, out=np.zeros_like(spread), where=spread > 0)
 
 
 # ── The last word ─────────────────────────────────────────────────────────────────────────────────
@@ -275,5 +274,4 @@ def _perplexity(test_set: ZeroShotSet, rule: str, asker: Asker, note: str) -> Ta
 
 
 def _exp_mean(nats: Array, axis: int = -1) -> Array:
-    perplexity: Array = np.exp(nats.mean(axis=axis))
-    return perplexity
+    return np.exp(nats.mean(axis=axis))

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from lmzoo import models
 from lmzoo.analysis import word_vectors
 from lmzoo.data import corpus as corpora
-from lmzoo.data.corpus import Corpus
 from lmzoo.data.tokenizers import Word
 from lmzoo.data.tokenizers.base import BYTES, to_bytes
 from lmzoo.embeddings.predictor import Association
@@ -17,7 +16,7 @@ from lmzoo.errors import UsageError, one_of
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.formats import vectors as vector_files
 from lmzoo.interface import Progress, Run
-from lmzoo.runs.train import own_path
+from lmzoo.runs.train import corpus_facts
 
 Array = NDArray[Any]
 
@@ -89,7 +88,7 @@ def read(
         model.calibrate(text, tokenizer.encode(source.valid), Run(progress=progress))
     words, dimensions = vectors.matrix.shape
     facts = {"words": words, "dimensions": dimensions, "format": vectors.format, **model.facts}
-    return TextModel(model, tokenizer), facts | (_text(source) if source else {})
+    return TextModel(model, tokenizer), facts | (corpus_facts(source) if source else {})
 
 
 def _tokenizer(words: list[str], lines: bool) -> tuple[Word, Array]:
@@ -136,16 +135,3 @@ def _model(name: str, matrix: Array, rows: Array) -> Association:
     model.counts_ = np.where(known, len(matrix) // (rows + 1 + ~known), 0).astype(np.int64)
     model.exponent_, model.lambdas_ = 1.0, np.zeros(model.window)
     return model
-
-
-def _text(corpus: Corpus) -> dict[str, Any]:
-    """The provenance of the text it was calibrated on."""
-    return {
-        "corpus": corpus.name,
-        "source": corpus.source,
-        "corpus_path": own_path(corpus),
-        "split": corpus.split,
-        "refit": False,
-        "protocol": corpus.protocol,
-        "sha256": corpus.sha256,
-    }

@@ -183,8 +183,7 @@ def _load(path: Path) -> Array | None:
     """The rows in a file; None where there is none, or a damaged one: a zip has checksums of what is in it."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            rows: Array = arrays["rows"]
-            return rows
+            return arrays["rows"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 
