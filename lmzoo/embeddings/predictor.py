@@ -299,7 +299,8 @@ def _maximise_likelihood(model: Association, contexts: Ids, tokens: Ids, report:
     from scipy.optimize import minimize
 
     unigrams, (step, room) = model._log_unigrams(), model._block(len(tokens))
-    seen = np.stack([_seen_scores(model, tokens, column) for column in contexts.T], axis=1)  # (N, k)
+    of_distances = [model.scores(tokens, np.maximum(column, 0)) for column in contexts.T]  # k of (N,)
+    seen = np.where(contexts == NOWHERE, 0, np.stack(of_distances, axis=1))  # (N, k)
     # Features are scaled to unit root mean square, so that the optimiser's step suits all distances.
     size = np.sqrt((seen**2).mean(axis=0))
     size[size == 0] = 1.0
@@ -330,8 +331,3 @@ def _maximise_likelihood(model: Association, contexts: Ids, tokens: Ids, report:
         callback=lambda intermediate_result: report(intermediate_result.fun),
     )  # fmt: skip
     return np.concatenate([optimum.x[:1], optimum.x[1:] / size])
-
-
-def _seen_scores(model: Association, tokens: Ids, contexts: Ids) -> Array:
-    """s(w, c) of each token and its context at one distance, (N,); 0 for NOWHERE."""
-    return np.where(contexts == NOWHERE, 0, model.scores(tokens, np.maximum(contexts, 0)))

@@ -46,7 +46,7 @@ class Counts(NamedTuple):
 
 
 class Exchange:
-    """A clustering, and the gain in log-likelihood of moving a word.
+    """A clustering that is improved by moving words.
 
     `class_of` (V,) is the class of each word: 0 … K-1, then one for the words that never occur, if there are any, and
     last that of `end`; these two never change. K is `classes`, or the number of distinct words if that is smaller; G is
@@ -79,12 +79,6 @@ class Exchange:
         counts = self.counts
         margins = _phi(counts.first).sum() + _phi(counts.second).sum()
         return float(_phi(counts.after).sum() - margins + _phi(self.occurrences).sum())
-
-    def gains(self, word: int) -> Array:
-        """The change of `log_likelihood`, (K,), if `word` moved to each of the classes 0 … K-1."""
-        gains = _take_out(word, self.class_of, self.left, self.right, self.counts, self.phi, self.K)
-        _put(word, 1, self.class_of, self.left, self.right, self.counts)
-        return gains - gains[self.class_of[word]]
 
     def round(self, task: Progress) -> int:
         """Try each word in every class, the most frequent first: returns how many moved. Advances `task` by one."""

@@ -50,17 +50,12 @@ class Item(NamedTuple):
         return [candidate + self.behind for candidate in self.candidates]
 
 
-def _mark(written: str, start: int, end: int) -> Mark:
-    tag, name, form, variable, by, of = written.split("__")
-    return Mark(tag, name, form, variable, by, of, start, end)
-
-
 class Document:
     """A document with its marks, in the order of the text."""
 
     def __init__(self, grammar: Grammar, written: Derivation):
         self.grammar, self.text = grammar, written.text
-        self.marks = [_mark(tag, start, end) for tag, start, end in written.spans if "__" in tag]
+        self.marks = [Mark._make([*tag.split("__"), start, end]) for tag, start, end in written.spans if "__" in tag]
 
     def clue(self, mark: Mark, variable: str) -> Mark | None:
         """The last word before `mark` that shows what `variable` is: the deciding word."""
@@ -99,8 +94,12 @@ def narrowed(grammar: Grammar, kind: str, only: Mapping[str, str]) -> Grammar:
     Every slot that depends on a variable is tagged for `Document`. Raises UsageError where the grammar has no such
     kind, rule or option: it is not storyworld's.
     """
+
+    def tagged(template: str) -> str:
+        return re.sub(r"\{([^{}]*)\}", lambda slot: "{" + _with_mark(slot[1], grammar) + "}", template)
+
     rules = {
-        rule: [[weight, _tagged(text, grammar)] for weight, text in options if only.get(rule, "") in text]
+        rule: [[weight, tagged(text)] for weight, text in options if only.get(rule, "") in text]
         for rule, options in grammar.rules.items()
     }
     missing = [rule for rule in only if not rules.get(rule)] or [kind] * (kind not in grammar.kinds)
@@ -110,10 +109,6 @@ def narrowed(grammar: Grammar, kind: str, only: Mapping[str, str]) -> Grammar:
         )
     words = {table: {name: word.features for name, word in rows.items()} for table, rows in grammar.words.items()}
     return Grammar({"documents": {kind: 1.0}, "rules": rules, "words": words}, grammar.name)
-
-
-def _tagged(template: str, grammar: Grammar) -> str:
-    return re.sub(r"\{([^{}]*)\}", lambda slot: "{" + _with_mark(slot[1], grammar) + "}", template)
 
 
 def _with_mark(source: str, grammar: Grammar) -> str:

@@ -34,16 +34,12 @@ _CLITIC = re.compile(r"'[a-z]{1,2}")  # of a tokenised corpus: 's, 're
 _LOWER_CASE = re.compile(r"[a-z]{2,}")
 
 
-def _neighbouring_keys() -> dict[str, str]:
-    """Each letter's neighbours: left and right, and the two above and two below that touch it."""
-    position = {letter: (x + 0.5 * y, y) for y, row in enumerate(ROWS) for x, letter in enumerate(row)}
-    return {
-        one: "".join(o for o, (a, b) in position.items() if o != one and abs(a - x) <= 1 and abs(b - y) <= 1)
-        for one, (x, y) in position.items()
-    }
-
-
-NEIGHBOURING_KEYS = _neighbouring_keys()
+_KEYS = [(letter, x + 0.5 * y, y) for y, row in enumerate(ROWS) for x, letter in enumerate(row)]
+# Each letter's neighbours: left and right, and the two above and two below that touch it.
+NEIGHBOURING_KEYS = {
+    one: "".join(other for other, a, b in _KEYS if other != one and abs(a - x) <= 1 and abs(b - y) <= 1)
+    for one, x, y in _KEYS
+}
 
 
 class Word(NamedTuple):

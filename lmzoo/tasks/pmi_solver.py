@@ -43,7 +43,6 @@ from lmzoo.tasks.pmi_index import Ngrams, Occurrences, look_up, words_of
 
 Array = NDArray[Any]
 
-UNSEEN = ("skip", "zero")
 STOP_WORDS = frozenset(
     words_of(
         """a about an and are as at be because been but by can could did do does for from had has have he her him his
@@ -115,8 +114,8 @@ class PmiSolver:
     def __post_init__(self) -> None:
         if self.window < 2:
             raise UsageError(f"window must be 2 or more, not {self.window}: it must hold a word of each")
-        if self.unseen not in UNSEEN:
-            raise UsageError(f"unseen must be {' or '.join(UNSEEN)}, not {self.unseen!r}")
+        if self.unseen not in ("skip", "zero"):
+            raise UsageError(f"unseen must be skip or zero, not {self.unseen!r}")
 
     def solve(self, questions: Sequence[Question], text: str, progress: Progress | None = None) -> AnswerSheet:
         """Answer all of `questions` from the corpus `text`, in one pass over it."""
@@ -124,7 +123,11 @@ class PmiSolver:
         ngrams = Ngrams(texts, frozenset() if self.function_words else STOP_WORDS)
         occurrences = look_up(ngrams, text, progress)
         left, right, option, of_all = _pairs(questions, occurrences)
-        pairs = self._co_occurring(occurrences, left, right, option, progress)
+        together = occurrences.together(left, right, self.window, progress)
+        left, right, option, together = (column[together > 0] for column in (left, right, option, together))
+        log_counts = np.log(np.maximum(occurrences.counts, 1))
+        pmi = np.log(together) + np.log(max(occurrences.words, 1)) - log_counts[left] - log_counts[right]
+        pairs = _Pairs(option, left, right, together, pmi)
         count = np.bincount(pairs.option, minlength=len(of_all))
         divisor = count if self.unseen == "skip" else of_all
         scores = np.bincount(pairs.option, pairs.pmi, len(of_all)) / np.maximum(divisor, 1)
@@ -134,16 +137,6 @@ class PmiSolver:
             for score, number in zip(np.split(scores, ends)[:-1], np.split(count, ends)[:-1], strict=True)
         ]
         return AnswerSheet(answers, occurrences.words, occurrences, np.append(0, ends)[:-1], pairs)
-
-    def _co_occurring(
-        self, occurrences: Occurrences, left: Array, right: Array, option: Array, progress: Progress | None
-    ) -> "_Pairs":
-        together = occurrences.together(left, right, self.window, progress)
-        seen = together > 0
-        left, right, option, together = left[seen], right[seen], option[seen], together[seen]
-        log_counts = np.log(np.maximum(occurrences.counts, 1))
-        pmi = np.log(together) + np.log(max(occurrences.words, 1)) - log_counts[left] - log_counts[right]
-        return _Pairs(option, left, right, together, pmi)
 
 
 @dataclass

@@ -36,16 +36,14 @@ Questions = Mapping[str, Sequence[Item]]
 Scores = NDArray[np.float64]
 
 
-def questions(
-    grammar: Grammar, seed: int, training: str = "", items: int = ITEMS, progress: Progress | None = None
-) -> dict[str, list[Item]]:
+def questions(grammar: Grammar, seed: int, training: str = "", items: int = ITEMS) -> dict[str, list[Item]]:
     """The exam: `items` questions of each phenomenon, by its name. The same seed gives the same exam.
 
     No document gives two questions to one phenomenon, and no question begins a document of `training`. Raises
     UsageError for a grammar that lacks a phenomenon.
     """
     training_documents, exam = sorted(Grammar.documents(training)), {}
-    for phenomenon in (progress or Progress()).track("drawing questions", PHENOMENA):
+    for phenomenon in PHENOMENA:
         source = random.Random(f"{seed}/exam/{phenomenon.name}")
         exam[phenomenon.name] = _draw(phenomenon, grammar, source, training_documents, items)
     return exam
@@ -59,10 +57,8 @@ def _draw(
     most, drawn, of_class = math.ceil(items / phenomenon.classes), [], dict[str, int]()
     for _ in range(items * MAX_DOCUMENTS):
         for item, name in phenomenon.find(Document(writer, writer.sample(source)), source):
-            is_new = not any(
-                _begins_one(item.beginning + continuation, training) for continuation in item.continuations
-            )
-            if is_new and of_class.get(name, 0) < most:
+            known = any(_begins_one(item.beginning + text, training) for text in item.continuations)
+            if not known and of_class.get(name, 0) < most:
                 drawn.append(item)
                 of_class[name] = of_class.get(name, 0) + 1
                 break  # one per document: the first, since short texts are scored fastest

@@ -20,7 +20,9 @@ from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, Run
 from lmzoo.models import ngram
 from lmzoo.models.ngram import TRIED, Ngram
-from lmzoo.ngrams.counts import Level, _runs, count_ngrams
+from lmzoo.ngrams import counts
+from lmzoo.ngrams.counts import Level, count_ngrams
+from lmzoo.ngrams.out_of_core import Scratch
 from lmzoo.ngrams.smoothing import SMOOTHINGS, JelinekMercer, Katz, ModifiedKneserNey
 
 SMOOTH = [name for name in SMOOTHINGS if name not in ("ml", "stupid-backoff", "arpa")]
@@ -404,9 +406,12 @@ class TestLittleMemory:
         for key, array in plenty.arrays().items():
             assert np.array_equal(array, little.arrays()[key]), key
 
-    def test_many_runs_were_made(self):
-        assert len(_runs(np.full(100, 2000), 200_000, 1 << 20)) > 10
-        assert len(_runs(np.full(100, 2000), 200_000, None)) == 1
+    @pytest.mark.parametrize(("memory", "least", "most"), [(1 << 20, 11, 100), (None, 1, 1)])
+    def test_many_runs_are_made_where_memory_is_short(self, monkeypatch, memory, least, most):
+        runs, count_run = [], counts._count_run
+        monkeypatch.setattr(counts, "_count_run", lambda *run: runs.append(run) or count_run(*run))
+        count_ngrams(np.tile(np.arange(100, dtype=np.int32), 2000), 101, 2, Scratch(memory))
+        assert least <= len(runs) <= most
 
 
 class TestOddInput:
