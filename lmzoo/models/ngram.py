@@ -40,7 +40,7 @@ from lmzoo.errors import FormatError, UsageError, nearest
 from lmzoo.interface import Data, Origin, Run
 from lmzoo.ngrams.counts import Level, count_ngrams
 from lmzoo.ngrams.out_of_core import Scratch, release
-from lmzoo.ngrams.pruning import Parts, cut, entropy_prune, parse_cutoffs
+from lmzoo.ngrams.pruning import cut, entropy_prune, parse_cutoffs
 from lmzoo.ngrams.smoothing import SHANNON, SMOOTHINGS, ModifiedKneserNey, Smoothing
 from lmzoo.ngrams.trie import Trie, TrieModel
 
@@ -141,8 +141,12 @@ class Ngram(TrieModel):
         else:
             smoothing.prepare(levels, data.valid)
         probs, gammas = _interpolate(levels, smoothing, scratch)
-        pruned, pruned_probs, pruned_gammas = self._pruned(levels, probs, gammas)
-        self.trie_ = Trie.build(pruned, pruned_probs, pruned_gammas, scratch)
+        parts = cut(
+            levels, probs, gammas, parse_cutoffs(self.cutoffs), backs_off=smoothing.backs_off,
+            is_distribution=self.is_distribution,
+        )  # fmt: skip
+        pruned, probs, gammas = entropy_prune(*parts, self.prune)
+        self.trie_ = Trie.build(pruned, probs, gammas, scratch)
         self.remarks = list(smoothing.remarks)
         if pruned is not levels:
             was, now = sum(map(len, levels)), sum(map(len, pruned))
@@ -150,13 +154,6 @@ class Ngram(TrieModel):
         if len(levels) < self.order:
             self.remarks.append(f"the text has no n-grams longer than {len(levels)}: order {self.order} adds none")
         return self
-
-    def _pruned(self, levels: list[Level], probs: list[Array], gammas: list[Array]) -> Parts:
-        thresholds, backs_off = parse_cutoffs(self.cutoffs), SMOOTHINGS[self.smoothing].backs_off
-        if not any(thresholds) and self.prune == 0:
-            return levels, probs, gammas
-        parts = cut(levels, probs, gammas, thresholds, backs_off=backs_off, is_distribution=self.is_distribution)
-        return entropy_prune(*parts, self.prune)
 
     def _choose(self, data: Data, run: Run) -> Self:
         """Fit each candidate smoothing with orders 1, 2, … until two in a row do not lower the validation bits."""

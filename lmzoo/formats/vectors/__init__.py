@@ -37,7 +37,6 @@ from lmzoo.formats.vectors.lines import (
     is_utf8,
     parse,
     parse_lines,
-    parse_records,
     put_lines,
     sniff,
 )
@@ -179,21 +178,31 @@ class _Reader:
             except ValueError as error:
                 raise self._error(len(self._words) + row, str(error)) from None
             word_stops[row] = starts[row] + len(word)
-        self._add_words(block, starts, word_stops)
+        self._add_words([block[a:b] for a, b in zip(starts.tolist(), word_stops.tolist(), strict=True)])
 
     def _binary(self, announced: int, dimensions: int) -> None:
         rest, width = b"", 4 * dimensions
         for block in self._blocks():
-            data = np.frombuffer(rest + block, np.uint8)
-            most = min(announced - len(self._words), len(data) // (width + 1))
-            places = np.empty((2, most), np.int64)
-            rows = np.empty((most, width), np.uint8)
-            at, records = parse_records(data, rows, *places)
-            vectors = self._room_for(records)
-            vectors[:] = rows[:records].view("<f4")
-            self._refuse_infinite(vectors, data, places)
-            rest = data[at:].tobytes()
-            self._add_words(data, *places[:, :records])
+            rest += block
+            spelled: list[bytes] = []
+            records: list[bytes] = []
+            at = 0
+            while len(self._words) + len(spelled) < announced:  # a word, a space and its float32s
+                stop = rest.find(b" ", at)
+                if stop < 0 or stop + 1 + width > len(rest):
+                    break
+                spelled.append(rest[at:stop].lstrip(b"\n"))
+                at = stop + 1 + width
+                records.append(rest[stop + 1 : at])
+            rest = rest[at:]
+            vectors = self._room_for(len(spelled))
+            vectors[:] = np.frombuffer(b"".join(records), "<f4").reshape(-1, dimensions)
+            for row in np.flatnonzero(~np.isfinite(vectors).all(axis=1)).tolist():
+                try:
+                    check_finite(vectors[row], spelled[row])
+                except ValueError as error:
+                    raise self._error(len(self._words) + row, str(error)) from None
+            self._add_words(spelled)
             if len(self._words) == announced and rest.strip():
                 raise self._error(announced, f"{shown(rest.strip())} stands behind the last of the announced words")
             if len(self._words) < announced and rest.find(b" ") < 0 and len(rest) > LONGEST_WORD:
@@ -202,22 +211,13 @@ class _Reader:
             cut = f" in {shown(rest.strip().split(b' ')[0])}" if rest.strip() else ""
             raise self._error(len(self._words), f"the file ends here{cut}, and {announced:,} words are announced")
 
-    def _refuse_infinite(self, vectors: Array, data: Array, places: Array) -> None:
-        for row in np.flatnonzero(~np.isfinite(vectors).all(axis=1)).tolist():
-            try:
-                check_finite(vectors[row], data[slice(*places[:, row])].tobytes())
-            except ValueError as error:
-                raise self._error(len(self._words) + row, str(error)) from None
-
     def _room_for(self, rows: int) -> Array:
         """The next `rows` rows. The matrix is resized in place, so that there are never two copies."""
         before, dimensions = self._matrix.shape
         self._matrix.resize((before + rows, dimensions), refcheck=False)
         return self._matrix[before:]
 
-    def _add_words(self, block: Any, starts: Array, stops: Array) -> None:
-        whole = bytes(block)
-        spelled = [whole[a:b] for a, b in zip(starts.tolist(), stops.tolist(), strict=True)]
+    def _add_words(self, spelled: list[bytes]) -> None:
         try:
             words = b"\n".join(spelled).decode("utf-8").split("\n") if spelled else []
         except UnicodeDecodeError:

@@ -160,30 +160,6 @@ def parse_lines(text, starts, stops, out, word_stops):  # type: ignore[no-untype
                     word_stops[row] = -1
 
 
-@njit(cache=True, nogil=True)
-def parse_records(data, out, word_starts, word_stops):  # type: ignore[no-untyped-def]
-    """Read complete binary records, a word, a space and 4 D bytes of float32s, into `out` (rows, 4 D).
-
-    Returns (where the first incomplete one begins, records read). Newlines before a word are not part of it.
-    """
-    at, row = 0, 0
-    while row < len(out):
-        i = at
-        while i < len(data) and data[i] == _NEWLINE:
-            i += 1
-        start = i
-        while i < len(data) and data[i] != _SPACE:
-            i += 1
-        if i + out.shape[1] >= len(data):
-            break
-        word_starts[row], word_stops[row] = start, i
-        for k in range(out.shape[1]):
-            out[row, k] = data[i + 1 + k]
-        at = i + 1 + out.shape[1]
-        row += 1
-    return at, row
-
-
 @njit(cache=True)
 def _decimal(size):  # type: ignore[no-untyped-def]
     """(M, s) such that M · 10^-s is read as the float32 `size` > 0, with the fewest digits from six to nine.
