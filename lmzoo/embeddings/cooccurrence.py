@@ -71,14 +71,78 @@ class Counted:
         if self.window > len(tokens):
             raise UsageError(f"window must be at most the text's length, {len(tokens)} tokens, not {self.window}")
         scratch = Scratch(run.memory)
-        text = _prepared(tokens, vocab_size, self.subsample, self.min_count, run.seed, scratch)
-        lengths, columns, values = _rows(text, vocab_size, self.window, self.weights, self.sides, scratch, run.progress)
+        text = self._prepared(tokens, vocab_size, run.seed, scratch)
+        counts = np.bincount(text, minlength=vocab_size)
+        if np.count_nonzero(counts[:-1]) < 2:  # `end` is no word
+            raise UsageError(
+                f"of this text of {len(tokens)} tokens fewer than two different words are left with min-count "
+                f"{self.min_count} and subsample {self.subsample:g}, and only two can co-occur: lower min-count, or "
+                "train on another text"
+            )
+        # (V+1,) where each word's positions start when positions are grouped by word
+        starts = np.append(0, np.cumsum(counts))
+        lengths, columns, values = self._rows(text, starts, scratch, run.progress)
         del text
-        bounds = np.concatenate([[0], np.cumsum(lengths)])
+        bounds = np.append(0, np.cumsum(np.concatenate(lengths)))
         if bounds[-1] < 2**31:
             bounds = bounds.astype(np.int32)  # with int64 bounds scipy would convert the columns to int64
         cells = (scratch.joined(values), scratch.joined(columns), bounds)
         return csr_array(cells, shape=(vocab_size, vocab_size))
+
+    def _prepared(self, tokens: Ids, vocab_size: int, seed: int, scratch: Scratch) -> Array:
+        """`end`, then `tokens` (T,) without rare and subsampled words."""
+        end = vocab_size - 1
+        counts = np.bincount(tokens, minlength=vocab_size)
+        counts[:end][counts[:end] < self.min_count] = 0
+        keep = keep_probabilities(counts, self.subsample)
+        keep[counts == 0] = 0
+        keep[end] = 1
+        text = scratch.empty(len(tokens) + 1, np.int32)
+        text[0], size = end, 1
+        rng = np.random.default_rng(seed)
+        for i in range(0, len(tokens), CHUNK):
+            chunk = tokens[i : i + CHUNK]
+            left = chunk[rng.random(len(chunk)) < keep[chunk]]
+            text[size : size + len(left)] = left
+            size += len(left)
+        return text[:size]
+
+    def _rows(
+        self, text: Array, starts: Array, scratch: Scratch, progress: Progress
+    ) -> tuple[list[Array], list[Array], list[Array]]:
+        """The number of cells of each row, their columns and their values, in pieces."""
+        positions = scratch.empty(len(text), np.int32 if len(text) < 2**31 else np.int64)
+        _gather(text, starts, positions)
+        unit, by_distance = self._integer_weights()
+        left_only = self.sides == "left"
+
+        def count_range(rows: tuple[int, int]) -> tuple[Array, Array, Array]:
+            first, stop = rows
+            pairs = np.diff(starts[first : stop + 1]) * self.window * (1 if left_only else 2)
+            room = int(np.minimum(pairs, len(starts) - 1).sum())  # an upper bound on the cells of these rows
+            lengths, *cells = _count_rows(text, positions, starts, *rows, by_distance, left_only, unit, room)
+            columns, values = map(scratch.keep, cells)
+            return lengths, columns, values
+
+        most = POSITIONS
+        if scratch.memory is not None:  # half for the jobs in progress, half for pages of the files
+            most = min(most, max(1, scratch.memory // 2 // THREADS // (2 * self.window * BYTES_A_CELL)))
+        runs, bounds = [], ranges(starts, most)
+        with ThreadPoolExecutor(THREADS) as pool, progress.task("counting pairs", len(text)) as task:
+            for (first, stop), run in zip(bounds, pool.map(count_range, bounds), strict=True):
+                runs.append(run)
+                task.advance(int(starts[stop] - starts[first]))
+        lengths, columns, values = (list(column) for column in zip(*runs, strict=True))
+        return lengths, columns, values
+
+    def _integer_weights(self) -> tuple[int, Array]:
+        """The unit, and the weight of distances 1 … `window` in it: (window,) int64."""
+        distances = np.arange(1, self.window + 1)
+        if self.weights == "harmonic":
+            return FIXED, np.rint(FIXED / distances).astype(np.int64)
+        if self.weights == "linear":
+            return self.window, self.window - distances + 1
+        return 1, np.ones(self.window, dtype=np.int64)
 
 
 def keep_probabilities(counts: Array, subsample: float) -> Array:
@@ -91,76 +155,6 @@ def keep_probabilities(counts: Array, subsample: float) -> Array:
         return np.ones(len(counts))
     relative = subsample / np.maximum(counts / max(counts.sum(), 1), 1e-300)
     return np.minimum(np.sqrt(relative) + relative, 1.0)
-
-
-def _prepared(tokens: Ids, vocab_size: int, subsample: float, min_count: int, seed: int, scratch: Scratch) -> Array:
-    """`end`, then `tokens` (T,) without rare and subsampled words."""
-    end = vocab_size - 1
-    counts = np.bincount(tokens, minlength=vocab_size)
-    counts[:end][counts[:end] < min_count] = 0
-    keep = keep_probabilities(counts, subsample)
-    keep[counts == 0] = 0
-    keep[end] = 1
-    text = scratch.empty(len(tokens) + 1, np.int32)
-    text[0], size = end, 1
-    rng = np.random.default_rng(seed)
-    for i in range(0, len(tokens), CHUNK):
-        chunk = tokens[i : i + CHUNK]
-        left = chunk[rng.random(len(chunk)) < keep[chunk]]
-        text[size : size + len(left)] = left
-        size += len(left)
-    text = text[:size]
-    if np.count_nonzero(np.bincount(text, minlength=vocab_size)[:end]) < 2:
-        raise UsageError(
-            f"of this text of {len(tokens)} tokens fewer than two different words are left with min-count {min_count} "
-            f"and subsample {subsample:g}, and only two can co-occur: lower min-count, or train on another text"
-        )
-    return text
-
-
-def _rows(
-    text: Array, vocab_size: int, window: int, weights: str, sides: str, scratch: Scratch, progress: Progress
-) -> tuple[Array, list[Array], list[Array]]:
-    """The number of cells of each row, (V,), and their columns and values, in pieces."""
-    # (V+1,) where each word's positions start when positions are grouped by word
-    starts = np.append(0, np.cumsum(np.bincount(text, minlength=vocab_size)))
-    positions = scratch.empty(len(text), np.int32 if len(text) < 2**31 else np.int64)
-    _gather(text, starts, positions)
-    unit, by_distance = _integer_weights(window, weights)
-
-    def count_range(rows: tuple[int, int]) -> tuple[Array, Array, Array]:
-        room = _room(starts, *rows, window, sides)
-        lengths, *cells = _count_rows(text, positions, starts, *rows, by_distance, sides == "left", unit, room)
-        columns, values = map(scratch.keep, cells)
-        return lengths, columns, values
-
-    runs = []
-    most = POSITIONS
-    if scratch.memory is not None:  # half for the jobs in progress, half for pages of the files
-        most = min(most, max(1, scratch.memory // 2 // THREADS // (2 * window * BYTES_A_CELL)))
-    bounds = ranges(starts, most)
-    with ThreadPoolExecutor(THREADS) as pool, progress.task("counting pairs", len(text)) as task:
-        for (first, stop), run in zip(bounds, pool.map(count_range, bounds), strict=True):
-            runs.append(run)
-            task.advance(int(starts[stop] - starts[first]))
-    lengths, columns, values = (list(column) for column in zip(*runs, strict=True))
-    return np.concatenate(lengths), columns, values
-
-
-def _integer_weights(window: int, weights: str) -> tuple[int, Array]:
-    """The unit, and the weight of distances 1 … `window` in it: (window,) int64."""
-    distances = np.arange(1, window + 1)
-    if weights == "harmonic":
-        return FIXED, np.rint(FIXED / distances).astype(np.int64)
-    if weights == "linear":
-        return window, window - distances + 1
-    return 1, np.ones(window, dtype=np.int64)
-
-
-def _room(starts: Array, first: int, stop: int, window: int, sides: str) -> int:
-    """An upper bound on the cells of rows `first` … `stop`-1."""
-    pairs = np.diff(starts[first : stop + 1]) * window * (2 if sides == "both" else 1)
-    return int(np.minimum(pairs, len(starts) - 1).sum())
 
 
 @njit(cache=True)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lmzoo.embeddings.gpu import OnDevice, accelerator
-from lmzoo.embeddings.softmax import exponentiate, log_normalisers
+from lmzoo.embeddings.softmax import log_normalisers
 from lmzoo.errors import FormatError, ScoreError
 from lmzoo.interface import Data, Encoder, Ids, LanguageModel, Run, State, check_ids
 
@@ -314,7 +314,7 @@ def _maximise_likelihood(model: Association, contexts: Ids, tokens: Ids, report:
         for i in range(0, len(tokens), step):
             probs = room[: len(contexts[i : i + step])]
             model._put_scores(probs, contexts[i : i + step], lambdas)
-            log_z += float(exponentiate(probs, base).sum())
+            log_z += float(log_normalisers(probs, base, exponentiate=True).sum())
             expected[0] += (probs @ unigrams).sum(dtype=np.float64)
             expected[1:] += model._expected_scores(probs, contexts[i : i + step]).sum(axis=0, dtype=np.float64) / size
         nats = log_z / len(tokens) - float(observed @ scalars)

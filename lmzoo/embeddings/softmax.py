@@ -28,22 +28,13 @@ C0, C1, C2, C3, C4, C5 = (
 HALF, ONE = np.float32(0.5), np.float32(1.0)
 
 
-def exponentiate(logits: Array, base: Array) -> Array:
-    """Replace `logits` (N, V) float32 by softmax(logits + base) in place; returns log Z of each row, (N,).
+def log_normalisers(logits: Array, base: Array, exponentiate: bool = False) -> Array:
+    """log Z of each row of `logits` (N, V) float32, Z = Σ_w e^(logit + base), for `base` (V,) float32: (N,).
 
-    `base` is (V,) float32.
+    Adds `base` to `logits` in place; to `exponentiate` replaces them by softmax(logits + base).
     """
-    return _in_threads(logits, base, True)
-
-
-def log_normalisers(logits: Array, base: Array) -> Array:
-    """log Z of each row of `logits` (N, V) float32, Z = Σ_w e^(logit + base): (N,). Adds `base` (V,) in place."""
-    return _in_threads(logits, base, False)
-
-
-def _in_threads(logits: Array, base: Array, write: bool) -> Array:
     log_z = np.empty(len(logits))
-    in_parts(len(logits), lambda rows: _rows(logits[rows], base, log_z[rows], write))
+    in_parts(len(logits), lambda rows: _rows(logits[rows], base, log_z[rows], exponentiate))
     return log_z
 
 

@@ -9,9 +9,10 @@ A file is JSON lines, one question a line, in either of two published forms:
 import json
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -119,18 +120,13 @@ def grade(
     return TaskResult(
         task=name,
         metric="accuracy",
-        value=_mean(credits_),
+        value=fmean(credits_),
         interval=wilson(math.fsum(credits_), len(questions)),
-        chance=_mean(1 / len(question.options) for question in questions),
+        chance=fmean(1 / len(question.options) for question in questions),
         items=len(questions),
         kind="multiple choice",
         details={
             "unknown": len(questions) - len(of_known),
-            "accuracy_known": _mean(of_known) if of_known else None,
+            "accuracy_known": fmean(of_known) if of_known else None,
         },
     )
-
-
-def _mean(values: Iterable[float]) -> float:
-    listed = list(values)
-    return math.fsum(listed) / len(listed)

@@ -40,7 +40,6 @@ class TaskGroup(ABC):
     """Test sets of one kind. Every model has as many results, in the same order; what it cannot do has no value."""
 
     kind: ClassVar[str]  # its key in results.json
-    progress: Progress
 
     @abstractmethod
     def ask(self, text_model: TextModel, keep: Keep = _at_once) -> Results:

@@ -130,13 +130,18 @@ def _refused(test_set: ZeroShotSet, rule: str, why: str) -> TaskResult:
     return _result(test_set, rule, test_set.items, None, note=why)
 
 
-def _result(test_set: ZeroShotSet, rule: str, items: Sequence[Item], value: float | None, **more: Any) -> TaskResult:
+def _result(
+    test_set: ZeroShotSet, rule: str, items: Sequence[Item], metric: Callable[..., Any] | None, *columns: Array,
+    **more: Any,
+) -> TaskResult:  # fmt: skip
+    """The `metric` of `columns` (N,), with its confidence interval; None: the model was refused."""
     card = test_set.card
     scored = f"“{card.continuation}” after “{card.beginning}”" if card.beginning else card.continuation
     return TaskResult(
         task=more.pop("task", heading(card, rule)),
         metric=RULES[rule].metric,
-        value=value,
+        value=None if metric is None else float(metric(*columns)),
+        interval=None if metric is None else interval(metric, *columns),
         chance=_chance(rule, items),
         items=len(items),
         training=len(test_set.training),
@@ -163,8 +168,7 @@ def _ask_by(rule: str, test_set: ZeroShotSet, asker: Asker, note: str) -> TaskRe
         return _perplexity(test_set, rule, asker, note)
     earned = (_last_words if rule in _LAST_WORD else _choices)(test_set, rule, asker)  # (N,)
     parts = {kind: _parts(test_set, rule, kind, earned) for kind in test_set.card.groups}
-    value = float(earned.mean())
-    return _result(test_set, rule, test_set.items, value, interval=interval(np.mean, earned), note=note, parts=parts)
+    return _result(test_set, rule, test_set.items, np.mean, earned, note=note, parts=parts)
 
 
 def _parts(test_set: ZeroShotSet, rule: str, kind: str, earned: Array) -> list[TaskResult]:
@@ -173,9 +177,8 @@ def _parts(test_set: ZeroShotSet, rule: str, kind: str, earned: Array) -> list[T
     results = []
     for group in np.unique(group_of):
         in_group = np.flatnonzero(group_of == group)
-        items, of_group = [test_set.items[i] for i in in_group], earned[in_group]
-        value, spread = float(of_group.mean()), interval(np.mean, of_group)
-        results.append(_result(test_set, rule, items, value, interval=spread, task=str(group)))
+        items = [test_set.items[i] for i in in_group]
+        results.append(_result(test_set, rule, items, np.mean, earned[in_group], task=str(group)))
     return results
 
 
@@ -216,8 +219,7 @@ def _by_threshold(test_set: ZeroShotSet, rule: str, asker: Asker, note: str) -> 
         for items in groups
     )
     accepted = (scores >= best_threshold(training_scores, training_labels)).astype(int)
-    value, spread = float(mcc(truth, accepted)), interval(mcc, truth, accepted)
-    return _result(test_set, rule, test_set.items, value, interval=spread, note=note)
+    return _result(test_set, rule, test_set.items, mcc, truth, accepted, note=note)
 
 
 def best_threshold(scores: Array, labels: Array) -> float:
@@ -269,8 +271,7 @@ def _perplexity(test_set: ZeroShotSet, rule: str, asker: Asker, note: str) -> Ta
     texts = [item.candidates[0] for item in items]
     known = asker.scores(texts)
     nats = -np.array([known[text].log_prob for text in texts])
-    value, spread = float(_exp_mean(nats)), interval(_exp_mean, nats)
-    return _result(test_set, rule, items, value, interval=spread, note=note)
+    return _result(test_set, rule, items, _exp_mean, nats, note=note)
 
 
 def _exp_mean(nats: Array, axis: int = -1) -> Array:

@@ -135,7 +135,10 @@ class Reader:
         start, end = entries.pop(_START, (0.0, 1.0)), entries.pop(_END, (0.0, 1.0))
         self._words = Words([*entries, *edges])
         self._numbers = {word: number for number, word in enumerate([*entries, *edges])}
-        self._rename_unknown()
+        other = UNKNOWN.upper()
+        if UNKNOWN not in self.names and other in self.names:
+            self.names[self.names.index(other)] = UNKNOWN
+            self.remarks.append(f"{other} is read as {UNKNOWN}")
         values = np.array([*entries.values(), (end[0], start[1])], np.float32)
         self._trie = GrowingTrie(values[:, 0].copy(), values[:, 1].copy())
 
@@ -147,12 +150,6 @@ class Reader:
         if name.split() != [name]:
             raise self._lines.error(f"the word {name!r} has white space in it, so no text that is split has it")
         return name
-
-    def _rename_unknown(self) -> None:
-        other = UNKNOWN.upper()
-        if UNKNOWN not in self.names and other in self.names:
-            self.names[self.names.index(other)] = UNKNOWN
-            self.remarks.append(f"{other} is read as {UNKNOWN}")
 
     # ── Longer n-grams, in blocks ──
 
