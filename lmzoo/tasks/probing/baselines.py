@@ -32,14 +32,11 @@ def baselines(sets: Sequence[ProbeSet], progress: Progress | None = None) -> dic
 
 def majority_class(examples: ProbeSet) -> Outcome:
     """The most frequent class of the training examples, whatever the example."""
-    predictions, training = [], []
-    all_splits = splits(examples)
-    for split in all_splits:
+    predictions = []
+    for split in splits(examples):
         classes, counts = np.unique(examples.labels[split.train_and_valid], return_counts=True)
         predictions.append(np.full(len(split.test), classes[counts.argmax()]))
-        training.append(int(counts.sum()))
-    positions = np.concatenate([split.test for split in all_splits])
-    return Outcome(positions, np.concatenate(predictions), [], round(np.mean(training)))
+    return Outcome(np.concatenate(predictions), [])
 
 
 def most_frequent_tags(examples: ProbeSet) -> Outcome:
@@ -51,7 +48,7 @@ def most_frequent_tags(examples: ProbeSet) -> Outcome:
     label_of = {word: label for (word, label), _ in sorted(counts.items(), key=lambda item: item[1])}
     of_unseen = int(np.bincount(examples.labels[learned]).argmax())
     predictions = np.array([label_of.get(word, of_unseen) for word in words[split.test].tolist()])
-    return Outcome(split.test, predictions, [(("words", "most frequent tag"), 0.0)], len(learned))
+    return Outcome(predictions, [(("words", "most frequent tag"), 0.0)])
 
 
 def tfidf(examples: ProbeSet) -> Inputs:

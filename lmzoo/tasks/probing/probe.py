@@ -46,10 +46,8 @@ PROBE, UNTRAINED, SHUFFLED = "probe", "untrained", "shuffled labels"
 class Outcome:
     """A probe's predictions for the test examples, and how it came to them."""
 
-    positions: Array  # of the examples tested
-    predictions: Array  # as many
+    predictions: Array  # of all splits, one after the other
     choices: list[tuple[Candidate, float]]  # of each split: layer and pooling, and the regularisation strength
-    training: int  # examples it was fitted on, on average
 
 
 def probe_model(
@@ -101,16 +99,19 @@ def fixed(inputs: Mapping[Candidate, Array]) -> Inputs:
 
 def train_and_test(inputs: Inputs, examples: ProbeSet, progress: Progress | None = None) -> Outcome:
     """Train, choose and test on each split of `examples`."""
-    positions, predictions, choices, training = [], [], [], []
+    predictions, choices = [], []
     for split in (progress or Progress()).track(f"probing {examples.task}", splits(examples)):
         candidate, strength = choose(inputs(split.train), examples, split)
-        learned = split.train_and_valid
-        rows = inputs(learned)[candidate]
-        predictions.append(fit(rows[learned], examples.labels[learned], strength).predict(rows[split.test]))
-        positions.append(split.test)
+        rows = inputs(split.train_and_valid)[candidate]
+        predictions.append(_predicted(rows, examples.labels, split, strength))
         choices.append((candidate, strength))
-        training.append(len(learned))
-    return Outcome(np.concatenate(positions), np.concatenate(predictions), choices, round(np.mean(training)))
+    return Outcome(np.concatenate(predictions), choices)
+
+
+def _predicted(rows: Any, labels: Array, split: Split, strength: float) -> Array:
+    """What is predicted for the test examples after fitting on training and validation examples together."""
+    learned = split.train_and_valid
+    return fit(rows[learned], labels[learned], strength).predict(rows[split.test])
 
 
 def choose(inputs: Mapping[Candidate, Any], examples: ProbeSet, split: Split) -> tuple[Candidate, float]:
@@ -141,11 +142,10 @@ def control_task(
     predictions = []
     chosen = list(zip(splits(examples), outcome.choices, strict=True))
     for split, (candidate, strength) in (progress or Progress()).track(f"shuffling {examples.task}", chosen):
-        learned, rows = split.train_and_valid, inputs[candidate]
+        rows = inputs[candidate]
         if examples.word_labels:  # word types can be memorised: with the strength that does so best
             _, strength = choose({candidate: rows}, shuffled, split)
-        predictor = fit(rows[learned], shuffled.labels[learned], strength)
-        predictions.append(predictor.predict(rows[split.test]))
+        predictions.append(_predicted(rows, shuffled.labels, split, strength))
     return shuffled, replace(outcome, predictions=np.concatenate(predictions))
 
 
@@ -195,16 +195,19 @@ def _is_sparse(rows: Any) -> bool:
 
 def results(examples: ProbeSet, outcome: Outcome) -> list[TaskResult]:
     """The result of an outcome; of regression two: Pearson's and Spearman's correlation."""
-    truth = examples.labels[outcome.positions]
+    all_splits = splits(examples)
+    truth = examples.labels[np.concatenate([split.test for split in all_splits])]
+    # What always giving the test set's most frequent class scores; correlations then are 0.
+    chance = float(np.bincount(truth).max() / len(truth)) if examples.metric == "accuracy" else 0.0
     return [
         TaskResult(
             task=examples.task,
             metric=name,
             value=float(metric(name)(truth, outcome.predictions)),
             interval=statistics.interval(metric(name), truth, outcome.predictions),
-            chance=_chance(examples, outcome),
+            chance=chance,
             items=len(truth),
-            training=outcome.training,
+            training=round(np.mean([len(split.train_and_valid) for split in all_splits])),
             kind=PROBE,
             protocol=_in_words(outcome.choices),
         )
@@ -220,13 +223,6 @@ def refused(examples: ProbeSet, note: str) -> list[TaskResult]:
 def metrics(examples: ProbeSet) -> tuple[str, ...]:
     """The metrics of a set: there is a result for each."""
     return ("Pearson", "Spearman") if examples.is_regression else (examples.metric,)
-
-
-def _chance(examples: ProbeSet, outcome: Outcome) -> float:
-    """The accuracy of always giving the test set's most frequent class; of correlations, 0."""
-    if examples.metric != "accuracy":
-        return 0.0
-    return float(np.bincount(examples.labels[outcome.positions]).max() / len(outcome.positions))
 
 
 def _in_words(choices: Sequence[tuple[Candidate, float]]) -> str:
