@@ -53,7 +53,7 @@ class Cells:
         return self.words[here], self.contexts[here], self.targets[here], self.importance[here]
 
     def release(self) -> None:
-        """Free the memory of arrays that are kept in files."""
+        """Free the memory of arrays that are in files."""
         release(self.words, self.contexts, self.targets, self.importance)
 
 

@@ -160,7 +160,7 @@ def held_out_counts(levels: list[Level], tokens: Ids) -> Iterator[tuple[Array, A
 def fill_unknown(weights: Array, known: Array) -> Array:
     """`weights` (K,) by bucket; an unknown one takes the weight of the nearest known bucket below, or else above.
 
-    Bucket 0, of unseen contexts, is nobody's neighbour. If no bucket is known all weights are 1/2.
+    Bucket 0 holds unseen contexts, so no other takes its weight. If no bucket is known all weights are 1/2.
     """
     places = np.flatnonzero(known[1:]) + 1
     if len(places) == 0:

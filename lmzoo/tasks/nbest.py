@@ -25,9 +25,9 @@ from lmzoo.errors import FormatError, UsageError
 from lmzoo.interface import Progress
 from lmzoo.tasks.noisy_channel import RATE, NoisyChannel, words_of
 
-LISTS = 600  # as many are made
-CANDIDATES = 50  # in each, at most
-FEWEST = 20  # lists, below which a word error rate says nothing
+LISTS = 600  # lists to make
+CANDIDATES = 50  # of a list, at most
+FEWEST = 20  # lists: the word error rate of fewer has too wide an interval
 SHORTEST, LONGEST = 5, 40  # words of a sentence
 CONTEXT = 25  # words in front of it that a model reads too
 VOCABULARY_FROM = 10_000_000  # characters of the training text that the channel's vocabulary is counted in

@@ -151,7 +151,7 @@ def _others(grammar: Grammar, table: str, chooser: str, of: str, possible: bool)
         for name in row.features[table].keys() - own.keys():
             share = row.features["weight"] * row.features[table][name] / sum(row.features[table].values())
             weights[name] = weights.get(name, 0) + share
-    return dict(sorted(weights.items()))  # sets have no order, and draws must
+    return dict(sorted(weights.items()))  # the order of a set varies, and draws must not
 
 
 def _fact(one: str, other: str) -> Find:

@@ -3,7 +3,7 @@
 suite = read("sst2,blimp,rescoring", limit=1000)    test sets, by name
 group = Probing(suite.probes)                       or another kind of task
 group.ask(text_model)                               {"": the model's results, "untrained": those of a control}
-group.baselines()                                   {"majority class": the results of what is no model}
+group.baselines()                                   {"majority class": the results of a baseline}
 group.test_texts()                                  what contamination is measured on
 """
 
@@ -46,11 +46,11 @@ class TaskGroup(ABC):
         """The results of a model, under "", and those of its controls: an untrained twin, shuffled labels."""
 
     def baselines(self, keep: Keep = _at_once) -> Results:  # noqa: ARG002
-        """Results of what is no model of the comparison, by name: the majority class, the source of the text."""
+        """The results of baselines and ceilings, by name: the majority class, the source of the text."""
         return {}
 
     def test_texts(self) -> list[list[str]]:
-        """The texts of each test set; none where they were made so that no training text can have them."""
+        """The texts of each test set; none where no training text can contain them."""
         return []
 
     def set_of_result(self) -> list[int]:
@@ -200,14 +200,14 @@ class Suite:
     probes: list[ProbeSet] = field(default_factory=list)
     zeroshot: list[ZeroShotSet] = field(default_factory=list)
     nbest_lists: int = 0  # to make and rescore
-    missing: list[str] = field(default_factory=list)  # what "all" could not get, and why
+    missing: list[str] = field(default_factory=list)  # sets of "all" that could not be downloaded, and why
 
 
 def read(wanted: str, limit: int = 0, mirror: str | None = None, progress: Progress | None = None) -> Suite:
     """The tasks of these names, with commas between them, or "all"; of each set at most `limit` items (0: all).
 
     N-best lists are made, never fewer than a word error rate needs. A name of both a probe and a zero-shot task (cola)
-    is both. Raises UsageError for a name that is neither, and DownloadError for a set that was named and nobody has.
+    is both. Raises UsageError for an unknown name, and DownloadError for a named set that cannot be downloaded.
     """
     probed, asked = datasets.names(), zeroshot_items.names()
     known = list(dict.fromkeys([*probed, *asked, RESCORING]))

@@ -94,7 +94,7 @@ def ask(text_model: TextModel, questions: Questions, progress: Progress | None =
 
 
 def ceiling(questions: Questions, grammar: Grammar, prove: bool = False) -> list[TaskResult]:
-    """The source's own accuracy, which no model can surpass but by luck.
+    """The source's own accuracy, the best that any model can expect.
 
     Where the grammar rules out all candidates but one it is 1, and computed only with `prove`: some milliseconds for
     each candidate.

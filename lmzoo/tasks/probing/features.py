@@ -26,7 +26,7 @@ Reduce = Callable[[str, Ids, Array], Array]  # text, its ids (T,), their vectors
 VERSION = 1  # of what is computed below; another version has other cache files
 POOLINGS = ("mean", "last", "max")
 SENTENCE = ("whole text", "encode_texts")  # the candidate that a SentenceEncoder adds
-MAX_LAYERS = 5  # of a model with more, the lowest, the highest and some evenly between
+MAX_LAYERS = 5  # of a deeper model, evenly spaced from the lowest to the highest
 NUMBERS_AT_ONCE = 1 << 24  # of all vectors in memory at a time: 64 MB
 WIDE, NARROW = 2048, 1024
 
