@@ -18,6 +18,7 @@ from lmzoo.cli.options import (
     Refit,
     Seed,
     TokenizerSpec,
+    option,
     parse_budget,
     whole,
 )
@@ -51,14 +52,10 @@ def compare_models(
         int, whole("--seeds", help="Train each model with this many seeds, and show the standard deviation.")
     ] = 1,
     device: Device = "auto",
-    out: Annotated[Path | None, typer.Option(help="Folder of the report.", show_default="reports/CORPUS")] = None,
+    out: Annotated[Path | None, option("--out", "Folder of the report.", "reports/CORPUS")] = None,
     refit: Refit = False,
     words: Annotated[
-        bool,
-        typer.Option(
-            "--words",
-            help="Also evaluate word vectors on word similarity and analogies; downloads the test sets.",
-        ),
+        bool, option("--words", "Also evaluate word vectors on word similarity and analogies; downloads the test sets.")
     ] = False,
     tasks: Annotated[
         str | None,

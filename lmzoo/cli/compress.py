@@ -10,7 +10,7 @@ import typer
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_notes, show_table
 from lmzoo.cli.exchange import claim_file, write_file
-from lmzoo.cli.options import Code, Json, Mirror, Quiet, RunFolder, Runs, whole
+from lmzoo.cli.options import Code, Json, Mirror, Quiet, RunFolder, Runs, option, whole
 from lmzoo.errors import UsageError, naming, one_of
 
 if TYPE_CHECKING:
@@ -89,10 +89,9 @@ def decompress_file(
 def certify_runs(
     runs: Runs,
     corpus: Annotated[
-        str | None,
-        typer.Option(help="A name, a text file or a folder to compress.", show_default="what the run was trained on"),
+        str | None, option("--corpus", "A name, a text file or a folder to compress.", "what the run was trained on")
     ] = None,
-    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    split: Annotated[str, option("--split", "train, valid or test.")] = "test",
     characters: Annotated[
         int | None,
         whole("--characters", "Only the first so many, 1 or more; of lines, those that are whole.", least=1),

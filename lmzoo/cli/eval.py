@@ -2,11 +2,9 @@
 
 from typing import Annotated
 
-import typer
-
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_scores
-from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs
+from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, option
 from lmzoo.errors import UsageError, one_of
 
 
@@ -14,22 +12,17 @@ from lmzoo.errors import UsageError, one_of
 def evaluate_runs(
     runs: Runs,
     corpus: Annotated[
-        str | None,
-        typer.Option(help="The corpus to score: a name, a text file or a folder.", show_default="that of the run"),
+        str | None, option("--corpus", "The corpus to score: a name, a text file or a folder.", "that of the run")
     ] = None,
-    split: Annotated[str, typer.Option(help="train, valid, test, or all: the whole text.")] = "test",
+    split: Annotated[str, option("--split", "train, valid, test, or all: the whole text.")] = "test",
     protocol: Annotated[
         str | None,
-        typer.Option(
-            help="stream (context carries through the text) or lines (each line alone).",
-            show_default="the corpus's own",
+        option(
+            "--protocol", "stream (context carries through the text) or lines (each line alone).", "the corpus's own"
         ),
     ] = None,
     mix: Annotated[
-        bool,
-        typer.Option(
-            "--mix", help="Also score their linear interpolation, with weights fitted on the validation text."
-        ),
+        bool, option("--mix", "Also score their linear interpolation, with weights fitted on the validation text.")
     ] = False,
     code: Code = None,
     device: Device = "auto",

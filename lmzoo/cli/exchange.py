@@ -7,7 +7,7 @@ import typer
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_notes
-from lmzoo.cli.options import Json, Mirror, Quiet
+from lmzoo.cli.options import Json, Mirror, Quiet, option
 from lmzoo.errors import LmzooError, UsageError, one_of
 from lmzoo.files import sha256_of, try_to_write, write_atomically
 
@@ -33,12 +33,11 @@ def export_run(
     ],
     format: Annotated[  # noqa: A002 (as the flag is called)
         str | None,
-        typer.Option(
-            help="For word vectors: word2vec, word2vec-binary, glove or keyedvectors.",
-            show_default="from the name of FILE",
+        option(
+            "--format", "For word vectors: word2vec, word2vec-binary, glove or keyedvectors.", "from the name of FILE"
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file or folder.")] = False,
+    overwrite: Annotated[bool, option("--overwrite", "Replace an existing file or folder.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -120,7 +119,7 @@ def import_file(
             "(from LMZOO_MIRROR, if that has it in gpt2/)."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder to save the run in.")],
+    out: Annotated[Path, option("--out", "Folder to save the run in.")],
     layout: Annotated[
         str,
         typer.Option(
@@ -128,15 +127,14 @@ def import_file(
         ),
     ] = LAYOUTS[0],
     kind: Annotated[
-        str | None,
-        typer.Option(help="For word vectors: glove or word2vec.", show_default="glove if the file has no header"),
+        str | None, option("--kind", "For word vectors: glove or word2vec.", "glove if the file has no header")
     ] = None,
     corpus: Annotated[
         str | None,
-        typer.Option(help="For word vectors: the text to fit their predictor on; a name, a file or a folder."),
+        option("--corpus", "For word vectors: the text to fit their predictor on; a name, a file or a folder."),
     ] = None,
     mirror: Mirror = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in that folder.")] = False,
+    overwrite: Annotated[bool, option("--overwrite", "Replace the run in that folder.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

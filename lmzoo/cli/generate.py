@@ -9,14 +9,14 @@ import typer
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import show_json
-from lmzoo.cli.options import Code, Device, Json, Seed, number, whole
+from lmzoo.cli.options import Code, Device, Json, Seed, number, option, whole
 from lmzoo.errors import UsageError, naming
 
 
 @command("generate", epilog="Example: lmzoo generate runs/storyworld-ngram --prompt 'The cat' --temperature 0.8")
 def generate_text(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    prompt: Annotated[str, typer.Option(help="The text to continue.")] = "",
+    prompt: Annotated[str, option("--prompt", "The text to continue.")] = "",
     length: Annotated[int, whole("--length", help="Tokens to generate, 0 or more.")] = 200,
     temperature: Annotated[
         float | None,

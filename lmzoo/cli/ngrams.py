@@ -8,7 +8,7 @@ import typer
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import figure, show_json, show_table
-from lmzoo.cli.options import Code, Json, whole
+from lmzoo.cli.options import Code, Json, option, whole
 from lmzoo.errors import UsageError, one_line
 
 WIDTH = 80
@@ -20,9 +20,7 @@ RunFolder = Annotated[Path, typer.Argument(help="Folder of a run of the n-gram."
 def explain_text(
     run: RunFolder,
     text: Annotated[str, typer.Argument(help="The text to explain, token by token, from the start.")],
-    log10: Annotated[
-        bool, typer.Option("--log10", help="Show log₁₀ p beside bits, as KenLM and ARPA files do.")
-    ] = False,
+    log10: Annotated[bool, option("--log10", "Show log₁₀ p beside bits, as KenLM and ARPA files do.")] = False,
     code: Code = None,
     as_json: Json = False,
 ) -> None:
@@ -44,7 +42,7 @@ def list_ngrams(
     run: RunFolder,
     context: Annotated[str, typer.Argument(help="The words before; none: the most frequent tokens.")] = "",
     top: Annotated[int, whole("--top", help="How many to list, 1 or more.")] = 20,
-    everything: Annotated[bool, typer.Option("--all", help="The likeliest next tokens, seen there or not.")] = False,
+    everything: Annotated[bool, option("--all", "The likeliest next tokens, seen there or not.")] = False,
     code: Code = None,
     as_json: Json = False,
 ) -> None:

@@ -17,6 +17,11 @@ from lmzoo.cli.console import Commands
 from lmzoo.errors import UsageError
 
 
+def option(flag: str, help: str, shown: str | bool = True) -> Any:  # noqa: A002 (as Typer calls it)
+    """An option; `shown` is what its help says of the default, where that is not the value itself."""
+    return typer.Option(flag, help=help, show_default=shown)
+
+
 def whole(flag: str, help: str, least: int | None = None) -> Any:  # noqa: A002 (as Typer calls it)
     """An option whose value is a whole number, `least` or more; its error says so."""
     return typer.Option(flag, parser=_reader(flag, int, "a whole number", least), metavar="INT", help=help)

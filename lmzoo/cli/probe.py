@@ -11,7 +11,7 @@ import typer
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, figure, show_json, show_notes, show_table
-from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, whole
+from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, option, whole
 from lmzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,16 +46,10 @@ def probe_runs(
     limit: Annotated[
         int, whole("--limit", "At most so many examples of each part of a set, for a first look; 0: all.", least=0)
     ] = 0,
-    curves: Annotated[
-        bool, typer.Option("--curves", help="Also the score of a probe trained on 10, 30, 100 … labels.")
-    ] = False,
-    units: Annotated[
-        bool, typer.Option("--units", help="Also the best single unit for each task with two classes.")
-    ] = False,
-    baselines: Annotated[
-        bool, typer.Option("--baselines/--no-baselines", help="Also the majority class and TF-IDF.")
-    ] = True,
-    out: Annotated[Path | None, typer.Option(help="Folder for figures of --curves and --units.")] = None,
+    curves: Annotated[bool, option("--curves", "Also the score of a probe trained on 10, 30, 100 … labels.")] = False,
+    units: Annotated[bool, option("--units", "Also the best single unit for each task with two classes.")] = False,
+    baselines: Annotated[bool, option("--baselines/--no-baselines", "Also the majority class and TF-IDF.")] = True,
+    out: Annotated[Path | None, option("--out", "Folder for figures of --curves and --units.")] = None,
     device: Device = "auto",
     mirror: Mirror = None,
     code: Code = None,

@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, figure, show_json, show_table
 from lmzoo.cli.exchange import write_file
-from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, Seed, number, whole
+from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, Seed, number, option, whole
 from lmzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,14 +20,15 @@ def rescore_lists(
     runs: Runs,
     corpus: Annotated[
         str | None,
-        typer.Option(
-            help="Make the lists from test sentences of this corpus: a name, a text file or a folder.",
-            show_default="what the first run was trained on",
+        option(
+            "--corpus",
+            "Make the lists from test sentences of this corpus: a name, a text file or a folder.",
+            "what the first run was trained on",
         ),
     ] = None,
     nbest: Annotated[
         Path | None,
-        typer.Option(help="Read the lists from a FILE of JSON lines: reference, candidates with text and score."),
+        option("--nbest", "Read the lists from a FILE of JSON lines: reference, candidates with text and score."),
     ] = None,
     weight: Annotated[
         float | None,
@@ -41,7 +40,7 @@ def rescore_lists(
     candidates: Annotated[int, whole("--candidates", help="Candidates of each list, at most; 2 or more.")] = 50,
     rate: Annotated[float, number("--rate", help="Errors per word of the noisy channel, above 0 and below 1.")] = 0.12,
     out: Annotated[
-        Path | None, typer.Option(help="Write the lists to a FILE of JSON lines, with log P of each candidate.")
+        Path | None, option("--out", "Write the lists to a FILE of JSON lines, with log P of each candidate.")
     ] = None,
     seed: Seed = 0,
     code: Code = None,

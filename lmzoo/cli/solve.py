@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, figure, show_json, show_table
-from lmzoo.cli.options import CorpusName, Json, Mirror, Quiet, whole
+from lmzoo.cli.options import CorpusName, Json, Mirror, Quiet, option, whole
 from lmzoo.errors import one_line
 
 if TYPE_CHECKING:
@@ -24,19 +22,15 @@ BEST_PAIRS = 5  # shown for an answer
 def solve_questions(
     sources: Annotated[
         list[str] | None,
-        typer.Option(
-            "--questions",
-            help="science, arc, or a FILE of JSON lines; may be given more than once.",
-            show_default="science",
-        ),
+        option("--questions", "science, arc, or a FILE of JSON lines; may be given more than once.", "science"),
     ] = None,
     corpus: CorpusName = "wikitext2",
     window: Annotated[int, whole("--window", help="Co-occurrence window in words, 2 or more.")] = 10,
     unseen: Annotated[
-        str, typer.Option(help="Pairs that never co-occur: left out of the mean (skip), or counted as 0 (zero).")
+        str, option("--unseen", "Pairs that never co-occur: left out of the mean (skip), or counted as 0 (zero).")
     ] = "skip",
     function_words: Annotated[
-        bool, typer.Option("--function-words", help="Count n-grams of function words alone (the, of the) too.")
+        bool, option("--function-words", "Count n-grams of function words alone (the, of the) too.")
     ] = False,
     show: Annotated[
         int,
@@ -89,12 +83,12 @@ def _explained(questions: "Sequence[Question]", sheet: "AnswerSheet", number: in
     question, answer = questions[number], sheet.answers[number]
     options = [
         {
-            "text": option,
+            "text": choice,
             "score": answer.scores[n],
             "pairs": answer.pairs[n],
             "best_pairs": [asdict(pair) for pair in sheet.evidence(number, n, BEST_PAIRS)],
         }
-        for n, option in enumerate(question.options)
+        for n, choice in enumerate(question.options)
     ]
     return {
         "set": name,
@@ -110,10 +104,10 @@ def _show_question(fact: dict[str, Any]) -> None:
     """The question, a row for each option, and the evidence for the answer."""
     print(f"{fact['set']}: {one_line(fact['stem'])}")
     rows = []
-    for n, option in enumerate(fact["options"]):
+    for n, choice in enumerate(fact["options"]):
         mark = ("given" if fact["known"] and n in fact["answers"] else "") + (" right" if n == fact["right"] else "")
-        words = f"{_letter(n)} {one_line(option['text'])}"
-        rows.append([words, mark.strip(), f"{option['score']:.3f}", f"{option['pairs']:,}"])
+        words = f"{_letter(n)} {one_line(choice['text'])}"
+        rows.append([words, mark.strip(), f"{choice['score']:.3f}", f"{choice['pairs']:,}"])
     show_table(("option", "", "score", "pairs"), rows, numbers_from=2)
     if not fact["known"]:
         print("the corpus has no evidence for this question: no pair of any option co-occurs\n")

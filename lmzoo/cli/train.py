@@ -23,6 +23,7 @@ from lmzoo.cli.options import (
     Seed,
     TensorBoard,
     TokenizerSpec,
+    option,
     parse_budget,
     parse_memory,
 )
@@ -35,10 +36,8 @@ def _train(
     *,
     corpus: CorpusName = "storyworld",
     tokenizer: TokenizerSpec = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder to save the run in.", show_default="runs/CORPUS-MODEL")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in that folder.")] = False,
+    out: Annotated[Path | None, option("--out", "Folder to save the run in.", "runs/CORPUS-MODEL")] = None,
+    overwrite: Annotated[bool, option("--overwrite", "Replace the run in that folder.")] = False,
     refit: Refit = False,
     budget: Budget = None,
     device: Device = "auto",

@@ -7,7 +7,7 @@ import typer
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, figure, show_json, show_table
-from lmzoo.cli.options import Code, Json, Mirror, Quiet, Seed, whole
+from lmzoo.cli.options import Code, Json, Mirror, Quiet, Seed, option, whole
 from lmzoo.errors import UsageError, naming, one_line, one_of
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def show_analogy(
         ),
     ] = None,
     method: Annotated[
-        str, typer.Option(help="add (3CosAdd), mul (3CosMul) or both; see Levy & Goldberg 2014.")
+        str, option("--method", "add (3CosAdd), mul (3CosMul) or both; see Levy & Goldberg 2014.")
     ] = "add",
     top: Top = 5,
     restrict: Annotated[
@@ -193,9 +193,9 @@ def draw_map(
         typer.Argument(metavar="WORD", help="None: the 60 most frequent of four letters and more.", show_default=False),
     ] = None,
     method: Annotated[
-        str, typer.Option(help="pca (as much of the variance as a plane can show) or tsne (neighbours together).")
+        str, option("--method", "pca (as much of the variance as a plane can show) or tsne (neighbours together).")
     ] = "pca",
-    out: Annotated[Path, typer.Option(help="The picture: a PNG or SVG, which is replaced.")] = Path("map.png"),
+    out: Annotated[Path, option("--out", "The picture: a PNG or SVG, which is replaced.")] = Path("map.png"),
     seed: Seed = 0,
     code: Code = None,
     as_json: Json = False,

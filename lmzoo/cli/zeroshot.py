@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_table
-from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, whole
+from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, option, whole
 from lmzoo.errors import DownloadError, UsageError, one_line
 
 if TYPE_CHECKING:
@@ -21,13 +19,11 @@ if TYPE_CHECKING:
 )
 def ask_zeroshot(
     runs: Runs,
-    tasks: Annotated[
-        str | None, typer.Option(help="Names with commas between them.", show_default="all there are")
-    ] = None,
+    tasks: Annotated[str | None, option("--tasks", "Names with commas between them.", "all there are")] = None,
     limit: Annotated[int, whole("--limit", help="At most so many items of each test set; 0: all.")] = 0,
     parts: Annotated[
         str | None,
-        typer.Option(help="Also show results by group: phenomenon or set, of BLiMP. (JSON has all of them.)"),
+        option("--parts", "Also show results by group: phenomenon or set, of BLiMP. (JSON has all of them.)"),
     ] = None,
     code: Code = None,
     device: Device = "auto",
