@@ -30,7 +30,7 @@ class DownloadError(LmzooError):
 
 
 class ScoreError(LmzooError):
-    """A model gave a probability that no honest ruler can add up: zero, NaN or infinite."""
+    """A model gave a probability that cannot be scored: zero, NaN or infinite."""
 
 
 class NotFittedError(LmzooError, AttributeError):
@@ -44,7 +44,7 @@ class UsageError(LmzooError):
 
 
 class TokenizerError(UsageError):
-    """A text that this tokenizer cannot write, or a tokenizer that cannot be made."""
+    """A text that this tokenizer cannot write, or a tokenizer that cannot be trained."""
 
 
 class FormatError(UsageError):

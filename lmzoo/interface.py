@@ -15,7 +15,7 @@ Conventions, the same everywhere:
 
 A concrete model is a dataclass. Its fields are its hyperparameters: the constructor, the config that is saved,
 the flags and help of `lmzoo train NAME` (the comment behind a field is its help), and nothing else. What `fit`
-learns is kept in attributes that end in an underscore. `models/uniform.py` is the smallest example.
+learns is held by attributes that end in an underscore. `models/uniform.py` is the smallest example.
 """
 
 from abc import ABC, abstractmethod
@@ -143,11 +143,11 @@ class Model(ABC):
     vocab_size_: int
     # Whether fit leaves checkpoints in `Run.folder` and can go on from them.
     resumes: ClassVar[bool] = False
-    # What fit had to do otherwise than it was asked, in words: shown with the result and kept as provenance.
+    # Where fit deviated from its settings, in words: shown with the result and saved in provenance.json.
     remarks: Sequence[str] = ()
-    # What fit measured of itself (steps, tokens, device, …): kept as provenance.
+    # Measurements of fit (steps, tokens, device, …): saved in provenance.json.
     facts: Mapping[str, Any] = MappingProxyType({})
-    # What fit saw along its way, a dict for each time it looked: kept as metrics.jsonl.
+    # The learning curve, a dict for each evaluation during fit: saved as metrics.jsonl.
     history: Sequence[dict[str, Any]] = ()
 
     @abstractmethod
@@ -245,12 +245,12 @@ class LanguageModel(Decoder):
     """P(text): a decoder that needs nothing to start from, for texts of any length."""
 
     # True where it learns from the text it is scored on as that goes by, across the ends of lines: a cache, say.
-    # The ruler never starts such a model anew within a text, and marks its figures: they are not static ones.
+    # The evaluator never restarts such a model within a text, and marks its figures as dynamic evaluation.
     adapts: ClassVar[bool] = False
 
     @property
     def is_distribution(self) -> bool:
-        """False where its scores do not sum to one: they may rank texts, but the ruler gives them no bits."""
+        """False where its scores do not sum to one: they may rank texts, but have no bits."""
         return True
 
     @property
@@ -343,7 +343,7 @@ class Encoder(ABC):
     ) -> list[list[NDArray[np.floating[Any]]]]:
         """For each of separate texts, its `features` in each of `layers`; batched where a model can.
 
-        All of it is in memory at once, so a long list of texts is better given in parts.
+        All results are in memory at once: give a long list of texts in parts.
         """
         return [[self.features(text, layer) for layer in layers] for text in texts]
 

@@ -9,7 +9,7 @@ def other_settings(model: Any, named: Collection[str]) -> list[str]:
     """In words, the settings of `model` that are not the default ones, but for those in `named`."""
     changed: dict[str, Any] = {}
     for setting in fields(model) if is_dataclass(model) else ():
-        value, default = getattr(model, setting.name), _default(setting)
+        value, default = getattr(model, setting.name), default_of(setting)
         if is_dataclass(default):  # settings in a dataclass of their own, as those of training
             for part in fields(default):
                 if getattr(value, part.name) != getattr(default, part.name):
@@ -25,7 +25,8 @@ def count(value: Any, pattern: str) -> str:
     return text[:-1] if value == 1 and text.startswith("1 ") and text.endswith("s") else text
 
 
-def _default(setting: Field[Any]) -> Any:
+def default_of(setting: Field[Any]) -> Any:
+    """The default of a dataclass's field; MISSING where it has none."""
     return setting.default if setting.default_factory is MISSING else setting.default_factory()
 
 

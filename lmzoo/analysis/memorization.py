@@ -38,7 +38,7 @@ def prompt_of(test: str) -> str:
 
 
 def facts_of(text_model: TextModel, prompt: str, seed: int, training: str) -> dict[str, Any]:
-    """A sample that continues `prompt`, drawn by `seed`, and what of it is `copied`; plain JSON."""
+    """A sample that continues `prompt`, drawn by `seed`, and how much of it is `copied`; plain JSON."""
     model, tokenizer = text_model.require(LanguageModel, "it cannot write one"), text_model.tokenizer
     before = tokenizer.encode(prompt)
     read = tokenizer.decode(before)  # the prompt, but for <unk> in place of words outside a closed vocabulary

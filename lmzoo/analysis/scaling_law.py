@@ -93,7 +93,7 @@ def _with_floor(x: Array, y: Array) -> Fit | None:
     from scipy.optimize import least_squares
 
     def terms(p: Array) -> tuple[Array, float, Array]:
-        """log of the part above the floor, α (bounded, lest a large step overflow), and log of the sum."""
+        """log of the part above the floor, α (bounded, so that a large step cannot overflow), and log of the sum."""
         exponent = math.exp(min(p[2], math.log(10 * STEEPEST)))
         above = p[1] - exponent * x
         return above, exponent, np.logaddexp(p[0], above)

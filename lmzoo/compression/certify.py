@@ -61,7 +61,7 @@ class Certificate:
         return self.bits / self.evaluated_bits - 1
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, for `--json` and reports."""
+        """The fields and the ratios, for `--json` and reports."""
         ratios = ("bits_per_character", "excess")
         return asdict(self) | {name: getattr(self, name) for name in ratios}
 
@@ -77,8 +77,8 @@ def certify(
 ) -> Certificate:
     """Compress `split` of `corpus` (None: the training corpus), or its first `characters`, and decompress it again.
 
-    Text and protocol are the evaluator's. `code` is the file of a model from outside the zoo. Raises as `store.load`,
-    `corpus.load`, `evaluate` and `codec.compress` do, and LmzooError where another text is decompressed.
+    Text and protocol are the evaluator's. `code` is the file of a model from outside the package. Raises as
+    `store.load`, `corpus.load`, `evaluate` and `codec.compress` do, and LmzooError where another text is decompressed.
     """
     progress = progress or Progress()
     text_model = store.load(run, code)
@@ -93,12 +93,7 @@ def certify(
         model=text_model.name,
         corpus=source.name,
         split=split,
-        protocol=source.protocol,
-        tokenizer=text_model.tokenizer.spec,
-        sha256=score.sha256,
-        characters=len(text),
-        bytes=score.bytes,
-        tokens=score.tokens,
+        **{key: getattr(score, key) for key in ("protocol", "tokenizer", "sha256", "characters", "bytes", "tokens")},
         bits=codec.payload_bits(file),
         evaluated_bits=score.bits,
         file_bytes=len(file),

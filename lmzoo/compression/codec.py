@@ -15,7 +15,6 @@ returned.
 """
 
 import math
-import re
 import sys
 import zlib
 from abc import ABC, abstractmethod
@@ -29,8 +28,8 @@ from numpy.typing import NDArray
 
 from lmzoo.compression.container import SIZE, SPELLINGS, Container, arithmetic, fingerprint
 from lmzoo.data.tokenizers import Tokenizer
-from lmzoo.errors import LmzooError, ScoreError, TokenizerError, UsageError, not_installed
-from lmzoo.evaluation.perplexity import PROTOCOLS
+from lmzoo.errors import LmzooError, ScoreError, TokenizerError, not_installed, one_of
+from lmzoo.evaluation.perplexity import PROTOCOLS, parts_of
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Decoder, Ids, LanguageModel, Progress, State
 
@@ -128,9 +127,7 @@ def _spelled(tokenizer: Tokenizer, data: bytes, protocol: str) -> tuple[int, Ids
 
 def _encoded(tokenizer: Tokenizer, text: str, protocol: str) -> Ids:
     """The ids of `text`, as in the evaluator under `protocol`. TokenizerError where they do not decode to it."""
-    whole = protocol == "stream" or tokenizer.lines
-    parts = [text] if whole else re.findall(r"[^\n]*\n|[^\n]+", text)
-    ids = np.concatenate([np.empty(0, np.int32), *map(tokenizer.encode, parts)])
+    ids = np.concatenate([np.empty(0, np.int32), *parts_of(tokenizer, text, protocol)])
     back = tokenizer.decode(ids)
     if back != text:
         at = first_difference(back, text)
@@ -148,8 +145,7 @@ def first_difference(a: Sequence[Any], b: Sequence[Any]) -> int:
 
 def _check(text_model: TextModel, protocol: str) -> LanguageModel:
     """The language model. Raises UsageError or ScoreError where no text can be coded with it."""
-    if protocol not in PROTOCOLS:
-        raise UsageError(f"no protocol named {protocol!r}; there are: {', '.join(PROTOCOLS)}")
+    one_of("protocol named", protocol, PROTOCOLS)
     model = text_model.require(LanguageModel, "it can compress none")
     if not model.is_distribution:
         raise ScoreError(

@@ -13,8 +13,6 @@ import hashlib
 import json
 import math
 import os
-import random
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -289,19 +287,11 @@ def _generate(source: Any, recipe: dict[str, Any], progress: Progress) -> dict[s
     texts, floor = {}, {}
     with progress.task("generating the corpus", sum(recipe[split] for split in SPLITS)) as task:
         for split in SPLITS:  # each has its own seed: one can grow without changing the others
-            drawn = list(_drawn(source, recipe[split], f"{recipe['seed']}/{split}"))
+            drawn = source.draw(recipe[split], f"{recipe['seed']}/{split}")
             texts[split] = "".join(document.text for document in drawn)
             floor[split] = -math.fsum(document.log2_prob for document in drawn)
             task.advance(recipe[split])
     return {"texts": texts, "floor_bits": floor, "sha256": _hashes(texts)}
-
-
-def _drawn(source: Any, characters: int, seed: str) -> Iterator[Any]:
-    """As `Grammar.generate`, with the probabilities: parsing the documents for them takes seven times as long."""
-    dice, written = random.Random(seed), 0
-    while written < characters:
-        yield (document := source.sample(dice))
-        written += len(document.text)
 
 
 def _read_generated(path: Path) -> dict[str, Any] | None:

@@ -82,14 +82,19 @@ class Grammar:
             raise FormatError(f"cannot read the grammar {path}: {error}") from None
 
     def generate(self, characters: int, seed: int | str) -> list[str]:
+        """The texts of `draw`."""
+        return [document.text for document in self.draw(characters, seed)]
+
+    def draw(self, characters: int, seed: int | str) -> list[Derivation]:
         """Documents, each ending in a blank line, until there are at least `characters` characters.
 
-        The same seed gives the same bytes on every machine; give each split its own seed ("7/train").
+        The same seed gives the same bytes on every machine; give each split its own seed ("7/train"). Each comes with
+        its log2 probability: to find that by parsing takes seven times as long.
         """
         source, written, documents = random.Random(seed), 0, []
         while written < characters:
-            documents.append(self.sample(source).text)
-            written += len(documents[-1])
+            documents.append(self.sample(source))
+            written += len(documents[-1].text)
         return documents
 
     def sample(self, source: random.Random) -> Derivation:

@@ -28,7 +28,7 @@ def by_bytes(text: str, cuts: list[int]) -> list[str]:
 def by_words(text: str, cuts: list[int]) -> list[str]:
     """Cut at the end of the line with the n-th word of the text, for each n in `cuts`."""
     ends, words, position, wanted = [], 0, 0, list(cuts)
-    for line in _lines(text):
+    for line in lines_of(text):
         words, position = words + len(line.split()), position + len(line)
         while wanted and words >= wanted[0]:
             ends.append(position)
@@ -38,7 +38,7 @@ def by_words(text: str, cuts: list[int]) -> list[str]:
 
 def by_tenth_lines(text: str, cuts: list[int]) -> list[str]:  # noqa: ARG001
     """Of every ten lines, the ninth is for validation and the tenth for testing."""
-    lines = _lines(text)
+    lines = lines_of(text)
     train = [line for i, line in enumerate(lines) if i % 10 < 8]
     return ["".join(part) for part in (train, lines[8::10], lines[9::10])]
 
@@ -51,5 +51,6 @@ RULES: dict[str, Callable[[str, list[Any]], list[str]]] = {
 }
 
 
-def _lines(text: str) -> list[str]:
+def lines_of(text: str) -> list[str]:
+    """The lines of `text`, each with its end, "\\n" alone."""
     return list(io.StringIO(text, newline="\n"))  # unlike splitlines, only "\n" ends a line

@@ -1,1 +1,1 @@
-"""The ruler (perplexity), likelihoods of continuations, generation, interpolation, statistics."""
+"""Perplexity, likelihoods of continuations, generation, interpolation, statistics."""

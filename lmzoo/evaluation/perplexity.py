@@ -1,4 +1,4 @@
-"""The ruler: bits of a text under a model, and the counts they are divided by.
+"""The evaluator: bits of a text under a model, and the counts they are divided by.
 
 Bits are −Σ log₂ P over all tokens of the untouched text. Every ratio is taken over counts of that same text:
 
@@ -8,7 +8,7 @@ Bits are −Σ log₂ P over all tokens of the untouched text. Every ratio is ta
     perplexity_per_word    2^(bits / words): the words between white space, and under the protocol `lines` one more
                            for each line end, as PTB and WikiText have it
 
-Since no tokenizer of the zoo loses anything, the first two and the last compare any two models. A zero, NaN or
+Since no tokenizer of lmzoo loses anything, the first two and the last compare any two models. A zero, NaN or
 infinite probability is an error that names the position; nothing is ever left out of the sum.
 """
 
@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmzoo.data.split import lines_of
 from lmzoo.data.tokenizers import Tokenizer
-from lmzoo.errors import ScoreError, UsageError
+from lmzoo.errors import ScoreError, UsageError, one_of
 from lmzoo.evaluation.interpolation import combine
 from lmzoo.evaluation.statistics import interval, ratio
 from lmzoo.evaluation.text_model import TextModel
@@ -107,8 +108,7 @@ def evaluate(text_model: TextModel, text: str, protocol: str = "stream") -> Scor
     Raises UsageError for an empty text or one that does not fit the model, and ScoreError, naming the token and
     where it stands, for a probability of zero, NaN or infinity.
     """
-    if protocol not in PROTOCOLS:
-        raise UsageError(f"no protocol named {protocol!r}; there are: {', '.join(PROTOCOLS)}")
+    one_of("protocol named", protocol, PROTOCOLS)
     if not text:
         raise UsageError("the text to score is empty: it has no characters to divide bits by")
     model, tokenizer = text_model.require(LanguageModel, "it has no bits"), text_model.tokenizer
@@ -163,7 +163,7 @@ class PseudoScore:
         return float(np.exp(self.nats / self.tokens))
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, for reports."""
+        """The fields and the pseudo-perplexity, for reports."""
         return {**asdict(self), "pseudo_perplexity": self.pseudo_perplexity}
 
 
@@ -216,9 +216,7 @@ def parts_of(tokenizer: Tokenizer, text: str, protocol: str) -> Sequence[Ids]:
         ids = tokenizer.encode(text)
         cuts = np.flatnonzero(ids == tokenizer.end) + 1
         return [part for part in np.split(ids, cuts) if len(part)]
-    return [tokenizer.encode(line + "\n") for line in text.split("\n")[:-1]] + [
-        tokenizer.encode(last) for last in text.split("\n")[-1:] if last
-    ]
+    return [tokenizer.encode(line) for line in lines_of(text)]
 
 
 def opening(text: str, longest: int = LARGEST) -> str:

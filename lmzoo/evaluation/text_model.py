@@ -1,6 +1,7 @@
 """A model with its tokenizer: what answers questions about text."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -72,9 +73,8 @@ class TextModel:
         ids = self.tokenizer.encode(beginning + continuation)
         if not beginning:
             return ids, 0
-        return ids, first_token(
-            np.cumsum([len(piece) for piece in self.tokenizer.pieces(ids)]).tolist(), len(beginning)
-        )
+        ends = np.cumsum([len(piece) for piece in self.tokenizer.pieces(ids)]).tolist()
+        return ids, first_token(ends, len(beginning))
 
     # ── LanguageModel ──
 
@@ -175,13 +175,8 @@ def first_token(ends: Sequence[int], start: int) -> int:
     `ends` says where each token's piece ends, in characters. A character spelled in several tokens stands at the last
     of them, so those before it end where it starts and still belong to it.
     """
-    before = 0
-    for n, end in enumerate(ends):
-        if end > start:
-            break
-        if end > (ends[n - 1] if n else 0):
-            before = n + 1
-    return before
+    before = ends[: bisect_right(ends, start)]
+    return bisect_left(ends, before[-1]) + 1 if before and before[-1] else 0
 
 
 def likeliest_tokens(

@@ -15,7 +15,7 @@ import sys
 import tokenize
 import traceback
 from collections.abc import Sequence
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from pathlib import Path
 from types import ModuleType, NoneType
@@ -23,6 +23,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lmzoo.errors import UsageError, nearest, not_installed
 from lmzoo.interface import Model
+from lmzoo.labels import default_of
 from lmzoo.neural.training.config import Training
 
 HERE = Path(__file__).parent
@@ -170,9 +171,9 @@ def settings(model: type[Model]) -> list[Setting]:
         Setting(
             field.name,
             _kind(model, field.name, hints[field.name]),
-            _default(field),
+            None if (default := default_of(field)) is MISSING else default,
             comments.get(field.name, ""),
-            field.default is MISSING and field.default_factory is MISSING,
+            default is MISSING,
             _words(hints[field.name]),
             field.name in shared,
         )
@@ -232,12 +233,6 @@ def _preset(model: type[Model], name: str) -> dict[str, Any]:
     if name not in known:
         raise UsageError(f"{model.name} has no preset {name!r}; it has: {', '.join(known)}{nearest(name, known)}")
     return known[name]
-
-
-def _default(field: Field[Any]) -> Any:
-    if field.default_factory is not MISSING:
-        return field.default_factory()
-    return None if field.default is MISSING else field.default
 
 
 def _hints(model: type[Model]) -> dict[str, Any]:

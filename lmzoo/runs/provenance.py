@@ -35,7 +35,7 @@ def provenance() -> dict[str, Any]:
 def circumstances() -> dict[str, Any]:
     """What any result depends on: {"code", "versions", "machine"}, the code as a digest.
 
-    Without the report, whose sections have versions of their own: drawing a figure otherwise trains nothing anew.
+    Without the report, whose sections have versions of their own: a change of a figure retrains nothing.
     """
     digest = hashlib.sha256()
     for folder in (cards.PACKAGE, cards.folder()):

@@ -47,7 +47,7 @@ def save(
         "model": model.name,
         "config": model.config(),
         "vocab_size": model.vocab_size_,
-        # The code of a model from outside the zoo is not saved: loading the run needs its file.
+        # The code of a model from outside the package is not saved: loading the run needs its file.
         "outside": not type(model).__module__.startswith("lmzoo.models."),
     }
     with _new_folder(folder) as draft:
@@ -77,7 +77,7 @@ def _as_numbers(model: Model) -> dict[str, NDArray[Any]]:
 
 
 def load(folder: str | Path, code: str | Path | None = None) -> TextModel:
-    """Read a run back. `code` is the file of a model from outside the zoo.
+    """Read a run back. `code` is the file of a model from outside the package.
 
     Raises UsageError where there is no run, FormatError (naming the file) where it is damaged or foreign.
     """
@@ -114,7 +114,7 @@ def _load(folder: Path, code: str | Path | None) -> TextModel:
 
 
 def _class(folder: Path, config: dict[str, Any], code: str | Path | None) -> type[Model]:
-    """The model's class. The zoo's are found by name only, so that no run can name a file to execute."""
+    """The model's class. lmzoo's own are found by name only, so that no run can name a file to execute."""
     name = config["model"]
     if code is None and config["outside"]:
         raise UsageError(f"{folder} was made by a model of your own: say which with --code FILE.py")

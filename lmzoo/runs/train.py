@@ -88,7 +88,7 @@ class Fitted:
 def key(name: str, given: dict[str, str], text: Text, run: Run) -> str:
     """A digest of everything that the result of `fit` depends on: equal keys, equal models."""
     model = models.make(models.find(name), given)
-    own = Path(name).read_bytes() if Path(name).is_file() else b""  # the code of a model from outside the zoo
+    own = Path(name).read_bytes() if Path(name).is_file() else b""  # the code of a model from outside the package
     return digest(
         {
             "model": model.name,
@@ -220,7 +220,7 @@ def score_run(
 ) -> Scored:
     """Score the run in `folder` on `split` of `corpus` (None: the training corpus): a row of `lmzoo eval`.
 
-    `code` is the file of a model from outside the zoo. Raises as `store.load`, `corpus.load` and `evaluate` do.
+    `code` is the file of a model from outside the package. Raises as `store.load`, `corpus.load` and `evaluate` do.
     """
     text_model = store.load(folder, code)
     with naming(folder):
