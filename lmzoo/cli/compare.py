@@ -6,22 +6,10 @@ from typing import Annotated
 
 import typer
 
+from lmzoo.cli import options
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show, show_json
-from lmzoo.cli.options import (
-    Budget,
-    CorpusName,
-    Device,
-    Json,
-    Mirror,
-    Quiet,
-    Refit,
-    Seed,
-    TokenizerSpec,
-    option,
-    parse_budget,
-    whole,
-)
+from lmzoo.cli.options import option, whole
 from lmzoo.errors import UsageError, one_line
 
 
@@ -37,9 +25,9 @@ def compare_models(
             show_default="those of the preset",
         ),
     ] = None,
-    corpus: CorpusName = "storyworld",
-    tokenizer: TokenizerSpec = None,
-    budget: Budget = None,
+    corpus: options.CorpusName = "storyworld",
+    tokenizer: options.TokenizerSpec = None,
+    budget: options.Budget = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -51,9 +39,9 @@ def compare_models(
     seeds: Annotated[
         int, whole("--seeds", help="Train each model with this many seeds, and show the standard deviation.")
     ] = 1,
-    device: Device = "auto",
+    device: options.Device = "auto",
     out: Annotated[Path | None, option("--out", "Folder of the report.", "reports/CORPUS")] = None,
-    refit: Refit = False,
+    refit: options.Refit = False,
     words: Annotated[
         bool, option("--words", "Also evaluate word vectors on word similarity and analogies; downloads the test sets.")
     ] = False,
@@ -82,10 +70,10 @@ def compare_models(
         ),
     ] = False,
     limit: Annotated[int, whole("--limit", help="Use at most this many items of each test set; 0: all.")] = 0,
-    seed: Seed = 1,
-    mirror: Mirror = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    seed: options.Seed = 1,
+    mirror: options.Mirror = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train models on the same text, evaluate them in the same way, and write a report."""
     from lmzoo import files
@@ -107,7 +95,7 @@ def compare_models(
     chosen_preset = None if contestants else choose_preset(preset or "auto", device)
     if certified:
         codec.need_coder()
-    spend = parse_budget(budget or (chosen_preset.budget if chosen_preset else None))
+    spend = options.parse_budget(budget or (chosen_preset.budget if chosen_preset else None))
     run = Run(seed=seed, device=device, progress=Bars(quiet), **spend)
     source = corpora.load(corpus, mirror=mirror, refit=refit, progress=run.progress)
     folder = out or Path("reports") / source.name

@@ -5,28 +5,10 @@ from typing import Annotated
 
 import typer
 
+from lmzoo.cli import options
 from lmzoo.cli.app import add_group
 from lmzoo.cli.console import Bars, process, show_json, show_notes
-from lmzoo.cli.options import (
-    Budget,
-    Compile,
-    CorpusName,
-    Device,
-    Json,
-    Memory,
-    Mirror,
-    ModelCommands,
-    Precision,
-    Quiet,
-    Refit,
-    Resume,
-    Seed,
-    TensorBoard,
-    TokenizerSpec,
-    option,
-    parse_budget,
-    parse_memory,
-)
+from lmzoo.cli.options import option
 from lmzoo.errors import LmzooError, UsageError, one_of
 
 
@@ -34,22 +16,22 @@ def _train(
     name: str,
     settings: dict[str, str],
     *,
-    corpus: CorpusName = "storyworld",
-    tokenizer: TokenizerSpec = None,
+    corpus: options.CorpusName = "storyworld",
+    tokenizer: options.TokenizerSpec = None,
     out: Annotated[Path | None, option("--out", "Folder to save the run in.", "runs/CORPUS-MODEL")] = None,
     overwrite: Annotated[bool, option("--overwrite", "Replace the run in that folder.")] = False,
-    refit: Refit = False,
-    budget: Budget = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    compiled: Compile = "auto",
-    resume: Resume = False,
-    tensorboard: TensorBoard = None,
-    memory: Memory = None,
-    seed: Seed = 0,
-    mirror: Mirror = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    refit: options.Refit = False,
+    budget: options.Budget = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    compiled: options.Compile = "auto",
+    resume: options.Resume = False,
+    tensorboard: options.TensorBoard = None,
+    memory: options.Memory = None,
+    seed: options.Seed = 0,
+    mirror: options.Mirror = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     from lmzoo import models
     from lmzoo.data import corpus as corpora
@@ -70,12 +52,12 @@ def _train(
         device,
         precision=precision,
         compile=compiled,
-        memory=parse_memory(memory),
+        memory=options.parse_memory(memory),
         folder=training.unfinished(out),
         resume=resume,
         tensorboard=tensorboard,
         progress=Bars(quiet),
-        **parse_budget(budget),
+        **options.parse_budget(budget),
     )
     training.claim(out, resume, overwrite)
     source = corpora.load(corpus, mirror=mirror, refit=refit, progress=run.progress)
@@ -115,7 +97,7 @@ def _train(
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
-class _Train(ModelCommands):
+class _Train(options.ModelCommands):
     action = staticmethod(_train)
 
 

@@ -13,7 +13,7 @@ DAMAGED = (lzma.LZMAError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, EOF
 
 
 def unpack(packed: bytes, size: int) -> bytes:
-    """Plain, xz or gzip, recognised by the first bytes. At most `size` + 1 bytes: a guard against decompression bombs."""
+    """Plain, xz or gzip, recognised by the first bytes. At most `size` + 1 bytes, against decompression bombs."""
     if packed.startswith(b"\xfd7zXZ\x00"):
         with lzma.open(io.BytesIO(packed)) as stream:
             return stream.read(size + 1)

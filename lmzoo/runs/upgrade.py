@@ -24,15 +24,11 @@ def current(name: str, config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The name and the settings that load a run saved as `name` with `config`."""
     if name != "gpt" or "activation" not in config:  # today's gpt has no such setting
         return name, config
-    if _has(config, GPT) and config["kv_heads"] in (0, config["heads"]):
+    if GPT.items() <= config.items() and config["kv_heads"] in (0, config["heads"]):
         return "gpt", _without(config, {*GPT, "kv_heads", *UNUSED})
-    if _has(config, LLAMA):
+    if LLAMA.items() <= config.items():
         return "llama", _without(config, {*LLAMA, *UNUSED})
     return "speedrun", config  # which has a flag for each
-
-
-def _has(config: dict[str, Any], form: dict[str, Any]) -> bool:
-    return all(config.get(name) == value for name, value in form.items())
 
 
 def _without(config: dict[str, Any], names: set[str]) -> dict[str, Any]:
