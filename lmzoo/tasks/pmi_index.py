@@ -156,6 +156,8 @@ def look_up(ngrams: Ngrams, text: str, progress: Progress | None = None) -> Occu
     beginning = ngrams.find(coded)
     known = beginning >= 0
     shape, ends = (len(coded), len(ngrams)), np.append(0, np.cumsum(known.sum(axis=1)))
+    if ends[-1] < 2**31:
+        ends = ends.astype(np.int32)  # with int64 bounds scipy would take twice the memory
     by_position = csr_array((np.ones(ends[-1], np.int8), beginning[known], ends), shape)
     by_ngram = by_position.tocsc()  # a counting sort
     counts = np.diff(by_ngram.indptr).astype(np.int64)
