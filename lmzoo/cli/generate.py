@@ -2,20 +2,17 @@
 
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Any
-
-import typer
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import show_json
-from lmzoo.cli.options import Code, Device, Json, Seed, number, option, whole
+from lmzoo.cli.options import Code, Device, Json, RunFolder, Seed, number, option, whole
 from lmzoo.errors import UsageError, naming
 
 
 @command("generate", epilog="Example: lmzoo generate runs/storyworld-ngram --prompt 'The cat' --temperature 0.8")
 def generate_text(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    run: RunFolder,
     prompt: Annotated[str, option("--prompt", "The text to continue.")] = "",
     length: Annotated[int, whole("--length", help="Tokens to generate, 0 or more.")] = 200,
     temperature: Annotated[

@@ -74,10 +74,7 @@ Budget = Annotated[
     ),
 ]
 Refit = Annotated[
-    bool,
-    typer.Option(
-        "--refit", help="Train on the training and validation texts: for the final fit, once settings are chosen."
-    ),
+    bool, option("--refit", "Train on the training and validation texts: for the final fit, once settings are chosen.")
 ]
 Code = Annotated[Path | None, typer.Option(help="The FILE.py of your own model, to load a run of it.")]
 
@@ -109,9 +106,7 @@ Compile = Annotated[
     ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Resume the training to --out that was interrupted or killed.")]
-TensorBoard = Annotated[
-    Path | None, typer.Option("--tensorboard", help="Folder for TensorBoard logs, written during training.")
-]
+TensorBoard = Annotated[Path | None, option("--tensorboard", "Folder for TensorBoard logs, written during training.")]
 Memory = Annotated[
     str | None,
     typer.Option(

@@ -112,7 +112,9 @@ def _show(runs: Sequence[dict[str, Any]]) -> None:
         for run in runs:
             result = run["grades"][n]
             row += [_figure(result["metric"], result["value"])]
-            row += [_between(result)] if len(runs) == 1 else []
+            if len(runs) == 1:
+                between = "–".join(_figure(result["metric"], end) for end in result["interval"] or ())
+                row += [between or "–"]
             row += [_figure("accuracy", result["overlap"])]
         rows.append(row)
     show_table(columns, rows, numbers_from=2)
@@ -123,12 +125,6 @@ def _figure(metric: str, value: float | None) -> str:
     if value is None:
         return "–"
     return {"accuracy": f"{value:.1%}", "MCC": f"{value:.3f}"}.get(metric, f"{value:,.2f}")
-
-
-def _between(result: dict[str, Any]) -> str:
-    if result["interval"] is None:
-        return "–"
-    return "–".join(_figure(result["metric"], end) for end in result["interval"])
 
 
 def _show_groups(runs: Sequence[dict[str, Any]], kind: str) -> None:
