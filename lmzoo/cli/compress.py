@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, show_json, show_notes, show_table
+from lmzoo.cli.console import Bars, show_facts, show_json, show_notes, show_table
 from lmzoo.cli.exchange import claim_file, write_file
 from lmzoo.cli.options import Code, Json, Mirror, Quiet, RunFolder, Runs, option, whole
 from lmzoo.errors import UsageError, naming, one_of
@@ -48,11 +48,8 @@ def compress_file(
         "original_bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
     }
-    if as_json:
-        return show_json(facts)
     share = f", {len(packed) / len(data):.1%}" if data else ""
-    print(f"{file}: {len(data):,} bytes → {out}: {len(packed):,} bytes{share}")
-    return None
+    show_facts(facts, as_json, f"{file}: {len(data):,} bytes → {out}: {len(packed):,} bytes{share}")
 
 
 @command("decompress", epilog="Example: lmzoo decompress runs/storyworld-ngram letter.txt.lmz --out letter.txt")
@@ -79,10 +76,8 @@ def decompress_file(
     with naming(file):
         data = codec.decompress(text_model, packed, progress=Bars(quiet))
     write_file(out, data)
-    if as_json:
-        return show_json({"file": str(out), "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()})
-    print(f"{file} → {out}: {len(data):,} bytes")
-    return None
+    facts = {"file": str(out), "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    show_facts(facts, as_json, f"{file} → {out}: {len(data):,} bytes")
 
 
 @command("certify", epilog="Example: lmzoo certify runs/storyworld-ngram runs/storyworld-gpt --characters 100000")

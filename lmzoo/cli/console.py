@@ -168,6 +168,14 @@ def show_json(value: Any) -> None:
     print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
 
 
+def show_facts(facts: Any, as_json: bool, *lines: str) -> None:
+    """Print `facts` as JSON, or the `lines` that state them."""
+    if as_json:
+        show_json(facts)
+    else:
+        print(*lines, sep="\n")
+
+
 def show_notes(notes: Sequence[str]) -> None:
     """Remarks on a result: all of them, or the first two and the last of more than four."""
     shown = notes if len(notes) <= 4 else [*notes[:2], f"{len(notes) - 3} more such notes are in the run", notes[-1]]

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from lmzoo.cli.app import add_group
-from lmzoo.cli.console import Bars, Commands, show_json, show_table
+from lmzoo.cli.console import Bars, Commands, show_facts, show_json, show_table
 from lmzoo.cli.options import Json, Mirror, Quiet
 
 CardName = Annotated[str, typer.Argument(help="A name from `lmzoo corpora`.")]
@@ -42,13 +42,8 @@ def fetch_corpus(name: CardName, mirror: Mirror = None, as_json: Json = False, q
     facts = [
         {"path": file.file.path, "source": file.source, "sha256": file.sha256, "cached": file.cached} for file in files
     ]
-    if as_json:
-        return show_json(facts)
-    for fact in facts:
-        print(f"{fact['path']}  {fact['sha256']}  from {fact['source']}")
-    if not facts:
-        print(f"{name} is built in: nothing to fetch")
-    return None
+    lines = [f"{fact['path']}  {fact['sha256']}  from {fact['source']}" for fact in facts]
+    show_facts(facts, as_json, *(lines or [f"{name} is built in: nothing to fetch"]))
 
 
 @corpora_app.command("show")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, show_json, show_notes
+from lmzoo.cli.console import Bars, show_facts, show_json, show_notes
 from lmzoo.cli.options import Json, Mirror, Quiet, option
 from lmzoo.errors import LmzooError, UsageError, one_of
 from lmzoo.files import sha256_of, try_to_write, write_atomically
@@ -79,10 +79,8 @@ def _export_vectors(
     words, dimensions = vector_exchange.write(text_model, file, kind, Bars(quiet))
     facts = {"run": str(run), "file": str(file), "format": kind, "words": words, "dimensions": dimensions}
     facts["bytes"] = file.stat().st_size
-    if as_json:
-        return show_json(facts)
-    print(f"wrote {file}: {words:,} words of {dimensions} numbers, {kind}, {facts['bytes']:,} bytes")
-    return None
+    line = f"wrote {file}: {words:,} words of {dimensions} numbers, {kind}, {facts['bytes']:,} bytes"
+    show_facts(facts, as_json, line)
 
 
 def _export_gpt(run: Path, folder: Path, overwrite: bool, as_json: bool) -> None:

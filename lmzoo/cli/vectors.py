@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, figure, show_json, show_table
+from lmzoo.cli.console import Bars, figure, show_facts, show_json, show_table
 from lmzoo.cli.options import Code, Json, Mirror, Quiet, Seed, option, whole
 from lmzoo.errors import UsageError, naming, one_line, one_of
 
@@ -151,7 +151,7 @@ def show_similarity(
     vectors = open_vectors(run, code, quiet)
     if words:
         cosine = vectors.similarity(*words)
-        return show_json({"run": str(run), "words": words, "cosine": cosine}) if as_json else print(f"{cosine:.4f}")
+        return show_facts({"run": str(run), "words": words, "cosine": cosine}, as_json, f"{cosine:.4f}")
     from lmzoo.analysis.word_similarity import judge
     from lmzoo.data import task_cards
 
@@ -209,11 +209,9 @@ def draw_map(
     vectors = open_vectors(run, code, quiet)
     facts = projection.layout(vectors, words or projection.frequent_words(vectors), method, seed)
     word_map.write(out, facts, title=run.resolve().name)
-    if as_json:
-        return show_json({"run": str(run), "out": str(out), **facts})
     shown = "" if facts["variance"] is None else f", {sum(facts['variance']):.0%} of their variance"
-    print(f"{out}: {len(facts['words'])} words by {projection.METHODS[method]}{shown}")
-    return None
+    line = f"{out}: {len(facts['words'])} words by {projection.METHODS[method]}{shown}"
+    show_facts({"run": str(run), "out": str(out), **facts}, as_json, line)
 
 
 def open_vectors(source: Path, code: Path | None = None, quiet: bool = True) -> "Vectors":
