@@ -19,6 +19,7 @@ from lmzoo.errors import LmzooError, UsageError, nearest, one_line
 from lmzoo.progress import Progress
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
+LEAST_WIDTH = 16  # characters of a name that a narrow terminal still shows
 PIPED_WIDTH = 200  # characters: width of a table that is written to a pipe or file
 # click.UsageError, which some versions of Typer import from Click and others bring along.
 WrongUsage: Any = typer.BadParameter.__mro__[2]
@@ -149,10 +150,11 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers_fr
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for n, column in enumerate(columns):
+        longest = max((len(row[n]) for row in rows), default=0)
         if n < numbers_from:
-            table.add_column(column, overflow="fold")
+            table.add_column(column, overflow="fold", min_width=min(longest, LEAST_WIDTH))
         else:
-            table.add_column(column, justify="right", no_wrap=True)
+            table.add_column(column, justify="right", min_width=longest)  # so that only its head wraps
     for row in rows:
         table.add_row(*map(Text, row))  # a name in brackets is not markup
     show(table)

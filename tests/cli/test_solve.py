@@ -24,7 +24,9 @@ def lmzoo(calling, tmp_path, monkeypatch):
     return calling(solve=solve_questions)
 
 
-def test_each_set_is_a_row_with_chance_and_accuracy(lmzoo):
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_each_set_is_a_row_with_chance_and_accuracy(lmzoo, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)  # a narrow terminal wraps heads, and drops no name
     code, out, err = lmzoo("--questions", "mine.jsonl", "--corpus", "race.txt")
     assert (code, err) == (0, "")
     (row,) = [line.split() for line in out.splitlines() if line.strip().startswith("mine")]
