@@ -270,8 +270,8 @@ class TestPages:
         """Run a command on a saved model, 80 columns wide: the exit code and what it prints."""
         monkeypatch.setenv("COLUMNS", "80")
         app = typer.Typer(cls=console.Commands)
-        app.command("explain", epilog=ngrams.EXPLAIN_EPILOG)(ngrams.explain_text)
-        app.command("ngrams", epilog=ngrams.NGRAMS_EPILOG)(ngrams.list_ngrams)
+        app.command("explain")(ngrams.explain_text)
+        app.command("ngrams")(ngrams.list_ngrams)
 
         def run(command, *arguments, smoothing="modified-kneser-ney"):
             folder = tmp_path / smoothing

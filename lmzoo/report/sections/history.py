@@ -69,8 +69,9 @@ def _ours(comparison: Comparison, unit: str) -> list[Point]:
     points = []
     for row in comparison.ranked():
         score = row.score
-        comparable = unit != PERPLEXITY or (row.tokenizer == "split" and score and score.perplexity_per_token)
-        if not score or row.year is None or not comparable:
+        if not score or row.year is None:
+            continue
+        if unit == PERPLEXITY and not (score.tokens == score.words and score.perplexity_per_token):
             continue
         value = in_unit(score.bits, score, unit)
         low, high = row.interval or (score.bits_per_character,) * 2
