@@ -64,8 +64,10 @@ def pairs(cells: list[Cell]) -> list[tuple[str, str]]:
     return [(cell.text, cell.aside) for cell in cells]
 
 
-def score(bits_per_character: float, characters: int = 200_000) -> dict:
-    bits, tokens, words = bits_per_character * characters, characters // 4, characters // 5
+def score(bits_per_character: float, characters: int = 200_000, of_words: bool = False) -> dict:
+    """A score; `of_words`: whose tokens are the words of the text, so that published perplexities compare."""
+    bits, tokens = bits_per_character * characters, characters // 4
+    words = tokens if of_words else characters // 5
     return {
         "bits": bits, "characters": characters, "bytes": characters + 20, "tokens": tokens, "words": words,
         "bits_per_character": bits_per_character, "bits_per_byte": bits / (characters + 20),
@@ -80,7 +82,7 @@ def row(label: str, bits: float | None, **changes: object) -> dict:
         "label": label, "model": model, "year": 1995, "paper": f"The paper of {model}", "config": {},
         "tokenizer": "word:5000", "train_seconds": 1.234, "reach": 4, "tokens_per_second": 1.2e6,
         "size": {"count": 123_456, "unit": "n-grams", "bytes": 1_234_567},
-        "score": None if bits is None else score(bits),
+        "score": None if bits is None else score(bits, of_words=changes.get("tokenizer") == "split"),
         "interval": None if bits is None else [bits - 0.02, bits + 0.02],
         "error": "every token has probability zero" if bits is None else None, "notes": [],
         "family": FAMILIES.get(model, "other"),
