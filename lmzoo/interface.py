@@ -34,6 +34,8 @@ from lmzoo.errors import NotFittedError, UsageError
 from lmzoo.progress import Progress as Progress  # part of this page, in a file of its own that does without NumPy
 
 State = Any
+Array = NDArray[Any]
+Floats = NDArray[np.floating[Any]]  # log-probabilities in nats, vectors
 Ids = NDArray[np.integer[Any]]
 
 
@@ -226,7 +228,7 @@ class Decoder(Model):
         """The state after reading `tokens` (T,): the same wherever you cut them. Leaves `state` as it was."""
 
     @abstractmethod
-    def next_log_probs(self, state: State) -> NDArray[np.floating[Any]]:
+    def next_log_probs(self, state: State) -> Floats:
         """log P(each token comes next), (V,), in nats; their exponentials sum to one."""
 
     # Written once. A model may replace them by something faster that gives the same numbers:
@@ -236,7 +238,7 @@ class Decoder(Model):
         """Each of B states after reading its own text (T,), of any length."""
         return [self.advance(state, text) for state, text in zip(states, texts, strict=True)]
 
-    def next_log_probs_many(self, states: Sequence[State]) -> NDArray[np.floating[Any]]:
+    def next_log_probs_many(self, states: Sequence[State]) -> Floats:
         """`next_log_probs` of each of B states: (B, V)."""
         return np.stack([self.next_log_probs(state) for state in states])
 
@@ -262,7 +264,7 @@ class LanguageModel(Decoder):
     def start(self) -> State:
         """The state before the first token: as if `end` had just been read."""
 
-    def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[NDArray[np.floating[Any]], State]:
+    def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[Floats, State]:
         """log P of each of `tokens` (T,) given those before it, in nats, and the state after the last."""
         tokens = check_ids(tokens, self.vocab_size_)
         state = self.start() if state is None else state
@@ -272,9 +274,7 @@ class LanguageModel(Decoder):
             state = self.advance(state, tokens[t : t + 1])
         return scores, state
 
-    def log_probs_many(
-        self, texts: Sequence[ArrayLike], first: Sequence[int] | None = None
-    ) -> list[NDArray[np.floating[Any]]]:
+    def log_probs_many(self, texts: Sequence[ArrayLike], first: Sequence[int] | None = None) -> list[Floats]:
         """`log_probs` of separate texts, each from `start()`; batched where a model can.
 
         With `first`, of text n only those of its tokens first[n], first[n] + 1, …: the others need not be computed.
@@ -282,7 +282,7 @@ class LanguageModel(Decoder):
         first = [0] * len(texts) if first is None else first
         return [self.log_probs(text)[0][start:] for text, start in zip(texts, first, strict=True)]
 
-    def distributions(self, tokens: Ids, state: State | None = None) -> NDArray[np.floating[Any]]:
+    def distributions(self, tokens: Ids, state: State | None = None) -> Floats:
         """What was predicted at every place of a text: log P(each token | those before), in nats, (T,) → (T, V).
 
         Row t is `next_log_probs` before token t is read. A model that can reads the text in one pass.
@@ -308,10 +308,10 @@ class MaskedModel(Model):
     """Fills blanks from the context on both sides. It gives no P(text), so never bits per character."""
 
     @abstractmethod
-    def fill_log_probs(self, tokens: Ids, blanks: NDArray[np.bool_]) -> NDArray[np.floating[Any]]:
+    def fill_log_probs(self, tokens: Ids, blanks: NDArray[np.bool_]) -> Floats:
         """log P of each token at each of the H blanks of `tokens`, all hidden at once: (T,), (T,) bool → (H, V)."""
 
-    def pseudo_log_probs(self, tokens: Ids) -> NDArray[np.floating[Any]]:
+    def pseudo_log_probs(self, tokens: Ids) -> Floats:
         """log P of each token given all others, (T,), in nats; their sum is the pseudo-log-likelihood.
 
         Salazar, Liang, Nguyen & Kirchhoff 2020, equation 2. One blank at a time, T passes: a model may batch them.
@@ -333,14 +333,12 @@ class Encoder(ABC):
         return ("vectors",)
 
     @abstractmethod
-    def features(self, tokens: Ids, layer: int = -1) -> NDArray[np.floating[Any]]:
+    def features(self, tokens: Ids, layer: int = -1) -> Floats:
         """A vector for each token of a text: (T,) → (T, D). D is the layer's own."""
 
     # Written once; a model may replace them.
 
-    def features_many(
-        self, texts: Sequence[Ids], layers: Sequence[int] = (-1,)
-    ) -> list[list[NDArray[np.floating[Any]]]]:
+    def features_many(self, texts: Sequence[Ids], layers: Sequence[int] = (-1,)) -> list[list[Floats]]:
         """For each of separate texts, its `features` in each of `layers`; batched where a model can.
 
         All results are in memory at once: give a long list of texts in parts.
@@ -356,7 +354,7 @@ class SentenceEncoder(ABC):
     """A vector for a whole text: skip-thought, or a network's last cell state. Probes use it like pooled features."""
 
     @abstractmethod
-    def encode_texts(self, texts: Sequence[Ids]) -> NDArray[np.floating[Any]]:
+    def encode_texts(self, texts: Sequence[Ids]) -> Floats:
         """(N, D), a row for each of N texts."""
 
 
@@ -368,7 +366,7 @@ class Classifier(Model):
         """Learn from `examples`, with `valid` to choose settings and stop by. Returns self."""
 
     @abstractmethod
-    def class_log_probs(self, texts: Sequence[tuple[Ids, ...]]) -> NDArray[np.floating[Any]]:
+    def class_log_probs(self, texts: Sequence[tuple[Ids, ...]]) -> Floats:
         """log P(each class | text), in nats: (N, C)."""
 
 

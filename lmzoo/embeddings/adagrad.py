@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from lmzoo.interface import Array
 from lmzoo.ngrams.out_of_core import Scratch, release
 
 if TYPE_CHECKING:
     import torch  # imported where it is used: only a GPU needs it
-
-Array = NDArray[Any]
 
 # P, the most threads there can be. It is fixed, so that results do not depend on the machine's cores; and the vectors
 # of one block are few enough to stay in the processor's cache.

@@ -13,13 +13,10 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
-from numpy.typing import NDArray
 
 from lmzoo.errors import UsageError, one_of
-from lmzoo.interface import Ids, Progress, Run, check_ids
+from lmzoo.interface import Array, Ids, Progress, Run, check_ids
 from lmzoo.ngrams.out_of_core import Scratch, ranges
-
-Array = NDArray[Any]
 
 WEIGHTS = ("harmonic", "linear", "flat")  # at distance d of k: 1/d; (k-d+1)/k, the mean over word2vec's windows; 1
 SIDES = ("both", "left")  # left: only words before it are contexts

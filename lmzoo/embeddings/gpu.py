@@ -5,12 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.errors import not_installed
-from lmzoo.interface import Ids
-
-Array = NDArray[Any]
+from lmzoo.interface import Array, Ids
 
 NVIDIA = Path("/dev/nvidiactl")  # exists on Linux where the driver is loaded
 BLOCK = 1 << 28  # logits computed at a time: 1 GiB

@@ -16,14 +16,12 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lmzoo.embeddings.gpu import OnDevice, accelerator
 from lmzoo.embeddings.softmax import log_normalisers
 from lmzoo.errors import FormatError, ScoreError
-from lmzoo.interface import Data, Encoder, Ids, LanguageModel, Run, State, check_ids
-
-Array = NDArray[Any]
+from lmzoo.interface import Array, Data, Encoder, Ids, LanguageModel, Run, State, check_ids
 
 AT_ONCE = 1 << 20  # tokens of a text scored at a time: their contexts are k times as many numbers
 BLOCK = 1 << 23  # logits computed at a time: 32 MB

@@ -8,15 +8,13 @@ polynomial for e^r, within 2 units in the last place.
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
-from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from lmzoo.interface import Array
 
 THREADS = min(8, cpu_count() or 1)
 LOG2_E = np.float32(1.44269504)

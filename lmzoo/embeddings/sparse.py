@@ -1,18 +1,14 @@
 """Association scores in a sparse table: most pairs of words never co-occur, so only the others are stored."""
 
 from abc import abstractmethod
-from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from lmzoo.embeddings.gpu import OnDevice
 from lmzoo.embeddings.predictor import Association
 from lmzoo.embeddings.softmax import in_parts, log_normaliser
-from lmzoo.interface import Ids
-
-Array = NDArray[Any]
+from lmzoo.interface import Array, Ids
 
 
 class Table(Association):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmzoo.errors import ScoreError, UsageError
-from lmzoo.interface import Decoder, Ids, LanguageModel, State, check_ids
+from lmzoo.interface import Decoder, Floats, Ids, LanguageModel, State, check_ids
 
 
 def generate(
@@ -87,7 +87,7 @@ def likeliest(log_probs: NDArray[np.float64], most: int) -> NDArray[np.intp]:
 
 
 def choose(
-    log_probs: NDArray[np.floating[Any]],
+    log_probs: Floats,
     temperature: float,
     top_k: int | None,
     top_p: float | None,
@@ -103,15 +103,13 @@ def choose(
     )
 
 
-def _refuse_nothing(log_probs: NDArray[np.floating[Any]]) -> None:
+def _refuse_nothing(log_probs: Floats) -> None:
     best = np.max(log_probs)
     if not np.isfinite(best):
         raise ScoreError(f"there is nothing to choose from: the likeliest token has a log-probability of {best}")
 
 
-def reshape(
-    log_probs: NDArray[np.floating[Any]], temperature: float, top_k: int | None, top_p: float | None
-) -> NDArray[np.float64]:
+def reshape(log_probs: Floats, temperature: float, top_k: int | None, top_p: float | None) -> NDArray[np.float64]:
     """The distribution (V,) to draw from: tempered, then truncated to the most probable tokens, ties by id."""
     with np.errstate(over="ignore"):  # of a temperature near zero: all but the best become impossible
         logits = (np.asarray(log_probs, dtype=np.float64) - np.max(log_probs)) / temperature

@@ -5,7 +5,6 @@ Each text is scored on its own, from the start state. It is encoded as a whole, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import ScoreError
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.interface import Ids, LanguageModel, Progress, State
+from lmzoo.interface import Floats, Ids, LanguageModel, Progress, State
 
 TEXTS_AT_ONCE = 512  # texts of a batch, between two updates of the progress bar
 
@@ -85,7 +84,7 @@ def _greedy_credit(
     return credit
 
 
-def _share_of_best(scores: NDArray[np.floating[Any]], token: int) -> float:
+def _share_of_best(scores: Floats, token: int) -> float:
     """1/k where `token` is one of the k tokens with the highest score, else 0."""
     highest = scores.max()
     return 1 / int((scores == highest).sum()) if scores[token] == highest > -np.inf else 0.0

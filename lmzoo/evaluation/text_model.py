@@ -8,12 +8,21 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluation import characters, generation
-from lmzoo.interface import Classifier, Decoder, Encoder, Ids, LanguageModel, MaskedModel, SentenceEncoder, TextToText
+from lmzoo.interface import (
+    Classifier,
+    Decoder,
+    Encoder,
+    Floats,
+    Ids,
+    LanguageModel,
+    MaskedModel,
+    SentenceEncoder,
+    TextToText,
+)
 
 Ability = TypeVar("Ability")
 
@@ -164,7 +173,7 @@ class TextModel:
 
     # ── Encoder ──
 
-    def features(self, text: str, layer: int = -1) -> NDArray[np.floating[Any]]:
+    def features(self, text: str, layer: int = -1) -> Floats:
         """The vector of each token of `text` in one layer: (T, D)."""
         return self.require(Encoder, "it cannot be probed").features(self._encode(text), layer)
 
@@ -179,9 +188,7 @@ def first_token(ends: Sequence[int], start: int) -> int:
     return bisect_left(ends, before[-1]) + 1 if before and before[-1] else 0
 
 
-def likeliest_tokens(
-    tokenizer: Tokenizer, before: Ids, log_probs: NDArray[np.floating[Any]], top: int
-) -> list[tuple[str, float]]:
+def likeliest_tokens(tokenizer: Tokenizer, before: Ids, log_probs: Floats, top: int) -> list[tuple[str, float]]:
     """The `top` likeliest tokens of a distribution (V,) in nats, with their probabilities, the likeliest first.
 
     Each is written as it would stand after the last of `before` (none, or ids); by its name where it is no text alone.

@@ -19,16 +19,14 @@ from Clarkson & Robinson (1997).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numba import njit
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lmzoo.errors import FormatError, UsageError
-from lmzoo.interface import Data, Ids, LanguageModel, Run, State, check_ids
-
-Array = NDArray[Any]
+from lmzoo.interface import Array, Data, Ids, LanguageModel, Run, State, check_ids
 
 
 @dataclass

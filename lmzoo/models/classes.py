@@ -17,17 +17,16 @@ in the training text form one more class, uniform within, which gets what smooth
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lmzoo.errors import FormatError, UsageError
-from lmzoo.interface import Data, Encoder, Ids, LanguageModel, Run, State, check_ids
+from lmzoo.interface import Array, Data, Encoder, Ids, LanguageModel, Run, State, check_ids
 from lmzoo.models.ngram import Ngram
 from lmzoo.ngrams.exchange_clustering import cluster
 
-Array = NDArray[Any]
 MOST = 5000  # classes: two tables of class bigrams take 400 MB
 INNER = "ngram."  # prefix of the names of the class n-gram's arrays
 

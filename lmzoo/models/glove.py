@@ -25,17 +25,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.embeddings.adagrad import Descent, TorchDescent
 from lmzoo.embeddings.cooccurrence import Counted
 from lmzoo.embeddings.gpu import accelerator
 from lmzoo.embeddings.predictor import LowRank
 from lmzoo.errors import FormatError, ScoreError, UsageError
-from lmzoo.interface import Ids, Run
+from lmzoo.interface import Array, Ids, Run
 from lmzoo.ngrams.out_of_core import Scratch
-
-Array = NDArray[Any]
 
 
 @dataclass

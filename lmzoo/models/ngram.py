@@ -31,20 +31,17 @@ of the vocabulary is one of V, so there is no <unk>; arithmetic is in float64, r
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.errors import FormatError, UsageError, nearest
-from lmzoo.interface import Data, Origin, Run
+from lmzoo.interface import Array, Data, Origin, Run
 from lmzoo.ngrams.counts import Level, count_ngrams
 from lmzoo.ngrams.out_of_core import Scratch, release
 from lmzoo.ngrams.pruning import cut, entropy_prune, parse_cutoffs
 from lmzoo.ngrams.smoothing import SHANNON, SMOOTHINGS, ModifiedKneserNey, Smoothing
 from lmzoo.ngrams.trie import Trie, TrieModel
-
-Array = NDArray[Any]
 
 # What `smoothing: auto` chooses from. Jelinek-Mercer fits its weights on the validation text, so its validation score
 # would be too good.

@@ -25,14 +25,11 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.embeddings.cooccurrence import Counted
 from lmzoo.embeddings.sparse import Table
 from lmzoo.errors import FormatError, UsageError
-from lmzoo.interface import Ids, Origin, Run
-
-Array = NDArray[Any]
+from lmzoo.interface import Array, Ids, Origin, Run
 
 
 def pmi(counts: Any, smoothing: float = 0.75, shift: float = 1.0, positive: bool = True) -> Any:

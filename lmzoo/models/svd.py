@@ -14,15 +14,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.embeddings.cooccurrence import Counted
 from lmzoo.embeddings.predictor import LowRank
 from lmzoo.errors import FormatError, LmzooError, UsageError
-from lmzoo.interface import Ids, Progress, Run
+from lmzoo.interface import Array, Ids, Progress, Run
 from lmzoo.models.pmi import check, pmi
-
-Array = NDArray[Any]
 
 
 @dataclass

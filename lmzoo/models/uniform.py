@@ -7,12 +7,12 @@ own: `lmzoo check mine.py` tests it and `lmzoo compare mine.py` puts it in the t
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from lmzoo.interface import Data, Ids, LanguageModel, Run, State, check_ids
+from lmzoo.interface import Array, Data, Floats, Ids, LanguageModel, Run, State, check_ids
 
 
 @dataclass
@@ -39,10 +39,10 @@ class Uniform(LanguageModel):
         """Still empty."""
         return ()
 
-    def next_log_probs(self, state: State) -> NDArray[np.floating[Any]]:  # noqa: ARG002
+    def next_log_probs(self, state: State) -> Floats:  # noqa: ARG002
         """−ln V for each of the V tokens."""
         return np.full(self.vocab_size_, -np.log(self.vocab_size_))
 
-    def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[NDArray[Any], State]:  # noqa: ARG002
+    def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[Array, State]:  # noqa: ARG002
         """−ln V for each of `tokens` (T,). Optional: faster than the default, which asks for all V at each token."""
         return np.full(len(check_ids(tokens, self.vocab_size_)), -np.log(self.vocab_size_)), ()

@@ -24,13 +24,10 @@ from importlib.util import find_spec
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.embeddings.predictor import LowRank
 from lmzoo.errors import LmzooError, UsageError, not_installed, one_of
-from lmzoo.interface import Ids, Run
-
-Array = NDArray[Any]
+from lmzoo.interface import Array, Ids, Run
 
 ARCHITECTURES = ("skip-gram", "cbow")
 OUTPUTS = ("negative-sampling", "hierarchical-softmax")

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from lmzoo.errors import LmzooError, UsageError
-from lmzoo.interface import Data, Encoder, Ids, LanguageModel, Run, State, check_ids
+from lmzoo.interface import Array, Data, Encoder, Floats, Ids, LanguageModel, Run, State, check_ids
 from lmzoo.neural import device as _device
 from lmzoo.neural.module import Carried, Module
 from lmzoo.neural.training.config import Training
@@ -148,12 +148,12 @@ class Network(LanguageModel, Encoder):
         self.net_.to(_device.find(device))
         return self
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, Array]:
         """The weights, by their names in the module."""
         weights = {f"net.{name}": value.cpu().numpy() for name, value in self.net_.weights().items()}
         return {"vocab_size": np.asarray(self.vocab_size_), **weights}
 
-    def restore(self, arrays: dict[str, NDArray[Any]]) -> Self:
+    def restore(self, arrays: dict[str, Array]) -> Self:
         """The inverse of `arrays`. Raises KeyError for missing weights, ValueError for weights of another shape."""
         self.vocab_size_ = int(arrays["vocab_size"])
         module = self.build(self.vocab_size_)
@@ -199,17 +199,17 @@ class Network(LanguageModel, Encoder):
         return after
 
     @torch.inference_mode()
-    def next_log_probs(self, state: State) -> NDArray[np.floating[Any]]:
+    def next_log_probs(self, state: State) -> Floats:
         """log P of each token (V,), in nats, normalised in double precision."""
         return _log_softmax(self.net_.head(state.hidden))
 
     @torch.inference_mode()
-    def next_log_probs_many(self, states: Sequence[Any]) -> NDArray[np.floating[Any]]:
+    def next_log_probs_many(self, states: Sequence[Any]) -> Floats:
         """`next_log_probs` of each of B states, in one matrix product: (B, V)."""
         return _log_softmax(self.net_.head(torch.stack([state.hidden for state in states])))
 
     @torch.inference_mode()
-    def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[NDArray[Any], State]:
+    def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[Array, State]:
         """log P of each of `tokens` (T,), in nats, and the state after the last."""
         ids = check_ids(tokens, self.vocab_size_)
         state = self.start() if state is None else state
@@ -220,7 +220,7 @@ class Network(LanguageModel, Encoder):
         return np.concatenate(scores), state
 
     @torch.inference_mode()
-    def distributions(self, tokens: Ids, state: State | None = None) -> NDArray[np.floating[Any]]:
+    def distributions(self, tokens: Ids, state: State | None = None) -> Floats:
         """log P of every token before each of `tokens` is read, in nats: (T,) → (T, V), in one pass."""
         ids = check_ids(tokens, self.vocab_size_)
         state = self.start() if state is None else state
@@ -245,14 +245,14 @@ class Network(LanguageModel, Encoder):
                 yield hidden[0], state
 
     @torch.inference_mode()
-    def log_probs_many(self, texts: Sequence[ArrayLike], first: Sequence[int] | None = None) -> list[NDArray[Any]]:
+    def log_probs_many(self, texts: Sequence[ArrayLike], first: Sequence[int] | None = None) -> list[Array]:
         """`log_probs` of separate texts, or of each from its `first` token on, as a softmax costs more than reading.
 
         Short texts of similar length share a batch.
         """
         ids = [check_ids(text, self.vocab_size_) for text in texts]
         starts = [0] * len(ids) if first is None else first
-        scores: list[NDArray[Any]] = [np.empty(0)] * len(ids)
+        scores: list[Array] = [np.empty(0)] * len(ids)
         for group in _by_length(ids, self._tokens_at_once()):
             if len(group) == 1:
                 scores[group[0]] = self.log_probs(ids[group[0]])[0][starts[group[0]] :]
@@ -271,14 +271,14 @@ class Network(LanguageModel, Encoder):
                 scores[n] = part
         return scores
 
-    def _scores(self, hidden: Tensor, targets: Tensor) -> NDArray[Any]:
+    def _scores(self, hidden: Tensor, targets: Tensor) -> Array:
         """log P of `targets` (T,) by the hidden vectors (T, D) before them, in nats."""
         pieces = max(1, -(-len(targets) // self._tokens_at_once()))
         parts = [
             self.net_.head(h).float().log_softmax(-1).gather(-1, t[:, None])[:, 0]
             for h, t in zip(hidden.tensor_split(pieces), targets.tensor_split(pieces), strict=True)
         ]
-        scores: NDArray[Any] = torch.cat(parts).cpu().numpy().astype(np.float64)
+        scores: Array = torch.cat(parts).cpu().numpy().astype(np.float64)
         return scores
 
     # ── Features ──────────────────────────────────────────────────────────────────────────────────
@@ -288,16 +288,16 @@ class Network(LanguageModel, Encoder):
         """The embedding and the layers above it."""
         return tuple(self.net_.layer_modules())
 
-    def features(self, tokens: Ids, layer: int = -1) -> NDArray[Any]:
+    def features(self, tokens: Ids, layer: int = -1) -> Array:
         """A vector for each token, of the text up to it: (T,) → (T, D) float32."""
         return self.features_many([tokens], [layer])[0][0]
 
     @torch.inference_mode()
-    def features_many(self, texts: Sequence[Ids], layers: Sequence[int] = (-1,)) -> list[list[NDArray[Any]]]:
+    def features_many(self, texts: Sequence[Ids], layers: Sequence[int] = (-1,)) -> list[list[Array]]:
         """`features` of separate texts, in each of `layers`; short texts of similar length share a batch."""
         self._check_layers(layers)
         read = [np.append(self.vocab_size_ - 1, check_ids(text, self.vocab_size_)) for text in texts]  # `end` first
-        features: list[list[NDArray[Any]]] = [[]] * len(read)
+        features: list[list[Array]] = [[]] * len(read)
         for group in _by_length(read, FEATURES_AT_ONCE):
             if len(group) == 1:
                 features[group[0]] = [vectors[1:] for vectors in self._vectors(read[group[0]], layers)]
@@ -319,7 +319,7 @@ class Network(LanguageModel, Encoder):
                     f"no layer {layer} in this {self.name}: there are 0 to {len(names) - 1} ({', '.join(names)})"
                 )
 
-    def _vectors(self, ids: Ids, layers: Sequence[int]) -> list[NDArray[Any]]:
+    def _vectors(self, ids: Ids, layers: Sequence[int]) -> list[Array]:
         """The vectors (T, D) of all `ids` (T,) of one text in each of `layers`, piece after piece."""
         carried, pieces = self.net_.initial_state(1), []
         for start in range(0, len(ids), FEATURES_AT_ONCE):

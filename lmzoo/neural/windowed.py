@@ -13,14 +13,14 @@ windows of a long text are scored in one batch.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from lmzoo.interface import Ids, State, check_ids
+from lmzoo.interface import Array, Ids, State, check_ids
 from lmzoo.neural.language_model import Network
 from lmzoo.neural.module import Carried
 
@@ -110,7 +110,7 @@ class Windowed(Network):
             hidden, state = self._continue(None, ids[windows * step :])
             yield hidden[self.overlap :], state
 
-    def log_probs_many(self, texts: Sequence[ArrayLike], first: Sequence[int] | None = None) -> list[NDArray[Any]]:
+    def log_probs_many(self, texts: Sequence[ArrayLike], first: Sequence[int] | None = None) -> list[Array]:
         """`log_probs` of separate texts, or of each from its `first` token on; those within a window share a batch."""
         ids = [check_ids(text, self.vocab_size_) for text in texts]
         starts = [0] * len(ids) if first is None else first
@@ -119,13 +119,13 @@ class Windowed(Network):
         scores = dict(zip(short, batched, strict=True))
         return [scores[n] if n in scores else self.log_probs(ids[n])[0][starts[n] :] for n in range(len(ids))]
 
-    def features_many(self, texts: Sequence[Ids], layers: Sequence[int] = (-1,)) -> list[list[NDArray[Any]]]:
+    def features_many(self, texts: Sequence[Ids], layers: Sequence[int] = (-1,)) -> list[list[Array]]:
         """`features` of separate texts; those shorter than a window share a batch."""
         batched = super().features_many
         short = iter(batched([text for text in texts if len(text) < self.reach], layers))
         return [next(short) if len(text) < self.reach else batched([text], layers)[0] for text in texts]
 
-    def _vectors(self, ids: Ids, layers: Sequence[int]) -> list[NDArray[Any]]:
+    def _vectors(self, ids: Ids, layers: Sequence[int]) -> list[Array]:
         """The vectors (T, D) of all `ids` (T,) of one text in each of `layers`, window after window."""
         pieces = []
         for i in range(self._full_windows(len(ids)) + 1):

@@ -13,16 +13,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from lmzoo.interface import Ids, Progress
+from lmzoo.interface import Array, Ids, Progress
 from lmzoo.ngrams.out_of_core import Scratch, ranges, release
-
-Array = NDArray[Any]
 
 BYTES_A_TOKEN = 32  # memory that a run needs for each of its positions
 PART = 500_000  # n-grams smoothed at a time

@@ -16,12 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
-from lmzoo.interface import Ids, Progress
-
-Array = NDArray[Any]
+from lmzoo.interface import Array, Ids, Progress
 
 TABLE = 1 << 16  # φ of smaller counts is tabulated: half a megabyte, which stays in the processor's cache
 MINIMUM_GAIN = 1e-6  # nats: less may be rounding

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
+
+from lmzoo.interface import Array
 
 SMALL = 1 << 20  # bytes: smaller arrays stay in memory
 
@@ -18,14 +20,14 @@ class Scratch:
 
     memory: int | None = None
 
-    def empty(self, length: int, dtype: DTypeLike) -> NDArray[Any]:
+    def empty(self, length: int, dtype: DTypeLike) -> Array:
         """An uninitialised array (length,)."""
         if self.memory is None or length * np.dtype(dtype).itemsize < SMALL:
             return np.empty(length, dtype)
         with tempfile.TemporaryFile(prefix="lmzoo-") as file:  # deleted when the mapping is
             return np.memmap(file, dtype=dtype, mode="w+", shape=(length,))
 
-    def keep(self, array: NDArray[Any]) -> NDArray[Any]:
+    def keep(self, array: Array) -> Array:
         """`array`, moved to a file if memory is limited."""
         if self.memory is None:
             return array
@@ -34,7 +36,7 @@ class Scratch:
         release(copy)
         return copy
 
-    def joined(self, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    def joined(self, parts: Sequence[Array]) -> Array:
         """One or more parts of a column, concatenated."""
         column = self.empty(sum(map(len, parts)), parts[0].dtype)
         start = 0
@@ -45,7 +47,7 @@ class Scratch:
         return column
 
 
-def ranges(starts: NDArray[Any], room: int) -> list[tuple[int, int]]:
+def ranges(starts: Array, room: int) -> list[tuple[int, int]]:
     """Ranges [first, stop) of rows, starts[stop] - starts[first] at most `room` (or a single row): `starts` (R+1,)."""
     bounds: list[tuple[int, int]] = []
     first, rows = 0, len(starts) - 1

@@ -13,15 +13,13 @@ be reached word by word (KenLM would add it back). On the Penn Treebank that kee
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.errors import UsageError
+from lmzoo.interface import Array
 from lmzoo.ngrams.counts import Level
 
-Array = NDArray[Any]
 Parts = tuple[list[Level], list[Array], list[Array]]  # levels, probs, gammas
 
 

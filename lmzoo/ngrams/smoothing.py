@@ -5,16 +5,13 @@ size, G n-grams in a level, C contexts in a level.
 """
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.errors import UsageError
-from lmzoo.interface import Ids, Origin
+from lmzoo.interface import Array, Ids, Origin
 from lmzoo.ngrams.counts import Level
-
-Array = NDArray[Any]
 
 SHANNON = Origin(1948, "Shannon 1948, A Mathematical Theory of Communication")  # the idea is Markov's, 1913
 

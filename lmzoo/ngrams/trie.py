@@ -11,18 +11,16 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numba import njit
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lmzoo.errors import FormatError
-from lmzoo.interface import Ids, LanguageModel, State, check_ids
+from lmzoo.interface import Array, Ids, LanguageModel, State, check_ids
 from lmzoo.ngrams.counts import Level
 from lmzoo.ngrams.out_of_core import Scratch, release
-
-Array = NDArray[Any]
 
 WORTH_A_THREAD = 20_000  # tokens: with fewer, starting a thread costs more than it saves
 LANES = 16  # texts read in turns

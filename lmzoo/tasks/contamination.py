@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.data import cards, corpus
 from lmzoo.data.unpack import PACKINGS
 from lmzoo.errors import LmzooError
-from lmzoo.interface import Progress
+from lmzoo.interface import Array, Progress
 
 LENGTH = 8  # words of an n-gram
 CHUNK = 1 << 22  # characters of the training text that are read at a time
@@ -88,7 +87,7 @@ def _numbered(texts: Iterable[str], numbers: dict[str, int]) -> Iterator[int]:
         yield FOREIGN
 
 
-def _chunks(text: str, numbers: dict[str, int]) -> Iterator[NDArray[Any]]:
+def _chunks(text: str, numbers: dict[str, int]) -> Iterator[Array]:
     """The words of `text` as numbers, a chunk at a time; each begins with the 8 − 1 words before it."""
     start, previous = 0, np.empty(0, dtype=np.int64)
     while start < len(text):
@@ -101,7 +100,7 @@ def _chunks(text: str, numbers: dict[str, int]) -> Iterator[NDArray[Any]]:
         start, previous = end, chunk[-(LENGTH - 1) :]
 
 
-def _hashed(words: NDArray[Any], codes: NDArray[Any]) -> NDArray[Any]:
+def _hashed(words: Array, codes: Array) -> Array:
     """A hash (uint64) of each 8 words in a row without a foreign word: Σ_i code(word_i) · factor^i."""
     count = max(0, len(words) - LENGTH + 1)
     whole = np.ones(count, dtype=bool)

@@ -7,11 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.errors import UsageError
-
-Array = NDArray[Any]
+from lmzoo.interface import Array
 
 
 def accuracy(truth: Array, predictions: Array, axis: int = -1) -> Any:

@@ -12,17 +12,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from lmzoo.data.tokenizers.base import spans
-from lmzoo.interface import Progress
-
-Array = NDArray[Any]
+from lmzoo.interface import Array, Progress
 
 KINDS = ((0,), (0, 1), (0, 1, 2), (0, 2))  # offsets of an n-gram's words; the last is the skip-bigram
 LENGTHS = np.array([offsets[-1] + 1 for offsets in KINDS])  # positions that each kind spans

@@ -30,18 +30,14 @@ The paper's corpus is the Web, 280 GB.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.errors import UsageError
 from lmzoo.evaluation import statistics
-from lmzoo.interface import Progress
+from lmzoo.interface import Array, Progress
 from lmzoo.tasks.multiple_choice import Question
 from lmzoo.tasks.pmi_index import Ngrams, Occurrences, look_up, words_of
-
-Array = NDArray[Any]
 
 STOP_WORDS = frozenset(
     words_of(

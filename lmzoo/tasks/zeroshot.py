@@ -28,19 +28,16 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.data.tokenizers.normalizer import UNKNOWN
 from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluation.likelihood import Likelihood, greedy
 from lmzoo.evaluation.statistics import credit, interval
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.interface import LanguageModel, Progress
+from lmzoo.interface import Array, LanguageModel, Progress
 from lmzoo.tasks.result import TaskResult
 from lmzoo.tasks.scoring import PSEUDO, continuation_scores, is_pseudo
 from lmzoo.tasks.zeroshot_items import RULES, Item, Text, ZeroShotCard, ZeroShotSet
-
-Array = NDArray[Any]
 
 
 class Asker:

@@ -7,13 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.data import cards, task_cards
 from lmzoo.errors import FormatError, UsageError, nearest
-from lmzoo.interface import Progress
-
-Array = NDArray[Any]
+from lmzoo.interface import Array, Progress
 
 TRAIN, VALID, TEST, UNSPLIT = 0, 1, 2, -1
 PARTS = {"train": TRAIN, "valid": VALID, "test": TEST, "unsplit": UNSPLIT}

@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.files import write_atomically
-from lmzoo.interface import Encoder, Ids, Progress, SentenceEncoder
+from lmzoo.interface import Array, Encoder, Ids, Progress, SentenceEncoder
 from lmzoo.tasks.probing.datasets import ProbeSet
 
-Array = NDArray[Any]
 Candidate = tuple[str, str]  # a layer and a pooling, by name: what a probe chooses between
 Reduce = Callable[[str, Ids, Array], Array]  # text, its ids (T,), their vectors (T, D) → rows to keep
 

@@ -8,16 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.errors import UsageError
-from lmzoo.interface import Progress
+from lmzoo.interface import Array, Progress
 from lmzoo.tasks.metrics import metric
 from lmzoo.tasks.probing.datasets import ProbeSet, splits
 from lmzoo.tasks.probing.features import Candidate
 from lmzoo.tasks.probing.probe import Inputs, choose, fit, strengths_for
-
-Array = NDArray[Any]
 
 SIZES = (10, 30, 100, 300, 1000, 3000, 10000)
 SEEDS = 5

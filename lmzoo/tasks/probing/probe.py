@@ -17,19 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.data import corpus
 from lmzoo.errors import ScoreError, TokenizerError, UsageError
 from lmzoo.evaluation import statistics
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.interface import Encoder, Model, Progress
+from lmzoo.interface import Array, Encoder, Model, Progress
 from lmzoo.tasks.metrics import metric
 from lmzoo.tasks.probing.datasets import ProbeSet, Split, splits
 from lmzoo.tasks.probing.features import Candidate, FeatureReader
 from lmzoo.tasks.result import TaskResult
 
-Array = NDArray[Any]
 # What a probe can be trained on: given the positions of the training examples, rows (N, D) for each candidate.
 Inputs = Callable[[Array], Mapping[Candidate, Any]]
 
