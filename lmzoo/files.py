@@ -1,16 +1,24 @@
-"""Files and folders that are whole or absent, whoever is killed while writing them; and locks between processes."""
+"""Files: read within bounds, and checked; written so that they are whole or absent, whoever is killed; locks."""
 
 import errno
 import hashlib
+import json
 import os
+import re
 import secrets
 import shutil
+import stat
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from lmzoo.errors import FormatError, UsageError
 
 if sys.platform != "win32":
     import fcntl
@@ -19,6 +27,136 @@ DRAFT = ".lmzoo-"  # the names of unfinished files and folders begin so
 STALE = 86_400  # seconds after which a draft is what a killed process left
 # Another process has put its folder in this place, or taken the old one away.
 LOST_A_RACE = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
+SETTINGS = 16 << 20  # bytes of a file of settings, facts or code, at most
+TEXTS = 4 << 30  # bytes of a text or any other file that is held in memory whole, at most
+DEPTH = 50  # levels of a JSON or TOML, at most: more would exhaust the stack of what works on it
+# A TOML key of more than DEPTH parts, as in a.b.c: `tomllib` takes memory for the square of their number.
+LONG_KEY = re.compile(rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{DEPTH}}}""")
+IRREGULAR = (
+    (stat.S_ISDIR, "a folder, not a file"),
+    (stat.S_ISFIFO, "a pipe, not a file: write its output to a file first"),
+    (stat.S_ISSOCK, "a socket, not a file"),
+    (stat.S_ISCHR, "a device, not a file"),
+    (stat.S_ISBLK, "a device, not a file"),
+)
+T = TypeVar("T")
+
+
+# ── Reading ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def open_file(path: str | Path) -> BufferedReader:
+    """Open a regular file to read. Raises OSError, and UsageError for a folder, device, pipe, socket or file of /proc.
+
+    Links are followed, and what they lead to is checked. Opening never blocks, not even on a pipe.
+    """
+    _refuse_irregular(path, os.stat(path))  # before it is opened: that alone can make a device act
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        _refuse_irregular(path, os.fstat(descriptor))  # again: another process may have put something else there
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _refuse_irregular(path: str | Path, status: os.stat_result) -> None:
+    kind = next((what for is_so, what in IRREGULAR if is_so(status.st_mode)), None)
+    if kind is None and any(os.path.ismount(top) and os.stat(top).st_dev == status.st_dev for top in ("/proc", "/sys")):
+        kind = "made up by the system as it is read, not a file on a disk"
+    if kind:
+        raise UsageError(f"{path} is {kind}")
+
+
+def read_file(path: str | Path, limit: int = TEXTS) -> bytes:
+    """The contents of a regular file. Raises as `open_file`, and FormatError where it has more than `limit` bytes."""
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        contents = file.read(limit + 1) if size <= limit else b""
+    if max(size, len(contents)) > limit:
+        raise FormatError(f"{path} has {max(size, len(contents)):,} bytes, where {limit:,} are the most to be read")
+    return contents
+
+
+def read_text(path: str | Path, limit: int = SETTINGS) -> str:
+    """A text in UTF-8. Raises as `read_file`, and FormatError naming the first byte that is not UTF-8."""
+    contents = read_file(path, limit)
+    try:
+        return contents.decode()
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path} is not UTF-8: {error.reason} at byte {error.start:,}") from None
+
+
+def read_json(path: str | Path, kind: type[T], limit: int = SETTINGS) -> T:
+    """A JSON file as `kind`: a dataclass, msgspec.Struct or builtin type. Raises as `read_text` and `parse_json`."""
+    return parse_json(read_text(path, limit), kind, path)
+
+
+def parse_json(text: str, kind: type[T], where: object) -> T:
+    """JSON as `kind`. Raises FormatError beginning with `where`, naming the line or the field that is wrong.
+
+    Refused are also numbers that are NaN or infinite, a name that an object has twice, and more than DEPTH levels.
+    """
+    try:
+        value = json.loads(text, parse_constant=_not_finite, parse_float=_finite, object_pairs_hook=_once)
+    except RecursionError:
+        raise FormatError(f"{where} has more than {DEPTH} levels, one inside the other") from None
+    except ValueError as error:
+        raise FormatError(f"{where} is not JSON: {error}") from None
+    return typed(value, kind, where)
+
+
+def read_toml(path: str | Path, kind: type[T], limit: int = SETTINGS) -> T:
+    """A TOML file as `kind`, as `read_json` reads JSON."""
+    text = read_text(path, limit)
+    try:
+        if LONG_KEY.search(text):
+            raise RecursionError
+        value = tomllib.loads(text, parse_float=_finite)
+    except RecursionError:
+        raise FormatError(f"{path} has more than {DEPTH} levels, one inside the other") from None
+    except ValueError as error:
+        raise FormatError(f"{path} is not TOML: {error}") from None
+    return typed(value, kind, path)
+
+
+def typed(value: Any, kind: type[T], where: object) -> T:
+    """Plain JSON as `kind`. Raises FormatError beginning with `where`, naming the field that is wrong."""
+    import msgspec  # 20 ms, which `lmzoo --help` need not wait for
+
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > DEPTH:
+            raise FormatError(f"{where} has more than {DEPTH} levels, one inside the other")
+        inside = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        level = [item for items in inside for item in items if isinstance(item, dict | list)]
+    try:
+        return msgspec.convert(value, kind, strict=True)
+    except msgspec.ValidationError as error:
+        reason, _, field = str(error).replace("`", "").partition(" - at $")
+        place = f" in {field.lstrip('.')}" if field else ""
+        raise FormatError(f"{where}: {reason[0].lower()}{reason[1:]}{place}") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the name {next(name for name in names if names.count(name) > 1)!r} is there twice")
+    return value
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if abs(number) < float("inf") else _not_finite(digits)
+
+
+def _not_finite(digits: str) -> NoReturn:
+    raise ValueError(f"{digits} is no finite number")
+
+
+# ── Writing ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def write_atomically(path: Path, contents: bytes) -> None:
@@ -134,5 +272,5 @@ def locked(lock: Path) -> Iterator[None]:
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
