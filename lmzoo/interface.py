@@ -93,6 +93,7 @@ class Data:
     valid: Ids  # (T,) to choose settings and stop by; empty where nothing may be chosen
     vocabulary: Vocabulary
     refit: bool = False  # `train` ends with `valid`: the final fit, after everything has been chosen
+    lines: bool = False  # each line, up to its `end`, is a text of its own: no context may run across lines
 
     def __post_init__(self) -> None:
         for name in ("train", "valid"):  # checked here once, so that no model has to

@@ -39,7 +39,7 @@ def fingerprint(
         "model": model,
         "setting": config,
         "vocabulary": data.vocab_size,
-        "training text": _digest_of_ids(data.train),
+        "training text": _digest_of_ids(data.train) + (" by lines" if data.lines else ""),
         "validation text": _digest_of_ids(data.valid),
         "seed": run.seed,
         "budget of": budget,

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from lmzoo.interface import Ids
 from lmzoo.neural.module import Carried, Module
-from lmzoo.neural.training.batches import Batch, Batches, Streams, Windows
+from lmzoo.neural.training.batches import Batch, Batches, Lines, Streams, Windows
 from lmzoo.neural.training.parallel import Parallel
 
 
@@ -29,8 +29,11 @@ class Loss(NamedTuple):
 class Objective(Protocol):
     """Makes batches of a text, and a loss of a batch."""
 
-    def batches(self, text: Ids, batch: int, window: int, seed: int, parallel: Parallel) -> Batches:
-        """Step → `Batch`, `batch` rows for each process. Raises UsageError where the text is too short for one."""
+    def batches(self, text: Ids, batch: int, window: int, seed: int, parallel: Parallel, lines: bool) -> Batches:
+        """Step → `Batch`, `batch` rows for each process; with `lines`, each line is a text of its own.
+
+        Raises UsageError where the text is too short for one.
+        """
 
     def state_before(self, module: Module, batch: Batch, carried: Carried) -> Carried:
         """What each row has read before the batch, `carried` being the state after the batch before."""
@@ -47,8 +50,10 @@ class NextToken:
     carries_state: bool  # read the text in order and carry states on, or windows of it in random order
     left_context: int = 0  # ids prepended to each window, for a network whose state is the last ids
 
-    def batches(self, text: Ids, batch: int, window: int, seed: int, parallel: Parallel) -> Batches:
-        """Consecutive windows of long streams, or shuffled windows."""
+    def batches(self, text: Ids, batch: int, window: int, seed: int, parallel: Parallel, lines: bool) -> Batches:
+        """Consecutive windows of long streams, or shuffled windows, or shuffled lines."""
+        if lines:
+            return Lines(text, self.end, batch, window, self.left_context, seed, parallel)
         if self.carries_state:
             return Streams(text, self.end, batch, window, seed, parallel)
         return Windows(text, self.end, batch, window, self.left_context, seed, parallel)

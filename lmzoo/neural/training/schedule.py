@@ -18,7 +18,7 @@ class Budget:
     seconds: float = float("inf")
 
     @classmethod
-    def of(cls, run: Run, tokens_per_step: int, flops_per_token: float) -> Self:
+    def of(cls, run: Run, tokens_per_step: float, flops_per_token: float) -> Self:
         """The budget of `run`, tokens and FLOPs counted in steps. Raises UsageError for one of zero."""
         for name in ("steps", "seconds", "tokens", "flops"):
             value = getattr(run, name)

@@ -7,8 +7,8 @@ finite or memory runs out.
 
 import math
 import time
+from collections.abc import Iterator
 from functools import cached_property
-from itertools import pairwise
 from typing import Any, Protocol
 
 import torch
@@ -64,16 +64,15 @@ class Trainer:
         self.parallel = parallel.choose(compute.device)
         t = self.training
         self.objective = model.objective(data.vocab_size)
-        self.batches = self.objective.batches(data.train, t.batch, t.window, run.seed, self.parallel)
-        self.parts = _parts(t.batch, t.accumulate)
-        self.validation = Validation(self.objective, t, data.valid, run.seed, self.parts[0].stop)
+        self.batches = self.objective.batches(data.train, t.batch, t.window, run.seed, self.parallel, data.lines)
+        self.rows = -(-t.batch // t.accumulate)  # read at once
+        self.validation = Validation(self.objective, t, data.valid, run.seed, self.rows, data.lines)
         self.remarks: list[str] = []
         if len(data.valid) and not self.validation.enabled:
             self.remarks.append(
                 f"validation text of {len(data.valid)} tokens is too short to choose the best weights by"
             )
-        self.tokens_per_step = t.batch * t.window * self.parallel.size
-        self.budget = Budget.of(run, self.tokens_per_step, module.flops(t.window))
+        self.budget = Budget.of(run, self.batches.tokens_per_step, module.flops(t.window))
         self.weights = [weight for weight in module.parameters() if weight.requires_grad]
         self.optimizers = optimizers.create(module, t)
         self.average = optimizers.Average(module)
@@ -122,17 +121,10 @@ class Trainer:
         """Descend the gradient of the next batch's loss."""
         t = self.training
         optimizers.set_rate(self.optimizers, rate(self.spent, t.warmup, t.cooldown))
-        batch = self.batches(self.step_number).to(self.compute.device)
-        carried = self.objective.state_before(self.module, batch, self.carried)
-        mean, after = torch.zeros((), device=self.compute.device), []
-        for part in self.parts:  # gradient accumulation: gradients of the parts add up to that of the batch
-            share = (part.stop - part.start) / t.batch
-            loss = self.loss_of(batch.rows(part), tuple(state[part] for state in carried))
+        mean = torch.zeros((), device=self.compute.device)
+        for loss, share in self._losses():  # gradient accumulation: gradients of the parts add up to that of the batch
             (loss.total * share).backward()
             mean += loss.nats.detach() * share
-            after.append(loss.carried)
-        # States of the parts, as the next batch has the same rows.
-        self.carried = after[0] if len(after) == 1 else tuple(map(torch.cat, zip(*after, strict=True)))
         self.parallel.reduce([*(w.grad for w in self.weights if w.grad is not None), mean])
         if t.clip:
             torch.nn.utils.clip_grad_norm_(self.weights, t.clip)
@@ -145,6 +137,21 @@ class Trainer:
         self.losses.add(mean, self.step_number)
         if self.compute.device.type == "cpu":  # elsewhere it would synchronise each step: see `_report`
             self._check_loss()
+
+    def _losses(self) -> Iterator[tuple[Loss, float]]:
+        """The loss of each part of the next batch, and its share of the batch's tokens."""
+        total = self.batches.tokens(self.step_number) / self.parallel.size
+        carried, after = self.carried, []
+        for part in self.batches.parts(self.step_number, self.training.accumulate):
+            rows, share, batch = len(part.ids), part.tokens / total, part.to(self.compute.device)
+            before = self.objective.state_before(self.module, batch, tuple(state[:rows] for state in carried))
+            loss = self.loss_of(batch, before)
+            yield loss, share
+            after.append(loss.carried)
+            # A part of lines goes on with the part before, one of streams with its rows of the step before.
+            carried = loss.carried if self.data.lines else tuple(state[rows:] for state in carried)
+        if not self.data.lines:
+            self.carried = after[0] if len(after) == 1 else tuple(map(torch.cat, zip(*after, strict=True)))
 
     def _loss_of(self, batch: Batch, carried: Carried) -> Loss:
         with self.compute.autocast():
@@ -219,7 +226,7 @@ class Trainer:
             self.average.swap()
 
     def _tokens(self) -> int:
-        return self.step_number * self.tokens_per_step
+        return round(self.step_number * self.batches.tokens_per_step)
 
     def _write(self, figures: dict[str, float]) -> None:
         when = {"step": self.step_number, "tokens": self._tokens(), "seconds": round(self.seconds, 3)}
@@ -258,8 +265,9 @@ class Trainer:
     # ── When memory runs out ──────────────────────────────────────────────────────────────────────
 
     def _forward(self, rows: int) -> Tensor:
-        batch = self.batches(self.step_number).rows(slice(rows)).to(self.compute.device)
-        carried = self.objective.state_before(self.module, batch, self.module.initial_state(rows))
+        parts = self.batches.parts(self.step_number, -(-self.training.batch // rows))
+        batch = max(parts, key=lambda part: part.ids.numel()).to(self.compute.device)
+        carried = self.objective.state_before(self.module, batch, self.module.initial_state(len(batch.ids)))
         return self._loss_of(batch, carried).nats
 
     def _attempt(self, rows: int) -> None:
@@ -273,7 +281,7 @@ class Trainer:
         """What takes memory, in bytes."""
         for optimizer in self.optimizers:
             optimizer.zero_grad()
-        window, vocab_size, rows = self.training.window, self.data.vocab_size, self.parts[0].stop
+        window, vocab_size, rows = self.training.window, self.data.vocab_size, self.rows
         activations = rows * memory.activation_bytes(lambda: self._forward(1), self.weights)
         logits = 4 * 3 * rows * window * vocab_size  # themselves, as log-probabilities, and their gradient
         numbers = sum(weight.numel() for weight in self.weights)
@@ -343,12 +351,6 @@ class Trainer:
 def _in_order(tensors: checkpoint.Tensors, device: torch.device) -> list[Tensor]:
     """Tensors named 0, 1, …, on the device."""
     return [tensors[str(n)].to(device) for n in range(len(tensors))]
-
-
-def _parts(batch: int, parts: int) -> list[slice]:
-    """The rows of a batch in so many parts, the first ones at most one row longer than the others."""
-    ends = [-(-batch * n // parts) for n in range(parts + 1)]
-    return [slice(begin, end) for begin, end in pairwise(ends)]
 
 
 def _crossed(before: float, after: float, marks: int) -> bool:

@@ -23,10 +23,10 @@ class Validation:
     An empty text, or one that is too short to be read in windows, chooses nothing: `enabled` is False.
     """
 
-    def __init__(self, objective: Objective, training: Training, text: Ids, seed: int, rows: int):
+    def __init__(self, objective: Objective, training: Training, text: Ids, seed: int, rows: int, lines: bool):
         self.objective, self.window, self.patience = objective, training.window, training.patience
-        self.enabled = len(text) >= max(1, 2 * training.window)
-        self.text, self.seed, self.most_rows = text, seed, rows
+        self.enabled = len(text) >= (1 if lines else max(1, 2 * training.window))
+        self.text, self.seed, self.most_rows, self.lines = text, seed, rows, lines
         self.tokens = 0  # of an evaluation; decided at the first one
         self.best_weights: dict[str, Tensor] = {}
         self.best_loss, self.best_step = math.inf, 0
@@ -43,15 +43,17 @@ class Validation:
         text = self.text[: self.tokens]
         rows = max(1, min(self.most_rows, len(text) // (2 * self.window)))
         # Every process reads the same text, so each takes the whole batch.
-        batches = self.objective.batches(text, rows, self.window, self.seed, Single())
+        batches = self.objective.batches(text, rows, self.window, self.seed, Single(), self.lines)
         module.eval()
         total, carried = torch.zeros((), device=compute.device), module.initial_state(rows)
         for step in range(batches.steps_per_pass):
-            batch = batches(step).to(compute.device)
-            with compute.autocast():
-                loss = self.objective.loss(module, batch, self.objective.state_before(module, batch, carried))
-            carried = loss.carried
-            total += loss.nats
+            for part in batches.parts(step):
+                share, batch = part.tokens / batches.tokens_per_step, part.to(compute.device)
+                before = tuple(state[: len(batch.ids)] for state in carried)
+                with compute.autocast():
+                    loss = self.objective.loss(module, batch, self.objective.state_before(module, batch, before))
+                carried = loss.carried
+                total += loss.nats * share
         module.train()
         return float(total) / batches.steps_per_pass
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lmzoo.errors import UsageError
 from lmzoo.neural.training import batches
-from lmzoo.neural.training.batches import Streams, Windows
+from lmzoo.neural.training.batches import IGNORED, Lines, Streams, Windows
 from lmzoo.neural.training.parallel import Replicated, Single
 
 END = 10_000
@@ -150,3 +150,79 @@ def test_a_batch_or_window_that_does_not_fit_the_text_is_an_error_in_one_line(ba
         with pytest.raises(UsageError, match=words) as caught:
             make()
         assert "\n" not in str(caught.value)
+
+
+# ── Lines ──
+
+
+@st.composite
+def lines(draw):
+    """Lines of ids that say where they stand; each ends with END, but perhaps the last."""
+    lengths = draw(st.lists(st.one_of(st.integers(1, 9), st.integers(1, 60)), min_size=1, max_size=40))
+    ids = text(sum(lengths))
+    ids[np.cumsum(lengths)[: len(lengths) - draw(st.integers(0, 1))] - 1] = END
+    return ids
+
+
+def pieces(ids, room):
+    """The lines, those of more than `room` tokens cut there: what is read from the start state."""
+    whole = [line for line in np.split(ids, np.flatnonzero(ids == END) + 1) if len(line)]
+    return [line[i : i + room] for line in whole for i in range(0, len(line), room)]
+
+
+def read_whole(parts, context):
+    """What each row reads before its targets, and all of its targets, put together from the parts."""
+    found = []
+    for part in parts:
+        rows = [row[row != IGNORED].tolist() for row in part.targets.numpy()]
+        before = part.ids.numpy()
+        if part.fresh:
+            assert (before[:, : context + 1] == END).all()  # the start state, and nothing of another line
+            fresh, found = len(found), [*found, *([] for _ in rows)]
+        for n, row in enumerate(rows):
+            known = [*[END] * (context + 1), *found[fresh + n], *row]
+            assert before[n, : context + len(row)].tolist() == known[-(context + len(row) + 1) : -1]
+            found[fresh + n] += row
+    return found
+
+
+@given(lines(), st.integers(1, 4), st.integers(1, 6), st.integers(0, 3), st.integers(1, 3), st.integers(0, 99))
+def test_lines_are_read_whole_each_once_a_pass_from_the_start_state(ids, batch, window, context, count, seed):
+    read = Lines(ids, END, batch, window, context, seed, Single())
+    for begin in (0, read.steps_per_pass):
+        steps = [read.parts(begin + step, count) for step in range(read.steps_per_pass)]
+        assert all(steps)
+        lines_read = [line for parts in steps for line in read_whole(parts, context)]
+        assert sorted(lines_read) == sorted(line.tolist() for line in pieces(ids, batch * window))
+        for number, parts in enumerate(steps):
+            assert sum(part.tokens for part in parts) == read.tokens(begin + number) <= 3 * batch * window
+            for part in parts:
+                assert part.targets.shape[1] <= window
+                assert part.targets.numel() <= max(window, -(-batch * window // count))
+    assert round(read.steps_per_pass * read.tokens_per_step) == len(ids)
+
+
+@given(lines(), st.integers(1, 4), st.integers(1, 6), st.integers(2, 3), st.integers(0, 9))
+def test_the_lines_of_all_processes_are_those_of_one(ids, batch, window, processes, step):
+    cut = pieces(ids, batch * window)
+    if len(cut) < processes:
+        with pytest.raises(UsageError, match="lines are too few"):
+            Lines(ids, END, batch, window, 0, 1, Replicated(0, processes))
+        return
+    every = [Lines(ids, END, batch, window, 0, 1, Replicated(rank, processes)) for rank in range(processes)]
+    read = [read_whole(one.parts(step), 0) for one in every]
+    assert all(read)  # a process without lines would wait for the others for ever
+    assert sum(len(line) for own in read for line in own) == every[0].tokens(step)
+    assert sorted(map(len, read))[-1] - sorted(map(len, read))[0] <= 1
+
+
+def test_lines_come_in_another_order_in_each_pass_and_with_each_seed():
+    ids = np.tile(np.array([1, 2, 3, END]), 500) + np.repeat(np.arange(500), 4) * np.tile([1, 1, 1, 0], 500)
+
+    def order(seed, number):
+        read = Lines(ids, END, 4, 8, 0, seed, Single())
+        steps = range(number * read.steps_per_pass, (number + 1) * read.steps_per_pass)
+        return tuple(line[0] for step in steps for line in read_whole(read.parts(step), 0))
+
+    assert len({order(0, 0), order(0, 1), order(1, 0)}) == 3
+    assert order(0, 1) == order(0, 1)

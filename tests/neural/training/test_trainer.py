@@ -13,6 +13,7 @@ from lmzoo.errors import LmzooError, UsageError
 from lmzoo.interface import Data, Progress, Run
 from lmzoo.neural.training import checkpoint
 from lmzoo.neural.training import trainer as _trainer
+from lmzoo.neural.training.batches import Batch
 from lmzoo.testing import VOCAB_SIZE, practice_text
 from tests.neural.networks import NETWORKS, TRAIN, VALID, begin, network, stop_at, weights
 
@@ -65,9 +66,11 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(name, parts):
 
 @pytest.mark.parametrize(("batch", "parts"), [(16, 3), (7, 7), (5, 4), (1, 1), (9, 2)])
 def test_the_parts_of_a_batch_are_its_rows_as_evenly_as_can_be(batch, parts):
-    slices = _trainer._parts(batch, parts)
-    sizes = [part.stop - part.start for part in slices]
-    assert [row for part in slices for row in range(batch)[part]] == list(range(batch))
+    rows = torch.arange(batch)[:, None]
+    read = Batch(rows, rows, fresh=True).parts(parts)
+    sizes = [len(part.ids) for part in read]
+    assert torch.cat([part.ids for part in read]).tolist() == torch.cat([part.targets for part in read]).tolist()
+    assert torch.cat([part.ids for part in read]).flatten().tolist() == list(range(batch))
     assert len(sizes) == parts
     assert max(sizes) - min(sizes) <= 1
     assert sizes[0] == max(sizes)  # what fits into memory is asked of the first
