@@ -41,6 +41,7 @@ def compare_models(
     ] = 1,
     device: options.Device = "auto",
     out: Annotated[Path | None, option("--out", "Folder of the report.", "reports/CORPUS")] = None,
+    lines: options.Lines = False,
     refit: options.Refit = False,
     words: Annotated[
         bool, option("--words", "Also evaluate word vectors on word similarity and analogies; downloads the test sets.")
@@ -97,7 +98,7 @@ def compare_models(
         codec.need_coder()
     spend = options.parse_budget(budget or (chosen_preset.budget if chosen_preset else None))
     run = Run(seed=seed, device=device, progress=Bars(quiet), **spend)
-    source = corpora.load(corpus, mirror=mirror, refit=refit, progress=run.progress)
+    source = corpora.load(corpus, mirror=mirror, refit=refit, lines=lines, progress=run.progress)
     folder = out or Path("reports") / source.name
     try:
         files.try_to_write(folder)

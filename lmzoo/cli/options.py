@@ -76,6 +76,10 @@ Budget = Annotated[
 Refit = Annotated[
     bool, option("--refit", "Train on the training and validation texts: for the final fit, once settings are chosen.")
 ]
+Lines = Annotated[
+    bool,
+    option("--lines", "One line is one text (names, queries): each is trained on and scored from the start, alone."),
+]
 Code = Annotated[Path | None, typer.Option(help="The FILE.py of your own model, to load a run of it.")]
 
 

@@ -20,6 +20,7 @@ def _train(
     tokenizer: options.TokenizerSpec = None,
     out: Annotated[Path | None, option("--out", "Folder to save the run in.", "runs/CORPUS-MODEL")] = None,
     overwrite: Annotated[bool, option("--overwrite", "Replace the run in that folder.")] = False,
+    lines: options.Lines = False,
     refit: options.Refit = False,
     budget: options.Budget = None,
     device: options.Device = "auto",
@@ -60,7 +61,7 @@ def _train(
         **options.parse_budget(budget),
     )
     training.claim(out, resume, overwrite)
-    source = corpora.load(corpus, mirror=mirror, refit=refit, progress=run.progress)
+    source = corpora.load(corpus, mirror=mirror, refit=refit, lines=lines, progress=run.progress)
     text = training.encode(source, tokenizer, run)
     with run.progress.task(f"training {name}"):
         fitted = training.fit(name, settings, text, run)

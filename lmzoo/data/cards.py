@@ -27,6 +27,7 @@ class Card:
     tokenizer: str  # the default, as `lmzoo.data.tokenizers.train` takes it
     split: dict[str, Any]  # "rule" (see RULES), "cuts", and "words": the rule in words
     lines: bool = False  # one sentence or name per line, each scored alone
+    alone: bool = False  # lines have nothing to do with each other: networks too are trained on each alone
     encoding: str = "utf-8"
     files: tuple[File, ...] = ()
     generator: dict[str, Any] = field(default_factory=dict)  # instead of files: "grammar", "seed", characters

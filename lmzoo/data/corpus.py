@@ -53,6 +53,7 @@ class Corpus:
     sha256: dict[str, str] = field(repr=False)  # of the UTF-8 bytes of each split
     floor_bits: dict[str, float] | None = None  # exact -log2 P(split) under the grammar that generated it, if known
     refit: bool = False  # the validation text is in the training text too: settings were chosen before
+    alone: bool = False  # with `lines`: a network too is trained on each line alone, not on the lines before it
 
     @property
     def protocol(self) -> str:
@@ -66,13 +67,15 @@ def load(
     mirror: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
     refit: bool = False,
+    lines: bool = False,
     progress: Progress | None = None,
 ) -> Corpus:
     """The corpus of that name, else the text file or folder of text files at that path.
 
     A named one is looked for in `cache` (default: LMZOO_CACHE, else the system's folder for caches), then in `mirror`
     (a folder or URL; default: LMZOO_MIRROR), then at its public address. `refit` appends the validation text to the
-    training text, for the final fit once settings are chosen (`valid` stays, but is no longer unseen). Raises
+    training text, for the final fit once settings are chosen (`valid` stays, but is no longer unseen). `lines`: each
+    line is a text of its own (a name, a query), in training and in scoring. Raises
     DownloadError where no source has it whole, UsageError where there is no such corpus or its text is empty, not
     UTF-8, or too short to split.
     """
@@ -84,6 +87,7 @@ def load(
         corpus = _from_path(Path(name))
     else:
         raise UsageError(_unknown(name))
+    corpus = replace(corpus, lines=True, alone=True) if lines else corpus
     return _refitted(corpus) if refit else corpus
 
 
@@ -175,7 +179,7 @@ def _from_card(card: Card, mirror: str, cache: Path, progress: Progress) -> Corp
 
 
 def _corpus(card: Card, texts: dict[str, Any], source: str, floor: dict[str, float] | None = None) -> Corpus:
-    same = {key: getattr(card, key) for key in ("name", "title", "licence", "citation", "lines", "tokenizer")}
+    same = {key: getattr(card, key) for key in ("name", "title", "licence", "citation", "lines", "alone", "tokenizer")}
     rule = card.split.get("words", "")
     return Corpus(**same, **texts, split=rule, source=source, sha256=_hashes(texts), floor_bits=floor)
 

@@ -43,7 +43,7 @@ class Text:
     @property
     def data(self) -> Data:
         """The argument of `fit`."""
-        return Data(self.train, self.valid, self.tokenizer.vocabulary, self.refit)
+        return Data(self.train, self.valid, self.tokenizer.vocabulary, self.refit, self.corpus.alone)
 
 
 def encode(corpus: Corpus, spec: str | None, run: Run) -> Text:
@@ -96,6 +96,7 @@ def key(name: str, given: dict[str, str], text: Text, run: Run) -> str:
             "own code": hashlib.sha256(own).hexdigest(),
             "text": text.corpus.sha256,
             "refit": text.corpus.refit,
+            "lines": [text.corpus.lines, text.corpus.alone],
             "tokenizer": [text.tokenizer.spec, text.tokenizer.vocab_size],
             "tokens": [len(text.train), len(text.valid)],  # a point of a learning curve uses the beginning of the text
             "run": {name: getattr(run, name) for name in (*BUDGETS, *HOW)},
@@ -157,6 +158,7 @@ def corpus_facts(corpus: Corpus) -> dict[str, Any]:
         "split": corpus.split,
         "refit": corpus.refit,
         "protocol": corpus.protocol,
+        "lines": corpus.alone,  # each was a text of its own in training
         "sha256": corpus.sha256,
     }
 
