@@ -9,6 +9,7 @@ import typer
 
 import lmzoo.cli
 from lmzoo.cli.console import Commands
+from lmzoo.cli.options import with_flags
 
 # What `lmzoo --help` shows, in this order. A command that is not listed stands below, under "Commands".
 PANELS = {
@@ -41,7 +42,8 @@ app = typer.Typer(
 
 def command(name: str, epilog: str | None = None) -> Callable[[Any], Any]:
     """A decorator that makes a function the command `lmzoo NAME`: its parameters are arguments and flags."""
-    return app.command(name, epilog=epilog, rich_help_panel=_panel(name))
+    declare = app.command(name, epilog=epilog, rich_help_panel=_panel(name))
+    return lambda function: declare(with_flags(function))
 
 
 def add_group(name: str, group: typer.Typer) -> None:

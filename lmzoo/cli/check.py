@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -19,7 +19,7 @@ MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "could not run": 
 
 @command("check", epilog="Example: lmzoo check ./mine.py; exits with 0 where every check passes, 1 where one does not")
 def check_file(
-    model: Annotated[str, typer.Argument(help="The FILE.py of a model of your own, or a model's name.")],
+    model: str,  # The FILE.py of a model of your own, or a model's name.
     as_json: Json = False,
 ) -> None:
     """Grade a model against the contract: one line for each check, and what is wrong where one fails."""

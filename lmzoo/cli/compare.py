@@ -9,7 +9,6 @@ import typer
 from lmzoo.cli import options
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show, show_json
-from lmzoo.cli.options import option, whole
 from lmzoo.errors import UsageError, one_line
 
 
@@ -28,40 +27,20 @@ def compare_models(
     corpus: options.CorpusName = "storyworld",
     tokenizer: options.TokenizerSpec = None,
     budget: options.Budget = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="Which models to compare where none is named: laptop or gpu; models and budgets are in "
-            "corpora/compare.presets.toml.",
-            show_default="by the machine",
-        ),
-    ] = None,
-    seeds: Annotated[
-        int, whole("--seeds", help="Train each model with this many seeds, and show the standard deviation.")
-    ] = 1,
+    # Which models to compare where none is named: laptop or gpu; models and budgets are in
+    # corpora/compare.presets.toml. [default: by the machine]
+    preset: str | None = None,
+    seeds: int = 1,  # Train each model with this many seeds, and show the standard deviation.
     device: options.Device = "auto",
-    out: Annotated[Path | None, option("--out", "Folder of the report.", "reports/CORPUS")] = None,
+    out: Path | None = None,  # Folder of the report. [default: reports/CORPUS]
     lines: options.Lines = False,
     refit: options.Refit = False,
-    words: Annotated[
-        bool, option("--words", "Also evaluate word vectors on word similarity and analogies; downloads the test sets.")
-    ] = False,
-    tasks: Annotated[
-        str | None,
-        typer.Option(
-            help="Also evaluate tasks: all, or comma-separated names of probes (sst2, trec …), zero-shot tasks "
-            "(blimp, lambada …) and rescoring; downloads the test sets.",
-            show_default="none",
-        ),
-    ] = None,
-    curves: Annotated[
-        bool,
-        typer.Option(
-            "--curves",
-            help="Also train each model on 1/64, 1/32 … of the training text, and fit power laws. Takes several "
-            "times as long.",
-        ),
-    ] = False,
+    words: bool = False,  # Also evaluate word vectors on word similarity and analogies; downloads the test sets.
+    # Also evaluate tasks: all, or comma-separated names of probes (sst2, trec …), zero-shot tasks (blimp, lambada …)
+    # and rescoring; downloads the test sets. [default: none]
+    tasks: str | None = None,
+    # Also train each model on 1/64, 1/32 … of the training text, and fit power laws. Takes several times as long.
+    curves: bool = False,
     certified: Annotated[
         bool,
         typer.Option(
@@ -70,7 +49,7 @@ def compare_models(
             "show the bits of the file.",
         ),
     ] = False,
-    limit: Annotated[int, whole("--limit", help="Use at most this many items of each test set; 0: all.")] = 0,
+    limit: int = 0,  # Use at most this many items of each test set; 0: all.
     seed: options.Seed = 1,
     mirror: options.Mirror = None,
     as_json: options.Json = False,

@@ -10,7 +10,7 @@ import typer
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_facts, show_json, show_notes, show_table
 from lmzoo.cli.exchange import claim_file, write_file
-from lmzoo.cli.options import Code, Json, Mirror, Quiet, RunFolder, Runs, option, whole
+from lmzoo.cli.options import Code, Json, Mirror, Quiet, RunFolder, Runs, whole
 from lmzoo.errors import UsageError, naming, one_of
 
 if TYPE_CHECKING:
@@ -83,10 +83,8 @@ def decompress_file(
 @command("certify", epilog="Example: lmzoo certify runs/storyworld-ngram runs/storyworld-gpt --characters 100000")
 def certify_runs(
     runs: Runs,
-    corpus: Annotated[
-        str | None, option("--corpus", "A name, a text file or a folder to compress.", "what the run was trained on")
-    ] = None,
-    split: Annotated[str, option("--split", "train, valid or test.")] = "test",
+    corpus: str | None = None,  # A name, a text file or a folder to compress. [default: what the run was trained on]
+    split: str = "test",  # train, valid or test.
     characters: Annotated[
         int | None,
         whole("--characters", "Only the first so many, 1 or more; of lines, those that are whole.", least=1),

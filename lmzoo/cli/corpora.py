@@ -48,7 +48,7 @@ def fetch_corpus(name: CardName, mirror: Mirror = None, as_json: Json = False, q
 
 @corpora_app.command("show")
 def show_corpus(
-    name: Annotated[str, typer.Argument(help="A name from `lmzoo corpora`, a text file or a folder.")],
+    name: str,  # A name from `lmzoo corpora`, a text file or a folder.
     mirror: Mirror = None,
     as_json: Json = False,
     quiet: Quiet = False,

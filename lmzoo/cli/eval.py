@@ -1,29 +1,19 @@
 """`lmzoo eval RUN…`: the scores of runs on a corpus."""
 
-from typing import Annotated
-
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_scores
-from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, option
+from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs
 from lmzoo.errors import UsageError, one_of
 
 
 @command("eval", epilog="Example: lmzoo eval runs/storyworld-ngram runs/storyworld-uniform")
 def evaluate_runs(
     runs: Runs,
-    corpus: Annotated[
-        str | None, option("--corpus", "The corpus to score: a name, a text file or a folder.", "that of the run")
-    ] = None,
-    split: Annotated[str, option("--split", "train, valid, test, or all: the whole text.")] = "test",
-    protocol: Annotated[
-        str | None,
-        option(
-            "--protocol", "stream (context carries through the text) or lines (each line alone).", "the corpus's own"
-        ),
-    ] = None,
-    mix: Annotated[
-        bool, option("--mix", "Also score their linear interpolation, with weights fitted on the validation text.")
-    ] = False,
+    corpus: str | None = None,  # The corpus to score: a name, a text file or a folder. [default: that of the run]
+    split: str = "test",  # train, valid, test, or all: the whole text.
+    # stream (context carries through the text) or lines (each line alone). [default: the corpus's own]
+    protocol: str | None = None,
+    mix: bool = False,  # Also score their linear interpolation, with weights fitted on the validation text.
     code: Code = None,
     device: Device = "auto",
     mirror: Mirror = None,

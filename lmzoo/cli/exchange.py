@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_facts, show_json, show_notes
 from lmzoo.cli.options import Json, Mirror, Quiet, option
@@ -23,21 +21,13 @@ LAYOUTS = ("plain", "leading")
     "lmzoo export runs/gpt my-gpt",
 )
 def export_run(
-    run: Annotated[Path, typer.Argument(help="Folder of a run: an n-gram, a gpt or word vectors.")],
-    file: Annotated[
-        Path,
-        typer.Argument(
-            help="What to write: for an n-gram an ARPA file (.arpa.gz is compressed), for a gpt a folder, for word "
-            "vectors vectors.txt, vectors.bin (word2vec's formats), vectors.glove.txt or vectors.kv (gensim's)."
-        ),
-    ],
-    format: Annotated[  # noqa: A002 (as the flag is called)
-        str | None,
-        option(
-            "--format", "For word vectors: word2vec, word2vec-binary, glove or keyedvectors.", "from the name of FILE"
-        ),
-    ] = None,
-    overwrite: Annotated[bool, option("--overwrite", "Replace an existing file or folder.")] = False,
+    run: Path,  # Folder of a run: an n-gram, a gpt or word vectors.
+    # What to write: for an n-gram an ARPA file (.arpa.gz is compressed), for a gpt a folder, for word vectors
+    # vectors.txt, vectors.bin (word2vec's formats), vectors.glove.txt or vectors.kv (gensim's).
+    file: Path,
+    # For word vectors: word2vec, word2vec-binary, glove or keyedvectors. [default: from the name of FILE]
+    format: str | None = None,
+    overwrite: bool = False,  # Replace an existing file or folder.
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -109,30 +99,17 @@ def _export_gpt(run: Path, folder: Path, overwrite: bool, as_json: bool) -> None
     "lmzoo import glove.6B.100d.txt --out runs/glove6b; lmzoo import gpt2 --out runs/gpt2",
 )
 def import_file(
-    file: Annotated[
-        str,
-        typer.Argument(
-            help="An ARPA file or word vectors (GloVe's, or word2vec's text or binary format), plain or gzipped; a "
-            "folder with a GPT-2 as saved by Hugging Face transformers; or gpt2, which is downloaded as corpora are "
-            "(from LMZOO_MIRROR, if that has it in gpt2/)."
-        ),
-    ],
+    # An ARPA file or word vectors (GloVe's, or word2vec's text or binary format), plain or gzipped; a folder with a
+    # GPT-2 as saved by Hugging Face transformers; or gpt2, which is downloaded as corpora are (from LMZOO_MIRROR, if
+    # that has it in gpt2/).
+    file: str,
     out: Annotated[Path, option("--out", "Folder to save the run in.")],
-    layout: Annotated[
-        str,
-        typer.Option(
-            help="For ARPA files, the layout of texts to score: plain, or leading (spaces before words, as in PTB)."
-        ),
-    ] = LAYOUTS[0],
-    kind: Annotated[
-        str | None, option("--kind", "For word vectors: glove or word2vec.", "glove if the file has no header")
-    ] = None,
-    corpus: Annotated[
-        str | None,
-        option("--corpus", "For word vectors: the text to fit their predictor on; a name, a file or a folder."),
-    ] = None,
+    # For ARPA files, the layout of texts to score: plain, or leading (spaces before words, as in PTB).
+    layout: str = LAYOUTS[0],
+    kind: str | None = None,  # For word vectors: glove or word2vec. [default: glove if the file has no header]
+    corpus: str | None = None,  # For word vectors: the text to fit their predictor on; a name, a file or a folder.
     mirror: Mirror = None,
-    overwrite: Annotated[bool, option("--overwrite", "Replace the run in that folder.")] = False,
+    overwrite: bool = False,  # Replace the run in that folder.
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

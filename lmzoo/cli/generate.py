@@ -2,34 +2,24 @@
 
 import sys
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Any
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import show_json
-from lmzoo.cli.options import Code, Device, Json, RunFolder, Seed, number, option, whole
+from lmzoo.cli.options import Code, Device, Json, RunFolder, Seed
 from lmzoo.errors import UsageError, naming
 
 
 @command("generate", epilog="Example: lmzoo generate runs/storyworld-ngram --prompt 'The cat' --temperature 0.8")
 def generate_text(
     run: RunFolder,
-    prompt: Annotated[str, option("--prompt", "The text to continue.")] = "",
-    length: Annotated[int, whole("--length", help="Tokens to generate, 0 or more.")] = 200,
-    temperature: Annotated[
-        float | None,
-        number("--temperature", help="Divides the logits: below 1 less random, above 1 more; 0: greedy. [default: 1]"),
-    ] = None,
-    top_k: Annotated[int | None, whole("--top-k", help="Sample from the k likeliest tokens only, 1 or more.")] = None,
-    top_p: Annotated[
-        float | None,
-        number(
-            "--top-p",
-            help="Nucleus sampling: from the fewest likeliest tokens with total probability p, above 0 up to 1.",
-        ),
-    ] = None,
-    beam: Annotated[
-        int | None, whole("--beam", help="Beam search for the likeliest text with a beam of this width, 1 or more.")
-    ] = None,
+    prompt: str = "",  # The text to continue.
+    length: int = 200,  # Tokens to generate, 0 or more.
+    temperature: float | None = None,  # Divides the logits: below 1 less random, above 1 more; 0: greedy. [default: 1]
+    top_k: int | None = None,  # Sample from the k likeliest tokens only, 1 or more.
+    # Nucleus sampling: from the fewest likeliest tokens with total probability p, above 0 up to 1.
+    top_p: float | None = None,
+    beam: int | None = None,  # Beam search for the likeliest text with a beam of this width, 1 or more.
     seed: Seed = 0,
     code: Code = None,
     device: Device = "auto",

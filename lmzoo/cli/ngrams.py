@@ -8,7 +8,7 @@ import typer
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import figure, show_json, show_table
-from lmzoo.cli.options import Code, Json, option, whole
+from lmzoo.cli.options import Code, Json, Size, option
 from lmzoo.errors import UsageError, one_line
 
 WIDTH = 80
@@ -19,8 +19,8 @@ RunFolder = Annotated[Path, typer.Argument(help="Folder of a run of the n-gram."
 @command("explain", epilog="Example: lmzoo explain runs/storyworld-ngram 'The cat sat'")
 def explain_text(
     run: RunFolder,
-    text: Annotated[str, typer.Argument(help="The text to explain, token by token, from the start.")],
-    log10: Annotated[bool, option("--log10", "Show log₁₀ p beside bits, as KenLM and ARPA files do.")] = False,
+    text: str,  # The text to explain, token by token, from the start.
+    log10: bool = False,  # Show log₁₀ p beside bits, as KenLM and ARPA files do.
     code: Code = None,
     as_json: Json = False,
 ) -> None:
@@ -41,7 +41,7 @@ def explain_text(
 def list_ngrams(
     run: RunFolder,
     context: Annotated[str, typer.Argument(help="The words before; none: the most frequent tokens.")] = "",
-    top: Annotated[int, whole("--top", help="How many to list, 1 or more.")] = 20,
+    top: int = 20,  # How many to list, 1 or more.
     everything: Annotated[bool, option("--all", "The likeliest next tokens, seen there or not.")] = False,
     code: Code = None,
     as_json: Json = False,
@@ -135,8 +135,8 @@ def _quoted(context: list[str]) -> str:
     epilog="Example: lmzoo train classes --corpus storyworld, then lmzoo classes runs/storyworld-classes --words 12",
 )
 def show_classes(
-    run: Annotated[Path, typer.Argument(help="Folder of a run that `lmzoo train classes` made.")],
-    words: Annotated[int, whole("--words", "How many words of each class to show, 1 or more.", least=1)] = 10,
+    run: Path,  # Folder of a run that `lmzoo train classes` made.
+    words: Size = 10,  # How many words of each class to show, 1 or more.
     as_json: Json = False,
 ) -> None:
     """Show the word classes of a run, the most used first, each with its most frequent words."""

@@ -1,11 +1,12 @@
-"""The flags of the command line: those that commands share, and those of each model.
+"""The flags of the command line: those that commands share, those of each command, and those of each model.
 
-A model's flags are the fields of its dataclass, and their help is the comment behind each field. So a new model or a
-FILE.py has its command and its help at once.
+A command's flags are the parameters of its function, a model's the fields of its dataclass, and their help is the
+comment behind each. So a new command, model or FILE.py has its help at once.
 """
 
 import copy
 import inspect
+import linecache
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,17 +18,17 @@ from lmzoo.cli.console import Commands
 from lmzoo.errors import UsageError
 
 
-def option(flag: str, help: str, shown: str | bool = True) -> Any:  # noqa: A002 (as Typer calls it)
+def option(flag: str, help: str, shown: str | bool = True) -> Any:
     """An option; `shown` is what its help says of the default, where that is not the value itself."""
     return typer.Option(flag, help=help, show_default=shown)
 
 
-def whole(flag: str, help: str, least: int | None = None) -> Any:  # noqa: A002 (as Typer calls it)
+def whole(flag: str, help: str, least: int | None = None) -> Any:
     """An option whose value is a whole number, `least` or more; its error says so."""
     return typer.Option(flag, parser=_reader(flag, int, "a whole number", least), metavar="INT", help=help)
 
 
-def number(flag: str, help: str) -> Any:  # noqa: A002 (as Typer calls it)
+def number(flag: str, help: str) -> Any:
     """An option whose value is a number; its error says so."""
     return typer.Option(flag, parser=_reader(flag, float, "a number"), metavar="NUMBER", help=help)
 
@@ -83,6 +84,50 @@ Lines = Annotated[
 Code = Annotated[Path | None, typer.Option(help="The FILE.py of your own model, to load a run of it.")]
 
 
+Count = Annotated[int, 0]  # 0 or more: types for parameters of a command
+Size = Annotated[int, 1]  # 1 or more
+
+
+def with_flags(function: Any) -> Any:
+    """`function` with a flag for each parameter that has a comment, and an argument where that has no default.
+
+    The comment, behind the parameter or above it, is its help, and may end with the default in words: [default: all].
+    """
+    parameters = inspect.signature(function).parameters
+    for name, comment in _comments_on_parameters(function).items():
+        kind, default = parameters[name].annotation, parameters[name].default
+        kind, *least = get_args(kind) if kind in (Count, Size) else (kind,)
+        text, _, shown = comment.removesuffix("]").partition(" [default: ")
+        declared = typer.Argument(help=text)
+        if default is not inspect.Parameter.empty:
+            declared = _declared(name, kind, text, default is True, *least)
+            declared.show_default = shown or True
+        function.__annotations__[name] = Annotated[kind, declared]
+    return function
+
+
+def _comments_on_parameters(function: Any) -> dict[str, str]:
+    comments: dict[str, str] = {}
+    parts: list[str] = []
+    # By lines, not tokens: the flags of all commands are declared whenever one is called, and this takes no time.
+    for line in linecache.getlines(function.__code__.co_filename)[function.__code__.co_firstlineno :]:
+        declaration, _, comment = line.strip().partition("# ")
+        parts += [comment] if comment else []
+        if declaration.startswith(") ->"):
+            break
+        if declaration and parts:
+            comments[declaration.partition(":")[0]], parts = " ".join(parts), []
+    return comments
+
+
+def _declared(name: str, kind: Any, text: str, negation: bool, least: int | None = None) -> Any:
+    """An option of that type, or of that type or None; with `negation` also --no-NAME."""
+    flag, kinds = "--" + name.replace("_", "-"), get_args(kind) or (kind,)
+    if int in kinds:
+        return whole(flag, text, least)
+    return number(flag, text) if float in kinds else option(f"{flag}/--no-{flag[2:]}" if negation else flag, text)
+
+
 def parse_device(text: str) -> str:
     """A valid name of a device, present or not. Raises UsageError."""
     if not re.fullmatch(r"auto|mps|(cpu|cuda)(:\d+)?", text):
@@ -99,23 +144,10 @@ Device = Annotated[
         help="cpu, cuda, cuda:N, mps, or auto: the fastest available. Models that count use the CPU.",
     ),
 ]
-Precision = Annotated[
-    str,
-    typer.Option(help="float32, bfloat16, or auto: bfloat16 for matrix products where the hardware is faster with it."),
-]
 Compile = Annotated[
     str,
     typer.Option(
         "--compile", help="Whether to use torch.compile: yes, no, or auto (where it saves time within the budget)."
-    ),
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Resume the training to --out that was interrupted or killed.")]
-TensorBoard = Annotated[Path | None, option("--tensorboard", "Folder for TensorBoard logs, written during training.")]
-Memory = Annotated[
-    str | None,
-    typer.Option(
-        help="Approximate memory limit (500M, 1G) of models that can work out of core (ngram, pmi, svd, glove).",
-        show_default="no limit",
     ),
 ]
 
@@ -229,15 +261,12 @@ def _preset_flag(presets: dict[str, dict[str, Any]]) -> list[inspect.Parameter]:
 
 def _flag(setting: Any) -> inspect.Parameter:
     """A setting as a parameter of the command's function, for Typer."""
-    flag = "--" + setting.name.replace("_", "-")
-    option = typer.Option(help=_escape(setting.help))
-    if setting.type in (int, float):
-        option = (whole if setting.type is int else number)(flag, help=_escape(setting.help))
+    option = _declared(setting.name, setting.type, _escape(setting.help), setting.type is bool)
     kind = setting.type | None if setting.default is None else setting.type
     default = inspect.Parameter.empty if setting.required else setting.default
     if setting.words:  # parsed by `models.make`, which knows the words
         metavar = "|".join(["INT" if setting.type is int else "NUMBER", *setting.words])
-        kind, option = str, typer.Option(flag, metavar=metavar, help=_escape(setting.help))
+        kind, option = str, typer.Option(metavar=metavar, help=_escape(setting.help))
         default = default if setting.required else str(default)
     if setting.shared:
         option.rich_help_panel = "Training"

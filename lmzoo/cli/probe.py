@@ -5,13 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, figure, show_json, show_notes, show_table
-from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, option, whole
+from lmzoo.cli.options import Code, Count, Device, Json, Mirror, Quiet, Runs
 from lmzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,21 +33,14 @@ class _Loaded:
 )
 def probe_runs(
     runs: Runs,
-    tasks: Annotated[
-        str | None,
-        typer.Option(
-            help="Names with commas: sst2, trec, mr, cr, subj, mpqa (sentences), cola (acceptability), sick (pairs), "
-            "brown-tags (parts of speech).",
-            show_default="all",
-        ),
-    ] = None,
-    limit: Annotated[
-        int, whole("--limit", "At most so many examples of each part of a set, for a first look; 0: all.", least=0)
-    ] = 0,
-    curves: Annotated[bool, option("--curves", "Also the score of a probe trained on 10, 30, 100 … labels.")] = False,
-    units: Annotated[bool, option("--units", "Also the best single unit for each task with two classes.")] = False,
-    baselines: Annotated[bool, option("--baselines/--no-baselines", "Also the majority class and TF-IDF.")] = True,
-    out: Annotated[Path | None, option("--out", "Folder for figures of --curves and --units.")] = None,
+    # Names with commas: sst2, trec, mr, cr, subj, mpqa (sentences), cola (acceptability), sick (pairs), brown-tags
+    # (parts of speech). [default: all]
+    tasks: str | None = None,
+    limit: Count = 0,  # At most so many examples of each part of a set, for a first look; 0: all.
+    curves: bool = False,  # Also the score of a probe trained on 10, 30, 100 … labels.
+    units: bool = False,  # Also the best single unit for each task with two classes.
+    baselines: bool = True,  # Also the majority class and TF-IDF.
+    out: Path | None = None,  # Folder for figures of --curves and --units.
     device: Device = "auto",
     mirror: Mirror = None,
     code: Code = None,

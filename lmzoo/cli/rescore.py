@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, figure, show_json, show_table
 from lmzoo.cli.exchange import write_file
-from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, Seed, number, option, whole
+from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, Seed
 from lmzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,30 +18,16 @@ if TYPE_CHECKING:
 @command("rescore", epilog="Example: lmzoo rescore runs/ptb-ngram runs/ptb-lstm --corpus ptb")
 def rescore_lists(
     runs: Runs,
-    corpus: Annotated[
-        str | None,
-        option(
-            "--corpus",
-            "Make the lists from test sentences of this corpus: a name, a text file or a folder.",
-            "what the first run was trained on",
-        ),
-    ] = None,
-    nbest: Annotated[
-        Path | None,
-        option("--nbest", "Read the lists from a FILE of JSON lines: reference, candidates with text and score."),
-    ] = None,
-    weight: Annotated[
-        float | None,
-        number(
-            "--weight", help="Weight of the model's log P beside the score; fitted on a third of the lists by default."
-        ),
-    ] = None,
-    lists: Annotated[int, whole("--lists", help="Number of lists to make, 20 or more.")] = 600,
-    candidates: Annotated[int, whole("--candidates", help="Candidates of each list, at most; 2 or more.")] = 50,
-    rate: Annotated[float, number("--rate", help="Errors per word of the noisy channel, above 0 and below 1.")] = 0.12,
-    out: Annotated[
-        Path | None, option("--out", "Write the lists to a FILE of JSON lines, with log P of each candidate.")
-    ] = None,
+    # Make the lists from test sentences of this corpus: a name, a text file or a folder. [default: what the first run
+    # was trained on]
+    corpus: str | None = None,
+    nbest: Path | None = None,  # Read the lists from a FILE of JSON lines: reference, candidates with text and score.
+    # Weight of the model's log P beside the score; fitted on a third of the lists by default.
+    weight: float | None = None,
+    lists: int = 600,  # Number of lists to make, 20 or more.
+    candidates: int = 50,  # Candidates of each list, at most; 2 or more.
+    rate: float = 0.12,  # Errors per word of the noisy channel, above 0 and below 1.
+    out: Path | None = None,  # Write the lists to a FILE of JSON lines, with log P of each candidate.
     seed: Seed = 0,
     code: Code = None,
     device: Device = "auto",

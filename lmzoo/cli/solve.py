@@ -3,11 +3,11 @@
 import string
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, figure, show_json, show_table
-from lmzoo.cli.options import CorpusName, Json, Mirror, Quiet, option, whole
+from lmzoo.cli.options import CorpusName, Count, Json, Mirror, Quiet
 from lmzoo.errors import one_line
 
 if TYPE_CHECKING:
@@ -20,22 +20,13 @@ BEST_PAIRS = 5  # shown for an answer
 
 @command("solve", epilog="Example: lmzoo solve --questions science --questions mine.jsonl --corpus wikitext2 --show 3")
 def solve_questions(
-    sources: Annotated[
-        list[str] | None,
-        option("--questions", "science, arc, or a FILE of JSON lines; may be given more than once.", "science"),
-    ] = None,
+    # science, arc, or a FILE of JSON lines; may be given more than once. [default: science]
+    questions: list[str] | None = None,
     corpus: CorpusName = "wikitext2",
-    window: Annotated[int, whole("--window", help="Co-occurrence window in words, 2 or more.")] = 10,
-    unseen: Annotated[
-        str, option("--unseen", "Pairs that never co-occur: left out of the mean (skip), or counted as 0 (zero).")
-    ] = "skip",
-    function_words: Annotated[
-        bool, option("--function-words", "Count n-grams of function words alone (the, of the) too.")
-    ] = False,
-    show: Annotated[
-        int,
-        whole("--show", "Show so many questions of each set with the evidence for the answer, 0 or more.", least=0),
-    ] = 0,
+    window: int = 10,  # Co-occurrence window in words, 2 or more.
+    unseen: str = "skip",  # Pairs that never co-occur: left out of the mean (skip), or counted as 0 (zero).
+    function_words: bool = False,  # Count n-grams of function words alone (the, of the) too.
+    show: Count = 0,  # Show so many questions of each set with the evidence for the answer, 0 or more.
     mirror: Mirror = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -46,16 +37,16 @@ def solve_questions(
     from lmzoo.tasks.pmi_solver import PmiSolver
 
     solver, bars = PmiSolver(window, unseen, function_words), Bars(quiet)
-    sets = [one for name in sources or ["science"] for one in multiple_choice.load(name, mirror, bars).items()]
+    sets = [one for name in questions or ["science"] for one in multiple_choice.load(name, mirror, bars).items()]
     source = corpora.load(corpus, mirror=mirror, progress=bars)
-    questions = [question for _, of_set in sets for question in of_set]
-    sheet = solver.solve(questions, source.train, bars)
+    asked = [question for _, of_set in sets for question in of_set]
+    sheet = solver.solve(asked, source.train, bars)
     rows, shown, first = [], [], 0
     for name, of_set in sets:
         answers = sheet.answers[first : first + len(of_set)]
         result = multiple_choice.grade(name, of_set, [one.scores for one in answers], [one.known for one in answers])
         rows.append(_row(result))
-        shown += [_explained(questions, sheet, n, name) for n in range(first, first + min(show, len(of_set)))]
+        shown += [_explained(asked, sheet, n, name) for n in range(first, first + min(show, len(of_set)))]
         first += len(of_set)
     facts = {"corpus": source.name, "sha256": source.sha256["train"], "words": sheet.words, **asdict(solver)}
     if as_json:

@@ -1,34 +1,36 @@
 """`lmzoo train MODEL`: train a model on a corpus and save it as a run."""
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from lmzoo.cli import options
 from lmzoo.cli.app import add_group
 from lmzoo.cli.console import Bars, process, show_json, show_notes
-from lmzoo.cli.options import option
 from lmzoo.errors import LmzooError, UsageError, one_of
 
 
+@options.with_flags
 def _train(
     name: str,
     settings: dict[str, str],
     *,
     corpus: options.CorpusName = "storyworld",
     tokenizer: options.TokenizerSpec = None,
-    out: Annotated[Path | None, option("--out", "Folder to save the run in.", "runs/CORPUS-MODEL")] = None,
-    overwrite: Annotated[bool, option("--overwrite", "Replace the run in that folder.")] = False,
+    out: Path | None = None,  # Folder to save the run in. [default: runs/CORPUS-MODEL]
+    overwrite: bool = False,  # Replace the run in that folder.
     lines: options.Lines = False,
     refit: options.Refit = False,
     budget: options.Budget = None,
     device: options.Device = "auto",
-    precision: options.Precision = "auto",
+    # float32, bfloat16, or auto: bfloat16 for matrix products where the hardware is faster with it.
+    precision: str = "auto",
     compiled: options.Compile = "auto",
-    resume: options.Resume = False,
-    tensorboard: options.TensorBoard = None,
-    memory: options.Memory = None,
+    resume: bool = False,  # Resume the training to --out that was interrupted or killed.
+    tensorboard: Path | None = None,  # Folder for TensorBoard logs, written during training.
+    # Approximate memory limit (500M, 1G) of models that can work out of core (ngram, pmi, svd, glove). [default: no
+    # limit]
+    memory: str | None = None,
     seed: options.Seed = 0,
     mirror: options.Mirror = None,
     as_json: options.Json = False,

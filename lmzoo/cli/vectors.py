@@ -7,7 +7,7 @@ import typer
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, figure, show_facts, show_json, show_table
-from lmzoo.cli.options import Code, Json, Mirror, Quiet, Seed, option, whole
+from lmzoo.cli.options import Code, Json, Mirror, Quiet, Seed, Size, whole
 from lmzoo.errors import UsageError, naming, one_line, one_of
 
 if TYPE_CHECKING:
@@ -60,13 +60,9 @@ def show_analogy(
             show_default=False,
         ),
     ] = None,
-    method: Annotated[
-        str, option("--method", "add (3CosAdd), mul (3CosMul) or both; see Levy & Goldberg 2014.")
-    ] = "add",
+    method: str = "add",  # add (3CosAdd), mul (3CosMul) or both; see Levy & Goldberg 2014.
     top: Top = 5,
-    restrict: Annotated[
-        int, whole("--restrict", "Ask only among this many of the most frequent words.", least=1)
-    ] = 30_000,
+    restrict: Size = 30_000,  # Ask only among this many of the most frequent words.
     code: Code = None,
     mirror: Mirror = None,
     as_json: Json = False,
@@ -192,10 +188,8 @@ def draw_map(
         list[str] | None,
         typer.Argument(metavar="WORD", help="None: the 60 most frequent of four letters and more.", show_default=False),
     ] = None,
-    method: Annotated[
-        str, option("--method", "pca (as much of the variance as a plane can show) or tsne (neighbours together).")
-    ] = "pca",
-    out: Annotated[Path, option("--out", "The picture: a PNG or SVG, which is replaced.")] = Path("map.png"),
+    method: str = "pca",  # pca (as much of the variance as a plane can show) or tsne (neighbours together).
+    out: Path = Path("map.png"),  # The picture: a PNG or SVG, which is replaced.
     seed: Seed = 0,
     code: Code = None,
     as_json: Json = False,

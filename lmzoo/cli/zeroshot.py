@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_table
-from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, option, whole
+from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs
 from lmzoo.errors import DownloadError, UsageError, one_line
 
 if TYPE_CHECKING:
@@ -19,12 +19,9 @@ if TYPE_CHECKING:
 )
 def ask_zeroshot(
     runs: Runs,
-    tasks: Annotated[str | None, option("--tasks", "Names with commas between them.", "all there are")] = None,
-    limit: Annotated[int, whole("--limit", help="At most so many items of each test set; 0: all.")] = 0,
-    parts: Annotated[
-        str | None,
-        option("--parts", "Also show results by group: phenomenon or set, of BLiMP. (JSON has all of them.)"),
-    ] = None,
+    tasks: str | None = None,  # Names with commas between them. [default: all there are]
+    limit: int = 0,  # At most so many items of each test set; 0: all.
+    parts: str | None = None,  # Also show results by group: phenomenon or set, of BLiMP. (JSON has all of them.)
     code: Code = None,
     device: Device = "auto",
     mirror: Mirror = None,

@@ -1,0 +1,73 @@
+"""A command's flags are the parameters of its function, and their help is the comment behind each."""
+
+import typer
+from typer.testing import CliRunner
+
+from lmzoo.cli.app import add_all_commands, app
+from lmzoo.cli.options import Size, with_flags
+
+one = typer.Typer()
+
+
+@one.command(
+    "feed",
+)
+@with_flags
+def feed(
+    animal: str,  # Who is fed.
+    top_k: Size = 3,  # How many of them.
+    # What they get, which
+    # takes two lines. [default: fish]
+    food: str | None = None,
+    hungry: bool = True,  # Whether they want it.
+    wild: bool = False,  # Whether they are wild.
+    weight: float | None = None,  # In kilograms.
+) -> None:
+    """Feed them."""
+    print(animal, top_k, food, hungry, wild, weight)
+
+
+def call(*arguments: str):
+    return CliRunner().invoke(one, arguments)
+
+
+def declared():
+    return {parameter.name: parameter for parameter in typer.main.get_command(one).params}
+
+
+def test_comments_are_the_help():
+    texts = {name: parameter.help for name, parameter in declared().items()}
+    assert texts == {
+        "animal": "Who is fed.",
+        "top_k": "How many of them.",
+        "food": "What they get, which takes two lines.",
+        "hungry": "Whether they want it.",
+        "wild": "Whether they are wild.",
+        "weight": "In kilograms.",
+        "install_completion": texts["install_completion"],
+        "show_completion": texts["show_completion"],
+    }
+
+
+def test_a_default_can_be_told_in_words():
+    assert declared()["food"].show_default == "fish"
+    assert declared()["weight"].show_default is True
+
+
+def test_only_what_is_true_by_default_can_be_negated():
+    assert call("lion", "--no-hungry", "--wild").stdout == "lion 3 None False True None\n"
+    assert call("lion", "--no-wild").exit_code == 2
+
+
+def test_numbers_are_read_and_bounded():
+    assert call("lion", "--top-k", "2", "--weight", "1.5").stdout == "lion 2 None True False 1.5\n"
+    assert str(call("lion", "--top-k", "0").exception) == "--top-k must be 1 or more, not 0"
+    assert str(call("lion", "--weight", "much").exception) == "--weight must be a number, not 'much'"
+
+
+def test_every_flag_of_every_command_has_help():
+    add_all_commands()
+    commands = typer.main.get_command(app).commands
+    silent = [f"{name} {p.name}" for name, one in commands.items() for p in one.params if not getattr(p, "help", "")]
+    assert len(commands) > 20
+    assert not silent
