@@ -57,7 +57,8 @@ def naming(what: object) -> Iterator[None]:
     try:
         yield
     except LmzooError as error:
-        raise type(error)(f"{what}: {error}") from None
+        error.args = (f"{what}: {error}",)
+        raise
 
 
 def not_installed(what: str, package: str) -> UsageError:

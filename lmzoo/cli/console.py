@@ -191,7 +191,7 @@ def show_scores(rows: Sequence[dict[str, Any]]) -> None:
     show_table(columns, [_score_cells(row) for row in rows], numbers_from=1)
     for row in rows:
         counts = ", ".join(f"{row[key]:,} {key}" for key in ("characters", "bytes", "tokens", "words"))
-        print(f"{row['run']}: {row['bits']:,.1f} bits over {counts}")
+        print(f"{row['run']}: {figure(row['bits'], ',.1f')} bits over {counts}")
         print(f"  {row['corpus']} {row['split']}, {row['protocol']}, {row['tokenizer']}; sha256 {row['sha256']}")
         for part in row.get("weights", []):
             print(f"  weight: {part['weight']:.4f} {part['run']}")
@@ -202,10 +202,10 @@ def show_scores(rows: Sequence[dict[str, Any]]) -> None:
 def _score_cells(row: dict[str, Any]) -> list[str]:
     return [
         Path(row["run"]).name or row["run"],
-        f"{row['bits_per_character']:.4f}",
+        figure(row["bits_per_character"], ".4f"),
         "{:.3f}–{:.3f}".format(*row["interval"]) if row["interval"] else "–",
-        f"{row['bits_per_byte']:.4f}",
-        f"{row['perplexity_per_token']:.2f}",
+        figure(row["bits_per_byte"], ".4f"),
+        figure(row["perplexity_per_token"], ".2f"),
         figure(row["perplexity_per_word"], ".2f"),
         f"{row['tokens_per_second']:,.0f}",
     ]

@@ -9,7 +9,8 @@ Bits are −Σ log₂ P over all tokens of the untouched text. Every ratio is ta
                            for each line end, as PTB and WikiText have it
 
 Since no tokenizer of lmzoo loses anything, the first two and the last compare any two models. A zero, NaN or
-infinite probability is an error that names the position; nothing is ever left out of the sum.
+infinite probability is an error that names the position; nothing is ever left out of the sum. Only where unknown words
+alone have probability zero does the error also have the figure without them, as KenLM and SRILM print it.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from lmzoo.data.split import lines_of
 from lmzoo.data.tokenizers import Tokenizer
+from lmzoo.data.tokenizers.normalizer import UNKNOWN
 from lmzoo.errors import ScoreError, UsageError, one_of
 from lmzoo.evaluation.interpolation import combine
 from lmzoo.evaluation.statistics import interval, ratio
@@ -37,6 +39,13 @@ RESAMPLES = 9999
 LARGEST = 1 << 20  # characters of a test text that analyses look at: no text is too long for them
 # The note on every score of a model that adapts (a cache): dynamic evaluation, not comparable with static ones.
 ADAPTS = "adapts to the test text as it reads it, across line ends: a dynamic evaluation, not a static one"
+
+
+class UnknownWordsError(ScoreError):
+    """A text with words outside the vocabulary, which have probability zero: `score` has infinite bits."""
+
+    score: "Score"
+    excluding: dict[str, Any]  # the number of unknown words, and the tokens, bits and perplexity of all others
 
 
 @dataclass(frozen=True)
@@ -88,10 +97,11 @@ class Score:
         return self.tokens / max(self.seconds, 1e-9)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the arrays of tokens, for `--json` and reports."""
+        """Everything but the arrays of tokens, for `--json` and reports; None for what is infinite."""
         names = ("bits", "characters", "bytes", "tokens", "words", "protocol", "tokenizer", "sha256", "replaced")
         ratios = ("bits_per_character", "bits_per_byte", "perplexity_per_token", "perplexity_per_word")
-        return {name: getattr(self, name) for name in names + ratios + ("seconds", "tokens_per_second")}
+        values = {name: getattr(self, name) for name in names + ratios + ("seconds", "tokens_per_second")}
+        return {name: None if value == np.inf else value for name, value in values.items()}
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any], token_bits: Array, ids: Array) -> "Score":
@@ -105,8 +115,8 @@ def evaluate(text_model: TextModel, text: str, protocol: str = "stream") -> Scor
 
     A model that adapts to the text it reads is never restarted, under either protocol.
 
-    Raises UsageError for an empty text or one that does not fit the model, and ScoreError, naming the token and
-    where it stands, for a probability of zero, NaN or infinity.
+    Raises UsageError for an empty text or one that does not fit the model, ScoreError, naming the token and where it
+    stands, for a probability of zero, NaN or infinity, and UnknownWordsError where only unknown words have zero.
     """
     one_of("protocol named", protocol, PROTOCOLS)
     if not text:
@@ -123,10 +133,11 @@ def evaluate(text_model: TextModel, text: str, protocol: str = "stream") -> Scor
     began = time.perf_counter()
     token_bits = np.concatenate(model.log_probs_many([ids] if model.adapts else parts)) / -np.log(2)
     seconds = time.perf_counter() - began
-    _refuse_nonsense(token_bits, ids, text_model)
+    unknown = (ids == (-1 if tokenizer.unknown is None else tokenizer.unknown)) & (token_bits == np.inf)
+    _refuse_nonsense(np.where(unknown, 0, token_bits), ids, text_model)
     scored = tokenizer.decode(ids)  # the same text, but for <unk> in place of words outside a closed vocabulary
-    replaced = 0 if scored == text else sum(a != b for a, b in zip(scored.split(), text.split(), strict=True))
-    return Score(
+    replaced = [] if scored == text else [b for a, b in zip(_words(scored), _words(text), strict=True) if a != b]
+    score = Score(
         bits=float(token_bits.sum()),
         characters=len(scored),
         bytes=len(scored.encode("utf-8", "surrogatepass")),
@@ -136,10 +147,31 @@ def evaluate(text_model: TextModel, text: str, protocol: str = "stream") -> Scor
         tokenizer=tokenizer.spec,
         sha256=_sha256(scored),
         seconds=seconds,
-        replaced=replaced,
+        replaced=len(replaced),
         token_bits=token_bits,
         ids=ids,
     )
+    if unknown.any():
+        raise _unknown_words(text_model.name, score, token_bits[~unknown], (replaced or [UNKNOWN])[0])
+    return score
+
+
+def _words(text: str) -> list[str]:
+    return text.replace("\n", " ").split(" ")  # as a closed vocabulary has them: U+00A0 may stand in a word
+
+
+def _unknown_words(name: str, score: Score, known: Array, first: str) -> UnknownWordsError:
+    """The error of a text with unknown words; `known` (K,) are the bits of all other tokens, `first` the first word."""
+    unknown, bits = score.tokens - len(known), float(known.sum())
+    perplexity = float(np.exp2(bits / len(known))) if bits < 1000 * len(known) else None
+    excluding = {"unknown": unknown, "tokens": len(known), "bits": bits, "perplexity_per_token": perplexity}
+    figure = f"{bits:,.1f} bits, perplexity {perplexity:,.2f} per token" if perplexity else "no perplexity"
+    error = UnknownWordsError(
+        f"{unknown:,} of {score.tokens:,} tokens are unknown words, as {first!r}, which {name} gives probability zero: "
+        f"no bits can be given for the whole text; without them, {len(known):,} tokens: {figure}"
+    )
+    error.score, error.excluding = score, excluding
+    return error
 
 
 @dataclass(frozen=True)

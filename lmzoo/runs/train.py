@@ -17,7 +17,15 @@ from lmzoo.data.corpus import Corpus, cards
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import FormatError, UsageError, naming
 from lmzoo.evaluation.interpolation import Mixture, fit_weights
-from lmzoo.evaluation.perplexity import ADAPTS, Score, block_bits, block_interval, evaluate, mix
+from lmzoo.evaluation.perplexity import (
+    ADAPTS,
+    Score,
+    UnknownWordsError,
+    block_bits,
+    block_interval,
+    evaluate,
+    mix,
+)
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.files import write_atomically
 from lmzoo.interface import Data, Ids, LanguageModel, Model, Progress, Run
@@ -232,10 +240,15 @@ def score_run(
     text = source.train + source.valid + source.test if split == "all" else getattr(source, split)
     model.to(device).warm_up()
     protocol = protocol or source.protocol
-    score = _evaluate(folder, text_model, text, protocol)
-    count, unit = model.size()
     notes = notes_on(source, split, provenance, own=corpus is None)
-    if score.replaced:
+    excluding: dict[str, Any] = {}
+    try:
+        score = _evaluate(folder, text_model, text, protocol)
+    except UnknownWordsError as error:
+        score, excluding = error.score, {"excluding_unknown": error.excluding}
+        notes.append(str(error).removeprefix(f"{folder}: "))
+    count, unit = model.size()
+    if score.replaced and not excluding:
         notes.append(f"{score.replaced:,} unknown words were scored as <unk>")
     if model.adapts:
         notes.append(ADAPTS)
@@ -245,7 +258,8 @@ def score_run(
         "corpus": source.name,
         "split": split,
         **score.to_json(),
-        "interval": block_interval(*block_bits(score, text_model.tokenizer)),
+        **excluding,
+        "interval": None if excluding else block_interval(*block_bits(score, text_model.tokenizer)),
         "reach": model.reach,
         "adapts_at_test_time": model.adapts,
         "size": {"count": count, "unit": unit, "bytes": store.bytes_on_disk(folder)},
@@ -266,8 +280,10 @@ def mix_runs(parts: Sequence[Scored], progress: Progress) -> dict[str, Any]:
     Raises UsageError naming two runs with different tokenizers or texts.
     """
     first = parts[0]
-    for part in parts[1:]:
+    for part in parts:
         _refuse_unlike(first, part)
+        if not np.isfinite(part.score.bits):
+            raise UsageError(f"{part.folder} has no bits for the whole text, so it cannot be mixed: leave it out")
     valid_log_probs = []
     for part in progress.track("scoring validation text", parts):
         score = _evaluate(part.folder, part.text_model, first.corpus.valid, part.protocol)

@@ -393,6 +393,16 @@ class TestSplit:
         assert again.spec == t.spec
         assert np.array_equal(again.encode(text), ids)
 
+    @pytest.mark.parametrize("space", ["\u00a0", "\u3000", "\u0085", "\u2028", "\x1c"])
+    @pytest.mark.parametrize("text", ["10_000 men _ .\n\n_ .\n", " 10_000 men _ . \n \n _ . \n"])
+    def test_white_space_of_unicode_may_stand_in_a_word(self, text, space):
+        text = text.replace("_", space)
+        t = train("split", text)
+        assert [t.token(i) for i in range(t.vocab_size)] == [f"10{space}000", "men", space, ".", "</s>"]
+        assert t.encode(text).tolist() == [0, 1, 2, 3, 4, 4, 2, 3, 4]
+        assert t.decode(t.encode(text)) == text
+        assert tokenizer.from_json(t.to_json()).encode(text).tolist() == t.encode(text).tolist()
+
     @pytest.mark.parametrize("spec", ["split:", "split:4", "split:min=1", "split:min=", "split:min=-2", "split:max=4"])
     def test_a_least_count_that_is_none_says_how_to_write_it(self, spec):
         with pytest.raises(TokenizerError, match=f"'{spec}': split takes the least count .* as in split:min=4"):

@@ -14,6 +14,7 @@ from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluation import perplexity
 from lmzoo.evaluation.perplexity import (
     Score,
+    UnknownWordsError,
     block_bits,
     block_interval,
     count_words,
@@ -202,6 +203,10 @@ class TestProtocols:
         assert score.bits == evaluate(TextModel(model, made), " the <unk> sat \n", "lines").bits
         assert score.characters == len(" the <unk> sat \n")
 
+    def test_an_unknown_word_may_have_a_space_of_unicode_in_it(self):
+        model, made = fitted("split", " the <unk> sat \n the cat sat \n")
+        assert evaluate(TextModel(model, made), " the 10\u00a0000 sat \n", "lines").replaced == 1
+
 
 @dataclass
 class Broken(Uniform):
@@ -237,6 +242,43 @@ class TestNonsense:
     def test_maximum_likelihood_gets_no_bits_on_text_it_finds_impossible(self):
         with pytest.raises(ScoreError, match="ngram gives token 'q' at position 4"):
             evaluate(TextModel(*fitted(model=Ngram(smoothing="ml"))), "The quick")
+
+
+@dataclass
+class Closed(Uniform):
+    """Uniform over the words that it knows: the first, <unk>, has probability zero."""
+
+    name: ClassVar[str] = "closed"
+
+    def log_probs(self, tokens, state=None):
+        return np.where(np.asarray(tokens) == 0, -np.inf, -np.log(self.vocab_size_ - 1)), state
+
+
+class TestUnknownWords:
+    """As KenLM and SRILM do: no figure of the whole, beside that of the words that are known, and both counted."""
+
+    KNOWN = " <unk> the cat sat \n"  # and the line end: four tokens with a probability
+
+    def test_the_figure_without_them_stands_beside_the_refusal(self):
+        with pytest.raises(UnknownWordsError) as error:
+            evaluate(TextModel(*fitted("split", self.KNOWN, model=Closed())), " the dog sat \n the cow \n", "lines")
+        assert str(error.value) == (
+            "2 of 7 tokens are unknown words, as 'dog', which closed gives probability zero: no bits can be given "
+            "for the whole text; without them, 5 tokens: 10.0 bits, perplexity 4.00 per token"
+        )
+        assert error.value.excluding == {"unknown": 2, "tokens": 5, "bits": 10.0, "perplexity_per_token": 4.0}
+        facts = error.value.score.to_json()
+        assert (facts["tokens"], facts["words"], facts["replaced"], facts["bits"]) == (7, 7, 2, None)
+        assert facts["bits_per_character"] is facts["perplexity_per_token"] is None
+
+    def test_a_text_of_unknown_words_alone_has_no_figure_at_all(self):
+        with pytest.raises(UnknownWordsError, match="without them, 0 tokens: no perplexity"):
+            evaluate(TextModel(*fitted("split", self.KNOWN, model=Closed())), " dog")
+
+    def test_another_impossible_token_is_no_unknown_word(self):
+        with pytest.raises(ScoreError, match="gives token 'sat' at position 3") as error:
+            evaluate(TextModel(*fitted("split", self.KNOWN, model=Broken())), " the dog cat sat")
+        assert type(error.value) is ScoreError
 
 
 class TestBlocks:

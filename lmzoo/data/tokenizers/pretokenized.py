@@ -27,11 +27,12 @@ from lmzoo.interface import Ids, Vocabulary, check_ids
 
 END = "</s>"
 
-_WORD = r"[^\s\ud800-\udfff]+"  # a lone surrogate is not text
+# Unicode's other white space (U+00A0, U+3000, U+0085 …) may stand in a word, as in KenLM; a lone surrogate is not text.
+_WORD = r"[^ \t-\r\ud800-\udfff]+"
 _IS_WORD = re.compile(_WORD).fullmatch
 _LAYOUTS = {
     "leading": re.compile(rf" {_WORD}| \n"),
-    "plain": re.compile(rf"(?<![^\n]){_WORD}|(?<=\S) {_WORD}|\n"),
+    "plain": re.compile(rf"(?<![^\n]){_WORD}|(?<=[^ \t-\r]) {_WORD}|\n"),
 }
 _EXPECTED = {
     "leading": "one space before each word, and a space before each newline",
