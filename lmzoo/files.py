@@ -18,7 +18,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from lmzoo.errors import FormatError, UsageError
+from lmzoo.errors import FormatError, UsageError, nearest
 
 if sys.platform != "win32":
     import fcntl
@@ -107,7 +107,7 @@ def parse_json(text: str, kind: type[T], where: object) -> T:
 
 
 def read_toml(path: str | Path, kind: type[T], limit: int = SETTINGS) -> T:
-    """A TOML file as `kind`, as `read_json` reads JSON."""
+    """A TOML file as `kind`, as `read_json` reads JSON; but a name that `kind` does not have is an error."""
     text = read_text(path, limit)
     try:
         if LONG_KEY.search(text):
@@ -117,11 +117,14 @@ def read_toml(path: str | Path, kind: type[T], limit: int = SETTINGS) -> T:
         raise FormatError(f"{path} has more than {DEPTH} levels, one inside the other") from None
     except ValueError as error:
         raise FormatError(f"{path} is not TOML: {error}") from None
-    return typed(value, kind, path)
+    return typed(value, kind, path, closed=True)
 
 
-def typed(value: Any, kind: type[T], where: object) -> T:
-    """Plain JSON as `kind`. Raises FormatError beginning with `where`, naming the field that is wrong."""
+def typed(value: Any, kind: type[T], where: object, closed: bool = False) -> T:
+    """Plain JSON as `kind`. Raises FormatError beginning with `where`, naming the field that is wrong.
+
+    `closed`: a name that `kind` does not have is wrong, as in what people write, where it is a misspelling.
+    """
     import msgspec  # 20 ms, which `lmzoo --help` need not wait for
 
     level, depth = [value], 0
@@ -132,11 +135,27 @@ def typed(value: Any, kind: type[T], where: object) -> T:
         inside = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
         level = [item for items in inside for item in items if isinstance(item, dict | list)]
     try:
-        return msgspec.convert(value, kind, strict=True)
+        made = msgspec.convert(value, kind, strict=True)
     except msgspec.ValidationError as error:
         reason, _, field = str(error).replace("`", "").partition(" - at $")
+        reason = reason.replace("Object missing required field", "lacks the field")
         place = f" in {field.lstrip('.')}" if field else ""
         raise FormatError(f"{where}: {reason[0].lower()}{reason[1:]}{place}") from None
+    if closed and (unknown := _unknown(value, msgspec.to_builtins(made))):
+        raise FormatError(f"{where} has {unknown}")
+    return made
+
+
+def _unknown(value: Any, known: Any) -> str:
+    """The first name in `value` that `known` lacks, in words; '' where there is none."""
+    if isinstance(value, dict):
+        for name in value:
+            if name not in known:
+                return f"the unknown name {name!r}{nearest(name, known)}"
+        return next(filter(None, (_unknown(part, known[name]) for name, part in value.items())), "")
+    if isinstance(value, list):
+        return next(filter(None, map(_unknown, value, known)), "")
+    return ""
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

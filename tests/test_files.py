@@ -89,7 +89,7 @@ def test_json_and_toml_become_a_type(tmp_path):
     [
         ("", "is not JSON: Expecting value: line 1 column 1"),
         ("[1]", "x: expected object, got array"),
-        ('{"sizes": []}', "x: object missing required field name"),
+        ('{"sizes": []}', "x: lacks the field name"),
         ('{"name": 1}', "x: expected str, got int in name"),
         ('{"name": "a", "inner": {"b": {"name": "c", "sizes": [1, "2"]}}}', r"got str in inner\[...\].sizes\[1\]"),
         ('{"name": "a", "sizes": [NaN]}', "NaN is no finite number"),

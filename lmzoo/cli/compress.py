@@ -12,6 +12,7 @@ from lmzoo.cli.console import Bars, show_facts, show_json, show_notes, show_tabl
 from lmzoo.cli.exchange import claim_file, write_file
 from lmzoo.cli.options import Code, Json, Mirror, Quiet, RunFolder, Runs, whole
 from lmzoo.errors import UsageError, naming, one_of
+from lmzoo.files import read_file
 
 if TYPE_CHECKING:
     from lmzoo.compression.certify import Certificate
@@ -142,6 +143,6 @@ def _load(run: Path, code: Path | None) -> "TextModel":
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_file(file)
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None

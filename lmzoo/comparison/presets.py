@@ -1,11 +1,11 @@
 """The models of a comparison where none are named: `corpora/compare.presets.toml`, by the size of the machine."""
 
-import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lmzoo.data.cards import folder
 from lmzoo.embeddings.gpu import accelerator
 from lmzoo.errors import FormatError, UsageError, nearest
+from lmzoo.files import read_toml
 
 NAME = "compare.presets.toml"
 
@@ -14,20 +14,19 @@ NAME = "compare.presets.toml"
 class Preset:
     """The models of a comparison, and the budget of each that trains by steps."""
 
-    name: str
     about: str  # the machine that it is for, and how long it takes there
     budget: str  # as `--budget` takes it
     models: tuple[str, ...]  # as `lmzoo compare` takes them, oldest idea first
+    name: str = ""
 
 
 def presets() -> dict[str, Preset]:
     """Every preset by its name. Raises FormatError where the file is malformed."""
     path = folder() / NAME
     try:
-        tables = tomllib.loads(path.read_text("utf-8"))
-        return {name: Preset(name, t["about"], t["budget"], tuple(t["models"])) for name, t in tables.items()}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-        raise FormatError(f"{path} is not a valid file of presets: {error!r}") from None
+        return {name: replace(one, name=name) for name, one in read_toml(path, dict[str, Preset]).items()}
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def preset(name: str, device: str) -> Preset:

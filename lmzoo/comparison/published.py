@@ -6,25 +6,19 @@ A figure is comparable only where text, unit and protocol are the same. Figures 
 unit, and `same` says whether its protocol is that of `lmzoo compare`; if not, `why` says what differs.
 """
 
-import math
-import tomllib
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lmzoo.comparison.results import FAMILIES, Published, from_json
+from lmzoo.comparison.results import FAMILIES, Published
 from lmzoo.data import cards
 from lmzoo.data.corpus import Corpus
 from lmzoo.errors import FormatError, nearest
+from lmzoo.files import read_toml, typed
 
 NAME = "figures.published.toml"
 UNITS = ("bits per character", "bits per byte", "perplexity per token")
-# The keys of a figure, those of its group included, and what each must be. One of the first two is left out.
-KEYS = {
-    "value": float, "range": list, "corpus": str, "system": str, "unit": str, "family": str, "year": int, "split": str,
-    "protocol": str, "adapts": bool, "same": bool, "why": str, "source": str,
-}  # fmt: skip
 
 
 def figures(corpus: str, unit: str | None = None) -> list[Published]:
@@ -55,44 +49,30 @@ def beside(corpus: Corpus) -> list[Published]:
 def _read(path: Path) -> tuple[Published, ...]:
     """Every figure with the keys of its group, in the order of the file."""
     try:
-        groups = tomllib.loads(path.read_text("utf-8"))["group"]
+        groups = read_toml(path, dict[str, list[dict[str, Any]]])["group"]
         tables = [{"why": "", **group, **figure} for group in groups for figure in group["figures"]]
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+    except (OSError, KeyError, TypeError) as error:
         raise FormatError(f"cannot read the published figures in {path}: {error}") from error
+    found = []
     for table in tables:
         del table["figures"]
-        wrong = _wrong(table)
-        if wrong:
-            raise FormatError(f"the figure of {table.get('system')!r} in {path} {wrong}")
-    return tuple(from_json(Published, table, NAME) for table in tables)
+        where = f"the figure of {table.get('system')!r} in {path}"
+        found.append(typed(table, Published, where, closed=True))
+        if wrong := _wrong(table):
+            raise FormatError(f"{where} {wrong}")
+    return tuple(found)
 
 
 def _wrong(figure: dict[str, Any]) -> str:
     """What is wrong with a figure, as the end of a sentence that begins with its name; '' for nothing."""
-    for key in figure:
-        if key not in KEYS:
-            return f"has the key {key!r}, which is none of {', '.join(KEYS)}{nearest(key, KEYS)}"
     if ("value" in figure) == ("range" in figure):
         return "needs either a value or a range of two"
-    for key, kind in KEYS.items():
-        if key in figure and not _is(figure[key], kind):
-            return f"has {figure[key]!r} as {key}, which must be {'a number' if kind is float else kind.__name__}"
-        if key not in figure and key not in ("value", "range"):
-            return f"has no {key}"
     numbers = figure.get("range", [figure.get("value")])
-    if not all(_is(number, float) and 0 < number < math.inf for number in numbers):
-        return f"is {numbers}, and every number must be positive and finite"
-    if len(numbers) != 1 + ("range" in figure) or numbers != sorted(numbers):
-        return f"has the range {numbers}, which must be two numbers, the smaller first"
+    if min(numbers) <= 0 or numbers != sorted(numbers):
+        return f"is {numbers}: numbers must be positive, and of two the smaller first"
     for key, known in (("unit", UNITS), ("family", FAMILIES)):
         if figure[key] not in known:
             return f"has the {key} {figure[key]!r}, which is none of {', '.join(known)}{nearest(figure[key], known)}"
     if figure["same"] == bool(figure["why"]):
         return "must say why its protocol is not the same, and only then"
     return ""
-
-
-def _is(value: object, kind: type) -> bool:
-    if isinstance(value, bool):  # which Python takes for an int
-        return kind is bool
-    return isinstance(value, int | float if kind is float else kind)

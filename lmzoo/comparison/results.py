@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
-from lmzoo.errors import FormatError
+from lmzoo.files import typed
 from lmzoo.tasks.result import TaskResult
 
 T = TypeVar("T")
@@ -282,9 +282,4 @@ def to_json(value: Any) -> Any:
 
 def from_json(kind: type[T], value: Any, where: str) -> T:
     """The dataclass `kind` from JSON. Raises FormatError naming the field that does not fit."""
-    import msgspec
-
-    try:
-        return msgspec.convert(value, kind, strict=True)
-    except msgspec.ValidationError as error:
-        raise FormatError(f"{where} is not of this version's form: {error}") from None
+    return typed(value, kind, where)

@@ -1,19 +1,28 @@
 """The card of a corpus: licence, files, split and counts. `corpora/README.md` says how to write one."""
 
-import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from lmzoo.data.download import File
 from lmzoo.data.split import RULES
 from lmzoo.errors import FormatError
+from lmzoo.files import read_toml, typed
 
 SPLITS = ("train", "valid", "test")
 PACKAGE = Path(__file__).parents[1]
 Described = TypeVar("Described")  # what a card describes
+
+
+class Generator(TypedDict):
+    """How a text is generated: by the grammar file, with the seed, at least so many characters of each split."""
+
+    grammar: str
+    seed: int
+    train: int
+    valid: int
+    test: int
 
 
 @dataclass(frozen=True)
@@ -51,32 +60,27 @@ def folder() -> Path:
     return inside if inside.is_dir() else PACKAGE.parent / "corpora"
 
 
-def read(path: Path, kind: Callable[..., Described]) -> Described:
+def read(path: Path, kind: type[Described]) -> Described:
     """The card at `path` as the dataclass `kind`, whose fields are the card's keys and `name`, that of the file.
 
     Raises FormatError for a card with a mistake.
     """
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
-        if "files" in table:
-            table["files"] = tuple(File(**file) for file in table["files"])
-        return kind(name=path.stem, **table)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError, AttributeError) as error:
-        raise FormatError(f"the card {path} is not valid: {error}") from error
-
-
-def frozen(value: Any) -> Any:
-    """A value of a card with tuples for lists, as dataclasses that cannot be changed hold them."""
-    return tuple(map(frozen, value)) if isinstance(value, list) else value
+        table = read_toml(path, dict[str, Any])
+    except OSError as error:
+        raise FormatError(f"the card {path} cannot be read: {error.strerror}") from error
+    return typed(table | {"name": path.stem}, kind, f"the card {path}", closed=True)
 
 
 @cache
 def _card(path: Path) -> Card:
     card = read(path, Card)
-    rule = card.split.get("rule") if isinstance(card.split, dict) else card.split
+    rule = card.split.get("rule")
     if rule == "files" and {file.split for file in card.files} != set(SPLITS):
         raise FormatError(f"the card {path} must have a file for each of {', '.join(SPLITS)}")
     if rule not in {*RULES, "files"} and not card.generator:
         known = ", ".join([*RULES, "files"])
         raise FormatError(f"the card {path} has the split rule {rule!r}: the rules are {known}")
+    if card.generator:
+        typed(card.generator, Generator, f"the card {path}", closed=True)
     return card

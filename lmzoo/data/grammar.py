@@ -12,7 +12,6 @@ import itertools
 import math
 import random
 import re
-import tomllib
 from bisect import bisect_right
 from collections.abc import Iterable
 from functools import lru_cache
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 
 from lmzoo.data.grammar_file import END, Close, Slot, Step, Steps, Word, check, read_rule, read_table, read_template
 from lmzoo.errors import FormatError, UsageError
+from lmzoo.files import read_toml
 
 Memory = dict[str, tuple[Word, str]]  # variable → the word it stands for, and the form it was drawn in
 Todo = tuple[Step, Any] | None  # the steps still to do: (the next one, the rest)
@@ -77,9 +77,9 @@ class Grammar:
     def load(cls, path: Path) -> "Grammar":
         """The grammar in the TOML file `path`. Raises FormatError where it is not one."""
         try:
-            return cls(tomllib.loads(path.read_text(encoding="utf-8")), path.name)
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise FormatError(f"cannot read the grammar {path}: {error}") from None
+            return cls(read_toml(path, dict[str, Any]), path.name)
+        except OSError as error:
+            raise FormatError(f"cannot read the grammar {path}: {error.strerror}") from None
 
     def generate(self, characters: int, seed: int | str) -> list[str]:
         """The texts of `draw`."""

@@ -22,6 +22,7 @@ from types import ModuleType, NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lmzoo.errors import UsageError, nearest, not_installed
+from lmzoo.files import SETTINGS, read_file
 from lmzoo.interface import Model
 from lmzoo.labels import default_of
 from lmzoo.neural.training.config import Training
@@ -278,9 +279,9 @@ def _parse(setting: Setting, text: str) -> Any:
 def _load_file(path: Path) -> ModuleType:
     """The module of a FILE.py, executed from its source: no bytecode is written beside it or read."""
     try:
-        source = path.read_bytes()
-    except IsADirectoryError:
-        raise UsageError(f"{path} is a folder: a model is a Python file (a run can be compared, not trained)") from None
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder: a model is a Python file (a run can be compared, not trained)")
+        source = read_file(path, SETTINGS)
     except FileNotFoundError:
         raise UsageError(f"no model file at {path}") from None
     except OSError as error:

@@ -27,7 +27,7 @@ from lmzoo.evaluation.perplexity import (
     mix,
 )
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.files import write_atomically
+from lmzoo.files import SETTINGS, read_file, read_text, write_atomically
 from lmzoo.interface import Data, Ids, LanguageModel, Model, Progress, Run
 from lmzoo.runs import provenance as machine
 from lmzoo.runs import store
@@ -96,7 +96,7 @@ class Fitted:
 def key(name: str, given: dict[str, str], text: Text, run: Run) -> str:
     """A digest of everything that the result of `fit` depends on: equal keys, equal models."""
     model = models.make(models.find(name), given)
-    own = Path(name).read_bytes() if Path(name).is_file() else b""  # the code of a model from outside the package
+    own = read_file(name, SETTINGS) if Path(name).is_file() else b""  # the code of a model from outside the package
     return digest(
         {
             "model": model.name,
@@ -146,9 +146,10 @@ def fit_going_on(name: str, given: dict[str, str], text: Text, run: Run, folder:
     """`fit` for the run `folder`, resumed where an interrupted training with the same key left checkpoints."""
     left = unfinished(folder)
     mark, this = left / KEY, key(name, given, text, run)
-    if mark.is_file() and mark.read_text("utf-8") == this and list(left.glob("checkpoint*")):
+    if mark.is_file() and list(left.glob("checkpoint*")):
         try:
-            return fit(name, given, text, replace(run, folder=left, resume=True))
+            if read_text(mark) == this:
+                return fit(name, given, text, replace(run, folder=left, resume=True))
         except (UsageError, FormatError):
             pass  # the checkpoint is damaged, or another process has just finished: train from scratch
     shutil.rmtree(left, ignore_errors=True)

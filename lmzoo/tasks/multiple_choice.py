@@ -6,7 +6,6 @@ A file is JSON lines, one question a line, in either of two published forms:
     {"query": "Question: …", "choices": ["…", …], "gold": 0}
 """
 
-import json
 import math
 import os
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ import numpy as np
 from lmzoo.data import task_cards
 from lmzoo.errors import FormatError, UsageError
 from lmzoo.evaluation.statistics import credit, wilson
+from lmzoo.files import TEXTS, parse_json, read_text
 from lmzoo.interface import Progress
 from lmzoo.tasks.result import TaskResult
 
@@ -46,13 +46,11 @@ def load(
     if name in TASKS:
         return {stem: read(text, stem) for stem, text in task_cards.fetch(name, mirror, progress).items()}
     try:
-        return {Path(name).stem: read(Path(name).read_text("utf-8"), name)}
-    except (FileNotFoundError, IsADirectoryError):
+        return {Path(name).stem: read(read_text(name, TEXTS), name)}
+    except FileNotFoundError:
         raise UsageError(
             f"no questions at {name!r}: give {' or '.join(TASKS)}, or a file of JSON lines, one question a line"
         ) from None
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{name} is not UTF-8: {error.reason} at byte {error.start:,}") from None
 
 
 def read(text: str, where: str = "the text") -> list[Question]:
@@ -64,10 +62,7 @@ def read(text: str, where: str = "the text") -> list[Question]:
 
 
 def _parse(line: str, where: str) -> Question:
-    try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{where} is not JSON: {error}") from None
+    fields = parse_json(line, Any, where)
     if not isinstance(fields, dict) or not ({"question", "query"} & fields.keys()):
         raise FormatError(f"{where} is no question: it needs question and answerKey, or query, choices and gold")
     try:

@@ -17,11 +17,11 @@ import random
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from lmzoo.data.corpus import Corpus
 from lmzoo.errors import FormatError, UsageError
+from lmzoo.files import TEXTS, parse_json, read_text
 from lmzoo.interface import Progress
 from lmzoo.tasks.noisy_channel import RATE, NoisyChannel, words_of
 
@@ -109,9 +109,7 @@ def load(path: str | os.PathLike[str]) -> list[NBest]:
     """The lists in a file. Raises UsageError where it cannot be read, FormatError naming the line with a mistake."""
     name = os.fspath(path)
     try:
-        return read(Path(name).read_text("utf-8"), name)
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{name} is not UTF-8: {error.reason} at byte {error.start:,}") from None
+        return read(read_text(name, TEXTS), name)
     except OSError as error:
         raise UsageError(f"no n-best lists at {name!r}: {error.strerror}") from None
 
@@ -131,10 +129,7 @@ def to_json_lines(lists: Iterable[NBest], more: Sequence[dict[str, Any]] | None 
 
 
 def _parse(line: str, where: str) -> NBest:
-    try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{where} is not JSON: {error}") from None
+    fields = parse_json(line, Any, where)
     if not isinstance(fields, dict):
         raise FormatError(f"{where} is no n-best list: it must be an object with reference and candidates")
     for key in ("reference", "before", "after"):

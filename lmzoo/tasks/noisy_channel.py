@@ -15,16 +15,16 @@ import heapq
 import math
 import random
 import re
-import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from string import ascii_lowercase
 from typing import Any, NamedTuple
 
 from lmzoo.data import cards
-from lmzoo.errors import FormatError, UsageError
+from lmzoo.errors import UsageError
+from lmzoo.files import read_toml
 
 RATE = 0.12  # errors per word
 SHARES = {"slips": 0.4, "confusions": 0.3, "sounds": 0.3}  # of `rate`
@@ -146,14 +146,18 @@ class NoisyChannel:
         return scored
 
 
+@dataclass(frozen=True)
+class Confusions:
+    """`corpora/english.confusions.toml`: groups of what sounds alike."""
+
+    words: list[list[str]]
+    phrases: list[list[str]]
+
+
 def confusions() -> list[list[str]]:
     """Groups of homophones, words and phrases. Raises FormatError where the file has a mistake."""
-    path: Path = cards.folder() / "english.confusions.toml"
-    try:
-        listed = tomllib.loads(path.read_text("utf-8"))
-        return [*listed["words"], *listed["phrases"]]
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError) as error:
-        raise FormatError(f"cannot read the confusions in {path}: {error}") from None
+    listed = read_toml(cards.folder() / "english.confusions.toml", Confusions)
+    return [*listed.words, *listed.phrases]
 
 
 def _slips(word: str) -> list[str]:

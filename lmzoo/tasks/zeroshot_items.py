@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass, field
 from string import Formatter
 from typing import Any
 
-from lmzoo.data import cards, task_cards
+from lmzoo.data import task_cards
 from lmzoo.errors import FormatError, UsageError, nearest, one_of
+from lmzoo.files import parse_json, typed
 from lmzoo.interface import Progress
 from lmzoo.tasks import multiple_choice
 
@@ -81,15 +82,15 @@ class ZeroShotCard:
 
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> "ZeroShotCard":
-        """The one that a card's table describes. Raises TypeError for unknown or missing keys, ValueError for rules."""
-        values: dict[str, Any] = {key: cards.frozen(value) for key, value in table.items()}
-        values["published"] = tuple(Published(**figure) for figure in table.get("published", ()))
-        card = cls(**values)
+        """The one that a card's table describes. Raises FormatError for a wrong field, ValueError for rules."""
+        card = typed(table, cls, "its [[zeroshot]]", closed=True)
         for rule in card.rules:
             if rule not in RULES:
-                raise ValueError(f"has the rule {rule!r}{nearest(rule, RULES)}; there are: {', '.join(RULES)}")
+                raise ValueError(
+                    f"its [[zeroshot]] has the rule {rule!r}{nearest(rule, RULES)}; there are: {', '.join(RULES)}"
+                )
         if card.premise is None and {"pmi", "alone"} & set(card.rules):
-            raise ValueError("needs a premise: one of its rules scores answers without the question")
+            raise ValueError("its [[zeroshot]] needs a premise: one of its rules scores answers without the question")
         return card
 
 
@@ -138,8 +139,8 @@ def load(name: str, mirror: str | None = None, limit: int = 0, progress: Progres
         raise UsageError(f"limit must be 0 (no limit) or more, not {limit}")
     try:
         asked = [ZeroShotCard.of(table) for table in task_cards.find(name).zeroshot]
-    except (TypeError, ValueError, AttributeError) as error:
-        raise FormatError(f"the card of {name} is not right: its [[zeroshot]] {error}") from error
+    except (FormatError, ValueError) as error:
+        raise FormatError(f"the card of {name} is not right: {error}") from error
     texts = task_cards.fetch(name, mirror, progress)
     sets = []
     for card in asked:
@@ -167,15 +168,15 @@ def read(card: ZeroShotCard, text: str, where: str = "the text") -> list[Item]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
-                items.append(_item(card, _row(card, line)))
+                items.append(_item(card, _row(card, line, f"{where}, line {number}")))
             except (KeyError, IndexError, TypeError, ValueError) as error:
                 raise FormatError(f"{where}, line {number} is no item of {card.column}: {error!r}") from None
     return items
 
 
-def _row(card: ZeroShotCard, line: str) -> dict[str, Any]:
+def _row(card: ZeroShotCard, line: str, where: str) -> dict[str, Any]:
     if not card.fields:
-        row = json.loads(line)
+        row = parse_json(line, dict[str, Any], where)
     else:
         values = line.split(card.separator, len(card.fields) - 1)
         row = dict(zip(card.fields, values, strict=True))

@@ -61,7 +61,8 @@ def test_a_card_tells_what_a_reader_needs(card):
     ("change", "says"),
     [
         (("tokenizer", "#"), "tokenizer"),
-        (("size", "bytes"), "bytes"),
+        (("size =", "bytes ="), "lacks the field size"),
+        (("url =", "link ="), "the unknown name 'link'"),
         (("[split]", "[split"), "line"),
         (('rule = "characters"', 'rule = "shuffled"'), "'shuffled': the rules are characters, bytes"),
         (('rule = "characters"', 'rule = "files"'), "train, valid, test"),

@@ -182,7 +182,7 @@ BLIMP = {"column": "BLiMP", "files": ["blimp"], "rules": ["sum"], "choices": ["{
     ("table", "line", "message"),
     [
         (BLIMP, '{"sentence_good": "Yes."}', "blimp, line 2 is no item of BLiMP: KeyError.'sentence_bad'"),
-        (BLIMP, "yes", "blimp, line 2 is no item of BLiMP: JSONDecodeError"),
+        (BLIMP, "yes", "blimp, line 2 is not JSON: Expecting value"),
         ({**BLIMP, "fields": ["label", "text"]}, "alone", "blimp, line 2 is no item of BLiMP: ValueError"),
         ({**BLIMP, "cut": "text"}, '{"text": "no last word "}', "text ends in a space, so it has no last word"),
         ({**BLIMP, "right": 2}, json.dumps(PAIR), "the right answer is 2, and there are 2 choices"),

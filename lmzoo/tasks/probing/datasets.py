@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lmzoo.data import cards, task_cards
+from lmzoo.data import task_cards
 from lmzoo.errors import FormatError, UsageError, nearest
+from lmzoo.files import typed
 from lmzoo.interface import Array, Progress
 
 TRAIN, VALID, TEST, UNSPLIT = 0, 1, 2, -1
@@ -145,11 +146,8 @@ def load(name: str, mirror: str | None = None, progress: Progress | None = None)
     """
     if name not in names():
         raise UsageError(f"no task {name!r} to probe{nearest(name, names())}; there are: {', '.join(names())}")
-    try:
-        tables = task_cards.find(name).probe
-        probes = [ProbeCard(**{key: cards.frozen(value) for key, value in table.items()}) for table in tables]
-    except TypeError as error:
-        raise FormatError(f"the card of {name} is not right: its [[probe]] {error}") from error
+    where = f"the card of {name} is not right: its [[probe]]"
+    probes = [typed(table, ProbeCard, where, closed=True) for table in task_cards.find(name).probe]
     contents = task_cards.fetch(name, mirror, progress)
     return [(_read_tagged if card.tags else _read)(card, contents) for card in probes]
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.files import write_atomically
+from lmzoo.files import open_file, write_atomically
 from lmzoo.interface import Array, Encoder, Ids, Progress, SentenceEncoder
 from lmzoo.tasks.probing.datasets import ProbeSet
 
@@ -180,10 +180,10 @@ def _batches(texts: Iterable[tuple[str, Ids]], at_once: int) -> Iterable[list[tu
 def _load(path: Path) -> Array | None:
     """The rows in a file; None where there is none, or a damaged one: a zip has checksums of what is in it."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open_file(path) as file, np.load(file, allow_pickle=False) as arrays:
             return arrays["rows"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
+    except (OSError, UsageError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile):
+        return None  # MemoryError: a damaged header can claim any number of rows
 
 
 def _save(path: Path, rows: Array) -> None:
