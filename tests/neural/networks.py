@@ -1,5 +1,7 @@
 """Shared by the tests of networks: a small text, small networks, and a trainer before its first step."""
 
+from dataclasses import replace
+
 import torch
 
 from lmzoo import models
@@ -19,12 +21,13 @@ def network(name="lstm", **settings):
     return cls.from_config({**models.presets(cls)["tiny"], **settings})
 
 
-def begin(model, train=TRAIN, valid=VALID, **run):
+def begin(model, train=TRAIN, valid=VALID, lines=False, **run):
     """The trainer of a model, before its first step."""
     run = Run(**({"steps": 20} | run))
     torch.manual_seed(run.seed)
     module = model.build(VOCAB_SIZE).train()
-    return Trainer(model, module, Data.of(train, valid, VOCAB_SIZE), run, device.choose(run, model.width, False))
+    data = replace(Data.of(train, valid, VOCAB_SIZE), lines=lines)
+    return Trainer(model, module, data, run, device.choose(run, model.width, False))
 
 
 def scattered(module):

@@ -1,6 +1,7 @@
 """Checkpoints: what can be wrong with one, and that it is left as it is."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -29,9 +30,9 @@ def folder(saved, tmp_path):
     return shutil.copytree(saved, tmp_path / "unfinished")
 
 
-def resume(folder, model=None, train=TRAIN, valid=VALID, vocab_size=VOCAB_SIZE, **run):
+def resume(folder, model=None, train=TRAIN, valid=VALID, vocab_size=VOCAB_SIZE, lines=False, **run):
     run = Run(**({"steps": 20} | run), folder=folder, resume=True)
-    return (model or network()).fit(Data.of(train, valid, vocab_size), run)
+    return (model or network()).fit(replace(Data.of(train, valid, vocab_size), lines=lines), run)
 
 
 def test_a_checkpoint_can_be_resumed_more_than_once(folder):
@@ -52,6 +53,7 @@ def test_a_checkpoint_can_be_resumed_more_than_once(folder):
         ({"model": network("mlp")}, r"another model \(lstm, and now mlp\)"),
         ({"train": practice_text(4000, seed=9)}, "another training text: "),
         ({"train": TRAIN[:-1]}, "another training text: "),
+        ({"lines": True}, "another training text: "),
         ({"valid": VALID[:-1]}, "another validation text: "),
         ({"vocab_size": VOCAB_SIZE + 1}, r"another vocabulary \(12, and now 13\)"),
         ({"seed": 1}, r"another seed \(0, and now 1\)"),

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from lmzoo.neural.training import checkpoint
 from lmzoo.neural.training import trainer as _trainer
 from lmzoo.neural.training.batches import Batch
 from lmzoo.testing import VOCAB_SIZE, practice_text
-from tests.neural.networks import NETWORKS, TRAIN, VALID, begin, network, stop_at, weights
+from tests.neural.networks import NETWORKS, TRAIN, VALID, begin, network, scattered, stop_at, weights
 
 NOTHING = TRAIN[:0]
 
@@ -28,8 +29,14 @@ def kill(trainer):
     raise Killed
 
 
-def fit(model, train=TRAIN, valid=VALID, refit=False, **run):
-    return model.fit(Data.of(train, valid, VOCAB_SIZE, refit), Run(**({"steps": 20} | run)))
+def fit(model, train=TRAIN, valid=VALID, refit=False, lines=False, **run):
+    data = replace(Data.of(train, valid, VOCAB_SIZE, refit), lines=lines)
+    return model.fit(data, Run(**({"steps": 20} | run)))
+
+
+def no_dropout(name):
+    """The settings of a network that leave nothing to chance."""
+    return {setting: 0.0 for setting in network(name).config() if setting.endswith("dropout")}
 
 
 def same_weights(a, b):
@@ -49,12 +56,11 @@ def test_it_learns(name):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("parts", [3, 16])
-def test_accumulated_gradients_are_those_of_the_whole_batch(name, parts):
+@pytest.mark.parametrize(("parts", "lines"), [(3, False), (16, False), (3, True)])
+def test_accumulated_gradients_are_those_of_the_whole_batch(name, parts, lines):
     """16 rows in 3 parts: 6, 5 and 5. Plain descent, which shows any difference of gradients."""
-    no_dropout = {setting: 0.0 for setting in network(name).config() if setting.endswith("dropout")}
-    settings = {**no_dropout, "batch": 16, "optimizer": "sgd", "learning_rate": 0.5}
-    whole, split = (begin(network(name, **settings, accumulate=n)) for n in (1, parts))
+    settings = {**no_dropout(name), "batch": 16, "optimizer": "sgd", "learning_rate": 0.5}
+    whole, split = (begin(network(name, **settings, accumulate=n), lines=lines) for n in (1, parts))
     first = weights(whole.module)
     for trainer in (whole, split):
         for _ in range(4):
@@ -74,6 +80,26 @@ def test_the_parts_of_a_batch_are_its_rows_as_evenly_as_can_be(batch, parts):
     assert len(sizes) == parts
     assert max(sizes) - min(sizes) <= 1
     assert sizes[0] == max(sizes)  # what fits into memory is asked of the first
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_loss_of_lines_is_what_the_ruler_gives_each_alone(name):
+    """A window of 16 tokens; lines of two windows too, where a state is carried through the line."""
+    longest = 40 if network(name).carries_state else 16
+    rng = np.random.default_rng(0)
+    lines = [np.append(rng.integers(0, VOCAB_SIZE - 1, rng.integers(0, longest)), VOCAB_SIZE - 1) for _ in range(200)]
+    model = network(name, **no_dropout(name), window=16)
+    trainer = begin(model, np.concatenate(lines).astype(np.int32), np.concatenate(lines[:30]), lines=True)
+    scattered(trainer.module)
+    read = [lines[n] for n in trainer.batches._lines(0)]
+    trainer.validation.tokens = len(trainer.validation.text)  # all of it
+    validated = trainer.validation.loss(trainer.module, trainer.compute)
+    model.net_, model.vocab_size_ = trainer.module, VOCAB_SIZE
+    expected, valid = (-np.concatenate(model.log_probs_many(part)).mean() for part in (read, lines[:30]))
+    trainer.step()
+    assert float(trainer.losses.sum) == pytest.approx(expected, rel=1e-4)
+    assert validated == pytest.approx(valid, rel=1e-4)
+    assert not trainer.carried
 
 
 def test_gradients_are_clipped_to_the_norm():
@@ -296,25 +322,26 @@ def test_the_advice_names_an_excessive_learning_rate():
 # A checkpoint holds the state of the optimiser and what the network carries, each by itself: every network with the
 # optimiser of its own, and every optimiser with one of the networks.
 OPTIMIZERS = {"speedrun": "muon", "lstm": "muon"}
-RESUMED = [(name, OPTIMIZERS.get(name, "adamw")) for name in NETWORKS] + [("lstm", "adamw"), ("lstm", "sgd")]
+RESUMED = [(name, OPTIMIZERS.get(name, "adamw"), False) for name in NETWORKS]
+RESUMED += [("lstm", "adamw", False), ("lstm", "sgd", False), ("lstm", "adamw", True), ("gpt", "adamw", True)]
 
 
-@pytest.mark.parametrize(("name", "optimizer"), RESUMED)
-def test_a_killed_training_resumes_to_the_same_weights_bit_for_bit(name, optimizer, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("name", "optimizer", "lines"), RESUMED)
+def test_a_killed_training_resumes_to_the_same_weights_bit_for_bit(name, optimizer, lines, tmp_path, monkeypatch):
     monkeypatch.setattr(_trainer, "CHECKPOINT_EVERY", 0.0)
     monkeypatch.setattr(_trainer, "CHECKPOINT_SHARE", 1e9)
 
     def make():
         return network(name, optimizer=optimizer, dropout=0.3, average=0.6, accumulate=2)
 
-    whole = fit(make(), steps=13, seed=3)
+    whole = fit(make(), steps=13, seed=3, lines=lines)
     with monkeypatch.context() as patch:
         stop_at(patch, 9, kill)  # the average has begun
         with pytest.raises(Killed):
-            fit(make(), steps=13, seed=3, folder=tmp_path)
+            fit(make(), steps=13, seed=3, lines=lines, folder=tmp_path)
     assert checkpoint.path(tmp_path).is_file()
     torch.rand(17)  # where the random numbers stand now must not matter
-    resumed = fit(make(), steps=13, seed=3, folder=tmp_path, resume=True)
+    resumed = fit(make(), steps=13, seed=3, lines=lines, folder=tmp_path, resume=True)
     assert same_weights(whole, resumed)
     losses = [[row.get("train_nats_per_token"), row.get("valid_nats_per_token")] for row in whole.history]
     assert losses == [[row.get("train_nats_per_token"), row.get("valid_nats_per_token")] for row in resumed.history]
