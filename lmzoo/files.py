@@ -106,6 +106,14 @@ def parse_json(text: str, kind: type[T], where: object) -> T:
     return typed(value, kind, where)
 
 
+def json_lines(text: str, where: object, what: str) -> list[tuple[str, str]]:
+    """Each line that is not blank, and its place: "mine.jsonl, line 3". Raises FormatError where there is no `what`."""
+    lines = [(line, f"{where}, line {number}") for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if not lines:
+        raise FormatError(f"{where} has no {what}: it must have one on each line, as JSON")
+    return lines
+
+
 def read_toml(path: str | Path, kind: type[T], limit: int = SETTINGS) -> T:
     """A TOML file as `kind`, as `read_json` reads JSON; but a name that `kind` does not have is an error."""
     text = read_text(path, limit)

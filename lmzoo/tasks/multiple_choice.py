@@ -19,7 +19,7 @@ import numpy as np
 from lmzoo.data import task_cards
 from lmzoo.errors import FormatError, UsageError
 from lmzoo.evaluation.statistics import credit, wilson
-from lmzoo.files import TEXTS, parse_json, read_text
+from lmzoo.files import TEXTS, json_lines, parse_json, read_text
 from lmzoo.interface import Progress
 from lmzoo.tasks.result import TaskResult
 
@@ -55,15 +55,12 @@ def load(
 
 def read(text: str, where: str = "the text") -> list[Question]:
     """The questions in JSON lines; blank lines are skipped. `where` is what a FormatError calls the text."""
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    if not lines:
-        raise FormatError(f"{where} has no questions: it must have one on each line, as JSON")
-    return [_parse(line, f"{where}, line {number}") for number, line in lines]
+    return [_parse(line, place) for line, place in json_lines(text, where, "questions")]
 
 
 def _parse(line: str, where: str) -> Question:
-    fields = parse_json(line, Any, where)
-    if not isinstance(fields, dict) or not ({"question", "query"} & fields.keys()):
+    fields = parse_json(line, dict[str, Any], where)
+    if not {"question", "query"} & fields.keys():
         raise FormatError(f"{where} is no question: it needs question and answerKey, or query, choices and gold")
     try:
         stem, options, answer = _published_by_ai2(fields) if "question" in fields else _with_query(fields)

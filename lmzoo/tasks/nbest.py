@@ -11,7 +11,6 @@ A file is JSON lines, one list a line, and can come from any recogniser:
 
 import itertools
 import json
-import math
 import os
 import random
 import re
@@ -20,8 +19,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lmzoo.data.corpus import Corpus
-from lmzoo.errors import FormatError, UsageError
-from lmzoo.files import TEXTS, parse_json, read_text
+from lmzoo.errors import UsageError
+from lmzoo.files import TEXTS, json_lines, parse_json, read_text
 from lmzoo.interface import Progress
 from lmzoo.tasks.noisy_channel import RATE, NoisyChannel, words_of
 
@@ -51,6 +50,12 @@ class NBest:
     candidates: tuple[Candidate, ...]
     before: str = ""  # text in front of it, with the white space between
     after: str = ""  # and behind
+
+    def __post_init__(self) -> None:
+        if not self.reference.strip():
+            raise ValueError("the reference has no words, so no word can be wrong")
+        if not self.candidates:
+            raise ValueError("there must be one candidate or more")
 
     @property
     def has_reference(self) -> bool:
@@ -116,38 +121,10 @@ def load(path: str | os.PathLike[str]) -> list[NBest]:
 
 def read(text: str, where: str = "the text") -> list[NBest]:
     """The lists in JSON lines; blank lines are skipped. `where` is what a FormatError calls the text."""
-    lists = [_parse(line, f"{where}, line {n}") for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-    if not lists:
-        raise FormatError(f"{where} has no n-best lists: it must have one on each line, as JSON")
-    return lists
+    return [parse_json(line, NBest, place) for line, place in json_lines(text, where, "n-best lists")]
 
 
 def to_json_lines(lists: Iterable[NBest], more: Sequence[dict[str, Any]] | None = None) -> str:
     """The inverse of `read`. `more`: further keys for each line."""
     lines = [asdict(one) | (more[n] if more else {}) for n, one in enumerate(lists)]
     return "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
-
-
-def _parse(line: str, where: str) -> NBest:
-    fields = parse_json(line, Any, where)
-    if not isinstance(fields, dict):
-        raise FormatError(f"{where} is no n-best list: it must be an object with reference and candidates")
-    for key in ("reference", "before", "after"):
-        if not isinstance(fields.get(key, "" if key != "reference" else None), str):
-            raise FormatError(f"{where}: {key} must be text")
-    if not fields["reference"].strip():
-        raise FormatError(f"{where}: the reference has no words, so no word can be wrong")
-    listed = fields.get("candidates")
-    if not isinstance(listed, list) or not listed:
-        raise FormatError(f"{where}: candidates must be a list of one or more")
-    candidates = tuple(_candidate(one, f"{where}, candidate {n}") for n, one in enumerate(listed, 1))
-    return NBest(fields["reference"], candidates, fields.get("before", ""), fields.get("after", ""))
-
-
-def _candidate(fields: Any, where: str) -> Candidate:
-    if not isinstance(fields, dict) or not isinstance(fields.get("text"), str):
-        raise FormatError(f"{where} must be an object with text and score")
-    score = fields.get("score")
-    if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
-        raise FormatError(f"{where}: its score must be a number, a log-probability, not {score!r}")
-    return Candidate(fields["text"], float(score))

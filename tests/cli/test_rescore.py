@@ -103,7 +103,7 @@ def test_a_model_that_cannot_be_scored_has_a_dash_and_a_note(lmzoo):
     [
         (["nowhere"], "no run at nowhere"),
         (["order3", "--nbest", "nowhere.jsonl"], "no n-best lists at 'nowhere.jsonl'"),
-        (["order3", "--nbest", "bad.jsonl"], "bad.jsonl, line 1: candidates must be a list of one or more"),
+        (["order3", "--nbest", "bad.jsonl"], "bad.jsonl, line 1: lacks the field candidates"),
         (
             ["order3", "--nbest", "bad.jsonl", "--corpus", "own.txt"],
             "--corpus makes n-best lists and --nbest reads them",

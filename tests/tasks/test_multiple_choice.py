@@ -44,8 +44,8 @@ def test_a_unicode_line_separator_within_a_text_ends_no_line():
     ("fields", "message"),
     [
         ("{", "mine, line 2 is not JSON"),
-        ([1], "mine, line 2 is no question: it needs question and answerKey, or query, choices and gold"),
-        ({"stem": "?"}, "mine, line 2 is no question: it needs"),
+        ([1], "mine, line 2: expected object, got array"),
+        ({"stem": "?"}, "mine, line 2 is no question: it needs question and answerKey, or query, choices and gold"),
         (without(AI2, "answerKey"), "mine, line 2 is not a complete question: 'answerKey' is missing"),
         (without(AI2, "question", "stem"), "line 2 is not a complete question: 'stem' is missing"),
         (without(WITH_QUERY, "gold"), "line 2 is not a complete question: 'gold' is missing"),
