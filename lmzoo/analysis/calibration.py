@@ -19,9 +19,7 @@ from lmzoo.errors import ScoreError
 from lmzoo.evaluation.perplexity import opening, scored_parts
 from lmzoo.evaluation.statistics import EQUAL, wilson
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.interface import Ids, LanguageModel, Progress, State
-
-Array = NDArray[Any]
+from lmzoo.interface import Array, Ids, LanguageModel, Progress, State
 
 POSITIONS = 1000
 FEWEST = 100  # positions needed

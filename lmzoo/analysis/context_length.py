@@ -21,9 +21,7 @@ from lmzoo.errors import ScoreError
 from lmzoo.evaluation.perplexity import opening, scored_parts
 from lmzoo.evaluation.statistics import interval, ratio
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.interface import Ids, LanguageModel, Progress
-
-Array = NDArray[Any]
+from lmzoo.interface import Array, Ids, LanguageModel, Progress
 
 ALLOWED = (0, 1, 2, 4, 8, 16, 32, 64, 128)
 STRETCHES = 200  # words that are scored

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import UsageError
 from lmzoo.evaluation.text_model import TextModel
+from lmzoo.interface import Array
 from lmzoo.ngrams.smoothing import SMOOTHINGS, KneserNey
-
-Array = NDArray[Any]
 
 NOISE = 3e-7  # of p: the float32 rounding error of an α that is 0
 

@@ -11,14 +11,11 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from lmzoo.analysis.surprisal import whole_words
 from lmzoo.evaluation.generation import generate
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.interface import LanguageModel
-
-Array = NDArray[Any]
+from lmzoo.interface import Array, LanguageModel
 
 CHARACTERS = 400  # of each sample, and its most tokens
 # Shorter matches do not count as copied. Papers ask for 50 tokens (Lee et al. 2022; Carlini et al. 2023), about 200

@@ -9,16 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.analysis.word_vectors import Vectors
 from lmzoo.errors import UsageError, not_installed, one_of
+from lmzoo.interface import Array
 
 METHODS = {"pca": "PCA", "tsne": "t-SNE"}
 FEWEST, MOST = 3, 200  # words on a map: two have no shape, and more cannot be read
 DEFAULT, LETTERS = 60, 4  # how many words a map shows by default, and their least letters
-
-Array = NDArray[Any]
 
 
 def frequent_words(vectors: Vectors, n: int = DEFAULT) -> list[str]:

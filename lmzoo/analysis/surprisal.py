@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.evaluation.perplexity import Score
 from lmzoo.evaluation.text_model import TextModel, likeliest_tokens
-from lmzoo.interface import Ids, LanguageModel
+from lmzoo.interface import Array, Ids, LanguageModel
 
 CHARACTERS = 700  # of the passage
 LIKELIEST = 5  # tokens listed for each position
@@ -81,7 +81,7 @@ def _restarts(model: LanguageModel, score: Score, texts: Sequence[str]) -> list[
     return [t == 0 or (alone and texts[t - 1].endswith("\n")) for t in range(len(texts))]
 
 
-def _distributions(model: LanguageModel, ids: Ids, restarts: Sequence[bool]) -> Iterator[NDArray[Any]]:
+def _distributions(model: LanguageModel, ids: Ids, restarts: Sequence[bool]) -> Iterator[Array]:
     """log P of all tokens, (V,), before each of `ids` is read."""
     state = model.start()
     for t in range(len(ids)):

@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from lmzoo.analysis.word_vectors import EPSILON, METHODS, Vectors
 from lmzoo.errors import FormatError, one_of
+from lmzoo.interface import Array
 
-Array = NDArray[Any]
 BLOCK = 1 << 20  # cosines in memory at a time: 4 MB
 
 

@@ -20,6 +20,7 @@ from scipy.sparse import csr_array, issparse
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import UsageError, one_of
 from lmzoo.evaluation.text_model import TextModel
+from lmzoo.interface import Array
 
 METHODS = ("add", "mul")
 EPSILON = 1e-6  # keeps 3CosMul from dividing by zero
@@ -122,7 +123,7 @@ class Vectors:
         first, second = self.dense([a, b])
         return float(first @ second)
 
-    def neighbours(self, of: str | NDArray[Any], n: int = 10) -> Scored:
+    def neighbours(self, of: str | Array, n: int = 10) -> Scored:
         """The `n` nearest words, by cosine, to a word (itself left out) or to a vector (D,)."""
         if isinstance(of, str):
             (place,) = self.places([of])
@@ -165,7 +166,7 @@ class Vectors:
         cosines = rows @ (mean / max(float(np.linalg.norm(mean)), EPSILON))
         return [(self.words[places[i]], float(cosines[i])) for i in np.argsort(cosines, kind="stable").tolist()]
 
-    def _best(self, scores: NDArray[Any], n: int, without: Sequence[int]) -> Scored:
+    def _best(self, scores: Array, n: int, without: Sequence[int]) -> Scored:
         """The `n` words with the highest `scores` (N,), ties by frequency."""
         if n < 1:
             raise UsageError(f"at least 1 word can be asked for, not {n}")

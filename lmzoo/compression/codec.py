@@ -31,9 +31,7 @@ from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import LmzooError, ScoreError, TokenizerError, not_installed, one_of
 from lmzoo.evaluation.perplexity import PROTOCOLS, parts_of
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.interface import Decoder, Ids, LanguageModel, Progress, State
-
-Array = NDArray[Any]
+from lmzoo.interface import Array, Decoder, Ids, LanguageModel, Progress, State
 
 TOTAL = 1 << 24  # the sum of the integer frequencies: constriction's precision
 TOLERANCE = 1e-3  # deviation of Σ p from one that is accepted: frequencies are normalized

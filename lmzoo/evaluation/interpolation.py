@@ -12,15 +12,13 @@ M is the number of models.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lmzoo.errors import ScoreError, UsageError
-from lmzoo.interface import Data, Ids, LanguageModel, Run, State, check_ids
-
-Array = NDArray[Any]
+from lmzoo.interface import Array, Data, Ids, LanguageModel, Run, State, check_ids
 
 TOLERANCE = 1e-6  # nats per token by which the optimal weights may be better
 MOST_STEPS = 5000

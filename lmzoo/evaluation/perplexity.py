@@ -20,7 +20,6 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.data.split import lines_of
 from lmzoo.data.tokenizers import Tokenizer
@@ -29,9 +28,7 @@ from lmzoo.errors import ScoreError, UsageError, one_of
 from lmzoo.evaluation.interpolation import combine
 from lmzoo.evaluation.statistics import interval, ratio
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.interface import Ids, LanguageModel, MaskedModel
-
-Array = NDArray[Any]
+from lmzoo.interface import Array, Ids, LanguageModel, MaskedModel
 
 PROTOCOLS = ("stream", "lines")
 BLOCK = 2000  # characters of a block: the bootstrap resamples blocks, since neighbouring tokens are not independent

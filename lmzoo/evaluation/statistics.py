@@ -7,19 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmzoo.interface import Array
+
 RESAMPLES = 1000
 AT_ONCE = 1 << 21  # numbers that are drawn at once: what fits a processor's cache
 Z = 1.959963984540054  # the 97.5th percentile of the standard normal distribution
 EQUAL = 1e-9  # nats: scores no further apart are equal, as sums in another order are
 
 
-def best(scores: NDArray[Any]) -> NDArray[np.bool_]:
+def best(scores: Array) -> NDArray[np.bool_]:
     """Which of `scores` (…, N) are the highest, one or several that are equal: a mask (…, N)."""
     marks: NDArray[np.bool_] = scores >= scores.max(axis=-1, keepdims=True) - EQUAL
     return marks
 
 
-def credit(scores: NDArray[Any], right: Any) -> NDArray[np.float64]:
+def credit(scores: Array, right: Any) -> NDArray[np.float64]:
     """1/k where the `right` one (…) is among the k best of its `scores` (…, N), else 0: (…).
 
     It is what a guess between the best earns on average.
@@ -29,14 +31,14 @@ def credit(scores: NDArray[Any], right: Any) -> NDArray[np.float64]:
     return shares
 
 
-def ratio(numerators: NDArray[Any], denominators: NDArray[Any], axis: int = -1) -> Any:
+def ratio(numerators: Array, denominators: Array, axis: int = -1) -> Any:
     """Σ numerators / Σ denominators: bits per character over blocks, errors per word over sentences."""
     # A resample may hold only tokens without a character of their own; every other denominator is 1 or more.
     return numerators.sum(axis=axis) / np.maximum(denominators.sum(axis=axis), 1)
 
 
 def interval(
-    statistic: Callable[..., Any], *columns: NDArray[Any], seed: int = 0, resamples: int = RESAMPLES
+    statistic: Callable[..., Any], *columns: Array, seed: int = 0, resamples: int = RESAMPLES
 ) -> tuple[float, float] | None:
     """The 95 % percentile bootstrap interval of `statistic` (Efron 1979); None for fewer than two items.
 

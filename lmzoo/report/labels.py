@@ -10,11 +10,11 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from lmzoo.interface import Array
 from lmzoo.report.canvas import REFERENCE_LINE, SOURCE, SOURCE_LINE, Canvas, outline, short
 
-Array = NDArray[Any]
 Frame = tuple[float, float, float, float]  # left, bottom, right, top
 
 ROUNDS = 4  # how often each label is placed anew, once all others are there

@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.analysis.projection import METHODS, MOST
 from lmzoo.errors import UsageError
 from lmzoo.files import write_atomically
+from lmzoo.interface import Array
 from lmzoo.report.canvas import colour, image, new_figure
 from lmzoo.report.labels import name_points
 
 FORMATS = (".png", ".svg")
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.errors import FormatError, ScoreError
 from lmzoo.files import write_atomically
+from lmzoo.interface import Array
 from lmzoo.runs import provenance, tensors
 
 DAYS = 30  # without use, after which an entry is removed
-Arrays = dict[str, NDArray[Any]]
+Arrays = dict[str, Array]
 
 
 def digest(value: Any) -> str:

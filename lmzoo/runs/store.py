@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from lmzoo import files, models
 from lmzoo.data import tokenizers
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.interface import Model
+from lmzoo.interface import Array, Model
 from lmzoo.runs import tensors, upgrade
 
 FORMAT = 1
@@ -65,7 +64,7 @@ def save(
     return folder
 
 
-def _as_numbers(model: Model) -> dict[str, NDArray[Any]]:
+def _as_numbers(model: Model) -> dict[str, Array]:
     arrays = {key: np.asarray(value, order="C") for key, value in model.arrays().items()}
     for key, array in arrays.items():
         if array.dtype.kind not in "biuf":

@@ -8,12 +8,12 @@ mapped.
 import io
 import json
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.errors import FormatError
+from lmzoo.interface import Array
 
 NAMES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
@@ -22,20 +22,20 @@ NAMES = {
 CODES = {np.dtype(code): name for name, code in NAMES.items()}
 
 
-def write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+def write(path: Path, arrays: dict[str, Array]) -> None:
     """Write `arrays`, those of the largest item size first, so that each is aligned."""
     with path.open("wb") as file:
         _write(file, arrays)
 
 
-def to_bytes(arrays: dict[str, NDArray[Any]]) -> bytes:
+def to_bytes(arrays: dict[str, Array]) -> bytes:
     """The bytes of a file that `write` writes."""
     file = io.BytesIO()
     _write(file, arrays)
     return file.getvalue()
 
 
-def _write(file: BinaryIO, arrays: dict[str, NDArray[Any]]) -> None:
+def _write(file: BinaryIO, arrays: dict[str, Array]) -> None:
     ordered = sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
     header, place = {}, 0
     for name, array in ordered:
@@ -49,7 +49,7 @@ def _write(file: BinaryIO, arrays: dict[str, NDArray[Any]]) -> None:
         file.write(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
 
 
-def read(path: Path) -> dict[str, NDArray[Any]]:
+def read(path: Path) -> dict[str, Array]:
     """The arrays of a file, mapped into memory copy-on-write. Raises FormatError for a damaged file."""
     from safetensors import SafetensorError, safe_open
 

@@ -3,9 +3,8 @@
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lmzoo.interface import Examples, Ids
+from lmzoo.interface import Array, Examples, Ids
 
 TOLERANCE = 1e-4  # nats: the rounding error of float32 arithmetic done in another order
 VOCAB_SIZE = 12  # of the practice text; 9 and 10 never occur in it, 11 is `end`
@@ -75,7 +74,7 @@ def close(a: Any, b: Any) -> bool:
     return np.shape(a) == np.shape(b) and bool(np.allclose(a, b, atol=TOLERANCE, rtol=0))
 
 
-def close_vectors(a: NDArray[Any], b: NDArray[Any]) -> bool:
+def close_vectors(a: Array, b: Array) -> bool:
     """Whether features are equal up to float32 rounding, which grows with their size."""
     size = max(1.0, float(np.abs(a).max(initial=0)))
     return a.shape == b.shape and bool(np.allclose(a, b, atol=TOLERANCE * size, rtol=0))

@@ -34,7 +34,6 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.data.tokenizers import Tokenizer, from_json
 from lmzoo.data.tokenizers.base import FORMAT, ByteTokenizer
@@ -45,11 +44,9 @@ from lmzoo.files import draft_of
 from lmzoo.formats.arpa.lines import BLOCK, NEVER, Words, put_ngrams
 from lmzoo.formats.arpa.reader import Reader
 from lmzoo.formats.arpa.trie import spelled
-from lmzoo.interface import Progress
+from lmzoo.interface import Array, Progress
 from lmzoo.models.ngram import Ngram
 from lmzoo.ngrams.trie import Trie
-
-Array = NDArray[Any]
 
 START = "<s>"
 SPACE = "▁"  # U+2581, as in SentencePiece

@@ -10,16 +10,13 @@ import re
 import zlib
 from collections.abc import Callable
 from itertools import accumulate
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from lmzoo.errors import FormatError
 from lmzoo.ngrams.trie import _find
-
-Array = NDArray[Any]
 
 BLOCK = 1 << 23  # bytes read and printed at a time
 LONGEST_LINE = 1 << 20  # bytes

@@ -5,19 +5,16 @@ import re
 from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.data.tokenizers.pretokenized import UNKNOWN
 from lmzoo.errors import FormatError
 from lmzoo.formats.arpa.lines import UNREACHABLE, Lines, Words, parse, power, scan, shown
 from lmzoo.formats.arpa.trie import DuplicateError, GrowingTrie
-from lmzoo.interface import Progress
+from lmzoo.interface import Array, Progress
 from lmzoo.ngrams.trie import _find
-
-Array = NDArray[Any]
 
 HIGHEST_ORDER = 64
 THREADS = min(8, os.cpu_count() or 1)

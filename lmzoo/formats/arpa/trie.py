@@ -5,15 +5,12 @@ its back-off weight is 1, so the walk goes on at the longest suffix that exists.
 """
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from lmzoo.interface import Array
 from lmzoo.ngrams.trie import Trie, _find
-
-Array = NDArray[Any]
 
 NOT_KNOWN = -1  # ARPA files have no counts
 

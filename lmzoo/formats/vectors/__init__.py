@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lmzoo.errors import FormatError, UsageError, not_installed, one_of
 from lmzoo.formats.arpa import _BINARY, _new_file
@@ -40,9 +40,7 @@ from lmzoo.formats.vectors.lines import (
     put_lines,
     sniff,
 )
-from lmzoo.interface import Progress
-
-Array = NDArray[Any]
+from lmzoo.interface import Array, Progress
 
 FORMATS = ("word2vec", "word2vec-binary", "glove", "keyedvectors")
 BLOCK = 1 << 23  # bytes read, and printed by each thread, at a time

@@ -7,16 +7,13 @@ understand is left to `parse`, which is slow, accepts everything allowed, and sa
 import codecs
 import re
 from collections import Counter
-from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from lmzoo.errors import FormatError
 from lmzoo.formats.arpa.lines import _NOT_FINITE, _NUMBER, _POWERS, _is_space, _number, shown
-
-Array = NDArray[Any]
+from lmzoo.interface import Array
 
 LONGEST_LINE = 1 << 24  # bytes
 LONGEST_WORD = 10_000  # bytes

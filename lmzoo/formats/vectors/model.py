@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo import models
 from lmzoo.analysis import word_vectors
@@ -15,10 +14,8 @@ from lmzoo.embeddings.predictor import Association
 from lmzoo.errors import UsageError, one_of
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.formats import vectors as vector_files
-from lmzoo.interface import Progress, Run
+from lmzoo.interface import Array, Progress, Run
 from lmzoo.runs.train import corpus_facts
-
-Array = NDArray[Any]
 
 KINDS = ("glove", "word2vec")
 

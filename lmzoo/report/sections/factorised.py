@@ -5,21 +5,19 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmzoo.analysis.word_vectors import words_of
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
 from lmzoo.comparison.results import OPTIONAL, Comparison, from_json
 from lmzoo.embeddings.cooccurrence import Counted
+from lmzoo.interface import Array
 from lmzoo.models.pmi import pmi
 from lmzoo.report.associations import associations, key
 from lmzoo.report.canvas import SOURCE_LINE, Canvas, Drawing, bare_axes, colour, short
 from lmzoo.report.section import Section
 from lmzoo.report.table import MINUS, Cell, Table
 from lmzoo.runs.train import Text
-
-Array = NDArray[Any]
 
 COUNTED = ("window", "weights", "sides", "subsample", "min_count")  # settings that say which pairs were counted
 PAIRS = 20_000  # of words, drawn in proportion to their co-occurrence counts
