@@ -9,6 +9,7 @@ import typer
 from lmzoo.cli import options
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show, show_json
+from lmzoo.cli.exchange import check_folder
 from lmzoo.errors import UsageError, one_line
 
 
@@ -56,7 +57,6 @@ def compare_models(
     quiet: options.Quiet = False,
 ) -> None:
     """Train models on the same text, evaluate them in the same way, and write a report."""
-    from lmzoo import files
     from lmzoo.comparison import compare
     from lmzoo.comparison.presets import preset as choose_preset
     from lmzoo.compression import codec
@@ -79,10 +79,7 @@ def compare_models(
     run = Run(seed=seed, device=device, progress=Bars(quiet), **spend)
     source = corpora.load(corpus, mirror=mirror, refit=refit, lines=lines, progress=run.progress)
     folder = out or Path("reports") / source.name
-    try:
-        files.try_to_write(folder)
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from None
+    check_folder(folder)
     word_tests = task_cards.fetch("words", mirror, run.progress) if words else None
     tests = suite.read(tasks, limit, mirror, run.progress) if tasks is not None else None
     specs = contestants or list(chosen_preset.models if chosen_preset else ())

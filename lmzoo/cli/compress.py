@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, show_facts, show_json, show_notes, show_table
-from lmzoo.cli.exchange import claim_file, write_file
+from lmzoo.cli.console import Bars, hold, show_facts, show_json, show_notes, show_table
+from lmzoo.cli.exchange import claimed_file, write_file
 from lmzoo.cli.options import Code, Json, Mirror, Quiet, RunFolder, Runs, whole
 from lmzoo.errors import UsageError, naming, one_of
 from lmzoo.files import read_file
@@ -37,12 +37,12 @@ def compress_file(
     from lmzoo.compression import codec
 
     out = out or file.with_name(file.name + SUFFIX)
-    claim_file(out, overwrite)
+    hold(claimed_file(out, overwrite))
     data = _read(file)
     text_model = _load(run, code)
     with naming(file):
         packed = codec.compress(text_model, data, progress=Bars(quiet))
-    write_file(out, packed)
+    write_file(out, packed, overwrite)
     facts = {
         "file": str(out),
         "bytes": len(packed),
@@ -71,12 +71,12 @@ def decompress_file(
     if out is None and file.suffix != SUFFIX:
         raise UsageError(f"{file} does not end in {SUFFIX}: name the file to write with --out")
     out = out or file.with_suffix("")
-    claim_file(out, overwrite)
+    hold(claimed_file(out, overwrite))
     packed = _read(file)
     text_model = _load(run, code)
     with naming(file):
         data = codec.decompress(text_model, packed, progress=Bars(quiet))
-    write_file(out, data)
+    write_file(out, data, overwrite)
     facts = {"file": str(out), "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     show_facts(facts, as_json, f"{file} → {out}: {len(data):,} bytes")
 

@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +23,9 @@ LEAST_WIDTH = 16  # characters of a name that a narrow terminal still shows
 PIPED_WIDTH = 200  # characters: width of a table that is written to a pipe or file
 # click.UsageError, which some versions of Typer import from Click and others bring along.
 WrongUsage: Any = typer.BadParameter.__mro__[2]
+
+
+_until_the_end = ExitStack()
 
 
 class InterruptedByUserError(LmzooError):
@@ -76,6 +79,11 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
     raise SystemExit(code)
 
 
+def hold(resource: AbstractContextManager[Any]) -> None:
+    """Enter a `with` statement whose block ends with the command."""
+    _until_the_end.enter_context(resource)
+
+
 def process() -> int:
     """The rank of this process among those that `torchrun` started; 0 without torchrun."""
     return int(os.environ.get("RANK", 0)) if int(os.environ.get("WORLD_SIZE", 1)) > 1 else 0
@@ -84,7 +92,8 @@ def process() -> int:
 def _outcome(app: typer.Typer, arguments: Sequence[str] | None) -> tuple[int, str]:
     """The exit code and the error message."""
     try:
-        code = app(arguments, standalone_mode=False)
+        with _until_the_end:
+            code = app(arguments, standalone_mode=False)
     except LmzooError as error:
         return error.exit_code, str(error)
     except WrongUsage as error:

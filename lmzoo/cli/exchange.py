@@ -1,13 +1,16 @@
 """`lmzoo export` and `lmzoo import`: files of other toolkits."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, show_facts, show_json, show_notes
+from lmzoo.cli.console import Bars, hold, show_facts, show_json, show_notes
 from lmzoo.cli.options import Json, Mirror, Quiet, option
+from lmzoo.drafts import reserved, try_to_write, write_atomically
 from lmzoo.errors import LmzooError, UsageError, one_of
-from lmzoo.files import sha256_of, try_to_write, write_atomically
+from lmzoo.files import sha256_of
 
 if TYPE_CHECKING:
     from lmzoo.evaluation.text_model import TextModel
@@ -41,16 +44,16 @@ def export_run(
 
     if (run / "config.json").is_file() and store.read_config(run)["model"] == "gpt" and format is None:
         return _export_gpt(run, file, overwrite, as_json)
-    claim_file(file, overwrite)
+    hold(claimed_file(file, overwrite))
     text_model = store.load(run)
     model, tokenizer = text_model
     if isinstance(model, Association):
-        return _export_vectors(run, text_model, file, format, as_json, quiet)
+        return _export_vectors(run, text_model, file, format, overwrite, as_json, quiet)
     if format is not None:
         raise UsageError(f"{run}: --format is for word vectors, and this is a {model.name}: leave it out")
     if not isinstance(model, Ngram):
         raise UsageError(f"{run}: only an ngram, a gpt or word vectors can be exported, and this is a {model.name}")
-    counts = arpa.write(text_model, file, Bars(quiet))
+    counts = arpa.write(text_model, file, Bars(quiet), overwrite)
     facts = {"run": str(run), "file": str(file), "ngrams": counts, "bytes": file.stat().st_size}
     if as_json:
         return show_json(facts)
@@ -61,12 +64,12 @@ def export_run(
 
 
 def _export_vectors(
-    run: Path, text_model: "TextModel", file: Path, kind: str | None, as_json: bool, quiet: bool
+    run: Path, text_model: "TextModel", file: Path, kind: str | None, overwrite: bool, as_json: bool, quiet: bool
 ) -> None:
     from lmzoo.formats.vectors import model as vector_exchange
 
     kind = kind or vector_exchange.format_of(file)
-    words, dimensions = vector_exchange.write(text_model, file, kind, Bars(quiet))
+    words, dimensions = vector_exchange.write(text_model, file, kind, Bars(quiet), overwrite)
     facts = {"run": str(run), "file": str(file), "format": kind, "words": words, "dimensions": dimensions}
     facts["bytes"] = file.stat().st_size
     line = f"wrote {file}: {words:,} words of {dimensions} numbers, {kind}, {facts['bytes']:,} bytes"
@@ -80,7 +83,7 @@ def _export_gpt(run: Path, folder: Path, overwrite: bool, as_json: bool) -> None
     models.find("gpt")  # raises, naming what to install, where PyTorch is missing
     from lmzoo.formats import gpt2
 
-    gpt2.claim(folder, overwrite)
+    hold(gpt2.claimed(folder, overwrite))
     text_model = store.load(run)
     files = gpt2.write(text_model, folder, overwrite)
     size = sum((folder / name).stat().st_size for name in files)
@@ -120,7 +123,7 @@ def import_file(
     from lmzoo.runs import store
 
     one_of("layout", layout, LAYOUTS)
-    store.claim(out, overwrite)
+    hold(store.claimed(out, overwrite))
     path = Path(file)
     is_gpt = path.is_dir() or (file.startswith("gpt2") and not path.exists())
     has_vectors = not is_gpt and (kind is not None or vectors.recognises(path))
@@ -143,7 +146,7 @@ def import_file(
         facts = _origin(path) | {"ngrams": len(model.trie_.words) - 1}
         summary = f"{facts['ngrams']:,} n-grams of order 1 to {model.order} over {tokenizer.vocab_size:,} words"
     facts = _provenance(text_model) | facts
-    store.save(text_model, out, facts)
+    store.save(text_model, out, facts, overwrite=overwrite)
     if as_json:
         return show_json({"run": str(out), **facts})
     print(f"{file}: {summary}")
@@ -165,24 +168,37 @@ def _read_gpt2(folder: Path, quiet: bool) -> "tuple[TextModel, dict[str, Any]]":
     return text_model, origin | {"parameters": text_model.model.size()[0]}
 
 
-def claim_file(file: Path, overwrite: bool) -> None:
-    """Raise UsageError where `file` cannot be written: called before any work."""
+@contextmanager
+def claimed_file(file: Path, overwrite: bool) -> Iterator[None]:
+    """Hold the place of a file from before any work until it is written. Raises UsageError where it cannot be."""
     if file.is_dir():
         raise UsageError(f"{file} is a folder: name a file in it, as in {file / 'model.arpa'}")
-    if file.exists() and not overwrite:
-        raise UsageError(f"{file} exists already: choose another name, or give --overwrite to replace it")
     if not file.parent.is_dir():
         raise UsageError(f"{file} cannot be written: there is no folder {file.parent}")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(reserved(file))
+            if file.exists() and not file.is_file():
+                raise UsageError(f"{file} is a device or a pipe, which is not replaced: write a file")
+            if file.exists() and not overwrite:
+                raise UsageError(f"{file} exists already: choose another name, or give --overwrite to replace it")
+        except OSError as error:
+            raise UsageError(f"{file} cannot be written: {error.strerror}; choose another place") from None
+        yield
+
+
+def check_folder(folder: Path) -> None:
+    """Raise UsageError where nothing can be written into `folder`, or it cannot be made: before any work."""
     try:
-        try_to_write(file.parent)
+        try_to_write(folder)
     except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}; choose another place") from None
+        raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from None
 
 
-def write_file(file: Path, contents: bytes) -> None:
-    """Write `file` atomically. Raises LmzooError."""
+def write_file(file: Path, contents: bytes, overwrite: bool) -> None:
+    """Write `file` atomically. Raises LmzooError, and TakenError where something has come there meanwhile."""
     try:
-        write_atomically(file, contents)
+        write_atomically(file, contents, overwrite)
     except OSError as error:
         raise LmzooError(f"{file} could not be written: {error.strerror}") from None
 

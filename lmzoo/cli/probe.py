@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, figure, show_json, show_notes, show_table
+from lmzoo.cli.exchange import check_folder, write_file
 from lmzoo.cli.options import Code, Count, Device, Json, Mirror, Quiet, Runs
 from lmzoo.errors import UsageError
 
@@ -52,6 +53,8 @@ def probe_runs(
     from lmzoo.tasks.probing import baselines as classical
     from lmzoo.tasks.probing import datasets, probe
 
+    if out:
+        check_folder(out)
     bars = Bars(quiet)
     names = [name.strip() for name in tasks.split(",")] if tasks is not None else datasets.names()
     sets = [examples for name in names for examples in datasets.load(name, mirror, bars)]
@@ -144,8 +147,7 @@ def _draw(folder: Path, facts: dict[str, Any]) -> None:
     for name, draw in drawings.items():
         drawn = picture(draw)
         if drawn:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"probe-{name}.png").write_bytes(drawn.png)
+            write_file(folder / f"probe-{name}.png", drawn.png, overwrite=True)
 
 
 # ── Tables ────────────────────────────────────────────────────────────────────────────────────────

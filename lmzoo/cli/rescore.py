@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, figure, show_json, show_table
-from lmzoo.cli.exchange import write_file
+from lmzoo.cli.console import Bars, figure, hold, show_json, show_table
+from lmzoo.cli.exchange import claimed_file, write_file
 from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, Seed
 from lmzoo.errors import UsageError
 
@@ -27,7 +27,7 @@ def rescore_lists(
     lists: int = 600,  # Number of lists to make, 20 or more.
     candidates: int = 50,  # Candidates of each list, at most; 2 or more.
     rate: float = 0.12,  # Errors per word of the noisy channel, above 0 and below 1.
-    out: Path | None = None,  # Write the lists to a FILE of JSON lines, with log P of each candidate.
+    out: Path | None = None,  # Write the lists, with log P of each candidate, to a FILE (replaced) of JSON lines.
     seed: Seed = 0,
     code: Code = None,
     device: Device = "auto",
@@ -42,6 +42,8 @@ def rescore_lists(
         raise UsageError(f"--weight must be 0 or more, not {weight}")
     if lists < 20 or candidates < 2:
         raise UsageError(f"there must be 20 --lists and 2 --candidates or more, not {lists} and {candidates}")
+    if out:
+        hold(claimed_file(out, overwrite=True))
     from lmzoo.runs import store
     from lmzoo.tasks import nbest as n_best
     from lmzoo.tasks.contamination import Overlaps
@@ -112,7 +114,7 @@ def _write(path: Path, lists: "Sequence[NBest]", scores: dict[str, list[Any]]) -
 
     known = {run: log_probs for run, log_probs in scores.items() if log_probs}
     more = [{"log_probs": {run: of_run[n].tolist() for run, of_run in known.items()}} for n in range(len(lists))]
-    write_file(path, to_json_lines(lists, more).encode())
+    write_file(path, to_json_lines(lists, more).encode(), overwrite=True)
 
 
 def _show(rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import typer
 
 from lmzoo.cli import options
 from lmzoo.cli.app import add_group
-from lmzoo.cli.console import Bars, process, show_json, show_notes
+from lmzoo.cli.console import Bars, hold, process, show_json, show_notes
 from lmzoo.errors import LmzooError, UsageError, one_of
 
 
@@ -62,14 +62,15 @@ def _train(
         progress=Bars(quiet),
         **options.parse_budget(budget),
     )
-    training.claim(out, resume, overwrite)
+    if not process():  # of several processes, the first saves and prints
+        hold(training.claimed(out, resume, overwrite))
     source = corpora.load(corpus, mirror=mirror, refit=refit, lines=lines, progress=run.progress)
     text = training.encode(source, tokenizer, run)
     with run.progress.task(f"training {name}"):
         fitted = training.fit(name, settings, text, run)
-    if process():  # of several processes, the first saves and prints
+    if process():
         return None
-    training.save(fitted, out)
+    training.save(fitted, out, overwrite)
     facts = {"run": str(out), **fitted.provenance}
     if isinstance(fitted.model, LanguageModel) and not refit:
         try:

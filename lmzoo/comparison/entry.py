@@ -14,10 +14,10 @@ from lmzoo import models
 from lmzoo.comparison.results import PseudoScored, Row, Scored, SeedScore, Size, from_json
 from lmzoo.data.corpus import Corpus
 from lmzoo.data.tokenizers import Tokenizer
+from lmzoo.drafts import lock_of, locked
 from lmzoo.errors import LmzooError, UsageError
 from lmzoo.evaluation.perplexity import ADAPTS, Array, Score, evaluate, pseudo_evaluate
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.files import locked
 from lmzoo.interface import (
     Classifier,
     Encoder,
@@ -167,7 +167,8 @@ def _trained(name: str, settings: dict[str, str], text: training.Text, runs: Pat
     slug = describe(models.find(name).name, settings).replace(" ", "-").replace("/", "_")
     folder = runs / (f"{slug}-seed-{run.seed}" if run.seed != 1 else slug)
     code = name if Path(name).is_file() else None
-    with locked(runs / f".{slug}.lock"):
+    training.remove_useless(runs)
+    with locked(lock_of(folder)):
         key = training.key(name, settings, text, run)
         try:
             if store.read_provenance(folder).get("key") == key:
@@ -176,7 +177,7 @@ def _trained(name: str, settings: dict[str, str], text: training.Text, runs: Pat
             pass  # no such run, or a damaged one: train
         fitted = training.fit_going_on(name, settings, text, run, folder)
         _refuse_unable(fitted.model)  # before it is saved
-        training.save(fitted, folder)
+        training.save(fitted, folder, overwrite=True)
         return fitted.text_model, folder
 
 

@@ -16,10 +16,10 @@ from typing import Any
 import lmzoo
 from lmzoo.compression import codec
 from lmzoo.data import corpus as corpora
+from lmzoo.drafts import temporary_folder
 from lmzoo.errors import LmzooError, UsageError, naming
 from lmzoo.evaluation.perplexity import Score, evaluate
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.files import DRAFT
 from lmzoo.interface import Progress
 from lmzoo.runs import store
 from lmzoo.runs.train import corpus_of, notes_on
@@ -164,8 +164,9 @@ def _beginning(text: str, characters: int | None, protocol: str) -> str:
 
 def _elsewhere(run: Path, file: bytes, code: Path | None) -> tuple[bytes, float]:
     """What a new process decompresses `file` to, and its seconds."""
-    with tempfile.TemporaryDirectory(prefix=DRAFT) as folder:
-        packed, unpacked = Path(folder) / "text.lmz", Path(folder) / "text"
+    with temporary_folder(Path(tempfile.gettempdir())) as folder:
+        folder.chmod(0o700)  # others may read what is in the system's folder
+        packed, unpacked = folder / "text.lmz", folder / "text"
         packed.write_bytes(file)
         command = [sys.executable, "-P", "-m", "lmzoo", "decompress", str(run), str(packed), "--out", str(unpacked)]
         command += ["--quiet", *(["--code", str(code)] if code else [])]

@@ -22,8 +22,8 @@ from lmzoo.data import download
 from lmzoo.data.cards import SPLITS, Card, cards, folder
 from lmzoo.data.download import Obtained
 from lmzoo.data.split import RULES, by_characters
+from lmzoo.drafts import write_atomically
 from lmzoo.errors import FormatError, UsageError, nearest
-from lmzoo.files import write_atomically
 from lmzoo.interface import Progress
 
 if TYPE_CHECKING:

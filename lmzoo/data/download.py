@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lmzoo.data.unpack import DAMAGED, PACKINGS, drop_tags, one_sentence_a_line, read_members, unpack
+from lmzoo.drafts import lock_of, locked, write_atomically
 from lmzoo.errors import DownloadError, UsageError
-from lmzoo.files import locked, write_atomically
 from lmzoo.progress import Progress
 
 TIMEOUT = 30.0  # seconds without a byte
@@ -109,7 +109,7 @@ def _obtained(file: File, contents: bytes, source: str, cached: bool) -> Obtaine
 def _from_web(file: File, mirror: str, cache: Path, progress: Progress) -> Obtained:
     answers = []
     try:
-        with locked((cache / file.path).parent / ".lock"):
+        with locked(lock_of(cache / file.path)):
             if again := _from_cache(file, cache):  # another command fetched it while this one waited
                 return again
             for url in _addresses(file, mirror):

@@ -9,9 +9,8 @@ Nothing is unpickled: a folder whose weights are only in pytorch_model.bin is re
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,9 @@ from torch import Tensor
 from lmzoo.data import corpus
 from lmzoo.data.download import File, obtain
 from lmzoo.data.tokenizers import Bpe, Byte, Tokenizer
+from lmzoo.drafts import draft_folder_of, reserved, temporary_folder
 from lmzoo.errors import DownloadError, FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.files import DRAFT, try_to_write
 from lmzoo.interface import Progress
 from lmzoo.models.gpt import GPT
 from lmzoo.runs import store
@@ -239,7 +238,7 @@ def write(text_model: TextModel, folder: str | Path, overwrite: bool = False) ->
     model, tokenizer = text_model
     folder = Path(folder)
     _check_architecture(model)
-    claim(folder, overwrite)
+    _check_place(folder, overwrite)
     weights = {theirs: model.net_.weights()[ours] for ours, theirs, _ in _names(model)}
     transposed = {theirs for _, theirs, transposed in _names(model) if transposed}
     tensors = {
@@ -249,24 +248,32 @@ def write(text_model: TextModel, folder: str | Path, overwrite: bool = False) ->
         for name, value in weights.items()
     }
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=DRAFT) as name:
-            draft = Path(name)
+        replaces = folder.is_dir() and any(folder.iterdir())  # only those files: others in the folder stay
+        with temporary_folder(folder) if replaces else draft_folder_of(folder, overwrite=False) as draft:
             save_file(tensors, draft / WEIGHTS, {"format": "pt"})
             _write_json(draft / "config.json", _config(model))
             _write_tokenizer(tokenizer, model.window, draft)
-            folder.mkdir(exist_ok=True)
             files = sorted(path.name for path in draft.iterdir())
-            for file in files:
-                (draft / file).chmod(0o644)
-                shutil.move(draft / file, folder / file)
+            for file in files if replaces else ():
+                os.replace(draft / file, folder / file)
     except (OSError, SafetensorError) as error:
         raise LmzooError(f"{folder} could not be written: {getattr(error, 'strerror', None) or error}") from None
     return files
 
 
-def claim(folder: Path, overwrite: bool = False) -> None:
-    """Make sure, before any work, that the folder can be written. Raises UsageError saying why it cannot."""
+@contextmanager
+def claimed(folder: Path, overwrite: bool = False) -> Iterator[None]:
+    """Hold the folder from before any work until it is written. Raises UsageError where it cannot be."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(reserved(folder))
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another place") from None
+        _check_place(folder, overwrite)
+        yield
+
+
+def _check_place(folder: Path, overwrite: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file: a gpt is written as a folder")
     if folder.is_dir() and any(folder.iterdir()):
@@ -274,10 +281,6 @@ def claim(folder: Path, overwrite: bool = False) -> None:
             raise UsageError(f"{folder} exists already: choose another name, or give --overwrite to replace its files")
         if (folder / store.SUMS).exists() or not (folder / "config.json").is_file():
             raise UsageError(f"{folder} is no folder of a Hugging Face model, so nothing in it is overwritten")
-    try:
-        try_to_write(folder)
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another place") from None
 
 
 def _check_architecture(model: GPT) -> None:

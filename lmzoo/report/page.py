@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmzoo.comparison.results import Comparison
+from lmzoo.drafts import write_together
 from lmzoo.errors import UsageError, one_line
-from lmzoo.files import write_together
 from lmzoo.report.canvas import COLOURS, Picture, picture
 from lmzoo.report.section import FOLDER, Section, sections
 from lmzoo.report.sections.table import main_table

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from lmzoo.analysis.projection import METHODS, MOST
+from lmzoo.drafts import write_atomically
 from lmzoo.errors import UsageError
-from lmzoo.files import write_atomically
 from lmzoo.interface import Array
 from lmzoo.report.canvas import colour, image, new_figure
 from lmzoo.report.labels import name_points
@@ -31,8 +31,8 @@ def check_path(path: Path) -> None:
     """Raises UsageError where no map can be written to `path`, before any work is done."""
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: a map is written as PNG or SVG, so its name must end in {' or '.join(FORMATS)}")
-    if path.is_dir():
-        raise UsageError(f"{path} cannot be written: it is a folder")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} cannot be written: it is {'a folder' if path.is_dir() else 'no regular file'}")
     if not path.parent.is_dir():
         raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from lmzoo.drafts import write_atomically
 from lmzoo.errors import FormatError, ScoreError
-from lmzoo.files import write_atomically
 from lmzoo.interface import Array
 from lmzoo.runs import provenance, tensors
 

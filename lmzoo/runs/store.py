@@ -12,14 +12,14 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
 
-from lmzoo import files, models
+from lmzoo import drafts, files, models
 from lmzoo.data import tokenizers
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
@@ -37,8 +37,12 @@ def save(
     folder: str | Path,
     provenance: dict[str, Any] | None = None,
     history: Sequence[dict[str, Any]] = (),
+    overwrite: bool = False,
 ) -> Path:
-    """Write a run; `folder` must not exist (see `claim`). Raises UsageError or LmzooError in one line."""
+    """Write a run. If something is there that is not to be replaced, it is kept beside it, and TakenError says where.
+
+    Raises UsageError or LmzooError in one line.
+    """
     model, tokenizer = text_model
     folder = Path(folder)
     config = {
@@ -49,7 +53,7 @@ def save(
         # The code of a model from outside the package is not saved: loading the run needs its file.
         "outside": not type(model).__module__.startswith("lmzoo.models."),
     }
-    with _new_folder(folder) as draft:
+    with _new_folder(folder, overwrite) as draft:
         _write_json(draft / "config.json", config)
         tensors.write(draft / "model.safetensors", _as_numbers(model))
         _write_json(draft / "tokenizer.json", tokenizer.to_json())
@@ -185,18 +189,28 @@ def bytes_on_disk(folder: str | Path) -> int:
     return sum((Path(folder) / name).stat().st_size for name in ("model.safetensors", "tokenizer.json"))
 
 
-def claim(folder: str | Path, overwrite: bool = False) -> None:
-    """Check, before any work, that the run `folder` can be written. Raises UsageError saying why it cannot."""
+@contextmanager
+def claimed(folder: str | Path, overwrite: bool = False) -> Iterator[None]:
+    """Hold the place of a run from before any work until it is saved.
+
+    Raises UsageError where no run can be written there, or another process holds it.
+    """
     folder = Path(folder)
-    try:
-        if _is_there(folder) and not overwrite:
-            raise UsageError(f"{folder} exists already: choose another --out, or give --overwrite to replace a run")
-        # Asked several times: another process may be replacing a run there at this moment.
-        if not any((folder / SUMS).is_file() or not _is_there(folder) for _ in range(5)):
-            raise UsageError(f"{folder} is not a run, so it is not overwritten: choose another --out")
-        files.try_to_write(folder.parent)
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from None
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(drafts.reserved(folder))
+            if _is_there(folder) and not overwrite:
+                raise UsageError(f"{folder} exists already: choose another --out, or give --overwrite to replace a run")
+            if not _may_replace(folder):
+                raise UsageError(f"{folder} is not a run, so it is not overwritten: choose another --out")
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another --out") from None
+        yield
+
+
+def _may_replace(folder: Path) -> bool:
+    # Asked several times: another process may be replacing a run there at this moment.
+    return any((folder / SUMS).is_file() or not _is_there(folder) for _ in range(5))
 
 
 def _is_there(path: Path) -> bool:
@@ -208,11 +222,10 @@ def _is_there(path: Path) -> bool:
 
 
 @contextmanager
-def _new_folder(folder: Path) -> Iterator[Path]:
-    """A draft that replaces the run in `folder` once it is whole. Raises LmzooError where it cannot be written."""
-    claim(folder, overwrite=True)
+def _new_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
+    """A draft that becomes the run `folder` once it is whole. Raises LmzooError where it cannot be written."""
     try:
-        with files.draft_folder_of(folder) as draft:
+        with drafts.draft_folder_of(folder, overwrite and _may_replace(folder)) as draft:
             yield draft
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or error

@@ -1,21 +1,21 @@
 """Training a run and scoring it: what the commands and the comparison share."""
 
 import hashlib
-import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lmzoo import models
+from lmzoo import drafts, models
 from lmzoo.data import corpus as corpora
 from lmzoo.data import tokenizers
 from lmzoo.data.corpus import Corpus, cards
 from lmzoo.data.tokenizers import Tokenizer
-from lmzoo.errors import FormatError, UsageError, naming
+from lmzoo.errors import FormatError, LmzooError, UsageError, naming
 from lmzoo.evaluation.interpolation import Mixture, fit_weights
 from lmzoo.evaluation.perplexity import (
     ADAPTS,
@@ -27,7 +27,7 @@ from lmzoo.evaluation.perplexity import (
     mix,
 )
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.files import SETTINGS, read_file, read_text, write_atomically
+from lmzoo.files import SETTINGS, read_file, read_text
 from lmzoo.interface import Data, Ids, LanguageModel, Model, Progress, Run
 from lmzoo.runs import provenance as machine
 from lmzoo.runs import store
@@ -152,10 +152,13 @@ def fit_going_on(name: str, given: dict[str, str], text: Text, run: Run, folder:
                 return fit(name, given, text, replace(run, folder=left, resume=True))
         except (UsageError, FormatError):
             pass  # the checkpoint is damaged, or another process has just finished: train from scratch
-    shutil.rmtree(left, ignore_errors=True)
+    drafts.remove_folder(left)
     if models.find(name).resumes:
-        write_atomically(mark, this.encode())
-    return fit(name, given, text, replace(run, folder=left))
+        drafts.write_atomically(mark, this.encode())
+    try:
+        return fit(name, given, text, replace(run, folder=left))
+    finally:
+        _remove_useless(left)
 
 
 def corpus_facts(corpus: Corpus) -> dict[str, Any]:
@@ -183,13 +186,25 @@ def unfinished(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.unfinished")
 
 
-def claim(folder: Path, resume: bool, overwrite: bool) -> None:
-    """Check, before any work, that the run `folder` can be written and nothing is lost.
+@contextmanager
+def claimed(folder: Path, resume: bool, overwrite: bool) -> Iterator[None]:
+    """Hold the place of the run `folder` from before any work until it is saved.
 
-    Raises UsageError where it cannot, where an unfinished training would be overwritten, or there is none to resume.
+    Raises UsageError where it cannot be written or another process is at work on it, where an unfinished training would
+    be overwritten, or there is none to resume.
     """
-    store.claim(folder, overwrite)
-    left = unfinished(folder)
+    with store.claimed(folder, overwrite):
+        left = unfinished(folder)
+        remove_useless(folder.parent, except_for=left)
+        _remove_useless(left)
+        _check_for_checkpoints(left, resume, overwrite)
+        try:
+            yield
+        finally:
+            _remove_useless(left)
+
+
+def _check_for_checkpoints(left: Path, resume: bool, overwrite: bool) -> None:
     checkpoints = list(left.glob("checkpoint*"))
     if resume and not checkpoints:
         raise UsageError(f"there is nothing to resume: {left} holds no unfinished training; train without --resume")
@@ -197,10 +212,33 @@ def claim(folder: Path, resume: bool, overwrite: bool) -> None:
         raise UsageError(f"{left} is an unfinished training: --resume continues it, --overwrite starts from scratch")
 
 
-def save(fitted: Fitted, folder: Path) -> Path:
-    """Write the run and remove its checkpoints."""
-    store.save(fitted.text_model, folder, fitted.provenance, fitted.model.history)
-    shutil.rmtree(unfinished(folder), ignore_errors=True)
+def remove_useless(runs: Path, except_for: Path | None = None) -> None:
+    """Remove what killed trainings left beside the runs in a folder, where none can go on from it."""
+    for left in runs.glob("*.unfinished"):
+        if left != except_for:
+            with suppress(LmzooError, OSError), drafts.reserved(left.with_suffix("")):  # else its process lives
+                _remove_useless(left)
+
+
+def _remove_useless(left: Path) -> None:
+    """Remove the folder of a training that has no checkpoint, or that was killed after it had saved its run."""
+    drafts.remove_abandoned(left)
+    names = {path.name for path in left.iterdir()} if left.is_dir() else {""}
+    began, whole = left / store.METRICS, left.with_suffix("") / store.METRICS
+    if names <= {KEY, store.METRICS} or (
+        whole.is_file() and began.is_file() and whole.read_bytes() == began.read_bytes()  # to the millisecond
+    ):
+        drafts.remove_folder(left)
+
+
+def save(fitted: Fitted, folder: Path, overwrite: bool = False) -> Path:
+    """Write the run and remove its checkpoints. Raises as `store.save`."""
+    try:
+        store.save(fitted.text_model, folder, fitted.provenance, fitted.model.history, overwrite)
+    except drafts.TakenError:  # it is saved all the same
+        drafts.remove_folder(unfinished(folder))
+        raise
+    drafts.remove_folder(unfinished(folder))
     return folder
 
 

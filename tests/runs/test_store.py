@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from lmzoo import files, models
+from lmzoo import drafts, files, models
 from lmzoo.data import tokenizers
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
@@ -102,14 +102,14 @@ def full_disk(*_, **__):
 
 
 @pytest.mark.parametrize(
-    ("module", "step"), [(store, "_write_json"), (files, "sha256_of"), (files, "sync"), (files, "replace_folder")]
+    ("module", "step"), [(store, "_write_json"), (files, "sha256_of"), (drafts, "sync"), (drafts, "replace_folder")]
 )
 def test_a_full_disk_leaves_the_old_run_whole(run, monkeypatch, module, step):
     before = contents(run)
     model, made = make("uniform")
     monkeypatch.setattr(module, step, full_disk)
     with pytest.raises(LmzooError, match="No space left on device"):
-        store.save(TextModel(model, made), run)
+        store.save(TextModel(model, made), run, overwrite=True)
     assert contents(run) == before
     assert [path.name for path in run.parent.iterdir()] == ["run"]
 
@@ -125,16 +125,20 @@ def test_an_interruption_between_the_two_renames_puts_the_old_run_back(run, monk
             raise error
         return rename(self, target)
 
+    monkeypatch.setattr(drafts, "_exchange", lambda *_: False)  # as on a system that has no such step
     monkeypatch.setattr(Path, "rename", interrupted)
     with pytest.raises((KeyboardInterrupt, LmzooError)):
-        store.save(TextModel(model, made), run)
+        store.save(TextModel(model, made), run, overwrite=True)
     assert contents(run) == before
     assert [path.name for path in run.parent.iterdir()] == ["run"]
 
 
 def test_runs_saved_at_once_do_not_mix(tmp_path):
     made = [make("ngram", order=order) for order in (1, 2, 3, 4)]
-    threads = [threading.Thread(target=store.save, args=(TextModel(*one), tmp_path / "run")) for one in made * 5]
+    threads = [
+        threading.Thread(target=store.save, args=(TextModel(*one), tmp_path / "run", None, (), True))
+        for one in made * 5
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -146,7 +150,7 @@ def test_runs_saved_at_once_do_not_mix(tmp_path):
 def test_a_link_to_a_run_stays_a_link(run, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(run)
-    store.save(TextModel(*make("uniform")), link)
+    store.save(TextModel(*make("uniform")), link, overwrite=True)
     assert link.is_symlink()
     assert store.load(run).model.name == "uniform"
 
@@ -165,17 +169,36 @@ def test_the_history_of_a_training_is_saved_where_there_is_one(original, tmp_pat
 @pytest.mark.parametrize("place", ["notes", "file"])
 def test_nothing_but_a_run_is_written_over(original, tmp_path, place):
     (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/file").write_text("mine")
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(UsageError, match="is not a run, so it is not overwritten"):
-        store.save(store.load(original), tmp_path / place)
-    assert (tmp_path / "file").read_text() == "mine"
-    assert list((tmp_path / "notes").iterdir()) == []
+    with (
+        pytest.raises(UsageError, match="is not a run, so it is not overwritten"),
+        store.claimed(tmp_path / place, True),
+    ):
+        pass
+    with pytest.raises(drafts.TakenError, match=rf"{place} exists and is not replaced: this result is in .*{place}-2"):
+        store.save(store.load(original), tmp_path / place, overwrite=True)
+    assert store.digest(tmp_path / f"{place}-2") == store.digest(original)
+    assert [(tmp_path / name).read_text() for name in ("file", "notes/file")] == ["mine", "mine"]
+
+
+def test_without_overwrite_the_run_that_is_there_stays_and_the_new_one_is_kept_beside_it(run, original):
+    with pytest.raises(drafts.TakenError, match=r"run-2"):
+        store.save(TextModel(*make("uniform")), run)
+    assert store.digest(run) == store.digest(original)
+    assert store.load(run.with_name("run-2")).model.name == "uniform"
 
 
 def test_a_run_is_claimed_only_to_be_replaced(run):
-    with pytest.raises(UsageError, match="exists already"):
-        store.claim(run)
-    store.claim(run, overwrite=True)
+    with pytest.raises(UsageError, match="exists already"), store.claimed(run):
+        pass
+    message = "another lmzoo is at work on"
+    with (
+        store.claimed(run, overwrite=True),
+        pytest.raises(UsageError, match=message),
+        store.claimed(run, overwrite=True),
+    ):
+        pass
 
 
 def test_a_model_of_ones_own_is_loaded_from_its_own_file(tmp_path):
@@ -218,7 +241,8 @@ def test_bytes_on_disk_are_those_of_model_and_tokenizer(run):
 
 
 def test_a_place_is_claimed_without_leaving_anything(tmp_path):
-    store.claim(tmp_path / "a" / "b" / "run")
+    with store.claimed(tmp_path / "a" / "b" / "run"):
+        pass
     assert list(tmp_path.iterdir()) == []
 
 
@@ -227,20 +251,21 @@ def test_a_place_that_cannot_be_had(tmp_path, place):
     (tmp_path / "file").write_text("")
     (tmp_path / "full").mkdir()
     (tmp_path / "dangling").symlink_to("nowhere")
-    with pytest.raises(UsageError, match="choose another --out"):
-        store.claim(tmp_path / place)
-    if place != "full":
-        with pytest.raises(UsageError, match="choose another --out"):
-            store.claim(tmp_path / place, overwrite=True)
+    for overwrite in (False, True):
+        with pytest.raises(UsageError, match="choose another --out"), store.claimed(tmp_path / place, overwrite):
+            pass
 
 
 def test_a_folder_that_cannot_be_written_to_is_said_before_any_work(tmp_path, monkeypatch):
-    def refuse(folder):
-        raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+    def refuse(lock, *_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(lock))
 
-    monkeypatch.setattr(store.files, "try_to_write", refuse)
-    with pytest.raises(UsageError, match="run cannot be written: Permission denied; choose another --out"):
-        store.claim(tmp_path / "run")
+    monkeypatch.setattr(drafts, "_lock", refuse)
+    with (
+        pytest.raises(UsageError, match="cannot be written: Permission denied; choose"),
+        store.claimed(tmp_path / "run"),
+    ):
+        pass
 
 
 def test_what_is_not_numbers_is_not_saved(tmp_path):

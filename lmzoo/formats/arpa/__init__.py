@@ -38,9 +38,9 @@ import numpy as np
 from lmzoo.data.tokenizers import Tokenizer, from_json
 from lmzoo.data.tokenizers.base import FORMAT, ByteTokenizer
 from lmzoo.data.tokenizers.pretokenized import END, Split
+from lmzoo.drafts import draft_of
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.files import draft_of
 from lmzoo.formats.arpa.lines import BLOCK, NEVER, Words, put_ngrams
 from lmzoo.formats.arpa.reader import Reader
 from lmzoo.formats.arpa.trie import spelled
@@ -104,11 +104,13 @@ def _escaped(char: str) -> str:
     return "".join(f"<0x{byte:02X}>" for byte in char.encode("utf-8"))
 
 
-def write(text_model: TextModel, path: str | Path, progress: Progress | None = None) -> list[int]:
+def write(
+    text_model: TextModel, path: str | Path, progress: Progress | None = None, overwrite: bool = True
+) -> list[int]:
     """Write an n-gram model as an ARPA file, compressed where `path` ends in .gz. Returns the counts in its \\data\\.
 
-    The file is written atomically. Raises UsageError for a model that is no distribution and as `words` does;
-    LmzooError if it cannot be written.
+    The file is written atomically; without `overwrite`, beside one that is there (TakenError). Raises UsageError for a
+    model that is no distribution and as `words` does; LmzooError if it cannot be written.
     """
     model, tokenizer = text_model
     if not model.is_distribution:
@@ -121,7 +123,10 @@ def write(text_model: TextModel, path: str | Path, progress: Progress | None = N
     first = _orders(trie)
     counts = [stop - start for start, stop in pairwise(first)]
     counts[0] += 1  # <s>
-    with _new_file(Path(path)) as file, (progress or Progress()).task("writing n-grams", sum(counts)) as task:
+    with (
+        _new_file(Path(path), overwrite) as file,
+        (progress or Progress()).task("writing n-grams", sum(counts)) as task,
+    ):
         file.write(b"\\data\\\n" + b"".join(b"ngram %d=%d\n" % pair for pair in enumerate(counts, start=1)))
         for order in range(1, len(first)):
             file.write(b"\n\\%d-grams:\n" % order)
@@ -167,10 +172,10 @@ def _log10(value: Any) -> str:
 
 
 @contextmanager
-def _new_file(path: Path) -> Iterator[IO[bytes]]:
+def _new_file(path: Path, overwrite: bool) -> Iterator[IO[bytes]]:
     """A temporary file beside `path`, renamed onto it on success and removed on failure."""
     try:
-        with draft_of(path) as draft, draft.open("xb") as raw:
+        with draft_of(path, overwrite) as draft, draft.open("wb") as raw:
             if path.suffix == ".gz":
                 with gzip.GzipFile("", "wb", 6, raw, mtime=0) as file:  # no name and time: same model, same bytes
                     yield file  # type: ignore[misc]

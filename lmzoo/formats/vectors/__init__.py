@@ -248,17 +248,19 @@ def write(
     counts: ArrayLike | None = None,
     format: str = "word2vec",  # noqa: A002
     progress: Progress | None = None,
+    overwrite: bool = True,
 ) -> None:
     """Write `words` (N,) and their vectors (N, D), the most frequent first; without `counts` (N,) in the order given.
 
-    A name that ends in .gz is compressed. The file is written atomically. Raises UsageError for words that are not
-    distinct or have white space, and vectors that are not finite; LmzooError if the file cannot be written.
+    A name that ends in .gz is compressed. The file is written atomically; without `overwrite`, beside one that is there
+    (TakenError). Raises UsageError for words that are not distinct or have white space, and vectors that are not
+    finite; LmzooError if the file cannot be written.
     """
     one_of("format", format, FORMATS)
     path, (words, rows, counts) = Path(path), _checked(words, matrix, counts)
     if format == "keyedvectors":
         vectors = to_keyed_vectors(words, rows, counts)
-        with _new_file(path) as file:
+        with _new_file(path, overwrite) as file:
             vectors.save(file)
         return
     spelled = [word.encode("utf-8") for word in words]
@@ -268,7 +270,10 @@ def write(
     def block(part: slice) -> Any:
         return (_records if format == "word2vec-binary" else _printed)(spelled[part], rows[part])
 
-    with _new_file(path) as file, (progress or Progress()).task(f"writing {path.name}", len(spelled)) as task:
+    with (
+        _new_file(path, overwrite) as file,
+        (progress or Progress()).task(f"writing {path.name}", len(spelled)) as task,
+    ):
         if format != "glove":
             file.write(b"%d %d\n" % rows.shape)
         with ThreadPoolExecutor(THREADS) as pool:

@@ -28,7 +28,7 @@ def format_of(file: Path) -> str:
     return {".kv": "keyedvectors", ".bin": "word2vec-binary"}.get(suffixes[-1] if suffixes else "", "word2vec")
 
 
-def write(text_model: TextModel, file: Path, kind: str, progress: Progress) -> tuple[int, int]:
+def write(text_model: TextModel, file: Path, kind: str, progress: Progress, overwrite: bool = True) -> tuple[int, int]:
     """Write the vectors of all words that have one, in the format `kind`. Returns their number and D.
 
     Raises UsageError for vectors that are rows of a sparse table, and for a vocabulary without words.
@@ -46,7 +46,7 @@ def write(text_model: TextModel, file: Path, kind: str, progress: Progress) -> t
         raise UsageError(
             f"no token of {tokenizer.spec} is a word with a vector: train on words, as with --tokenizer word:10000"
         )
-    vector_files.write(file, words, matrix[ids], np.asarray(model.counts_)[ids], kind, progress)
+    vector_files.write(file, words, matrix[ids], np.asarray(model.counts_)[ids], kind, progress, overwrite)
     return len(words), matrix.shape[1]
 
 

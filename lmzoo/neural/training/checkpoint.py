@@ -14,8 +14,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from lmzoo.drafts import draft_of
 from lmzoo.errors import FormatError, LmzooError, UsageError
-from lmzoo.files import draft_of
 from lmzoo.interface import Data, Ids, Run
 from lmzoo.neural.device import Compute
 from lmzoo.neural.training.parallel import Parallel

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from lmzoo.drafts import write_atomically
 from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.files import open_file, write_atomically
+from lmzoo.files import open_file
 from lmzoo.interface import Array, Encoder, Ids, Progress, SentenceEncoder
 from lmzoo.tasks.probing.datasets import ProbeSet
 
