@@ -10,13 +10,18 @@ from typing import Any
 from lmzoo.comparison.results import Comparison
 from lmzoo.report.canvas import Canvas, Drawing, bare_axes, colour, short
 from lmzoo.report.table import DASH, MINUS
-from lmzoo.report.task_rows import TaskRow
+from lmzoo.report.task_rows import TaskRow, Tested
 from lmzoo.tasks.result import TaskResult
 
 PALE, DEEP = "#fdfdfc", "#08306b"  # chance and a perfect score
 WHITE_FROM = 0.63  # of the way: white text can be read from there on, black text up to there
 LOWER_IS_BETTER = ("word error rate", "perplexity")
 SMALLEST = 0.2  # inches of a cell that has room for a number
+
+
+def tested_figure(facts: Tested, comparison: Comparison, canvas: Canvas) -> Drawing:
+    """A heat map: tasks × models and baselines."""
+    return heat_map(facts.rows, comparison, canvas)
 
 
 def heat_map(rows: Sequence[TaskRow], comparison: Comparison, canvas: Canvas) -> Drawing:

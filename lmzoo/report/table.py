@@ -33,7 +33,6 @@ class Table:
     first: str  # heading of the labels
     heads: Sequence[str]
     lines: Sequence[tuple[str, Sequence[Cell]]]
-    caption: str = ""
     prose: bool = False  # whether its cells hold words, which may be broken into lines
 
 

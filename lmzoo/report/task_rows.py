@@ -7,7 +7,7 @@ from typing import Any
 
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
-from lmzoo.comparison.results import OPTIONAL
+from lmzoo.comparison.results import OPTIONAL, Comparison
 from lmzoo.data.corpus import Corpus
 from lmzoo.report.table import DASH, MINUS, Cell, Table, percent
 from lmzoo.tasks.contamination import Overlaps, overlaps
@@ -91,7 +91,7 @@ def _elsewhere(name: str, shares: Sequence[float | None] | None) -> str:
 # ── Shown ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def tested_table(facts: Tested, caption: str) -> Table:
+def tested_table(facts: Tested, _: Comparison) -> Table:
     """A line for each test set, a column for each model, baseline and control."""
     rows = [*facts.rows, *(facts.beside or ())]
     lines = []
@@ -103,16 +103,19 @@ def tested_table(facts: Tested, caption: str) -> Table:
         cells += [chance_cell(grade), *(grade_cell(row.grades[n]) for row in rows)]
         lines.append((grade.task if grade.metric == "accuracy" else f"{grade.task}: {grade.metric}", cells))
     heads = ("items", *(["8-grams seen"] if facts.overlap else []), "chance", *(row.label for row in rows))
-    return Table("task", heads, lines, caption)
+    return Table("task", heads, lines)
 
 
-def tested_notes(facts: Tested) -> list[str]:
+def tested_view(facts: Tested, _: Comparison) -> dict[str, list[str]]:
     """The notes of grades, each once, with the models they are of."""
     said: dict[str, list[str]] = {}
     for row in facts.rows:
         for note in dict.fromkeys(grade.note for grade in row.grades if grade.note):
             said.setdefault(note, []).append(row.label)
-    return [f"{', '.join(labels)}: {note}" for note, labels in said.items()]
+    return {"notes": [f"{', '.join(labels)}: {note}" for note, labels in said.items()]}
+
+
+TESTED: Any = {"facts": Tested, "table": tested_table, "view": tested_view}  # of a section on public test sets
 
 
 def grade_cell(grade: TaskResult) -> Cell:

@@ -67,11 +67,7 @@ def table(_: None, comparison: Comparison) -> Table | None:
     rows = {(one.label, one.given_train): one for one in comparison.references}
     labels = dict.fromkeys(label for label, _ in rows)
     lines = [(label, [_coded(rows.get((label, given))) for given in (False, True)]) for label in labels]
-    caption = (
-        "Bits per character of the test text. Every byte of the file counts; where training text is given, "
-        "those by which the file grows."
-    )
-    return Table("compressor", ("alone", "given training text"), lines, caption) if lines else None
+    return Table("compressor", ("alone", "given training text"), lines) if lines else None
 
 
 def _coded(one: Reference | None) -> Cell:

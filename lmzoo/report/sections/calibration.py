@@ -107,14 +107,7 @@ def table(facts: Facts, comparison: Comparison) -> Table | None:
     """What each model's likeliest tokens are worth, a line for each."""
     rows = in_order(facts.rows, comparison)
     heads = ("calibration error", "by chance up to", "confidence", "accuracy", "top five", "mean rank", "of")
-    caption = (
-        "Calibration error: the mean gap between confidence and accuracy, over bins. By chance up to: its 95 % "
-        "quantile over Monte-Carlo samples under perfect calibration. Confidence: mean probability of the likeliest "
-        "token. Accuracy: how often that token came, with the 95 % interval. Top five: how often one of the five "
-        "likeliest came. Mean rank: of the token that came, in the whole vocabulary. Comparable only where the "
-        "tokenizer is the same."
-    )
-    return Table("model", heads, [(row.label, _cells(row)) for row in rows], caption) if rows else None
+    return Table("model", heads, [(row.label, _cells(row)) for row in rows]) if rows else None
 
 
 def _cells(row: Reliability) -> list[Cell]:

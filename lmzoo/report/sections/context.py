@@ -226,14 +226,11 @@ def table(facts: Facts, comparison: Comparison) -> tuple[Table, Table] | None:
             "model",
             [f"{head:,}" for head in heads],
             [(row.label, [_allowed(row, above, up_to) for above, up_to in steps]) for row in asked],
-            "Bits per character by the tokens of context allowed; below, the 95 % bootstrap interval over the words, "
-            "or the model's reach where that is no power of two. Empty: beyond the reach.",
         ),
         Table(
             "model",
             [_span(one) for one in longest],
             [(row.label, _positions(row, longest)) for row in asked],
-            "Bits per character of the tokens at these places after a fresh start.",
         ),
     )
 

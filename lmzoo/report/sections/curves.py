@@ -309,14 +309,7 @@ def table(facts: Curves, comparison: Comparison) -> Table | None:  # noqa: ARG00
         bits = [by_share.get(share) for share in shares]
         lines.append((row.label, [*_law(row), *(Cell(DASH if one is None else f"{one:.3f}") for one in bits)]))
     heads = ("exponent α", "floor", "R²", "twice the text", *(_share(share) for share in shares))
-    caption = (
-        "Exponent: of L(D) = floor + (D_c / D)^α, with its 95 % interval, which says how well the law fits these "
-        "points, not how it would vary with another text or seed. Floor: bits per character of the source, or the "
-        "model's own where AICc prefers that third parameter; a dash where there is none. R²: the share explained of "
-        "the variance of log (L − source). Twice the text: the change that the law predicts. Then bits per character "
-        "at each share of the training text."
-    )
-    return Table("model", heads, lines, caption)
+    return Table("model", heads, lines)
 
 
 def _share(share: float) -> str:

@@ -8,8 +8,7 @@ from lmzoo.report.table import MINUS, Cell, Table, signed
 def table(_: None, comparison: Comparison) -> Table | None:
     """A line for each pair."""
     lines = [(f"{pair.a} {MINUS} {pair.b}", _cells(pair)) for pair in comparison.differences]
-    caption = "Paired bootstrap over blocks of the test text."
-    return Table(f"first {MINUS} second", ("difference", "95 % interval", "result"), lines, caption) if lines else None
+    return Table(f"first {MINUS} second", ("difference", "95 % interval", "result"), lines) if lines else None
 
 
 def _cells(pair: Difference) -> list[Cell]:

@@ -84,7 +84,7 @@ def _in_words(rows: Sequence[Distances]) -> str:
     return f"The weight of a token's score in predicting the next token, against its distance: {'; '.join(said)}."
 
 
-def table(rows: Sequence[Distances], comparison: Comparison) -> Table:  # noqa: ARG001
+def table(rows: Sequence[Distances], _: Comparison) -> Table:
     """What each association saves of the unigram's bits, with its β and its λ."""
     lines = []
     for row in rows:
@@ -92,11 +92,7 @@ def table(rows: Sequence[Distances], comparison: Comparison) -> Table:  # noqa: 
         numbers = (row.bits_per_token, row.unigram_bits_per_token, saved, row.exponent)
         lambdas = ", ".join(f"{weight:.2f}" for weight in row.lambdas).replace("-", MINUS)
         lines.append((row.label, [*(Cell(f"{number:.3f}") for number in numbers), Cell(lambdas)]))
-    caption = (
-        "Bits per token of the test text; unigram: with the model's own counts of single tokens, one added to each; "
-        "saved: the difference."
-    )
-    return Table("model", ("bits/token", "unigram", "saved", "β", "λ, nearest first"), lines, caption)
+    return Table("model", ("bits/token", "unigram", "saved", "β", "λ, nearest first"), lines)
 
 
 section = Section(

@@ -55,7 +55,7 @@ def figure(facts: Exam, comparison: Comparison, canvas: Canvas) -> Drawing:
     return heat_map([*facts.rows, TaskRow("the source", "", facts.ceiling)], comparison, canvas)
 
 
-def table(facts: Exam, comparison: Comparison) -> Table:  # noqa: ARG001
+def table(facts: Exam, _: Comparison) -> Table:
     """A line for each phenomenon, a column for each model."""
     of_all = [*(row.grades for row in facts.rows), facts.ceiling]
     lines = []
@@ -64,11 +64,7 @@ def table(facts: Exam, comparison: Comparison) -> Table:  # noqa: ARG001
         cells = [distance, chance_cell(facts.ceiling[n]), *(grade_cell(grades[n]) for grades in of_all)]
         lines.append((about.phenomenon, cells))
     heads = ("distance", "chance", *(row.label for row in facts.rows), "the source")
-    caption = (
-        "Distance: words between the deciding word and the predicted one, the median. Below each accuracy its 95 % "
-        "bootstrap interval over the questions."
-    )
-    return Table("phenomenon", heads, lines, caption)
+    return Table("phenomenon", heads, lines)
 
 
 def columns(facts: Exam) -> list[Column]:

@@ -221,17 +221,14 @@ def _correlations(row: Factorised, between: str) -> str:
     return f"{short(row.label, 30, lines=1)}: Pearson {row.pearson:.2f}{between}Spearman {row.spearman:.2f}"
 
 
-def table(rows: Sequence[Factorised], comparison: Comparison) -> Table:  # noqa: ARG001
+def table(rows: Sequence[Factorised], _: Comparison) -> Table:
     """How the scores of each association correlate with the PMI of the same counts."""
     lines = []
     for row in rows:
         shift = f" {MINUS} log {row.negative:g}" if row.negative else ""
         against = Cell(f"PMI{shift}", f"window {row.window}, {row.weights} weights")
         lines.append((row.label, [against, Cell(f"{row.pearson:.3f}"), Cell(f"{row.spearman:.3f}")]))
-    caption = (
-        "Correlation of each association's score with PMI, over pairs of frequent words; log k does not change it."
-    )
-    return Table("model", ("score against", "Pearson", "Spearman"), lines, caption)
+    return Table("model", ("score against", "Pearson", "Spearman"), lines)
 
 
 section = Section(

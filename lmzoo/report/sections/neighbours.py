@@ -69,13 +69,13 @@ def choose(models: Sequence[Vectors]) -> list[str]:
     return [chosen[rank] for rank in ranks.tolist() if rank < len(chosen)]
 
 
-def table(facts: Neighbours, comparison: Comparison) -> Table:  # noqa: ARG001
+def table(facts: Neighbours, _: Comparison) -> Table:
     """A line for each word, a column for each model."""
     lines = [
         (word, [Cell(", ".join(near for near, _ in row.found[i])) for row in facts.rows])
         for i, word in enumerate(facts.words)
     ]
-    return Table("word", [row.label for row in facts.rows], lines, "Nearest first.", prose=True)
+    return Table("word", [row.label for row in facts.rows], lines, prose=True)
 
 
 section = Section("neighbours", "Nearest neighbours", 165, facts=Neighbours, compute=compute, table=table)

@@ -1,44 +1,22 @@
 """Probes: what a linear classifier reads off a model's features, with control tasks and baselines."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
-from lmzoo.comparison.results import Comparison
-from lmzoo.report.canvas import Canvas, Drawing
-from lmzoo.report.heatmap import heat_map
+from lmzoo.report.heatmap import tested_figure
 from lmzoo.report.section import Section
-from lmzoo.report.table import Column, Table, percent
-from lmzoo.report.task_rows import Tested, ask, tested_notes, tested_table
+from lmzoo.report.table import Column, percent
+from lmzoo.report.task_rows import TESTED, Tested, ask
 from lmzoo.tasks import suite
 
 IN_TABLE = ("SST-2", "tags")  # the probes that have a column in the main table
-CAPTION = (
-    "8-grams seen: the share of the test set's that occur in the training text. Below each figure its 95 % bootstrap "
-    "interval."
-)
 
 
 def compute(entries: Sequence[Entry], context: Context) -> Tested | None:
     """A row for each model that can be compared and each baseline, where probe tasks were asked for."""
     sets, able = context.tests.probes, [entry for entry in entries if entry.loaded]
     return ask(suite.Probing(sets, context.progress), able, context) if sets and able else None
-
-
-def figure(facts: Tested, comparison: Comparison, canvas: Canvas) -> Drawing:
-    """A heat map: tasks × models and baselines."""
-    return heat_map(facts.rows, comparison, canvas)
-
-
-def table(facts: Tested, comparison: Comparison) -> Table:  # noqa: ARG001
-    """A line for each task, a column for each model."""
-    return tested_table(facts, CAPTION)
-
-
-def view(facts: Tested, comparison: Comparison) -> dict[str, Any]:  # noqa: ARG001
-    """The notes on grades."""
-    return {"notes": tested_notes(facts)}
 
 
 def columns(facts: Tested) -> list[Column]:
@@ -57,6 +35,4 @@ def _column(task: str, facts: Tested) -> Column:
     return Column(task, meaning, lambda row: values.get(row.label), percent, terminal=False)
 
 
-section = Section(
-    "probes", "Probes", 110, facts=Tested, compute=compute, table=table, figure=figure, view=view, columns=columns
-)
+section = Section("probes", "Probes", 110, compute=compute, figure=tested_figure, columns=columns, **TESTED)

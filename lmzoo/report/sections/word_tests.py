@@ -122,8 +122,7 @@ def _reported(facts: WordTests, comparison: Comparison) -> Table:
         cells += [Cell(cost.cell(of_model).text) for cost in costs if of_model]
         lines.append((row.label, cells))
     analogies = (NAMES[method] if part == "total" else f"{NAMES[method]}, {part}" for method, part in asked)
-    caption = f"Analogies are Google's, among the {facts.restrict:,} most frequent words."
-    return Table("model", (*sets, *analogies, *(cost.head for cost in costs)), lines, caption)
+    return Table("model", (*sets, *analogies, *(cost.head for cost in costs)), lines)
 
 
 def _every(facts: WordTests) -> Table:
@@ -134,8 +133,7 @@ def _every(facts: WordTests) -> Table:
         for part in ("total", "semantic", "syntactic"):
             label = f"analogies, {NAMES[method]}, {part}"
             lines.append((label, [_solved(getattr(row.analogies[method], part)) for row in rows]))
-    caption = "Spearman's correlation, or the share of analogies solved."
-    return Table("test", [row.label for row in rows], lines, caption)
+    return Table("test", [row.label for row in rows], lines)
 
 
 def _judged(judged: Judged) -> Cell:
@@ -151,11 +149,5 @@ def _solved(solved: Solved) -> Cell:
 
 
 section = Section(
-    "word_tests",
-    "Word similarity and analogies",
-    160,
-    facts=WordTests,
-    compute=compute,
-    table=table,
-    summary=True,
+    "word_tests", "Word similarity and analogies", 160, facts=WordTests, compute=compute, table=table, summary=True
 )
