@@ -1,18 +1,21 @@
 """What a section of a comparison is given beside the models: the text, the run, and a cache of its own."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from lmzoo.comparison.entry import Entry
-from lmzoo.comparison.results import Section
+from lmzoo.comparison.entry import Entry, scored
+from lmzoo.comparison.results import Section, from_json, to_json
 from lmzoo.data.corpus import Corpus
 from lmzoo.errors import LmzooError
+from lmzoo.evaluation.perplexity import Score
 from lmzoo.interface import Progress, Run
 from lmzoo.runs.cache import Condition, ResultCache, always
 from lmzoo.runs.train import Text
 from lmzoo.tasks.suite import Suite
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,31 +45,34 @@ class Context:
         """The same, with the cache of `section`: under its id and version."""
         return replace(self, section=section.id, version=section.version)
 
-    def cached(self, key: Mapping[str, Any], compute: Callable[[], Any], condition: Condition = always) -> Any:
-        """The result of `compute`, plain JSON, cached under `key` if it meets the `condition`."""
-        return self.cache.get(self.section, {"version": self.version, **key}, compute, condition)
+    def cached(
+        self, kind: type[T], key: Mapping[str, Any], compute: Callable[[], Any], condition: Condition = always
+    ) -> T:
+        """The result of `compute`, a `kind` or its JSON, cached under `key` if its JSON meets the `condition`."""
+        full_key = {"version": self.version, **key}
+        facts = self.cache.get(self.section, full_key, lambda: to_json(compute()), condition)
+        return from_json(kind, facts, self.section)
 
-    def of_entry(
-        self, entry: Entry, key: Mapping[str, Any], compute: Callable[[], Any], condition: Condition = always
-    ) -> Any:
-        """`cached`, for a result of one model."""
-        return self.cached({"model": entry.identity, **key}, compute, condition)
-
-    def each(
-        self, entries: Sequence[Entry], key: Mapping[str, Any], look: Callable[[Entry], Any]
-    ) -> Iterator[tuple[Entry, Any]]:
-        """(entry, `look(entry)`) of each entry for which `look` returns something, from the cache where possible.
+    def each_scored(
+        self, kind: type[T], entries: Sequence[Entry], look: Callable[[Entry, Score], Any]
+    ) -> tuple[T, ...]:
+        """What `look` finds in each scored entry, JSON or None, as a `kind` with its label and model; cached.
 
         A look that fails, as it may in somebody's own file, leaves a note in that row, and the others stand.
         """
-        with self.progress.task(self.section, len(entries)) as task:
-            for entry in entries:
+        text = {"seed": self.run.seed, "text": self.corpus.sha256, "protocol": self.corpus.protocol}
+        able, rows = scored(entries), []
+        with self.progress.task(self.section, len(able)) as task:
+            for entry in able:
+                facts: Any = None
                 try:
-                    facts = self.of_entry(entry, key, partial(look, entry))
+                    assert entry.score
+                    key = {"model": entry.identity, **text}
+                    facts = self.cached(Any, key, partial(look, entry, entry.score))
                 except Exception as error:
                     reason = error if isinstance(error, LmzooError) else repr(error)
                     entry.row.notes.append(f"no {self.section}: {reason}")
-                    facts = None
                 if facts:
-                    yield entry, facts
+                    rows.append(from_json(kind, {**entry.named, **facts}, self.section))
                 task.advance(1, entry.label)
+        return tuple(rows)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from lmzoo.files import typed
 from lmzoo.tasks.result import TaskResult
@@ -15,6 +15,13 @@ Interval = tuple[float, float]  # 95 %
 
 
 OPTIONAL = MappingProxyType({"optional": True})  # of a field that is left out of the JSON where it is None
+
+
+@dataclass(frozen=True)
+class Rows(Generic[T]):
+    """A row for each model that a section has something on."""
+
+    rows: tuple[T, ...]
 
 
 class Section(Protocol):
@@ -241,6 +248,11 @@ class Comparison:
         """The family of the model with this label; 'other' where there is no such row."""
         row = self.row(label)
         return row.family if row else "other"
+
+    def year(self, label: str) -> int | None:
+        """The year of the idea behind the model with this label, where it is known."""
+        row = self.row(label)
+        return row.year if row else None
 
     def to_json(self) -> dict[str, Any]:
         """`results.json`: each section's facts stand under its id."""

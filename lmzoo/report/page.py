@@ -10,6 +10,7 @@ characters, and nothing is trusted.
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -23,7 +24,7 @@ from lmzoo.report.canvas import COLOURS, Picture, picture
 from lmzoo.report.section import FOLDER, Section, sections
 from lmzoo.report.sections.table import main_table
 from lmzoo.report.summary import finding, plain, visible
-from lmzoo.report.table import Cell, Table, amount, citation
+from lmzoo.report.table import Table, amount, citation
 
 if TYPE_CHECKING:
     from rich.table import Table as TerminalTable
@@ -66,8 +67,9 @@ def render(comparison: Comparison) -> dict[str, bytes]:
         if one.picture:
             files[f"{section.id}.png"] = one.picture.png
             files[f"{section.id}.svg"] = one.picture.wide
-    files["README.md"] = _readme(comparison, shown).encode()
-    files["index.html"] = _page(comparison, shown).encode()
+    summary = re.sub(r"\n{3,}", "\n\n", _filled("README.md.j2", comparison, shown))
+    files["README.md"] = f"{summary}\n".encode()
+    files["index.html"] = _filled("page.html.j2", comparison, shown).encode()
     return files
 
 
@@ -91,64 +93,6 @@ def _show(section: Section, comparison: Comparison) -> Shown | None:
     return shown if shown.tables or shown.picture or shown.view else None
 
 
-# ── README.md ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def _readme(comparison: Comparison, shown: Sequence[tuple[Section, Shown]]) -> str:
-    """The finding, the main table, the figures and the provenance, as Markdown: what a repository shows."""
-    main = main_table(comparison)
-    lines = []
-    for line in main.lines:
-        marks = "".join(f" [{mark}]" for mark in line.notes)
-        lines.append((one_line(line.row.label) + marks, [_lines(cell) for cell in line.cells]))
-    notes = [f"{number}. {one_line(note)}" for number, note in enumerate(main.notes, 1)]
-    origin = {
-        "command": comparison.command,
-        "commit": comparison.commit,
-        "machine": comparison.machine,
-        "date": comparison.date,
-        "versions": ", ".join(f"{name} {version}" for name, version in comparison.versions.items()),
-    }
-    parts = [
-        f"# {one_line(comparison.title)}",
-        " ".join(finding(comparison)),
-        _markdown([column.head for column in main.columns], lines),
-        "\n".join(notes),
-        *(part for section, one in shown for part in _readme_part(section, one)),
-        "\n".join(f"- {key}: `{one_line(str(value))}`" for key, value in origin.items() if value),
-        "The page is `index.html`, one file to open; `results.json` holds every figure and what it was divided by.",
-    ]
-    return "\n\n".join(filter(None, parts)) + "\n"
-
-
-def _readme_part(section: Section, shown: Shown) -> list[str]:
-    """A section's figure and table, if it has those."""
-    parts = [f"![{section.title}]({section.id}.png)"] if shown.picture else []
-    if section.summary and shown.tables:
-        table = shown.tables[0]
-        lines = [(one_line(label), [_beside(cell) for cell in cells]) for label, cells in table.lines]
-        parts += [f"**{section.title}**", _markdown(table.heads, lines)]
-    return parts
-
-
-def _markdown(heads: Sequence[str], lines: Sequence[tuple[str, Sequence[str]]]) -> str:
-    """A table in Markdown, a line of cells behind each label."""
-
-    def line(*texts: str) -> str:
-        return "| " + " | ".join(text.replace("|", "\\|").replace("\n", " ") for text in texts) + " |"
-
-    rows = [line("model", *heads), line("---", *("---:" for _ in heads))]
-    return "\n".join([*rows, *(line(label, *cells) for label, cells in lines)])
-
-
-def _lines(cell: Cell) -> str:
-    return "\n".join(filter(None, (cell.text, cell.aside)))
-
-
-def _beside(cell: Cell) -> str:
-    return cell.text + (f" ({cell.aside})" if cell.aside else "")
-
-
 # ── The terminal ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -168,28 +112,30 @@ def table(comparison: Comparison) -> "TerminalTable":
     for line in main.lines:
         marks = "".join(f" [{mark}]" for mark in line.notes)
         label = Text(one_line(line.row.label) + marks)
-        drawn.add_row(label, *(Text(_lines(cell)) for cell in compress(line.cells, fits)))
+        cells = ("\n".join(filter(None, (cell.text, cell.aside))) for cell in compress(line.cells, fits))
+        drawn.add_row(label, *map(Text, cells))
     notes = [f"[{number}] {one_line(note)}" for number, note in enumerate(main.notes, 1)]
     drawn.caption = Text("\n".join(notes)) if notes else None
     return drawn
 
 
-# ── index.html ────────────────────────────────────────────────────────────────────────────────────
+# ── Templates ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _page(comparison: Comparison, shown: Sequence[tuple[Section, Shown]]) -> str:
-    """index.html. `visible` is applied to every value that a template prints, so that none can be forgotten."""
+def _filled(template: str, comparison: Comparison, shown: Sequence[tuple[Section, Shown]]) -> str:
+    """A template with the comparison. `visible` is applied to all that it prints, so that nothing can be forgotten."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader([Path(__file__).parent, FOLDER]),
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=FileSystemLoader([Path(__file__).parent, FOLDER]), undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, autoescape=lambda name: not str(name).endswith(".md.j2"),
         finalize=lambda value: visible(value) if type(value) is str else value,
     )  # fmt: skip
-    environment.filters |= {"csp": _csp, "data": _data_uri, "marked": _marked, "amount": amount, "citation": citation}
-    return environment.get_template("page.html.j2").render(
+    environment.filters |= {"csp": _csp, "data": _data_uri, "marked": _marked, "amount": amount, "citation": citation,
+                            "one_line": one_line}  # fmt: skip
+    return environment.get_template(template).render(
         comparison=comparison, sections=shown, finding=finding(comparison), floor=comparison.corpus.floor,
-        colours=COLOURS,
+        colours=COLOURS, main=main_table(comparison),
     )  # fmt: skip
 
 

@@ -101,6 +101,6 @@ def by_year(entries: Sequence[Labelled], comparison: Comparison) -> list[Labelle
 
     def order(entry: Labelled) -> tuple[int, float]:
         row = comparison.row(entry.label)
-        return ((row.year or 0) if row else 0, -row.bits if row and row.score else 0.0)
+        return comparison.year(entry.label) or 0, -row.bits if row and row.score else 0.0
 
     return sorted(entries, key=order)

@@ -66,7 +66,7 @@ def ask(group: TaskGroup, entries: Sequence[Entry], context: Context) -> Tested:
 
 def _keep(context: Context, identity: str, kind: str, key: Mapping[str, Any], work: Callable[[], Any]) -> Any:
     """The cache of the section, as a task group asks for it."""
-    return context.cached({"model": identity, "kind": kind, **key}, work)
+    return context.cached(Any, {"model": identity, "kind": kind, **key}, work)
 
 
 def _of_own_text(entry: Entry, row: TaskRow, known: Overlaps, places: Sequence[int], corpus: Corpus) -> TaskRow:

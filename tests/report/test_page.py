@@ -10,7 +10,7 @@ import pytest
 
 from lmzoo.report import page as report
 from lmzoo.report import summary
-from lmzoo.report.sections.passages import EDGES, SCALE
+from lmzoo.report.sections.passages import EDGES, SCALE, Passage, Piece, units
 from lmzoo.report.sections.table import main_table
 from tests.comparisons import (
     SHA,
@@ -360,7 +360,7 @@ def test_a_passage_keeps_its_text_and_says_each_surprise(page):
 
 
 def test_a_piece_says_what_the_model_expected_and_a_word_what_its_pieces_say():
-    first, *_ = view("passages", comparison())["passages"][1].words
+    first, *_ = units(next(passage for passage in made().facts["passages"] if passage.words))
     piece, _ = first.pieces
     said, *likeliest = piece.said.split("\n")
     assert said == "\u201cSean\u201d: 8.7 bits, 1 in 407"
@@ -371,10 +371,10 @@ def test_a_piece_says_what_the_model_expected_and_a_word_what_its_pieces_say():
 
 def test_passages_go_through_the_years_and_the_best_is_chosen():
     labels = ["ngram order=3", "ngram order=5", "uniform"]
-    shown = view("passages", comparison(passages=[read_passage(label, 3) for label in labels]))["passages"]
-    assert [passage.label for passage in shown] == ["uniform", "ngram order=3", "ngram order=5"]
-    assert [passage.year for passage in shown] == [1928, 1995, 1995]
-    assert [passage.chosen for passage in shown].count(True) == 1
+    shown = view("passages", comparison(passages=[read_passage(label, 3) for label in labels]))
+    assert [passage.label for passage in shown["passages"]] == ["uniform", "ngram order=3", "ngram order=5"]
+    assert [made().year(passage.label) for passage in shown["passages"]] == [1928, 1995, 1995]
+    assert shown["chosen"] in shown["passages"]
     reader = Reader(html(passages=[read_passage(label, 3) for label in labels]))
     chosen = [found for found in reader.all("input") if found.get("name") == "passage"]
     assert [found["id"] for found in chosen] == ["passage-1", "passage-2", "passage-3"]
@@ -390,9 +390,8 @@ def test_an_older_comparison_has_neither_words_nor_alternatives():
 
 def test_each_step_of_the_scale_is_twice_the_surprise():
     bits = [0, 0.49, 0.5, 1, 2, 4, 8, 16, 2000]
-    given = {"label": "ngram", "pieces": [{"text": "a", "bits": b} for b in bits]}
-    (shown,) = view("passages", comparison(passages=[given]))["passages"]
-    pieces = shown.words[0].pieces
+    (unit,) = units(Passage("ngram", tuple(Piece("a", b) for b in bits)))
+    pieces = unit.pieces
     assert [piece.level for piece in pieces] == [0, 0, 1, 2, 3, 4, 5, 6, 6]
     assert pieces[5].said == "\u201ca\u201d: 4.0 bits, 1 in 16"
 
@@ -408,7 +407,7 @@ def test_what_a_sample_copied_is_underlined_and_said():
     itself = {"label": "the test text itself", "prompt": "The", "seed": None, "text": " end", "copied": 0.0,
               "least": 30, "stretches": [], "longest": {"characters": 4, "start": 0, "training_start": 1}}  # fmt: skip
     first, *_ = view("samples", comparison(samples=[*comparison()["samples"], itself]))["samples"]
-    assert first.sample.label == "the test text itself"
+    assert first.label == "the test text itself"
     assert "the continuation in the test text" in html(samples=[itself])
 
 

@@ -89,7 +89,7 @@ def test_a_section_that_could_not_be_computed_says_so():
 def test_a_failure_of_the_page_leaves_the_old_report(tmp_path, monkeypatch):
     page.write(tmp_path, made())
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    monkeypatch.setattr(page, "_page", broken)
+    monkeypatch.setattr(page, "_filled", broken)
     with pytest.raises(RuntimeError, match="pen"):
         page.write(tmp_path, replace(made(), title="New"))
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before

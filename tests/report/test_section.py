@@ -64,7 +64,7 @@ def census(calls: list[str], version: int = 1) -> Section:
             calls.append("computed")
             return len(entries)
 
-        return Count(context.cached({"of": "all"}, work))
+        return Count(context.cached(int, {"of": "all"}, work))
 
     return Section("census", "Census", 5, version=version, facts=Count, compute=compute)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from lmzoo.analysis import calibration
 from lmzoo.comparison.context import Context
-from lmzoo.comparison.entry import Entry, scored
-from lmzoo.comparison.results import Comparison, Interval, from_json
+from lmzoo.comparison.entry import Entry
+from lmzoo.comparison.results import Comparison, Interval, Rows
 from lmzoo.report.canvas import SOURCE_LINE, Canvas, Drawing, colour, new_figure, short
 from lmzoo.report.section import Section, in_order
 from lmzoo.report.table import DASH, Cell, Table
@@ -42,20 +42,13 @@ class Reliability:
     bins: tuple[Bin, ...]
 
 
-@dataclass(frozen=True)
-class Facts:
-    """A row for each scored model."""
-
-    rows: tuple[Reliability, ...]
+Facts = Rows[Reliability]
 
 
 def compute(entries: Sequence[Entry], context: Context) -> Facts:
     """Of every scored model; one that fails leaves a note in its row of the table."""
-    corpus, run = context.corpus, context.run
-    key = {"seed": run.seed, "text": corpus.sha256, "protocol": corpus.protocol}
-    asked = (corpus.test, run.seed, run.progress, corpus.protocol)
-    measured = context.each(scored(entries), key, lambda entry: calibration.facts_of(entry.text_model, *asked))
-    return Facts(tuple(from_json(Reliability, {**entry.named, **one}, "calibration") for entry, one in measured))
+    asked = (context.corpus.test, context.run.seed, context.progress, context.corpus.protocol)
+    return Rows(context.each_scored(Reliability, entries, lambda one, _: calibration.facts_of(one.text_model, *asked)))
 
 
 def figure(facts: Facts, comparison: Comparison, canvas: Canvas) -> Drawing | None:

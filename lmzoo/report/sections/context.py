@@ -8,8 +8,8 @@ from typing import Any
 
 from lmzoo.analysis import context_length
 from lmzoo.comparison.context import Context
-from lmzoo.comparison.entry import Entry, scored
-from lmzoo.comparison.results import Comparison, Interval, from_json
+from lmzoo.comparison.entry import Entry
+from lmzoo.comparison.results import Comparison, Interval, Rows
 from lmzoo.report.canvas import MARKERS, Canvas, Drawing, colour, new_figure, shade, short
 from lmzoo.report.labels import spread
 from lmzoo.report.section import Section, in_order
@@ -50,20 +50,15 @@ class ContextUse:
     note: str
 
 
-@dataclass(frozen=True)
-class Facts:
-    """A row for each scored model."""
-
-    rows: tuple[ContextUse, ...]
+Facts = Rows[ContextUse]
 
 
 def compute(entries: Sequence[Entry], context: Context) -> Facts:
     """Of every scored model; one that fails leaves a note in its row of the table."""
-    corpus, run = context.corpus, context.run
-    key = {"seed": run.seed, "text": corpus.sha256, "protocol": corpus.protocol}
-    asked = (corpus.test, run.seed, run.progress, corpus.protocol)
-    measured = context.each(scored(entries), key, lambda entry: context_length.facts_of(entry.text_model, *asked))
-    return Facts(tuple(from_json(ContextUse, {**entry.named, **one}, "context") for entry, one in measured))
+    asked = (context.corpus.test, context.run.seed, context.progress, context.corpus.protocol)
+    return Rows(
+        context.each_scored(ContextUse, entries, lambda one, _: context_length.facts_of(one.text_model, *asked))
+    )
 
 
 # ── The figure ──

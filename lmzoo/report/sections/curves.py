@@ -24,7 +24,7 @@ import numpy as np
 from lmzoo.analysis.scaling_law import power_law, predict
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry, is_run
-from lmzoo.comparison.results import Comparison, Interval, from_json
+from lmzoo.comparison.results import Comparison, Interval, Rows, from_json
 from lmzoo.errors import LmzooError, UsageError
 from lmzoo.evaluation.perplexity import Score, evaluate
 from lmzoo.interface import Run
@@ -77,14 +77,10 @@ class Curve:
     fit: Law | None
 
 
-@dataclass(frozen=True)
-class Curves:
-    """A curve for each model that was trained here."""
-
-    rows: tuple[Curve, ...]
+Facts = Rows[Curve]
 
 
-def compute(entries: Sequence[Entry], context: Context) -> Curves | None:
+def compute(entries: Sequence[Entry], context: Context) -> Facts | None:
     """Train each model anew on each share, where that was asked for."""
     text, shares, corpus = context.text, context.shares, context.corpus
     if not shares:
@@ -104,15 +100,11 @@ def compute(entries: Sequence[Entry], context: Context) -> Curves | None:
                     remarks = (entry.row.provenance or {}).get("remarks", [])
                     points.append(whole(text, entry.score, entry.row.train_seconds, remarks))
                 else:
-                    learn = partial(_as_json, entry.spec, share, text, context.run)
-                    points.append(from_json(Point, context.cached({**key, "share": share}, learn, succeeded), "curves"))
+                    learn = partial(point, entry.spec, share, text, context.run)
+                    points.append(context.cached(Point, {**key, "share": share}, learn, succeeded))
                 task.advance(1, f"{entry.label}, 1/{1 / share:.0f}")
             rows.append(curve(entry.label, entry.row.model, points, floor))
-    return Curves(tuple(rows))
-
-
-def _as_json(spec: str, share: float, text: train.Text, run: Run) -> dict[str, Any]:
-    return asdict(point(spec, share, text, run))
+    return Rows(tuple(rows))
 
 
 def first_share(text: str, share: float) -> str:
@@ -187,7 +179,7 @@ TICKS = (1, 1.5, 2, 3, 4, 5, 6, 8)  # of each power of ten, on the axis of bits
 STEPS = 40  # of a drawn law
 
 
-def figure(facts: Curves, comparison: Comparison, canvas: Canvas) -> Drawing | None:
+def figure(facts: Facts, comparison: Comparison, canvas: Canvas) -> Drawing | None:
     """Bits against characters of training text, on log axes, each model with its power law.
 
     Where the entropy of the source is known, bits are counted from there: a power law towards the source is then a
@@ -298,7 +290,7 @@ def _in_words(rows: Sequence[tuple[Curve, list[tuple[int, float]]]]) -> str:
 # ── The table ──
 
 
-def table(facts: Curves, comparison: Comparison) -> Table | None:  # noqa: ARG001
+def table(facts: Facts, _: Comparison) -> Table | None:
     """The law of each model, its bits at each share, and what twice the text would save."""
     if not facts.rows:
         return None
@@ -333,7 +325,7 @@ def _law(row: Curve) -> list[Cell]:
     ]
 
 
-def view(facts: Curves, comparison: Comparison) -> dict[str, Any] | None:  # noqa: ARG001
+def view(facts: Facts, _: Comparison) -> dict[str, Any] | None:
     """Errors and remarks, each once for a model with the shares it is of, in the numbers of the first of them."""
     said: dict[tuple[str, str], tuple[str, list[str]]] = {}
     for row in facts.rows:
@@ -348,4 +340,4 @@ def view(facts: Curves, comparison: Comparison) -> dict[str, Any] | None:  # noq
 _DIGITS = re.compile(r"-?\d[\d,.]*")
 
 
-section = Section("curves", "Learning curves", 60, facts=Curves, compute=compute, table=table, figure=figure, view=view)
+section = Section("curves", "Learning curves", 60, facts=Facts, compute=compute, table=table, figure=figure, view=view)

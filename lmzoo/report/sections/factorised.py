@@ -1,7 +1,7 @@
 """Skip-gram with negative sampling factorises PMI: its scores against PMI(w, c) - log k (Levy & Goldberg 2014)."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from lmzoo.analysis.word_vectors import words_of
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
-from lmzoo.comparison.results import OPTIONAL, Comparison, from_json
+from lmzoo.comparison.results import OPTIONAL, Comparison
 from lmzoo.embeddings.cooccurrence import Counted
 from lmzoo.interface import Array
 from lmzoo.models.pmi import pmi
@@ -54,8 +54,7 @@ def compute(entries: Sequence[Entry], context: Context) -> tuple[Factorised, ...
     own = [entry for entry in associations(entries) if _of_this_text(entry, context.text)]
     if not own:
         return None
-    rows = context.cached(key(own, context), lambda: [asdict(row) for row in _rows(own, context)])
-    return from_json(tuple[Factorised, ...], rows, "factorised") or None
+    return context.cached(tuple[Factorised, ...], key(own, context), lambda: _rows(own, context)) or None
 
 
 def _rows(own: Sequence[Entry], context: Context) -> list[Factorised]:

@@ -9,7 +9,7 @@ from scipy.sparse import issparse
 from lmzoo.analysis import projection
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
-from lmzoo.comparison.results import Comparison, from_json
+from lmzoo.comparison.results import Comparison
 from lmzoo.errors import UsageError
 from lmzoo.report.associations import WordModel, agreement, judged, key, word_models
 from lmzoo.report.canvas import Canvas, Drawing, colour
@@ -34,8 +34,8 @@ class WordMap:
 
 def compute(entries: Sequence[Entry], context: Context) -> WordMap | None:
     """By the dense vectors that agree best with human judgments, or the last ones where there are no word tests."""
-    laid_out = context.cached(key(entries, context), lambda: _layout(word_models(entries), context))
-    return from_json(WordMap | None, laid_out, "map")  # type: ignore[arg-type]
+    kind: Any = WordMap | None
+    return context.cached(kind, key(entries, context), lambda: _layout(word_models(entries), context))
 
 
 def _layout(models: Sequence[WordModel], context: Context) -> dict[str, Any] | None:

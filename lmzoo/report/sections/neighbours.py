@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from lmzoo.analysis.projection import LETTERS
 from lmzoo.analysis.word_vectors import Vectors
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
-from lmzoo.comparison.results import Comparison, from_json
+from lmzoo.comparison.results import Comparison
 from lmzoo.report.associations import key, word_models
 from lmzoo.report.section import Section
 from lmzoo.report.table import Cell, Table
@@ -40,17 +39,17 @@ class Neighbours:
 def compute(entries: Sequence[Entry], context: Context) -> Neighbours | None:
     """Neighbours of words that all models have vectors of."""
 
-    def work() -> dict[str, Any]:
+    def work() -> Neighbours:
         able = [one for one in word_models(entries) if one.vectors and len(one.vectors) > 1]
         words = choose([one.vectors for one in able if one.vectors])
         rows = [
-            {**one.entry.named, "found": [one.vectors.neighbours(word, NEAREST) for word in words]}
+            Nearest(**one.entry.named, found=tuple(tuple(one.vectors.neighbours(word, NEAREST)) for word in words))
             for one in able
             if one.vectors
         ]
-        return {"words": words, "rows": rows}
+        return Neighbours(tuple(words), tuple(rows))
 
-    facts = from_json(Neighbours, context.cached(key(entries, context), work), "neighbours")
+    facts = context.cached(Neighbours, key(entries, context), work)
     return facts if facts.words and facts.rows else None
 
 

@@ -39,7 +39,7 @@ def compute(entries: Sequence[Entry], context: Context) -> tuple[Point, ...]:
     for smoothing, order in context.progress.track("n-gram orders", list(product(smoothings, ORDERS))):
         settings = {"order": str(order), "smoothing": smoothing}
         key = {"training": training.key("ngram", settings, text, run), "test": text.corpus.sha256["test"]}
-        points.append(Point(order, smoothing, context.cached(key, partial(_bits, settings, text, run))))
+        points.append(Point(order, smoothing, context.cached(float, key, partial(_bits, settings, text, run))))
     return tuple(points)
 
 

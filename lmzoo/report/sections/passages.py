@@ -2,13 +2,13 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from lmzoo.analysis import surprisal
 from lmzoo.comparison.context import Context
-from lmzoo.comparison.entry import Entry, scored
-from lmzoo.comparison.results import OPTIONAL, Comparison, from_json
+from lmzoo.comparison.entry import Entry
+from lmzoo.comparison.results import OPTIONAL, Comparison
 from lmzoo.report.section import Section, by_year
 from lmzoo.report.table import amount
 
@@ -40,18 +40,25 @@ class Passage:
     model: str = ""
     words: tuple[Word, ...] = ()
 
+    @property
+    def bits(self) -> float:
+        """Of all pieces."""
+        return sum(piece.bits for piece in self.pieces)
+
+    @property
+    def has_alternatives(self) -> bool:
+        """Whether the likeliest tokens are known."""
+        return any(piece.likeliest is not None for piece in self.pieces)
+
+    @property
+    def worst(self) -> list[str]:
+        """The three most surprising pieces, in words."""
+        return [surprisal_of(one.text, one.bits) for one in sorted(self.pieces, key=lambda one: -one.bits)[:3]]
+
 
 def compute(entries: Sequence[Entry], context: Context) -> tuple[Passage, ...]:
     """Of every scored model; one that fails leaves a note in its row of the table."""
-    corpus = context.corpus
-    key = {"seed": context.run.seed, "text": corpus.sha256, "protocol": corpus.protocol}
-    measured = context.each(scored(entries), key, _read)
-    return tuple(from_json(Passage, {**entry.named, **one}, "passages") for entry, one in measured)
-
-
-def _read(entry: Entry) -> dict[str, Any]:
-    assert entry.score
-    return surprisal.facts_of(entry.text_model, entry.score)
+    return context.each_scored(Passage, entries, lambda one, score: surprisal.facts_of(one.text_model, score))
 
 
 # ── Shown ──
@@ -76,52 +83,22 @@ class Unit:
     pieces: tuple["Unit", ...] = ()
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A passage as it is shown."""
-
-    label: str
-    family: str
-    year: int | None
-    words: tuple[Unit, ...]
-    has_words: bool  # whether words have surprisals of their own
-    has_alternatives: bool
-    chosen: bool  # whether the page opens with it
-    bits: float
-    characters: int
-    worst: tuple[str, ...]  # its most surprising pieces
-
-
 def view(passages: Sequence[Passage], comparison: Comparison) -> dict[str, Any] | None:
     """The passages by the year of the model's idea, then from most bits to fewest; the best is chosen."""
-    shown = [_shown(one, comparison) for one in by_year(passages, comparison) if one.pieces]
-    if not shown:
-        return None
-    best = min(shown, key=lambda one: one.bits)
-    return {"passages": [replace(one, chosen=one is best) for one in shown], "scale": SCALE, "edges": EDGES}
+    shown = [one for one in by_year(passages, comparison) if one.pieces]
+    best = min(shown, key=lambda one: one.bits, default=None)
+    return {"passages": shown, "chosen": best, "units": units, "scale": SCALE, "edges": EDGES} if shown else None
 
 
-def _shown(passage: Passage, comparison: Comparison) -> Shown:
+def units(passage: Passage) -> list[Unit]:
+    """The words of a passage with their pieces; all pieces together where words have no surprisals of their own."""
     pieces = tuple(Unit(one.text, _level(one.bits), _piece_said(one)) for one in passage.pieces)
     words, start = [], 0
     for word in passage.words:
         parts, start = slice(start, start + word.pieces), start + word.pieces
         own = sum(piece.bits for piece in passage.pieces[parts])
         words.append(Unit(word.text, _level(word.bits), _word_said(word, own), pieces[parts]))
-    worst = sorted(passage.pieces, key=lambda piece: -piece.bits)[:3]
-    row = comparison.row(passage.label)
-    return Shown(
-        passage.label,
-        comparison.family(passage.label),
-        row.year if row else None,
-        tuple(words) or (Unit("", 0, None, pieces),),
-        has_words=bool(words),
-        has_alternatives=any(piece.likeliest is not None for piece in passage.pieces),
-        chosen=False,
-        bits=sum(piece.bits for piece in passage.pieces),
-        characters=sum(len(piece.text) for piece in passage.pieces),
-        worst=tuple(surprisal_of(piece.text, piece.bits) for piece in worst),
-    )
+    return words or [Unit("", 0, None, pieces)]
 
 
 def _level(bits: float) -> int:

@@ -8,7 +8,7 @@ from lmzoo.analysis.word_similarity import solve_analogies
 from lmzoo.analysis.word_vectors import METHODS
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
-from lmzoo.comparison.results import Comparison, from_json
+from lmzoo.comparison.results import Comparison
 from lmzoo.report.associations import WordModel, judged, key, word_models
 from lmzoo.report.section import Section
 from lmzoo.report.table import DASH, MINUS, Cell, Table, columns, percent
@@ -80,7 +80,7 @@ def compute(entries: Sequence[Entry], context: Context) -> WordTests | None:
     def work() -> list[dict[str, Any]]:
         return [_tested(one, tests) for one in word_models(entries) if one.vectors]
 
-    rows = from_json(tuple[Tested, ...], context.cached(key(entries, context), work), "word_tests")
+    rows = context.cached(tuple[Tested, ...], key(entries, context), work)
     return WordTests(tuple(rows[0].sets), RESTRICT, rows) if rows else None
 
 
