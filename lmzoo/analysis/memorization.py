@@ -114,7 +114,7 @@ def longest_matches(text: str, training: str) -> tuple[Array, Array]:
     return lengths, starts
 
 
-def _codes(text: str) -> NDArray[np.uint32]:
+def _codes(text: str) -> Array:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 

@@ -16,10 +16,10 @@ from lmzoo.comparison.entry import Entry, check_spec, enter, is_run, make_labels
 from lmzoo.comparison.results import (
     Certificate,
     Comparison,
+    Computed,
     CorpusFacts,
     Difference,
     Reference,
-    Section,
     SeedScore,
     from_json,
 )
@@ -45,7 +45,7 @@ def compare(
     seeds: int = 1,
     shares: Sequence[float] = (),
     certified: bool = False,
-    sections: Sequence[Section] = (),
+    sections: Sequence[Computed] = (),
 ) -> Comparison:
     """Train, score and compare the models `specs` on `corpus`; `report.page.write` shows what is returned.
 
@@ -108,7 +108,7 @@ def _enter_all(
     return entries
 
 
-def _compute(section: Section, entries: Sequence[Entry], context: Context, comparison: Comparison) -> None:
+def _compute(section: Computed, entries: Sequence[Entry], context: Context, comparison: Comparison) -> None:
     """A section's facts into the comparison, or its error: trained models are not lost to it."""
     try:
         facts = section.compute(entries, context)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from lmzoo.comparison.entry import Entry, scored
-from lmzoo.comparison.results import Section, from_json, to_json
+from lmzoo.comparison.results import Computed, from_json, to_json
 from lmzoo.data.corpus import Corpus
 from lmzoo.errors import LmzooError
 from lmzoo.evaluation.perplexity import Score
@@ -41,7 +41,7 @@ class Context:
         """Where a long computation says how far it is."""
         return self.run.progress
 
-    def of(self, section: Section) -> "Context":
+    def of(self, section: Computed) -> "Context":
         """The same, with the cache of `section`: under its id and version."""
         return replace(self, section=section.id, version=section.version)
 

@@ -1,9 +1,9 @@
 """What a comparison finds, as dataclasses, and how they become `results.json` and come back."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field, fields, is_dataclass
 from types import MappingProxyType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from lmzoo.files import typed
 from lmzoo.tasks.result import TaskResult
@@ -17,6 +17,14 @@ Interval = tuple[float, float]  # 95 %
 OPTIONAL = MappingProxyType({"optional": True})  # of a field that is left out of the JSON where it is None
 
 
+@dataclass(frozen=True, kw_only=True)
+class OfModel:
+    """What a section knows of one model begins with this."""
+
+    label: str  # of its row in the main table
+    model: str = ""
+
+
 @dataclass(frozen=True)
 class Rows(Generic[T]):
     """A row for each model that a section has something on."""
@@ -24,24 +32,19 @@ class Rows(Generic[T]):
     rows: tuple[T, ...]
 
 
-class Section(Protocol):
-    """A part of a comparison beyond its rows: `lmzoo.report.section.Section` is one."""
+def nothing(*_: Any) -> None:
+    """Of a section that has no table, no figure, or computes nothing."""
 
-    @property
-    def id(self) -> str:
-        """Its key in `results.json`."""
 
-    @property
-    def version(self) -> int:
-        """Part of the key of what it has in the cache: raise it when `compute` gives other facts."""
+@dataclass(frozen=True)
+class Computed:
+    """A part of a comparison beyond its rows: `lmzoo.report.section.Section` says how it is shown, too."""
 
-    @property
-    def facts(self) -> Any:
-        """The type of its facts: a frozen dataclass, or a tuple of them; None where it computes nothing."""
-
-    @property
-    def compute(self) -> Any:
-        """(entries, context) → facts, or None where it has nothing to say."""
+    id: str  # its key in results.json; of a section also file name, anchor, and name of the figure's files
+    _: KW_ONLY
+    version: int = 1  # of the facts: raise it when `compute` gives others, for it is part of the cache's key
+    facts: Any = None  # the type: a frozen dataclass, or a tuple of them; None: it computes nothing
+    compute: Callable[[Any, Any], Any] = nothing  # (entries, context) → facts, or None where it has nothing to say
 
 
 @dataclass(frozen=True)
@@ -263,7 +266,7 @@ class Comparison:
         return content | {key: to_json(facts) for key, facts in self.facts.items() if facts is not None}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], sections: Iterable[Section]) -> "Comparison":
+    def from_json(cls, data: Mapping[str, Any], sections: Iterable[Computed]) -> "Comparison":
         """The inverse of `to_json`. Raises FormatError naming what is wrong."""
         own = {part.name for part in fields(cls)} - {"facts"}
         comparison = from_json(cls, {key: value for key, value in data.items() if key in own}, "comparison")

@@ -7,13 +7,14 @@ leaves none, but puts names far from their points and lets lines to them cross o
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lmzoo.interface import Array
 from lmzoo.report.canvas import REFERENCE_LINE, SOURCE, SOURCE_LINE, Canvas, outline, short
+from lmzoo.report.points import Point
 
 Frame = tuple[float, float, float, float]  # left, bottom, right, top
 
@@ -25,19 +26,6 @@ CLEAR = 0.24  # of a letter: what is nearer to a point covers it
 # Letters from a point to its name, where names may be left out.
 NEAREST, FAR = 0.6, 4.5
 LED = 0.8  # letters: to a name that is further off, a line leads
-
-
-class Named(Protocol):
-    """A point in the units of its axes, with its name."""
-
-    @property
-    def x(self) -> float: ...  # noqa: D102
-    @property
-    def y(self) -> float: ...  # noqa: D102
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def colour(self) -> str: ...  # noqa: D102
 
 
 # ── Beside points ─────────────────────────────────────────────────────────────────────────────────
@@ -52,8 +40,8 @@ def hold(figure: Any) -> None:
 def name_points(
     axes: Any,
     size: float,
-    named: Sequence[Named],
-    points: Sequence[Named] = (),
+    named: Sequence[Point],
+    points: Sequence[Point] = (),
     path: Sequence[tuple[float, float]] = (),
     drop: bool = True,
 ) -> None:

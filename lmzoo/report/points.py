@@ -15,8 +15,8 @@ class Point:
     x: float
     y: float
     name: str
-    said: str
-    colour: str
+    said: str = ""
+    colour: str = "#999999"
     low: float = 0.0  # its 95 % interval, where it has one
     high: float = 0.0
 

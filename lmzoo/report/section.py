@@ -8,48 +8,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from lmzoo.comparison.context import Context
-from lmzoo.comparison.entry import Entry
-from lmzoo.comparison.results import Comparison
+from lmzoo.comparison.results import Comparison, Computed, OfModel, nothing
 
 if TYPE_CHECKING:
     from lmzoo.report.canvas import Canvas
     from lmzoo.report.table import Column, Table
 
 
-class HasLabel(Protocol):
-    """What is known of one model."""
-
-    @property
-    def label(self) -> str:
-        """Its label in the main table."""
-
-
-Labelled = TypeVar("Labelled", bound=HasLabel)
-
+Labelled = TypeVar("Labelled", bound=OfModel)
 FOLDER = Path(__file__).parent / "sections"
 
 
-def nothing(*_: Any) -> None:
-    """Of a section that has no table, no figure, or computes nothing."""
-
-
 @dataclass(frozen=True)
-class Section:
+class Section(Computed):
     """What is computed, and how it is shown. A section without facts shows the comparison itself (its rows, say).
 
     Each function may return None for nothing; a section that shows nothing is left out. Its template is given
     `facts`, `tables`, `picture`, `comparison` and what `view` returns.
     """
 
-    id: str  # file name, anchor, key in results.json, name of the figure's files
     title: str
     place: int  # on the page, ascending
-    version: int = 1  # of the facts: raise it when `compute` gives others, for it is part of the cache's key
-    facts: Any = None  # the type: a frozen dataclass, or a tuple of them
-    compute: Callable[[Sequence[Entry], Context], Any] = nothing
     table: "Callable[[Any, Comparison], Table | Sequence[Table] | None]" = nothing
     figure: "Callable[[Any, Comparison, Canvas], tuple[Any, str] | None]" = nothing  # matplotlib's, and in words
     view: Callable[[Any, Comparison], dict[str, Any] | None] = nothing  # further variables for the template

@@ -1,7 +1,6 @@
 """Words in the plane, drawn: the map of a report, and that of `lmzoo map`."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,9 @@ from lmzoo.errors import UsageError
 from lmzoo.interface import Array
 from lmzoo.report.canvas import colour, image, new_figure
 from lmzoo.report.labels import name_points
+from lmzoo.report.points import Point
 
 FORMATS = (".png", ".svg")
-
-
-@dataclass(frozen=True)
-class Word:
-    """A point with its name."""
-
-    x: float
-    y: float
-    name: str
-    colour: str = "#999999"  # of the line to its name
 
 
 def check_path(path: Path) -> None:
@@ -71,12 +61,9 @@ def draw_map(
     _frame(axes, points, width / (height * top))
     axes.scatter(points[:, 0], points[:, 1], s=(font * 0.5) ** 2, color=hue, linewidths=0, zorder=2)
     figure.draw_without_rendering()
-    name_points(axes, font, _named(points, words), drop=False)
+    named = [Point(x, y, word) for (x, y), word in zip(points.tolist(), words, strict=True)]
+    name_points(axes, font, named, drop=False)
     return figure
-
-
-def _named(points: Array, words: Sequence[str]) -> list[Word]:
-    return [Word(float(x), float(y), word) for (x, y), word in zip(points, words, strict=True)]
 
 
 def _caption(facts: Mapping[str, Any], title: str) -> str:

@@ -390,7 +390,7 @@ def test_an_older_comparison_has_neither_words_nor_alternatives():
 
 def test_each_step_of_the_scale_is_twice_the_surprise():
     bits = [0, 0.49, 0.5, 1, 2, 4, 8, 16, 2000]
-    (unit,) = units(Passage("ngram", tuple(Piece("a", b) for b in bits)))
+    (unit,) = units(Passage(label="ngram", pieces=tuple(Piece("a", b) for b in bits)))
     pieces = unit.pieces
     assert [piece.level for piece in pieces] == [0, 0, 1, 2, 3, 4, 5, 6, 6]
     assert pieces[5].said == "\u201ca\u201d: 4.0 bits, 1 in 16"

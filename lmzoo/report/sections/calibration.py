@@ -7,7 +7,7 @@ from typing import Any
 from lmzoo.analysis import calibration
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
-from lmzoo.comparison.results import Comparison, Interval, Rows
+from lmzoo.comparison.results import Comparison, Interval, OfModel, Rows
 from lmzoo.report.canvas import SOURCE_LINE, Canvas, Drawing, colour, new_figure, short
 from lmzoo.report.section import Section, in_order
 from lmzoo.report.table import DASH, Cell, Table
@@ -25,11 +25,9 @@ class Bin:
 
 
 @dataclass(frozen=True)
-class Reliability:
+class Reliability(OfModel):
     """One model's calibration."""
 
-    label: str
-    model: str
     tokens: int
     vocabulary: int
     accuracy: float

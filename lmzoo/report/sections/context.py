@@ -9,7 +9,7 @@ from typing import Any
 from lmzoo.analysis import context_length
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
-from lmzoo.comparison.results import Comparison, Interval, Rows
+from lmzoo.comparison.results import Comparison, Interval, OfModel, Rows
 from lmzoo.report.canvas import MARKERS, Canvas, Drawing, colour, new_figure, shade, short
 from lmzoo.report.labels import spread
 from lmzoo.report.section import Section, in_order
@@ -36,11 +36,9 @@ class Position:
 
 
 @dataclass(frozen=True)
-class ContextUse:
+class ContextUse(OfModel):
     """One model's use of context."""
 
-    label: str
-    model: str
     reach: int | None
     stretches: int  # words of the test text that were scored
     characters: int

@@ -24,7 +24,7 @@ import numpy as np
 from lmzoo.analysis.scaling_law import power_law, predict
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry, is_run
-from lmzoo.comparison.results import Comparison, Interval, Rows, from_json
+from lmzoo.comparison.results import Comparison, Interval, OfModel, Rows, from_json
 from lmzoo.errors import LmzooError, UsageError
 from lmzoo.evaluation.perplexity import Score, evaluate
 from lmzoo.interface import Run
@@ -68,11 +68,9 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Curve:
+class Curve(OfModel):
     """One model's points, and the power law through them (None where there is none)."""
 
-    label: str
-    model: str
     points: tuple[Point, ...]
     fit: Law | None
 
@@ -161,7 +159,7 @@ def curve(label: str, model: str, points: Sequence[Point], floor: float | None =
     """
     done = [(one.characters or 0, one.bits_per_character) for one in points if one.bits_per_character is not None]
     law = power_law([characters for characters, _ in done], [bits for _, bits in done], floor)
-    return Curve(label, model, tuple(points), from_json(Law, law, "curves") if law else None)
+    return Curve(label=label, model=model, points=tuple(points), fit=from_json(Law, law, "curves") if law else None)
 
 
 def _part(text: train.Text, share: float) -> train.Text:

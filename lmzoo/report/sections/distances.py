@@ -8,7 +8,7 @@ import numpy as np
 
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
-from lmzoo.comparison.results import Comparison
+from lmzoo.comparison.results import Comparison, OfModel
 from lmzoo.report.associations import associations
 from lmzoo.report.canvas import (
     MARKERS,
@@ -27,11 +27,9 @@ from lmzoo.report.table import MINUS, Cell, Table
 
 
 @dataclass(frozen=True)
-class Distances:
+class Distances(OfModel):
     """p(w | c_1 … c_k) ∝ p(w)^β exp(Σ_d λ_d s(w, c_d)), as fitted for one association."""
 
-    label: str
-    model: str
     exponent: float  # β
     lambdas: tuple[float, ...]  # λ_d, the nearest first
     bits_per_token: float  # of the test text

@@ -9,7 +9,7 @@ import numpy as np
 from lmzoo.analysis.word_vectors import words_of
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
-from lmzoo.comparison.results import OPTIONAL, Comparison
+from lmzoo.comparison.results import OPTIONAL, Comparison, OfModel
 from lmzoo.embeddings.cooccurrence import Counted
 from lmzoo.interface import Array
 from lmzoo.models.pmi import pmi
@@ -34,11 +34,9 @@ class Hexagons:
 
 
 @dataclass(frozen=True)
-class Factorised:
+class Factorised(OfModel):
     """One association's scores against PMI, over the same pairs of words."""
 
-    label: str
-    model: str
     window: int
     weights: str
     negative: float | None  # k of skip-gram with negative sampling; None for any other association

@@ -9,7 +9,7 @@ from scipy.sparse import issparse
 from lmzoo.analysis import projection
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
-from lmzoo.comparison.results import Comparison
+from lmzoo.comparison.results import Comparison, OfModel
 from lmzoo.errors import UsageError
 from lmzoo.report.associations import WordModel, agreement, judged, key, word_models
 from lmzoo.report.canvas import Canvas, Drawing, colour
@@ -21,11 +21,9 @@ NARROW_WORDS = 14  # that can be read on a telephone
 
 
 @dataclass(frozen=True)
-class WordMap:
+class WordMap(OfModel):
     """Words in the plane."""
 
-    label: str
-    model: str
     method: str  # pca
     words: tuple[str, ...]
     points: tuple[tuple[float, float], ...]

@@ -9,7 +9,7 @@ from lmzoo.analysis.projection import LETTERS
 from lmzoo.analysis.word_vectors import Vectors
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
-from lmzoo.comparison.results import Comparison
+from lmzoo.comparison.results import Comparison, OfModel
 from lmzoo.report.associations import key, word_models
 from lmzoo.report.section import Section
 from lmzoo.report.table import Cell, Table
@@ -20,11 +20,9 @@ SKIPPED = 20  # the most frequent words of all, whose neighbours say little
 
 
 @dataclass(frozen=True)
-class Nearest:
+class Nearest(OfModel):
     """One model's neighbours of each word, with their cosines, the nearest first."""
 
-    label: str
-    model: str
     found: tuple[tuple[tuple[str, float], ...], ...]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from lmzoo.analysis import surprisal
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
-from lmzoo.comparison.results import OPTIONAL, Comparison
+from lmzoo.comparison.results import OPTIONAL, Comparison, OfModel
 from lmzoo.report.section import Section, by_year
 from lmzoo.report.table import amount
 
@@ -32,12 +32,10 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Passage:
+class Passage(OfModel):
     """The passage as one model reads it."""
 
-    label: str
     pieces: tuple[Piece, ...]
-    model: str = ""
     words: tuple[Word, ...] = ()
 
     @property

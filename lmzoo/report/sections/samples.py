@@ -8,19 +8,17 @@ from typing import Any
 from lmzoo.analysis import memorization
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
-from lmzoo.comparison.results import OPTIONAL, Comparison, from_json
+from lmzoo.comparison.results import OPTIONAL, Comparison, OfModel, from_json
 from lmzoo.report.section import Section, by_year
 
 
 @dataclass(frozen=True)
-class Sample:
+class Sample(OfModel):
     """A continuation of `prompt`, drawn with `seed` (None: that of the test text itself)."""
 
-    label: str
     prompt: str
     seed: int | None
     text: str
-    model: str = ""
     copied: float | None = field(default=None, metadata=OPTIONAL)  # share of its characters in copied stretches
     least: int | None = field(default=None, metadata=OPTIONAL)  # characters: no shorter stretch counts as copied
     stretches: tuple[tuple[int, int], ...] = ()  # in the text, copied from the training text

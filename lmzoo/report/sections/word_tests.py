@@ -8,7 +8,7 @@ from lmzoo.analysis.word_similarity import solve_analogies
 from lmzoo.analysis.word_vectors import METHODS
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
-from lmzoo.comparison.results import Comparison
+from lmzoo.comparison.results import Comparison, OfModel
 from lmzoo.report.associations import WordModel, judged, key, word_models
 from lmzoo.report.section import Section
 from lmzoo.report.table import DASH, MINUS, Cell, Table, columns, percent
@@ -52,11 +52,9 @@ class Analogies:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Tested(OfModel):
     """One model's vectors in every test."""
 
-    label: str
-    model: str
     words: int
     sets: dict[str, Judged]
     analogies: dict[str, Analogies]  # by method
