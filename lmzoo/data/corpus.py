@@ -18,10 +18,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmzoo.data import download
+from lmzoo.data import download, own_text
 from lmzoo.data.cards import SPLITS, Card, cards, folder
 from lmzoo.data.download import Obtained
-from lmzoo.data.split import RULES, by_characters
+from lmzoo.data.own_text import Paths
+from lmzoo.data.split import RULES
 from lmzoo.drafts import write_atomically
 from lmzoo.errors import FormatError, UsageError, nearest
 from lmzoo.interface import Progress
@@ -29,10 +30,7 @@ from lmzoo.interface import Progress
 if TYPE_CHECKING:
     from lmzoo.data.grammar import Grammar
 
-__all__ = ["SPLITS", "Card", "Corpus", "cards", "describe", "fetch", "grammar_of", "load"]
-
-LEAST = 20  # characters: 5 % of fewer would be an empty split
-WHOLE_FILES = 20  # a folder of this many files is split between files, not within them
+__all__ = ["SPLITS", "Card", "Corpus", "Paths", "cards", "describe", "fetch", "grammar_of", "load"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,8 @@ class Corpus:
     sha256: dict[str, str] = field(repr=False)  # of the UTF-8 bytes of each split
     floor_bits: dict[str, float] | None = None  # exact -log2 P(split) under the grammar that generated it, if known
     refit: bool = False  # the validation text is in the training text too: settings were chosen before
+    notes: tuple[str, ...] = ()  # what to know of a text of one's own: that its parts leak, or hold no plain text
+    paths: Paths | None = None  # of a text of one's own: where it is, to load it again
     alone: bool = False  # with `lines`: a network too is trained on each line alone, not on the lines before it
 
     @property
@@ -62,7 +62,7 @@ class Corpus:
 
 
 def load(
-    name_or_path: str | os.PathLike[str],
+    name_or_path: str | os.PathLike[str] | Paths,
     *,
     mirror: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
@@ -70,7 +70,7 @@ def load(
     lines: bool = False,
     progress: Progress | None = None,
 ) -> Corpus:
-    """The corpus of that name, else the text file or folder of text files at that path.
+    """The corpus of that name, else the text file or folder of text files at that path, or at those `Paths`.
 
     A named one is looked for in `cache` (default: LMZOO_CACHE, else the system's folder for caches), then in `mirror`
     (a folder or URL; default: LMZOO_MIRROR), then at its public address. `refit` appends the validation text to the
@@ -79,14 +79,16 @@ def load(
     DownloadError where no source has it whole, UsageError where there is no such corpus or its text is empty, not
     UTF-8, or too short to split.
     """
-    name = os.fspath(name_or_path)
-    card = cards().get(name)
-    if card:
+    paths = name_or_path if isinstance(name_or_path, Paths) else Paths(os.fspath(name_or_path))
+    card = cards().get(paths.corpus)
+    if card and paths == Paths(card.name):
         corpus = _from_card(card, _mirror(mirror), cache_folder(cache), progress or Progress())
-    elif name and _exists(name):
-        corpus = _from_path(Path(name))
+    elif card:
+        raise UsageError(
+            f"{card.name} has its own split: --train, --valid, --test and --field are for texts of your own"
+        )
     else:
-        raise UsageError(_unknown(name))
+        corpus = _from_paths(paths, progress or Progress())
     corpus = replace(corpus, lines=True, alone=True) if lines else corpus
     return _refitted(corpus) if refit else corpus
 
@@ -147,7 +149,7 @@ def cache_folder(cache: str | os.PathLike[str] | None = None) -> Path:
 
 def _exists(name: str) -> bool:
     try:
-        return Path(name).exists()
+        return name != "" and Path(name).exists()
     except OSError:  # a name too long for a file is no file
         return False
 
@@ -197,61 +199,31 @@ def _refitted(corpus: Corpus) -> Corpus:
     return replace(corpus, train=train + valid, sha256=hashes, floor_bits=floor, refit=True)
 
 
-def _decoded(contents: bytes, name: str, encoding: str = "utf-8") -> str:
+def _decoded(contents: bytes, name: str, encoding: str) -> str:
     try:
         return contents.decode(encoding)
     except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{name} is not {encoding.upper()}: byte {contents[error.start]:#04x} at offset {error.start:,} "
-            f"({error.reason}); convert it, as with `iconv -f LATIN1 -t UTF-8`"
+        raise FormatError(
+            f"{name} is not {encoding.upper()}, as its card says: {error.reason} at byte {error.start:,}"
         ) from error
 
 
 # ── A text of your own ────────────────────────────────────────────────────────────────────────────
 
 
-def _from_path(path: Path) -> Corpus:
+def _from_paths(paths: Paths, progress: Progress) -> Corpus:
+    main = paths.main
+    if not _exists(paths.corpus) and (paths.corpus or not paths.given):
+        raise UsageError(_unknown(paths.corpus))
+    if missing := [f"--{part} {path}" for part, path in paths.given.items() if not _exists(str(path))]:
+        raise UsageError(f"{missing[0]}: there is no such file or folder")
     try:
-        files = _files(path)
-        texts = [_decoded(file.read_bytes(), str(file)) for file in files]
+        own = own_text.load(paths, progress)
     except OSError as error:
-        raise UsageError(f"cannot read {error.filename or path}: {error.strerror}") from error
-    size = sum(map(len, texts))
-    if size < LEAST:
-        have = f"has {size} character{'' if size == 1 else 's'}" if size else "is empty"
-        raise UsageError(f"{path} {have}: a corpus needs at least {LEAST} to be split 90/5/5 %")
-    if len(files) >= WHOLE_FILES:
-        first, second = int(0.9 * len(files)), int(0.95 * len(files))
-        parts = [texts[:first], texts[first:second], texts[second:]]
-        pieces = [_joined(part) for part in parts]
-        rule = f"whole files in order of name: {' / '.join(str(len(part)) for part in parts)}"
-    else:
-        pieces = by_characters(_joined(texts), [0.9, 0.95])
-        rule = "first 90 % of characters train, next 5 % validation, last 5 % test"
-        rule += f"; {len(files)} files joined in order of name" if path.is_dir() else ""
-    return _own(path, pieces, rule)
-
-
-def _own(path: Path, pieces: list[str], rule: str) -> Corpus:
-    by_split = dict(zip(SPLITS, pieces, strict=True))
-    if empty := [split for split, text in by_split.items() if not text]:
-        raise UsageError(f"{path} leaves nothing for {empty[0]} ({rule}): drop the empty files")
-    card = Card(path.name, str(path), "your own", "", "char", {"words": rule})
-    return _corpus(card, by_split, f"{'folder' if path.is_dir() else 'file'} {path} ({rule})")
-
-
-def _files(path: Path) -> list[Path]:
-    """`path` itself, or the files below it in order of name, without hidden ones."""
-    if not path.is_dir():
-        return [path]
-    below = [(file.relative_to(path).parts, file) for file in path.rglob("*") if file.is_file()]
-    return [file for parts, file in sorted(below) if not any(part.startswith(".") for part in parts)]
-
-
-def _joined(texts: list[str]) -> str:
-    """The texts joined; a line end is added where one is missing, else two lines would become one."""
-    *before, last = texts
-    return "".join(text if text.endswith("\n") or not text else text + "\n" for text in before) + last
+        raise UsageError(f"cannot read {error.filename or main}: {error.strerror}") from error
+    card = Card(main.name, str(main), "your own", "", "char", {"words": own.rule})
+    corpus = _corpus(card, own.texts, f"{'folder' if main.is_dir() else 'file'} {main} ({own.rule})")
+    return replace(corpus, notes=tuple(own.notes), paths=paths)
 
 
 # ── The built-in corpus ───────────────────────────────────────────────────────────────────────────

@@ -1,8 +1,11 @@
 """The rules that split one text into train, valid and test, in order and without shuffling."""
 
 import io
-from collections.abc import Callable, Iterable
-from itertools import pairwise
+import re
+import unicodedata
+from bisect import bisect
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, combinations, pairwise
 from typing import Any
 
 
@@ -42,6 +45,64 @@ def by_tenth_lines(text: str, cuts: list[int]) -> list[str]:  # noqa: ARG001
     train = [line for i, line in enumerate(lines) if i % 10 < 8]
     return ["".join(part) for part in (train, lines[8::10], lines[9::10])]
 
+
+def at_ends(text: str, cuts: Sequence[float], documents: Sequence[int] = ()) -> tuple[list[str], str]:
+    """Cut near these fractions of the characters, where a text can be cut best; and where that is, in words.
+
+    Between documents, whose ends are given or are blank lines, if there are ends within 5 % of the text; else at line
+    ends, if a quarter of it or more is left for the first piece; else between words or characters.
+    """
+    size, wanted = len(text), [int(cut * len(text)) for cut in cuts]
+    for where, near, most in (
+        ("between documents", lambda at: documents[max(0, (i := bisect(documents, at)) - 2) : i + 2], 0.05),
+        ("at blank lines", lambda at: _ends(text, at, _BLANK_LINES, size // 20), 0.05),
+        ("at line ends", lambda at: _line_ends(text, at), 0.75),
+        ("between words", lambda at: _ends(text, at, _SPACE, size // 4), 0.25),
+    ):
+        ends = sorted({end for at in wanted for end in near(at) if 0 < end < size})
+        choices = [chosen for chosen in combinations(ends, len(cuts)) if _fits(text, chosen, wanted, most)]
+        if choices:
+            best = min(choices, key=lambda chosen: sum(abs(end - at) for end, at in zip(chosen, wanted, strict=True)))
+            return _pieces(text, best), where
+    ends = list(accumulate(wanted, lambda before, at: _next_character(text, max(at, before + 1)), initial=0))[1:]
+    return _pieces(text, ends if ends[-1] < size else wanted), "between characters"
+
+
+_BLANK_LINES = re.compile(r"\n([^\S\n]*\n)+")
+_SPACE = re.compile(r"\s+")
+_WINDOW = 1 << 20  # characters: in more, all ends near a cut would take long to find
+
+
+def _ends(text: str, at: int, separator: re.Pattern[str], width: int) -> list[int]:
+    """The ends of separators around `at`, the nearest four."""
+    width = min(width, _WINDOW)
+    found = (match.end() for match in separator.finditer(text, max(0, at - width), min(len(text), at + width)))
+    return sorted(found, key=lambda end: abs(end - at))[:4]
+
+
+def _line_ends(text: str, at: int) -> list[int]:
+    """Two line ends before `at` and two behind it."""
+    before = text.rfind("\n", 0, at) + 1
+    after = text.find("\n", at) + 1
+    return [text.rfind("\n", 0, max(0, before - 1)) + 1, before, after, text.find("\n", after) + 1]
+
+
+def _fits(text: str, ends: Sequence[int], wanted: Sequence[int], most: float) -> bool:
+    """Whether every end is within that share of the text, and no piece is blank."""
+    near = all(abs(end - at) <= most * len(text) for end, at in zip(ends, wanted, strict=True))
+    blank = any(text[start:end].isspace() for start, end in pairwise([*ends, len(text)]))
+    return near and not blank and ends[0] >= len(text) / 4
+
+
+def _next_character(text: str, at: int) -> int:
+    """`at`, or behind the combining marks that belong to the character before it."""
+    end = at
+    while end < len(text) and (unicodedata.combining(text[end]) or text[end] in _JOINED or text[end - 1] == "\u200d"):
+        end += 1
+    return end
+
+
+_JOINED = "\u200d\ufe0e\ufe0f"  # join emoji, or choose their form
 
 RULES: dict[str, Callable[[str, list[Any]], list[str]]] = {
     "characters": by_characters,

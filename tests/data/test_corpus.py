@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmzoo.data import cards, corpus
+from lmzoo.data import cards, corpus, reading
+from lmzoo.data.corpus import Paths
 from lmzoo.data.grammar import Grammar
-from lmzoo.data.split import RULES, by_bytes, by_characters, by_tenth_lines, by_words
+from lmzoo.data.split import RULES, at_ends, by_bytes, by_characters, by_tenth_lines, by_words
 from lmzoo.errors import FormatError, UsageError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -143,7 +144,8 @@ def test_refit_does_not_make_one_line_of_two():
 
 
 def _any_corpus():
-    return corpus._own(Path("x"), ["a", "b", "c"], "")
+    card = cards.Card("x", "x", "", "", "char", {})
+    return corpus._corpus(card, {"train": "a", "valid": "b", "test": "c"}, "")
 
 
 # The rules
@@ -201,58 +203,67 @@ def test_tenth_lines_woven_together_again_are_the_text(text):
     assert "".join(lines) == text
 
 
-# A text of your own
+# Where it is best
 
 
-@given(text=st.text(st.characters(exclude_categories=["Cs"]), min_size=corpus.LEAST))
-def test_a_file_is_cut_90_5_5_and_nothing_in_it_changes(text, tmp_path_factory):
-    path = tmp_path_factory.getbasetemp() / "own.txt"
-    path.write_bytes(text.encode())
-    loaded = corpus.load(path)
-    assert "".join(splits(loaded)) == text
-    assert all(splits(loaded))
-    assert len(loaded.test) == len(text) - int(0.95 * len(text))
+@given(TEXTS.filter(lambda text: len(text) >= 20), st.sampled_from([[0.9, 0.95], [0.95]]))
+def test_cut_at_ends_changes_nothing_and_leaves_no_piece_empty(text, cuts):
+    pieces, _ = at_ends(text, cuts)
+    assert "".join(pieces) == text
+    assert all(pieces)
+    assert len(pieces) == len(cuts) + 1
 
 
-def test_marks_and_line_ends_stay_as_they_are(tmp_path):
+@given(st.lists(st.text("ab \r\u2028", min_size=1, max_size=30), min_size=3, max_size=60), st.booleans())
+def test_a_line_is_cut_only_if_too_few_would_be_left_to_train_on(lines, ended):
+    text = "\n".join(lines) + "\n" * ended
+    if len(text) >= 20 and not any(line.isspace() for line in lines):
+        (train, valid, _), where = at_ends(text, [0.9, 0.95])
+        whole = train.endswith("\n") and valid.endswith("\n")
+        assert whole == (where in ("at line ends", "at blank lines")) or where == "between words"
+        assert whole or len(lines) < 4 or len("\n".join(lines[:-2])) < len(text) / 4
+
+
+def test_the_best_place_to_cut():
+    lines = [f"line {n:02}\n" for n in range(40)]
+    assert at_ends("".join(lines), [0.9, 0.95])[0] == ["".join(lines[:36]), "".join(lines[36:38]), "".join(lines[38:])]
+    stories = ["a story\nof lines\n \r\n"] * 20
+    assert at_ends("".join(stories), [0.9, 0.95]) == (["".join(stories[:18]), stories[0], stories[0]], "at blank lines")
+    ends = [len("".join(lines[: n + 1])) for n in range(1, 40, 2)]  # documents of two lines
+    assert at_ends("".join(lines), [0.95], ends) == (["".join(lines[:38]), "".join(lines[38:])], "between documents")
+    assert at_ends("".join(lines), [0.95], ends[:9]) == (["".join(lines[:38]), "".join(lines[38:])], "at line ends")
+
+
+def test_a_text_without_line_ends_is_cut_between_words_or_whole_characters():
+    text = "abcd " * 100
+    assert at_ends(text, [0.9, 0.95]) == (["abcd " * 90, "abcd " * 5, "abcd " * 5], "between words")
+    marked = "e\u0301" * 35  # each a letter and its accent
+    pieces, where = at_ends(marked, [0.9, 0.95])
+    assert where == "between characters"
+    assert all(piece[0] == "e" for piece in pieces)
+
+
+def test_one_blank_line_far_from_the_cut_is_no_place_to_cut():
+    text = "a title\n\n" + "and a line\n" * 100
+    assert at_ends(text, [0.9, 0.95])[1] == "at line ends"
+
+
+# A text of your own: `test_own_text.py` has how it is split
+
+
+def test_marks_go_and_line_ends_stay_as_they_are(tmp_path):
     path = tmp_path / "windows.txt"
     path.write_bytes(b"\xef\xbb\xbfone\r\ntwo\rthree\n\x00 and what follows")
-    assert corpus.load(path).train.startswith("\ufeffone\r\ntwo\rthree\n\x00")
+    assert corpus.load(path).train.startswith("one\r\ntwo\rthree\n\x00")
 
 
 def test_a_file_says_by_which_rule_it_was_cut(tmp_path):
     path = tmp_path / "own.txt"
     path.write_text("a text of twenty or more")
     loaded = corpus.load(str(path))
-    rule = "first 90 % of characters train, next 5 % validation, last 5 % test"
+    rule = "first 90 % of characters train, next 5 % validation, last 5 % test, cut between words"
     assert loaded.source == f"file {path} ({rule})"
     assert (loaded.split, loaded.protocol, loaded.name) == (rule, "stream", "own.txt")
-
-
-def test_a_small_folder_is_joined_in_order_of_name(tmp_path):
-    (tmp_path / "sub").mkdir()
-    for name, text in {"b.txt": "second\n", "a.txt": "first, and no line end", "sub/c.txt": "third"}.items():
-        (tmp_path / name).write_text(text)
-    (tmp_path / ".hidden").write_bytes(b"\xff")
-    loaded = corpus.load(tmp_path)
-    assert "".join(splits(loaded)) == "first, and no line end\nsecond\nthird"
-    assert "3 files joined in order of name" in loaded.source
-
-
-def test_a_folder_of_many_files_is_split_between_them(tmp_path):
-    for i in range(40):
-        (tmp_path / f"{i:02}.txt").write_text(f"document {i}\n")
-    loaded = corpus.load(tmp_path)
-    assert loaded.train.endswith("document 35\n")
-    assert loaded.valid == "document 36\ndocument 37\n"
-    assert loaded.test == "document 38\ndocument 39\n"
-    assert "whole files in order of name: 36 / 2 / 2" in loaded.source
-
-
-def test_a_folder_whose_last_files_are_empty_has_no_test_text(tmp_path):
-    for i in range(20):
-        (tmp_path / f"{i:02}.txt").write_text("a document\n" if i < 19 else "")
-    assert "leaves nothing for test" in refused(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -264,8 +275,10 @@ def test_a_folder_whose_last_files_are_empty_has_no_test_text(tmp_path):
         (b"fine so far \xff and on and on", "is not UTF-8: byte 0xff at offset 12"),
         (b"cut inside a character \xe2\x82", "is not UTF-8: byte 0xe2 at offset 23"),
         (b"a surrogate half \xed\xa0\x80 in it", "is not UTF-8: byte 0xed at offset 17"),
+        (b"%PDF-1.7\n%\xe2\xe3", "is a PDF document, not a text: extract its text"),
+        (b"<html><title>404 Not Found</title></html>", "is an HTML page, not a text"),
     ],
-    ids=["empty", "one character", "nineteen", "invalid", "cut short", "surrogate"],
+    ids=["empty", "one character", "nineteen", "invalid", "cut short", "surrogate", "pdf", "html"],
 )
 @pytest.mark.parametrize("in_a_folder", [False, True])
 def test_a_text_that_is_no_corpus(tmp_path, contents, says, in_a_folder):
@@ -283,6 +296,17 @@ def test_what_is_neither_a_name_nor_a_path(name):
     assert "storyworld" in message
 
 
+def test_a_part_that_is_not_there(tmp_path):
+    (tmp_path / "own.txt").write_text("a text of twenty or more")
+    message = refused(Paths(str(tmp_path / "own.txt"), test=str(tmp_path / "tset.txt")))
+    assert message == f"--test {tmp_path / 'tset.txt'}: there is no such file or folder"
+
+
+def test_a_corpus_with_a_card_has_its_own_split():
+    assert "names has its own split" in refused(Paths("names", test="mine.txt"))
+    assert "names has its own split" in refused(Paths("names", field="body"))
+
+
 def test_the_nearest_name_is_suggested():
     assert "did you mean shakespeare?" in refused("shakespear")
     with pytest.raises(UsageError, match="did you mean wikitext2"):
@@ -290,11 +314,11 @@ def test_the_nearest_name_is_suggested():
 
 
 def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
-    def denied(self):
-        raise PermissionError(13, "Permission denied", str(self))
+    def denied(path, *_):
+        raise PermissionError(13, "Permission denied", str(path))
 
     (tmp_path / "own.txt").touch()
-    monkeypatch.setattr(Path, "read_bytes", denied)
+    monkeypatch.setattr(reading, "open_file", denied)
     assert refused(tmp_path / "own.txt") == f"cannot read {tmp_path / 'own.txt'}: Permission denied"
 
 
