@@ -60,11 +60,16 @@ def compare(
     seed: int = 1,
     device: str = "auto",
     mirror: str | None = None,
+    train: str | None = None,
+    valid: str | None = None,
+    test: str | None = None,
+    field: str | None = None,
 ) -> "Comparison":
     """Train and score `models` on the same text and write a report to the folder `out`, as `lmzoo compare` does.
 
     A model is a name with settings ("ngram:order=3"), a run's folder or a FILE.py; `corpus` and `tokenizer` (None: the
-    corpus's own) are as on the command line, and so is `budget` (None: three minutes). A model that fails
+    corpus's own) are as on the command line, and so are `budget` (None: three minutes) and, of a text of your own, the
+    paths of its parts, `train`, `valid` and `test`, and the `field` of JSON lines. A model that fails
     leaves its error in its row. Raises UsageError for what cannot be compared at all.
     """
     from lmzoo.cli.options import parse_budget
@@ -75,7 +80,8 @@ def compare(
     from lmzoo.report.section import sections
 
     run = Run(seed=seed, device=device, **parse_budget(budget))
-    source = corpora.load(corpus, mirror=mirror)
+    paths = corpora.Paths.said(os.fspath(corpus), "storyworld", train=train, valid=valid, test=test, field=field)
+    source = corpora.load(paths, mirror=mirror)
     comparison = comparing.compare(models, source, Path(out), run, tokenizer, sections=sections())
     page.write(Path(out), comparison)
     return comparison

@@ -10,7 +10,7 @@ import typer
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, hold, show_facts, show_json, show_notes, show_table
 from lmzoo.cli.exchange import claimed_file, write_file
-from lmzoo.cli.options import Code, Json, Mirror, Quiet, RunFolder, Runs, whole
+from lmzoo.cli.options import Code, Json, Mirror, Quiet, RunFolder, Runs, Texts, whole
 from lmzoo.errors import UsageError, naming, one_of
 from lmzoo.files import read_file
 
@@ -84,7 +84,7 @@ def decompress_file(
 @command("certify", epilog="Example: lmzoo certify runs/storyworld-ngram runs/storyworld-gpt --characters 100000")
 def certify_runs(
     runs: Runs,
-    corpus: str | None = None,  # A name, a text file or a folder to compress. [default: what the run was trained on]
+    corpus: Texts = None,  # A name, a text file or a folder to compress. [default: what the run was trained on]
     split: str = "test",  # train, valid or test.
     characters: Annotated[
         int | None,

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from lmzoo.cli.app import add_group
-from lmzoo.cli.console import Bars, Commands, show_facts, show_json, show_table
-from lmzoo.cli.options import Json, Mirror, Quiet
+from lmzoo.cli.console import Bars, Commands, show_facts, show_json, show_notes, show_table
+from lmzoo.cli.options import Json, Mirror, Quiet, Texts, with_flags
 
 CardName = Annotated[str, typer.Argument(help="A name from `lmzoo corpora`.")]
 
@@ -47,17 +47,18 @@ def fetch_corpus(name: CardName, mirror: Mirror = None, as_json: Json = False, q
 
 
 @corpora_app.command("show")
+@with_flags
 def show_corpus(
-    name: str,  # A name from `lmzoo corpora`, a text file or a folder.
+    corpus: Texts,  # A name from `lmzoo corpora`, a text file or a folder.
     mirror: Mirror = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Show licence, citation, split, counts and a few lines of a corpus."""
-    from lmzoo.data import corpus
+    from lmzoo.data import corpus as corpora
 
-    text = corpus.load(name, mirror=mirror, progress=Bars(quiet))
-    counts = corpus.describe(text)
+    text = corpora.load(corpus, mirror=mirror, progress=Bars(quiet))
+    counts = corpora.describe(text)
     facts = {key: getattr(text, key) for key in ("name", "title", "licence", "citation", "source", "split")}
     facts |= {"protocol": text.protocol, "tokenizer": text.tokenizer, "floor_bits": text.floor_bits}
     if as_json:
@@ -71,4 +72,5 @@ def show_corpus(
         rows.append([split, *[f"{n:,}" for n in row.values()], floor, text.sha256[split][:12] + "…"])
     show_table(("split", *next(iter(counts.values())), "true bits/char", "sha256"), rows, numbers_from=1)
     print(text.train[:400].rstrip() + " …")
+    show_notes(text.notes)
     return None

@@ -2,14 +2,14 @@
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_scores
-from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs
+from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, Texts
 from lmzoo.errors import UsageError, one_of
 
 
 @command("eval", epilog="Example: lmzoo eval runs/storyworld-ngram runs/storyworld-uniform")
 def evaluate_runs(
     runs: Runs,
-    corpus: str | None = None,  # The corpus to score: a name, a text file or a folder. [default: that of the run]
+    corpus: Texts = None,  # The corpus to score: a name, a text file or a folder. [default: that of the run]
     split: str = "test",  # train, valid, test, or all: the whole text.
     # stream (context carries through the text) or lines (each line alone). [default: the corpus's own]
     protocol: str | None = None,

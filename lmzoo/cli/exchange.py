@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, hold, show_facts, show_json, show_notes
-from lmzoo.cli.options import Json, Mirror, Quiet, option
+from lmzoo.cli.options import Json, Mirror, Quiet, Texts, option
 from lmzoo.drafts import reserved, try_to_write, write_atomically
 from lmzoo.errors import LmzooError, UsageError, one_of
 from lmzoo.files import sha256_of
@@ -110,7 +110,7 @@ def import_file(
     # For ARPA files, the layout of texts to score: plain, or leading (spaces before words, as in PTB).
     layout: str = LAYOUTS[0],
     kind: str | None = None,  # For word vectors: glove or word2vec. [default: glove if the file has no header]
-    corpus: str | None = None,  # For word vectors: the text to fit their predictor on; a name, a file or a folder.
+    corpus: Texts = None,  # For word vectors: the text to fit their predictor on; a name, a file or a folder.
     mirror: Mirror = None,
     overwrite: bool = False,  # Replace the run in that folder.
     as_json: Json = False,

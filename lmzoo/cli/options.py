@@ -5,6 +5,7 @@ comment behind each. So a new command, model or FILE.py has its help at once.
 """
 
 import copy
+import functools
 import inspect
 import linecache
 import re
@@ -55,7 +56,15 @@ Mirror = Annotated[
     str | None,
     typer.Option(envvar="LMZOO_MIRROR", help="Folder or URL that has the corpora, laid out as CORPUS/FILE."),
 ]
-CorpusName = Annotated[str, typer.Option("--corpus", help="A name from `lmzoo corpora`, a text file or a folder.")]
+Texts = Any  # the type of a parameter `corpus`: what --corpus and PARTS say, as `lmzoo.data.corpus.Paths` or None
+CorpusName = Annotated[Texts, typer.Option("--corpus", help="A name from `lmzoo corpora`, a text file or a folder.")]
+ELSE = "what the corpus says, else the last 5 % of the training text"
+PARTS = {
+    "train": option("--train", "The training text, a file or folder: a split of your own.", "what the corpus says"),
+    "valid": option("--valid", "The validation text, a file or folder.", ELSE),
+    "test": option("--test", "The test text, a file or folder.", ELSE),
+    "field": option("--field", "The field of JSON lines that has the text; '': the lines are the text.", "text"),
+}
 TokenizerSpec = Annotated[
     str | None,
     typer.Option(
@@ -103,7 +112,35 @@ def with_flags(function: Any) -> Any:
             declared = _declared(name, kind, text, default is True, *least)
             declared.show_default = shown or True
         function.__annotations__[name] = Annotated[kind, declared]
-    return function
+    return _with_parts(function) if "corpus" in parameters else function
+
+
+def _with_parts(function: Any) -> Any:
+    """`function` with the flags of PARTS behind `corpus`, which becomes one `Paths` of what they all say, or None."""
+    parameters = list(inspect.signature(function).parameters.values())  # after the annotations were made
+    at = next(i for i, parameter in enumerate(parameters) if parameter.name == "corpus")
+    corpus = parameters[at]
+    _, declared = get_args(corpus.annotation)
+    needed = corpus.default is inspect.Parameter.empty
+    parameters[at] = corpus.replace(annotation=Annotated[str if needed or corpus.default else str | None, declared])
+    parts = [
+        inspect.Parameter(name, corpus.kind, default=None, annotation=Annotated[str | None, part])
+        for name, part in PARTS.items()
+    ]
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **flags: Any) -> None:
+        from lmzoo.data.corpus import Paths
+
+        said = {name: flags.pop(name, None) for name in PARTS}
+        typed = flags["corpus"] is not None or any(value is not None for value in said.values())
+        paths = Paths.said(flags["corpus"] or "", corpus.default or "", **said) if typed else None
+        return function(*arguments, **flags | {"corpus": paths})
+
+    behind = parameters[at + 1 :]
+    call.__signature__ = inspect.Signature([*parameters[: at + 1], *parts, *behind])  # type: ignore[attr-defined]
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in [*parameters, *parts]}
+    return call
 
 
 def _comments_on_parameters(function: Any) -> dict[str, str]:

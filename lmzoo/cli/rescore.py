@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, figure, hold, show_json, show_table
 from lmzoo.cli.exchange import claimed_file, write_file
-from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, Seed
+from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, Seed, Texts
 from lmzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def rescore_lists(
     runs: Runs,
     # Make the lists from test sentences of this corpus: a name, a text file or a folder. [default: what the first run
     # was trained on]
-    corpus: str | None = None,
+    corpus: Texts = None,
     nbest: Path | None = None,  # Read the lists from a FILE of JSON lines: reference, candidates with text and score.
     # Weight of the model's log P beside the score; fitted on a third of the lists by default.
     weight: float | None = None,
@@ -71,14 +71,14 @@ def rescore_lists(
     return None
 
 
-def _corpus(run: Path, name: str | None, mirror: str | None, bars: Bars) -> Any:
+def _corpus(run: Path, corpus: Texts, mirror: str | None, bars: Bars) -> Any:
     from lmzoo.data import corpus as corpora
     from lmzoo.runs import store, train
 
-    if name is None:
+    if corpus is None:
         store.verify(run)
-        name = train.corpus_of(run, store.read_provenance(run))
-    return corpora.load(name, mirror=mirror, progress=bars)
+        corpus = train.corpus_of(run, store.read_provenance(run))
+    return corpora.load(corpus, mirror=mirror, progress=bars)
 
 
 def _rescored(

@@ -68,7 +68,7 @@ class Certificate:
 
 def certify(
     run: Path,
-    corpus: str | None = None,
+    corpus: str | corpora.Paths | None = None,
     split: str = "test",
     characters: int | None = None,
     code: Path | None = None,

@@ -13,8 +13,9 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from lmzoo.interface import Progress
 if TYPE_CHECKING:
     from lmzoo.data.grammar import Grammar
 
-__all__ = ["SPLITS", "Card", "Corpus", "Paths", "cards", "describe", "fetch", "grammar_of", "load"]
+__all__ = ["SPLITS", "Card", "Corpus", "Paths", "cards", "describe", "fetch", "grammar_of", "load", "trained_on"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,14 @@ def fetch(
     if card.generator:
         _from_card(card, "", cache_folder(cache), progress or Progress())
     return [download.obtain(f, cache_folder(cache), _mirror(mirror), progress) for f in card.files]
+
+
+def trained_on(provenance: Mapping[str, Any]) -> Paths:
+    """The corpus that a run with this provenance was trained on."""
+    parts = provenance.get("corpus_parts") or {
+        "corpus": provenance.get("corpus_path") or provenance.get("corpus") or ""
+    }
+    return Paths(**{one.name: str(parts[one.name]) for one in fields(Paths) if one.name in parts})
 
 
 def describe(corpus: Corpus) -> dict[str, dict[str, int]]:
@@ -213,6 +222,8 @@ def _decoded(contents: bytes, name: str, encoding: str) -> str:
 
 def _from_paths(paths: Paths, progress: Progress) -> Corpus:
     main = paths.main
+    if paths == Paths(field=paths.field or ""):
+        raise UsageError("--field is for a text of your own: give --corpus or --train too")
     if not _exists(paths.corpus) and (paths.corpus or not paths.given):
         raise UsageError(_unknown(paths.corpus))
     if missing := [f"--{part} {path}" for part, path in paths.given.items() if not _exists(str(path))]:

@@ -49,6 +49,12 @@ class Paths:
     test: str | None = None
     field: str | None = None
 
+    @classmethod
+    def said(cls, corpus: str, default: str, **parts: str | None) -> "Paths":
+        """What was said of a corpus, where a `default` that goes with no parts is one that was not said."""
+        said = {name: value for name, value in parts.items() if value is not None}
+        return cls("" if said and corpus == default else corpus, **said)
+
     @property
     def given(self) -> dict[str, Path]:
         """The parts that are given outright."""
@@ -58,6 +64,11 @@ class Paths:
     def main(self) -> Path:
         """What the corpus is named after."""
         return Path(self.corpus or self.train or "")
+
+    def to_json(self) -> dict[str, str]:
+        """What was given, with absolute paths: where a run's provenance says to find its texts again."""
+        paths = {name: str(Path(path).absolute()) for name in ("corpus", *PARTS) if (path := getattr(self, name))}
+        return paths | ({} if self.field is None else {"field": self.field})
 
 
 @dataclass(frozen=True)

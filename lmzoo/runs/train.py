@@ -13,7 +13,7 @@ import numpy as np
 from lmzoo import drafts, models
 from lmzoo.data import corpus as corpora
 from lmzoo.data import tokenizers
-from lmzoo.data.corpus import Corpus, cards
+from lmzoo.data.corpus import Corpus, Paths, cards, trained_on
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import FormatError, LmzooError, UsageError, naming
 from lmzoo.evaluation.interpolation import Mixture, fit_weights
@@ -136,7 +136,7 @@ def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
         "key": key(name, given, text, run),
         "device": "cpu",
         **model.facts,
-        "remarks": list(model.remarks),
+        "remarks": [*text.corpus.notes, *model.remarks],
         **machine.provenance(),
     }
     return Fitted(TextModel(model, text.tokenizer), seconds, provenance)
@@ -167,6 +167,11 @@ def corpus_facts(corpus: Corpus) -> dict[str, Any]:
         "corpus": corpus.name,
         "source": corpus.source,
         "corpus_path": own_path(corpus),
+        **(
+            {"corpus_parts": corpus.paths.to_json()}
+            if corpus.paths and corpus.paths != Paths(corpus.paths.corpus)
+            else {}
+        ),
         "split": corpus.split,
         "refit": corpus.refit,
         "protocol": corpus.protocol,
@@ -259,7 +264,7 @@ class Scored:
 
 def score_run(
     folder: Path,
-    corpus: str | None,
+    corpus: str | Paths | None,
     split: str,
     protocol: str | None,
     code: Path | None,
@@ -364,14 +369,16 @@ def _notes_on_mixture(parts: Sequence[Scored]) -> list[str]:
     return notes
 
 
-def corpus_of(folder: Path, provenance: dict[str, Any]) -> str:
-    """The name or path of a run's training corpus. Raises UsageError where it is unknown or no longer there."""
-    path, name = provenance.get("corpus_path"), provenance.get("corpus")
-    if not name:
+def corpus_of(folder: Path, provenance: dict[str, Any]) -> Paths:
+    """The training corpus of a run. Raises UsageError where it is unknown or no longer there."""
+    paths = trained_on(provenance)
+    if not paths.main.name:
         raise UsageError(f"{folder} does not say what it was trained on: give --corpus")
-    if path and not Path(path).exists():
-        raise UsageError(f"{folder} was trained on {path}, which is no longer there: give --corpus")
-    return str(path or name)
+    own = provenance.get("corpus_path")
+    for path in [Path(paths.corpus or own), *paths.given.values()] if own else []:
+        if not path.exists():
+            raise UsageError(f"{folder} was trained on {path}, which is no longer there: give --corpus")
+    return paths
 
 
 def has_changed(corpus: Corpus) -> str:
@@ -387,7 +394,7 @@ def notes_on(corpus: Corpus, split: str, provenance: dict[str, Any], own: bool) 
     same_train = corpus.sha256["train"] == then.get("train")
     trained_on = "valid" in same if refit else same_train
     unseen = {"test"} if refit else {"valid", "test"}
-    notes = []
+    notes = list(corpus.notes)
     if own and (len(same) < 2 or not (same_train or refit)):
         notes.append(has_changed(corpus))
     if trained_on and split not in unseen:

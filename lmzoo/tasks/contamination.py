@@ -51,14 +51,14 @@ def training_text(
     provenance: Mapping[str, Any], mirror: str | None = None, progress: Progress | None = None
 ) -> str | None:
     """The training text of a run with this provenance; None where it would have to be downloaded, or is gone."""
-    name = provenance.get("corpus_path") or provenance.get("corpus") or ""
-    card, source = cards.cards().get(name), os.environ.get("LMZOO_MIRROR", "") if mirror is None else mirror
+    paths = corpus.trained_on(provenance)
+    card, source = cards.cards().get(paths.corpus), os.environ.get("LMZOO_MIRROR", "") if mirror is None else mirror
     folders = [corpus.cache_folder(), *([Path(source)] if source else [])]
     for file in card.files if card else ():
         if not any((folder / f"{file.path}{end}").exists() for folder in folders for end in PACKINGS):
             return None
     try:
-        return corpus.load(name, mirror=source, refit=bool(provenance.get("refit")), progress=progress).train
+        return corpus.load(paths, mirror=source, refit=bool(provenance.get("refit")), progress=progress).train
     except (LmzooError, OSError):
         return None
 

@@ -51,7 +51,7 @@ def write(text_model: TextModel, file: Path, kind: str, progress: Progress, over
 
 
 def read(
-    file: Path, kind: str | None, corpus: str | None, mirror: str | None, progress: Progress
+    file: Path, kind: str | None, corpus: str | corpora.Paths | None, mirror: str | None, progress: Progress
 ) -> tuple[TextModel, dict[str, Any]]:
     """A GloVe or Word2Vec model of the vectors in `file`, a tokenizer for its words, and provenance.
 
