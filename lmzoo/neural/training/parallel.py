@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 import torch.distributed as dist
@@ -18,20 +17,23 @@ from torch import Tensor
 from lmzoo.errors import LmzooError
 
 
-class Parallel(Protocol):
-    """The processes of a training and what they exchange."""
+@dataclass
+class Parallel:
+    """The processes of a training and what they exchange: here a single one, which exchanges nothing."""
 
-    rank: int  # of this process, 0 … size - 1; rank 0 writes files
-    size: int  # the number of processes: the world size
+    rank: int = 0  # of this process, 0 … size - 1; rank 0 writes files
+    size: int = 1  # the number of processes: the world size
 
     def reduce(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor, a gradient or a loss, by its mean over all processes."""
 
     def agree(self, values: Sequence[float]) -> list[float]:
         """The values of rank 0, so that all processes take the same decisions."""
+        return list(values)
 
     def gather(self, tensor: Tensor) -> Tensor:
         """The tensors of this shape (…) of all processes, as one (size, …) on the CPU."""
+        return tensor.detach().cpu().contiguous()[None].clone()
 
     def rows(self, batch: int) -> slice:
         """This process's rows of the common batch, which has `batch` rows for each process."""
@@ -42,31 +44,8 @@ class Parallel(Protocol):
         return seed + 7919 * self.rank
 
 
-@dataclass
-class Single(Parallel):
-    """One process."""
-
-    rank: int = 0
-    size: int = 1
-
-    def reduce(self, tensors: Sequence[Tensor]) -> None:
-        """They are their own mean."""
-
-    def agree(self, values: Sequence[float]) -> list[float]:
-        """As given."""
-        return list(values)
-
-    def gather(self, tensor: Tensor) -> Tensor:
-        """(…) → (1, …)."""
-        return tensor.detach().cpu().contiguous()[None].clone()
-
-
-@dataclass
 class Replicated(Parallel):
     """A copy of the network in each process; gradients are averaged by an all-reduce after each step."""
-
-    rank: int
-    size: int
 
     def reduce(self, tensors: Sequence[Tensor]) -> None:
         """One all-reduce of all tensors together."""
@@ -95,9 +74,9 @@ class Replicated(Parallel):
 
 
 def choose(device: torch.device) -> Parallel:
-    """`Replicated` where `torchrun` started several processes, which are joined here; else `Single`."""
+    """`Replicated` where `torchrun` started several processes, which are joined here; else one process."""
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
-        return Single()
+        return Parallel()
     if device.type == "cuda":
         torch.cuda.set_device(device)  # else each process would open the first GPU too, for its pinned memory
     if not dist.is_initialized():

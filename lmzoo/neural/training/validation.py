@@ -10,7 +10,7 @@ from lmzoo.neural.device import Compute
 from lmzoo.neural.module import Module
 from lmzoo.neural.training.config import Training
 from lmzoo.neural.training.objectives import Objective
-from lmzoo.neural.training.parallel import Single
+from lmzoo.neural.training.parallel import Parallel
 
 EVALUATIONS = 10  # of the validation text, evenly over the budget
 SHARE = 0.01  # of the training tokens that an evaluation reads
@@ -43,7 +43,7 @@ class Validation:
         text = self.text[: self.tokens]
         rows = max(1, min(self.most_rows, len(text) // (2 * self.window)))
         # Every process reads the same text, so each takes the whole batch.
-        batches = self.objective.batches(text, rows, self.window, self.seed, Single(), self.lines)
+        batches = self.objective.batches(text, rows, self.window, self.seed, Parallel(), self.lines)
         module.eval()
         total, carried = torch.zeros((), device=compute.device), module.initial_state(rows)
         for step in range(batches.steps_per_pass):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lmzoo.errors import UsageError
 from lmzoo.neural.training import batches
 from lmzoo.neural.training.batches import IGNORED, Lines, Streams, Windows
-from lmzoo.neural.training.parallel import Replicated, Single
+from lmzoo.neural.training.parallel import Parallel, Replicated
 
 END = 10_000
 
@@ -28,7 +28,7 @@ def text(tokens):
 @given(shapes(), st.integers(0, 99))
 def test_streams_predict_contiguous_tokens_each_once_a_pass(shape, seed):
     tokens, batch, window = shape
-    read = Streams(text(tokens), END, batch, window, seed, Single())
+    read = Streams(text(tokens), END, batch, window, seed, Parallel())
     steps = [read(step) for step in range(read.steps_per_pass)]
     targets = np.concatenate([step.targets.numpy() for step in steps], axis=1)  # (B, a pass)
     assert (np.diff(targets, axis=1) == 1).all()
@@ -43,7 +43,7 @@ def test_streams_predict_contiguous_tokens_each_once_a_pass(shape, seed):
 @given(shapes(), st.integers(0, 99))
 def test_streams_are_fresh_at_the_start_of_each_pass_only(shape, seed):
     tokens, batch, window = shape
-    read = Streams(text(tokens), END, batch, window, seed, Single())
+    read = Streams(text(tokens), END, batch, window, seed, Parallel())
     assert [read(step).fresh for step in range(2 * read.steps_per_pass)] == 2 * [
         True,
         *[False] * (read.steps_per_pass - 1),
@@ -51,7 +51,7 @@ def test_streams_are_fresh_at_the_start_of_each_pass_only(shape, seed):
 
 
 def test_streams_cut_each_pass_elsewhere():
-    read = Streams(text(1000), END, 2, 8, 0, Single())
+    read = Streams(text(1000), END, 2, 8, 0, Parallel())
     begins = {int(read(number * read.steps_per_pass).targets[0, 0]) for number in range(50)}
     assert begins == set(range(8))
 
@@ -59,7 +59,7 @@ def test_streams_cut_each_pass_elsewhere():
 @given(shapes(), st.integers(0, 99), st.integers(0, 4))
 def test_windows_are_drawn_once_a_pass_each_with_its_left_context(shape, seed, lead):
     tokens, batch, window = shape
-    read = Windows(text(tokens), END, batch, window, lead, seed, Single())
+    read = Windows(text(tokens), END, batch, window, lead, seed, Parallel())
     steps = [read(step) for step in range(-(-2 * read.count // batch))]
     targets = np.concatenate([step.targets.numpy() for step in steps])
     for one_pass in (targets[: read.count], targets[read.count : 2 * read.count]):
@@ -74,20 +74,20 @@ def test_windows_are_drawn_once_a_pass_each_with_its_left_context(shape, seed, l
 
 
 def test_windows_come_in_another_order_in_each_pass():
-    read = Windows(text(1000), END, 10, 10, 0, 0, Single())
+    read = Windows(text(1000), END, 10, 10, 0, 0, Parallel())
     first, second = ([int(read(step).targets[0, 0]) for step in range(n, n + 9)] for n in (0, 9))
     assert first != sorted(first)
     assert np.argsort(first).tolist() != np.argsort(second).tolist()
 
 
 def test_windows_are_cut_elsewhere_in_each_pass():
-    read = Windows(text(100), END, 1, 5, 0, 0, Single())
+    read = Windows(text(100), END, 1, 5, 0, 0, Parallel())
     assert {int(read(number * read.count).targets[0, 0]) % 5 for number in range(50)} == set(range(5))
 
 
 def test_more_windows_than_can_be_shuffled_are_drawn_independently(monkeypatch):
     monkeypatch.setattr(batches, "LARGEST_SHUFFLE", 10)
-    read = Windows(text(60), END, 4, 5, 0, 0, Single())
+    read = Windows(text(60), END, 4, 5, 0, 0, Parallel())
     starts = [int(start) for step in range(500) for start in read(step).targets[:, 0]]
     assert set(starts) == set(range(60 - 5 + 1))
 
@@ -98,8 +98,8 @@ def test_a_batch_depends_on_the_seed_and_the_step_alone(shape, seed, steps, carr
 
     def order():
         if carried:
-            return Streams(text(tokens), END, batch, window, seed, Single())
-        return Windows(text(tokens), END, batch, window, 2, seed, Single())
+            return Streams(text(tokens), END, batch, window, seed, Parallel())
+        return Windows(text(tokens), END, batch, window, 2, seed, Parallel())
 
     used = order()
     for step in steps:
@@ -110,8 +110,8 @@ def test_a_batch_depends_on_the_seed_and_the_step_alone(shape, seed, steps, carr
 
 def test_another_seed_gives_other_batches():
     for order in (
-        lambda seed: Streams(text(3000), END, 3, 16, seed, Single()),
-        lambda seed: Windows(text(3000), END, 3, 16, 0, seed, Single()),
+        lambda seed: Streams(text(3000), END, 3, 16, seed, Parallel()),
+        lambda seed: Windows(text(3000), END, 3, 16, 0, seed, Parallel()),
     ):
         assert len({tuple(order(seed)(0).targets[:, 0].tolist()) for seed in range(5)}) > 1
 
@@ -126,7 +126,7 @@ def test_the_rows_of_all_processes_are_the_batch_of_one(shape, processes, step, 
             return Streams(text(tokens), END, batch, window, 1, parallel)
         return Windows(text(tokens), END, batch, window, 3, 1, parallel)
 
-    alone = order(batch * processes, Single())(step)
+    alone = order(batch * processes, Parallel())(step)
     parts = [order(batch, Replicated(rank, processes))(step) for rank in range(processes)]
     assert np.array_equal(alone.ids, np.concatenate([part.ids for part in parts]))
     assert np.array_equal(alone.targets, np.concatenate([part.targets for part in parts]))
@@ -144,8 +144,8 @@ def test_the_rows_of_all_processes_are_the_batch_of_one(shape, processes, step, 
 )
 def test_a_batch_or_window_that_does_not_fit_the_text_is_an_error_in_one_line(batch, window, words):
     for make in (
-        lambda: Streams(text(100), END, batch, window, 0, Single()),
-        lambda: Windows(text(100), END, batch, window, 0, 0, Single()),
+        lambda: Streams(text(100), END, batch, window, 0, Parallel()),
+        lambda: Windows(text(100), END, batch, window, 0, 0, Parallel()),
     ):
         with pytest.raises(UsageError, match=words) as caught:
             make()
@@ -188,7 +188,7 @@ def read_whole(parts, context):
 
 @given(lines(), st.integers(1, 4), st.integers(1, 6), st.integers(0, 3), st.integers(1, 3), st.integers(0, 99))
 def test_lines_are_read_whole_each_once_a_pass_from_the_start_state(ids, batch, window, context, count, seed):
-    read = Lines(ids, END, batch, window, context, seed, Single())
+    read = Lines(ids, END, batch, window, context, seed, Parallel())
     for begin in (0, read.steps_per_pass):
         steps = [read.parts(begin + step, count) for step in range(read.steps_per_pass)]
         assert all(steps)
@@ -220,7 +220,7 @@ def test_lines_come_in_another_order_in_each_pass_and_with_each_seed():
     ids = np.tile(np.array([1, 2, 3, END]), 500) + np.repeat(np.arange(500), 4) * np.tile([1, 1, 1, 0], 500)
 
     def order(seed, number):
-        read = Lines(ids, END, 4, 8, 0, seed, Single())
+        read = Lines(ids, END, 4, 8, 0, seed, Parallel())
         steps = range(number * read.steps_per_pass, (number + 1) * read.steps_per_pass)
         return tuple(line[0] for step in steps for line in read_whole(read.parts(step), 0))
 
