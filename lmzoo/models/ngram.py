@@ -138,10 +138,7 @@ class Ngram(TrieModel):
         else:
             smoothing.prepare(levels, data.valid)
         probs, gammas = _interpolate(levels, smoothing, scratch)
-        parts = cut(
-            levels, probs, gammas, parse_cutoffs(self.cutoffs), backs_off=smoothing.backs_off,
-            is_distribution=self.is_distribution,
-        )  # fmt: skip
+        parts = cut(levels, probs, gammas, parse_cutoffs(self.cutoffs), type(smoothing))
         pruned, probs, gammas = entropy_prune(*parts, self.prune)
         self.trie_ = Trie.build(pruned, probs, gammas, scratch)
         self.remarks = list(smoothing.remarks)

@@ -19,6 +19,7 @@ import numpy as np
 from lmzoo.errors import UsageError
 from lmzoo.interface import Array
 from lmzoo.ngrams.counts import Level
+from lmzoo.ngrams.smoothing import Smoothing
 
 Parts = tuple[list[Level], list[Array], list[Array]]  # levels, probs, gammas
 
@@ -40,13 +41,7 @@ def parse_cutoffs(text: str) -> list[int]:
 
 
 def cut(
-    levels: list[Level],
-    probs: list[Array],
-    gammas: list[Array],
-    thresholds: Sequence[int],
-    *,
-    backs_off: bool = False,
-    is_distribution: bool = True,
+    levels: list[Level], probs: list[Array], gammas: list[Array], thresholds: Sequence[int], smoothing: type[Smoothing]
 ) -> Parts:
     """Drop n-grams of order n seen thresholds[n-1] times or less, as KenLM's --prune does.
 
@@ -58,9 +53,9 @@ def cut(
         return levels, probs, gammas
     cutoffs = [thresholds[min(level.order, len(thresholds)) - 1] for level in levels]
     keep = [(level.count > cutoff) | (level.order == 1) for level, cutoff in zip(levels, cutoffs, strict=True)]
-    if not is_distribution:
+    if not smoothing.is_distribution:
         return _selected(levels, probs, gammas, keep)
-    if backs_off:
+    if smoothing.backs_off:
         return _selected(levels, probs, _renormalised(levels, probs, gammas, keep), keep)
     new_probs, new_gammas = [probs[0]], [gammas[0]]
     for n in range(1, len(levels)):

@@ -207,7 +207,7 @@ class TestModelsOfOtherOrigin:
         def build(levels, probs, gammas, *more):
             if setting == "prune":
                 return whole(*entropy_prune(levels, probs, gammas, 0.01), *more)
-            return whole(*cut(levels, probs, gammas, [0, 1], backs_off=SMOOTHINGS[smoothing].backs_off), *more)
+            return whole(*cut(levels, probs, gammas, [0, 1], SMOOTHINGS[smoothing]), *more)
 
         whole = Trie.build
         monkeypatch.setattr(Trie, "build", build)

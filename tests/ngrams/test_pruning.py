@@ -42,8 +42,7 @@ def parts(text, order, name, vocab_size=V, valid=NOTHING):
 
 
 def cut_as(name, model, thresholds):
-    smoothing = SMOOTHINGS[name]
-    return cut(*model, thresholds, backs_off=smoothing.backs_off, is_distribution=smoothing.is_distribution)
+    return cut(*model, thresholds, SMOOTHINGS[name])
 
 
 def trie_of(model, vocab_size=V):
@@ -224,7 +223,7 @@ class TestEntropyPruning:
     @settings(deadline=None, max_examples=40)
     def test_goes_on_from_cutoffs(self, text, order, thresholds, threshold):
         model = parts(text, order, "katz")
-        cut_model = cut(*model, thresholds, backs_off=True)
+        cut_model = cut_as("katz", model, thresholds)
         assume(len(cut_model[0]) > 1)
         assert_sound(entropy_prune(*cut_model, threshold), model)
 
