@@ -5,9 +5,10 @@ Exit codes: 0 success, 1 failure, 2 wrong usage or input, 130 interrupted. An er
 
 import json
 import os
+import string
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -169,9 +170,29 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers_fr
     show(table)
 
 
-def figure(value: float | None, pattern: str) -> str:
-    """A number in a table, formatted as by `format`; "–" where there is none."""
+def show_rows(rows: Sequence[Any], columns: Mapping[str, str], numbers_from: int) -> None:
+    """A table of `rows`, objects or mappings: for each column its heading and what is in its cells, as by `format`.
+
+    {"task": "{task}", "95 % interval": "{interval:.3f}"}
+    """
+    facts = [row if isinstance(row, Mapping) else vars(row) for row in rows]
+    cells = [[_CELLS.vformat(pattern, (), fact) for pattern in columns.values()] for fact in facts]
+    show_table(list(columns), cells, numbers_from)
+
+
+def figure(value: float | Sequence[float] | None, pattern: str) -> str:
+    """A number in a table, formatted as by `format`, or the two ends of an interval; "–" where there is none."""
+    if isinstance(value, tuple | list):
+        return "–".join(format(end, pattern) for end in value)
     return "–" if value is None else format(value, pattern)
+
+
+class _Cells(string.Formatter):
+    def format_field(self, value: Any, format_spec: str) -> str:
+        return figure(value, format_spec)
+
+
+_CELLS = _Cells()
 
 
 def show_json(value: Any) -> None:
@@ -196,28 +217,24 @@ def show_notes(notes: Sequence[str]) -> None:
 
 def show_scores(rows: Sequence[dict[str, Any]]) -> None:
     """Scores of runs: a table of ratios, then their numerators and denominators."""
-    columns = ("run", "bits/char", "95 % interval", "bits/byte", "ppl/token", "ppl/word", "tokens/s")
-    show_table(columns, [_score_cells(row) for row in rows], numbers_from=1)
+    columns = {
+        "run": "{name}",
+        "bits/char": "{bits_per_character:.4f}",
+        "95 % interval": "{interval:.3f}",
+        "bits/byte": "{bits_per_byte:.4f}",
+        "ppl/token": "{perplexity_per_token:.2f}",
+        "ppl/word": "{perplexity_per_word:.2f}",
+        "tokens/s": "{tokens_per_second:,.0f}",
+    }
+    show_rows([{"name": Path(row["run"]).name or row["run"], **row} for row in rows], columns, numbers_from=1)
     for row in rows:
         counts = ", ".join(f"{row[key]:,} {key}" for key in ("characters", "bytes", "tokens", "words"))
-        print(f"{row['run']}: {figure(row['bits'], ',.1f')} bits over {counts}")
+        print(f"{row['run']}: {row['bits']:,.1f} bits over {counts}")
         print(f"  {row['corpus']} {row['split']}, {row['protocol']}, {row['tokenizer']}; sha256 {row['sha256']}")
         for part in row.get("weights", []):
             print(f"  weight: {part['weight']:.4f} {part['run']}")
         for note in row["notes"]:
             print(f"  note: {note}")
-
-
-def _score_cells(row: dict[str, Any]) -> list[str]:
-    return [
-        Path(row["run"]).name or row["run"],
-        figure(row["bits_per_character"], ".4f"),
-        "{:.3f}–{:.3f}".format(*row["interval"]) if row["interval"] else "–",
-        figure(row["bits_per_byte"], ".4f"),
-        figure(row["perplexity_per_token"], ".2f"),
-        figure(row["perplexity_per_word"], ".2f"),
-        f"{row['tokens_per_second']:,.0f}",
-    ]
 
 
 # ── Progress ──────────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, figure, show_json, show_notes, show_table
+from lmzoo.cli.console import Bars, figure, show_json, show_notes, show_rows, show_table
 from lmzoo.cli.exchange import check_folder, write_file
 from lmzoo.cli.options import Code, Count, Device, Json, Mirror, Quiet, Runs
 from lmzoo.errors import UsageError
@@ -174,23 +174,20 @@ def _show(facts: dict[str, Any]) -> None:
 
 
 def _show_run(row: dict[str, Any], overlap: dict[str, float | None] | None) -> None:
-    columns = ("task", "metric", "chosen", "value", "95 % interval", "chance", "tested", "trained", "overlap")
-    cells = [
-        [
-            result.task,
-            result.metric,
-            result.protocol,
-            figure(result.value, ".3f"),
-            "{:.3f}–{:.3f}".format(*result.interval) if result.interval else "–",
-            figure(result.chance, ".3f"),
-            f"{result.items:,}",
-            f"{result.training:,}",
-            figure((overlap or {}).get(result.task), ".2%"),
-        ]
-        for result in row["grades"]
-    ]
+    columns = {
+        "task": "{task}",
+        "metric": "{metric}",
+        "chosen": "{protocol}",
+        "value": "{value:.3f}",
+        "95 % interval": "{interval:.3f}",
+        "chance": "{chance:.3f}",
+        "tested": "{items:,}",
+        "trained": "{training:,}",
+        "overlap": "{overlap:.2%}",
+    }
+    results = [{**vars(result), "overlap": (overlap or {}).get(result.task)} for result in row["grades"]]
     print(f"{row['run']}:")
-    show_table(columns, cells, numbers_from=3)
+    show_rows(results, columns, numbers_from=3)
     if overlap is None:
         print("  overlap: not known, since its training text is not available")
     show_notes(list(dict.fromkeys(result.note for result in row["grades"] if result.note)))

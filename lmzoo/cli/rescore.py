@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, figure, hold, show_json, show_table
+from lmzoo.cli.console import Bars, hold, show_json, show_rows
 from lmzoo.cli.exchange import claimed_file, write_file
 from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, Seed, Texts
 from lmzoo.errors import UsageError
@@ -118,10 +118,18 @@ def _write(path: Path, lists: "Sequence[NBest]", scores: dict[str, list[Any]]) -
 
 
 def _show(rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
-    cells = [_cells("first choice of the channel", facts["channel"])]
-    cells += [_cells(Path(row["run"]).name or row["run"], row["grade"], row["weight"], row["overlap"]) for row in rows]
-    cells.append(_cells("oracle: best candidates", facts["oracle"]))
-    show_table(("chosen by", "weight", "word error rate", "95 % interval", "overlap"), cells, numbers_from=1)
+    columns = {
+        "chosen by": "{name}",
+        "weight": "{weight:g}",
+        "word error rate": "{value:.2%}",
+        "95 % interval": "{interval:.2%}",
+        "overlap": "{overlap:.2%}",
+    }
+    unknown = {"weight": None, "overlap": None}
+    shown = [unknown | facts["channel"] | {"name": "first choice of the channel"}]
+    shown += [row["grade"] | row | {"name": Path(row["run"]).name or row["run"]} for row in rows]
+    shown += [unknown | facts["oracle"] | {"name": "oracle: best candidates"}]
+    show_rows(shown, columns, numbers_from=1)
     print(
         f"{facts['lists']}: {facts['tested']:,} lists tested, of {facts['words']:,} words; {facts['fitted_on']:,} more "
         f"are for fitting weights; the reference is in {facts['with_reference']:.0%} of the lists"
@@ -130,14 +138,3 @@ def _show(rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
     for row in rows:
         if row["grade"]["note"]:
             print(f"note: {row['run']}: {row['grade']['note']}")
-
-
-def _cells(name: str, result: dict[str, Any], weight: float | None = None, overlap: float | None = None) -> list[str]:
-    between = result["interval"]
-    return [
-        name,
-        figure(weight, "g"),
-        figure(result["value"], ".2%"),
-        "{:.2%}–{:.2%}".format(*between) if between else "–",
-        figure(overlap, ".2%"),
-    ]

@@ -6,14 +6,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, figure, show_json, show_table
+from lmzoo.cli.console import Bars, show_json, show_rows, show_table
 from lmzoo.cli.options import CorpusName, Count, Json, Mirror, Quiet
 from lmzoo.errors import one_line
 
 if TYPE_CHECKING:
     from lmzoo.tasks.multiple_choice import Question
     from lmzoo.tasks.pmi_solver import AnswerSheet
-    from lmzoo.tasks.result import TaskResult
 
 BEST_PAIRS = 5  # shown for an answer
 
@@ -45,7 +44,8 @@ def solve_questions(
     for name, of_set in sets:
         answers = sheet.answers[first : first + len(of_set)]
         result = multiple_choice.grade(name, of_set, [one.scores for one in answers], [one.known for one in answers])
-        rows.append(_row(result))
+        row = {"set": name, "questions": result.items, "chance": result.chance, "accuracy": result.value}
+        rows.append({**row, "interval": result.interval, **result.details})
         shown += [_explained(asked, sheet, n, name) for n in range(first, first + min(show, len(of_set)))]
         first += len(of_set)
     facts = {"corpus": source.name, "sha256": source.sha256["train"], "words": sheet.words, **asdict(solver)}
@@ -53,20 +53,18 @@ def solve_questions(
         return show_json({**facts, "sets": rows, **({"shown": shown} if show else {})})
     for fact in shown:
         _show_question(fact)
-    _show_results(rows)
+    columns = {
+        "question set": "{set}",
+        "questions": "{questions:,}",
+        "chance": "{chance:.1%}",
+        "accuracy": "{accuracy:.1%}",
+        "95 % interval": "{interval:.1%}",
+        "unknown": "{unknown:,}",
+        "accuracy on the others": "{accuracy_known:.1%}",
+    }
+    show_rows(rows, columns, numbers_from=1)
     print(f"{sheet.words:,} words of {source.name}, window {window}, pairs that never co-occur: {unseen}")
     return None
-
-
-def _row(result: "TaskResult") -> dict[str, Any]:
-    return {
-        "set": result.task,
-        "questions": result.items,
-        "chance": result.chance,
-        "accuracy": result.value,
-        "interval": result.interval,
-        **result.details,
-    }
 
 
 def _explained(questions: "Sequence[Question]", sheet: "AnswerSheet", number: int, name: str) -> dict[str, Any]:
@@ -105,31 +103,14 @@ def _show_question(fact: dict[str, Any]) -> None:
         return
     for n in fact["answers"]:
         print(f"evidence for {_letter(n)}:")
-        pairs = fact["options"][n]["best_pairs"]
-        cells = []
-        for pair in pairs:
-            alone = " · ".join(f"{count:,}" for count in pair["occurrences"])
-            words = f"{pair['question']} · {pair['option']}"
-            cells.append([words, f"{pair['together']:,}", alone, f"{pair['pmi']:.3f}"])
-        show_table(("pair", "together", "alone", "PMI"), cells, numbers_from=1)
+        columns = {
+            "pair": "{question} · {option}",
+            "together": "{together:,}",
+            "alone": "{occurrences[0]:,} · {occurrences[1]:,}",
+            "PMI": "{pmi:.3f}",
+        }
+        show_rows(fact["options"][n]["best_pairs"], columns, numbers_from=1)
 
 
 def _letter(number: int) -> str:
     return string.ascii_uppercase[number] if number < len(string.ascii_uppercase) else str(number + 1)
-
-
-def _show_results(rows: list[dict[str, Any]]) -> None:
-    columns = ("question set", "questions", "chance", "accuracy", "95 % interval", "unknown", "accuracy on the others")
-    cells = [
-        [
-            row["set"],
-            f"{row['questions']:,}",
-            f"{row['chance']:.1%}",
-            f"{row['accuracy']:.1%}",
-            "{:.1%}–{:.1%}".format(*row["interval"]),
-            f"{row['unknown']:,}",
-            figure(row["accuracy_known"], ".1%"),
-        ]
-        for row in rows
-    ]
-    show_table(columns, cells, numbers_from=1)
