@@ -26,6 +26,7 @@ from lmzoo.data.own_text import Paths
 from lmzoo.data.split import RULES
 from lmzoo.drafts import write_atomically
 from lmzoo.errors import FormatError, UsageError, nearest
+from lmzoo.files import TEXTS, read_json
 from lmzoo.interface import Progress
 
 if TYPE_CHECKING:
@@ -283,7 +284,7 @@ def _generate(source: Any, recipe: dict[str, Any], progress: Progress) -> dict[s
 
 def _read_generated(path: Path) -> dict[str, Any] | None:
     try:
-        generated: dict[str, Any] = json.loads(path.read_bytes())
+        generated = read_json(path, dict[str, Any], TEXTS)
         return generated if generated["sha256"] == _hashes(generated["texts"]) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, UsageError, KeyError, TypeError, AttributeError):
         return None  # missing or damaged: generate it again

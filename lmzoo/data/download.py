@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 from lmzoo.data.unpack import DAMAGED, PACKINGS, drop_tags, one_sentence_a_line, read_members, unpack
 from lmzoo.drafts import lock_of, locked, write_atomically
-from lmzoo.errors import DownloadError, UsageError
+from lmzoo.errors import DownloadError, FormatError, UsageError
+from lmzoo.files import read_file, read_text
 from lmzoo.progress import Progress
 
 TIMEOUT = 30.0  # seconds without a byte
@@ -69,8 +70,8 @@ def obtain(file: File, cache: Path, mirror: str = "", progress: Progress | None 
 def _from_cache(file: File, cache: Path) -> Obtained | None:
     path = cache / file.path
     try:
-        found = _obtained(file, path.read_bytes(), f"cache {path}", cached=True)
-    except OSError:
+        found = _obtained(file, read_file(path, file.size), f"cache {path}", cached=True)
+    except (OSError, FormatError):  # FormatError: it has more bytes than it should
         return None
     # A damaged file is treated like a missing one: it is fetched again and replaced.
     whole = not _complaint(file, found.contents) and found.sha256 == _recorded(path, found.sha256)
@@ -85,8 +86,8 @@ def _from_folder(file: File, mirror: str, cache: Path) -> Obtained | None:
         packed = folder / (file.path + packing)
         if packed.is_file():
             try:
-                contents = unpack(packed.read_bytes(), file.size)
-            except (*DAMAGED, OSError) as error:
+                contents = unpack(read_file(packed), file.size)
+            except (*DAMAGED, OSError, UsageError) as error:
                 raise DownloadError(f"the mirror's {packed} cannot be read: {_reason(error)}") from error
             return _checked(file, contents, f"mirror {packed}", cache)
     return None
@@ -148,7 +149,7 @@ def _download(file: File, url: str, cache: Path, progress: Progress) -> Obtained
         with suppress(OSError):
             part.unlink()  # free the space of a full disk
         raise
-    packed = part.read_bytes()
+    packed = read_file(part)
     part.unlink()
     try:
         contents = _read(packed, file) if url == file.url and file.member else unpack(packed, file.size)
@@ -244,8 +245,8 @@ def _record(path: Path) -> Path:
 
 def _recorded(path: Path, default: str) -> str:
     try:
-        return _record(path).read_text("utf-8").split()[0]
-    except (OSError, ValueError, IndexError):
+        return read_text(_record(path)).split()[0]
+    except (OSError, FormatError, IndexError):
         return default
 
 

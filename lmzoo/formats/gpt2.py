@@ -24,6 +24,7 @@ from lmzoo.data.tokenizers import Bpe, Byte, Tokenizer
 from lmzoo.drafts import draft_folder_of, reserved, temporary_folder
 from lmzoo.errors import DownloadError, FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
+from lmzoo.files import TEXTS, open_file, parse_json, read_text
 from lmzoo.interface import Progress
 from lmzoo.models.gpt import GPT
 from lmzoo.runs import store
@@ -171,6 +172,7 @@ def _weights(folder: Path) -> dict[str, Tensor]:
             hint = ", only pickled weights, which could run any code: save it anew as safetensors" if pickled else ""
             raise FormatError(f"{folder} has no {path.name}{hint}")
         try:
+            open_file(path).close()  # only a regular file
             weights |= load_file(path)
         except (SafetensorError, OSError, ValueError) as error:
             raise FormatError(f"{path} is not a whole safetensors file: {error}") from None
@@ -210,20 +212,13 @@ def _from_tokenizer_json(folder: Path) -> tuple[dict[str, int], list[str]]:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        return read_text(path, TEXTS)
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    text = _read_text(path)
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise FormatError(f"{path} is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise FormatError(f"{path} is no JSON object, as a GPT-2 folder has there")
-    return value
+    return parse_json(_read_text(path), dict[str, Any], path)
 
 
 # ── Export ───────────────────────────────────────────────────────────────────────────────────────────

@@ -7,6 +7,7 @@ without a carried state reads texts longer than its window is in `windowed`; the
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -14,8 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from lmzoo.errors import LmzooError, UsageError
+from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.interface import Array, Data, Encoder, Floats, Ids, LanguageModel, Run, State, check_ids
 from lmzoo.neural import device as _device
 from lmzoo.neural.module import Carried, Module
@@ -156,8 +158,11 @@ class Network(LanguageModel, Encoder):
     def restore(self, arrays: dict[str, Array]) -> Self:
         """The inverse of `arrays`. Raises KeyError for missing weights, ValueError for weights of another shape."""
         self.vocab_size_ = int(arrays["vocab_size"])
-        module = self.build(self.vocab_size_)
         weights = {name[4:]: value for name, value in arrays.items() if name.startswith("net.")}
+        if getattr(self, "layers", 0) > len(weights):
+            raise FormatError(f"its settings ask for {self.layers:,} layers, and its file has {len(weights)} weights")
+        with _weights_at_most(3 * sum(value.size for value in weights.values())):  # a tied one is registered twice
+            module = self.build(self.vocab_size_)
         module.load_weights({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
         self.net_ = module.eval()
         return self
@@ -342,6 +347,21 @@ class Network(LanguageModel, Encoder):
 
     def _tensor(self, ids: Ids) -> Tensor:
         return torch.from_numpy(np.asarray(ids, dtype=np.int64)).to(self.net_.device)
+
+
+@contextmanager
+def _weights_at_most(limit: int) -> Iterator[None]:
+    """Stop a module being built that has more weights than its file can hold, before they take memory."""
+    total = 0
+
+    def count(module: torch.nn.Module, name: str, weight: Any) -> None:  # noqa: ARG001
+        nonlocal total
+        total += weight.numel() if weight is not None else 0
+        if total > limit:
+            raise FormatError("its settings ask for many more weights than there are in its file")
+
+    with register_module_parameter_registration_hook(count):
+        yield
 
 
 def _log_softmax(logits: Tensor) -> NDArray[np.float64]:

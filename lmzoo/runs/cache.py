@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from lmzoo.drafts import write_atomically
-from lmzoo.errors import FormatError, ScoreError
+from lmzoo.errors import ScoreError, UsageError
+from lmzoo.files import TEXTS, read_json, sha256_of
 from lmzoo.interface import Array
 from lmzoo.runs import provenance, tensors
 
@@ -102,20 +103,20 @@ def _write(stem: Path, key: str, value: Any, arrays: Arrays) -> None:
 def _read(stem: Path, key: str) -> tuple[Any, Arrays] | None:
     """The entry, or None where there is none or it is damaged."""
     try:
-        facts = json.loads(_facts(stem).read_bytes())
+        facts = read_json(_facts(stem), dict[str, Any], TEXTS)
         checksum = facts.pop("sha256")
         if checksum != digest(facts) or facts["key"] != key:
             return None
         arrays: Arrays = {}
         if "arrays" in facts:
-            if hashlib.sha256(_arrays(stem).read_bytes()).hexdigest() != facts["arrays"]:
+            if sha256_of(_arrays(stem)) != facts["arrays"]:
                 return None
             arrays = {name: np.array(array) for name, array in tensors.read(_arrays(stem)).items()}
         for path in (_facts(stem), _arrays(stem)):
             with suppress(OSError):
                 path.touch()
         return facts["value"], arrays
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, FormatError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UsageError):
         return None
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from safetensors import SafetensorError
@@ -30,6 +30,16 @@ FORMAT = 1
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "provenance.json")  # the first three identify a run
 METRICS = "metrics.jsonl"
 SUMS = "SHA256SUMS"
+
+
+class Config(TypedDict):
+    """config.json of a run."""
+
+    format: int
+    model: str
+    config: dict[str, Any]
+    vocab_size: int
+    outside: bool
 
 
 def save(
@@ -100,7 +110,7 @@ def _load(folder: Path, code: str | Path | None) -> TextModel:
     config = read_config(folder)
     cls = _class(folder, config, code)
     try:
-        tokenizer = tokenizers.from_json(_read_json(folder / "tokenizer.json"))
+        tokenizer = tokenizers.from_json(_read_json(folder / "tokenizer.json", files.TEXTS))
         model = cls.from_config(config["config"])
         model.restore(tensors.read(folder / "model.safetensors"))
         sizes = [config["vocab_size"], model.vocab_size_, tokenizer.vocab_size]
@@ -147,10 +157,10 @@ def verify(folder: Path) -> None:
 def _read_sums(folder: Path) -> dict[str, str]:
     """The SHA-256 of each file of a run, by its name."""
     try:
-        text = (folder / SUMS).read_text(encoding="utf-8")
+        text = files.read_text(folder / SUMS)
         # Not splitlines: it would accept other line ends, such as a flipped bit makes.
         sums = {name: digest for digest, name in (line.split("  ", 1) for line in text.removesuffix("\n").split("\n"))}
-    except (OSError, ValueError):
+    except (OSError, ValueError, UsageError):
         sums = {}
     if not set(FILES) <= set(sums) <= {*FILES, METRICS}:
         raise FormatError(f"{folder} is not a whole run: it has no readable {SUMS}")
@@ -159,22 +169,20 @@ def _read_sums(folder: Path) -> dict[str, str]:
 
 def read_config(folder: Path) -> dict[str, Any]:
     """config.json of a run. Raises FormatError where it is another format or lacks a key."""
-    config = _read_json(folder / "config.json")
+    path = folder / "config.json"
+    config = _read_json(path, files.SETTINGS)
     if not isinstance(config, dict) or "format" not in config:
-        raise FormatError(f"{folder / 'config.json'} is not a run's configuration")
+        raise FormatError(f"{path} is not a run's configuration")
     if config["format"] != FORMAT:
         raise FormatError(f"{folder} has format {config['format']!r}; this version of lmzoo reads format {FORMAT}")
-    kinds = {"model": str, "config": dict, "vocab_size": int, "outside": bool}
-    for key, kind in kinds.items():
-        if not isinstance(config.get(key), kind):
-            raise FormatError(f"{folder / 'config.json'} is not a run's configuration: it has no proper {key!r}")
+    config = dict(files.typed(config, Config, path))
     config["model"], config["config"] = upgrade.current(config["model"], config["config"])
     return config
 
 
 def read_provenance(folder: str | Path) -> dict[str, Any]:
     """provenance.json of a run: its training data, settings, machine and versions; empty where it is no JSON object."""
-    provenance = _read_json(Path(folder) / "provenance.json")
+    provenance = _read_json(Path(folder) / "provenance.json", files.SETTINGS)
     return provenance if isinstance(provenance, dict) else {}
 
 
@@ -241,8 +249,8 @@ def _write_json(path: Path, value: Any) -> None:
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def _read_json(path: Path) -> Any:
+def _read_json(path: Path, limit: int) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{path} cannot be read: {error}") from None
+        return files.read_json(path, Any, limit)
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read: {error.strerror}") from None

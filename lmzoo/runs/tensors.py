@@ -8,11 +8,12 @@ mapped.
 import io
 import json
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from lmzoo.errors import FormatError
+from lmzoo.files import open_file, parse_json
 from lmzoo.interface import Array
 
 NAMES = {
@@ -53,24 +54,24 @@ def read(path: Path) -> dict[str, Array]:
     """The arrays of a file, mapped into memory copy-on-write. Raises FormatError for a damaged file."""
     from safetensors import SafetensorError, safe_open
 
-    try:
-        with safe_open(path, framework="np"):
-            pass  # the library has seen to it that the header is sound and the arrays fill the file
-    except SafetensorError as error:
-        raise FormatError(f"{path} is not a whole safetensors file: {error}") from None
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
-    header.pop("__metadata__", None)
     arrays = {}
-    for name, facts in header.items():
-        if facts["dtype"] not in NAMES:
-            raise FormatError(f"{path}: {name} is of type {facts['dtype']}, which no model of lmzoo has")
-        dtype, shape = np.dtype(NAMES[facts["dtype"]]), tuple(facts["shape"])
-        offset = 8 + size + facts["data_offsets"][0]
-        if 0 in shape:
-            arrays[name] = np.empty(shape, dtype)
-        else:
-            # As a plain array: each slice of a memmap costs ten times as much.
-            arrays[name] = np.asarray(np.memmap(path, dtype, "c", offset, shape or (1,))).reshape(shape)
+    with open_file(path) as file:  # only a regular file: the library would wait at a pipe for ever
+        try:
+            with safe_open(path, framework="np"):
+                pass  # the library has seen to it that the header is sound and the arrays fill the file
+        except SafetensorError as error:
+            raise FormatError(f"{path} is not a whole safetensors file: {error}") from None
+        size = int.from_bytes(file.read(8), "little")
+        header = parse_json(file.read(size).decode(), dict[str, Any], path)
+        header.pop("__metadata__", None)
+        for name, facts in header.items():
+            if facts["dtype"] not in NAMES:
+                raise FormatError(f"{path}: {name} is of type {facts['dtype']}, which no model of lmzoo has")
+            dtype, shape = np.dtype(NAMES[facts["dtype"]]), tuple(facts["shape"])
+            offset = 8 + size + facts["data_offsets"][0]
+            if 0 in shape:
+                arrays[name] = np.empty(shape, dtype)
+            else:
+                # As a plain array: each slice of a memmap costs ten times as much.
+                arrays[name] = np.asarray(np.memmap(file, dtype, "c", offset, shape or (1,))).reshape(shape)
     return arrays

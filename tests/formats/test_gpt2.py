@@ -229,7 +229,7 @@ def shuffled(folder):
 BROKEN = [
     (lambda folder: (folder / "config.json").unlink(), "config.json cannot be read: No such file or directory"),
     (lambda folder: (folder / "config.json").write_text("{"), "config.json is not JSON"),
-    (lambda folder: (folder / "config.json").write_text("[]"), "config.json is no JSON object, as a GPT-2 folder has"),
+    (lambda folder: (folder / "config.json").write_text("[]"), "config.json: expected object, got array"),
     (configured(model_type="llama"), "config.json has model_type 'llama', not 'gpt2'"),
     (configured(n_layer="3"), "n_layer in config.json must be a whole number from 1, not '3'"),
     (configured(activation_function="relu"), "a gpt2 with activation_function = 'relu' cannot be read"),

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -337,15 +338,15 @@ def test_a_link_in_the_place_of_a_file(run, tmp_path):
         ({"format": 2}, "has format 2; this version of lmzoo reads format 1"),
         ({"format": "1"}, "has format '1'"),
         ({"model": "gpt9"}, "'gpt9', which this version"),
-        ({"model": ["ngram"]}, "no proper 'model'"),
+        ({"model": ["ngram"]}, "config.json: expected str, got array in model"),
         ({"model": "uniform"}, "different runs|does not hold"),
         ({"config": {"order": 0}}, "order must be 1 to 64"),
         ({"config": {"order": "3"}}, "does not hold"),
         ({"config": {"no_such_field": 3}}, "no_such_field"),
-        ({"config": [3]}, "no proper 'config'"),
+        ({"config": [3]}, "expected object, got array in config"),
         ({"vocab_size": 7}, "different runs"),
-        ({"vocab_size": True}, "different runs"),
-        ({"outside": "yes"}, "no proper 'outside'"),
+        ({"vocab_size": True}, "expected int, got bool in vocab_size"),
+        ({"outside": "yes"}, "expected bool, got str in outside"),
     ],
 )
 def test_a_configuration_that_no_save_has_written(run, changes, says):
@@ -434,3 +435,24 @@ def test_arrays_of_another_shape_are_refused_or_do_no_harm(run, name, change):
     scores, state = model.log_probs(made.encode(TEXT))
     assert len(scores) == len(made.encode(TEXT))
     assert model.next_log_probs(state).shape == (made.vocab_size,)
+
+
+# ── What is no regular file ───────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "model.safetensors", "tokenizer.json", "provenance.json", "SHA256SUMS"]
+)
+@pytest.mark.parametrize("make_it", [os.mkfifo, lambda path: os.symlink("/dev/zero", path), os.mkdir])
+def test_a_run_has_files_only(run, name, make_it):
+    """A pipe would block for ever, and /dev/zero fill the memory."""
+    (run / name).unlink()
+    make_it(run / name)
+    with pytest.raises(UsageError, match=re.escape(name)):
+        store.load(run)
+
+
+def test_a_configuration_of_no_reasonable_size(run):
+    (run / "config.json").write_bytes(b'{"format": 1, "model": "' + b"x" * (17 << 20))
+    with pytest.raises(FormatError, match=r"config\.json has 17,825,816 bytes, where 16,777,216 are the most"):
+        store.read_config(run)

@@ -9,7 +9,6 @@ and lone surrogates, which Hugging Face cannot encode, are lossless too.
 """
 
 import json
-import lzma
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -19,8 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from lmzoo.data import reading
 from lmzoo.data.tokenizers.base import BYTES, NEWLINE, SURROGATES, ByteTokenizer, Tokens, spans, to_bytes
 from lmzoo.errors import FormatError, TokenizerError
+from lmzoo.files import SETTINGS, parse_json
 
 GPT2_FILES = ("encoder.json", "vocab.bpe")
 GPT2_END = "<|endoftext|>"
@@ -130,10 +131,7 @@ def load_gpt2(folder: str | Path, lines: bool = False) -> Bpe:
     encoder, vocab = (_read(Path(folder), name) for name in GPT2_FILES)
     merges = [line for line in vocab.split("\n") if line and not line.startswith("#version")]
     tokenizer = Bpe("gpt2", merges, lines)
-    try:
-        published = json.loads(encoder)
-    except ValueError as error:
-        raise FormatError(f"{folder}: encoder.json is not JSON ({error}): fetch the file again") from None
+    published = parse_json(encoder, dict[str, int], Path(folder) / "encoder.json")
     if published != {**tokenizer.ids_of_tokens, GPT2_END: tokenizer.end}:
         raise FormatError(f"{folder}: encoder.json and vocab.bpe are not a pair, or not GPT-2's: fetch both")
     return tokenizer
@@ -152,13 +150,12 @@ def find_gpt2() -> Path:
 
 def _read(folder: Path, name: str) -> str:
     """The text of folder/name, or of folder/name.xz."""
-    for path, opened in ((folder / name, open), (folder / f"{name}.xz", lzma.open)):
+    for path in (folder / name, folder / f"{name}.xz"):
         try:
-            with opened(path, "rb") as file:
-                return file.read().decode("utf-8")
+            return reading.read_text(path, limit=SETTINGS)[0]
         except FileNotFoundError:
             continue
-        except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise FormatError(f"{path} cannot be read ({error}): fetch the file again") from None
     raise TokenizerError(f"{folder} has no {name} or {name}.xz: put GPT-2's {' and '.join(GPT2_FILES)} there")
 

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from lmzoo.drafts import draft_of
 from lmzoo.errors import FormatError, LmzooError, UsageError
+from lmzoo.files import open_file, typed
 from lmzoo.interface import Data, Ids, Run
 from lmzoo.neural.device import Compute
 from lmzoo.neural.training.parallel import Parallel
@@ -80,11 +81,13 @@ def read(folder: Path, expected: dict[str, Any]) -> tuple[Tensors, dict[str, Any
     if not place.is_file():
         raise UsageError(f"there is nothing to resume: {place} does not exist; train without --resume")
     try:
+        open_file(place).close()  # only a regular file
         with safe_open(place, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
-        facts = json.loads(header["facts"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        # Not `parse_json`: before the first validation the best loss is infinite.
+        facts = typed(json.loads(header["facts"]), dict[str, Any], place)
+    except (SafetensorError, OSError, KeyError, ValueError, RecursionError, UsageError) as error:
         raise FormatError(f"{place} is cut short, or no checkpoint ({error}): --overwrite begins anew") from None
     if header.get("sha256") != _digest(tensors, header["facts"]):
         raise FormatError(f"{place} is damaged: its contents do not match its checksum; --overwrite begins anew")
