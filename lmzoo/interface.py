@@ -226,7 +226,7 @@ class Decoder(Model):
 
     @abstractmethod
     def advance(self, state: State, tokens: Ids) -> State:
-        """The state after reading `tokens` (T,): the same wherever you cut them. Leaves `state` as it was."""
+        """The state after reading `tokens` (T,), also none: the same wherever cut. Leaves `state` as it was."""
 
     @abstractmethod
     def next_log_probs(self, state: State) -> Floats:
@@ -236,7 +236,7 @@ class Decoder(Model):
     # the contract compares the two.
 
     def advance_many(self, states: Sequence[State], texts: Sequence[Ids]) -> list[State]:
-        """Each of B states after reading its own text (T,), of any length."""
+        """Each of B states after reading its own text (T,), of any length, also of none."""
         return [self.advance(state, text) for state, text in zip(states, texts, strict=True)]
 
     def next_log_probs_many(self, states: Sequence[State]) -> Floats:

@@ -8,14 +8,21 @@ import numpy as np
 from lmzoo.errors import UsageError
 from lmzoo.interface import Classifier, Ids, Run
 from lmzoo.testing.ids import bad_ids_are_named
-from lmzoo.testing.practice import close, practice_examples, texts_of_many_lengths, wrong_distributions
+from lmzoo.testing.practice import (
+    batches,
+    close,
+    long_text,
+    practice_examples,
+    texts_of_many_lengths,
+    wrong_distributions,
+)
 
 Texts = list[tuple[Ids, ...]]
 
 
 def practice_texts(model: Classifier) -> Texts:
-    """Texts of many lengths, also an empty one, as a classifier takes them: one segment each."""
-    return [(text,) for text in texts_of_many_lengths(model)]
+    """Texts of many lengths, also an empty and a long one, as a classifier takes them: one segment each."""
+    return [(text,) for text in (*texts_of_many_lengths(model), long_text(model))]
 
 
 def classes_sum_to_one(model: Classifier) -> str:
@@ -26,24 +33,25 @@ def classes_sum_to_one(model: Classifier) -> str:
 
 
 def texts_classified_together(model: Classifier) -> str:
-    """A text has the same classes alone as among others."""
-    texts = practice_texts(model)
-    for text, row in zip(texts, np.asarray(model.class_log_probs(texts)), strict=True):
-        if not close(row, np.asarray(model.class_log_probs([text]))[0]):
-            return (
-                f"class_log_probs gave a text of {len(text[0])} tokens another row among others than alone "
-                "(does padding leak, or a statistic of the batch?)"
-            )
+    """A text has the same classes alone as among others, whatever their lengths."""
+    for kind, texts in batches(model).items():
+        for text, row in zip(texts, np.asarray(model.class_log_probs([(text,) for text in texts])), strict=True):
+            if not close(row, np.asarray(model.class_log_probs([(text,)]))[0]):
+                return (
+                    f"class_log_probs gave a text of {len(text)} tokens another row in a batch {kind} than alone "
+                    "(does padding leak, or a statistic of the batch?)"
+                )
     return ""
 
 
 def order_of_examples_does_not_matter(model: Classifier) -> str:
     """Texts in the opposite order have the same rows, in the opposite order."""
-    texts = practice_texts(model)
-    forward, backward = np.asarray(model.class_log_probs(texts)), np.asarray(model.class_log_probs(texts[::-1]))
-    if close(forward, backward[::-1]):
-        return ""
-    return "in another order the texts have other classes (are rows sorted by length and not put back?)"
+    for batch in batches(model).values():
+        texts = [(text,) for text in batch]
+        forward, backward = np.asarray(model.class_log_probs(texts)), np.asarray(model.class_log_probs(texts[::-1]))
+        if not close(forward, backward[::-1]):
+            return "in another order the texts have other classes (are rows sorted by length and not put back?)"
+    return ""
 
 
 def bad_text_id_is_named(model: Classifier) -> str:

@@ -6,6 +6,7 @@ import json
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import cached_property, partial
 from typing import Any
@@ -25,7 +26,7 @@ from lmzoo.interface import (
     SentenceEncoder,
     TextToText,
 )
-from lmzoo.testing import classifier, decoder, encoder, language_model, masked_model, text_to_text
+from lmzoo.testing import classifier, decoder, encoder, fitting, language_model, long_text, masked_model, text_to_text
 from lmzoo.testing.practice import UNSEEN, VOCAB_SIZE, practice_examples, practice_text
 
 PASSED, FAILED, COULD_NOT_RUN, NOT_REACHED = "passed", "failed", "could not run", "not reached"
@@ -56,16 +57,18 @@ class Ability:
     first_use: Callable[[Any], Any]  # asks a model for something that only a fitted one can answer
     answers: Callable[[Any], list[Any]]  # its predictions for a text, as arrays: two equal models give the same
     learned: dict[str, Property] = field(default_factory=dict)  # of a model fitted on the practice text
+    score: fitting.Score | None = None  # (model, text) → mean nats a token, where it gives tokens probabilities
 
 
 ABILITIES = (
-    Ability(Decoder, decoder.CHECKS, decoder.first_use, decoder.answers),
+    Ability(Decoder, decoder.CHECKS | long_text.DECODER_CHECKS, decoder.first_use, decoder.answers),
     Ability(
         LanguageModel,
-        language_model.CHECKS,
+        language_model.CHECKS | long_text.CHECKS,
         lambda model: model.log_probs(UNSEEN),
         language_model.answers,
         {"beats_uniform": language_model.beats_uniform},
+        lambda model, text: float(np.mean(model.log_probs(text)[0])),
     ),
     Ability(TextToText, text_to_text.CHECKS, decoder.first_use, decoder.answers),
     Ability(
@@ -74,6 +77,7 @@ ABILITIES = (
         lambda model: model.fill_log_probs(UNSEEN, masked_model.at(len(UNSEEN), 0)),
         masked_model.answers,
         {"fills_better_than_uniform": masked_model.fills_better_than_uniform},
+        lambda model, text: float(np.mean(model.pseudo_log_probs(text))),
     ),
     Ability(Encoder, encoder.CHECKS, lambda model: model.features(UNSEEN), encoder.features_answers),
     Ability(
@@ -175,6 +179,7 @@ class _Candidate:
     settings: dict[str, Any]
     run: Run
     model: Any = None  # set by `fit`, whatever `fit` returned
+    at_first: list[Any] | None = None  # its answers before any other question
 
     @cached_property
     def kind(self) -> type:
@@ -202,8 +207,22 @@ class _Candidate:
         for one in has:
             for name, check in one.learned.items():
                 yield one.kind.__name__, name, partial(self.of_fitted, check)
+            if one.kind is LanguageModel:
+                yield "LanguageModel", "sums_along_prose", partial(self.of_fits, fitting.sums_along_prose)
+            if one.score:
+                yield (
+                    one.kind.__name__,
+                    "validation_is_not_learned",
+                    partial(self.of_fits, fitting.validation_is_not_learned, one.score),
+                )
+                yield (
+                    one.kind.__name__,
+                    "refit_learns_once",
+                    partial(self.of_fits, fitting.refit_learns_once, one.score, partial(self.answers, scored=True)),
+                )
         if classifies:
             yield "Classifier", "class_without_examples", self.class_without_examples
+        yield "Model", "asking_changes_nothing", self.asking_changes_nothing
         yield "Model", "saves_and_loads", self.saves_and_loads
         yield "Model", "same_seed", self.same_seed
 
@@ -211,7 +230,16 @@ class _Candidate:
         """The outcome of a check of the fitted model. Raises _NotReachedError if there is none."""
         if self.model is None:
             raise _NotReachedError
+        if self.at_first is None:
+            with suppress(Exception):  # the check will say what is wrong
+                self.at_first = self.answers(self.model)
         return check(self.model)
+
+    def of_fits(self, check: Callable[..., str], *arguments: Any) -> str:
+        """The outcome of a check that fits models of its own. Raises _NotReachedError where that could not be done."""
+        if self.model is None:
+            raise _NotReachedError
+        return check(lambda data: self.new().fit(data, self.run), *arguments)
 
     def constructor_only_stores(self) -> str:
         """The constructor stores its settings and does nothing else."""
@@ -296,10 +324,33 @@ class _Candidate:
             again.fit_labels(practice_examples(150), practice_examples(30, seed=1), self.run)
         return self.differs(again, "two fits with the same seed and as many steps gave different models")
 
+    def asking_changes_nothing(self) -> str:
+        """After all these questions the model answers as it did at first: asking teaches it nothing."""
+        if self.model is None:
+            raise _NotReachedError
+        same = self.at_first is None or _equal(self.at_first, self.answers(self.model))
+        return (
+            ""
+            if same
+            else (
+                "after the other checks' questions it answers differently than before them: predicting must not change "
+                "what was learned (a cache, a counter, a table that grows)"
+            )
+        )
+
     def differs(self, other: Any, message: str) -> str:
         """`message` if another model's answers differ from the fitted one's in any bit, else ""."""
         for ability in abilities(self.kind):
-            ours, theirs = ability.answers(self.model), ability.answers(other)
-            if not all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True)):
+            if not _equal(ability.answers(self.model), ability.answers(other)):
                 return f"{message} (as a {ability.kind.__name__})"
         return ""
+
+    def answers(self, model: Any, scored: bool = False) -> list[Any]:
+        """What a model says of some texts; with `scored`, only what `fit` alone enables it to say."""
+        has = [ability for ability in abilities(self.kind) if ability.score or not scored]
+        return [answer for ability in has for answer in ability.answers(model)]
+
+
+def _equal(ours: list[Any], theirs: list[Any]) -> bool:
+    """Whether two models' answers are the same in every bit."""
+    return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))

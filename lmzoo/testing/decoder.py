@@ -13,6 +13,7 @@ from lmzoo.interface import Decoder, Ids, LanguageModel, State, TextToText
 from lmzoo.testing.practice import (
     TOLERANCE,
     UNSEEN,
+    batches,
     close,
     in_vocabulary,
     texts_of_many_lengths,
@@ -82,31 +83,37 @@ def states_are_values(model: Decoder, text: Ids | None = None) -> str:
 
 def advance_many_equals_the_loop(model: Decoder, texts: list[Ids] | None = None) -> str:
     """`advance_many` reads texts of different lengths, also empty ones, each from its own state, as `advance` does."""
-    texts = [*texts_of_many_lengths(model), usual_text(model)[:7]] if texts is None else texts
-    # Each text has a state of its own, none of them the last one's, so that mixing them up shows.
-    states = [model.advance(start, usual_text(model)[: n % 3]) for start in starts(model) for n, _ in enumerate(texts)]
-    texts = texts * (len(states) // max(1, len(texts)))
-    together = list(model.advance_many(states, texts))
-    if len(together) != len(states):
-        return f"advance_many gave {len(together)} states for {len(states)} texts"
-    for state, text, ours in zip(states, texts, together, strict=True):
-        if message := different_states(model, ours, model.advance(state, text)):
-            return (
-                f"advance_many and advance end in different states after a text of {len(text)} tokens "
-                f"(does padding leak, or the order of the texts?): {message}"
-            )
+    for what, batch in batches(model).items() if texts is None else [("of texts", texts)]:
+        for start in starts(model):
+            # Each text has a state of its own, none of them the last one's, so that mixing them up shows.
+            states = [model.advance(start, usual_text(model)[: n % 3]) for n, _ in enumerate(batch)]
+            together = list(model.advance_many(states, batch))
+            if len(together) != len(states):
+                return f"advance_many gave {len(together)} states for {len(states)} texts"
+            for state, text, ours in zip(states, batch, together, strict=True):
+                if message := different_states(model, ours, model.advance(state, text)):
+                    return (
+                        f"in a batch {what} advance_many and advance end in different states after a text of "
+                        f"{len(text)} tokens (does padding leak, or the order of the texts?): {message}"
+                    )
     return ""
 
 
 def next_log_probs_many_equals_the_loop(model: Decoder) -> str:
     """`next_log_probs_many` gives one row of `next_log_probs` for each state, (B, V)."""
-    states = [model.advance(start, text) for start in starts(model) for text in texts_of_many_lengths(model)]
-    together = np.asarray(model.next_log_probs_many(states))
-    alone = np.stack([model.next_log_probs(state) for state in states])
-    if together.shape != alone.shape:
-        return f"next_log_probs_many of {len(states)} states has shape {together.shape}, not {alone.shape}"
-    wrong = np.flatnonzero(~np.isclose(together, alone, atol=TOLERANCE, rtol=0).all(axis=1))
-    return f"next_log_probs_many gives state {wrong[0]} another prediction than next_log_probs" if len(wrong) else ""
+    for what, batch in batches(model).items():
+        states = [model.advance(start, text) for start in starts(model) for text in batch]
+        together = np.asarray(model.next_log_probs_many(states))
+        alone = np.stack([model.next_log_probs(state) for state in states])
+        if together.shape != alone.shape:
+            return f"next_log_probs_many of {len(states)} states has shape {together.shape}, not {alone.shape}"
+        wrong = np.flatnonzero(~np.isclose(together, alone, atol=TOLERANCE, rtol=0).all(axis=1))
+        if len(wrong):
+            return (
+                f"next_log_probs_many gives state {wrong[0]} of {len(states)} another prediction than next_log_probs "
+                f"(after texts {what})"
+            )
+    return ""
 
 
 def different_states(model: Decoder, ours: State, theirs: State) -> str:

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 
 from lmzoo.interface import Encoder, Ids, SentenceEncoder
-from lmzoo.testing.practice import close_vectors, replace_from, texts_of_many_lengths, usual_text
+from lmzoo.testing.practice import batches, close_vectors, long_text, replace_from, texts_of_many_lengths, usual_text
 
 
 def features_are_rows(model: Any) -> str:
     """A finite vector for each token in each layer, (T, D), and the same one when asked again."""
+    last = len(model.layer_names) - 1
     for layer, name in enumerate(model.layer_names):
-        for tokens in texts_of_many_lengths(model):
+        for tokens in [*texts_of_many_lengths(model), *([long_text(model)] if layer == last else [])]:
             rows = np.asarray(model.features(tokens, layer))
             if rows.ndim != 2 or len(rows) != len(tokens):
                 return f"features of {len(tokens)} tokens in {name!r} has shape {rows.shape}, not ({len(tokens)}, D)"
@@ -38,15 +39,16 @@ def layers_count_from_the_top(model: Any) -> str:
 
 
 def many_features(model: Any) -> str:
-    """Texts have the same features together as alone, in all layers."""
-    texts, layers = texts_of_many_lengths(model), range(len(model.layer_names))
-    for text, together in zip(texts, model.features_many(texts, layers), strict=True):
-        for layer, rows in zip(layers, together, strict=True):
-            if not close_vectors(np.asarray(rows), np.asarray(model.features(text, layer))):
-                return (
-                    f"features_many gave a text of {len(text)} tokens other features in {model.layer_names[layer]!r} "
-                    "than features does (does padding leak, or the order of texts?)"
-                )
+    """Texts have the same features together as alone, in all layers, whatever their lengths."""
+    for kind, texts in batches(model).items():
+        layers = range(len(model.layer_names)) if kind == "of many lengths" else (len(model.layer_names) - 1,)
+        for text, together in zip(texts, model.features_many(texts, layers), strict=True):
+            for layer, rows in zip(layers, together, strict=True):
+                if not close_vectors(np.asarray(rows), np.asarray(model.features(text, layer))):
+                    return (
+                        f"features_many gave a text of {len(text)} tokens in a batch {kind} other features in "
+                        f"{model.layer_names[layer]!r} than features does (does padding leak, or the order of texts?)"
+                    )
     return ""
 
 
@@ -71,6 +73,8 @@ def features_see_no_future(model: Any, text: Ids | None = None, cut: int | None 
     if not isinstance(model, Encoder):  # so that a property can be tried on every language model
         return ""
     tokens = usual_text(model) if text is None else text  # type: ignore[arg-type]
+    if text is None:
+        tokens = np.concatenate([tokens, long_text(model)[:150]])  # type: ignore[arg-type]
     at = len(tokens) // 2 if cut is None else cut
     other = replace_from(tokens, at, model.vocab_size_)  # type: ignore[attr-defined]
     for layer, name in enumerate(model.layer_names):
@@ -84,7 +88,7 @@ def features_see_no_future(model: Any, text: Ids | None = None, cut: int | None 
 
 def encodings_are_rows(model: Any) -> str:
     """`encode_texts` is (N, D), finite, also for an empty text, and the same when asked again."""
-    texts = texts_of_many_lengths(model)
+    texts = [*texts_of_many_lengths(model), long_text(model)]
     rows = np.asarray(model.encode_texts(texts))
     if rows.ndim != 2 or len(rows) != len(texts):
         return f"encode_texts of {len(texts)} texts has shape {rows.shape}, not ({len(texts)}, D)"
@@ -97,22 +101,24 @@ def encodings_are_rows(model: Any) -> str:
 
 
 def texts_encoded_together(model: Any) -> str:
-    """A text has the same vector alone as among others."""
-    texts = texts_of_many_lengths(model)
-    for text, row in zip(texts, np.asarray(model.encode_texts(texts)), strict=True):
-        if not close_vectors(row, np.asarray(model.encode_texts([text]))[0]):
-            return (
-                f"encode_texts gave a text of {len(text)} tokens another vector among others than alone "
-                "(does padding leak, or a statistic of the batch?)"
-            )
+    """A text has the same vector alone as among others, whatever their lengths."""
+    for kind, texts in batches(model).items():
+        for text, row in zip(texts, np.asarray(model.encode_texts(texts)), strict=True):
+            if not close_vectors(row, np.asarray(model.encode_texts([text]))[0]):
+                return (
+                    f"encode_texts gave a text of {len(text)} tokens another vector in a batch {kind} than alone "
+                    "(does padding leak, or a statistic of the batch?)"
+                )
     return ""
 
 
 def order_of_texts_does_not_matter(model: Any) -> str:
     """Texts in the opposite order have the same vectors, in the opposite order."""
-    texts = [*texts_of_many_lengths(model), usual_text(model)[:7]]
-    forward, backward = np.asarray(model.encode_texts(texts)), np.asarray(model.encode_texts(texts[::-1]))
-    if close_vectors(forward, backward[::-1]):
+    for texts in batches(model).values():
+        forward, backward = np.asarray(model.encode_texts(texts)), np.asarray(model.encode_texts(texts[::-1]))
+        if not close_vectors(forward, backward[::-1]):
+            break
+    else:
         return ""
     return "in another order the texts have other vectors (are rows sorted by length and not put back?)"
 

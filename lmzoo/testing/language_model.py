@@ -12,13 +12,12 @@ from lmzoo.testing.practice import (
     TOLERANCE,
     UNSEEN,
     VOCAB_SIZE,
+    batches,
     close,
     in_vocabulary,
     practice_text,
     replace_from,
-    texts_of_many_lengths,
     usual_text,
-    wrong_distributions,
 )
 
 
@@ -112,40 +111,56 @@ def empty_text(model: LanguageModel) -> str:
     return f"reading nothing changed the state: {message}" if message else ""
 
 
-def long_text(model: LanguageModel) -> str:
-    """In a text of 1,000 tokens too, a score is that of stepping, and the probabilities sum to one."""
-    tokens = in_vocabulary(practice_text(1000, seed=3), model)
-    scores, _ = model.log_probs(tokens)
-    for t in (499, 999):  # two places only: a step from the start for each token would take too long
-        row = np.asarray(model.next_log_probs(model.advance(model.start(), tokens[:t])))
-        if message := wrong_distributions(row, (model.vocab_size_,), f"next_log_probs after {t} tokens"):
-            return message
-        if not close(scores[t], row[tokens[t]]):
-            return f"in a long text log_probs says {scores[t]:.5f} nats for token {t}, stepping {row[tokens[t]]:.5f}"
-    return ""
-
-
 def bad_id_is_named(model: LanguageModel) -> str:
     """An id outside the vocabulary is an error that names the id and the vocabulary's size."""
     return bad_ids_are_named(model.vocab_size_, model.log_probs)
 
 
 def many_texts(model: LanguageModel) -> str:
-    """Texts scored together score as they do alone, from any of their tokens on."""
-    texts = texts_of_many_lengths(model)
-    together = model.log_probs_many(texts)
-    alone = [model.log_probs(text)[0] for text in texts]
-    if [len(t) for t in together] != [len(a) for a in alone]:
-        return "log_probs_many gave arrays of other lengths than the texts"
-    if not all(close(t, a) for t, a in zip(together, alone, strict=True)):
-        return "texts scored together score differently than alone (does padding leak, or state?)"
-    first = [n % (len(text) + 1) for n, text in enumerate(alone)]
-    suffixes = model.log_probs_many(texts, first)
-    expected = [scores[start:] for scores, start in zip(alone, first, strict=True)]
-    if [len(s) for s in suffixes] != [len(e) for e in expected]:
-        return "log_probs_many with `first` gave arrays of other lengths than the rest of each text"
-    same = all(close(s, e) for s, e in zip(suffixes, expected, strict=True))
-    return "" if same else "log_probs_many gives the same tokens other scores when `first` is set"
+    """Texts scored together score as they do alone."""
+    return _scored_together(model, ["of many lengths", "alone", "growing one by one"])
+
+
+def texts_of_equal_length(model: LanguageModel) -> str:
+    """So do texts that are all of one length, which need no padding and often have a path of their own."""
+    return _scored_together(model, ["of equal length", "of one token"])
+
+
+def _scored_together(model: LanguageModel, kinds: list[str]) -> str:
+    for kind in kinds:
+        texts = batches(model)[kind]
+        together = model.log_probs_many(texts)
+        alone = [model.log_probs(text)[0] for text in texts]
+        if [len(t) for t in together] != [len(a) for a in alone]:
+            return f"log_probs_many gave arrays of other lengths than the texts, in a batch {kind}"
+        for text, ours, theirs in zip(texts, together, alone, strict=True):
+            if not close(ours, theirs):
+                return (
+                    f"a text of {len(text)} tokens scores differently in a batch {kind} than by itself (does padding "
+                    "leak, or state, or the order of the texts?)"
+                )
+    return ""
+
+
+def first_anywhere(model: LanguageModel) -> str:
+    """`first` leaves the scores as they are, wherever in a text it stands: at its start, near its end, behind it."""
+    for kind in ("of many lengths", "of equal length"):
+        texts = batches(model)[kind]
+        alone = [model.log_probs(text)[0] for text in texts]
+        lengths = [len(text) for text in texts]
+        for places in (
+            [n % (length + 1) for n, length in enumerate(lengths)],
+            *([min(n, length) for length in lengths] for n in (1, 2)),
+            *([max(0, length - n) for length in lengths] for n in (5, 3, 2, 1, 0)),
+        ):
+            suffixes = model.log_probs_many(texts, places)
+            expected = [scores[start:] for scores, start in zip(alone, places, strict=True)]
+            if [len(s) for s in suffixes] != [len(e) for e in expected]:
+                return "log_probs_many with `first` gave arrays of other lengths than the rest of each text"
+            for start, length, ours, theirs in zip(places, lengths, suffixes, expected, strict=True):
+                if not close(ours, theirs):
+                    return f"log_probs_many gives the same tokens other scores with `first` {start} of {length} tokens"
+    return ""
 
 
 def beats_uniform(model: LanguageModel) -> str:
@@ -171,7 +186,8 @@ CHECKS: dict[str, Callable[[Any], str]] = {
     "distributions_equal_the_loop": distributions_equal_the_loop,
     "reach_is_true": reach_is_true,
     "empty_text": empty_text,
-    "long_text": long_text,
     "bad_id_is_named": bad_id_is_named,
     "many_texts": many_texts,
+    "texts_of_equal_length": texts_of_equal_length,
+    "first_anywhere": first_anywhere,
 }

@@ -11,6 +11,7 @@ from lmzoo.testing.ids import bad_ids_are_named
 from lmzoo.testing.practice import (
     VOCAB_SIZE,
     close,
+    long_text,
     practice_text,
     texts_of_many_lengths,
     usual_text,
@@ -28,7 +29,7 @@ def at(length: int, *places: int) -> Blanks:
 
 
 def masked_texts(model: MaskedModel) -> Iterator[tuple[Ids, Blanks]]:
-    """Texts of many lengths with no blank, the first, the last, every third and all of their tokens blank."""
+    """Texts of many lengths: no blank, the first, the last, every third, all of their tokens blank, and long ones."""
     for tokens in texts_of_many_lengths(model):
         length = len(tokens)
         yield tokens, np.zeros(length, dtype=bool)
@@ -37,6 +38,9 @@ def masked_texts(model: MaskedModel) -> Iterator[tuple[Ids, Blanks]]:
             yield tokens, at(length, length - 1)
             yield tokens, np.arange(length) % 3 == 0
             yield tokens, np.ones(length, dtype=bool)
+    tokens = long_text(model)
+    for place in (64, 128, 256, 512, 1024):  # where networks cut a text
+        yield tokens[: place + 2], at(place + 2, place - 1, place, place + 1)
 
 
 def blanks_sum_to_one(model: MaskedModel, text: Ids | None = None, blanks: Blanks | None = None) -> str:
@@ -94,7 +98,7 @@ def filling_repeats(model: MaskedModel) -> str:
 
 def pseudo_log_probs_equal_the_definition(model: MaskedModel, text: Ids | None = None) -> str:
     """`pseudo_log_probs` hides one token at a time (Salazar et al. 2020, equation 2), (T,); also of no tokens."""
-    for tokens in texts_of_many_lengths(model) if text is None else [text]:
+    for tokens in [*texts_of_many_lengths(model), long_text(model)[400:550]] if text is None else [text]:
         fast = np.asarray(model.pseudo_log_probs(tokens))
         slow = MaskedModel.pseudo_log_probs(model, tokens)
         if fast.shape != (len(tokens),):

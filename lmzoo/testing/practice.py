@@ -8,6 +8,7 @@ from lmzoo.interface import Array, Examples, Ids
 
 TOLERANCE = 1e-4  # nats: the rounding error of float32 arithmetic done in another order
 VOCAB_SIZE = 12  # of the practice text; 9 and 10 never occur in it, 11 is `end`
+LONG = 1300  # tokens of a long text: past the borders of the usual windows
 UNSEEN = np.array([3, 9, 1, 10, 4, 11, 11, 0, 9], dtype=np.int32)  # with the two tokens that training never shows
 
 
@@ -60,6 +61,35 @@ def texts_of_many_lengths(model: HasVocabulary) -> list[Ids]:
     """Unseen tokens, an ordinary text, no text, one token: what padding and batching get wrong."""
     unseen = in_vocabulary(UNSEEN, model)
     return [unseen, usual_text(model), unseen[:0], unseen[:1]]
+
+
+def long_text(model: HasVocabulary, seed: int = 0) -> Ids:
+    """(LONG,): practice text, then contexts that are rare, runs of one token, tokens never seen, and practice text."""
+    rng = np.random.default_rng(seed + 100)
+    parts = [
+        practice_text(450, seed + 3),
+        rng.integers(VOCAB_SIZE, size=200),  # with tokens that training never shows, and in orders that it never has
+        np.full(60, 9),
+        np.full(60, 4),
+        np.tile([10, 9, 11], 10),
+        practice_text(500, seed + 4),
+    ]
+    return in_vocabulary(np.concatenate(parts)[:LONG].astype(np.int32), model)
+
+
+def batches(model: HasVocabulary) -> dict[str, list[Ids]]:
+    """Texts as they may come together, by what is special of the batch: what padding, sorting and stacking get wrong.
+
+    No two texts of a batch are equal, so that none can pass for another.
+    """
+    text = long_text(model)
+    return {
+        "of many lengths": [*texts_of_many_lengths(model), usual_text(model)[:7], text[:300]],
+        "of equal length": [text[n : n + 20] for n in (0, 31, 62, 443)],
+        "of one token": [text[n : n + 1] for n in np.unique(text, return_index=True)[1]],
+        "alone": [usual_text(model)],
+        "growing one by one": [text[n : 2 * n] for n in range(40)],
+    }
 
 
 def replace_from(tokens: Ids, start: int, vocab_size: int) -> Ids:

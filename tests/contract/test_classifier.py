@@ -118,7 +118,7 @@ MUTANTS = [
     (SortedByLength, "order_of_examples_does_not_matter", "sorted by length"),
     (AnyId, "bad_text_id_is_named", "check_ids"),
     (Contrary, "beats_chance", "guessing among 3 classes"),
-    (DropsAbsentClasses, "class_without_examples", "(4, 4)"),
+    (DropsAbsentClasses, "class_without_examples", "(5, 4)"),
     (RefusesAbsentClassesVaguely, "class_without_examples", "does not name the class, 'absent'"),
     (Unrepeatable, "same_seed", "as a Classifier"),
     (Forgetful, "saves_and_loads", "as a Classifier"),

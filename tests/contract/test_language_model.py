@@ -257,7 +257,7 @@ MUTANTS = [
     (Careless, "bad_id_is_named", "check_ids"),
     (Backwards, "beats_uniform", "knows nothing"),
     (Leaky, "many_texts", "padding"),
-    (IgnoresFirst, "many_texts", "`first`"),
+    (IgnoresFirst, "first_anywhere", "`first`"),
     (Padded, "advance_many_equals_the_loop", "padding"),
     (EqualLengths, "advance_many_equals_the_loop", "states for"),
     (OneRow, "next_log_probs_many_equals_the_loop", "another prediction"),

@@ -6,6 +6,7 @@ from lmzoo import testing
 from lmzoo.errors import UsageError
 from lmzoo.interface import Decoder, Model
 from tests.contract import (
+    test_cheats,
     test_classifier,
     test_encoder,
     test_language_model,
@@ -16,7 +17,8 @@ from tests.contract import (
 from tests.contract.right_models import RIGHT, Bigram, NaiveBayes, Neighbours, Probed, checks
 
 FILES = (
-    test_classifier, test_encoder, test_language_model, test_masked_model, test_sentence_encoder, test_text_to_text,
+    test_cheats, test_classifier, test_encoder, test_language_model, test_masked_model, test_sentence_encoder,
+    test_text_to_text,
 )  # fmt: skip
 MUTANTS = [mutant for file in FILES for mutant in file.MUTANTS]
 

@@ -38,8 +38,10 @@ def fitted(name):
 
 
 @pytest.mark.parametrize("name", registered(object))
-def test_keeps_the_contract_of_its_abilities(name):
-    checks = testing.check_model(models.find(name), **small(name))
+def test_keeps_the_contract_of_its_abilities(name, request):
+    if small(name):
+        request.getfixturevalue("short")
+    checks = testing.check_model(models.find(name), steps=15, **small(name))
     assert {check.name: check.message for check in checks if not check.passed} == {}
     assert [check.name for check in checks] == testing.check_names(models.find(name))
 

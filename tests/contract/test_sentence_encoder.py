@@ -44,7 +44,7 @@ class SortedByLength(BagOfTokens):
 
 
 MUTANTS = [
-    (OneVector, "encodings_are_rows", "not (4, D)"),
+    (OneVector, "encodings_are_rows", "not (5, D)"),
     (MeanOfNothing, "encodings_are_rows", "a mean over no tokens"),
     (Noisy, "encodings_are_rows", "dropout"),
     (Standardised, "texts_encoded_together", "statistic of the batch"),

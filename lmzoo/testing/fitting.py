@@ -1,0 +1,99 @@
+"""Checks of what `fit` learns, and from which text. Each fits models of its own, by the `fit` that it is given."""
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+
+from lmzoo.data import cards
+from lmzoo.data.grammar import Grammar
+from lmzoo.interface import Data, Ids, LanguageModel
+from lmzoo.testing.practice import TOLERANCE, VOCAB_SIZE, practice_text, wrong_distributions
+
+Fit = Callable[[Data], Any]
+Score = Callable[[Any, Ids], float]  # (model, text) → mean nats a token
+Answers = Callable[[Any], list[Any]]  # what a model says of some texts
+LEARNED = 0.1  # nats a token, beyond what a choice of settings explains
+PROSE = 6000  # characters to learn from
+HELD_OUT = 3000  # contexts in which sums are checked
+
+
+@cache
+def prose() -> bytes:
+    """English characters, all of them ASCII."""
+    grammar = Grammar.load(cards.folder() / "storyworld.grammar.toml")
+    text = "".join(grammar.generate(PROSE + HELD_OUT, "contract"))
+    return text.encode("ascii", "replace")[: PROSE + HELD_OUT]
+
+
+def sums_along_prose(fit: Fit) -> str:
+    """Fitted on English characters, it gives a distribution in each of thousands of contexts of text held out."""
+    ids, vocab_size = np.frombuffer(prose(), dtype=np.uint8).astype(np.int32), 129  # half of which are never seen
+    train, held_out = ids[:PROSE], ids[PROSE:]
+    held_out[20::40] = np.arange(len(held_out[20::40])) % vocab_size  # in any text there may be what was never seen
+    model: LanguageModel = fit(Data.of(train, held_out[:0], vocab_size))
+    rows = np.asarray(model.distributions(held_out))
+    what = "along English text that was held out, distributions"
+    if message := wrong_distributions(rows, (len(held_out), vocab_size), what):
+        return message
+    scores = np.asarray(model.log_probs_many([held_out])[0])
+    wrong = np.flatnonzero(~np.isclose(scores, rows[np.arange(len(held_out)), held_out], atol=TOLERANCE, rtol=0))
+    if len(wrong):
+        t = int(wrong[0])
+        return (
+            f"along English text that was held out, log_probs_many says {scores[t]:.5f} nats for character {t}, and "
+            f"distributions {rows[t, held_out[t]]:.5f}: what is scored is not what is predicted"
+        )
+    return ""
+
+
+def _cycle(*tokens: int) -> Ids:
+    return np.resize(np.array(tokens, dtype=np.int32), 200)
+
+
+def validation_is_not_learned(fit: Fit, score: Score) -> str:
+    """What stands in the validation text alone is not learned from it: it may choose settings, no more."""
+    train, forth, back = practice_text(800), _cycle(9, 10, 0), _cycle(10, 9, 0)
+    one, other = (fit(Data.of(train, valid, VOCAB_SIZE)) for valid in (forth, back))
+    gain = score(one, forth) - score(one, back) - score(other, forth) + score(other, back)
+    if gain > LEARNED:
+        return (
+            f"an order of words that only the validation text has is {gain:.2f} nats a token likelier after fit: learn "
+            "from data.train alone (data.valid is for choosing settings and for stopping)"
+        )
+    return ""
+
+
+def _apart(ours: list[Any], theirs: list[Any]) -> float:
+    """How far the answers of two models are apart: the mean of absolute differences."""
+    return float(np.mean([np.abs(np.subtract(a, b)).mean() for a, b in zip(ours, theirs, strict=True)]))
+
+
+def refit_learns_once(fit: Fit, score: Score, answers: Answers) -> str:
+    """Under `refit` the validation text, a part of `train`, is learned once, and nothing is fitted on it after that."""
+    rng = np.random.default_rng(5)
+    valid, fresh = (
+        rng.integers(9, size=300).astype(np.int32) for _ in range(2)
+    )  # noise: nothing to learn but by heart
+    train = np.concatenate([practice_text(600), valid])
+    again = fit(Data.of(train, valid, VOCAB_SIZE, refit=True))
+    once = fit(Data.of(train, valid[:0], VOCAB_SIZE))
+
+    away = partial(_apart, answers(again))
+    from_once = away(answers(once))
+    if not from_once:
+        return ""
+    if away(answers(fit(Data.of(np.concatenate([train, valid]), valid[:0], VOCAB_SIZE)))) < from_once / 4:
+        return (
+            "under refit the validation text is learned twice: data.train ends with it already, so learn from "
+            "data.train alone"
+        )
+    by_heart = [score(model, valid) - score(model, fresh) for model in (again, once)]
+    if by_heart[0] > by_heart[1] + LEARNED:
+        return (
+            f"under refit the model knows its validation text by heart ({by_heart[0]:.2f} nats a token likelier than "
+            f"fresh text, instead of {by_heart[1]:.2f}): something was fitted on data.valid after that text had been "
+            "learned; learn from data.train_only while anything is chosen on data.valid"
+        )
+    return ""
