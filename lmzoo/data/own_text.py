@@ -124,10 +124,12 @@ def _below(path: Path) -> list[Path]:
     """`path` itself, or the files below it in order of name, without hidden ones and those about the others."""
     if not path.is_dir():
         return [path]
-    files = []
-    for folder, inner, names in os.walk(path, onerror=_raise):
-        inner[:] = [name for name in inner if not name.startswith(".")]
-        files += [Path(folder, name) for name in names if not name.startswith(".")]
+    files, seen = [], set()
+    for folder, inner, names in os.walk(path, onerror=_raise, followlinks=True):
+        real = os.path.realpath(folder)
+        inner[:] = [name for name in inner if not name.startswith(".") and real not in seen]
+        files += [Path(folder, name) for name in names if not name.startswith(".") and real not in seen]
+        seen.add(real)  # a link may lead to a folder above it
     files = sorted((file for file in files if file.is_file()), key=lambda file: file.parts)
     return [file for file in files if not ABOUT.fullmatch(file.name)] or files
 
@@ -158,7 +160,17 @@ def _labelled(root: Path, files: list[Path], given: Collection[str]) -> tuple[Fi
                 f"--train {root / some}, or --train {root} to train on all"
             )
         return {"train": files}, []
-    return {part: _only(root, part, candidates[part]) for part in PARTS if part in candidates}, left_out
+    found = {part: _only(root, part, candidates[part]) for part in PARTS if part in candidates}
+    labelled = [file for of_part in found.values() for file in of_part]
+    others = [file for file in left_out if file.suffix in {file.suffix for file in labelled}]
+    if (
+        len(others) > len(labelled) and not given
+    ):  # perhaps it is no split: training.md and testing.md among other texts
+        raise UsageError(
+            f"{root} has {some} beside {_list(others, root)}, of which nothing says for what they are: give --train, "
+            f"--valid and --test, or --train {root} to train on all"
+        )
+    return found, left_out
 
 
 def _label(names: Sequence[str]) -> tuple[str, str]:
@@ -168,7 +180,7 @@ def _label(names: Sequence[str]) -> tuple[str, str]:
     test-00000-of-00002.jsonl and test_de.txt do, the-test-of-time.txt does not.
     """
     for depth, name in enumerate(names):
-        words = [re.findall("[a-z]+", between.replace("-of-", "-")) for between in name.lower().split(".")]
+        words = [re.findall("[a-z]+", re.sub("[-_]of[-_]", "-", between)) for between in name.lower().split(".")]
         parts = {PART_OF[word] for of in words if of for word in (of[0], of[-1]) if word in PART_OF}
         if len(parts) == 1:
             return parts.pop(), "/".join(names[: depth + 1])
@@ -194,7 +206,7 @@ def _numbers(name: str) -> list[int]:
 def _list(files: Sequence[Path], root: Path) -> str:
     """'a.txt, b.txt, c.txt … (1,234 files)', named from `root`."""
     names = [file.relative_to(root) if file != root and file.is_relative_to(root) else file for file in files[:3]]
-    return ", ".join(map(str, names)) + f" … ({len(files):,} files)" * (len(files) > 3)
+    return ", ".join(one_line(str(name)) for name in names) + f" … ({len(files):,} files)" * (len(files) > 3)
 
 
 # ── What is in them ───────────────────────────────────────────────────────────────────────────────
@@ -218,10 +230,10 @@ def _records(file: Path, text: str, kind: Kind, field: str, notes: list[str]) ->
         records = _parsed(text, str(file))
         if not isinstance(records, list):
             raise unreadable(file, kind, "a text")
-        named = [(f"{file}, object {n:,}", record) for n, record in enumerate(records, 1)]
+        named = ((f"{file}, object {n:,}", record) for n, record in enumerate(records, 1))
     else:
-        lines = [(f"{file}, line {n:,}", line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-        named = [(where, _parsed(line, where)) for where, line in lines]
+        lines = ((f"{file}, line {n:,}", line) for n, line in enumerate(text.split("\n"), 1) if line.strip())
+        named = ((where, _parsed(line, where)) for where, line in lines)
     texts = [_field(record, field, where).rstrip("\n") for where, record in named]
     if halves := sum(len(re.findall("[\ud800-\udfff]", text)) for text in texts):
         notes.append(f"{file} has {halves:,} halves of surrogate pairs, which are no characters: each became U+FFFD")

@@ -111,6 +111,7 @@ def test_other_files_are_left_out_and_said(folder):
         ("train.txt train/a.txt test.txt", "has two texts for train, train and train.txt"),
         ("train.txt test2016.txt test2017.txt", "has two texts for test, test2016.txt and test2017.txt"),
         ("corpus.txt test.txt", "has test.txt, but nothing that is called train: say what to train on with --train"),
+        ("a.md b.md c.md training.md testing.md", "has testing.md beside a.md, b.md, c.md, of which nothing says"),
         ("train.txt gold.txt", "has train.txt beside gold.txt, which may be to test on: give --train"),
     ],
 )
@@ -144,6 +145,17 @@ def test_any_path_says_one_part_or_none(names):
     part, candidate = _label(names)
     assert (part in SPLITS) == bool(candidate)
     assert "/".join(names).startswith(candidate)
+
+
+def test_a_linked_folder_is_read_once(folder):
+    path = folder({"data/train/a.txt": LINES, "data/test/a.txt": "to test\n"})
+    (path / "linked").mkdir()
+    (path / "linked/train").symlink_to(path / "data/train")
+    (path / "linked/test").symlink_to(path / "data/test")
+    (path / "data/test/up").symlink_to(path / "data/test")
+    loaded = corpus.load(path / "linked")
+    assert loaded.train + loaded.valid == LINES
+    assert loaded.test == "to test\n"
 
 
 # The split that you say
