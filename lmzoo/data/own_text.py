@@ -84,10 +84,12 @@ def load(paths: Paths, progress: Progress) -> OwnText:
     """The texts at `paths`. Raises UsageError, OSError, and FormatError as `read_text` does."""
     files, left_out = _find(paths)
     notes: list[str] = []
-    documents = {
-        part: [text for file in progress.track("reading", of) for text in _documents(file, paths.field, notes)]
-        for part, of in files.items()
-    }
+    size = sum(file.stat().st_size for of in files.values() for file in of)
+    with progress.task("reading", size) as task:
+        documents = {
+            part: [text for file in of for text in _documents(file, paths.field, notes, task)]
+            for part, of in files.items()
+        }
     texts = {part: _joined(of) for part, of in documents.items()}
     notes += _leaks(texts, documents)
     texts, rule = _split(texts, documents["train"], files, paths)
@@ -212,9 +214,9 @@ def _list(files: Sequence[Path], root: Path) -> str:
 # ── What is in them ───────────────────────────────────────────────────────────────────────────────
 
 
-def _documents(file: Path, field: str | None, notes: list[str]) -> list[str]:
+def _documents(file: Path, field: str | None, notes: list[str], task: Progress) -> list[str]:
     """The text of a file, or of each object in JSON lines or a JSON array."""
-    text, kind = read_text(file)
+    text, kind = read_text(file, advance=task.advance)
     if kind.name == "html":
         notes.append(f"{file} is an HTML page: its tags are text too")
     if kind.name in ("jsonl", "json") and field != "":

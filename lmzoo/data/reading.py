@@ -14,6 +14,7 @@ import re
 import sys
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +24,7 @@ from lmzoo.files import TEXTS, open_file
 
 LEAST_UNPACKED = 256 << 20  # bytes that any packed file may become
 MOST_TIMES = 200  # how many times its size a larger one may become: text shrinks to a tenth, a bomb to a thousandth
+PIECE = 1 << 24  # bytes to read at once
 # What reading a damaged packed file raises: bz2 and gzip an OSError, zipfile a RuntimeError for one that is encrypted.
 DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 NO_MEMBER = r"/$|(^|/)__MACOSX/|(^|/)\.DS_Store$"  # folders, and what macOS puts beside files
@@ -67,11 +69,25 @@ def read_bytes(path: str | Path, limit: int = TEXTS) -> tuple[bytes, Kind]:
         return stream.read(), kind
 
 
-def read_text(path: str | Path, wanted: str = "a text", limit: int = TEXTS) -> tuple[str, Kind]:
-    """The text of a file, unpacked and decoded, and its kind. Raises as `open_bytes`, and FormatError for no text."""
-    contents, kind = read_bytes(path, limit)
-    if not kind.text and kind.name not in EIGHT_BITS:  # these say where the first byte is that is not UTF-8
-        raise unreadable(path, kind, wanted)
+def read_text(
+    path: str | Path, wanted: str = "a text", limit: int = TEXTS, advance: Callable[[float], None] = lambda _: None
+) -> tuple[str, Kind]:
+    """The text of a file, unpacked and decoded, and its kind. `advance` is told how many more of its bytes were read.
+
+    Raises as `open_bytes`, and FormatError for what is no text.
+    """
+    stream, kind = open_bytes(path, limit)
+    file = getattr(getattr(stream, "raw", None), "file", stream)  # below what unpacks it
+    pieces, before = [], 0
+    with stream:
+        if not kind.text and kind.name not in EIGHT_BITS:  # these say where the first byte is that is not UTF-8
+            raise unreadable(path, kind, wanted)
+        while piece := stream.read(PIECE):
+            pieces.append(piece)
+            advance(file.tell() - before)
+            before = file.tell()
+    contents = b"".join(pieces)
+    del pieces
     try:
         return contents.decode(), kind
     except UnicodeDecodeError as error:

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import os
+import random
 import sys
 import zipfile
 
@@ -124,3 +125,12 @@ def test_a_folder_and_a_file_that_is_not_there(tmp_path):
 
 def test_a_mark_that_lies(put):
     assert "begins as UTF-16-LE and is none" in refused(read_bytes, put(b"\xff\xfeodd"))
+
+
+def test_progress_is_that_through_the_file_as_it_lies_there(put, pack, monkeypatch):
+    monkeypatch.setattr(reading, "PIECE", 100_000)
+    path = put(pack("".join(map(str, random.Random(1).choices(range(10**9), k=100_000))).encode()))
+    steps = []
+    read_text(path, advance=steps.append)
+    assert len(steps) > 5
+    assert sum(steps) == pytest.approx(path.stat().st_size, rel=0.2)
