@@ -1,9 +1,11 @@
 """Text ↔ ids: nothing is lost, `end` is the last id, and byte-pair encoding is what its authors published."""
 
 import contextlib
+import hashlib
 import json
 import lzma
 import os
+import re
 import subprocess
 import sys
 import unicodedata
@@ -18,8 +20,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as HuggingFace
 from tokenizers import models, pre_tokenizers
 
+from lmzoo.data import corpus
 from lmzoo.data import tokenizers as tokenizer
-from lmzoo.data.tokenizers import Bpe, Char, Tokenizer, Word, base, train
+from lmzoo.data.tokenizers import Bpe, Char, Tokenizer, Word, base, bpe, train
 from lmzoo.data.tokenizers.bpe import FIELD
 from lmzoo.errors import FormatError, TokenizerError, UsageError
 
@@ -246,6 +249,13 @@ class TestBytePairEncoding:
     def test_fields_are_cut_into_the_same_pieces_as_the_whole_text(self, text):
         assert [piece for field in FIELD.findall(text) for piece in gpt2_rule(field)] == gpt2_rule(text)
 
+    @given(no_surrogates, no_surrogates)
+    def test_with_lines_the_newline_is_a_piece_of_its_own(self, trained_on, text):
+        t = train("bpe:300", ENGLISH + trained_on, lines=True)
+        plainly = hugging_face(t.ids_of_tokens, t.merges)
+        pieces = [plainly.encode(part).ids if part != "\n" else [t.end] for part in re.split("(\n)", text)]
+        assert t.encode(text).tolist() == [i for piece in pieces for i in piece]
+
     def test_fields_are_cut_into_the_same_pieces_next_to_every_kind_of_character(self):
         """All of Unicode but for its many letters and unassigned code points, of which every 50th."""
         for code in range(0x110000):
@@ -254,6 +264,25 @@ class TestBytePairEncoding:
                 text = f"!{chr(code)}  a{chr(code)} b"
                 pieces = [piece for field in FIELD.findall(text) for piece in gpt2_rule(field)]
                 assert pieces == gpt2_rule(text), hex(code)
+
+    @pytest.mark.parametrize(("lines", "digest"), [(False, "939fd8f093164d6c"), (True, "e52e867f9af10fbb")])
+    def test_the_ids_of_the_built_in_corpus_are_those_of_earlier_versions(self, lines, digest):
+        text = corpus.load("storyworld").train[:100_000]
+        ids = train("bpe:500", text, lines).encode(text)
+        assert hashlib.sha256(ids.astype("<i4").tobytes()).hexdigest()[:16] == digest
+
+    @given(st.lists(st.sampled_from(["a", " ", "\n", "Ab", "  ", "\ud800"])).map("".join))
+    def test_long_stretches_are_cut_for_training_and_nothing_else_is(self, text):
+        """Time is in proportion to the square of the longest piece: 100,000 letters in one took minutes."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bpe, "LONGEST", 3)
+            patch.setattr(bpe, "_LONG", re.compile(bpe._LONG.pattern.replace("4097", "4")))
+            parts = list(bpe._for_training(text))
+        stretches = [s for part in parts for s in re.findall(r"\s+|\S+", part)]
+        assert "".join(parts) == text.replace("\ud800", "")
+        assert all(len(stretch) <= 3 for stretch in stretches)
+        if not re.search(r"\s{4}|[^\s\ud800]{4}", text):
+            assert parts == (text.split("\ud800") if text else [])
 
     @pytest.mark.data
     @given(no_surrogates)

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,12 @@ _BYTE = {char: byte for byte, char in _PRINTED.items()}
 # no piece of GPT-2's rule crosses from one field into the next, so each can be merged alone, and cached.
 _SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 FIELD = re.compile(f"[{_SPACE}]*[^{_SPACE}]+|[{_SPACE}]+")
+_WITHIN = _SPACE.replace(r"\t-\r", r"\t\x0b-\r")
+_LINE_FIELD = re.compile(f"\n|[{_WITHIN}]*[^{_SPACE}]+|[{_WITHIN}]+")  # with lines, the newline is a piece of its own
+# Longer stretches of white space or without any (a genome, Base64) are cut for training, whose time is in proportion to
+# the square of a piece's length. No text that people write has them.
+LONGEST = 4096
+_LONG = re.compile(f"(?<![^{_SPACE}])[^{_SPACE}]{{{LONGEST + 1},}}|(?<![{_SPACE}])[{_SPACE}]{{{LONGEST + 1},}}")
 _MANY_FIELDS = 1 << 20  # cached; more of them would cost more memory than they save time
 
 
@@ -76,7 +83,7 @@ class Bpe(ByteTokenizer):
             special_tokens=[],
             show_progress=False,
         )
-        tokenizer.train_from_iterator(_without_surrogates(text), trainer)
+        tokenizer.train_from_iterator(_for_training(text), trainer)
         merges = json.loads(tokenizer.to_str())["model"]["merges"]
         return cls(f"bpe:{size}", [m if isinstance(m, str) else " ".join(m) for m in merges], lines)
 
@@ -94,7 +101,7 @@ class Bpe(ByteTokenizer):
 
     def _encode(self, text: str) -> Iterator[Tokens]:
         for start, end in spans(text):
-            fields = FIELD.findall(text, start, end)
+            fields = (_LINE_FIELD if self.lines else FIELD).findall(text, start, end)
             if len(self._known) > _MANY_FIELDS:
                 self._known = {}  # another thread may still be reading the old one
             known = self._known
@@ -114,13 +121,10 @@ class Bpe(ByteTokenizer):
 
     def _merge_around_surrogates(self, field: str) -> Tokens:
         """Hugging Face cannot encode lone surrogates, so they are spelled in bytes and are part of no merge."""
-        parts = []
-        for part in SURROGATES.split(field):
-            if SURROGATES.match(part):
-                parts.append(self._byte_ids[list(to_bytes(part))])
-            else:
-                parts += [np.array(encoding.ids, np.int32) for encoding in self._merge([part])]
-        return np.concatenate(parts)
+        parts = SURROGATES.split(field)  # text and surrogates in turn
+        merged = [np.array(encoding.ids, np.int32) for encoding in self._merge(parts[::2])]
+        spelled = [self._byte_ids[list(to_bytes(part))] for part in parts[1::2]]
+        return np.concatenate([ids for pair in zip_longest(merged, spelled, fillvalue=merged[0][:0]) for ids in pair])
 
 
 def load_gpt2(folder: str | Path, lines: bool = False) -> Bpe:
@@ -183,6 +187,13 @@ def _hugging_face(vocabulary: dict[str, int], merges: list[str], lines: bool) ->
     return tokenizer
 
 
-def _without_surrogates(text: str) -> Iterator[str]:
+def _for_training(text: str) -> Iterator[str]:
+    """`text` without surrogates, and in pieces where a stretch is too long."""
     for start, end in spans(text):
-        yield from SURROGATES.split(text[start:end])[::2]
+        for part in SURROGATES.split(text[start:end])[::2]:
+            done = 0
+            for match in _LONG.finditer(part):
+                for cut in range(match.start() + LONGEST, match.end(), LONGEST):
+                    yield part[done:cut]
+                    done = cut
+            yield part[done:]
