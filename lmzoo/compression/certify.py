@@ -24,8 +24,7 @@ from lmzoo.interface import Progress
 from lmzoo.runs import store
 from lmzoo.runs.train import corpus_of, notes_on
 
-AGREED = 0.005  # relative excess of real bits over the evaluator's, beside `END`, above which there is a note
-END = 64  # bits of the range coder's final state
+AGREED = 0.005  # relative excess of real bits over the evaluator's, beside `codec.END`, above which there is a note
 SAMPLE = 20_000  # characters that a comparison certifies for each model
 
 
@@ -101,7 +100,7 @@ def certify(
         decompress_seconds=seconds_back,
         notes=notes_on(source, split, provenance, own=corpus is None),
     )
-    if certificate.bits > (1 + AGREED) * score.bits + END:
+    if certificate.bits > (1 + AGREED) * score.bits + codec.END:
         certificate.notes.append("it takes more bits than the evaluator says: the probabilities do not sum to one")
     return certificate
 

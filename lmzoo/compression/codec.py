@@ -28,13 +28,14 @@ from numpy.typing import NDArray
 
 from lmzoo.compression.container import SIZE, SPELLINGS, Container, arithmetic, fingerprint
 from lmzoo.data.tokenizers import Tokenizer
-from lmzoo.errors import LmzooError, ScoreError, TokenizerError, not_installed, one_of
+from lmzoo.errors import FormatError, LmzooError, ScoreError, TokenizerError, not_installed, one_of
 from lmzoo.evaluation.perplexity import PROTOCOLS, parts_of
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Array, Decoder, Ids, LanguageModel, Progress, State
 
 TOTAL = 1 << 24  # the sum of the integer frequencies: constriction's precision
 TOLERANCE = 1e-3  # deviation of Σ p from one that is accepted: frequencies are normalized
+END = 64  # bits of the range coder's final state
 SHOWN_EVERY = 256  # tokens between two updates of the progress bar
 # A model with a batched `advance_many` codes a long text in parallel lanes, each from the start state. The lost context
 # costs an LSTM 15 bits for each lane and a GPT 12, on English prose: 0.1 % for 100,000 characters.
@@ -72,12 +73,14 @@ def decompress(text_model: TextModel, file: bytes, progress: Progress | None = N
     container = Container.unpack(file)
     container.refuse_another(text_model)
     _check(text_model, "stream")
-    coder, ids = _Decoder(container.payload), np.zeros(container.tokens, dtype=np.int32)
+    coder, reader = _Decoder(container.payload), _Reader(text_model, container.lines, container.lanes)
+    if container.tokens * reader.least_bits() > coder.left:
+        raise FormatError(f"it cannot have {container.tokens:,} tokens, as its header says, in {len(file):,} bytes")
+    ids = np.zeros(container.tokens, dtype=np.int32)
     try:
-        reader = _Reader(text_model, container.lines, container.lanes)
         reader.read(ids, coder, progress or Progress(), "decompressing")
         data = text_model.tokenizer.decode(ids).encode(*SPELLINGS[container.spelling])
-    except (AssertionError, UnicodeError) as error:  # constriction's, or text that no such bytes can be
+    except (EOFError, AssertionError, UnicodeError) as error:  # ours, constriction's, or text of no such bytes
         raise _lost(container, str(error)) from None
     if (len(data), zlib.crc32(data)) != (container.length, container.checksum):
         raise _lost(container, "it is another text")
@@ -170,6 +173,11 @@ class _Reader:
         self.tokenizer: Tokenizer = tokenizer
         self.size = math.isqrt(model.vocab_size_ - 1) + 1  # tokens of a block
         self.ends_line = _line_ends(tokenizer) if lines and not model.adapts else None
+
+    def least_bits(self) -> float:
+        """What the most probable token costs: its block gets all of 2²⁴ but one for each other block."""
+        blocks = -(-self.model.vocab_size_ // self.size)
+        return -math.log2(1 - (max(blocks, 2) - 1) / TOTAL)
 
     def read(self, ids: Ids, coder: "_Coder", progress: Progress, name: str) -> None:
         """Code `ids` (T,); the decoder writes the tokens it finds into them."""
@@ -330,9 +338,15 @@ class _Decoder(_Coder):
     def __init__(self, payload: bytes) -> None:
         super().__init__()
         self.coder = self.stream.queue.RangeDecoder(np.frombuffer(payload, "<u4").astype(np.uint32))
+        self.left: float = 8 * len(payload) + END  # bits
 
-    def code(self, shares: Array, symbol: int) -> int:  # noqa: ARG002 (it is decoded)
-        return int(self.coder.decode(self.stream.model.Categorical(shares, perfect=False)))
+    def code(self, shares: Array, symbol: int) -> int:
+        symbol = int(self.coder.decode(self.stream.model.Categorical(shares, perfect=False)))
+        # The coder goes on for ever behind the end of its input: a header may claim any number of tokens.
+        self.left += math.log2((shares[symbol] + 1) / TOTAL)
+        if self.left < 0:
+            raise EOFError("its tokens take more bits than it has")
+        return symbol
 
 
 @contextmanager

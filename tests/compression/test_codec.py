@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from lmzoo import models
 from lmzoo.compression import certify, codec
 from lmzoo.compression.codec import TOTAL, compress, decompress, payload_bits, whole_numbers
-from lmzoo.compression.container import SIZE, Container
+from lmzoo.compression.container import SIZE, Container, arithmetic, fingerprint
 from lmzoo.data import tokenizers
 from lmzoo.errors import FormatError, LmzooError, ScoreError, TokenizerError, UsageError
 from lmzoo.evaluation.perplexity import evaluate
@@ -362,6 +363,36 @@ def test_no_damaged_file_is_decoded():
             decompress(TextModel(*CHAR), bytes(damaged))
         with pytest.raises(FormatError):
             decompress(TextModel(*CHAR), file[:n])
+
+
+def crafted(payload=b"", lines=False, lanes=1, length=1 << 60, tokens=1 << 60):
+    """A file whose checksum is right, as an attacker would write it for this model."""
+    model = fingerprint(TextModel(*CHAR))
+    return Container(0, lines, lanes, model, arithmetic(), length, tokens, 0, payload).pack()
+
+
+def test_a_header_cannot_claim_more_tokens_than_its_bytes_can_hold():
+    """A file of 56 bytes that claimed 2**60 tokens was decoded for ever."""
+    with pytest.raises(FormatError, match="it cannot have 1,152,921,504,606,846,976 tokens, as its header says, in 56"):
+        decompress(TextModel(*CHAR), crafted(b"1234"))
+
+
+def test_decoding_ends_where_the_bits_do():
+    with pytest.raises(LmzooError, match="its tokens take more bits than it has"):
+        decompress(TextModel(*CHAR), crafted(b"1234", tokens=10**7))
+
+
+@given(
+    st.binary(max_size=16).map(lambda b: b[: len(b) // 4 * 4]),
+    st.integers(1, 255),
+    st.integers(0, 1 << 64),
+    st.booleans(),
+)
+@settings(max_examples=50, deadline=2000)
+def test_a_crafted_file_is_an_error_or_a_text_at_once(payload, lanes, tokens, lines):
+    length = min(tokens, (1 << 64) - 1)
+    with suppress(LmzooError):
+        decompress(TextModel(*CHAR), crafted(payload, lines, lanes, length, length))
 
 
 def test_another_model_is_refused():
