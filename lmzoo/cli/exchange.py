@@ -102,7 +102,7 @@ def _export_gpt(run: Path, folder: Path, overwrite: bool, as_json: bool) -> None
     "lmzoo import glove.6B.100d.txt --out runs/glove6b; lmzoo import gpt2 --out runs/gpt2",
 )
 def import_file(
-    # An ARPA file or word vectors (GloVe's, or word2vec's text or binary format), plain or gzipped; a folder with a
+    # An ARPA file or word vectors (GloVe's, or word2vec's text or binary format), compressed or not; a folder with a
     # GPT-2 as saved by Hugging Face transformers; or gpt2, which is downloaded as corpora are (from LMZOO_MIRROR, if
     # that has it in gpt2/).
     file: str,

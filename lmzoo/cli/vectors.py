@@ -1,5 +1,6 @@
 """`lmzoo neighbours`, `analogy`, `similarity`, `odd` and `map`: word vectors."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -220,8 +221,10 @@ def open_vectors(source: Path, code: Path | None = None, quiet: bool = True) -> 
     if source.is_file():
         from lmzoo.formats import vectors as vector_files
 
-        words, matrix, _ = vector_files.read(source, progress=Bars(quiet))
-        return Vectors(words, matrix)
+        found = vector_files.read(source, progress=Bars(quiet))
+        for note in [] if quiet else found.notes:
+            print(f"note: {source}: {one_line(note)}", file=sys.stderr)  # stdout may be JSON
+        return Vectors(found.words, found.matrix)
     text_model = store.load(source, code)
     with naming(source):
         return Vectors.of(text_model)

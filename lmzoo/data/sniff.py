@@ -33,7 +33,10 @@ class Kind:
 UNPACK = "unpack it and give the file that is in it"
 EXTRACT = "save its text as a .txt file and give that"
 NO_TEXT = "give the file that has the text"
-PICKLE = "loading one can run any code, so lmzoo reads none: save it as safetensors or, if it is vectors, as text"
+PICKLE = (
+    "loading one can run any code, so lmzoo reads none: save it as safetensors or, if it is vectors, as text "
+    "(in gensim with save_word2vec_format)"
+)
 CONVERT = "write it as UTF-8 to a new file, as with `iconv -f {} -t UTF-8 OLD > NEW`"
 FASTTEXT = "use the .vec file beside it, or write one with `fasttext print-word-vectors MODEL.bin < WORDS > NEW.vec`"
 LFS = "the real file is not here; fetch it with `git lfs pull` in its repository"
@@ -71,6 +74,24 @@ MAGIC = [
     (0, b"\x89HDF\r\n", False, Kind("hdf5", "an HDF5 file", "save it as safetensors or as text")),
     (0, b"\xba\x16\x4f\x2f", False, Kind("fasttext", "a model in fastText's own format", FASTTEXT)),
     (0, b"mmap lm http://kheafield.com/code", True, Kind("kenlm", "a KenLM binary", "import the .arpa file of it")),
+    (
+        0,
+        b"SRILM_BINARY_NGRAM",
+        False,
+        Kind("srilm", "a file in SRILM's binary format", "write it again with `ngram -write-lm`"),
+    ),
+    (
+        0,
+        b"blmt ",
+        True,
+        Kind("irstlm", "a file in IRSTLM's binary format", "write it again with `compile-lm --text=yes`"),
+    ),
+    (
+        0,
+        b"iARPA\n",
+        False,
+        Kind("iarpa", "an intermediate file of IRSTLM", "write it again with `compile-lm --text=yes`"),
+    ),
     (0, b"SQLite format 3\0", False, Kind("sqlite", "an SQLite database", EXTRACT)),
     (0, b"PAR1", True, Kind("parquet", "a Parquet table", "save its column of text as .txt or JSON lines")),
     (0, b"ARROW1\0\0", False, Kind("arrow", "an Arrow table", "save its column of text as .txt or JSON lines")),

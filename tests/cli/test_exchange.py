@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lmzoo.analysis import word_vectors
+from lmzoo.cli.eval import evaluate_runs
 from lmzoo.cli.exchange import export_run, import_file
 from lmzoo.data import corpus, tokenizers
 from lmzoo.evaluation.text_model import TextModel
@@ -29,7 +30,7 @@ TEXT = "the cat sat on the mat\nthe dog sat on the cat\n" * 5
 def lmzoo(calling, tmp_path, monkeypatch):
     """Call a command; gives (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-    return calling(**{"export": export_run, "import": import_file})
+    return calling(**{"export": export_run, "import": import_file, "eval": evaluate_runs})
 
 
 @pytest.fixture
@@ -47,9 +48,9 @@ def test_a_run_goes_out_and_comes_back(lmzoo, run):
     assert lmzoo("export", run, "out.arpa.gz")[0] == 0
     assert lmzoo("import", "out.arpa.gz", "--out", "back")[0] == 0
     (model, words), (again, words_again) = store.load(run), store.load("back")
-    ids = words.encode("the dog sat\n")
-    assert words_again.encode("the dog sat\n").tolist() == ids.tolist()
-    assert again.log_probs(ids)[0].tolist() == model.log_probs(ids)[0].tolist()
+    ids, ids_again = words.encode("the dog sat\n"), words_again.encode("the dog sat\n")
+    assert list(map(words_again.token, ids_again)) == list(map(words.token, ids))
+    assert again.log_probs(ids_again)[0].tolist() == model.log_probs(ids)[0].tolist()
 
 
 def test_export_says_what_is_in_the_file_and_in_which_unit(lmzoo, run):
@@ -96,6 +97,50 @@ def test_import_for_texts_with_a_space_before_every_word(lmzoo):
     assert store.load("run").tokenizer.decode([1, 21]) == " the \n"
 
 
+def test_unknown_words_of_an_import_cost_the_figure_of_the_whole_alone(lmzoo):
+    closed = GOLDEN.read_text().replace("ngram 1=23", "ngram 1=22").replace("-1.5150553\t<unk>\t0\n", "")
+    Path("closed.arpa").write_text(closed)
+    Path("test.txt").write_text("the dog sat\nthe unicorn sat on the old mat\n")
+    assert "unknown words have probability zero" in lmzoo("import", "closed.arpa", "--out", "run")[1]
+    scoring = ("eval", "run", "--corpus", "test.txt", "--split", "all", "--protocol", "lines")
+    code, out, err = lmzoo(*scoring)
+    assert (code, err) == (0, "")
+    row = next(line.split() for line in out.splitlines() if line.strip().startswith("run ") and "–" in line)
+    assert row[:6] == ["run", "–", "–", "–", "–", "–"]
+    (row,) = json.loads(lmzoo(*scoring, "--json")[1])
+    assert (row["bits"], row["bits_per_character"], row["interval"], row["tokens"]) == (None, None, None, 12)
+    found = row["excluding_unknown"]
+    assert (found["unknown"], found["tokens"]) == (1, 11)
+    # KenLM: `query` prints "Perplexity excluding OOVs", after an unknown word without any context
+    model, words = store.load("run")
+    nats = [model.log_probs(words.encode(line))[0] for line in ("the dog sat\n", "the unicorn sat on the old mat\n")]
+    known = np.concatenate(nats)[np.isfinite(np.concatenate(nats))]
+    assert found["perplexity_per_token"] == pytest.approx(np.exp(-known.mean()))
+    assert f"perplexity {found['perplexity_per_token']:.2f} per token" in row["notes"][-1]
+    assert lmzoo(*scoring, "--mix")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("contents", "says"),
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:aa\n",
+            "a Git LFS pointer, not an ARPA file, word vectors",
+        ),
+        (
+            b"\xba\x16\x4f\x2f\x0c\x00\x00\x00",
+            "a model in fastText's own format, not an ARPA file, word vectors or a GPT-2",
+        ),
+        (b"%PDF-1.4\n", "a PDF document, not an ARPA file, word vectors or a GPT-2"),
+    ],
+)
+def test_what_is_no_model_is_named_for_what_it_is(lmzoo, contents, says):
+    Path("vectors.bin").write_bytes(contents)
+    code, out, err = lmzoo("import", "vectors.bin", "--out", "new")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"lmzoo: vectors.bin is {says}") and err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -111,7 +156,7 @@ def test_import_for_texts_with_a_space_before_every_word(lmzoo):
         (("import", "missing.arpa", "--out", "new"), "missing.arpa cannot be read: No such file or directory"),
         (("import", "run", "--out", "new"), "run: config.json has no model_type, not 'gpt2'"),
         (("import", "there", "--out", "new"), "there, line 1: the file ends here and has no \\data\\ line"),
-        (("import", "cut.arpa.gz", "--out", "new"), "line 1: the compressed file is damaged or cut short"),
+        (("import", "cut.arpa.gz", "--out", "new"), "cut.arpa.gz is damaged (Compressed file ended"),
         (("import", "there", "--out", "run"), "run exists already: choose another --out, or give --overwrite"),
         (("import", "there", "--out", "new", "--layout", "plane"), "no layout 'plane'; did you mean plain?"),
     ],
@@ -257,8 +302,8 @@ def test_imported_vectors_learn_to_predict_from_a_corpus(lmzoo, story, name):
         (("export", "run", "out.txt", "--format", "glov"), "no format 'glov'; did you mean glove?"),
         (("export", "uniform", "out.txt", "--format", "glove"), "--format is for word vectors, and this is a uniform"),
         (("import", "some.txt", "--out", "new", "--kind", "golve"), "no kind 'golve'; did you mean glove?"),
-        (("import", "kv", "--out", "new"), "kv, line 1: this is a Python pickle"),
-        (("import", "ragged.txt", "--out", "new"), "ragged.txt, line 2: 1 number where line 1 has 2"),
+        (("import", "kv", "--out", "new"), "kv is a Python pickle, not an ARPA file, word vectors or a GPT-2: loading"),
+        (("import", "ragged.txt", "--out", "new"), "ragged.txt, line 2: 1 number where most lines have 2"),
         (("import", "phrases.txt", "--out", "new"), "phrases.txt: none of its 1 words, as 'a-b', can be a token"),
         (("import", str(GOLDEN), "--out", "new", "--corpus", "ptb"), "--corpus is for word vectors, which "),
         (("import", "run", "--out", "new", "--kind", "glove"), "--kind is for word vectors, which run has not"),

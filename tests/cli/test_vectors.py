@@ -76,6 +76,19 @@ def test_a_file_of_vectors_is_as_good_as_a_run(lmzoo, folder):
     assert found["neighbours"]["king"][1]["cosine"] == pytest.approx(2 / np.sqrt(6))
 
 
+def test_what_was_odd_in_a_file_of_vectors_is_noted_beside_the_result(lmzoo, folder):
+    (folder / "odd.txt").write_text((folder / "file.txt").read_text() + "man 0 0 1\n")
+    code, out, err = lmzoo("neighbours", folder / "odd.txt", "king", "--top", 2, "--json")
+    assert code == 0
+    assert (
+        json.loads(out)["neighbours"]
+        == json.loads(lmzoo("neighbours", folder / "file.txt", "king", "--top", 2, "--json")[1])["neighbours"]
+    )
+    said = "words that stand there twice, of which the first was kept: 1, as 'man'"
+    assert err == f"note: {folder / 'odd.txt'}: {said}\n"
+    assert lmzoo("neighbours", folder / "odd.txt", "king", "--quiet")[2] == ""
+
+
 def test_an_analogy_is_asked_in_words_and_answered_by_either_method(lmzoo, folder):
     code, out, err = lmzoo("analogy", folder / "file.txt", "man", "woman", "king", "--method", "both", "--top", 2)
     assert (code, err) == (0, "")

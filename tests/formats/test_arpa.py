@@ -1,8 +1,10 @@
 r"""ARPA files: what KenLM wrote is read to the same scores, what we write KenLM reads to the same scores, and whatever
 is wrong with a file is said in one line that names the line."""
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 import re
 from pathlib import Path
@@ -13,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmzoo.data import tokenizers
+from lmzoo.data.split import lines_of
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.formats import arpa
+from lmzoo.formats import arpa, fields
 from lmzoo.formats.arpa import lines as arpa_lines
 from lmzoo.formats.arpa import reader
 from lmzoo.interface import Data, Progress
@@ -25,7 +28,12 @@ from lmzoo.ngrams.smoothing import SMOOTHINGS
 GOLDEN = Path(__file__).parents[1] / "golden.arpa"  # what lmplz -o 3 --discount_fallback made of the text in kenlm.json
 KENLM = json.loads((Path(__file__).parents[1] / "models" / "kenlm.json").read_text())
 TEXT = KENLM["text"]
+WITH_UNKNOWN = TEXT.replace("old", "<unk>")  # what has no <unk> is given one when it is read
 LN10 = np.log(10)
+NO_UNKNOWN = (
+    "there is no <unk> among the 1-grams, so unknown words have probability zero: eval gives the perplexity without "
+    "them"
+)
 
 # As SRILM writes one: a blank line first, -99 for <s>, no back-off weight where none is needed, and, pruned, no "b c"
 # though there is "a b c" (so p(· | b) is not changed by what follows "b").
@@ -74,7 +82,7 @@ def same_trie(a, b):
 
 
 def log10_probs(model, made, text):
-    return np.concatenate([model.log_probs(made.encode(line))[0] for line in text.splitlines(keepends=True)]) / LN10
+    return np.concatenate([model.log_probs(made.encode(line))[0] for line in lines_of(text)]) / LN10
 
 
 class TestRead:
@@ -99,7 +107,14 @@ class TestRead:
         # What "a b" does not list has 2/3 of what it has after "b", where nothing is listed.
         assert 10 ** log10_probs(model, made, "a b b\n") == pytest.approx([0.75, 0.5, 0.25 * 2 / 3, 0.25], rel=1e-6)
         assert 10 ** log10_probs(model, made, "b\n") == pytest.approx([0.25 / 3, 0.25], rel=1e-6)
-        assert model.remarks == []
+        assert model.remarks == [NO_UNKNOWN]
+
+    def test_without_an_unknown_word_one_of_probability_zero_is_added_as_in_kenlm(self, tmp_path):
+        model, made = arpa.read(saved(tmp_path / "srilm.arpa", SRILM))
+        assert [made.token(i) for i in range(made.vocab_size)] == ["a", "b", "c", "<unk>", "</s>"]
+        # KenLM: 10^-100 for an unknown word, after which there is no context, so b has its unigram's probability
+        found = 10 ** log10_probs(model, made, "a unheard-of b\n")
+        assert found == pytest.approx([0.75, 0, 0.25, 0.25], rel=1e-6)
 
     @pytest.mark.parametrize(
         ("before", "after"),
@@ -191,7 +206,8 @@ class TestRead:
 class TestRemarks:
     def remarks(self, tmp_path, before, after):
         assert before in SRILM
-        return arpa.read(saved(tmp_path / "model.arpa", SRILM.replace(before, after))).model.remarks
+        found = arpa.read(saved(tmp_path / "model.arpa", SRILM.replace(before, after))).model.remarks
+        return [remark for remark in found if remark != NO_UNKNOWN]
 
     def test_what_does_not_sum_to_one_is_named_with_its_sum(self, tmp_path):
         (remark,) = self.remarks(tmp_path, "-0.1249387\t<s> a", "-0.30103\t<s> a")  # 1/2 + 1/3 · (1/4 + 1/4 + 1/4)
@@ -206,7 +222,8 @@ class TestRemarks:
     def test_ngrams_that_can_never_apply_are_left_out(self, tmp_path):
         more = SRILM.replace("ngram 2=3", "ngram 2=5").replace("\\3-grams:", "-1\ta <s>\n-1\t</s> a\n\n\\3-grams:")
         model, _ = arpa.read(saved(tmp_path / "more.arpa", more))
-        assert any(remark.startswith("2 n-grams with <s> behind") for remark in model.remarks)
+        left_out = "n-grams with <s> behind another word or </s> before one, which can never apply, left out: 2"
+        assert model.remarks == [NO_UNKNOWN, left_out]
         assert same_trie(model.trie_, arpa.read(saved(tmp_path / "plain.arpa", SRILM)).model.trie_)
 
     def test_a_weight_without_effect_is_named(self, tmp_path):
@@ -223,8 +240,79 @@ def refusal(path):
     try:
         arpa.read(path)
     except FormatError as error:
-        return re.fullmatch(r".*, line \d+: .+", str(error))[0]
+        return re.fullmatch(r".*(, line \d+: .+|\.arpa is .+)", str(error))[0]
     return None
+
+
+class TestOneBadWord:
+    """It does not cost the file: what is good is kept, and one note counts the rest."""
+
+    @staticmethod
+    def note(model):
+        (remark,) = [remark for remark in model.remarks if remark != NO_UNKNOWN]
+        return remark
+
+    def test_fields_are_parted_as_in_kenlm_by_spaces_and_tabs_alone(self, tmp_path):
+        for space in ("\u00a0", "\u3000", "\u0085", "\u2028", "\x1c"):
+            text = SRILM.replace("\tc", f"\tc{space}c").replace("a c", f"a c{space}c").replace("b c", f"b c{space}c")
+            path = saved(tmp_path / "model.arpa", text, encoding="utf-8", newline="")
+            model, made = arpa.read(path)
+            assert log10_probs(model, made, f"a b c{space}c\n") == pytest.approx(
+                log10_probs(*arpa.read(saved(tmp_path / "plain.arpa", SRILM)), "a b c\n")
+            )
+            assert made.token(2) == f"c{space}c"
+            assert (
+                self.note(model)
+                == f"words with white space other than a space in them, kept whole: 1, as {made.token(2)!r}"
+            )
+
+    def test_what_no_text_can_have_is_spelled_out(self, tmp_path):
+        path = tmp_path / "model.arpa"
+        path.write_bytes(SRILM.encode().replace(b"\tc", b"\t\xd1\x81\xd0").replace(b" c", b" \xd1\x81\xd0"))
+        model, made = arpa.read(path)
+        assert made.token(2) == "с<0xD0>"
+        assert self.note(model) == "words that are not UTF-8, whose bytes were spelled <0xNN>: 1, as 'с<0xD0>'"
+        assert same_trie(model.trie_, arpa.read(saved(path, SRILM)).model.trie_)
+        assert arpa.read(saved(path, SRILM.replace("c", "c\vc"))).tokenizer.token(2) == "c<0x0B>c"
+
+    def test_of_duplicates_the_first_is_kept(self, tmp_path):
+        more = SRILM.replace("1=5", "1=6").replace("2=3", "2=5").replace("\tc\n", "\tc\n-1\tb\n")
+        more = more.replace("a c\n", "a c\n-1\ta b\n-2\t<s> a\n")
+        model, _ = arpa.read(saved(tmp_path / "more.arpa", more))
+        assert same_trie(model.trie_, arpa.read(saved(tmp_path / "plain.arpa", SRILM)).model.trie_)
+        assert self.note(model) == "n-grams that stand there twice, of which the first was kept: 3, as 'b'"
+
+    def test_words_with_spaces_are_left_out(self, tmp_path):
+        more = SRILM.replace("1=5", "1=7").replace("2=3", "2=6").replace("3=1", "3=2")
+        more = more.replace("\tc\n", "\tc\n-3\tnew york\n-3\twindows 95\t-0.5\n")
+        more = more.replace("a c\n", "a c\n-1\tb new york\t-0.2\n-1\ta windows 95\n-1\tb windows 95\t0.2\n")
+        more = more.replace("a b c\n", "a b c\n-1\ta b windows 95\n")
+        model, _ = arpa.read(saved(tmp_path / "more.arpa", more))
+        assert same_trie(model.trie_, arpa.read(saved(tmp_path / "plain.arpa", SRILM)).model.trie_)
+        left_out = "n-grams with a space in a word, which no other word could be told from, left out"
+        assert self.note(model) == f"{left_out}: 6, as 'new york'"
+
+    @pytest.mark.parametrize("never", ["-inf", "-Infinity", "-1e999"])
+    def test_minus_infinity_is_read_as_minus_99_is(self, tmp_path, never):
+        text = SRILM.replace("-99", never).replace("-0.60206\ta c", f"{never}\ta c").replace("-0.1760913", never)
+        model, _ = arpa.read(saved(tmp_path / "model.arpa", text))
+        other = text.replace(never, "-99")
+        assert same_trie(model.trie_, arpa.read(saved(tmp_path / "other.arpa", other)).model.trie_)
+        assert "logarithms of -inf, read as -99 is: 3, as '<s>'" in model.remarks
+
+    def test_all_that_was_odd_stands_in_one_note(self, tmp_path):
+        text = SRILM.replace("1=5", "1=6").replace("\tc\n", "\tc\n-9\tb\n").replace("-99", "-inf")
+        assert self.note(arpa.read(saved(tmp_path / "model.arpa", text)).model) == (
+            "logarithms of -inf, read as -99 is: 1, as '<s>'; "
+            "n-grams that stand there twice, of which the first was kept: 1, as 'b'"
+        )
+
+    @pytest.mark.parametrize("codec", ["utf-16", "utf-8-sig", "utf-32"])
+    @pytest.mark.parametrize("pack", [bytes, bz2.compress, lzma.compress, gzip.compress])
+    def test_any_packing_and_any_utf(self, tmp_path, codec, pack):
+        path = tmp_path / "model.arpa"
+        path.write_bytes(pack(SRILM.lstrip().encode(codec)))
+        assert same_trie(arpa.read(path).model.trie_, arpa.read(saved(tmp_path / "plain", SRILM)).model.trie_)
 
 
 class TestRefusals:
@@ -251,33 +339,29 @@ class TestRefusals:
             ),
             (
                 "-0.30103\ta b\t",
-                "-0.30103\ta b c d\t",
+                "-0.30103 a b c d ",
                 "line 16: 6 fields, where a 2-gram has a log-probability, 2 words",
             ),
             (
                 "-0.60206\tb\n",
-                "-0.60206\tb c d e\n",
-                "line 11: 5 fields, where a 1-gram has a log-probability, 1 word ",
+                "-0.60206\tb\tc\td\n",
+                "line 11: 4 fields, where a 1-gram has a log-probability, 1 word ",
             ),
+            ("-0.30103\ta b\t", "inf\ta b\t", "line 16: the log-probability is 'inf', and must be finite or -inf"),
             ("-0.30103\ta b\t", "minus\ta b\t", "line 16: 'minus' is not a number, and a log-probability is due here"),
             ("-0.30103\ta b\t", "1_0\ta b\t", "line 16: '1_0' is not a number"),
-            ("-0.1760913", "0x1p3", "line 16: '0x1p3' is not a number, and a back-off weight is due here"),
-            ("-0.30103\ta b\t", "nan\ta b\t", "line 16: the log-probability is 'nan', and must be finite"),
-            ("-0.30103\ta b\t", "-inf\ta b\t", "line 16: the log-probability is '-inf', and must be finite"),
-            ("-0.30103\ta b\t", "-1e999\ta b\t", "line 16: the log-probability '-1e999' is too large for a number"),
-            ("-0.1760913", "NaN", "line 16: the back-off weight is 'NaN', and must be finite"),
+            ("-0.1760913", "0x1p3", "line 16: 4 fields, where a 2-gram has a log-probability, 2 words and"),
+            ("-0.30103\ta b\t", "nan\ta b\t", "line 16: the log-probability is 'nan', and must be finite or -inf"),
+            ("-0.1760913", "NaN", "line 16: the back-off weight is 'NaN', and must be finite or -inf"),
             ("-0.1760913", "31", "line 16: the back-off weight 10^'31' is too large"),
             ("-0.30103\ta b\t", "0.30103\ta b\t", "line 16: the log-probability '0.30103' is positive"),
             ("-0.60206\tb\n", "0.1\tb\n", "line 11: the log-probability '0.1' is positive"),
             ("a c", "a d", "line 17: the word 'd' is not among the 1-grams"),
             ("a b c", "a d c", "line 20: the word 'd' is not among the 1-grams"),
             ("a b c", "b c a", "line 20: 'b c a' extends 'b c', which is not among the 2-grams"),
-            ("a c", "a b", "line 17: this n-gram was there already"),
-            ("-0.60206\tc", "-0.60206\tb", "line 12: the word 'b' is there twice"),
             ("a b c\n", "a b c\t-1\n", "line 20: a back-off weight, '-1', on an n-gram of the highest order"),
             ("\\end\\\n", "", "line 21: the file ends here, without \\end\\: it is cut short"),
             ("\\end\\\n", "\\end\\\n\n\\data\\\n", "line 24: there is text behind \\end\\: '\\\\data\\\\'"),
-            ("\tc", "\tc\u2003c", "line 12: the word 'c\\u2003c' has white space in it"),
         ],
     )
     def test_it_names_the_line_and_what_is_wrong_there(self, tmp_path, before, after, says):
@@ -294,12 +378,22 @@ class TestRefusals:
         [
             (b"", "line 1: the file is empty"),
             (b"\n\n", "line 2: the file ends here and has no \\data\\ line"),
-            (b"mmap lm http://kheafield.com/code format version 5\n\0", "line 1: this is a binary file of KenLM's"),
+            (
+                b"mmap lm http://kheafield.com/code format version 5\n\0",
+                "bad.arpa is a KenLM binary, not an ARPA file: import",
+            ),
+            (b"SRILM_BINARY_NGRAM_002\n\0", "bad.arpa is a file in SRILM's binary format, not an ARPA file: write it"),
+            (b"blmt 3 9 9 9\n\0", "bad.arpa is a file in IRSTLM's binary format, not an ARPA file: write it"),
+            (
+                b"version https://git-lfs.github.com/spec/v1\n",
+                "bad.arpa is a Git LFS pointer, not an ARPA file: the real",
+            ),
+            (b"<!doctype html>\n<p>", "bad.arpa is an HTML page, not an ARPA file: save its text"),
+            (b'{"a": 1}\n', "line 1: the file ends here and has no \\data\\ line: it is JSON lines"),
             (b"x" * (20 << 20), "line 1: this line is longer than 1,048,576 bytes"),
-            (gzip.compress(SRILM.encode(), mtime=0)[:-20], "the compressed file is damaged or cut short from here on"),
-            (gzip.compress(SRILM.encode(), mtime=0)[:-8] + b"\0" * 8, "the compressed file is damaged"),
-            (gzip.compress(SRILM.encode(), mtime=0) + b"junk", "the compressed file is damaged"),
-            (SRILM.replace("\tb", "\té").encode("latin-1"), "line 11: the word '\ufffd' is not UTF-8"),
+            (gzip.compress(SRILM.encode(), mtime=0)[:-20], "bad.arpa is damaged (Compressed file ended"),
+            (gzip.compress(SRILM.encode(), mtime=0)[:-8] + b"\0" * 8, "bad.arpa is damaged (CRC check failed"),
+            (gzip.compress(SRILM.encode(), mtime=0) + b"junk", "bad.arpa is damaged (Not a gzipped file"),
         ],
     )
     def test_it_is_not_text_or_not_whole(self, tmp_path, contents, says):
@@ -342,7 +436,7 @@ class TestNumbers:
 
     @staticmethod
     def read(text):
-        return arpa_lines._number(np.frombuffer(text.encode() + b"\t", np.uint8), 0)
+        return fields.number(np.frombuffer(text.encode() + b"\t", np.uint8), 0)
 
     @given(st.floats(-100, 40), st.sampled_from(["{}", "{:.7g}", "{:.4f}", "{:e}", "{:E}", "{:.0f}"]))
     def test_a_number_is_what_python_reads(self, value, how):
@@ -361,7 +455,7 @@ class TestNumbers:
 class TestWrite:
     @pytest.mark.parametrize("name", ["model.arpa", "model.arpa.gz"])
     def test_what_is_read_back_is_the_same_to_the_bit(self, tmp_path, name):
-        model, made = fitted(order=4)
+        model, made = fitted(WITH_UNKNOWN, order=4)
         counts = arpa.write(TextModel(model, made), tmp_path / name)
         again, words = arpa.read(tmp_path / name)
         assert same_trie(model.trie_, again.trie_)
@@ -371,10 +465,10 @@ class TestWrite:
     @pytest.mark.parametrize("smoothing", [n for n, s in SMOOTHINGS.items() if s.is_distribution and n != "arpa"])
     @pytest.mark.parametrize("order", [1, 2, 3])
     def test_every_smoothing_gives_the_same_scores_when_read_back(self, tmp_path, smoothing, order):
-        model, made = fitted(order=order, smoothing=smoothing)
+        model, made = fitted(WITH_UNKNOWN, order=order, smoothing=smoothing)
         arpa.write(TextModel(model, made), tmp_path / "model.arpa")
         again, _ = arpa.read(tmp_path / "model.arpa")
-        ids = made.encode("dog dog mat the sat\n\n" + TEXT)
+        ids = made.encode("dog dog mat the sat\n\n" + WITH_UNKNOWN)
         assert np.array_equal(model.log_probs(ids)[0], again.log_probs(ids)[0])
         state, state_again = model.advance(0, ids[3:5]), again.advance(0, ids[3:5])
         assert np.array_equal(model.next_log_probs(state), again.next_log_probs(state_again))

@@ -1,6 +1,8 @@
 """Files of word vectors: round trips, gensim in both directions, and every way in which a file can be wrong."""
 
+import bz2
 import gzip
+import re
 from contextlib import contextmanager
 
 import numpy as np
@@ -11,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from lmzoo.errors import FormatError, UsageError
 from lmzoo.formats import vectors as vector_files
-from lmzoo.formats.vectors import read, write
+from lmzoo.formats.vectors import read, reader, write
 from lmzoo.formats.vectors.lines import parse
 from lmzoo.interface import Progress
 
@@ -140,7 +142,7 @@ def test_keyed_vectors_are_written_for_gensim_and_refused_when_read(tmp_path, ra
     theirs = gensim().load(str(tmp_path / "out.kv"))
     assert theirs.index_to_key == vector_files.to_keyed_vectors(words, matrix, counts).index_to_key
     assert np.array_equal(theirs["w3é"], matrix[3])
-    with pytest.raises(FormatError, match=r"out.kv, line 1: this is a Python pickle.*save_word2vec_format"):
+    with pytest.raises(FormatError, match=r"out.kv is a Python pickle, not word vectors: .*save_word2vec_format"):
         read(tmp_path / "out.kv")
 
 
@@ -193,8 +195,8 @@ def test_a_vocabulary_of_numbers_is_no_header(tmp_path):
 @pytest.mark.parametrize("block", [1, 7, 100])
 def test_blocks_may_end_anywhere(tmp_path, monkeypatch, kind, block):
     write(tmp_path / "file", WORDS, MATRIX, format=kind)
-    monkeypatch.setattr(vector_files, "BLOCK", block)
-    monkeypatch.setattr(vector_files, "HEAD", 50)
+    monkeypatch.setattr(reader, "BLOCK", block)
+    monkeypatch.setattr(reader, "HEAD", 50)
     assert same(read(tmp_path / "file"), WORDS, MATRIX)
     write(tmp_path / "again", WORDS, MATRIX, format=kind)
     assert (tmp_path / "again").read_bytes() == (tmp_path / "file").read_bytes()
@@ -226,38 +228,32 @@ BINARY = b"2 2\nthe " + np.array([0.5, 1], "<f4").tobytes() + b"\nof " + np.arra
     [
         (b"", "line 1: the file is empty"),
         (b" \n\n", "line 1: the file is empty"),
-        (b"the 1 2\nof 3\n", "line 2: 1 number where line 1 has 2"),
+        (b"the 1 2\nof 3\n", "line 2: 1 number where most lines have 2"),
         (b"3 2\nthe 1 2\nof 3\nto 5 6\n", "line 3: 1 number where line 1 says 2"),
-        (b"the 1 2\nof 3 4 5\nto 5 6\n", "line 2: 3 numbers where line 1 has 2"),
+        (b"the 1 2of 3 4\nto 5 6\nin 7 8\n", "line 1: 4 numbers where most lines have 2, as of two lines in one"),
+        (b"3 2\nthe 1 2\nof 3 4to 5 6\n", "line 3: 4 numbers where line 1 says 2, as of two lines in one"),
         (b"the 1 2\nof 3 x\n", "line 2: 'x', which is not a number, as number 2 of 'of'"),
         (b"the 1 2\nof 3 1_0\n", "line 2: '1_0', which is not a number"),
-        (b"the 1 2\nof nan 4\n", "line 2: nan, where vectors must be finite, as number 1 of 'of'"),
-        (b"2 2\nthe 1 2\nof 3 -inf\n", "line 3: -inf, where vectors must be finite, as number 2 of 'of'"),
-        (b"the 1 2\nof 3 1e39\n", "line 2: inf, where vectors must be finite"),
-        (b"the 1 2\n\nof 3 4\n", "line 2: a blank line, where a word and 2 numbers are due"),
-        (b"the 1 2\n 3 4 5\n", "line 2: the line begins with white space, where a word is due: ' 3 4 5'"),
-        (b"the 1 2\nof 3 4\nthe 5 6\n", "line 3: the word 'the' again, which line 1 has: leave one of the two out"),
-        (b"3 2\nthe 1 2\nof 3 4\nof 5 6\n", "line 4: the word 'of' again, which line 3 has"),
         (b"3 2\nthe 1 2\nof 3 4\n", "line 1: 3 words are announced, and 2 are here: is the file cut short"),
         (b"1 2\nthe 1 2\nof 3 4\n", "line 1: 1 words are announced, and 2 are here"),
         (b"0 2\n", "line 1: 0 words of 2 numbers are announced, of which none can be"),
-        (b"the 1 2\nna\xefve 3 4\n", "line 2: the word 'na\ufffdve' is not UTF-8: convert the file, as with iconv"),
-        (b"2 2\nna\xefve 3 4\nof 3 4\n", "line 2: the word 'na\ufffdve' is not UTF-8"),
         (b"Once upon a time\nthere was\n", "line 1: 'Once upon a time' is neither a header"),
         (b"\x00\x01\x02 1 2\n", "is neither a header, 'words dimensions', nor a word and its numbers"),
-        (b"\x93NUMPY\x01\x00", "line 1: this is a numpy array, which has no words"),
-        (b"PK\x03\x04glove.6B.50d.txt", "line 1: this is a zip archive: unpack it"),
-        (b"\x80\x04\x95", "line 1: this is a Python pickle"),
-        (gzip.compress(b"the 1 2\n" * 9, mtime=0)[:-9], "the compressed file is damaged or cut short"),
-        (b"\x1f\x8b\x08\x00and then nonsense", "the compressed file is damaged or cut short"),
+        (b'{"a": 1}\n', "this is no file of vectors: it is JSON lines"),
+        (b"nan\n", "line 1: 'nan' is neither a header"),
+        (b"the nan\n", "line 1: none of the words here has a vector that can be kept"),
+        (b"\x93NUMPY\x01\x00", "file is a NumPy array (.npy), not word vectors"),
+        (b"PK\x05\x06" + bytes(18), "file is an empty zip archive, not word vectors"),
+        (b"\x80\x04\x95", "file is a Python pickle, not word vectors: loading one can run any code"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "file is a Git LFS pointer, not word vectors: the real"),
+        (b"\xba\x16\x4f\x2f\x0c\x00", "file is a model in fastText's own format, not word vectors: use the .vec file"),
+        (gzip.compress(b"the 1 2\n" * 9, mtime=0)[:-9], "file is damaged (Compressed file ended"),
+        (b"\x1f\x8b\x08\x00and then nonsense", "file is damaged"),
         (BINARY[:-3], "word 2: the file ends here in 'of', and 2 words are announced"),
         (BINARY[:20], "word 2: the file ends here in 'of', and 2 words are announced"),
         (BINARY[:17], "word 2: the file ends here, and 2 words are announced"),
         (BINARY + b"to 1234", "word 3: 'to 1234' stands behind the last of the announced words"),
-        (BINARY.replace(b"of", b"the"), "word 2: the word 'the' again, which word 1 has"),
-        (BINARY.replace(b"of", b"\xff\xfe"), "word 2: the word '\ufffd\ufffd' is not UTF-8"),
         (BINARY.replace(b"of", b"o\nf"), "word 2: 'o\\nf' is no word: the file is damaged"),
-        (BINARY.replace(b"\x00\x00\x80\x3e", b"\x00\x00\xc0\x7f"), "word 2: nan, where vectors must be finite, as "),
         (b"9 2\n" + BINARY[4:17] + b"x" * 20_000, "word 2: no space ends it: the file is damaged"),
     ],
 )  # fmt: skip
@@ -270,11 +266,147 @@ def test_what_is_wrong_is_named(tmp_path, contents, says):
     assert "\n" not in str(error.value)
 
 
+# ── One bad word does not cost the file ───────────────────────────────────────────────────────────
+
+DUPLICATES = "words that stand there twice, of which the first was kept"
+SPACES = "words with spaces in them"
+NOT_FINITE = "vectors that are not finite, left out"
+NOT_UTF8 = "words that are not UTF-8, whose bytes were spelled <0xNN>"
+MARKS = "byte-order marks before words, left out: 2, as 'of'; vectors without a word, left out: 1"
+
+
+@pytest.mark.parametrize(
+    ("contents", "words", "note"),
+    [
+        (b"the 1 2\nof 3 4\nthe 5 6\n", ["the", "of"], DUPLICATES + ": 1, as 'the'"),
+        (b"3 2\nthe 1 2\nof 3 4\nof 5 6\n", ["the", "of"], DUPLICATES + ": 1, as 'of'"),
+        (b"2 2\nthe 1 2\nwindows 95 3 4\n", ["the", "windows 95"], SPACES + ": 1, as 'windows 95'"),
+        (b"the 1 2\nwindows 95 3 4\nof 5 6\n", ["the", "windows 95", "of"], SPACES + ": 1, as 'windows 95'"),
+        (b". . . 1 2\nat name 3 4\n", [". . .", "at name"], SPACES + ": 2, as '. . .'"),
+        (b"the 1 2\nof nan 4\n", ["the"], NOT_FINITE + ": 1, as 'of'"),
+        (b"3 2\nto -inf 1\nthe 1 2\nof 3 1e39\n", ["the"], NOT_FINITE + ": 2, as 'to'"),
+        (b"3 2\nthe 1 2\n 3 4\nof 5 6\n", ["the", "of"], "vectors without a word, left out: 1"),
+        (b"the 1 2\n of 3 4\n", ["the", "of"], None),
+        (b"2 2\nthe 1 2\n\nof 3 4\n", ["the", "of"], None),
+        (b"\xef\xbb\xbf2 2\nthe 1 2\nof 3 4\n", ["the", "of"], None),
+        (b"\xef\xbb\xbfthe 1 2\nof 3 4\n", ["the", "of"], None),
+        (b"the 1 2\n\xef\xbb\xbfof 3 4\n\xef\xbb\xbf 5 6\n", ["the", "of"], MARKS),
+        ("2 2\nthe 1 2\nof 3 4\n".encode("utf-16"), ["the", "of"], None),
+        (bz2.compress(b"the 1 2\nof 3 4\n"), ["the", "of"], None),
+        ("10\u00a0km 1 2\nof\u3000to 3 4\n\u0085 5 6\n".encode(), ["10\u00a0km", "of\u3000to", "\u0085"], None),
+        (b"a 1 2\nna\xefve 3 4\n", ["a", "na<0xEF>ve"], NOT_UTF8 + ": 1, as 'na<0xEF>ve'"),
+        (BINARY.replace(b"of", b"the"), ["the"], DUPLICATES + ": 1, as 'the'"),
+        (BINARY.replace(b"of", b"\xd0\xbe\xd0"), ["the", "о<0xD0>"], NOT_UTF8 + ": 1, as 'о<0xD0>'"),
+        (BINARY.replace(b"of", b"na\xefve"), ["the", "na<0xEF>ve"], NOT_UTF8 + ": 1, as 'na<0xEF>ve'"),
+        (BINARY.replace(b"\x00\x00\x80\x3e", b"\x00\x00\xc0\x7f"), ["the"], NOT_FINITE + ": 1, as 'of'"),
+        (BINARY.replace(b"of ", b" "), ["the"], "vectors without a word, left out: 1"),
+    ],
+)  # fmt: skip
+def test_what_is_good_is_kept_and_one_note_counts_the_rest(tmp_path, contents, words, note):
+    (tmp_path / "file").write_bytes(contents)
+    found = read(tmp_path / "file")
+    assert found.words == words
+    assert len(found.matrix) == len(words)
+    assert found.notes == ([note] if note else [])
+
+
+@pytest.mark.parametrize("newline", [b"", b"\n"])
+@pytest.mark.parametrize("block", [1 << 23, 100])
+def test_in_binary_files_a_word_with_a_space_shifts_the_records(tmp_path, monkeypatch, newline, block):
+    monkeypatch.setattr(reader, "BLOCK", block)
+    monkeypatch.setattr(reader, "HEAD", block)
+    numbers = np.random.default_rng(0).normal(size=(4, 50)).astype("<f4")
+    spelled = [b"the", b"of", b"new york", "10\u00a0km".encode()]
+    records = [word + b" " + row.tobytes() + newline for word, row in zip(spelled, numbers, strict=True)]
+    (tmp_path / "file").write_bytes(b"4 50\n" + b"".join(records))
+    with pytest.raises(FormatError, match=r"word 4: .* a word with a space, perhaps word 3, 'new', shifts the records"):
+        read(tmp_path / "file")
+
+
+def as_bytes(kind, words, rows):
+    """A file as `write` makes it, which cannot be asked for words with spaces or twice."""
+    numbers = [
+        row.astype("<f4").tobytes() if kind == "word2vec-binary" else b" ".join(b"%g" % x for x in row) for row in rows
+    ]
+    lines = [word + b" " + row + b"\n" for word, row in zip(words, numbers, strict=True)]
+    return (b"%d %d\n" % rows.shape if kind != "glove" else b"") + b"".join(lines)
+
+
+BAD = [
+    b"the",
+    b"a b",
+    b"\xd0\xbe\xd0",
+    b"\xef\xbb\xbfof",
+    b"10\xc2\xa0km",
+    b"\xe3\x80\x80",
+    b"x\x85",
+    b"\x1c",
+    b"95 95",
+]
+
+
+@pytest.mark.parametrize("kind", READABLE)
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_any_bad_words_cost_themselves_alone(tmp_path_factory, kind, data):
+    words = data.draw(st.lists(st.sampled_from([b"to", b"in", *BAD]), min_size=1, max_size=9))
+    words = [b"w%d" % n if b" " in word and kind == "word2vec-binary" else word for n, word in enumerate(words)]
+    rows = np.arange(1, len(words) * 4 + 1, dtype=np.float32).reshape(-1, 4)
+    file = tmp_path_factory.mktemp("bad") / "file"
+    good = [f"good{n}" for n in range(10)]
+    file.write_bytes(as_bytes(kind, [*map(str.encode, good), *words], np.concatenate([np.ones((10, 4)), rows])))
+    expected = {word: np.ones(4) for word in good}
+    for word, row in zip(words, rows, strict=True):
+        text = word.decode("utf-8", "backslashreplace").replace("\\xd0", "<0xD0>").replace("\\x85", "<0x85>")
+        expected.setdefault(text.removeprefix("\ufeff"), row)
+    found = read(file, format=kind)
+    assert same(found, expected, np.array(list(expected.values()), np.float32))
+    odd = len(set(words)) < len(words) or any(
+        b" " in w or b"\xef" in w or w in (b"x\x85", b"\xd0\xbe\xd0") for w in words
+    )
+    assert len(found.notes) == odd
+    for count in map(int, re.findall(r": (\d+)", "".join(found.notes))):
+        assert 1 <= count <= len(words)
+
+
+@pytest.mark.parametrize("kind", READABLE)
+@given(at=st.integers(0, 400), written=st.binary(max_size=4), lost=st.integers(0, 9))
+@settings(max_examples=150, deadline=None)
+def test_whatever_is_damaged_is_read_or_refused_in_one_line(tmp_path_factory, kind, at, written, lost):
+    contents = as_bytes(kind, [f"wörd{n}".encode() for n in range(9)], np.full((9, 4), 0.25, np.float32))
+    file = tmp_path_factory.getbasetemp() / f"damaged.{kind}"
+    file.write_bytes(contents[:at] + written + contents[at + lost :])
+    refused = None
+    try:
+        found = read(file)
+    except FormatError as error:
+        refused = str(error)
+    if refused is not None:
+        assert refused.startswith(str(file)) and "\n" not in refused
+        return
+    assert len(found.words) == len(set(found.words)) == len(found.matrix)
+    assert np.isfinite(found.matrix).all()
+    if found.format == kind and found.matrix.shape[1] == 4 and not found.notes and not lost and not written:
+        assert len(found.words) == 9
+
+
+def test_gensim_reads_bad_words_the_same(tmp_path):
+    words = [b"the", b"of", b"the", b"na\xefve", b"10\xc2\xa0km", b"\xd0\xbe\xd0"]
+    for kind in READABLE[:2]:
+        file = tmp_path / kind
+        file.write_bytes(as_bytes(kind, words, np.arange(12, dtype=np.float32).reshape(6, 2)))
+        theirs = gensim().load_word2vec_format(str(file), binary=kind != "word2vec", unicode_errors="backslashreplace")
+        found = read(file)
+        spelled = [re.sub("<0x(..)>", lambda byte: f"\\x{byte[1].lower()}", word) for word in found.words]
+        assert [*spelled, None] == theirs.index_to_key  # gensim leaves the place of the duplicate empty
+        assert np.array_equal(found.matrix, theirs.vectors[:5])
+
+
 def test_wrong_lines_are_counted_over_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr(vector_files, "BLOCK", 64)
-    monkeypatch.setattr(vector_files, "HEAD", 64)
+    monkeypatch.setattr(reader, "BLOCK", 64)
+    monkeypatch.setattr(reader, "HEAD", 64)
     (tmp_path / "file").write_text("".join(f"w{i} 1 2\n" for i in range(99)) + "bad 1\nmore 1 2\n")
-    with pytest.raises(FormatError, match="line 100: 1 number where line 1 has 2"):
+    with pytest.raises(FormatError, match="line 100: 1 number where most lines have 2"):
         read(tmp_path / "file")
 
 
@@ -282,7 +414,7 @@ def test_wrong_lines_are_counted_over_blocks(tmp_path, monkeypatch):
     ("name", "kind", "says"),
     [
         ("missing", None, "missing cannot be read: No such file or directory"),
-        ("", None, "cannot be read: Is a directory"),
+        ("", None, "is a folder, not a file"),
         ("file", "glov", "no format 'glov'; did you mean glove?"),
         ("file", "word2vec", "line 1: 'the 1 2' is not the two numbers, of words and dimensions, that word2vec has"),
     ],

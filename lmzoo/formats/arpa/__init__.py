@@ -22,28 +22,25 @@ Probabilities are complete, so interpolated and back-off models look alike: p(w 
 In files we write, `end` is </s> as a predicted word and <s> as a context; <s> is never predicted, so its probability is
 SRILM's -99 (KenLM's 0 would mean certainty; neither is used). -99 also stands for the logarithm of zero. There is an
 <unk> only if the vocabulary has that word, as the Penn Treebank's has; without it KenLM prints a warning and gives
-unknown words 10^-100. Numbers have at most 8 decimals: read back, they are the same float32 probabilities.
+unknown words 10^-100, and we zero. Numbers have at most 8 decimals: read back, they are the same float32 probabilities.
 """
 
-import gzip
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import numpy as np
 
 from lmzoo.data.tokenizers import Tokenizer, from_json
 from lmzoo.data.tokenizers.base import FORMAT, ByteTokenizer
 from lmzoo.data.tokenizers.pretokenized import END, Split
-from lmzoo.drafts import draft_of
-from lmzoo.errors import FormatError, LmzooError, UsageError
+from lmzoo.errors import UsageError
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.formats.arpa.lines import BLOCK, NEVER, Words, put_ngrams
-from lmzoo.formats.arpa.reader import Reader
-from lmzoo.formats.arpa.trie import spelled
+from lmzoo.formats.arpa.reader import Reader, as_written
+from lmzoo.formats.arpa.trie import path_to
+from lmzoo.formats.files import new_file, reading
 from lmzoo.interface import Array, Progress
 from lmzoo.models.ngram import Ngram
 from lmzoo.ngrams.trie import Trie
@@ -52,13 +49,6 @@ START = "<s>"
 SPACE = "▁"  # U+2581, as in SentencePiece
 TOLERANCE = 1e-3  # of a sum of probabilities: files have at least four digits
 SAMPLED = 64  # contexts whose distributions are checked to sum to one
-
-_BINARY = {
-    b"mmap lm http://kheafield.com/code": "a binary file of KenLM's",
-    b"SRILM_BINARY_NGRAM": "a binary file of SRILM's",
-    b"blmt": "a binary file of IRSTLM's",
-    b"iARPA": "an intermediate file of IRSTLM's (iARPA)",
-}
 
 
 # ── Out ───────────────────────────────────────────────────────────────────────────────────────────
@@ -124,7 +114,7 @@ def write(
     counts = [stop - start for start, stop in pairwise(first)]
     counts[0] += 1  # <s>
     with (
-        _new_file(Path(path), overwrite) as file,
+        new_file(Path(path), overwrite) as file,
         (progress or Progress()).task("writing n-grams", sum(counts)) as task,
     ):
         file.write(b"\\data\\\n" + b"".join(b"ngram %d=%d\n" % pair for pair in enumerate(counts, start=1)))
@@ -171,56 +161,28 @@ def _log10(value: Any) -> str:
     return f"{log:.8f}".rstrip("0").rstrip(".")
 
 
-@contextmanager
-def _new_file(path: Path, overwrite: bool) -> Iterator[IO[bytes]]:
-    """A temporary file beside `path`, renamed onto it on success and removed on failure."""
-    try:
-        with draft_of(path, overwrite) as draft, draft.open("wb") as raw:
-            if path.suffix == ".gz":
-                with gzip.GzipFile("", "wb", 6, raw, mtime=0) as file:  # no name and time: same model, same bytes
-                    yield file  # type: ignore[misc]
-            else:
-                yield raw
-    except OSError as error:
-        raise LmzooError(f"{path} could not be written: {error.strerror or error}; nothing was changed there") from None
-
-
 # ── In ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def read(path: str | Path, progress: Progress | None = None, layout: str = "plain") -> TextModel:
-    """Read an ARPA file, plain or gzipped: an n-gram model and its `split` tokenizer, words in the file's order.
+    """Read an ARPA file, packed or in UTF-16 too: an n-gram model and its `split` tokenizer, words in the file's order.
 
     `layout` is that of the texts to be scored: "plain" or "leading" (see `Split`). <s> and </s> become `end`. <unk>, or
-    without it <UNK>, becomes the word <unk>, which unknown words are mapped to; without either the vocabulary is
-    closed. A log10 p of -99 or less is probability zero. N-grams may lack suffixes, as those pruned by SRILM do. Any
-    text may precede \\data\\. `remarks` say where the model is no distribution and what was dropped.
+    without it <UNK>, becomes the word <unk>, which unknown words are mapped to; without either its probability is zero.
+    A log10 p of -99 or less, or -inf, is probability zero. N-grams may lack suffixes, as those pruned by SRILM do. Any
+    text may precede \\data\\. Fields are parted as KenLM parts them, so words may have other white space in them.
+    `remarks` say where the model is no distribution, and in one note what was skipped or spelled otherwise: duplicates,
+    words with spaces, words that are not UTF-8.
 
-    Raises FormatError naming the line: an empty or truncated file, a damaged .gz, a count that does not match, sections
-    out of order, a wrong number of fields, numbers that are not finite, a positive log-probability, a duplicate n-gram,
-    one whose context is missing, one with a word that is no unigram, text after \\end\\. UsageError for no file.
+    Raises FormatError naming the line: an empty or truncated file, a damaged packed one, a count that does not match,
+    sections out of order, a wrong number of fields, NaN and +inf, a positive log-probability, an n-gram whose context
+    is missing, one with a word that is no unigram, text after \\end\\. UsageError for no file.
     """
-    path, progress = Path(path), progress or Progress()
-    try:
-        with path.open("rb") as raw, progress.task(f"reading {path.name}", os.fstat(raw.fileno()).st_size) as task:
-            reader = Reader(_opened(raw), raw, task)
-            reader.read()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
-    except FormatError as error:
-        raise FormatError(f"{path}, {error}") from None
+    with reading(Path(path), "an ARPA file", progress or Progress()) as (source, kind):
+        reader = Reader(source, kind)
+        reader.read()
     saved = {"format": FORMAT, "spec": "split", "lines": True, "layout": layout, "words": reader.names}
     return TextModel(_model(reader), from_json(saved))
-
-
-def _opened(raw: IO[bytes]) -> IO[bytes]:
-    """`raw`, decompressed if it is gzipped whatever its name."""
-    head = raw.read(64)
-    raw.seek(0)
-    for magic, kind in _BINARY.items():
-        if head.startswith(magic):
-            raise FormatError(f"line 1: this is {kind}, which only that toolkit can read: give the ARPA file it is of")
-    return cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if head.startswith(b"\x1f\x8b") else raw
 
 
 def _model(reader: Reader) -> Ngram:
@@ -234,10 +196,14 @@ def _model(reader: Reader) -> Ngram:
 
 def _check_distribution(trie: Trie, idle: Array, names: list[str]) -> list[str]:
     """Remarks on the model: back-off weights without effect, probabilities that do not sum to one."""
+
+    def named(node: int) -> str:
+        return repr(as_written(path_to(trie, int(node)), names))
+
     remarks = []
     if len(idle):
         remarks.append(
-            f"{len(idle):,} back-off weights, as that of {_phrase(trie, idle[0], names)}, stand on n-grams that none "
+            f"{len(idle):,} back-off weights, as that of {named(idle[0])}, stand on n-grams that none "
             "extends: they are not applied, for probabilities there would not sum to one"
         )
     contexts = np.flatnonzero(np.diff(trie.children) > 0)
@@ -246,15 +212,9 @@ def _check_distribution(trie: Trie, idle: Array, names: list[str]) -> list[str]:
     off = np.abs(sums - 1)
     if (off > TOLERANCE).any():
         worst = int(np.argmax(off))
-        where = f"after {_phrase(trie, sampled[worst], names)}" if sampled[worst] else "of the 1-grams"
+        where = f"after {named(sampled[worst])}" if sampled[worst] else "of the 1-grams"
         remarks.append(
             f"no distribution: the probabilities {where} sum to {sums[worst]:.4g}, not 1 (and so for "
             f"{(off > TOLERANCE).sum()} of {len(sampled)} contexts looked at)"
         )
     return remarks
-
-
-def _phrase(trie: Trie, node: int, names: list[str]) -> str:
-    """The n-gram of a node as a file spells it: `end` is </s> where it is the last of several words."""
-    *context, last = [names[word] for word in spelled(trie, int(node))]
-    return repr(" ".join([START if word == END else word for word in context or [last]] + [last] * bool(context)))

@@ -4,18 +4,15 @@ Files of 2 GB exist, so n-grams are parsed and printed by compiled loops. A line
 left to `parse`, which is slow, accepts everything allowed, and says what is wrong with the rest.
 """
 
-import gzip
 import math
-import re
-import zlib
-from collections.abc import Callable
 from itertools import accumulate
-from typing import IO
 
 import numpy as np
 from numba import njit
 
 from lmzoo.errors import FormatError
+from lmzoo.formats.fields import MINUS, NEWLINE, POINT, SPACE, TAB, ZERO, fields, is_number, is_space, number, shown
+from lmzoo.formats.files import Source
 from lmzoo.ngrams.trie import _find
 
 BLOCK = 1 << 23  # bytes read and printed at a time
@@ -25,19 +22,12 @@ NEVER = -99.0  # stands for log10 0 in a file, as in SRILM
 ROUNDING = 1e-6  # a log-probability above 0 by no more than this is a rounding error
 HIGHEST_BACKOFF = 30.0  # 10^30 is still well within float32
 
-_NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\Z")
-_NOT_FINITE = re.compile(rb"[-+]?(?:nan|inf|infinity)\Z", re.IGNORECASE)
-_POWERS = 10.0 ** np.arange(23)  # exact in float64
-_TAB, _NEWLINE, _RETURN, _SPACE, _MINUS, _POINT, _ZERO = 9, 10, 13, 32, 45, 46, 48
-
 
 class Lines:
     """The lines of an open file, one by one or in blocks. `number` is that of the line read last."""
 
-    def __init__(self, file: IO[bytes], moved: Callable[[], None] = lambda: None):
-        """`moved` is called after each block that is read."""
-        self._file, self._moved = file, moved
-        self._more = True
+    def __init__(self, source: Source):
+        self._source, self._more = source, True
         self.block = b""
         self.at = 0
         self.number = 0
@@ -65,13 +55,9 @@ class Lines:
         """Read another block, keeping the unread rest; False at the end. FormatError if that fails."""
         if len(self.block) - self.at > LONGEST_LINE:  # `fill` is called only when no complete line is left
             raise self.error(f"this line is longer than {LONGEST_LINE:,} bytes, so this is not an ARPA file", 1)
-        try:
-            new = self._file.read(BLOCK) if self._more else b""
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise self.error(f"the compressed file is damaged or cut short from here on ({error})", 1) from None
+        new = self._source.read(BLOCK) if self._more else b""
         self._more = bool(new)
         self.block, self.at = self.block[self.at :] + new, 0
-        self._moved()
         return self._more
 
     def error(self, message: str, ahead: int = 0) -> FormatError:
@@ -83,37 +69,48 @@ class Lines:
 
 
 def parse(line: bytes, order: int, has_backoff: bool) -> tuple[float, list[bytes], float]:
-    """'-1.2 the cat -0.3' → (-1.2, [b'the', b'cat'], -0.3), in log10. ValueError says what is wrong with it."""
-    fields = line.split()
-    if len(fields) not in (order + 1, order + 2):
+    """'-1.2 the cat -0.3' → (-1.2, [b'the', b'cat'], -0.3), in log10. ValueError says what is wrong with it.
+
+    There are more words than `order` where tabs part three columns, and the words between them have spaces in them.
+    """
+    log, *words = fields(line)
+    backoff = words.pop() if len(words) == order + 1 and is_number(words[-1]) else b"0"
+    fits = len(words) == order and _fits(float(backoff), has_backoff)
+    if not fits and (spaced := _with_spaces(line, order)):
+        return float(log), spaced, 0.0
+    if len(words) != order:
         wanted = f"a log-probability, {order} word{'s' * (order > 1)}" + " and perhaps a back-off weight" * has_backoff
-        raise ValueError(f"{len(fields)} fields, where a {order}-gram has {wanted}: {shown(line)}")
-    log_prob = _finite(fields[0], "log-probability")
+        raise ValueError(f"{len(fields(line))} fields, where a {order}-gram has {wanted}: {shown(line)}")
+    log_prob, log_backoff = _below_infinity(log, "log-probability"), _below_infinity(backoff, "back-off weight")
     if log_prob > ROUNDING:
-        raise ValueError(f"the log-probability {shown(fields[0])} is positive: no probability is above 1")
-    log_backoff = _finite(fields[-1], "back-off weight") if len(fields) == order + 2 else 0.0
+        raise ValueError(f"the log-probability {shown(log)} is positive: no probability is above 1")
     if log_backoff > HIGHEST_BACKOFF:
-        raise ValueError(f"the back-off weight 10^{shown(fields[-1])} is too large to be one")
-    if log_backoff != 0 and not has_backoff:
-        raise ValueError(f"a back-off weight, {shown(fields[-1])}, on an n-gram of the highest order: {shown(line)}")
-    return min(log_prob, 0.0), fields[1 : order + 1], log_backoff
+        raise ValueError(f"the back-off weight 10^{shown(backoff)} is too large to be one")
+    if not _fits(log_backoff, has_backoff):
+        raise ValueError(f"a back-off weight, {shown(backoff)}, on an n-gram of the highest order: {shown(line)}")
+    return min(log_prob, 0.0), words, log_backoff
 
 
-def _finite(field: bytes, what: str) -> float:
-    if _NOT_FINITE.match(field):
-        raise ValueError(f"the {what} is {shown(field)}, and must be finite")
-    if not _NUMBER.match(field):
+def _fits(log_backoff: float, has_backoff: bool) -> bool:
+    return log_backoff <= HIGHEST_BACKOFF if has_backoff else log_backoff == 0
+
+
+def _with_spaces(line: bytes, order: int) -> list[bytes]:
+    """The words of a line whose columns are parted by tabs, where they are more than `order`; else none."""
+    columns = line.split(b"\t")
+    words = fields(columns[1]) if len(columns) in (2, 3) else []
+    numbers = [column.strip() for column in (columns[0], *columns[2:])]
+    return words if len(words) > order and all(map(is_number, numbers)) else []
+
+
+def _below_infinity(field: bytes, what: str) -> float:
+    """A logarithm: that of zero is minus infinity, which NEVER stands for elsewhere."""
+    if not is_number(field):
         raise ValueError(f"{shown(field)} is not a number, and a {what} is due here")
     value = float(field)
-    if not math.isfinite(value):
-        raise ValueError(f"the {what} {shown(field)} is too large for a number")
+    if math.isnan(value) or value == math.inf:
+        raise ValueError(f"the {what} is {shown(field)}, and must be finite or -inf")
     return value
-
-
-def shown(text: bytes) -> str:
-    """An excerpt of the file, for error messages."""
-    cut = text[:60].decode("utf-8", "replace")
-    return repr(cut + "…" if len(text) > 60 else cut)
 
 
 # ── Many lines, compiled ──────────────────────────────────────────────────────────────────────────
@@ -164,50 +161,8 @@ def _insert(table, blob, starts):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _number(text, at):  # type: ignore[no-untyped-def]
-    """(the decimal number at `at`, where it ends); (NaN, at) if there is none, or one with too many digits."""
-    begin = at
-    negative = text[at] == _MINUS
-    if negative:
-        at += 1
-    mantissa, digits, power, point = np.int64(0), 0, 0, False
-    while True:
-        c = text[at]
-        if _ZERO <= c <= _ZERO + 9:
-            mantissa = mantissa * 10 + (c - _ZERO)
-            digits += 1
-            power -= point
-        elif c == _POINT and not point:
-            point = True
-        else:
-            break
-        at += 1
-    if (text[at] == 101 or text[at] == 69) and digits:  # e, E
-        at += 1
-        sign = -1 if text[at] == _MINUS else 1
-        if text[at] == _MINUS or text[at] == 43:
-            at += 1
-        exponent = 0
-        if not _ZERO <= text[at] <= _ZERO + 9:
-            return np.nan, begin
-        while _ZERO <= text[at] <= _ZERO + 9 and exponent < 1000:
-            exponent = exponent * 10 + (text[at] - _ZERO)
-            at += 1
-        power += sign * exponent
-    if digits == 0 or digits > 18 or abs(power) >= len(_POWERS):
-        return np.nan, begin
-    value = mantissa / _POWERS[-power] if power < 0 else mantissa * _POWERS[power]
-    return -value if negative else value, at
-
-
-@njit(cache=True)
-def _is_space(c):  # type: ignore[no-untyped-def]
-    return c in (_SPACE, _TAB, _RETURN)
-
-
-@njit(cache=True)
 def _skip(text, at):  # type: ignore[no-untyped-def]
-    while _is_space(text[at]):
+    while is_space(text[at]):
         at += 1
     return at
 
@@ -217,10 +172,10 @@ def _backoff(text, at, has_backoff):  # type: ignore[no-untyped-def]
     """(the back-off weight in log10 at the end of a line, the next line); NaN for what is left to `parse`."""
     value = 0.0
     at = _skip(text, at)
-    if text[at] != _NEWLINE:
-        value, at = _number(text, at)
+    if text[at] != NEWLINE:
+        value, at = number(text, at)
         at = _skip(text, at)
-    if text[at] != _NEWLINE or not value <= HIGHEST_BACKOFF or (value != 0 and not has_backoff):
+    if text[at] != NEWLINE or not value <= HIGHEST_BACKOFF or (value != 0 and not has_backoff):
         return np.nan, at
     return value, at + 1
 
@@ -242,7 +197,7 @@ def _ngram(text, at, table, blob, starts, trie_words, children, words, path):  #
     unreachable, node, word = False, 0, -1
     for k in range(order):
         begin = at = _skip(text, at)
-        while not _is_space(text[at]) and text[at] != _NEWLINE:
+        while not is_space(text[at]) and text[at] != NEWLINE:
             at += 1
         word = table[_slot(text, begin, at, table, blob, starts)] if at > begin else -1
         if word < 0:
@@ -270,8 +225,8 @@ def scan(text, at, stop, has_backoff, table, blob, starts, trie_words, children,
     contexts, lasts, probs, gammas = out
     lines = 0
     while at < stop and lines < len(contexts):
-        value, i = _number(text, _skip(text, at))
-        if not value <= ROUNDING or not _is_space(text[i]):
+        value, i = number(text, _skip(text, at))
+        if not value <= ROUNDING or not is_space(text[i]):
             break
         node, word, i = _ngram(text, i, table, blob, starts, trie_words, children, words, path)
         if node == UNKNOWN:
@@ -294,22 +249,22 @@ def _put_number(out, at, value):  # type: ignore[no-untyped-def]
     """
     scaled = np.int64(np.rint(abs(value) * 1e8))
     if value < 0 and scaled > 0:
-        out[at] = _MINUS
+        out[at] = MINUS
         at += 1
     whole, rest = scaled // 100_000_000, scaled % 100_000_000
     power = 1
     while whole // power >= 10:
         power *= 10
     while power > 0:
-        out[at] = _ZERO + whole // power % 10
+        out[at] = ZERO + whole // power % 10
         at += 1
         power //= 10
     if rest > 0:
-        out[at] = _POINT
+        out[at] = POINT
         at += 1
         power = 10_000_000
         while rest > 0:
-            out[at] = _ZERO + rest // power
+            out[at] = ZERO + rest // power
             at += 1
             rest %= power
             power //= 10
@@ -336,7 +291,7 @@ def put_ngrams(out, cursors, stop, vocab_size, longest_line, words, probs, child
         node = cursors[-1]
         at = _put_log(out, at, min(np.float64(probs[node]), 1.0))
         for k in range(order):
-            out[at] = _TAB if k == 0 else _SPACE
+            out[at] = TAB if k == 0 else SPACE
             at += 1
             word = words[cursors[k]]
             name = vocab_size if k < order - 1 and word == vocab_size - 1 else word
@@ -344,9 +299,9 @@ def put_ngrams(out, cursors, stop, vocab_size, longest_line, words, probs, child
                 out[at] = blob[i]
                 at += 1
         if node < len(gammas) and children[node + 1] > children[node]:
-            out[at] = _TAB
+            out[at] = TAB
             at = _put_log(out, at + 1, np.float64(gammas[node]))
-        out[at] = _NEWLINE
+        out[at] = NEWLINE
         at += 1
         cursors[-1] += 1
     return at

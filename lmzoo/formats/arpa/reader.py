@@ -1,19 +1,21 @@
 r"""The sections of an ARPA file in order: \data\, \1-grams:, …, \end\. Errors name the line."""
 
+import math
 import os
 import re
-from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import IO
 
 import numpy as np
 
+from lmzoo.data.sniff import Kind
 from lmzoo.data.tokenizers.pretokenized import UNKNOWN
 from lmzoo.errors import FormatError
-from lmzoo.formats.arpa.lines import UNREACHABLE, Lines, Words, parse, power, scan, shown
-from lmzoo.formats.arpa.trie import DuplicateError, GrowingTrie
-from lmzoo.interface import Array, Progress
+from lmzoo.formats.arpa.lines import UNREACHABLE, Lines, Words, parse, power, scan
+from lmzoo.formats.arpa.trie import GrowingTrie, path_to
+from lmzoo.formats.fields import NOT_UTF8, Tally, shown, spelled
+from lmzoo.formats.files import Source
+from lmzoo.interface import Array
 from lmzoo.ngrams.trie import _find
 
 HIGHEST_ORDER = 64
@@ -22,17 +24,22 @@ WORTH_A_THREAD = 1 << 20  # bytes: with fewer, starting a thread costs more than
 _COUNT = re.compile(rb"ngram\s+(\d{1,3})\s*=\s*(\d{1,18})")
 _COLUMNS = (np.int32, np.int32, np.float32, np.float32)  # context, word, p, γ
 _START, _END = b"<s>", b"</s>"
+_ASCII_SPACE = re.compile("[\t-\r]")  # of which KenLM has \v and \f in words, and our tokenizers none
+DUPLICATES = "n-grams that stand there twice, of which the first was kept"
+UNREACHED = "n-grams with <s> behind another word or </s> before one, which can never apply, left out"
+SPACES = "n-grams with a space in a word, which no other word could be told from, left out"
+WHITE_SPACE = "words with white space other than a space in them, kept whole"
+MINUS_INFINITY = "logarithms of -inf, read as -99 is"
 
 
 class Reader:
     """Reads one file. After `read`: `trie`, `names` (the words without `end`, in order), `idle`, `remarks`."""
 
-    def __init__(self, file: IO[bytes], raw: IO[bytes], progress: Progress):
-        """`file` is the text to read, `raw` the file on disk, whose position is the progress."""
-        self._raw, self._progress, self._position = raw, progress, 0
-        self._lines = Lines(file, self._moved)
+    def __init__(self, source: Source, kind: Kind):
+        """`kind` is what the file looks like."""
+        self._lines, self._kind = Lines(source), kind
         self._heading = b""  # the line that ended the section before
-        self._unreachable = 0
+        self._tally = Tally()
         self.names: list[str] = []
         self.remarks: list[str] = []
 
@@ -47,25 +54,18 @@ class Reader:
         while (line := self._lines.line()) is not None:
             if line.strip():
                 raise self._lines.error(f"there is text behind \\end\\: {shown(line)}")
-        if self._unreachable:
-            self.remarks.append(
-                f"{self._unreachable:,} n-grams with <s> behind another word or </s> before one were left out: they "
-                "can never apply"
-            )
+        self.remarks += self._tally.notes()
         self.trie, self.idle = self._trie.finish()
-
-    def _moved(self) -> None:
-        before, self._position = self._position, self._raw.tell()
-        self._progress.advance(self._position - before)
 
     # ── Counts and headings ──
 
     def _data(self) -> list[int]:
         r"""The counts announced by \data\, (N,). Any text may precede it."""
-        while (line := self._lines.line()) is None or line.removeprefix(b"\xef\xbb\xbf").strip() != b"\\data\\":
+        while (line := self._lines.line()) is None or line.strip() != b"\\data\\":
             if line is None:
-                empty = self._lines.number == 0
-                raise self._lines.error("the file is empty" if empty else "the file ends here and has no \\data\\ line")
+                what = f": it is {self._kind.words}" * (self._kind.name != "text")
+                none = f"the file ends here and has no \\data\\ line{what}"
+                raise self._lines.error(none if self._lines.number else "the file is empty")
         counts: list[int] = []
         while match := _COUNT.fullmatch(text := self._text()):
             if int(match[1]) != len(counts) + 1:
@@ -84,7 +84,7 @@ class Reader:
     def _text(self) -> bytes:
         """The next line that is not blank, stripped. FormatError at the end of the file."""
         while (line := self._lines.line()) is not None:
-            if text := line.strip():
+            if text := line.strip(b" \t\r"):
                 return text
         raise self._lines.error("the file ends here, without \\end\\: it is cut short")
 
@@ -107,24 +107,48 @@ class Reader:
     def _surplus(self, order: int, ahead: int = 0) -> FormatError:
         return self._lines.error(f"one more {order}-gram than \\data\\ announces", ahead)
 
-    def _parse(self, line: bytes, order: int, has_backoff: bool) -> tuple[float, list[bytes], float]:
+    def _parse(self, line: bytes, order: int, has_backoff: bool) -> tuple[float, list[bytes], float] | None:
+        """The p, words and γ of a line, or None where a word has a space in it."""
         try:
-            return parse(line, order, has_backoff)
+            log_prob, words, log_gamma = parse(line, order, has_backoff)
         except ValueError as error:
             raise self._lines.error(str(error)) from None
+        if len(words) > order:
+            self._tally.add(SPACES, spelled(b" ".join(words)))
+            return None
+        if -math.inf in (log_prob, log_gamma):
+            self._tally.add(MINUS_INFINITY, spelled(b" ".join(words)))
+        return power(log_prob), words, power(log_gamma)
 
     # ── 1-grams, line by line: there are few ──
 
     def _unigrams(self, announced: int) -> None:
         self._expect(b"\\1-grams:")
         entries: dict[bytes, tuple[float, float]] = {}
-        while (line := self._entry(1, len(entries), announced)) is not None:
-            log_prob, (word,), log_gamma = self._parse(line, 1, True)
+        names: dict[str, None] = {}
+        read = 0
+        while (line := self._entry(1, read, announced)) is not None:
+            read += 1
+            if (entry := self._parse(line, 1, True)) is None:
+                continue
+            prob, (word,), gamma = entry
             if word in entries:
-                raise self._lines.error(f"the word {shown(word)} is there twice")
-            entries[word] = (power(log_prob), power(log_gamma))
+                self._tally.add(DUPLICATES, spelled(word))
+                continue
+            entries[word] = prob, gamma
             if word not in (_START, _END):
-                self.names.append(self._name(word))
+                name = self._name(word)
+                while name in names:  # one that is spelled <0xNN>, and another that is so in the file
+                    name += "_"
+                names[name] = None
+        self.names = [*names]
+        if not {UNKNOWN, UNKNOWN.upper()} & names.keys():  # as in KenLM, of a probability of zero
+            entries[UNKNOWN.encode()] = 0.0, 1.0
+            self.names.append(UNKNOWN)
+            self.remarks.append(
+                f"there is no {UNKNOWN} among the 1-grams, so unknown words have probability zero: eval gives the "
+                "perplexity without them"
+            )
         # If one is missing, it gets a name that no word can have.
         edges = [edge if edge in entries else b" " * n for n, edge in enumerate((_END, _START), start=1)]
         if _END not in entries:
@@ -140,12 +164,12 @@ class Reader:
         self._trie = GrowingTrie(values[:, 0].copy(), values[:, 1].copy())
 
     def _name(self, word: bytes) -> str:
-        try:
-            name = word.decode("utf-8")
-        except UnicodeDecodeError:
-            raise self._lines.error(f"the word {shown(word)} is not UTF-8: convert the file, with iconv say") from None
+        name = spelled(word)
+        if name.encode() != word:
+            self._tally.add(NOT_UTF8, name)
         if name.split() != [name]:
-            raise self._lines.error(f"the word {name!r} has white space in it, so no text that is split has it")
+            self._tally.add(WHITE_SPACE, name)
+            name = _ASCII_SPACE.sub(lambda match: f"<0x{ord(match[0]):02X}>", name)
         return name
 
     # ── Longer n-grams, in blocks ──
@@ -153,20 +177,16 @@ class Reader:
     def _ngrams(self, order: int, announced: int, has_backoff: bool) -> None:
         self._expect(b"\\%d-grams:" % order)
         parts: list[list[Array]] = [[] for _ in _COLUMNS]
-        marks: list[tuple[int, int]] = []  # (entry, its line); those up to the next mark are on consecutive lines
         read = 0
         while True:
-            marks.append((read, self._lines.number + 1))
             read += self._scan(order, has_backoff, announced - read, parts)
             if (line := self._entry(order, read, announced)) is None:
                 break
-            marks.append((read, self._lines.number))
-            for part, kind, value in zip(parts, _COLUMNS, self._slowly(line, order, has_backoff), strict=True):
-                part.append(np.array([value], kind))
             read += 1
-        self._add(
-            [np.concatenate([np.empty(0, kind), *part]) for kind, part in zip(_COLUMNS, parts, strict=True)], marks
-        )
+            if (entry := self._slowly(line, order, has_backoff)) is not None:
+                for part, kind, value in zip(parts, _COLUMNS, entry, strict=True):
+                    part.append(np.array([value], kind))
+        self._add([np.concatenate([np.empty(0, kind), *part]) for kind, part in zip(_COLUMNS, parts, strict=True)])
 
     def _scan(self, order: int, has_backoff: bool, room: int, parts: list[list[Array]]) -> int:
         """Append to `parts` the lines that the compiled loop can read from here on; returns their number."""
@@ -205,9 +225,11 @@ class Reader:
         inner = [block.rfind(b"\n", at, at + (stop - at) * k // threads) + 1 for k in range(1, threads)]
         return [at, *sorted({cut for cut in inner if cut > at}), stop]
 
-    def _slowly(self, line: bytes, order: int, has_backoff: bool) -> tuple[int, int, float, float]:
-        """A line that the compiled loop could not read: (context, word, p, γ). Raises FormatError."""
-        log_prob, words, log_gamma = self._parse(line, order, has_backoff)
+    def _slowly(self, line: bytes, order: int, has_backoff: bool) -> tuple[int, int, float, float] | None:
+        """A line that the compiled loop could not read: (context, word, p, γ), or None. Raises FormatError."""
+        if (entry := self._parse(line, order, has_backoff)) is None:
+            return None
+        prob, words, gamma = entry
         for word in words:
             if word not in self._numbers:
                 raise self._lines.error(f"the word {shown(word)} is not among the 1-grams")
@@ -221,17 +243,22 @@ class Reader:
                 raise self._lines.error(
                     f"{shown(b' '.join(words))} extends {missing}, which is not among the {n}-grams"
                 )
-        return node, min(self._numbers[words[-1]], end), power(log_prob), power(log_gamma)
+        return node, min(self._numbers[words[-1]], end), prob, gamma
 
-    def _add(self, columns: list[Array], marks: list[tuple[int, int]]) -> None:
-        """Add the n-grams of one order to the trie, without those that can never apply."""
-        reachable = np.flatnonzero(columns[0] != UNREACHABLE)
-        if len(reachable) < len(columns[0]):
-            self._unreachable += len(columns[0]) - len(reachable)
+    def _add(self, columns: list[Array]) -> None:
+        """Add the n-grams of one order to the trie, without those that can never apply and duplicates."""
+        reachable = columns[0] != UNREACHABLE
+        if not reachable.all():
+            self._tally.add(UNREACHED, "", int((~reachable).sum()))
             columns = [column[reachable] for column in columns]
-        try:
-            self._trie.add(*columns)
-        except DuplicateError as error:
-            entry = int(reachable[error.entry])
-            first, line = marks[bisect_right(marks, entry, key=lambda mark: mark[0]) - 1]
-            raise FormatError(f"line {line + entry - first}: this n-gram was there already") from None
+        repeated = self._trie.add(*columns)
+        if len(repeated):
+            path = [*path_to(self._trie, int(columns[0][repeated.min()])), int(columns[1][repeated.min()])]
+            self._tally.add(DUPLICATES, as_written(path, [*self.names, _END.decode()]), len(repeated))
+
+
+def as_written(path: list[int], names: list[str]) -> str:
+    """The n-gram of these words, as a file spells it: `end` is </s> where it is the last of several words, else <s>."""
+    *context, last = [names[word] for word in path]
+    before = [_START.decode() if word == names[-1] else word for word in context or [last]]
+    return " ".join([*before, last] if context else before)

@@ -15,14 +15,6 @@ from lmzoo.ngrams.trie import Trie, _find
 NOT_KNOWN = -1  # ARPA files have no counts
 
 
-class DuplicateError(ValueError):
-    """An n-gram that was added before; `entry` is its number among those added now."""
-
-    def __init__(self, entry: int):
-        super().__init__(entry)
-        self.entry = entry
-
-
 class GrowingTrie:
     """Nodes 0 (the root), 1 … V (the unigrams), and those of higher orders, which `add` appends."""
 
@@ -34,17 +26,19 @@ class GrowingTrie:
         self.children = np.array([1, 1 + size], np.int32)  # of all orders but the highest, and the end of the last
         self._probs, self._gammas = [np.ones(1, np.float32), probs], [np.ones(1, np.float32), gammas]
 
-    def add(self, contexts: Array, words: Array, probs: Array, gammas: Array) -> None:
+    def add(self, contexts: Array, words: Array, probs: Array, gammas: Array) -> Array:
         """Append the n-grams of the next order, (G,): nodes of their contexts, last words (int32), p and γ (float32).
 
-        Raises DuplicateError naming the second of two equal n-grams.
+        Of equal n-grams the first is added. Returns the numbers of the others, (K,).
         """
+        repeated = np.empty(0, np.int64)
         key = (contexts.astype(np.int64) << 32) | words
         if (key[1:] <= key[:-1]).any():
             order = np.argsort(key)
-            same = key[order[1:]] == key[order[:-1]]
-            if same.any():
-                raise DuplicateError(int(np.maximum(order[1:], order[:-1])[same].min()))
+            if (key[order[1:]] == key[order[:-1]]).any():
+                order = np.argsort(key, kind="stable")
+                is_first = np.append(True, key[order[1:]] != key[order[:-1]])
+                order, repeated = order[is_first], order[~is_first]
             contexts, words, probs, gammas = (column[order] for column in (contexts, words, probs, gammas))
         del key
         below, here = self.first[-2], self.first[-1]
@@ -54,6 +48,7 @@ class GrowingTrie:
         self.first.append(here + len(words))
         self._probs.append(probs)
         self._gammas.append(gammas)
+        return repeated
 
     def finish(self) -> tuple[Trie, Array]:
         """The trie, and the nodes (K,) whose γ is not 1 but has no effect, because no n-gram extends them."""
@@ -79,7 +74,7 @@ class GrowingTrie:
         return trie, idle
 
 
-def spelled(trie: Trie, node: int) -> list[int]:
+def path_to(trie: "Trie | GrowingTrie", node: int) -> list[int]:
     """The words of a node's n-gram, first to last."""
     words: list[int] = []
     while node > 0:

@@ -11,8 +11,22 @@ from collections import Counter
 import numpy as np
 from numba import njit
 
+from lmzoo.data.sniff import Kind
 from lmzoo.errors import FormatError
-from lmzoo.formats.arpa.lines import _NOT_FINITE, _NUMBER, _POWERS, _is_space, _number, shown
+from lmzoo.formats.fields import (
+    MINUS,
+    NEWLINE,
+    POINT,
+    POWERS,
+    SPACE,
+    ZERO,
+    E,
+    fields,
+    is_number,
+    is_space,
+    number,
+    shown,
+)
 from lmzoo.interface import Array
 
 LONGEST_LINE = 1 << 24  # bytes
@@ -21,24 +35,16 @@ LONGEST_NUMBER = 20  # bytes of a printed number, including the space before it
 _EXACT = 16  # bytes: shorter decimal numbers are read exactly by one float64 operation
 _HEADER = re.compile(rb"[ \t]*(\d{1,15})[ \t]+(\d{1,15})[ \t\r]*")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-FOREIGN = {
-    b"\x80": "a Python pickle, as gensim's save() writes it, and reading one can run any code: in Python, "
-    "KeyedVectors.load(…).save_word2vec_format('vectors.bin', binary=True) writes what can be read here",
-    b"\x93NUMPY": "a numpy array, which has no words: give the vectors as word2vec or GloVe write them",
-    b"PK\x03\x04": "a zip archive: unpack it and give the file of vectors in it",
-}
-_BLANKS = re.compile(rb"[ \t\r]+")
-_NEWLINE, _SPACE, _MINUS, _POINT, _ZERO, _E = 10, 32, 45, 46, 48, 101
 
 
 # ── Detecting the format ──────────────────────────────────────────────────────────────────────────
 
 
-def sniff(head: bytes, format: str | None) -> tuple[str, int | None, int]:  # noqa: A002
-    """The format, the number of words announced by a header (or None) and D, from the beginning of a file."""
-    for magic, kind in FOREIGN.items():
-        if head.startswith(magic) or (format == "keyedvectors" and magic == b"\x80"):
-            raise FormatError(f"line 1: this is {kind}")
+def detect(head: bytes, format: str | None, kind: Kind) -> tuple[str, int | None, int]:  # noqa: A002
+    """The format, the number of words announced by a header (or None) and D, from the beginning of a file.
+
+    `kind` is what the file looks like otherwise.
+    """
     if not head.strip():
         raise FormatError("line 1: the file is empty")
     first, _, rest = head.partition(b"\n")
@@ -52,14 +58,26 @@ def sniff(head: bytes, format: str | None) -> tuple[str, int | None, int]:  # no
         raise FormatError(f"line 1: {shown(first)} is not the two numbers, of words and dimensions, that {format} has")
     lines = head.split(b"\n")
     complete = [line for line in (lines[:-1] or lines)[:1000] if line.strip()]
-    # Words with spaces are rare, so the most common number of fields is 1 + D.
-    dimensions = Counter(len(fields(line)) for line in complete).most_common(1)[0][0] - 1
+    # Numbers at the end of a line: D, but for words that end with numbers, "windows 95", and lines that are damaged.
+    lengths = Counter(map(_numbers_at_end, complete))
+    dimensions = max(lengths, key=lambda length: (lengths[length], length))
     if dimensions < 1 or not is_number(fields(complete[0])[-1]) or (format is None and _CONTROL.search(first)):
+        but = f": it is {kind.words}" * (kind.name not in ("text", "binary"))
         raise FormatError(
             f"line 1: {shown(first)} is neither a header, 'words dimensions', nor a word and its numbers: this is no "
-            "file of vectors"
+            f"file of vectors{but}"
         )
     return "glove", None, dimensions
+
+
+def _numbers_at_end(line: bytes) -> int:
+    """How many fields at a line's end are numbers, without the first field, which is a word."""
+    numbers = 0
+    for field in reversed(fields(line)[not line[:1].isspace() :]):
+        if not is_number(field):
+            break
+        numbers += 1
+    return numbers
 
 
 def _is_binary(rest: bytes, dimensions: int) -> bool:
@@ -84,44 +102,23 @@ def is_utf8(text: bytes, whole: bool = True) -> bool:
 # ── One line, in Python ───────────────────────────────────────────────────────────────────────────
 
 
-def fields(line: bytes) -> list[bytes]:
-    """The fields of a line, separated by spaces and tabs."""
-    return [field for field in _BLANKS.split(line.rstrip(b"\n")) if field]
-
-
-def is_number(field: bytes) -> bool:
-    """Whether `field` is a number, finite or not."""
-    return bool(_NUMBER.match(field) or _NOT_FINITE.match(field))
-
-
 def parse(line: bytes, dimensions: int, expected: str) -> tuple[bytes, Array]:
     """b'. . 0.5 -1' → (b'. .', [0.5, -1]): the last D fields are the numbers. ValueError says what is wrong with it.
 
-    `expected` says where D comes from, as in "where line 1 has 100".
+    The word is empty where white space stands in its place. `expected` says where D comes from, "where line 1 says 9".
     """
     parts = fields(line)
-    if not parts:
-        raise ValueError(f"a blank line, where a word and {dimensions} numbers are due")
-    if line[:1].isspace():
-        raise ValueError(f"the line begins with white space, where a word is due: {shown(line)}")
-    word = parts[:-dimensions]
-    if not word or (len(word) > 1 and is_number(word[-1])):
-        raise ValueError(f"{len(parts) - 1} number{'s' * (len(parts) != 2)} {expected}")
-    numbers = np.zeros(dimensions, np.float32)
-    for n, field in enumerate(parts[-dimensions:]):
+    word, numbers = parts[:-dimensions], parts[-dimensions:]
+    # Of two lines without a newline between them, one number and the next word stand together: "0.1the".
+    run_together = len(word) > dimensions and sum(map(is_number, word[1:])) >= max(1, dimensions - 1)
+    if len(numbers) < dimensions or not (word or line[:1].isspace()) or run_together:
+        count = len(parts) - 1
+        raise ValueError(f"{count} number{'s' * (count != 1)} {expected}{', as of two lines in one' * run_together}")
+    for n, field in enumerate(numbers):
         if not is_number(field):
             raise ValueError(f"{shown(field)}, which is not a number, as number {n + 1} of {shown(b' '.join(word))}")
-        with np.errstate(over="ignore"):
-            numbers[n] = float(field)
-    check_finite(numbers, b" ".join(word))
-    return b" ".join(word), numbers
-
-
-def check_finite(numbers: Array, word: bytes) -> None:
-    """Raises ValueError for a vector (D,) with NaN or infinity."""
-    if not np.isfinite(numbers).all():
-        n = int(np.argmin(np.isfinite(numbers)))
-        raise ValueError(f"{numbers[n]}, where vectors must be finite, as number {n + 1} of {shown(word)}")
+    with np.errstate(over="ignore"):
+        return b" ".join(word), np.array([float(field) for field in numbers]).astype(np.float32)
 
 
 # ── Many lines, compiled ──────────────────────────────────────────────────────────────────────────
@@ -137,23 +134,23 @@ def parse_lines(text, starts, stops, out, word_stops):  # type: ignore[no-untype
         start, at = starts[row], stops[row]
         word_stops[row] = -1
         for d in range(out.shape[1] - 1, -1, -1):
-            while at > start and _is_space(text[at - 1]):
+            while at > start and is_space(text[at - 1]):
                 at -= 1
             stop = at
-            while at > start and not _is_space(text[at - 1]):
+            while at > start and not is_space(text[at - 1]):
                 at -= 1
             if at == start or stop - at > _EXACT:
                 break
-            value, end = _number(text, at)
+            value, end = number(text, at)
             if end != stop:
                 break
             out[row, d] = value
         else:
-            while at > start and _is_space(text[at - 1]):
+            while at > start and is_space(text[at - 1]):
                 at -= 1
             word_stops[row] = at if at > start else -1
             for i in range(start, at):
-                if _is_space(text[i]):
+                if is_space(text[i]):
                     word_stops[row] = -1
 
 
@@ -167,9 +164,9 @@ def _decimal(size):  # type: ignore[no-untyped-def]
     exponent = int(np.floor(np.log10(exact)))
     for digits in range(6, 10):
         scale = digits - 1 - exponent
-        if abs(scale) < len(_POWERS):
-            mantissa = np.rint(exact * _POWERS[scale] if scale >= 0 else exact / _POWERS[-scale])
-            read = mantissa / _POWERS[scale] if scale >= 0 else mantissa * _POWERS[-scale]
+        if abs(scale) < len(POWERS):
+            mantissa = np.rint(exact * POWERS[scale] if scale >= 0 else exact / POWERS[-scale])
+            read = mantissa / POWERS[scale] if scale >= 0 else mantissa * POWERS[-scale]
             if np.float32(read) == size:
                 break
         elif scale > 0:
@@ -200,9 +197,9 @@ def _put_digits(out, at, whole, digits, point):  # type: ignore[no-untyped-def]
     for k in range(digits):
         if k == point and point > 0:
             i -= 1
-            out[i] = _POINT
+            out[i] = POINT
         i -= 1
-        out[i] = _ZERO + whole % 10
+        out[i] = ZERO + whole % 10
         whole //= 10
     return end
 
@@ -211,10 +208,10 @@ def _put_digits(out, at, whole, digits, point):  # type: ignore[no-untyped-def]
 def _put_number(out, at, value):  # type: ignore[no-untyped-def]
     """Print a float32 so that reading it gives the same bits: '0.418', '-1.25e-12'."""
     if value < 0:
-        out[at] = _MINUS
+        out[at] = MINUS
         at += 1
     if value == 0:
-        out[at] = _ZERO
+        out[at] = ZERO
         return at + 1
     whole, scale = _decimal(abs(value))
     digits = _digits(whole)
@@ -225,10 +222,10 @@ def _put_number(out, at, value):  # type: ignore[no-untyped-def]
         scale = max(scale, 0)
         return _put_digits(out, at, whole, max(exponent, 0) + 1 + scale, scale)
     at = _put_digits(out, at, whole, digits, digits - 1)
-    out[at] = _E
+    out[at] = E
     at += 1
     if exponent < 0:
-        out[at] = _MINUS
+        out[at] = MINUS
         at += 1
     return _put_digits(out, at, abs(exponent), _digits(abs(exponent)), 0)
 
@@ -242,8 +239,8 @@ def put_lines(out, matrix, names, starts):  # type: ignore[no-untyped-def]
             out[at] = names[i]
             at += 1
         for d in range(matrix.shape[1]):
-            out[at] = _SPACE
+            out[at] = SPACE
             at = _put_number(out, at + 1, matrix[row, d])
-        out[at] = _NEWLINE
+        out[at] = NEWLINE
         at += 1
     return at

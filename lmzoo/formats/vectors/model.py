@@ -67,7 +67,10 @@ def read(
     if len(tokenizer.to_json()["words"]) == 0:
         raise UsageError(f"{file}: none of its {len(vectors.words):,} words, as {vectors.words[0]!r}, can be a token")
     model = _model(kind or ("glove" if vectors.format == "glove" else "word2vec"), vectors.matrix, rows)
-    remarks = ["how these vectors were trained is not in their file: the settings are not known, but for dimensions"]
+    remarks = [
+        *vectors.notes,
+        "how these vectors were trained is not in their file: the settings are not known, but for dimensions",
+    ]
     left_out = np.setdiff1d(np.arange(len(vectors.words)), rows)
     if len(left_out):
         remarks.append(

@@ -1,0 +1,67 @@
+"""Files of other programs: read through one door, whatever they are packed in, and written whole or not at all."""
+
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+from lmzoo.data.reading import EIGHT_BITS, open_bytes
+from lmzoo.data.sniff import EXTRACT, NO_TEXT, Kind, unreadable
+from lmzoo.drafts import draft_of
+from lmzoo.errors import FormatError, LmzooError, UsageError
+from lmzoo.interface import Progress
+
+MOST = 1 << 44  # bytes of a file that is read block by block: published ones have up to some 10^11
+OF_TEXTS = (NO_TEXT, EXTRACT)  # advice for somebody who wants a text
+BYTES = ("binary", "word2vec", *EIGHT_BITS)  # kinds of file, besides texts, that may be vectors or an ARPA file
+
+
+class Source:
+    """An open file, unpacked. Progress is counted in bytes of the file on the disk."""
+
+    def __init__(self, stream: BinaryIO, progress: Progress):
+        """`stream` is one of `open_bytes`."""
+        self._stream, self._progress, self._position = stream, progress, 0
+        self._file: Any = getattr(getattr(stream, "raw", None), "file", stream)  # below what unpacks it
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes; fewer at the end."""
+        block = self._stream.read(size)
+        before, self._position = self._position, self._file.tell()
+        self._progress.advance(self._position - before)
+        return block
+
+
+@contextmanager
+def reading(path: Path, wanted: str, progress: Progress) -> Iterator[tuple[Source, Kind]]:
+    """Open the file and tell its kind; FormatErrors of the block are about `path`.
+
+    Raises UsageError for no file, and FormatError naming what it is where it cannot be `wanted`.
+    """
+    try:
+        stream, kind = open_bytes(path, MOST)
+        with stream, progress.task(f"reading {path.name}", path.stat().st_size) as task:
+            if not kind.text and kind.name not in BYTES:
+                raise unreadable(path, replace(kind, advice="") if kind.advice in OF_TEXTS else kind, wanted)
+            yield Source(stream, task), kind
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+    except FormatError as error:
+        named = str(error).startswith(f"{path} ")  # those of `open_bytes`
+        raise FormatError(str(error) if named else f"{path}, {error}") from None
+
+
+@contextmanager
+def new_file(path: Path, overwrite: bool) -> Iterator[IO[bytes]]:
+    """A temporary file beside `path`, renamed onto it on success and removed on failure; gzipped if `path` says so."""
+    try:
+        with draft_of(path, overwrite) as draft, draft.open("wb") as raw:
+            if path.suffix == ".gz":
+                with gzip.GzipFile("", "wb", 6, raw, mtime=0) as file:  # no name and time: same model, same bytes
+                    yield file  # type: ignore[misc]
+            else:
+                yield raw
+    except OSError as error:
+        raise LmzooError(f"{path} could not be written: {error.strerror or error}; nothing was changed there") from None
