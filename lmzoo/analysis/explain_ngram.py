@@ -6,12 +6,10 @@ n-grams that end in hw. A pruned model does not have all n-grams, so c(h·), a(�
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import UsageError
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Array
@@ -28,7 +26,7 @@ def explain(text_model: TextModel, text: str) -> list[dict[str, Any]]:
     longest n-gram used, `formula` of the smoothing, `terms` (one for each order from the longest context down, see
     `Reader.term`) and `sum`, the terms as one expression. Raises UsageError for a model without n-grams, or no text.
     """
-    reader = Reader.of(text_model)
+    reader = Reader(text_model)
     tokens = text_model.tokenizer.encode(text_model.tokenizer.normalize(text))
     if len(tokens) == 0:
         raise UsageError("there is no text to explain: give a few words, as in lmzoo explain RUN 'the cat sat'")
@@ -49,7 +47,7 @@ def continuations(text_model: TextModel, text: str, top: int = 20, everything: b
     no probabilities). Each of `next` has `token`, `count` and `probability`. With `everything` they are the most
     probable of all tokens, seen or not. Raises UsageError for a model without n-grams, or `top` below 1.
     """
-    reader = Reader.of(text_model)
+    reader = Reader(text_model)
     if top < 1:
         raise UsageError(f"top must be 1 or more, not {top}")
     tokens = text_model.tokenizer.encode(text_model.tokenizer.normalize(text))
@@ -76,49 +74,30 @@ def continuations(text_model: TextModel, text: str, top: int = 20, everything: b
     }
 
 
-@dataclass
 class Reader:
     """A model's trie and the properties of its smoothing."""
 
-    trie: Any
-    vocab_size: int
-    reach: int  # tokens of left context
-    longest: int  # the highest order of any n-gram
-    smoothing: str
-    backs_off: bool  # a listed p is final: no lower-order term is added
-    is_distribution: bool
-    counted: bool  # it has counts
-    complete: bool  # no n-gram was pruned or cut off
-    tokenizer: Tokenizer
-
-    @classmethod
-    def of(cls, text_model: TextModel) -> "Reader":
+    def __init__(self, text_model: TextModel) -> None:
         """Raises UsageError where the model has no table of n-grams over its tokens."""
-        model, tokenizer = text_model
+        model, self.tokenizer = text_model
         trie = vars(model).get("trie_")
         if trie is None or trie.children[1] != 1 + model.vocab_size_:
             raise UsageError(
                 f"{model.name or type(model).__name__} has no table of n-grams to look into: only a model that counts "
                 "can be explained so, like one by `lmzoo train ngram`"
             )
-        name = vars(model).get("smoothing_", "")  # the one chosen by `auto`
-        smoothing = SMOOTHINGS.get(name)
+        self.trie, self.vocab_size = trie, model.vocab_size_
+        self.reach = int(getattr(model, "reach", 0) or 0)  # tokens of left context
+        self.longest = len(self.path(len(trie.words) - 1))  # the highest order of any n-gram
+        self.counted = bool(trie.counts[0] > 0)  # a model read from a file has no counts
+        self.smoothing: str = vars(model).get("smoothing_", "")  # the one chosen by `auto`
+        smoothing = SMOOTHINGS.get(self.smoothing)
         pruned = float(getattr(model, "prune", 0)) > 0  # pruning changes γ and not p, so α = p − γ p(w | h⁻) is off
         cut = any(part.strip("0 ") for part in str(getattr(model, "cutoffs", "")).split(","))
-        reader = cls(
-            trie=trie,
-            vocab_size=model.vocab_size_,
-            reach=int(getattr(model, "reach", 0) or 0),
-            longest=0,
-            smoothing=name,
-            backs_off=smoothing is None or smoothing.backs_off or pruned,
-            is_distribution=smoothing is None or smoothing.is_distribution,
-            counted=bool(trie.counts[0] > 0),
-            complete=smoothing is not None and not pruned and not cut,
-            tokenizer=tokenizer,
-        )
-        reader.longest = len(reader.path(len(trie.words) - 1))
-        return reader
+        self.complete = smoothing is not None and not pruned and not cut  # it has all n-grams
+        # Where it backs off, a listed p is final: no lower-order term is added.
+        self.backs_off = smoothing is None or smoothing.backs_off or pruned
+        self.is_distribution = smoothing is None or smoothing.is_distribution
 
     @property
     def end(self) -> int:
@@ -282,13 +261,7 @@ _FORMULAS = {
     "stupid-backoff": f"{_BACKING_OFF.replace('p(', 's(')}, α(w|h) = c(hw) / c(h·)",
 }
 _COUNTS = ("count", "adjusted", "total", "kinds")
-_WEIGHTS = {
-    "absolute": "D",
-    "kneser-ney": "D",
-    "modified-kneser-ney": "D",
-    "katz": "d",
-    "jelinek-mercer": "λ",
-}
+_WEIGHTS = {"absolute": "D", "kneser-ney": "D", "modified-kneser-ney": "D", "katz": "d", "jelinek-mercer": "λ"}
 
 
 def _written(term: dict[str, Any], lower: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from lmzoo.comparison.results import Comparison, Difference, Reference, Row
 from lmzoo.errors import ScoreError, UsageError, one_line
+from lmzoo.report.canvas import SOURCE
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -99,6 +100,14 @@ def _subject(row: Row) -> str:
 def _gap(bits: float) -> str:
     """A difference without its sign, to as many places as it needs."""
     return f"{abs(bits):.2f}" if abs(bits) >= 0.095 else f"{abs(bits):.3f}"
+
+
+def lines(comparison: Comparison) -> list[tuple[str, float]]:
+    """(name, bits per character) of the true source, if known, and of each compressor at its best: lines in figures."""
+    floor = comparison.corpus.floor
+    source = [] if floor is None else [(SOURCE, floor)]
+    best = best_references(comparison)
+    return source + [(one.label + ("" if one.given_train else " alone"), one.bits_per_character) for one in best]
 
 
 def best_references(comparison: Comparison) -> list[Reference]:

@@ -3,10 +3,10 @@
 from typing import Any
 
 from lmzoo.comparison.results import Comparison, Reference, Row
-from lmzoo.report.canvas import SOURCE, Canvas, Drawing, bare_axes, colour, outline, short
+from lmzoo.report.canvas import Canvas, Drawing, bare_axes, colour, outline, short
 from lmzoo.report.labels import name_verticals
 from lmzoo.report.section import Section
-from lmzoo.report.summary import best_references
+from lmzoo.report.summary import lines as reference_lines
 from lmzoo.report.table import DASH, Cell, Table
 
 
@@ -27,7 +27,7 @@ def figure(_: None, comparison: Comparison, canvas: Canvas) -> Drawing | None:
         axes.set_yticks(range(len(rows)), [short(row.label, 28) for row in rows], parse_math=False)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("bits per character")
-    lines = _lines(comparison)
+    lines = [(short(name, 26, lines=1), bits) for name, bits in reference_lines(comparison)]
     name_verticals(figure, axes, canvas, lines)
     return figure, _in_words(rows, lines)
 
@@ -44,16 +44,6 @@ def _bar(axes: Any, canvas: Canvas, y: int, row: Row, places: int) -> None:
     if canvas.narrow:
         label = short(row.label, 40, lines=1)
         outline(axes.text(0, y - 0.3, label, size=canvas.font, va="bottom", parse_math=False, zorder=5))
-
-
-def _lines(comparison: Comparison) -> list[tuple[str, float]]:
-    """(name, bits per character) of the true source, if known, and of each compressor at its best."""
-    floor = comparison.corpus.floor
-    lines = [] if floor is None else [(SOURCE, floor)]
-    for one in best_references(comparison):
-        alone = "" if one.given_train else " alone"
-        lines.append((short(one.label, 20, lines=1) + alone, one.bits_per_character))
-    return lines
 
 
 def _in_words(rows: list[Row], lines: list[tuple[str, float]]) -> str:

@@ -122,7 +122,7 @@ def draw_pairs(counts: Any, ids: Array, n: int, seed: int) -> tuple[Array, Array
     """
     inside = np.zeros(counts.shape[0], bool)
     inside[ids] = True
-    rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
+    rows = counts.tocoo().row
     among = np.flatnonzero(inside[rows] & inside[counts.indices] & (counts.data > 0))
     if len(among) == 0:
         return rows[:0], rows[:0]
@@ -182,18 +182,17 @@ def figure(rows: Sequence[Factorised], comparison: Comparison, canvas: Canvas) -
 
 def _draw_hexagons(axes: Any, facts: Hexagons | None, hue: str, shape: float) -> Any:
     """Hexagons coloured by the logarithm of their counts; the axes become `shape` times as wide as high, or more."""
-    from matplotlib.collections import PolyCollection
+    from matplotlib.collections import PatchCollection
     from matplotlib.colors import LinearSegmentedColormap, LogNorm
+    from matplotlib.patches import RegularPolygon
 
     assert facts
     width, side = facts.width, facts.width / 3**0.5
     x, y, sizes = zip(*facts.cells, strict=True)
-    corners = [(0, side), (width / 2, side / 2), (width / 2, -side / 2), (0, -side), (-width / 2, -side / 2),
-               (-width / 2, side / 2)]  # fmt: skip
-    shapes = [[(a + dx, b + dy) for dx, dy in corners] for a, b in zip(x, y, strict=True)]
+    shapes = [RegularPolygon(centre, 6, radius=side) for centre in zip(x, y, strict=True)]
     shades = LinearSegmentedColormap.from_list("association", [PALE, hue, DEEP])
-    cells = PolyCollection(shapes, array=sizes, cmap=shades, norm=LogNorm(1, max(2, *sizes)), linewidths=0.2,
-                           edgecolors="face", zorder=2)  # fmt: skip
+    cells = PatchCollection(shapes, array=sizes, cmap=shades, norm=LogNorm(1, max(2, *sizes)), linewidths=0.2,
+                            edgecolors="face", zorder=2)  # fmt: skip
     axes.add_collection(cells)
     left, bottom = min(x) - width, min(y) - side
     top = max(max(x) + width, max(y) + side)

@@ -18,7 +18,7 @@ from lmzoo.report.canvas import (
 from lmzoo.report.labels import hold, name_ends, name_points
 from lmzoo.report.points import Point, draw_points, pareto_front
 from lmzoo.report.section import Section
-from lmzoo.report.summary import best_references
+from lmzoo.report.summary import lines as reference_lines
 from lmzoo.report.table import DASH
 
 BITS = "bits per character"
@@ -99,12 +99,8 @@ def _lines(comparison: Comparison, unit: str, ours: list[Point]) -> list[tuple[s
     row = comparison.row(ours[0].name)
     assert row
     assert row.score
-    score, floor_bits = row.score, comparison.corpus.floor_bits
-    lines = [] if floor_bits is None else [(SOURCE, in_unit(floor_bits, score, unit))]
-    for one in best_references(comparison):
-        alone = "" if one.given_train else " alone"
-        lines.append((f"{one.label}{alone}", in_unit(one.bits_per_character * score.characters, score, unit)))
-    return lines
+    score = row.score
+    return [(name, in_unit(bits * score.characters, score, unit)) for name, bits in reference_lines(comparison)]
 
 
 def _set_limits(axes: Any, points: Sequence[Point]) -> None:
