@@ -1,7 +1,7 @@
 """What the sections on word associations share: which models they are, and their word vectors."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -17,29 +17,18 @@ from lmzoo.runs.cache import digest
 ABILITIES = ("vectors", "scores", "counts_", "exponent_", "lambdas_", "window")
 
 
-@dataclass(frozen=True)
-class WordModel:
-    """An association with the vectors of its words; None where it has no words, or none frequent enough."""
-
-    entry: Entry
-    vectors: Vectors | None
-
-
 def associations(entries: Sequence[Entry]) -> list[Entry]:
     """The scored associations among `entries`."""
     return [entry for entry in scored(entries) if all(hasattr(entry.model, ability) for ability in ABILITIES)]
 
 
-def word_models(entries: Sequence[Entry]) -> list[WordModel]:
-    """The associations among `entries`, with their vectors."""
-    return [WordModel(entry, _vectors(entry)) for entry in associations(entries)]
-
-
-def _vectors(entry: Entry) -> Vectors | None:
-    try:
-        return Vectors.of(entry.text_model)
-    except UsageError:  # no words, or none that occurs often enough: it predicts all the same
-        return None
+def word_models(entries: Sequence[Entry]) -> list[tuple[Entry, Vectors]]:
+    """The associations among `entries` that have words, with the vectors of these."""
+    able = []
+    for entry in associations(entries):
+        with suppress(UsageError):  # no words, or none that occurs often enough: it predicts all the same
+            able.append((entry, Vectors.of(entry.text_model)))
+    return able
 
 
 def key(entries: Sequence[Entry], context: Context) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lmzoo.comparison.results import Comparison
-from lmzoo.report.canvas import Canvas, Drawing, bare_axes, colour, short
+from lmzoo.report.canvas import Canvas, Drawing, bare_axes, colour, shade, short
 from lmzoo.report.table import DASH, MINUS
 from lmzoo.report.task_rows import TaskRow, Tested
 from lmzoo.tasks.result import TaskResult
@@ -44,7 +44,8 @@ def heat_map(rows: Sequence[TaskRow], comparison: Comparison, canvas: Canvas) ->
     axes.set_xticks(range(len(rows)), [short(row.label, 30, lines=1) for row in rows], rotation=90,
                     parse_math=False, size=size)  # fmt: skip
     for label, row in zip(axes.get_xticklabels(), rows, strict=True):
-        label.set_color(_legible(colour(comparison.family(row.label))) if row.model else "black")
+        # The family's colour, dark enough to be read as text on white.
+        label.set_color(shade(colour(comparison.family(row.label)), 1) if row.model else "black")
         label.set_weight("bold")
     axes.tick_params(length=0)
     return figure, _in_words(rows, tasks)
@@ -91,11 +92,6 @@ def _shades() -> Any:
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("grades", [PALE, "#9ecae1", "#2171b5", DEEP])
-
-
-def _legible(base: str) -> str:
-    """A family's colour, dark enough to be read as text on white."""
-    return "#" + "".join(f"{round(int(base[at : at + 2], 16) * 0.72):02x}" for at in (1, 3, 5))
 
 
 def _in_words(rows: Sequence[TaskRow], tasks: Sequence[str]) -> str:

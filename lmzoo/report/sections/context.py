@@ -62,16 +62,7 @@ def compute(entries: Sequence[Entry], context: Context) -> Facts:
 # ── The figure ──
 
 
-@dataclass(frozen=True)
-class Curve:
-    """A model's bits against context, and how it is drawn."""
-
-    label: str
-    colour: str
-    marker: str
-    allowed: tuple[tuple[float, float], ...]  # (place on the axis, bits per character)
-    positions: tuple[tuple[float, float], ...]
-    stops: bool  # whether its last point is its reach
+Ends = list[tuple[float, str, str, str]]  # of curves: height, label, colour, marker
 
 
 def figure(facts: Facts, comparison: Comparison, canvas: Canvas) -> Drawing | None:
@@ -79,19 +70,28 @@ def figure(facts: Facts, comparison: Comparison, canvas: Canvas) -> Drawing | No
     rows = [row for row in in_order(facts.rows, comparison) if row.allowed]
     if not rows:
         return None
-    curves = _curves(rows, comparison)
     furthest = max(point.context for row in rows for point in row.allowed)
-    figure, (allowed, names, positions, more_names) = _two_panels(canvas, len(curves))
+    figure, (allowed, names, positions, more_names) = _two_panels(canvas, len(rows))
     right = place_of(furthest) + 0.15
-    for curve in curves:
-        _draw(allowed, canvas, curve, curve.allowed, right)
-        _draw(positions, canvas, curve, curve.positions, None)
+    members: Counter[str] = Counter()
+    ends: Ends = []
+    more_ends: Ends = []
+    for row in rows:
+        family = comparison.family(row.label)
+        hue, marker = shade(colour(family), members[family]), list(MARKERS)[members[family] % len(MARKERS)]
+        members[family] += 1
+        _draw_allowed(allowed, canvas, row, hue, marker, right)
+        ends.append((row.allowed[-1].bits_per_character, row.label, hue, marker))
+        if row.positions:
+            bits = [one.bits_per_character for one in row.positions]
+            _draw(positions, canvas, [place_of(one.last) for one in row.positions], bits, hue, marker)
+            more_ends.append((bits[-1], row.label, hue, marker))
     _label(allowed, canvas, "tokens of context allowed", [0, *_powers(furthest)], right)
     _label(positions, canvas, "tokens read since a fresh start", _powers(furthest), right)
     figure.draw_without_rendering()
-    _name(names, canvas, [(curve.allowed[-1][1], curve) for curve in curves])
+    _name(names, canvas, ends)
     if more_names is not None:
-        _name(more_names, canvas, [(curve.positions[-1][1], curve) for curve in curves if curve.positions])
+        _name(more_names, canvas, more_ends)
     return figure, _in_words(rows)
 
 
@@ -102,26 +102,6 @@ def place_of(tokens: int) -> float:
 
 def _powers(furthest: int) -> list[int]:
     return [1 << n for n in range(max(1, furthest).bit_length())]
-
-
-def _curves(rows: Sequence[ContextUse], comparison: Comparison) -> list[Curve]:
-    members: Counter[str] = Counter()
-    curves = []
-    for row in rows:
-        family = comparison.family(row.label)
-        number = members[family]
-        members[family] += 1
-        curves.append(
-            Curve(
-                row.label,
-                shade(colour(family), number),
-                list(MARKERS)[number % len(MARKERS)],
-                tuple((place_of(point.context), point.bits_per_character) for point in row.allowed),
-                tuple((place_of(point.last), point.bits_per_character) for point in row.positions),
-                row.reach is not None and row.allowed[-1].context >= row.reach - 1,
-            )
-        )
-    return curves
 
 
 def _two_panels(canvas: Canvas, count: int) -> tuple[Any, tuple[Any, Any, Any, Any]]:
@@ -144,18 +124,18 @@ def _two_panels(canvas: Canvas, count: int) -> tuple[Any, tuple[Any, Any, Any, A
     return figure, (allowed, names, positions, more)
 
 
-def _draw(axes: Any, canvas: Canvas, curve: Curve, points: Sequence[tuple[float, float]], right: float | None) -> None:
+def _draw_allowed(axes: Any, canvas: Canvas, row: ContextUse, hue: str, marker: str, right: float) -> None:
     """A curve; a bar at its end where that is the model's reach, and dots up to `right`, as nothing changes there."""
-    if not points:
-        return
-    look: Any = {"color": curve.colour, "zorder": 3}
-    x, y = zip(*points, strict=True)
-    axes.plot(x, y, marker=curve.marker, markersize=canvas.font * 0.36, linewidth=canvas.font / 8, **look)
-    if right is None:
-        return
-    if curve.stops:
-        axes.plot(x[-1:], y[-1:], "|", markersize=canvas.font * 1.1, markeredgewidth=canvas.font / 6, **look)
-    axes.plot([x[-1], right], [y[-1]] * 2, ":", linewidth=canvas.font / 12, **look | {"zorder": 2})
+    x, y = [place_of(one.context) for one in row.allowed], [one.bits_per_character for one in row.allowed]
+    _draw(axes, canvas, x, y, hue, marker)
+    if row.reach is not None and row.allowed[-1].context >= row.reach - 1:
+        axes.plot(x[-1:], y[-1:], "|", markersize=canvas.font * 1.1, markeredgewidth=canvas.font / 6, color=hue,
+                  zorder=3)  # fmt: skip
+    axes.plot([x[-1], right], [y[-1]] * 2, ":", linewidth=canvas.font / 12, color=hue, zorder=2)
+
+
+def _draw(axes: Any, canvas: Canvas, x: Sequence[float], y: Sequence[float], hue: str, marker: str) -> None:
+    axes.plot(x, y, color=hue, marker=marker, markersize=canvas.font * 0.36, linewidth=canvas.font / 8, zorder=3)
 
 
 def _label(axes: Any, canvas: Canvas, title: str, ticks: Iterable[int], right: float) -> None:
@@ -165,16 +145,16 @@ def _label(axes: Any, canvas: Canvas, title: str, ticks: Iterable[int], right: f
     axes.set_xlim(min(map(place_of, shown)) - 0.25, right)
 
 
-def _name(axes: Any, canvas: Canvas, ends: Sequence[tuple[float, Curve]]) -> None:
+def _name(axes: Any, canvas: Canvas, ends: Ends) -> None:
     """The names of curves, as near to the heights of their ends as legible, each with a line to its end."""
     size = canvas.font * 0.72
     low, high = axes.get_ylim()
     line = 1.25 * size / 72 * axes.figure.dpi / axes.get_window_extent().height * (high - low)
     ends = sorted(ends, key=lambda end: end[0])
-    for (y, curve), free in zip(ends, spread([y for y, _ in ends], line, low, high), strict=True):
-        axes.plot([0, 0.13], [y, free], color=curve.colour, linewidth=canvas.font / 16, clip_on=False)
-        axes.plot([0.19], [free], curve.marker, color=curve.colour, markersize=size * 0.6, clip_on=False)
-        name = short(curve.label, 19 if canvas.narrow else 28, lines=1)
+    for (y, label, hue, marker), free in zip(ends, spread([end[0] for end in ends], line, low, high), strict=True):
+        axes.plot([0, 0.13], [y, free], color=hue, linewidth=canvas.font / 16, clip_on=False)
+        axes.plot([0.19], [free], marker, color=hue, markersize=size * 0.6, clip_on=False)
+        name = short(label, 19 if canvas.narrow else 28, lines=1)
         axes.text(0.26, free, name, size=size, va="center", parse_math=False)
     axes.set_xlim(0, 1)
     axes.set_ylim(low, high)

@@ -1,17 +1,19 @@
 """A map of frequent words: their vectors projected onto the plane."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from scipy.sparse import issparse
 
 from lmzoo.analysis import projection
+from lmzoo.analysis.word_vectors import Vectors
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
 from lmzoo.comparison.results import Comparison, OfModel
 from lmzoo.errors import UsageError
-from lmzoo.report.associations import WordModel, agreement, judged, key, word_models
+from lmzoo.report.associations import agreement, judged, key, word_models
 from lmzoo.report.canvas import Canvas, Drawing, colour
 from lmzoo.report.section import Section
 from lmzoo.report.word_map import draw_map
@@ -36,22 +38,14 @@ def compute(entries: Sequence[Entry], context: Context) -> WordMap | None:
     return context.cached(kind, key(entries, context), lambda: _layout(word_models(entries), context))
 
 
-def _layout(models: Sequence[WordModel], context: Context) -> dict[str, Any] | None:
-    dense = [one for one in models if one.vectors and not issparse(one.vectors.matrix)]
-
-    def rank(place: int) -> tuple[float, int]:
-        vectors = dense[place].vectors
-        assert vectors
-        return agreement(judged(vectors, context.word_tests)) if context.word_tests else 0.0, place
-
-    for place in sorted(range(len(dense)), key=rank, reverse=True):
-        one = dense[place]
-        assert one.vectors
-        try:
-            words = projection.frequent_words(one.vectors, WORDS) or one.vectors.words[:WORDS]
-            return {**one.entry.named, **projection.layout(one.vectors, words)}
-        except UsageError:  # too few words, or no scikit-learn
-            continue
+def _layout(models: Sequence[tuple[Entry, Vectors]], context: Context) -> dict[str, Any] | None:
+    tests = context.word_tests
+    dense = [(entry, vectors) for entry, vectors in models[::-1] if not issparse(vectors.matrix)]
+    # Sorting is stable: of two that agree equally well, the last comes first.
+    for entry, vectors in sorted(dense, key=lambda one: -agreement(judged(one[1], tests)) if tests else 0.0):
+        with suppress(UsageError):  # too few words, or no scikit-learn
+            words = projection.frequent_words(vectors, WORDS) or vectors.words[:WORDS]
+            return {**entry.named, **projection.layout(vectors, words)}
     return None
 
 

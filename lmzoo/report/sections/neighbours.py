@@ -38,12 +38,11 @@ def compute(entries: Sequence[Entry], context: Context) -> Neighbours | None:
     """Neighbours of words that all models have vectors of."""
 
     def work() -> Neighbours:
-        able = [one for one in word_models(entries) if one.vectors and len(one.vectors) > 1]
-        words = choose([one.vectors for one in able if one.vectors])
+        able = [(entry, vectors) for entry, vectors in word_models(entries) if len(vectors) > 1]
+        words = choose([vectors for _, vectors in able])
         rows = [
-            Nearest(**one.entry.named, found=tuple(tuple(one.vectors.neighbours(word, NEAREST)) for word in words))
-            for one in able
-            if one.vectors
+            Nearest(**entry.named, found=tuple(tuple(vectors.neighbours(word, NEAREST)) for word in words))
+            for entry, vectors in able
         ]
         return Neighbours(tuple(words), tuple(rows))
 

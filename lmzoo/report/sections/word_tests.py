@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmzoo.analysis.word_similarity import solve_analogies
-from lmzoo.analysis.word_vectors import METHODS
+from lmzoo.analysis.word_vectors import METHODS, Vectors
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
 from lmzoo.comparison.results import Comparison, OfModel
-from lmzoo.report.associations import WordModel, judged, key, word_models
+from lmzoo.report.associations import judged, key, word_models
 from lmzoo.report.section import Section
 from lmzoo.report.table import DASH, MINUS, Cell, Table, columns, percent
 
@@ -76,24 +76,16 @@ def compute(entries: Sequence[Entry], context: Context) -> WordTests | None:
         return None
 
     def work() -> list[dict[str, Any]]:
-        return [_tested(one, tests) for one in word_models(entries) if one.vectors]
+        return [{**entry.named, **_tested(vectors, tests)} for entry, vectors in word_models(entries)]
 
     rows = context.cached(tuple[Tested, ...], key(entries, context), work)
     return WordTests(tuple(rows[0].sets), RESTRICT, rows) if rows else None
 
 
-def _tested(one: WordModel, tests: Any) -> dict[str, Any]:
-    assert one.vectors
-    return {
-        **one.entry.named,
-        "words": len(one.vectors),
-        "sets": judged(one.vectors, tests),
-        "analogies": {
-            method: solve_analogies(one.vectors, tests[ANALOGIES], RESTRICT, method)
-            for method in METHODS
-            if ANALOGIES in tests
-        },
-    }
+def _tested(vectors: Vectors, tests: Any) -> dict[str, Any]:
+    methods = METHODS if ANALOGIES in tests else ()
+    analogies = {method: solve_analogies(vectors, tests[ANALOGIES], RESTRICT, method) for method in methods}
+    return {"words": len(vectors), "sets": judged(vectors, tests), "analogies": analogies}
 
 
 # ── Shown ──
