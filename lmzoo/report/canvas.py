@@ -12,9 +12,10 @@ import io
 import re
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 # Okabe & Ito (2008), "Color Universal Design": colours that every common kind of colour vision tells apart. Yellow is
@@ -36,6 +37,7 @@ SOURCE_LINE: Any = {"color": "black", "linestyle": (0, (4, 2))}
 REFERENCE_LINE: Any = {"color": "#555555", "linewidth": 1.4}
 MARKERS = {"o": "●", "s": "■", "D": "◆", "^": "▲", "v": "▼"}  # as matplotlib calls them, as text shows them
 
+Curve = tuple[str, Sequence[float], Sequence[float], str]  # name, x, y, colour
 Drawing = tuple[Any, str]  # a matplotlib Figure, and its content in words
 
 
@@ -134,6 +136,15 @@ def curve_height(canvas: Canvas, shape: float, curves: int) -> float:
     """The height of a figure with so many curves: `shape` of its width, or room for a name of two lines each."""
     names = 3.2 * canvas.font / 72 * (curves + 1)
     return max(canvas.width * (0.9 if canvas.narrow else shape), names + 1)
+
+
+def draw_curves(axes: Any, canvas: Canvas, curves: Iterable[Curve]) -> list[tuple[float, str]]:
+    """Draw each curve with a marker and dash of its own; returns their ends (height, name) for `labels.name_ends`."""
+    ends = []
+    for (name, x, y, hue), (marker, dash) in zip(curves, cycle(strokes()), strict=False):
+        axes.plot(x, y, dash, color=hue, marker=marker, linewidth=canvas.font / 5, markersize=canvas.font / 2, zorder=3)
+        ends.append((y[-1], f"{MARKERS[marker]} {name}"))
+    return ends
 
 
 def outline(text: Any, width: float = 4) -> None:

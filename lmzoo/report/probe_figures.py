@@ -1,20 +1,9 @@
 """The figures of `lmzoo probe`: a single unit's values by class, and accuracy against the number of labels."""
 
 from collections.abc import Sequence
-from itertools import cycle
 from typing import Any
 
-from lmzoo.report.canvas import (
-    MARKERS,
-    REFERENCE_LINE,
-    SOURCE_LINE,
-    Canvas,
-    Drawing,
-    bare_axes,
-    colour,
-    short,
-    strokes,
-)
+from lmzoo.report.canvas import REFERENCE_LINE, SOURCE_LINE, Canvas, Drawing, bare_axes, colour, draw_curves, short
 from lmzoo.report.labels import name_ends
 
 CLASSES = ("#0072b2", "#d55e00")  # Okabe & Ito's blue and vermilion: the two that are told apart best
@@ -60,15 +49,13 @@ def label_curves(rows: Sequence[dict[str, Any]], canvas: Canvas) -> Drawing | No
         return None
     height = max(canvas.width * (0.9 if canvas.narrow else 0.5), 1.8 * canvas.font / 72 * (len(rows) + 2) + 1)
     figure, axes = bare_axes(canvas, height)
-    ends = []
-    for row, (marker, dash) in zip(rows, cycle(strokes()), strict=False):
+    curves = []
+    for row in rows:
         sizes, means = ([point[key] for point in row["points"]] for key in ("labels", "mean"))
         spread = [[pick(point["values"]) for point in row["points"]] for pick in (min, max)]
-        hue = colour(row["family"])
-        axes.fill_between(sizes, *spread, color=hue, alpha=0.15, linewidth=0, zorder=2)
-        axes.plot(sizes, means, dash, color=hue, marker=marker, linewidth=canvas.font / 5,
-                  markersize=canvas.font / 2, zorder=3)  # fmt: skip
-        ends.append((means[-1], f"{MARKERS[marker]} {row['label']}"))
+        axes.fill_between(sizes, *spread, color=colour(row["family"]), alpha=0.15, linewidth=0, zorder=2)
+        curves.append((row["label"], sizes, means, colour(row["family"])))
+    ends = draw_curves(axes, canvas, curves)
     axes.set_xscale("log")
     sizes = sorted({point["labels"] for row in rows for point in row["points"]})[:: 2 if canvas.narrow else 1]
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])

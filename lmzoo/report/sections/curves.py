@@ -256,14 +256,10 @@ def _two_figures(exponent: float) -> str:
 
 def _ticks(axes: Any, canvas: Canvas) -> None:
     """Amounts of text as 30 k and 2 M, bits as plain numbers; a fifth of a decade apart at least."""
-    from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, NullLocator
+    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
     low, high = axes.get_ylim()
-    heights = [tick * 10.0**power for power in range(-6, 4) for tick in TICKS]
-    seen = [height for height in heights if low <= height <= high]
-    if high / low > 10:
-        seen = [height for height in seen if f"{height:e}"[0] in "125" and f"{height:e}"[2] == "0"]
-    axes.yaxis.set_major_locator(FixedLocator(seen))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low > 10 else TICKS, numticks=99))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if canvas.narrow else (1.0, 3.0)))
     axes.xaxis.set_major_formatter(EngFormatter())

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle
 
 import numpy as np
 
@@ -10,17 +9,7 @@ from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
 from lmzoo.comparison.results import Comparison, OfModel
 from lmzoo.report.associations import associations
-from lmzoo.report.canvas import (
-    MARKERS,
-    REFERENCE_LINE,
-    Canvas,
-    Drawing,
-    bare_axes,
-    colour,
-    curve_height,
-    shade,
-    strokes,
-)
+from lmzoo.report.canvas import REFERENCE_LINE, Canvas, Drawing, bare_axes, colour, curve_height, draw_curves, shade
 from lmzoo.report.labels import name_ends
 from lmzoo.report.section import Section
 from lmzoo.report.table import MINUS, Cell, Table
@@ -58,12 +47,11 @@ def _of(entry: Entry) -> Distances:
 def figure(rows: Sequence[Distances], comparison: Comparison, canvas: Canvas) -> Drawing:
     """λ_d against the distance d: a curve for each association."""
     figure, axes = bare_axes(canvas, curve_height(canvas, 0.5, len(rows)))
-    ends = []
-    for i, (row, (marker, dash)) in enumerate(zip(rows, cycle(strokes()), strict=False)):
-        hue = shade(colour(comparison.family(row.label)), i)
-        axes.plot(range(1, len(row.lambdas) + 1), row.lambdas, dash, color=hue, marker=marker,
-                  linewidth=canvas.font / 5, markersize=canvas.font / 2, zorder=3)  # fmt: skip
-        ends.append((row.lambdas[-1], f"{MARKERS[marker]} {row.label}"))
+    curves = [
+        (row.label, range(1, len(row.lambdas) + 1), row.lambdas, shade(colour(comparison.family(row.label)), i))
+        for i, row in enumerate(rows)
+    ]
+    ends = draw_curves(axes, canvas, curves)
     furthest = max(len(row.lambdas) for row in rows)
     axes.axhline(0, zorder=1, **REFERENCE_LINE)
     axes.set_xticks(range(1, furthest + 1) if furthest <= 12 else range(1, furthest + 1, furthest // 6))

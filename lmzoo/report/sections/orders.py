@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import cycle, product
+from itertools import product
 
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry, scored
 from lmzoo.comparison.results import Comparison
 from lmzoo.evaluation.perplexity import evaluate
 from lmzoo.interface import Run
-from lmzoo.report.canvas import MARKERS, SOURCE, SOURCE_LINE, Canvas, Drawing, bare_axes, colour, curve_height, strokes
+from lmzoo.report.canvas import SOURCE, SOURCE_LINE, Canvas, Drawing, bare_axes, colour, curve_height, draw_curves
 from lmzoo.report.labels import name_ends
 from lmzoo.report.section import Section
 from lmzoo.runs import train as training
@@ -54,12 +54,9 @@ def figure(points: Sequence[Point], comparison: Comparison, canvas: Canvas) -> D
     if not curves:
         return None
     figure, axes = bare_axes(canvas, curve_height(canvas, 0.52, len(curves)))
-    ends = []
-    for (smoothing, curve), (marker, dash) in zip(curves.items(), cycle(strokes()), strict=False):
-        x, y = zip(*curve, strict=True)
-        axes.plot(x, y, dash, color=colour("count"), marker=marker, linewidth=canvas.font / 5,
-                  markersize=canvas.font / 2)  # fmt: skip
-        ends.append((y[-1], f"{MARKERS[marker]} {spelled(smoothing)}"))
+    hue = colour("count")
+    lines = [(spelled(name), [n for n, _ in curve], [bits for _, bits in curve], hue) for name, curve in curves.items()]
+    ends = draw_curves(axes, canvas, lines)
     orders = sorted({order for curve in curves.values() for order, _ in curve})
     axes.set_xticks(orders)
     axes.set_xlim(orders[0] - 0.3, orders[-1] + 0.3)
