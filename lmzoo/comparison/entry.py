@@ -6,17 +6,17 @@ rather than train the same model twice.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lmzoo import models
-from lmzoo.comparison.results import PseudoScored, Row, Scored, SeedScore, Size, from_json
+from lmzoo.comparison.results import Row, Scored, SeedScore, Size, from_json
 from lmzoo.data.corpus import Corpus
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.drafts import lock_of, locked
 from lmzoo.errors import LmzooError, UsageError
-from lmzoo.evaluation.perplexity import ADAPTS, Array, Score, evaluate, pseudo_evaluate
+from lmzoo.evaluation.perplexity import ADAPTS, Array, PseudoScore, Score, evaluate, pseudo_evaluate
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import (
     Classifier,
@@ -234,8 +234,8 @@ def _score(entry: Entry, corpus: Corpus) -> None:
         entry.row.tokens_per_second = entry.score.tokens_per_second
     elif isinstance(model, MaskedModel):
         beginning = corpus.test[:PSEUDO_CHARACTERS]
-        facts = entry.cache.get("pseudo", key, lambda: pseudo_evaluate(text_model, beginning).to_json())
-        entry.row.pseudo = from_json(PseudoScored, facts, "pseudo")
+        facts = entry.cache.get("pseudo", key, lambda: asdict(pseudo_evaluate(text_model, beginning)))
+        entry.row.pseudo = from_json(PseudoScore, facts, "pseudo")
 
 
 def over_seeds(spec: str, text: training.Text, runs: Path, run: Run, seeds: int) -> list[SeedScore]:

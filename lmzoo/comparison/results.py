@@ -5,6 +5,7 @@ from dataclasses import KW_ONLY, dataclass, field, fields, is_dataclass
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
+from lmzoo.evaluation.perplexity import PseudoScore
 from lmzoo.files import typed
 from lmzoo.tasks.result import TaskResult
 
@@ -69,19 +70,6 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class PseudoScored:
-    """Pseudo-perplexity of a masked model on the beginning of the test text (Salazar et al. 2020). Never bits."""
-
-    pseudo_perplexity: float  # exp(nats / tokens)
-    nats: float  # -Σ log P(token | all others)
-    tokens: int
-    protocol: str
-    tokenizer: str
-    sha256: str  # of what was scored
-    seconds: float
-
-
-@dataclass(frozen=True)
 class Size:
     """How much was learned, and the bytes of it on disk."""
 
@@ -133,7 +121,7 @@ class Row:
     provenance: dict[str, Any] | None = field(default=None, metadata=OPTIONAL)
     seeds: list[SeedScore] | None = field(default=None, metadata=OPTIONAL)
     certified: Certificate | None = field(default=None, metadata=OPTIONAL)
-    pseudo: PseudoScored | None = field(default=None, metadata=OPTIONAL)
+    pseudo: PseudoScore | None = field(default=None, metadata=OPTIONAL)
     family: str = "other"
 
     @property

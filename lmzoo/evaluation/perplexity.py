@@ -16,7 +16,7 @@ alone have probability zero does the error also have the figure without them, as
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -179,21 +179,13 @@ class PseudoScore:
     there are no bits per character, and a pseudo-perplexity is comparable only between masked models of one tokenizer.
     """
 
+    pseudo_perplexity: float  # exp(nats / tokens) (Salazar et al. 2020, equation 3)
     nats: float  # −Σ log P(token | all others)
     tokens: int
     protocol: str
     tokenizer: str
     sha256: str  # of the text, in UTF-8
     seconds: float
-
-    @property
-    def pseudo_perplexity(self) -> float:
-        """exp of minus the mean pseudo-log-likelihood per token (Salazar et al. 2020, equation 3)."""
-        return float(np.exp(self.nats / self.tokens))
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields and the pseudo-perplexity, for reports."""
-        return {**asdict(self), "pseudo_perplexity": self.pseudo_perplexity}
 
 
 def pseudo_evaluate(text_model: TextModel, text: str) -> PseudoScore:
@@ -218,7 +210,9 @@ def pseudo_evaluate(text_model: TextModel, text: str) -> PseudoScore:
             f"{log_probs[t]}: no pseudo-perplexity can be given"
         )
     scored = tokenizer.decode(ids)
-    return PseudoScore(-float(log_probs.sum()), len(ids), "lines", tokenizer.spec, _sha256(scored), seconds)
+    nats, tokens = -float(log_probs.sum()), len(ids)
+    perplexity = float(np.exp(nats / tokens))
+    return PseudoScore(perplexity, nats, tokens, "lines", tokenizer.spec, _sha256(scored), seconds)
 
 
 def _sha256(text: str) -> str:
