@@ -21,12 +21,12 @@ from lmzoo.comparison.results import (
     Difference,
     Reference,
     SeedScore,
-    from_json,
 )
 from lmzoo.compression import certify, compressors
 from lmzoo.data.corpus import SPLITS, Corpus, describe
 from lmzoo.errors import LmzooError
 from lmzoo.evaluation.perplexity import block_bits, block_interval
+from lmzoo.files import typed
 from lmzoo.interface import Run
 from lmzoo.runs import provenance
 from lmzoo.runs import train as training
@@ -126,7 +126,7 @@ def _compute(section: Computed, entries: Sequence[Entry], context: Context, comp
 def _references(corpus: Corpus, cache: ResultCache, run: Run) -> list[Reference]:
     key = {"train": corpus.sha256["train"], "test": corpus.sha256["test"]}
     rows = cache.get("compressors", key, lambda: compressors.references(corpus.train, corpus.test, run.progress))
-    return from_json(list[Reference], rows, "references")
+    return typed(rows, list[Reference], "references")
 
 
 def _certify(entries: Sequence[Entry], corpus: Corpus, run: Run) -> None:
@@ -137,9 +137,8 @@ def _certify(entries: Sequence[Entry], corpus: Corpus, run: Run) -> None:
             prove = partial(certify.sample_of, entry.folder, entry.text_model, corpus.test, protocol=corpus.protocol,
                             code=entry.code, progress=run.progress)  # fmt: skip
             key = {"model": entry.identity, "test": corpus.sha256["test"]}
-            entry.row.certified = from_json(
-                Certificate, entry.cache.get("certified", key, prove, succeeded), "certified"
-            )
+            facts = entry.cache.get("certified", key, prove, succeeded)
+            entry.row.certified = typed(facts, Certificate, "certified")
             entry.model.to(run.device)
             if entry.row.certified.error:
                 entry.row.notes.append(f"not certified: {entry.row.certified.error}")

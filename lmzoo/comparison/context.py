@@ -6,10 +6,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from lmzoo.comparison.entry import Entry, scored
-from lmzoo.comparison.results import Computed, from_json, to_json
+from lmzoo.comparison.results import Computed, to_json
 from lmzoo.data.corpus import Corpus
 from lmzoo.errors import LmzooError
 from lmzoo.evaluation.perplexity import Score
+from lmzoo.files import typed
 from lmzoo.interface import Progress, Run
 from lmzoo.runs.cache import Condition, ResultCache, always
 from lmzoo.runs.train import Text
@@ -51,7 +52,7 @@ class Context:
         """The result of `compute`, a `kind` or its JSON, cached under `key` if its JSON meets the `condition`."""
         full_key = {"version": self.version, **key}
         facts = self.cache.get(self.section, full_key, lambda: to_json(compute()), condition)
-        return from_json(kind, facts, self.section)
+        return typed(facts, kind, self.section)
 
     def each_scored(
         self, kind: type[T], entries: Sequence[Entry], look: Callable[[Entry, Score], Any]
@@ -73,6 +74,6 @@ class Context:
                     reason = error if isinstance(error, LmzooError) else repr(error)
                     entry.row.notes.append(f"no {self.section}: {reason}")
                 if facts:
-                    rows.append(from_json(kind, {**entry.named, **facts}, self.section))
+                    rows.append(typed({**entry.named, **facts}, kind, self.section))
                 task.advance(1, entry.label)
         return tuple(rows)

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from lmzoo import models
-from lmzoo.comparison.results import Row, Scored, SeedScore, Size, from_json
+from lmzoo.comparison.results import Row, Scored, SeedScore, Size
 from lmzoo.data.corpus import Corpus
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.drafts import lock_of, locked
 from lmzoo.errors import LmzooError, UsageError
 from lmzoo.evaluation.perplexity import ADAPTS, Array, PseudoScore, Score, evaluate, pseudo_evaluate
 from lmzoo.evaluation.text_model import TextModel
+from lmzoo.files import typed
 from lmzoo.interface import (
     Classifier,
     Encoder,
@@ -230,12 +231,12 @@ def _score(entry: Entry, corpus: Corpus) -> None:
 
         facts, arrays = entry.cache.get_with_arrays("score", key, bits)
         entry.score = Score.from_json(facts, arrays["token_bits"], arrays["ids"])
-        entry.row.score = from_json(Scored, entry.score.to_json(), "score")
+        entry.row.score = typed(entry.score.to_json(), Scored, "score")
         entry.row.tokens_per_second = entry.score.tokens_per_second
     elif isinstance(model, MaskedModel):
         beginning = corpus.test[:PSEUDO_CHARACTERS]
         facts = entry.cache.get("pseudo", key, lambda: asdict(pseudo_evaluate(text_model, beginning)))
-        entry.row.pseudo = from_json(PseudoScore, facts, "pseudo")
+        entry.row.pseudo = typed(facts, PseudoScore, "pseudo")
 
 
 def over_seeds(spec: str, text: training.Text, runs: Path, run: Run, seeds: int) -> list[SeedScore]:

@@ -257,9 +257,9 @@ class Comparison:
     def from_json(cls, data: Mapping[str, Any], sections: Iterable[Computed]) -> "Comparison":
         """The inverse of `to_json`. Raises FormatError naming what is wrong."""
         own = {part.name for part in fields(cls)} - {"facts"}
-        comparison = from_json(cls, {key: value for key, value in data.items() if key in own}, "comparison")
+        comparison = typed({key: value for key, value in data.items() if key in own}, cls, "comparison")
         comparison.facts = {
-            section.id: from_json(section.facts, data[section.id], section.id)
+            section.id: typed(data[section.id], section.facts, section.id)
             for section in sections
             if section.facts is not None and section.id in data
         }
@@ -281,8 +281,3 @@ def to_json(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]
     return value
-
-
-def from_json(kind: type[T], value: Any, where: str) -> T:
-    """The dataclass `kind` from JSON. Raises FormatError naming the field that does not fit."""
-    return typed(value, kind, where)

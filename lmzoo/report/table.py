@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lmzoo.comparison.results import Row
+from lmzoo.comparison.results import Interval, Row
 
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -63,6 +63,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def span(interval: Interval | None, places: int = 3) -> str:
+    """(0.5, 0.75) → '0.500–0.750'; '' where there is none."""
+    return f"{interval[0]:.{places}f}{DASH}{interval[1]:.{places}f}" if interval else ""
+
+
 def amount(number: float) -> str:
     """A count in at most four characters and a letter: 950, 12.3 k, 1.23 M."""
     for size, letter in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -101,10 +106,6 @@ def _three(number: float) -> str:
     return f"{number:.3f}"
 
 
-def _interval(row: Row) -> str:
-    return f"{row.interval[0]:.3f}{DASH}{row.interval[1]:.3f}" if row.interval else ""
-
-
 def _seed_bits(row: Row) -> list[float]:
     return [one.bits_per_character for one in row.seeds or () if one.bits_per_character is not None]
 
@@ -137,7 +138,8 @@ def columns(floor: float | None, further: Sequence[Column] = ()) -> list[Column]
     return [
         Column("year", "of the paper", lambda row: row.year or None, lambda year: f"{year:.0f}"),
         Column("bits/char", "bits per character, with the 95 % bootstrap interval",
-               lambda row: row.score.bits_per_character if row.score else None, _three, aside=_interval),
+               lambda row: row.score.bits_per_character if row.score else None, _three,
+               aside=lambda row: span(row.interval)),
         Column("± seeds", "standard deviation of bits per character over training seeds", _spread, _three,
                aside=_seeds, terminal=False),
         Column("certified", "bits per character of a compressed file of the beginning of the test text, which another "

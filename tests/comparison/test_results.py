@@ -7,8 +7,9 @@ from typing import get_args
 
 import pytest
 
-from lmzoo.comparison.results import Comparison, from_json, to_json
+from lmzoo.comparison.results import Comparison, to_json
 from lmzoo.errors import FormatError
+from lmzoo.files import typed
 from lmzoo.report.section import sections
 from tests.comparisons import comparison, contexts, examination, learning_curves, made, public_sets, with_associations
 
@@ -81,4 +82,4 @@ def test_a_field_that_is_optional_is_left_out_and_another_is_null():
     row = to_json(made(comparison()).rows[0])
     assert "seeds" not in row
     assert row["error"] is None
-    assert from_json(list[int], [1, 2], "numbers") == [1, 2]
+    assert typed([1, 2], list[int], "numbers") == [1, 2]

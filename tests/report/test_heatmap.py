@@ -3,7 +3,7 @@
 import pytest
 from matplotlib.colors import to_rgb
 
-from lmzoo.comparison.results import from_json
+from lmzoo.files import typed
 from lmzoo.report import heatmap as drawn
 from lmzoo.report.canvas import NARROW, WIDE
 from lmzoo.report.task_rows import TaskRow
@@ -80,7 +80,7 @@ def test_twenty_models_fit_and_their_names_do_not_overlap():
     facts = examination()["exam"]
     rows = [facts["rows"][1] | {"label": f"gpt layers {i}"} for i in range(20)]
     for canvas in (WIDE, NARROW):
-        figure, _ = drawn.heat_map(from_json(list[TaskRow], rows, "rows"), made(), canvas)
+        figure, _ = drawn.heat_map(typed(rows, list[TaskRow], "rows"), made(), canvas)
         figure.draw_without_rendering()
         boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
         assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])

@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from lmzoo.comparison.results import Row, from_json
+from lmzoo import files
+from lmzoo.comparison.results import Row
 from lmzoo.report import page
 from lmzoo.report.sections.table import main_table
 from lmzoo.report.table import DASH, UNLIMITED, amount, citation, columns, flops
@@ -20,7 +21,7 @@ def texts(given: dict, head: str) -> list[str]:
 
 
 def typed(given: dict) -> Row:
-    return from_json(Row, given, "row")
+    return files.typed(given, Row, "row")
 
 
 def heads(given: dict) -> list[str]:

@@ -10,7 +10,7 @@ from lmzoo.comparison.entry import Entry
 from lmzoo.comparison.results import Comparison, Interval, OfModel, Rows
 from lmzoo.report.canvas import SOURCE_LINE, Canvas, Drawing, colour, new_figure, short
 from lmzoo.report.section import Section, in_order
-from lmzoo.report.table import DASH, Cell, Table
+from lmzoo.report.table import Cell, Table, span
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,11 @@ def table(facts: Facts, comparison: Comparison) -> Table | None:
 
 
 def _cells(row: Reliability) -> list[Cell]:
-    low, high = row.interval
     return [
         Cell(f"{row.error:.3f}"),
         Cell(f"{row.by_chance:.3f}"),
         Cell(f"{row.confidence:.3f}"),
-        Cell(f"{row.accuracy:.3f}", f"{low:.3f}{DASH}{high:.3f}"),
+        Cell(f"{row.accuracy:.3f}", span(row.interval)),
         Cell(f"{row.among_five:.3f}"),
         Cell(f"{row.mean_rank:,.1f}"),
         Cell(f"{row.vocabulary:,}", "tokens"),

@@ -13,7 +13,7 @@ from lmzoo.comparison.results import Comparison, Interval, OfModel, Rows
 from lmzoo.report.canvas import MARKERS, Canvas, Drawing, colour, new_figure, shade, short
 from lmzoo.report.labels import spread
 from lmzoo.report.section import Section, in_order
-from lmzoo.report.table import DASH, Cell, Table
+from lmzoo.report.table import DASH, Cell, Table, span
 
 
 @dataclass(frozen=True)
@@ -213,21 +213,17 @@ def _allowed(row: ContextUse, above: int, up_to: int) -> Cell:
     for point in row.allowed:
         if above < point.context <= up_to:
             own = f"at {point.context}" if point.context < up_to else ""
-            return Cell(f"{point.bits_per_character:.3f}", own or _interval(point))
+            return Cell(f"{point.bits_per_character:.3f}", own or span(point.interval, 2))
     return Cell("")
 
 
 def _positions(row: ContextUse, longest: Sequence[Position]) -> list[Cell]:
-    cells = {one.last: Cell(f"{one.bits_per_character:.3f}", _interval(one)) for one in row.positions}
+    cells = {one.last: Cell(f"{one.bits_per_character:.3f}", span(one.interval, 2)) for one in row.positions}
     return [cells.get(one.last, Cell("")) for one in longest]
 
 
 def _span(one: Position) -> str:
     return str(one.first) if one.first == one.last else f"{one.first}{DASH}{one.last}"
-
-
-def _interval(point: Allowed | Position) -> str:
-    return f"{point.interval[0]:.2f}{DASH}{point.interval[1]:.2f}" if point.interval else ""
 
 
 section = Section("context", "Context length", 80, facts=Facts, compute=compute, table=table, figure=figure, view=view)

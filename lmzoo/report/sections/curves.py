@@ -24,9 +24,10 @@ import numpy as np
 from lmzoo.analysis.scaling_law import power_law, predict
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry, is_run
-from lmzoo.comparison.results import Comparison, Interval, OfModel, Rows, from_json
+from lmzoo.comparison.results import Comparison, Interval, OfModel, Rows
 from lmzoo.errors import LmzooError, UsageError
 from lmzoo.evaluation.perplexity import Score, evaluate
+from lmzoo.files import typed
 from lmzoo.interface import Run
 from lmzoo.report.canvas import MARKERS, Canvas, Drawing, bare_axes, colour, curve_height, shade, short, strokes
 from lmzoo.report.labels import name_ends
@@ -159,7 +160,7 @@ def curve(label: str, model: str, points: Sequence[Point], floor: float | None =
     """
     done = [(one.characters or 0, one.bits_per_character) for one in points if one.bits_per_character is not None]
     law = power_law([characters for characters, _ in done], [bits for _, bits in done], floor)
-    return Curve(label=label, model=model, points=tuple(points), fit=from_json(Law, law, "curves") if law else None)
+    return Curve(label=label, model=model, points=tuple(points), fit=typed(law, Law, "curves") if law else None)
 
 
 def _part(text: train.Text, share: float) -> train.Text:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry, ranking
-from lmzoo.comparison.results import Comparison, from_json
+from lmzoo.comparison.results import Comparison
 from lmzoo.data import corpus as corpora
+from lmzoo.files import typed
 from lmzoo.report.canvas import Canvas, Drawing
 from lmzoo.report.heatmap import heat_map
 from lmzoo.report.section import Section
@@ -47,7 +48,7 @@ def compute(entries: Sequence[Entry], context: Context) -> Exam | None:
         return None
     group = suite.Exam(grammar, context.corpus, progress=context.progress)
     *rows, source = ask(group, able, context).rows
-    return Exam(group.seed, from_json(tuple[About, ...], group.about(), "exam"), source.grades, tuple(rows))
+    return Exam(group.seed, typed(group.about(), tuple[About, ...], "exam"), source.grades, tuple(rows))
 
 
 def figure(facts: Exam, comparison: Comparison, canvas: Canvas) -> Drawing:

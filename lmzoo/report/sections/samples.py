@@ -8,7 +8,8 @@ from typing import Any
 from lmzoo.analysis import memorization
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
-from lmzoo.comparison.results import OPTIONAL, Comparison, OfModel, from_json
+from lmzoo.comparison.results import OPTIONAL, Comparison, OfModel
+from lmzoo.files import typed
 from lmzoo.report.section import Section, by_year
 
 
@@ -38,7 +39,7 @@ def compute(entries: Sequence[Entry], context: Context) -> tuple[Sample, ...]:
     prompt = memorization.prompt_of(corpus.test)
     asked = (prompt, seed, corpus.train)
     written = context.each_scored(Sample, entries, lambda one, _: memorization.facts_of(one.text_model, *asked))
-    itself = from_json(Sample, memorization.of_test(corpus.test, corpus.train), "samples")
+    itself = typed(memorization.of_test(corpus.test, corpus.train), Sample, "samples")
     return (*written, itself)
 
 

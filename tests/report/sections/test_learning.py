@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmzoo.comparison.results import from_json, to_json
+from lmzoo.comparison.results import to_json
 from lmzoo.data import cards
 from lmzoo.data import corpus as corpora
 from lmzoo.data.grammar import Grammar
 from lmzoo.errors import UsageError
 from lmzoo.evaluation.perplexity import evaluate
 from lmzoo.evaluation.text_model import TextModel
+from lmzoo.files import typed
 from lmzoo.interface import Run
 from lmzoo.report.sections import curves
 from lmzoo.runs import train
@@ -90,7 +91,7 @@ def test_more_text_makes_an_n_gram_better(text):
     assert bits[0] > 1.5 * bits[-1]
     row = curves.curve("ngram order 3", "ngram", points)
     assert row.fit.exponent > 0.1
-    assert from_json(curves.Curve, json.loads(json.dumps(to_json(row), allow_nan=False)), "curve") == row
+    assert typed(json.loads(json.dumps(to_json(row), allow_nan=False)), curves.Curve, "curve") == row
 
 
 def test_the_whole_text_gives_what_training_gives(text):
