@@ -5,6 +5,7 @@ import re
 import unicodedata
 from bisect import bisect
 from collections.abc import Callable, Iterable, Sequence
+from heapq import nsmallest
 from itertools import accumulate, combinations, pairwise
 from typing import Any
 
@@ -56,7 +57,7 @@ def at_ends(text: str, cuts: Sequence[float], documents: Sequence[int] = ()) -> 
     for where, near, most in (
         ("between documents", lambda at: documents[max(0, (i := bisect(documents, at)) - 2) : i + 2], 0.05),
         ("at blank lines", lambda at: _ends(text, at, _BLANK_LINES, size // 20), 0.05),
-        ("at line ends", lambda at: _line_ends(text, at), 0.75),
+        ("at line ends", lambda at: _ends(text, at, _LINE_END, size), 0.75),
         ("between words", lambda at: _ends(text, at, _SPACE, size // 4), 0.25),
     ):
         ends = sorted({end for at in wanted for end in near(at) if 0 < end < size})
@@ -69,22 +70,16 @@ def at_ends(text: str, cuts: Sequence[float], documents: Sequence[int] = ()) -> 
 
 
 _BLANK_LINES = re.compile(r"\n([^\S\n]*\n)+")
+_LINE_END = re.compile(r"\n([^\S\n]*\n)*")  # with the blank lines behind it
 _SPACE = re.compile(r"\s+")
-_WINDOW = 1 << 20  # characters: in more, all ends near a cut would take long to find
+_WINDOW = 1 << 23  # characters: in more, all ends near a cut would take long to find
 
 
 def _ends(text: str, at: int, separator: re.Pattern[str], width: int) -> list[int]:
     """The ends of separators around `at`, the nearest four."""
     width = min(width, _WINDOW)
     found = (match.end() for match in separator.finditer(text, max(0, at - width), min(len(text), at + width)))
-    return sorted(found, key=lambda end: abs(end - at))[:4]
-
-
-def _line_ends(text: str, at: int) -> list[int]:
-    """Two line ends before `at` and two behind it."""
-    before = text.rfind("\n", 0, at) + 1
-    after = text.find("\n", at) + 1
-    return [text.rfind("\n", 0, max(0, before - 1)) + 1, before, after, text.find("\n", after) + 1]
+    return nsmallest(4, found, key=lambda end: abs(end - at))
 
 
 def _fits(text: str, ends: Sequence[int], wanted: Sequence[int], most: float) -> bool:

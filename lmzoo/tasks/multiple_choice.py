@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from lmzoo.data import task_cards
+from lmzoo.data.reading import read_text
 from lmzoo.errors import FormatError, UsageError
 from lmzoo.evaluation.statistics import credit, wilson
-from lmzoo.files import TEXTS, json_lines, parse_json, read_text
+from lmzoo.files import json_lines, parse_json
 from lmzoo.interface import Progress
 from lmzoo.tasks.result import TaskResult
 
@@ -46,7 +47,7 @@ def load(
     if name in TASKS:
         return {stem: read(text, stem) for stem, text in task_cards.fetch(name, mirror, progress).items()}
     try:
-        return {Path(name).stem: read(read_text(name, TEXTS), name)}
+        return {Path(name).stem: read(read_text(name, "questions")[0], name)}
     except FileNotFoundError:
         raise UsageError(
             f"no questions at {name!r}: give {' or '.join(TASKS)}, or a file of JSON lines, one question a line"

@@ -19,8 +19,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lmzoo.data.corpus import Corpus
+from lmzoo.data.reading import read_text
 from lmzoo.errors import UsageError
-from lmzoo.files import TEXTS, json_lines, parse_json, read_text
+from lmzoo.files import json_lines, parse_json
 from lmzoo.interface import Progress
 from lmzoo.tasks.noisy_channel import RATE, NoisyChannel, words_of
 
@@ -114,7 +115,7 @@ def load(path: str | os.PathLike[str]) -> list[NBest]:
     """The lists in a file. Raises UsageError where it cannot be read, FormatError naming the line with a mistake."""
     name = os.fspath(path)
     try:
-        return read(read_text(name, TEXTS), name)
+        return read(read_text(name, "n-best lists")[0], name)
     except OSError as error:
         raise UsageError(f"no n-best lists at {name!r}: {error.strerror}") from None
 

@@ -214,14 +214,11 @@ def test_cut_at_ends_changes_nothing_and_leaves_no_piece_empty(text, cuts):
     assert len(pieces) == len(cuts) + 1
 
 
-@given(st.lists(st.text("ab \r\u2028", min_size=1, max_size=30), min_size=3, max_size=60), st.booleans())
-def test_a_line_is_cut_only_if_too_few_would_be_left_to_train_on(lines, ended):
-    text = "\n".join(lines) + "\n" * ended
-    if len(text) >= 20 and not any(line.isspace() for line in lines):
-        (train, valid, _), where = at_ends(text, [0.9, 0.95])
-        whole = train.endswith("\n") and valid.endswith("\n")
-        assert whole == (where in ("at line ends", "at blank lines")) or where == "between words"
-        assert whole or len(lines) < 4 or len("\n".join(lines[:-2])) < len(text) / 4
+@given(st.lists(st.text("ab\r\u2028", max_size=30).map("a{}".format), min_size=10, max_size=60))
+def test_ten_lines_or_more_are_not_cut_inside(lines):
+    pieces, where = at_ends("\n".join(lines), [0.9, 0.95])
+    assert where == "at line ends" or len(max(lines, key=len)) * 2 > len("".join(lines))
+    assert where != "at line ends" or all(piece.endswith("\n") for piece in pieces[:2])
 
 
 def test_the_best_place_to_cut():
@@ -241,10 +238,21 @@ def test_a_text_without_line_ends_is_cut_between_words_or_whole_characters():
     pieces, where = at_ends(marked, [0.9, 0.95])
     assert where == "between characters"
     assert all(piece[0] == "e" for piece in pieces)
+    assert all(at_ends("e\u0301" * 15, [0.9, 0.95])[0])  # too few to cut between letters
 
 
-def test_one_blank_line_far_from_the_cut_is_no_place_to_cut():
-    text = "a title\n\n" + "and a line\n" * 100
+def test_a_long_line_is_cut_if_next_to_nothing_would_be_left_to_train_on():
+    assert at_ends("a title\n" + "word " * 1000 + "\nthe end\n", [0.9, 0.95])[1] == "between words"
+    assert at_ends("a line\nanother line\nthe end\n", [0.9, 0.95])[0] == ["a line\n", "another line\n", "the end\n"]
+
+
+def test_blank_lines_at_the_end_are_no_text_to_test_on():
+    text = "ten words\n" * 18 + "\n" * 20
+    assert at_ends(text, [0.9, 0.95])[0] == ["ten words\n" * 16, "ten words\n", "ten words\n" + "\n" * 20]
+
+
+def test_blank_lines_far_from_the_cut_are_no_place_to_cut():
+    text = "a title\n\nby somebody\n\n" + "and a line\n" * 100
     assert at_ends(text, [0.9, 0.95])[1] == "at line ends"
 
 

@@ -68,6 +68,11 @@ def test_a_folder_that_is_split_keeps_its_split(folder, names):
     assert not loaded.notes
 
 
+def test_refit_does_not_make_one_line_of_two(folder):
+    path = folder({"train.txt": LINES.rstrip(), "valid.txt": "for validation\n", "test.txt": "to test\n"})
+    assert corpus.load(path, refit=True).train == LINES + "for validation\n"
+
+
 def test_a_packed_part_is_read(folder):
     loaded = corpus.load(folder({"train.txt.gz": gzip.compress(LINES.encode()), "test.txt": "to test\n"}))
     assert loaded.train + loaded.valid == LINES
@@ -310,7 +315,7 @@ def test_a_training_text_that_is_in_the_test_text_is_noted(folder):
 
 def test_long_documents_in_two_parts_are_counted(folder):
     long = [f"a review of film {n}, " + "which was long " * 10 for n in range(9)]
-    files = {"train.jsonl": jsonl(*({"text": text} for text in long[:6])), "valid.txt": "v\n"}
+    files = {"train.jsonl": jsonl(*({"text": text} for text in [*long[:6], "short"])), "valid.txt": "v\n"}
     files["test.jsonl"] = jsonl(*({"text": text} for text in [*long[5:], "short", "short"]))
     assert corpus.load(folder(files)).notes == (
         "1 of the 6 documents of the test text are in the train text too: they leak",

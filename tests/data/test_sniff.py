@@ -60,6 +60,7 @@ def saved(array):
         (zipped("[Content_Types].xml", "word/document.xml"), "office"),
         (saved(np.zeros(3)), "npz"),
         (b"\0" * 50, "zeros"),
+        (b"a\0\0b" * 50, "text"),
         (b"BZh is how bzip2 files begin.\n", "text"),
         (bytes(range(256)), "binary"),
     ],

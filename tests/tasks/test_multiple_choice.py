@@ -85,7 +85,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path):
         multiple_choice.load("scince")
     with pytest.raises(UsageError, match="is a folder, not a file"):
         multiple_choice.load(tmp_path)
-    (tmp_path / "mine.jsonl").write_bytes(b"\xff\xfe")
+    (tmp_path / "mine.jsonl").write_bytes(b"a caf\xe9")
     with pytest.raises(FormatError, match="is not UTF-8"):
         multiple_choice.load(tmp_path / "mine.jsonl")
 

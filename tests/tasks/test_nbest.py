@@ -139,10 +139,10 @@ def test_a_mistake_is_named_with_its_line(wrong, message):
 
 def test_an_empty_a_binary_and_a_missing_file_are_refused(tmp_path):
     (tmp_path / "empty").write_text("\n\n")
-    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "binary").write_bytes(b"\xff\x00\xfe")
     with pytest.raises(FormatError, match="empty has no n-best lists: it must have one on each line"):
         nbest.load(tmp_path / "empty")
-    with pytest.raises(FormatError, match=r"binary is not UTF-8: .* at byte 0"):
+    with pytest.raises(FormatError, match="binary is binary data of an unknown kind, not n-best lists"):
         nbest.load(tmp_path / "binary")
     with pytest.raises(UsageError, match=r"no n-best lists at .*nowhere.*: No such file"):
         nbest.load(tmp_path / "nowhere")
