@@ -15,6 +15,7 @@ import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from math import inf
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -76,6 +77,18 @@ def one_of(kind: str, value: str, known: Collection[str]) -> None:
     """Raise UsageError where `value` is not among the `known` ones."""
     if value not in known:
         raise UsageError(f"no {kind} {value!r}{nearest(value, known)}; there are: {', '.join(known)}")
+
+
+def in_range(
+    name: str, value: float, least: float = -inf, most: float = inf, *, above: float = -inf, below: float = inf,
+    why: str = "",
+) -> None:  # fmt: skip
+    """Raise UsageError where `value` is not `least` to `most`, or not `above` or `below`, or no finite number."""
+    if least <= value <= most and above < value < below:
+        return
+    wanted = f"above {above}" if above > -inf else f"{least} to {most}" if most < inf else f"{least} or more"
+    wanted += f" and below {below}" if below < inf else ""
+    raise UsageError(f"{name} must be {wanted}, not {value}" + (f": {why}" if why else ""))
 
 
 def one_line(text: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from lmzoo.errors import UsageError, one_of
+from lmzoo.errors import UsageError, in_range, one_of
 from lmzoo.interface import Array, Ids, Progress, Run, check_ids
 from lmzoo.ngrams.out_of_core import Scratch, ranges
 
@@ -41,16 +41,12 @@ class Counted:
     min_count: int = 5  # words that occur less often are dropped
 
     def __post_init__(self) -> None:
-        if self.window < 1:
-            raise UsageError(
-                f"window must be 1 or more, not {self.window}: it is how many tokens on each side go with a word"
-            )
+        in_range("window", self.window, 1, why="it is how many tokens on each side go with a word")
         for kind, value, known in (("weights", self.weights, WEIGHTS), ("sides", self.sides, SIDES)):
             one_of(kind, value, known)
         if not 0 <= self.subsample < float("inf"):
             raise UsageError(f"subsample must be 0 or a share of the text, as 1e-4, not {self.subsample}")
-        if self.min_count < 0:
-            raise UsageError(f"min-count must be 0 or more, not {self.min_count}")
+        in_range("min-count", self.min_count, 0)
 
     def count(self, train: Ids, vocab_size: int, run: Run) -> Any:
         """(V, V) scipy.sparse.csr_array of float32: row = word, column = context, columns sorted within rows.

@@ -25,7 +25,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
 
-from lmzoo.errors import FormatError, UsageError
+from lmzoo.errors import FormatError, in_range
 from lmzoo.interface import Array, Data, Ids, LanguageModel, Run, State, check_ids
 
 
@@ -47,14 +47,10 @@ class Cache(LanguageModel):
     adapts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.window < 1:
-            raise UsageError(f"window must be 1 or more, not {self.window}: it is the number of tokens in the cache")
-        if not 0 < self.half_life < float("inf"):
-            raise UsageError(f"half-life must be above 0, not {self.half_life}: a large one is as good as no decay")
-        if not 1 <= self.order <= 64:
-            raise UsageError(f"order must be 1 to 64, not {self.order}: it is the length of the longest n-gram")
-        if not 0 < self.k < float("inf"):
-            raise UsageError(f"k must be above 0, not {self.k}: unseen words would have probability zero")
+        in_range("window", self.window, 1, why="it is the number of tokens in the cache")
+        in_range("half-life", self.half_life, above=0, why="a large one is as good as no decay")
+        in_range("order", self.order, 1, 64, why="it is the length of the longest n-gram")
+        in_range("k", self.k, above=0, why="unseen words would have probability zero")
 
     @property
     def reach(self) -> int:

@@ -22,7 +22,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lmzoo.errors import FormatError, UsageError
+from lmzoo.errors import FormatError, UsageError, in_range
 from lmzoo.interface import Array, Data, Encoder, Ids, LanguageModel, Run, State, check_ids
 from lmzoo.models.ngram import Ngram
 from lmzoo.ngrams.exchange_clustering import cluster
@@ -46,12 +46,9 @@ class Classes(LanguageModel, Encoder):
     label_settings: ClassVar[Mapping[str, str]] = {"classes": "{} classes"}
 
     def __post_init__(self) -> None:
-        if not 1 <= self.classes <= MOST:
-            raise UsageError(f"classes must be 1 to {MOST}, not {self.classes}: every word is in one of them")
-        if self.rounds < 0:
-            raise UsageError(f"rounds must be 0 or more, not {self.rounds}: 0 leaves words in their initial classes")
-        if not 1 <= self.order <= 64:
-            raise UsageError(f"order must be 1 to 64, not {self.order}: it is the length of the longest n-grams")
+        in_range("classes", self.classes, 1, MOST, why="every word is in one of them")
+        in_range("rounds", self.rounds, 0, why="0 leaves words in their initial classes")
+        in_range("order", self.order, 1, 64, why="it is the length of the longest n-grams")
 
     @property
     def reach(self) -> int:

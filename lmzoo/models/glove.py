@@ -30,7 +30,7 @@ from lmzoo.embeddings.adagrad import Descent, TorchDescent
 from lmzoo.embeddings.cooccurrence import Counted
 from lmzoo.embeddings.gpu import accelerator
 from lmzoo.embeddings.predictor import LowRank
-from lmzoo.errors import FormatError, ScoreError, UsageError
+from lmzoo.errors import FormatError, ScoreError, UsageError, in_range
 from lmzoo.interface import Array, Ids, Run
 from lmzoo.ngrams.out_of_core import Scratch
 
@@ -61,17 +61,11 @@ class GloVe(Counted, LowRank):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.dimensions < 1:
-            raise UsageError(f"dimensions must be 1 or more, not {self.dimensions}: it is the size of a word vector")
-        if self.epochs < 1:
-            raise UsageError(f"epochs must be 1 or more, not {self.epochs}: it is the number of passes over the pairs")
-        for key in ("x_max", "learning_rate"):
-            if not 0 < getattr(self, key) < float("inf"):
-                raise UsageError(f"{key.replace('_', '-')} must be above 0, not {getattr(self, key)}")
-        if not 0 <= self.alpha < float("inf"):
-            raise UsageError(
-                f"alpha must be 0 or more, not {self.alpha}: it is an exponent, and 0 gives all pairs the same weight"
-            )
+        in_range("dimensions", self.dimensions, 1, why="it is the size of a word vector")
+        in_range("epochs", self.epochs, 1, why="it is the number of passes over the pairs")
+        in_range("x-max", self.x_max, above=0)
+        in_range("learning-rate", self.learning_rate, above=0)
+        in_range("alpha", self.alpha, 0, why="it is an exponent, and 0 gives all pairs the same weight")
 
     def count(self, train: Ids, vocab_size: int, run: Run) -> Any:
         """X, scipy CSR (V, V), without pairs of `end` unless it counts as a word. Raises UsageError if X is empty."""

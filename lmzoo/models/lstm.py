@@ -87,12 +87,7 @@ class LSTM(Network):
 
     def build(self, vocab_size: int) -> Module:
         """The module: forget gates open at first, a tied table uniform in ±0.1, else PyTorch's first weights."""
-        self._check_at_least_one("layers", "hidden", "embedding")
-        for name in ("dropout", "dropout_between", "dropout_inputs", "dropout_words", "weight_drop"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"{name} must be 0 or more and below 1, not {getattr(self, name)}")
-        if self.alpha < 0 or self.beta < 0:
-            raise UsageError(f"alpha and beta must be 0 or more, not {self.alpha} and {self.beta}")
+        self.check_sizes(layers=1, hidden=1, embedding=1, alpha=0, beta=0)
         if self.tied and self.layers == 1 and self.hidden != self.embedding:
             raise UsageError(
                 f"tied: the last layer's outputs must be as large as the embeddings ({self.embedding}), and the only "

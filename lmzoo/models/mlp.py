@@ -75,7 +75,7 @@ class MLP(Network):
 
     def build(self, vocab_size: int) -> Module:
         """The module, with PyTorch's first weights."""
-        self._check_at_least_one("context", "embedding", "hidden", "layers")
+        self.check_sizes(context=1, embedding=1, hidden=1, layers=1)
         if self.activation not in ACTIVATIONS:
             raise UsageError(f"no activation {self.activation!r}; there are: {', '.join(ACTIVATIONS)}")
         return MLPModule(vocab_size, self)

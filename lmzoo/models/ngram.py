@@ -35,7 +35,7 @@ from typing import ClassVar, Literal, Self
 
 import numpy as np
 
-from lmzoo.errors import FormatError, UsageError, nearest
+from lmzoo.errors import FormatError, UsageError, in_range, nearest
 from lmzoo.interface import Array, Data, Origin, Run
 from lmzoo.ngrams.counts import Level, count_ngrams
 from lmzoo.ngrams.out_of_core import Scratch, release
@@ -79,11 +79,9 @@ class Ngram(TrieModel):
                 f"no smoothing named {self.smoothing!r}; there are: {', '.join(SMOOTHINGS)}, auto"
                 f"{nearest(self.smoothing, SMOOTHINGS)}"
             )
-        if not 0 < self.k < float("inf"):
-            raise UsageError(f"k must be above 0, not {self.k}: it is added to every count")
+        in_range("k", self.k, above=0, why="it is added to every count")
         parse_cutoffs(self.cutoffs)
-        if not 0 <= self.prune < float("inf"):
-            raise UsageError(f"prune must be 0 or more, not {self.prune}: it is a share by which perplexity may rise")
+        in_range("prune", self.prune, 0, why="it is a share by which perplexity may rise")
         if self.prune and not self.is_distribution:
             raise UsageError(
                 f"{self.smoothing} gives scores, not probabilities, and prune needs probabilities: use cutoffs"

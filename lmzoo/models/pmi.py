@@ -28,7 +28,7 @@ import numpy as np
 
 from lmzoo.embeddings.cooccurrence import Counted
 from lmzoo.embeddings.sparse import Table
-from lmzoo.errors import FormatError, UsageError
+from lmzoo.errors import FormatError, in_range
 from lmzoo.interface import Array, Ids, Origin, Run
 
 
@@ -52,10 +52,8 @@ def pmi(counts: Any, smoothing: float = 0.75, shift: float = 1.0, positive: bool
 
 def check(smoothing: float, shift: float) -> None:
     """Raises UsageError for settings out of range."""
-    if not 0 <= smoothing <= 1:
-        raise UsageError(f"smoothing must be 0 to 1, not {smoothing}: 1 leaves context frequencies unchanged")
-    if not 0 < shift < float("inf"):
-        raise UsageError(f"shift must be above 0, not {shift}: it is the number k of negative samples of skip-gram")
+    in_range("smoothing", smoothing, 0, 1, why="1 leaves context frequencies unchanged")
+    in_range("shift", shift, above=0, why="it is the number k of negative samples of skip-gram")
 
 
 @dataclass

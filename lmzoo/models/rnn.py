@@ -79,7 +79,7 @@ class RNN(Network):
 
     def build(self, vocab_size: int) -> Module:
         """The module, with PyTorch's first weights."""
-        self._check_at_least_one("layers", "hidden", "embedding")
+        self.check_sizes(layers=1, hidden=1, embedding=1)
         if self.cell not in CELLS:
             raise UsageError(f"no cell {self.cell!r}; there are: {', '.join(CELLS)} (the LSTM is a model of its own)")
         if self.tied and self.hidden != self.embedding:

@@ -17,7 +17,7 @@ import numpy as np
 
 from lmzoo.embeddings.cooccurrence import Counted
 from lmzoo.embeddings.predictor import LowRank
-from lmzoo.errors import FormatError, LmzooError, UsageError
+from lmzoo.errors import FormatError, LmzooError, in_range
 from lmzoo.interface import Array, Ids, Progress, Run
 from lmzoo.models.pmi import check, pmi
 
@@ -45,12 +45,8 @@ class SVD(Counted, LowRank):
     def __post_init__(self) -> None:
         super().__post_init__()
         check(self.smoothing, self.shift)
-        if self.dimensions < 1:
-            raise UsageError(f"dimensions must be 1 or more, not {self.dimensions}: it is the size of a word vector")
-        if not 0 <= self.eigenvalues <= 1:
-            raise UsageError(
-                f"eigenvalues must be 0 to 1, not {self.eigenvalues}: it is the power of the singular values"
-            )
+        in_range("dimensions", self.dimensions, 1, why="it is the size of a word vector")
+        in_range("eigenvalues", self.eigenvalues, 0, 1, why="it is the power of the singular values")
 
     def _learn(self, train: Ids, vocab_size: int, run: Run) -> None:
         table = pmi(self.count(train, vocab_size, run), self.smoothing, self.shift)

@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lmzoo.embeddings.predictor import LowRank
-from lmzoo.errors import LmzooError, UsageError, not_installed, one_of
+from lmzoo.errors import LmzooError, UsageError, in_range, not_installed, one_of
 from lmzoo.interface import Array, Ids, Run
 
 ARCHITECTURES = ("skip-gram", "cbow")
@@ -69,8 +69,7 @@ class Word2Vec(LowRank):
         for kind, known in (("architecture", ARCHITECTURES), ("output", OUTPUTS)):
             one_of(kind, getattr(self, kind), known)
         for key in ("dimensions", "window", "negative", "min_count", "epochs", "workers"):
-            if getattr(self, key) < 1:
-                raise UsageError(f"{key.replace('_', '-')} must be 1 or more, not {getattr(self, key)}")
+            in_range(key.replace("_", "-"), getattr(self, key), 1)
         if not 0 <= self.subsample < 1:
             raise UsageError(f"subsample must be 0 or a share of the text below 1, as 1e-3, not {self.subsample}")
         if not 0 < self.min_learning_rate <= self.learning_rate < float("inf"):

@@ -4,7 +4,6 @@ A model's file has its paper, its settings and its `Module`; it overrides `build
 without a carried state reads texts longer than its window is in `windowed`; the training loop is in `training`.
 """
 
-import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from lmzoo.errors import FormatError, LmzooError, UsageError
+from lmzoo.errors import FormatError, LmzooError, UsageError, in_range
 from lmzoo.interface import Array, Data, Encoder, Floats, Ids, LanguageModel, Run, State, check_ids
 from lmzoo.neural import device as _device
 from lmzoo.neural.module import Carried, Module
@@ -105,7 +104,8 @@ class Network(LanguageModel, Encoder):
         the lowest loss on `data.valid`. Raises LmzooError where the loss is not finite.
         """
         run = run or Run()
-        self._check_settings()
+        self.check_sizes()
+        self.training.check()
         if not 0 <= run.seed < 1 << 63:
             raise UsageError(f"seed must be 0 or more, not {run.seed}")
         if data.refit:
@@ -131,19 +131,13 @@ class Network(LanguageModel, Encoder):
                 ) from None
             raise UsageError(f"a {self.name} with these settings cannot be: {str(error).splitlines()[0]}") from None
 
-    def _check_settings(self) -> None:
+    def check_sizes(self, **least: float) -> None:
+        """Raise UsageError where a setting is below its `least`, or a share to drop is not below 1."""
         for name, value in self.config().items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise UsageError(f"{name} must be a number, not {value}")
-            if name.startswith("dropout") and not 0 <= value < 1:
-                raise UsageError(f"{name} must be 0 or more and below 1, not {value}")
-        self.training.check()
-
-    def _check_at_least_one(self, *names: str) -> None:
-        """Raise UsageError where one of these settings is less than 1."""
-        for name in names:
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be 1 or more, not {getattr(self, name)}")
+            if "drop" in name:
+                in_range(name, value, 0, below=1)
+            elif name in least:
+                in_range(name, value, least[name])
 
     def to(self, device: str) -> Self:
         """Compute on that device. Raises UsageError where this machine has none such."""

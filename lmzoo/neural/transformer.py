@@ -151,15 +151,10 @@ class Transformer(Windowed):
         on_cpu = timed and enough and device.find(run.device).type == "cpu"
         return super().compile_pays(run) or (on_cpu and device.can_compile_for_cpu())
 
-    def check_sizes(self, **least_of: int) -> None:
-        """Raise UsageError where a size is below its least, a dropout is no share, or heads do not share the width."""
+    def check_sizes(self, **least: float) -> None:
+        """Raise UsageError also where heads do not share the width."""
+        super().check_sizes(layers=1, heads=1, width=1, **least)
         settings: dict[str, Any] = self.config()
-        for name, least in {"layers": 1, "heads": 1, "width": 1, **least_of}.items():
-            if settings[name] < least:
-                raise UsageError(f"{name} must be at least {least}, not {settings[name]}")
-        for name, value in settings.items():
-            if name.endswith("dropout") and not 0 <= value < 1:
-                raise UsageError(f"{name} must be at least 0 and less than 1, not {value}")
         heads, width, kv_heads = settings["heads"], settings["width"], settings.get("kv_heads", 0)
         if width % heads:
             raise UsageError(f"a width of {width} cannot be shared by {heads} heads: choose a multiple")

@@ -23,7 +23,7 @@ from string import ascii_lowercase
 from typing import Any, NamedTuple
 
 from lmzoo.data import cards
-from lmzoo.errors import UsageError
+from lmzoo.errors import in_range
 from lmzoo.files import read_toml
 
 RATE = 0.12  # errors per word
@@ -59,8 +59,7 @@ class NoisyChannel:
     """
 
     def __init__(self, vocabulary: Collection[str], rate: float = RATE, sounds: Iterable[Iterable[str]] | None = None):
-        if not 0 < rate < 1:
-            raise UsageError(f"the channel's rate of errors must be above 0 and below 1, not {rate}")
+        in_range("the channel's rate of errors", rate, above=0, below=1)
         self.vocabulary, self.rate = frozenset(vocabulary), rate
         self._homophones = self._known_homophones(confusions() if sounds is None else sounds)
         self._longest = max((phrase.count(" ") + 1 for phrase in self._homophones), default=1)

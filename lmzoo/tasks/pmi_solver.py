@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lmzoo.errors import UsageError
+from lmzoo.errors import UsageError, in_range
 from lmzoo.evaluation import statistics
 from lmzoo.interface import Array, Progress
 from lmzoo.tasks.multiple_choice import Question
@@ -108,8 +108,7 @@ class PmiSolver:
     function_words: bool = False  # count n-grams of function words alone ("the", "of the") too
 
     def __post_init__(self) -> None:
-        if self.window < 2:
-            raise UsageError(f"window must be 2 or more, not {self.window}: it must hold a word of each")
+        in_range("window", self.window, 2, why="it must hold a word of each")
         if self.unseen not in ("skip", "zero"):
             raise UsageError(f"unseen must be skip or zero, not {self.unseen!r}")
 

@@ -105,8 +105,8 @@ def test_the_defaults_are_gpt_2_s_form_at_the_size_of_a_laptop():
     ("settings", "message"),
     [
         ({"width": 30, "heads": 4}, "a width of 30 cannot be shared by 4 heads"),
-        ({"layers": 0}, "layers must be at least 1, not 0"),
-        ({"dropout": 1.0}, "dropout must be at least 0 and less than 1"),
+        ({"layers": 0}, "layers must be 1 or more, not 0"),
+        ({"dropout": 1.0}, "dropout must be 0 or more and below 1"),
     ],
 )
 def test_an_impossible_setting_is_named(settings, message):

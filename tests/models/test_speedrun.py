@@ -92,8 +92,8 @@ def test_all_of_them_together_do_too():
         ({"activation": "relu"}, "did you mean relu2?"),
         ({"heads": 4, "kv_heads": 3}, "4 heads cannot share 3 kv_heads"),
         ({"width": 12, "heads": 4}, "rotary positions need an even width of each head"),
-        ({"ngrams": 0}, "ngrams must be at least 1, not 0"),
-        ({"ngram_dropout": 1.0}, "ngram_dropout must be at least 0 and less than 1"),
+        ({"ngrams": 0}, "ngrams must be 1 or more, not 0"),
+        ({"ngram_dropout": 1.0}, "ngram_dropout must be 0 or more and below 1"),
     ],
 )
 def test_an_impossible_setting_is_named(settings, message):

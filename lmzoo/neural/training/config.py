@@ -1,9 +1,8 @@
 """How a network is trained, apart from what it is. No PyTorch here: help texts read these fields without it."""
 
-import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from lmzoo.errors import UsageError
+from lmzoo.errors import UsageError, in_range
 
 
 @dataclass(frozen=True)
@@ -26,17 +25,11 @@ class Training:
 
     def check(self) -> None:
         """Raise UsageError for a value that cannot be."""
-        for name, value in asdict(self).items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise UsageError(f"{name} must be a number, not {value}")
         for name in ("warmup", "cooldown", "average"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise UsageError(f"{name} must be 0.0 to 1.0, not {getattr(self, name)}")
-        least = {"learning_rate": 0.0, "matrix_rate": 0.0, "weight_decay": 0.0, "clip": 0.0, "patience": 0}
-        for name, lowest in {**least, "accumulate": 1}.items():
-            if getattr(self, name) < lowest:
-                raise UsageError(f"{name} must be at least {lowest}, not {getattr(self, name)}")
-        if not 0 <= self.beta2 < 1:
-            raise UsageError(f"beta2 must be 0 or more and below 1, not {self.beta2}")
+            in_range(name, getattr(self, name), 0, 1)
+        for name in ("learning_rate", "matrix_rate", "weight_decay", "clip", "patience"):
+            in_range(name, getattr(self, name), 0)
+        in_range("beta2", self.beta2, 0, below=1)
+        in_range("accumulate", self.accumulate, 1)
         if self.accumulate > self.batch > 0:
             raise UsageError(f"a batch of {self.batch} cannot be read in {self.accumulate} parts: lower accumulate")
