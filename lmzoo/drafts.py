@@ -5,7 +5,6 @@ What is being written stands beside its place under a name that begins with DRAF
 the next that writes there removes it. Where a file system has no locks, a draft is left alone for a day.
 """
 
-import ctypes
 import errno
 import hashlib
 import os
@@ -186,6 +185,8 @@ def _put_back(old: Path, place: Path) -> None:
 
 def _exchange(a: Path, b: Path) -> bool:
     """Exchange two folders in one step. False where the system cannot."""
+    import ctypes  # where it is needed, for it takes a while and a few systems lack it
+
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2  # Linux
     except (AttributeError, OSError, TypeError):

@@ -52,6 +52,10 @@ class FormatError(UsageError):
     """A file that is corrupt, cut short, or not what it claims to be."""
 
 
+class Terminated(KeyboardInterrupt):
+    """The process is asked to end, by `kill`, a scheduler or a closed terminal: like Ctrl-C, with another exit code."""
+
+
 @contextmanager
 def naming(what: object) -> Iterator[None]:
     """Errors of the block begin with what they are about, a run or file: "runs/x: …"."""

@@ -97,8 +97,8 @@ def compare_models(
             certified=certified,
             sections=sections(),
         )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("interrupted; the same command goes on from what is finished") from None
+    except KeyboardInterrupt as stop:
+        raise type(stop)("interrupted; the same command goes on from what is finished") from None
     comparison.preset = {**asdict(chosen_preset), "budget": budget or chosen_preset.budget} if chosen_preset else None
     page = report.write(folder, comparison)
     if as_json:

@@ -1,6 +1,6 @@
 """Output in the terminal: results on stdout, progress and errors on stderr, and an exit code.
 
-Exit codes: 0 success, 1 failure, 2 wrong usage or input, 130 interrupted. An error is one line.
+Exit codes: 0 success, 1 failure, 2 wrong usage or input, 130 interrupted, 143 asked to end. An error is one line.
 """
 
 import json
@@ -16,10 +16,10 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from lmzoo.cli import signals
 from lmzoo.errors import LmzooError, UsageError, nearest, one_line
 from lmzoo.progress import Progress
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
 LEAST_WIDTH = 16  # characters of a name that a narrow terminal still shows
 PIPED_WIDTH = 200  # characters: width of a table that is written to a pipe or file
 # click.UsageError, which some versions of Typer import from Click and others bring along.
@@ -30,9 +30,11 @@ _until_the_end = ExitStack()
 
 
 class InterruptedByUserError(LmzooError):
-    """The user pressed Ctrl-C."""
+    """The user pressed Ctrl-C, or asked the process to end."""
 
-    exit_code = INTERRUPTED
+    def __init__(self, stop: KeyboardInterrupt):
+        super().__init__(str(stop) or signals.NOTHING_LEFT)  # a training that can be resumed says so
+        self.exit_code = signals.code_of(stop)
 
 
 class ReaderGoneError(Exception):
@@ -56,8 +58,8 @@ class Commands(TyperGroup):
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
-        except KeyboardInterrupt as stop:  # a training that can be resumed says so
-            raise InterruptedByUserError(str(stop) or "interrupted; nothing half-written was left") from None
+        except KeyboardInterrupt as stop:
+            raise InterruptedByUserError(stop) from None
         except BrokenPipeError:
             raise ReaderGoneError from None
         return result
@@ -69,8 +71,10 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a sampled text may have lone surrogates
     code, message = _outcome(app, arguments)
+    if code in (signals.INTERRUPTED, signals.TERMINATED):
+        signals.take_the_last_word()
     if process() and message:  # an error of all processes is printed by the first
-        message = "" if code in (2, INTERRUPTED) else f"process {process()}: {message}"
+        message = "" if code in (2, signals.INTERRUPTED, signals.TERMINATED) else f"process {process()}: {message}"
     if message:
         print(f"lmzoo: {one_line(message)}", file=sys.stderr)
     try:
@@ -99,8 +103,8 @@ def _outcome(app: typer.Typer, arguments: Sequence[str] | None) -> tuple[int, st
         return error.exit_code, str(error)
     except WrongUsage as error:
         return 2, _wrong_usage(error)
-    except (KeyboardInterrupt, typer.Abort):
-        return INTERRUPTED, "interrupted; nothing half-written was left"
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        return signals.code_of(stop), signals.NOTHING_LEFT
     except ReaderGoneError:
         return _forget_stdout(), ""
     except MemoryError:

@@ -90,8 +90,8 @@ def _interruptible() -> Iterator[None]:
     """Say on Ctrl-C that the work is not lost."""
     try:
         yield
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("interrupted; the same command continues from the cached features") from None
+    except KeyboardInterrupt as stop:
+        raise type(stop)("interrupted; the same command continues from the cached features") from None
 
 
 def _load(folder: Path, code: Path | None, device: str) -> _Loaded:

@@ -192,7 +192,7 @@ class TorchDescent:
         return parameters[0, :, :-1].copy(), parameters[1, :, :-1].copy(), parameters[:, :, -1].copy()
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _block_bounds(starts, columns, word_block, context_block, blocks):  # type: ignore[no-untyped-def]
     sizes = np.zeros(blocks * blocks + 1, np.int64)
     for word in range(len(starts) - 1):
@@ -202,7 +202,7 @@ def _block_bounds(starts, columns, word_block, context_block, blocks):  # type: 
     return np.cumsum(sizes)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _fill(starts, columns, values, word_block, context_block, bounds, words, contexts, targets):  # type: ignore[no-untyped-def]
     """Append each cell to its block."""
     place = bounds[:-1].copy()

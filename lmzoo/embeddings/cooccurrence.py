@@ -150,7 +150,7 @@ def keep_probabilities(counts: Array, subsample: float) -> Array:
     return np.minimum(np.sqrt(relative) + relative, 1.0)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _gather(text, starts, positions):  # type: ignore[no-untyped-def]
     """Fill `positions` (T,): positions[starts[w]:starts[w+1]] are the positions of word w, ascending."""
     place = starts[:-1].copy()

@@ -163,7 +163,7 @@ def _last_in_suffix_order(text: Array, end: int, order: int) -> int:
     return int(ends[0])
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _tally(keys, buckets):  # type: ignore[no-untyped-def]
     tally = np.zeros(buckets, np.int32)
     for key in keys:
@@ -171,7 +171,7 @@ def _tally(keys, buckets):  # type: ignore[no-untyped-def]
     return tally
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _tally_up_to(values, most):  # type: ignore[no-untyped-def]
     tally = np.zeros(most + 1, np.int64)
     for value in values:
@@ -259,7 +259,7 @@ def _sort(values, spare):  # type: ignore[no-untyped-def]
         width *= 2
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _renumber(ngram, context, children):  # type: ignore[no-untyped-def]
     """Turn numbers within a context into numbers within the level."""
     for t in range(len(ngram)):
@@ -267,7 +267,7 @@ def _renumber(ngram, context, children):  # type: ignore[no-untyped-def]
             ngram[t] += children[context[t]]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _depths(text, end, order):  # type: ignore[no-untyped-def]
     """The tokens of context of each position, including the `end` before it; at most `order`."""
     depth = np.zeros(len(text), np.uint8)
@@ -276,7 +276,7 @@ def _depths(text, end, order):  # type: ignore[no-untyped-def]
     return depth
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _contexts(ngram, depth, n):  # type: ignore[no-untyped-def]
     """The (n-1)-gram before each position, or -1 where that would reach beyond an `end`."""
     context = np.full(len(ngram), -1, np.int32)

@@ -189,7 +189,7 @@ def _log(probs: Array) -> Array:
         return np.log(probs)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _link(suffix, first, children, fallback, out):  # type: ignore[no-untyped-def]
     """The fallback of each n-gram: its longest proper suffix with children (one without has no γ, and is skipped)."""
     for g in range(len(suffix)):
@@ -306,7 +306,7 @@ def _walk_many(tokens, starts, states, text, stop, out, words, probs, children, 
                 low[k], high[k], limit[k] = children[node], children[node + 1], children[node + 1]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _is_sound(vocab_size, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
     for c in range(len(gammas)):
         if not (children[c] <= children[c + 1] and 0 <= gammas[c] < np.inf):

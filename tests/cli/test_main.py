@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -548,22 +549,22 @@ SLOW_TO_FIT = MINE.replace("self.fail:", "True:").replace(
 SLOW_TO_WRITE = MINE.replace("return self.probs_", "import time; time.sleep(0.01); return self.probs_")
 
 
-def start(*arguments, **kwargs):
+def start(*arguments, code="from lmzoo.cli.main import main; main()", **kwargs):
     # A shell may have us ignore SIGINT, which children would inherit.
     return subprocess.Popen(
-        [sys.executable, "-m", "lmzoo", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-c", code, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler), **kwargs,
     )  # fmt: skip
 
 
-def interrupt(process, said="nothing half-written was left"):
+def interrupt(process, said="nothing half-written was left", by=signal.SIGINT):
     """Press Ctrl-C once it is at work."""
     with process:
         assert process.stdout.read(7) == b"at work"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(by)
         _, err = process.communicate(timeout=30)
     assert err.decode() == f"lmzoo: interrupted; {said}\n"
-    assert process.returncode == 130
+    assert process.returncode == (130 if by == signal.SIGINT else 143)
 
 
 @pytest.mark.parametrize(
@@ -573,8 +574,34 @@ def interrupt(process, said="nothing half-written was left"):
 def test_ctrl_c_while_a_model_learns_leaves_nothing(here, command, said):
     (here / "slow.py").write_text(SLOW_TO_FIT, encoding="utf-8")
     interrupt(start(command, "./slow.py", "--corpus", "own.txt", cwd=here), said)
-    left = {path.name for path in here.rglob("*") if path.is_file() and path.suffix != ".lock"}  # which is empty
+    left = {path.name for path in here.rglob("*") if path.is_file()}
     assert left == {"own.txt", "mine.py", "slow.py"}
+
+
+LONG_CALL = "import hashlib; hashlib.pbkdf2_hmac('sha256', b'', b'', 1 << 30)"  # of a library: minutes
+SWALLOWING = "\ntry:\n time.sleep(60)\nexcept KeyboardInterrupt:\n time.sleep(60)"
+
+
+@pytest.mark.parametrize(
+    ("by", "long"),
+    [
+        (signal.SIGINT, LONG_CALL),
+        (signal.SIGINT, SWALLOWING),
+        (signal.SIGTERM, LONG_CALL),
+        (signal.SIGHUP, "time.sleep(60)"),
+    ],
+)
+def test_a_request_to_end_is_answered_in_the_middle_of_a_library(here, by, long):
+    slow = f"print('at work', flush=True)\nimport time\n{long}\n"
+    (here / "slow.py").write_text(slow, encoding="utf-8")
+    code = "import runpy, lmzoo.cli.app as app; app.command('slow')(lambda: runpy.run_path('slow.py'))"
+    code += "; from lmzoo import drafts; from pathlib import Path; from lmzoo.cli.console import hold"
+    code += "; hold(drafts.reserved(Path('new/run'))); hold(drafts.draft_of(Path('file'))); import sys"
+    code += "; sys.argv = ['lmzoo', 'slow']; from lmzoo.cli.main import main; main()"
+    began = time.monotonic()
+    interrupt(start(code=code, cwd=here), by=by)
+    assert time.monotonic() - began < 30
+    assert sorted(path.name for path in here.iterdir()) == ["mine.py", "own.txt", "slow.py"]
 
 
 def test_ctrl_c_while_a_run_writes(lmzoo, here):

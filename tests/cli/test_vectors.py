@@ -7,8 +7,7 @@ import pytest
 
 from lmzoo.analysis.word_similarity import judge, solve_analogies
 from lmzoo.analysis.word_vectors import Vectors
-from lmzoo.cli.app import PANELS
-from lmzoo.cli.main import app
+from lmzoo.cli.app import PANELS, add_all_commands, app
 from lmzoo.data import task_cards, tokenizers
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
@@ -30,6 +29,7 @@ WORDS = {
 @pytest.fixture
 def lmzoo(calling):
     """Call a command: (exit code, stdout, stderr)."""
+    add_all_commands()
     return calling(app)
 
 

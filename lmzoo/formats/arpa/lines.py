@@ -128,7 +128,7 @@ class Words:
         _insert(self.table, self.blob, self.starts)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _hash(text, a, b):  # type: ignore[no-untyped-def]
     """FNV-1a (Fowler, Noll & Vo), with its high bits mixed into the low ones."""
     value = np.uint64(0xCBF29CE484222325)
@@ -137,7 +137,7 @@ def _hash(text, a, b):  # type: ignore[no-untyped-def]
     return value ^ (value >> np.uint64(29))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _slot(text, a, b, table, blob, starts):  # type: ignore[no-untyped-def]
     """The slot of the word text[a:b] in the table, or the empty one where it would go."""
     mask = np.uint64(len(table) - 1)
@@ -154,20 +154,20 @@ def _slot(text, a, b, table, blob, starts):  # type: ignore[no-untyped-def]
     return slot
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _insert(table, blob, starts):  # type: ignore[no-untyped-def]
     for word in range(len(starts) - 1):
         table[_slot(blob, starts[word], starts[word + 1], table, blob, starts)] = word
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _skip(text, at):  # type: ignore[no-untyped-def]
     while is_space(text[at]):
         at += 1
     return at
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _backoff(text, at, has_backoff):  # type: ignore[no-untyped-def]
     """(the back-off weight in log10 at the end of a line, the next line); NaN for what is left to `parse`."""
     value = 0.0
@@ -180,13 +180,13 @@ def _backoff(text, at, has_backoff):  # type: ignore[no-untyped-def]
     return value, at + 1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def power(log):  # type: ignore[no-untyped-def]
     """10^log; 0 for -99 or less."""
     return 10.0**log if log > NEVER else 0.0
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _ngram(text, at, table, blob, starts, trie_words, children, words, path):  # type: ignore[no-untyped-def]
     """(node of the context, last word, where they end) of the n-gram at `at`; see `scan`.
 
@@ -241,7 +241,7 @@ def scan(text, at, stop, has_backoff, table, blob, starts, trie_words, children,
     return at, lines
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _put_number(out, at, value):  # type: ignore[no-untyped-def]
     """Print `value` with at most 8 decimals: enough to read a float32 probability back to the bit.
 
@@ -271,7 +271,7 @@ def _put_number(out, at, value):  # type: ignore[no-untyped-def]
     return at
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _put_log(out, at, value):  # type: ignore[no-untyped-def]
     return _put_number(out, at, max(np.log10(value), NEVER) if value > 0 else NEVER)
 

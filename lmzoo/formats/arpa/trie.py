@@ -83,7 +83,7 @@ def path_to(trie: "Trie | GrowingTrie", node: int) -> list[int]:
     return words
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _link(first, stop, words, children, fallback):  # type: ignore[no-untyped-def]
     """The fallback of nodes first … stop-1, all of one order above 1: their longest proper suffix with children."""
     context = 0

@@ -154,7 +154,7 @@ def parse_lines(text, starts, stops, out, word_stops):  # type: ignore[no-untype
                     word_stops[row] = -1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _decimal(size):  # type: ignore[no-untyped-def]
     """(M, s) such that M · 10^-s is read as the float32 `size` > 0, with the fewest digits from six to nine.
 
@@ -180,7 +180,7 @@ def _decimal(size):  # type: ignore[no-untyped-def]
     return whole, scale
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _digits(whole):  # type: ignore[no-untyped-def]
     """The number of digits of an integer above 0."""
     digits, power = 1, 10
@@ -190,7 +190,7 @@ def _digits(whole):  # type: ignore[no-untyped-def]
     return digits
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _put_digits(out, at, whole, digits, point):  # type: ignore[no-untyped-def]
     """Print `whole` padded with zeros to `digits`, with a decimal point before the last `point` of them (0: none)."""
     i = end = at + digits + (point > 0)
@@ -204,7 +204,7 @@ def _put_digits(out, at, whole, digits, point):  # type: ignore[no-untyped-def]
     return end
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _put_number(out, at, value):  # type: ignore[no-untyped-def]
     """Print a float32 so that reading it gives the same bits: '0.418', '-1.25e-12'."""
     if value < 0:

@@ -101,6 +101,7 @@ class Trainer:
             shown = self.spent
             while self.spent < 1:
                 memory.step_or_advise(self.step, t.batch, t.accumulate, self._memory_use, self._attempt)
+                interruption.to_save = True
                 before, stop, save = self._clock(interruption)
                 if _crossed(shown, self.spent, BAR_UPDATES):
                     bar.advance(min(self.spent, 1) - shown)
@@ -114,7 +115,7 @@ class Trainer:
                 if stop or save:
                     self.save()
                 if stop:
-                    raise KeyboardInterrupt(self._how_to_resume())
+                    raise interruption.error(self._how_to_resume())
         self._finish()
 
     def step(self) -> None:
