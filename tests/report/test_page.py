@@ -10,7 +10,7 @@ import pytest
 
 from lmzoo.report import page as report
 from lmzoo.report import summary
-from lmzoo.report.sections.passages import EDGES, SCALE, Passage, Piece, units
+from lmzoo.report.sections.passages import EDGES, SCALE, Piece, level, piece_said, word_said
 from lmzoo.report.sections.table import main_table
 from tests.comparisons import (
     SHA,
@@ -360,13 +360,14 @@ def test_a_passage_keeps_its_text_and_says_each_surprise(page):
 
 
 def test_a_piece_says_what_the_model_expected_and_a_word_what_its_pieces_say():
-    first, *_ = units(next(passage for passage in made().facts["passages"] if passage.words))
-    piece, _ = first.pieces
-    said, *likeliest = piece.said.split("\n")
+    passage = next(passage for passage in made().facts["passages"] if passage.words)
+    word, pieces = passage.grouped[0]
+    said, *likeliest = piece_said(pieces[0]).split("\n")
     assert said == "\u201cSean\u201d: 8.7 bits, 1 in 407"
     assert likeliest == ["50.0 % \u201c cam\u201d", "0.25 % \u201cSean\u201d", "< 0.001 % \u201c\u21b5\u201d"]
-    assert first.said.split("\n")[0] == "\u201cSean cam\u201d: 8.7 bits, 1 in 407"
-    assert first.said.endswith("bits: its 2 pieces")
+    assert word_said(word, pieces).split("\n")[0] == "\u201cSean cam\u201d: 8.7 bits, 1 in 407"
+    assert word_said(word, pieces).endswith("bits: its 2 pieces")
+    assert tuple(piece for _, parts in passage.grouped for piece in parts) == passage.pieces
 
 
 def test_passages_go_through_the_years_and_the_best_is_chosen():
@@ -390,10 +391,8 @@ def test_an_older_comparison_has_neither_words_nor_alternatives():
 
 def test_each_step_of_the_scale_is_twice_the_surprise():
     bits = [0, 0.49, 0.5, 1, 2, 4, 8, 16, 2000]
-    (unit,) = units(Passage(label="ngram", pieces=tuple(Piece("a", b) for b in bits)))
-    pieces = unit.pieces
-    assert [piece.level for piece in pieces] == [0, 0, 1, 2, 3, 4, 5, 6, 6]
-    assert pieces[5].said == "\u201ca\u201d: 4.0 bits, 1 in 16"
+    assert [level(b) for b in bits] == [0, 0, 1, 2, 3, 4, 5, 6, 6]
+    assert piece_said(Piece("a", 4)) == "\u201ca\u201d: 4.0 bits, 1 in 16"
 
 
 # Samples

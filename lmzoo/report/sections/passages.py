@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from lmzoo.analysis import surprisal
@@ -44,6 +45,13 @@ class Passage(OfModel):
         return sum(piece.bits for piece in self.pieces)
 
     @property
+    def grouped(self) -> list[tuple[Word | None, tuple[Piece, ...]]]:
+        """Each word with its pieces; all pieces without a word where words have no surprisals of their own."""
+        stops = accumulate(word.pieces for word in self.words)
+        pairs = [(word, self.pieces[stop - word.pieces : stop]) for word, stop in zip(self.words, stops, strict=True)]
+        return [*pairs] or [(None, self.pieces)]
+
+    @property
     def has_alternatives(self) -> bool:
         """Whether the likeliest tokens are known."""
         return any(piece.likeliest is not None for piece in self.pieces)
@@ -71,35 +79,17 @@ SCALE = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Unit:
-    """A piece or a word as it is shown: its class of surprisal, and its tooltip (None: none)."""
-
-    text: str
-    level: int
-    said: str | None
-    pieces: tuple["Unit", ...] = ()
-
-
 def view(passages: Sequence[Passage], comparison: Comparison) -> dict[str, Any] | None:
     """The passages by the year of the model's idea, then from most bits to fewest; the best is chosen."""
     shown = [one for one in by_year(passages, comparison) if one.pieces]
-    best = min(shown, key=lambda one: one.bits, default=None)
-    return {"passages": shown, "chosen": best, "units": units, "scale": SCALE, "edges": EDGES} if shown else None
+    if not shown:
+        return None
+    of_template = {"level": level, "piece_said": piece_said, "word_said": word_said, "scale": SCALE, "edges": EDGES}
+    return {"passages": shown, "chosen": min(shown, key=lambda one: one.bits), **of_template}
 
 
-def units(passage: Passage) -> list[Unit]:
-    """The words of a passage with their pieces; all pieces together where words have no surprisals of their own."""
-    pieces = tuple(Unit(one.text, _level(one.bits), _piece_said(one)) for one in passage.pieces)
-    words, start = [], 0
-    for word in passage.words:
-        parts, start = slice(start, start + word.pieces), start + word.pieces
-        own = sum(piece.bits for piece in passage.pieces[parts])
-        words.append(Unit(word.text, _level(word.bits), _word_said(word, own), pieces[parts]))
-    return words or [Unit("", 0, None, pieces)]
-
-
-def _level(bits: float) -> int:
+def level(bits: float) -> int:
+    """The class of a surprisal, by `EDGES`."""
     return bisect_right(EDGES, bits)
 
 
@@ -109,16 +99,17 @@ def surprisal_of(text: str, bits: float) -> str:
     return f"{_quoted(text)}: {bits:.1f} bits{odds}"
 
 
-def _piece_said(piece: Piece) -> str:
+def piece_said(piece: Piece) -> str:
     """Its surprisal, and a line for each of the likeliest pieces: '20.1 % “ a”'."""
     likeliest = [f"{_percent(share)} {_quoted(text)}" for text, share in (piece.likeliest or {}).items()]
     return "\n".join([surprisal_of(piece.text, piece.bits), *likeliest])
 
 
-def _word_said(word: Word, own: float) -> str:
+def word_said(word: Word, pieces: Sequence[Piece]) -> str:
     """Its surprisal, and that of its pieces as they are."""
-    pieces = "its piece" if word.pieces == 1 else f"its {word.pieces} pieces"
-    return f"{surprisal_of(word.text.strip(), word.bits)}\n{own:.1f} bits: {pieces}"
+    parts = "its piece" if len(pieces) == 1 else f"its {len(pieces)} pieces"
+    own = sum(piece.bits for piece in pieces)
+    return f"{surprisal_of(word.text.strip(), word.bits)}\n{own:.1f} bits: {parts}"
 
 
 def _quoted(text: str) -> str:
