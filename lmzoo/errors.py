@@ -90,7 +90,9 @@ def in_range(
     """Raise UsageError where `value` is not `least` to `most`, or not `above` or `below`, or no finite number."""
     if least <= value <= most and above < value < below:
         return
-    wanted = f"above {above}" if above > -inf else f"{least} to {most}" if most < inf else f"{least} or more"
+    wanted = f"{least} to {most}" if -inf < least and most < inf else f"{least} or more"
+    if above > -inf:
+        wanted = f"above {above}" + (f" and at most {most}" if most < inf else "")
     wanted += f" and below {below}" if below < inf else ""
     raise UsageError(f"{name} must be {wanted}, not {value}" + (f": {why}" if why else ""))
 

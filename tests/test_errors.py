@@ -15,6 +15,7 @@ NAN, INF = float("nan"), float("inf")
         (0.0, {"above": 0}, "k must be above 0, not 0.0"),
         (1.0, {"least": 0, "below": 1}, "k must be 0 or more and below 1, not 1.0"),
         (1.0, {"above": 0, "below": 1}, "k must be above 0 and below 1, not 1.0"),
+        (1.5, {"above": 0, "most": 1}, "k must be above 0 and at most 1, not 1.5"),
         (NAN, {"least": 0}, "k must be 0 or more, not nan"),
         (INF, {"least": 0}, "k must be 0 or more, not inf"),
         (INF, {"above": 0}, "k must be above 0, not inf"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lmzoo.errors import UsageError
+from lmzoo.errors import UsageError, in_range
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Array
 from lmzoo.ngrams.smoothing import SMOOTHINGS, KneserNey
@@ -48,8 +48,7 @@ def continuations(text_model: TextModel, text: str, top: int = 20, everything: b
     probable of all tokens, seen or not. Raises UsageError for a model without n-grams, or `top` below 1.
     """
     reader = Reader(text_model)
-    if top < 1:
-        raise UsageError(f"top must be 1 or more, not {top}")
+    in_range("top", top, 1)
     tokens = text_model.tokenizer.encode(text_model.tokenizer.normalize(text))
     state = reader.after(tokens)
     trie, here = reader.trie, reader.children(state)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmzoo.errors import ScoreError, UsageError
+from lmzoo.errors import ScoreError, in_range
 from lmzoo.interface import Decoder, Floats, Ids, LanguageModel, State, check_ids
 
 
@@ -27,16 +27,11 @@ def generate(
     (nucleus sampling, Holtzman et al. 2020). The same seed gives the same text. Raises UsageError at once for a
     setting out of range, or a prompt that the model's vocabulary does not have.
     """
-    if not 0 <= temperature < float("inf"):
-        raise UsageError(f"temperature must be 0 (greedy) or more, not {temperature}")
-    if top_k is not None and top_k < 1:
-        raise UsageError(f"top-k must be at least 1, not {top_k}")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise UsageError(f"top-p must be above 0 and at most 1, not {top_p}")
-    if length < 0:
-        raise UsageError(f"length must be 0 or more, not {length}")
-    if seed < 0:
-        raise UsageError(f"seed must be 0 or more, not {seed}")
+    in_range("temperature", temperature, 0, why="0 is greedy")
+    in_range("top-k", 1 if top_k is None else top_k, 1)
+    in_range("top-p", 1 if top_p is None else top_p, above=0, most=1)
+    in_range("length", length, 0)
+    in_range("seed", seed, 0)
     prompt = check_ids(prompt, model.vocab_size_)
     rng = np.random.default_rng(seed)
     state = model.start() if state is None and isinstance(model, LanguageModel) else state
@@ -58,10 +53,8 @@ def beam_search(model: LanguageModel, prompt: Ids, length: int, width: int) -> t
     continuations an exhaustive one. Ties go to the more probable prefix, then to the lower id. Raises UsageError for a
     setting out of range or a prompt of another vocabulary, ScoreError where no token has a finite log-probability.
     """
-    if width < 1:
-        raise UsageError(f"beam must be at least 1, not {width}")
-    if length < 0:
-        raise UsageError(f"length must be 0 or more, not {length}")
+    in_range("beam", width, 1)
+    in_range("length", length, 0)
     state = model.advance(model.start(), check_ids(prompt, model.vocab_size_))
     beam: list[tuple[list[int], float, State]] = [([], 0.0, state)]
     for _ in range(length):

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.nn.utils.rnn import pad_sequence
 
 from lmzoo.errors import FormatError, LmzooError, UsageError, in_range
 from lmzoo.interface import Array, Data, Encoder, Floats, Ids, LanguageModel, Run, State, check_ids
@@ -256,14 +257,11 @@ class Network(LanguageModel, Encoder):
             if len(group) == 1:
                 scores[group[0]] = self.log_probs(ids[group[0]])[0][starts[group[0]] :]
                 continue
-            longest = max(len(ids[n]) for n in group)
-            end = self.vocab_size_ - 1
-            padded = np.full((len(group), longest + 1), end, dtype=np.int64)  # `end` first; the padding is not scored
-            wanted = np.zeros((len(group), longest), dtype=bool)
+            rows = self._padded([np.append(self.vocab_size_ - 1, ids[n]) for n in group])  # `end` first
+            wanted = np.zeros((len(group), rows.shape[1] - 1), dtype=bool)  # the padding is not scored
             for row, n in enumerate(group):
-                padded[row, 1 : len(ids[n]) + 1] = ids[n]
                 wanted[row, starts[n] : len(ids[n])] = True
-            rows, mask = self._tensor(padded), torch.from_numpy(wanted).to(self.net_.device)
+            mask = torch.from_numpy(wanted).to(self.net_.device)
             hidden, _ = self.net_(rows[:, :-1], self.net_.initial_state(len(group)))  # (B, T, D)
             flat = self._scores(hidden[mask], rows[:, 1:][mask])
             for n, part in zip(group, np.split(flat, np.cumsum(wanted.sum(axis=1))[:-1]), strict=True):
@@ -301,10 +299,8 @@ class Network(LanguageModel, Encoder):
             if len(group) == 1:
                 features[group[0]] = [vectors[1:] for vectors in self._vectors(read[group[0]], layers)]
                 continue
-            padded = np.full((len(group), max(len(read[n]) for n in group)), self.vocab_size_ - 1)
-            for row, n in enumerate(group):
-                padded[row, : len(read[n])] = read[n]
-            outputs, _ = self.net_.all_layers(self._tensor(padded), self.net_.initial_state(len(group)))
+            batch = self._padded([read[n] for n in group])
+            outputs, _ = self.net_.all_layers(batch, self.net_.initial_state(len(group)))
             chosen = [outputs[layer].float().cpu().numpy() for layer in layers]
             for row, n in enumerate(group):
                 features[n] = [vectors[row, 1 : len(read[n])] for vectors in chosen]
@@ -338,6 +334,11 @@ class Network(LanguageModel, Encoder):
         # A GPU has the memory, and is idle between small batches: 32,768 tokens score 3.3 times as fast as 4,096 there.
         times = 8 if self.net_.device.type == "cuda" else 1
         return times * max(64, min(4096, LOGITS_AT_ONCE // self.vocab_size_))
+
+    def _padded(self, texts: Sequence[Ids]) -> Tensor:
+        """Texts as the rows of a batch, `end` behind the shorter ones: (B, T)."""
+        rows = [torch.from_numpy(np.asarray(text, dtype=np.int64)) for text in texts]
+        return pad_sequence(rows, batch_first=True, padding_value=self.vocab_size_ - 1).to(self.net_.device)
 
     def _tensor(self, ids: Ids) -> Tensor:
         return torch.from_numpy(np.asarray(ids, dtype=np.int64)).to(self.net_.device)

@@ -83,13 +83,10 @@ class Windowed(Network):
                 left[n] = np.concatenate([state.ids, text])[full * (self.reach - self.overlap) :] if full else text
                 groups[0 if full else len(state.ids)].append(n)
         for cached, rows in groups.items():
-            padded = np.full((len(rows), max(len(left[n]) for n in rows)), self.vocab_size_ - 1)
-            for row, n in enumerate(rows):
-                padded[row, : len(left[n])] = left[n]
             before = self.net_.initial_state(len(rows))
             if cached:
                 before = tuple(torch.cat(parts) for parts in zip(*(states[n].carried for n in rows), strict=True))
-            hidden, carried = self.net_(self._tensor(padded), before)
+            hidden, carried = self.net_(self._padded([left[n] for n in rows]), before)
             for row, n in enumerate(rows):
                 ids = np.concatenate([states[n].ids, left[n]]) if cached else left[n]
                 own = tuple(part[row : row + 1].narrow(POSITION_AXIS[part.ndim], 0, len(ids)) for part in carried)

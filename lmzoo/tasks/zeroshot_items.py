@@ -13,7 +13,7 @@ from string import Formatter
 from typing import Any
 
 from lmzoo.data import task_cards
-from lmzoo.errors import FormatError, UsageError, nearest, one_of
+from lmzoo.errors import FormatError, in_range, nearest, one_of
 from lmzoo.files import parse_json, typed
 from lmzoo.interface import Progress
 from lmzoo.tasks import multiple_choice
@@ -135,8 +135,7 @@ def load(name: str, mirror: str | None = None, limit: int = 0, progress: Progres
     `task_cards.fetch` does.
     """
     one_of("zero-shot task", name, names())
-    if limit < 0:
-        raise UsageError(f"limit must be 0 (no limit) or more, not {limit}")
+    in_range("limit", limit, 0, why="0 is no limit")
     try:
         asked = [ZeroShotCard.of(table) for table in task_cards.find(name).zeroshot]
     except (FormatError, ValueError) as error:

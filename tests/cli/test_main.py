@@ -501,7 +501,7 @@ def test_words_of_a_split_corpus_keep_their_spaces(lmzoo, refuses, here):
         (["--top-p", "1.1"], "top-p"),
         (["--length", "-1"], "length"),
         (["--seed", "-1"], "seed"),
-        (["--beam", "0"], "beam must be at least 1"),
+        (["--beam", "0"], "beam must be 1 or more"),
         (["--beam", "2", "--temperature", "1"], "--beam looks for the likeliest text"),
         (["--beam", "2", "--top-k", "1"], "--beam looks for the likeliest text"),
         (["--beam", "2", "--top-p", "1"], "--beam looks for the likeliest text"),
