@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType, NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from lmzoo.errors import UsageError, nearest, not_installed
+from lmzoo.errors import UsageError, nearest, not_installed, one_of
 from lmzoo.files import SETTINGS, read_file
 from lmzoo.interface import Model
 from lmzoo.labels import default_of
@@ -231,8 +231,7 @@ def make(model: type[Model], given: dict[str, str]) -> Model:
 
 def _preset(model: type[Model], name: str) -> dict[str, Any]:
     known = presets(model)
-    if name not in known:
-        raise UsageError(f"{model.name} has no preset {name!r}; it has: {', '.join(known)}{nearest(name, known)}")
+    one_of(f"preset of {model.name}", name, known)
     return known[name]
 
 

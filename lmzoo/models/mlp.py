@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from lmzoo.errors import UsageError
+from lmzoo.errors import one_of
 from lmzoo.neural.language_model import Network
 from lmzoo.neural.module import Carried, Module
 from lmzoo.neural.training.config import Training
@@ -76,8 +76,7 @@ class MLP(Network):
     def build(self, vocab_size: int) -> Module:
         """The module, with PyTorch's first weights."""
         self.check_sizes(context=1, embedding=1, hidden=1, layers=1)
-        if self.activation not in ACTIVATIONS:
-            raise UsageError(f"no activation {self.activation!r}; there are: {', '.join(ACTIVATIONS)}")
+        one_of("activation", self.activation, ACTIVATIONS)
         return MLPModule(vocab_size, self)
 
 

@@ -35,7 +35,7 @@ from typing import ClassVar, Literal, Self
 
 import numpy as np
 
-from lmzoo.errors import FormatError, UsageError, in_range, nearest
+from lmzoo.errors import FormatError, UsageError, in_range, one_of
 from lmzoo.interface import Array, Data, Origin, Run
 from lmzoo.ngrams.counts import Level, count_ngrams
 from lmzoo.ngrams.out_of_core import Scratch, release
@@ -74,11 +74,7 @@ class Ngram(TrieModel):
             raise UsageError(
                 f"order must be 1 to 64 or auto, not {self.order}: it is the length of the longest n-grams"
             )
-        if self.smoothing not in (*SMOOTHINGS, "auto"):
-            raise UsageError(
-                f"no smoothing named {self.smoothing!r}; there are: {', '.join(SMOOTHINGS)}, auto"
-                f"{nearest(self.smoothing, SMOOTHINGS)}"
-            )
+        one_of("smoothing", self.smoothing, (*SMOOTHINGS, "auto"))
         in_range("k", self.k, above=0, why="it is added to every count")
         parse_cutoffs(self.cutoffs)
         in_range("prune", self.prune, 0, why="it is a share by which perplexity may rise")

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from lmzoo.errors import UsageError, nearest
+from lmzoo.errors import one_of
 from lmzoo.neural.attention import Attention, Cache, sinusoids
 from lmzoo.neural.module import Carried, Module
 from lmzoo.neural.training.config import Training
@@ -87,9 +87,7 @@ class Speedrun(Transformer):
     def build(self, vocab_size: int) -> Module:
         """The module with its first weights. Raises UsageError for settings that cannot be."""
         for name, options in CHOICES.items():
-            value = getattr(self, name)
-            if value not in options:
-                raise UsageError(f"{name} is {' or '.join(options)}, not {value!r}{nearest(value, options)}")
+            one_of(name, getattr(self, name), options)
         self.check_sizes(kv_heads=0, softcap=0, ngrams=1, ngram_rows=1)
         if self.positions != "learned":
             check_even(self.positions, self.width, self.heads)

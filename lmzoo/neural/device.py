@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from lmzoo.errors import UsageError
+from lmzoo.errors import UsageError, one_of
 from lmzoo.interface import Run
 
 # Below this width the casts of bf16 autocast cost more on a CPU than its faster products save (benchmarks/neural.py).
@@ -75,10 +75,8 @@ def choose(run: Run, width: int, compile_pays: bool) -> Compute:
     cannot do.
     """
     device = find(_of_this_process(run.device))
-    if run.precision not in PRECISIONS:
-        raise UsageError(f"no precision {run.precision!r}; there are: {', '.join(PRECISIONS)}")
-    if run.compile not in COMPILE:
-        raise UsageError(f"compile is {', '.join(COMPILE)}, not {run.compile!r}")
+    one_of("precision", run.precision, PRECISIONS)
+    one_of("answer to compile", run.compile, COMPILE)
     bf16 = run.precision == "bfloat16" or (run.precision == "auto" and _bf16_pays(device, width))
     compiled = run.compile == "yes" or (run.compile == "auto" and compile_pays)
     if run.compile == "yes" and device.type == "cpu" and not can_compile_for_cpu():

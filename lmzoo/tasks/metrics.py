@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lmzoo.errors import UsageError
+from lmzoo.errors import one_of
 from lmzoo.interface import Array
 
 
@@ -41,6 +41,5 @@ METRICS: dict[str, Callable[..., Any]] = {
 
 def metric(name: str) -> Callable[..., Any]:
     """The metric of that name. Raises UsageError where there is none."""
-    if name not in METRICS:
-        raise UsageError(f"no metric {name!r}; there are: {', '.join(METRICS)}")
+    one_of("metric", name, METRICS)
     return METRICS[name]

@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lmzoo.errors import UsageError, in_range
+from lmzoo.errors import in_range, one_of
 from lmzoo.evaluation import statistics
 from lmzoo.interface import Array, Progress
 from lmzoo.tasks.multiple_choice import Question
@@ -109,8 +109,7 @@ class PmiSolver:
 
     def __post_init__(self) -> None:
         in_range("window", self.window, 2, why="it must hold a word of each")
-        if self.unseen not in ("skip", "zero"):
-            raise UsageError(f"unseen must be skip or zero, not {self.unseen!r}")
+        one_of("value of unseen", self.unseen, ("skip", "zero"))
 
     def solve(self, questions: Sequence[Question], text: str, progress: Progress | None = None) -> AnswerSheet:
         """Answer all of `questions` from the corpus `text`, in one pass over it."""

@@ -136,7 +136,7 @@ def test_an_unknown_task_is_named_with_the_nearest(lmzoo, monkeypatch):
     monkeypatch.undo()
     code, _, err = lmzoo("small-lstm", "--tasks", "mrr")
     assert code == 2
-    assert "no task 'mrr' to probe; did you mean mr" in err
+    assert "no probing task 'mrr'; did you mean mr" in err
 
 
 def test_ctrl_c_says_that_features_are_cached(lmzoo, monkeypatch):

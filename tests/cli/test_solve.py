@@ -83,7 +83,7 @@ def test_flags_are_settings_of_the_solver(lmzoo):
         (["--questions", "bad.jsonl"], "bad.jsonl, line 1: the right answer is none of the 2 choices"),
         (["--questions", "mine.jsonl", "--window", "1"], "window must be 2 or more, not 1"),
         (["--questions", "mine.jsonl", "--window", "wide"], "--window must be a whole number, not 'wide'"),
-        (["--questions", "mine.jsonl", "--unseen", "none"], "unseen must be skip or zero, not 'none'"),
+        (["--questions", "mine.jsonl", "--unseen", "none"], "no value of unseen 'none'; there are: skip, zero"),
         (["--questions", "mine.jsonl", "--show", "-1"], "--show must be 0 or more, not -1"),
         (["--questions", "mine.jsonl", "--corpus", "nowhere"], "nowhere"),
     ],

@@ -87,8 +87,8 @@ def test_all_of_them_together_do_too():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"positions": "rotery"}, "positions is learned or sinusoidal or rotary, not 'rotery'; did you mean rotary?"),
-        ({"norm": ""}, "norm is layernorm or rmsnorm, not ''"),
+        ({"positions": "rotery"}, "no positions 'rotery'; did you mean rotary?"),
+        ({"norm": ""}, "no norm ''; there are: layernorm, rmsnorm"),
         ({"activation": "relu"}, "did you mean relu2?"),
         ({"heads": 4, "kv_heads": 3}, "4 heads cannot share 3 kv_heads"),
         ({"width": 12, "heads": 4}, "rotary positions need an even width of each head"),

@@ -220,7 +220,7 @@ def test_the_order_of_the_options_changes_no_score():
 def test_settings_that_cannot_work_are_refused():
     with pytest.raises(UsageError, match="window must be 2 or more, not 1"):
         PmiSolver(window=1)
-    with pytest.raises(UsageError, match="unseen must be skip or zero, not 'none'"):
+    with pytest.raises(UsageError, match="no value of unseen 'none'; there are: skip, zero"):
         PmiSolver(unseen="none")
 
 

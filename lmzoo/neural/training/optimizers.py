@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import _muon
 
-from lmzoo.errors import UsageError
+from lmzoo.errors import one_of
 from lmzoo.neural.device import cpu_has_bf16
 from lmzoo.neural.module import FusedLinear, Module
 from lmzoo.neural.training.config import Training
@@ -23,8 +23,7 @@ def create(module: Module, training: Training) -> list[torch.optim.Optimizer]:
     orthogonalised momentum of the rate `matrix_rate`, all other weights AdamW. sgd: plain, as Zaremba 2014.
     Raises UsageError for a name that is none of NAMES.
     """
-    if training.optimizer not in NAMES:
-        raise UsageError(f"no optimizer {training.optimizer!r}; there are: {', '.join(NAMES)}")
+    one_of("optimizer", training.optimizer, NAMES)
     weights = [weight for weight in module.parameters() if weight.requires_grad]
     optimizers: list[torch.optim.Optimizer] = []
     if training.optimizer == "sgd":

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lmzoo.data import task_cards
-from lmzoo.errors import FormatError, UsageError, nearest
+from lmzoo.errors import FormatError, one_of
 from lmzoo.files import typed
 from lmzoo.interface import Array, Progress
 
@@ -144,8 +144,7 @@ def load(name: str, mirror: str | None = None, progress: Progress | None = None)
     Raises UsageError for a name that is not among `names`, FormatError for a card or file with a mistake, DownloadError
     where a file cannot be had.
     """
-    if name not in names():
-        raise UsageError(f"no task {name!r} to probe{nearest(name, names())}; there are: {', '.join(names())}")
+    one_of("probing task", name, names())
     where = f"the card of {name} is not right: its [[probe]]"
     probes = [typed(table, ProbeCard, where, closed=True) for table in task_cards.find(name).probe]
     contents = task_cards.fetch(name, mirror, progress)

@@ -153,7 +153,7 @@ def test_the_example_of_the_documentation_works(monkeypatch):
 
 
 def test_an_unknown_task_is_answered_with_the_nearest():
-    with pytest.raises(UsageError, match="no task 'sst' to probe; did you mean sst2"):
+    with pytest.raises(UsageError, match="no probing task 'sst'; did you mean sst2"):
         datasets.load("sst")
 
 
