@@ -58,7 +58,7 @@ def at_ends(text: str, cuts: Sequence[float], documents: Sequence[int] = ()) -> 
         ("between documents", lambda at: documents[max(0, (i := bisect(documents, at)) - 2) : i + 2], 0.05),
         ("at blank lines", lambda at: _ends(text, at, _BLANK_LINES, size // 20), 0.05),
         ("at line ends", lambda at: _ends(text, at, _LINE_END, size), 0.75),
-        ("between words", lambda at: _ends(text, at, _SPACE, size // 4), 0.25),
+        ("between words", lambda at: _ends(text, at, _SPACE, min(size // 4, 1 << 16)), 0.25),
     ):
         ends = sorted({end for at in wanted for end in near(at) if 0 < end < size})
         choices = [chosen for chosen in combinations(ends, len(cuts)) if _fits(text, chosen, wanted, most)]
