@@ -51,13 +51,13 @@ def at_ends(text: str, cuts: Sequence[float], documents: Sequence[int] = ()) -> 
     """Cut near these fractions of the characters, where a text can be cut best; and where that is, in words.
 
     Between documents, whose ends are given or are blank lines, if there are ends within 5 % of the text; else at line
-    ends, if a quarter of it or more is left for the first piece; else between words or characters.
+    ends, if a quarter or more is left for the first of three pieces; else between words or characters.
     """
     size, wanted = len(text), [int(cut * len(text)) for cut in cuts]
     for where, near, most in (
         ("between documents", lambda at: documents[max(0, (i := bisect(documents, at)) - 2) : i + 2], 0.05),
         ("at blank lines", lambda at: _ends(text, at, _BLANK_LINES, size // 20), 0.05),
-        ("at line ends", lambda at: _ends(text, at, _LINE_END, size), 0.75),
+        ("at line ends", lambda at: _ends(text, at, _LINE_END, size), 0.65),
         ("between words", lambda at: _ends(text, at, _SPACE, min(size // 4, 1 << 16)), 0.25),
     ):
         ends = sorted({end for at in wanted for end in near(at) if 0 < end < size})
@@ -85,8 +85,7 @@ def _ends(text: str, at: int, separator: re.Pattern[str], width: int) -> list[in
 def _fits(text: str, ends: Sequence[int], wanted: Sequence[int], most: float) -> bool:
     """Whether every end is within that share of the text, and no piece is blank."""
     near = all(abs(end - at) <= most * len(text) for end, at in zip(ends, wanted, strict=True))
-    blank = any(text[start:end].isspace() for start, end in pairwise([*ends, len(text)]))
-    return near and not blank and ends[0] >= len(text) / 4
+    return near and not any(text[start:end].isspace() for start, end in pairwise([*ends, len(text)]))
 
 
 def _next_character(text: str, at: int) -> int:

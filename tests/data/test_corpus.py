@@ -228,6 +228,8 @@ def test_the_best_place_to_cut():
     assert at_ends("".join(stories), [0.9, 0.95]) == (["".join(stories[:18]), stories[0], stories[0]], "at blank lines")
     ends = [len("".join(lines[: n + 1])) for n in range(1, 40, 2)]  # documents of two lines
     assert at_ends("".join(lines), [0.95], ends) == (["".join(lines[:38]), "".join(lines[38:])], "between documents")
+    blank = ["a document\n"] * 38 + [" " * 11] * 2
+    assert at_ends("".join(blank), [0.95], list(range(11, 441, 11)))[0][1] == "a document\n" + " " * 22
     assert at_ends("".join(lines), [0.95], ends[:9]) == (["".join(lines[:38]), "".join(lines[38:])], "at line ends")
 
 
