@@ -42,14 +42,9 @@ def compare_models(
     tasks: str | None = None,
     # Also train each model on 1/64, 1/32 … of the training text, and fit power laws. Takes several times as long.
     curves: bool = False,
-    certified: Annotated[
-        bool,
-        typer.Option(
-            "--certify",
-            help="Also compress the beginning of the test text with each model, decompress it in another process, and "
-            "show the bits of the file.",
-        ),
-    ] = False,
+    # Also compress the beginning of the test text with each model, decompress it in another process, and show the bits
+    # of the file.
+    certify: bool = False,
     limit: int = 0,  # Use at most this many items of each test set; 0: all.
     seed: options.Seed = 1,
     mirror: options.Mirror = None,
@@ -73,7 +68,7 @@ def compare_models(
     if not 1 <= seeds <= 100:
         raise UsageError(f"--seeds must be 1 to 100, not {seeds}")
     chosen_preset = None if contestants else choose_preset(preset or "auto", device)
-    if certified:
+    if certify:
         codec.need_coder()
     spend = options.parse_budget(budget or (chosen_preset.budget if chosen_preset else None))
     run = Run(seed=seed, device=device, progress=Bars(quiet), **spend)
@@ -94,7 +89,7 @@ def compare_models(
             tests=tests,
             seeds=seeds,
             shares=SHARES if curves else (),
-            certified=certified,
+            certified=certify,
             sections=sections(),
         )
     except KeyboardInterrupt as stop:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from lmzoo.cli.console import Commands
-from lmzoo.errors import UsageError
+from lmzoo.errors import UsageError, in_range
 
 
 def option(flag: str, help: str, shown: str | bool = True) -> Any:
@@ -40,8 +40,8 @@ def _reader(flag: str, kind: type, expected: str, least: int | None = None) -> C
             value = kind(str(text))
         except ValueError:
             raise UsageError(f"{flag} must be {expected}, not {text!r}") from None
-        if least is not None and value < least:
-            raise UsageError(f"{flag} must be {least} or more, not {value}")
+        if least is not None:
+            in_range(flag, value, least)
         return value
 
     return read
