@@ -71,7 +71,7 @@ class Tally:
         return ["; ".join(found)] if found else []
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def number(text, at):  # type: ignore[no-untyped-def]
     """(the decimal number at `at`, where it ends); (NaN, at) if there is none, or one with too many digits."""
     begin = at
@@ -108,7 +108,7 @@ def number(text, at):  # type: ignore[no-untyped-def]
     return -value if negative else value, at
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def is_space(c):  # type: ignore[no-untyped-def]
     """Whether a byte parts fields: as in KenLM, a space, a tab or a carriage return, and nothing else."""
     return c in (SPACE, TAB, RETURN)

@@ -155,6 +155,26 @@ def parse_lines(text, starts, stops, out, word_stops):  # type: ignore[no-untype
 
 
 @njit(cache=True, nogil=True)
+def parse_records(text, starts, stops, out):  # type: ignore[no-untyped-def]
+    """Copy the numbers of whole records, text[stop + 1 :], into `out` (records, 4 D bytes); words are text[start:stop].
+
+    Returns (the number of records, where the rest begins).
+    """
+    at = 0
+    for row in range(len(out)):
+        stop = at
+        while stop < len(text) and text[stop] != SPACE:
+            stop += 1
+        end = stop + 1 + out.shape[1]
+        if end > len(text):
+            return row, at
+        starts[row], stops[row] = at, stop
+        out[row] = text[stop + 1 : end]
+        at = end
+    return len(out), at
+
+
+@njit(cache=True, nogil=True)
 def _decimal(size):  # type: ignore[no-untyped-def]
     """(M, s) such that M · 10^-s is read as the float32 `size` > 0, with the fewest digits from six to nine.
 

@@ -12,7 +12,7 @@ from lmzoo.data.sniff import Kind
 from lmzoo.errors import FormatError
 from lmzoo.formats.fields import NOT_UTF8, Tally, excerpt, shown, spelled
 from lmzoo.formats.files import Source
-from lmzoo.formats.vectors.lines import LONGEST_LINE, LONGEST_WORD, detect, is_utf8, parse, parse_lines
+from lmzoo.formats.vectors.lines import LONGEST_LINE, LONGEST_WORD, detect, is_utf8, parse, parse_lines, parse_records
 from lmzoo.interface import Array
 
 BLOCK = 1 << 23  # bytes read at a time
@@ -122,21 +122,13 @@ class Reader:
         rest, width = b"", 4 * dimensions
         for block in self._blocks():
             rest += block
-            found: list[bytes] = []
-            records: list[memoryview] = []
-            view = memoryview(rest)
-            left = announced - self._records
-            at = 0
-            while len(found) < left:  # a word, a space and its float32s
-                stop = rest.find(b" ", at)
-                end = stop + 1 + width
-                if stop < 0 or end > len(rest):
-                    break
-                found.append(rest[at:stop])
-                records.append(view[stop + 1 : end])
-                at = end
-            rows = self._room_for(len(found))
-            rows[:] = np.frombuffer(b"".join(records), "<f4").reshape(-1, dimensions)
+            most = min(announced - self._records, len(rest) // (width + 1))
+            starts, stops = np.empty((2, most), np.int64)
+            numbers = np.empty((most, width), np.uint8)
+            count, at = parse_records(np.frombuffer(rest, np.uint8), starts, stops, numbers)
+            found = [rest[a:b] for a, b in zip(starts[:count].tolist(), stops[:count].tolist(), strict=True)]
+            rows = self._room_for(count)
+            rows[:] = numbers[:count].view("<f4")
             rest = rest[at:]
             words, kept = self._without_newlines(found, rest), np.ones(len(found), bool)
             self._leave_out_infinite(np.flatnonzero(~np.isfinite(rows).all(axis=1)).tolist(), words, rows, kept)
