@@ -60,9 +60,9 @@ def compare(
     seed: int = 1,
     device: str = "auto",
     mirror: str | None = None,
-    train: str | None = None,
-    valid: str | None = None,
-    test: str | None = None,
+    train: str | os.PathLike[str] | None = None,
+    valid: str | os.PathLike[str] | None = None,
+    test: str | os.PathLike[str] | None = None,
     field: str | None = None,
 ) -> "Comparison":
     """Train and score `models` on the same text and write a report to the folder `out`, as `lmzoo compare` does.

@@ -72,7 +72,10 @@ def test_a_run_is_loaded_and_evaluated(folder):
 
 
 def test_models_are_compared_and_reported(folder):
-    comparison = lmzoo.compare(["uniform", str(folder / "run")], folder / "own.txt", out=folder / "report", budget="1s")
+    (folder / "test.txt").write_text("the cat.\n" * 9)
+    parts = {"train": folder / "own.txt", "test": folder / "test.txt"}
+    comparison = lmzoo.compare(["uniform", str(folder / "run")], out=folder / "report", budget="1s", **parts)
+    assert comparison.corpus.characters["test"] == 81
     assert [row.error for row in comparison.rows] == [None, None]
     assert (folder / "report" / "index.html").is_file()
 

@@ -50,9 +50,9 @@ class Paths:
     field: str | None = None
 
     @classmethod
-    def said(cls, corpus: str, default: str, **parts: str | None) -> "Paths":
+    def said(cls, corpus: str, default: str, **parts: str | os.PathLike[str] | None) -> "Paths":
         """What was said of a corpus, where a `default` that goes with no parts is one that was not said."""
-        said = {name: value for name, value in parts.items() if value is not None}
+        said = {name: os.fspath(value) for name, value in parts.items() if value is not None}
         return cls("" if said and corpus == default else corpus, **said)
 
     @property

@@ -22,8 +22,8 @@ from lmzoo.data.sniff import HEAD, MARKS, UNPACK, Kind, not_utf8, sniff, unreada
 from lmzoo.errors import FormatError, not_installed
 from lmzoo.files import TEXTS, open_file
 
-LEAST_UNPACKED = 256 << 20  # bytes that any packed file may become
-MOST_TIMES = 200  # how many times its size a larger one may become: text shrinks to a tenth, a bomb to a thousandth
+LEAST_UNPACKED = 64 << 20  # bytes that any packed file may become
+MOST_TIMES = 100  # how many times its size a larger one may become: text shrinks to a tenth, a bomb to a thousandth
 PIECE = 1 << 24  # bytes to read at once
 # What reading a damaged packed file raises: bz2 and gzip an OSError, zipfile a RuntimeError for one that is encrypted.
 DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
