@@ -90,11 +90,17 @@ def compare(
 def check(model: "str | type[Model]", steps: int = 50) -> "list[Check]":
     """Run the contract of its abilities over a model class, a model's name or a FILE.py: one `Check` each.
 
+    A FILE.py runs in a process of its own, with limits on its time and memory (`lmzoo.testing.sandbox`).
+
     `steps` is the budget of each fit of a model that trains by steps. Raises UsageError where there is no such model,
     or it has no ability.
     """
     from lmzoo import models, testing
 
+    if isinstance(model, str) and model.endswith(".py"):
+        from lmzoo.testing import sandbox
+
+        return list(sandbox.check_file(model, steps).checks)
     return testing.check_model(models.find(model) if isinstance(model, str) else model, steps)
 
 

@@ -196,20 +196,23 @@ class Model(ABC):
         """The inverse of `config`; what is missing has its default."""
         return cls(**config)
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """All that is learned: every attribute that ends in an underscore, as an array."""
-        learned = {key: value for key, value in vars(self).items() if _is_learned(key)}
-        return {key.rstrip("_"): np.asarray(value) for key, value in learned.items()}
+    def arrays(self) -> dict[str, Any]:
+        """All that is learned, every attribute that ends in an underscore: as an array, or as a dictionary that it is.
 
-    def restore(self, arrays: dict[str, NDArray[Any]]) -> Self:
+        What is saved may be arrays, numbers, text, and lists, tuples, sets and dictionaries of those, with any keys.
+        """
+        learned = {key: value for key, value in vars(self).items() if _is_learned(key)}
+        return {key.rstrip("_"): _as_array(value) for key, value in learned.items()}
+
+    def restore(self, arrays: dict[str, Any]) -> Self:
         """The inverse of `arrays`. A 0-d array comes back as a Python number."""
         for key, value in arrays.items():
-            setattr(self, key + "_", value if value.ndim else value.item())
+            setattr(self, key + "_", value.item() if isinstance(value, np.ndarray) and not value.ndim else value)
         return self
 
     def size(self) -> tuple[int, str]:
         """How big it is and in what unit: (12 345, 'parameters') or (67 890, 'n-grams')."""
-        return sum(v.size for v in self.arrays().values() if v.dtype.kind == "f" and v.ndim), "parameters"
+        return sum(map(_parameters, self.arrays().values())), "parameters"
 
     def __getattr__(self, key: str) -> Any:
         # Only reached for attributes that do not exist, so this costs nothing once a model is fitted.
@@ -389,3 +392,21 @@ def check_ids(tokens: ArrayLike, vocab_size: int) -> Ids:
 
 def _is_learned(key: str) -> bool:
     return key.endswith("_") and not key.startswith("_")
+
+
+def _as_array(value: Any) -> Any:
+    """`value` as an array of numbers, or as it is where it is none: a dictionary, ragged lists."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        return value
+    return array if array.dtype.kind in "biuf" else value
+
+
+def _parameters(value: Any) -> int:
+    """The numbers in a learned value: those with a point in arrays, and all that a dictionary counts."""
+    if isinstance(value, Mapping):
+        return sum(map(_parameters, value.values()))
+    if isinstance(value, np.ndarray):
+        return value.size if value.dtype.kind == "f" and value.ndim else 0
+    return isinstance(value, int | float)

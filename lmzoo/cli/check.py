@@ -1,5 +1,6 @@
 """`lmzoo check`: the contract of a model's abilities, one line for each check."""
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -7,8 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import show, show_json
-from lmzoo.cli.options import Json
+from lmzoo.cli.console import Bars, show, show_json
+from lmzoo.cli.options import Json, Quiet
 from lmzoo.errors import one_line
 
 if TYPE_CHECKING:
@@ -21,11 +22,22 @@ MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "could not run": 
 def check_file(
     model: str,  # The FILE.py of a model of your own, or a model's name.
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Grade a model against the contract: one line for each check, and what is wrong where one fails."""
-    from lmzoo import models, testing
+    """Grade a model against the contract: one line for each check, and what is wrong where one fails.
 
-    checks = testing.check_model(models.find(model))
+    A FILE.py runs in a process of its own, with limits on its time and memory.
+    """
+    from lmzoo import models, testing
+    from lmzoo.testing import sandbox
+
+    bars = Bars(quiet)
+    if model.endswith(".py"):
+        result = sandbox.check_file(model, progress=bars)
+        checks = result.checks
+        print(sandbox.printed(model, result), end="", file=sys.stderr)
+    else:
+        checks = testing.check_model(models.find(model), progress=bars)
     if as_json:
         keys = ("ability", "outcome", "passed", "message")
         show_json([{"check": check.name, **{key: getattr(check, key) for key in keys}} for check in checks])

@@ -16,12 +16,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypedDict
 
-import numpy as np
 from safetensors import SafetensorError
 
 from lmzoo import drafts, files, models
-from lmzoo.data import tokenizers
-from lmzoo.errors import FormatError, LmzooError, UsageError
+from lmzoo.data import plain, tokenizers
+from lmzoo.errors import FormatError, LmzooError, UsageError, naming
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Array, Model
 from lmzoo.runs import tensors, upgrade
@@ -79,14 +78,8 @@ def save(
 
 
 def _as_numbers(model: Model) -> dict[str, Array]:
-    arrays = {key: np.asarray(value, order="C") for key, value in model.arrays().items()}
-    for key, array in arrays.items():
-        if array.dtype.kind not in "biuf":
-            raise UsageError(
-                f"{model.name} cannot be saved: what it learned in {key}_ is {array.dtype}, not numbers; keep it out "
-                "of attributes that end in '_', or override arrays and restore"
-            )
-    return arrays
+    with naming(model.name):
+        return plain.to_arrays(model.arrays())
 
 
 def load(folder: str | Path, code: str | Path | None = None) -> TextModel:
@@ -112,7 +105,7 @@ def _load(folder: Path, code: str | Path | None) -> TextModel:
     try:
         tokenizer = tokenizers.from_json(_read_json(folder / "tokenizer.json", files.TEXTS))
         model = cls.from_config(config["config"])
-        model.restore(tensors.read(folder / "model.safetensors"))
+        model.restore(plain.from_arrays(tensors.read(folder / "model.safetensors")))
         sizes = [config["vocab_size"], model.vocab_size_, tokenizer.vocab_size]
     except KeyError as error:
         raise FormatError(f"{folder} does not hold a {cls.name} of this version: it lacks {error}") from None

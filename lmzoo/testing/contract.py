@@ -6,13 +6,13 @@ import json
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
+from lmzoo.data import plain
 from lmzoo.errors import NotFittedError, UsageError
 from lmzoo.interface import (
     Classifier,
@@ -22,11 +22,22 @@ from lmzoo.interface import (
     LanguageModel,
     MaskedModel,
     Model,
+    Progress,
     Run,
     SentenceEncoder,
     TextToText,
 )
-from lmzoo.testing import classifier, decoder, encoder, fitting, language_model, long_text, masked_model, text_to_text
+from lmzoo.testing import (
+    classifier,
+    decoder,
+    encoder,
+    fitting,
+    language_model,
+    long_text,
+    masked_model,
+    tampering,
+    text_to_text,
+)
 from lmzoo.testing.practice import UNSEEN, VOCAB_SIZE, practice_examples, practice_text
 
 PASSED, FAILED, COULD_NOT_RUN, NOT_REACHED = "passed", "failed", "could not run", "not reached"
@@ -122,14 +133,21 @@ def check_names(kind: type) -> list[str]:
     return [name for _, name, _ in _Candidate(kind, {}, Run()).checks()]
 
 
-def check_model(make: Callable[..., Any], steps: int = 50, **settings: Any) -> list[Check]:
+def check_model(
+    make: Callable[..., Any], steps: int = 50, progress: Progress | None = None, **settings: Any
+) -> list[Check]:
     """Run the contract over a model class with `settings` as in its config: one `Check` for each of `check_names`.
 
     `steps` is the budget of each fit of a model that trains by steps. Raises UsageError for a model without any
     ability; any other error that the model raises is the outcome of a check.
     """
     candidate = _Candidate(make, settings, Run(steps=steps, seconds=60))  # seconds: slow homework is graded too
-    return [_run(candidate, ability, name, check) for ability, name, check in candidate.checks()]
+    checks, outcomes = list(candidate.checks()), []
+    with (progress or Progress()).task("checking", len(checks)) as task:
+        for ability, name, check in checks:
+            outcomes.append(_run(candidate, ability, name, check))
+            task.advance(1, name.replace("_", " "))
+    return outcomes
 
 
 def _practice_data() -> Data:
@@ -149,20 +167,39 @@ class _NotReachedError(Exception):
     """There is no fitted model to check."""
 
 
+class EndedError(Exception):
+    """The process of a model gives no more answers; `reached`: it was this question that it did not survive."""
+
+    def __init__(self, message: str, reached: bool = True):
+        super().__init__(message)
+        self.reached = reached
+
+
+class ModelError(Exception):
+    """What a model raised in another process: the name of the error, its text, and the line of the model's file."""
+
+    def __init__(self, name: str, text: str, line: int | None):
+        super().__init__(text)
+        self.name, self.line = name, line
+
+
 def _run(candidate: "_Candidate", ability: str, name: str, check: Callable[[], str]) -> Check:
     try:
         message = check()
     except _NotReachedError:
         return Check(name, ability, NOT_REACHED, "there is no fitted model to check")
-    except Exception as error:  # a student's model may raise anything: that is a finding, not a crash
-        return Check(
-            name, ability, COULD_NOT_RUN, f"it raised {type(error).__name__}: {error}{_line(candidate.kind, error)}"
-        )
+    except EndedError as error:
+        return Check(name, ability, COULD_NOT_RUN if error.reached else NOT_REACHED, str(error))
+    except (Exception, SystemExit) as error:  # a student's model may raise anything: that is a finding, not a crash
+        kind = error.name if isinstance(error, ModelError) else type(error).__name__
+        return Check(name, ability, COULD_NOT_RUN, f"it raised {kind}: {error}{_line(candidate.kind, error)}")
     return Check(name, ability, FAILED if message else PASSED, message)
 
 
 def _line(kind: type, error: BaseException) -> str:
     """' (line 12)', the last line of the model's own file that the error passed through; '' if it passed none."""
+    if line := getattr(error, "line", None):  # of another process
+        return f" (line {line})"
     try:
         file = inspect.getfile(kind)
     except TypeError:
@@ -180,6 +217,7 @@ class _Candidate:
     run: Run
     model: Any = None  # set by `fit`, whatever `fit` returned
     at_first: list[Any] | None = None  # its answers before any other question
+    before: tampering.Snapshot = field(default_factory=tampering.snapshot, repr=False)
 
     @cached_property
     def kind(self) -> type:
@@ -225,15 +263,27 @@ class _Candidate:
         yield "Model", "asking_changes_nothing", self.asking_changes_nothing
         yield "Model", "saves_and_loads", self.saves_and_loads
         yield "Model", "same_seed", self.same_seed
+        yield "Model", "replaces_nothing", self.replaces_nothing
 
     def of_fitted(self, check: Property) -> str:
         """The outcome of a check of the fitted model. Raises _NotReachedError if there is none."""
         if self.model is None:
             raise _NotReachedError
         if self.at_first is None:
-            with suppress(Exception):  # the check will say what is wrong
+            try:
                 self.at_first = self.answers(self.model)
+            except EndedError:
+                raise
+            except Exception:
+                self.at_first = []  # the checks will say what is wrong
         return check(self.model)
+
+    def replaces_nothing(self) -> str:
+        """It leaves the functions of Python, NumPy and lmzoo as they are."""
+        if self.model is None:
+            raise _NotReachedError
+        ask = getattr(self.kind, "replaced", None)  # of a model in another process
+        return tampering.complaint(ask() if ask else tampering.replaced(self.before))
 
     def of_fits(self, check: Callable[..., str], *arguments: Any) -> str:
         """The outcome of a check that fits models of its own. Raises _NotReachedError where that could not be done."""
@@ -245,7 +295,8 @@ class _Candidate:
         """The constructor stores its settings and does nothing else."""
         began = time.perf_counter()
         model = self.new()
-        extra = set(vars(model)) - {field.name for field in fields(model)}
+        ask = getattr(type(model), "extra_attributes", None)  # of a model in another process
+        extra = ask(model) if ask else set(vars(model)) - {field.name for field in fields(model)}
         if extra:
             return f"the constructor set {', '.join(sorted(extra))}: it must only store its settings; learn in fit"
         slow = time.perf_counter() - began > 1
@@ -309,10 +360,10 @@ class _Candidate:
         if self.model is None:
             raise _NotReachedError
         file = io.BytesIO()
-        np.savez(file, **self.model.arrays())
+        np.savez(file, **plain.to_arrays(self.model.arrays()))  # type: ignore[arg-type]
         file.seek(0)
         with np.load(file, allow_pickle=False) as arrays:
-            loaded = self.new().restore(dict(arrays))
+            loaded = self.new().restore(plain.from_arrays(arrays))
         return self.differs(loaded, "arrays → restore lost something: it answers differently once loaded")
 
     def same_seed(self) -> str:
@@ -328,7 +379,7 @@ class _Candidate:
         """After all these questions the model answers as it did at first: asking teaches it nothing."""
         if self.model is None:
             raise _NotReachedError
-        same = self.at_first is None or _equal(self.at_first, self.answers(self.model))
+        same = not self.at_first or _equal(self.at_first, self.answers(self.model))
         return (
             ""
             if same

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lmzoo.interface import LanguageModel, check_ids
+from lmzoo.testing import practice
 from lmzoo.testing.practice import UNSEEN
 from tests.contract.right_models import Bigram, count_pairs, failures, fault, log_normalised
 
@@ -302,6 +303,15 @@ class HonestCache(Cache):
     adapts: ClassVar[bool] = True
 
 
+class Rewrites(Bigram):
+    """Puts a function of its own in place of one of the checker's (here one that does the same)."""
+
+    def fit(self, data, run=None):
+        right = practice.replace_from
+        practice.replace_from = lambda *arguments: right(*arguments)
+        return super().fit(data)
+
+
 @dataclass
 class Dictionaries(LanguageModel):
     """A trigram that backs off to 1/V, with its counts in dictionaries, as one writes it first."""
@@ -350,8 +360,9 @@ MUTANTS = [
     (RefitsTwice, "refit_learns_once", "learned twice"),
     (TunesOnWhatItLearned, "refit_learns_once", "data.train_only"),
     (Cache, "adapting_is_said", "adapts"),
+    (Rewrites, "replaces_nothing", "it replaced lmzoo.testing.practice.replace_from"),
 ]
-RIGHT = [CountsRead, Trigram, HonestCache]
+RIGHT = [CountsRead, Trigram, HonestCache, Dictionaries]
 
 
 @pytest.mark.parametrize("right", RIGHT)

@@ -272,7 +272,7 @@ def test_a_folder_that_cannot_be_written_to_is_said_before_any_work(tmp_path, mo
 def test_what_is_not_numbers_is_not_saved(tmp_path):
     model, made = make("uniform")
     model.words_ = np.array(["a", "b"])
-    with pytest.raises(UsageError, match="words_ is <U1, not numbers"):
+    with pytest.raises(UsageError, match="words_ cannot be saved: it holds a <U1"):
         store.save(TextModel(model, made), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
 

@@ -1,0 +1,46 @@
+"""What code under test must leave alone: the functions of Python, NumPy and lmzoo that it shares with who judges it."""
+
+import sys
+from typing import Any
+
+WATCHED = ("builtins", "json", "math", "numpy", "lmzoo")
+Snapshot = dict[tuple[Any, str], Any]  # (module or class, name) → the function
+
+
+def snapshot() -> Snapshot:
+    """The functions of the watched modules that are loaded, and of the classes of lmzoo."""
+    found: Snapshot = {}
+    for module_name, module in list(sys.modules.items()):
+        if (module_name not in WATCHED and not module_name.startswith("lmzoo.")) or module is None:
+            continue
+        for name, value in list(vars(module).items()):
+            if not callable(value) or name.startswith("__"):
+                continue
+            found[module, name] = value
+            if isinstance(value, type) and value.__module__.startswith("lmzoo."):
+                found |= {(value, part): one for part, one in vars(value).items() if _is_code(one)}
+    return found
+
+
+def _is_code(value: Any) -> bool:
+    return callable(value) or isinstance(value, property | classmethod | staticmethod)
+
+
+def replaced(before: Snapshot) -> str:
+    """The first function that is another one now than it was `before`, by its name; "" if none is."""
+    for (owner, name), value in before.items():
+        if vars(owner).get(name) is not value:
+            return (
+                f"{owner.__module__}.{owner.__name__}.{name}" if isinstance(owner, type) else f"{owner.__name__}.{name}"
+            )
+    return ""
+
+
+def complaint(name: str) -> str:
+    """What a check says of it."""
+    if not name:
+        return ""
+    return (
+        f"it replaced {name}, which is not its own: a model changes nothing outside itself, and the checks are made "
+        "where it cannot reach them"
+    )
