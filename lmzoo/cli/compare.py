@@ -8,7 +8,7 @@ import typer
 
 from lmzoo.cli import options
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, show, show_json
+from lmzoo.cli.console import Bars, show, show_json, show_wrapped
 from lmzoo.cli.exchange import check_folder
 from lmzoo.errors import UsageError, one_line
 
@@ -99,6 +99,7 @@ def compare_models(
     if as_json:
         show_json(comparison.to_json())
     else:
+        show_wrapped(f"{source.name}: {source.split_in_words}")
         show(report.table(comparison))
         for note in comparison.untested:
             print(f"not computed: {one_line(note)}")

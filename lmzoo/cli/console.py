@@ -7,6 +7,7 @@ import json
 import os
 import string
 import sys
+import textwrap
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -197,6 +198,11 @@ class _Cells(string.Formatter):
 
 
 _CELLS = _Cells()
+
+
+def show_wrapped(line: str) -> None:
+    """Print a long line of text on lines of at most 80 characters."""
+    print(textwrap.fill(line, 80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
 
 
 def show_json(value: Any) -> None:

@@ -1,7 +1,7 @@
 """`lmzoo eval RUN…`: the scores of runs on a corpus."""
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, show_json, show_scores
+from lmzoo.cli.console import Bars, show_json, show_scores, show_wrapped
 from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, Texts
 from lmzoo.errors import UsageError, one_of
 
@@ -10,8 +10,10 @@ from lmzoo.errors import UsageError, one_of
 def evaluate_runs(
     runs: Runs,
     corpus: Texts = None,  # The corpus to score: a name, a text file or a folder. [default: that of the run]
-    split: str = "test",  # train, valid, test, or all: the whole text.
-    # stream (context carries through the text) or lines (each line alone). [default: the corpus's own]
+    # train, valid, test, or all: the whole text. [default: test; all of a file that the run was not trained on]
+    split: str | None = None,
+    # stream (context carries through the text) or lines (each line alone). [default: the corpus's own; lines after
+    # `train --lines`]
     protocol: str | None = None,
     mix: bool = False,  # Also score their linear interpolation, with weights fitted on the validation text.
     code: Code = None,
@@ -23,17 +25,22 @@ def evaluate_runs(
     """Score runs: bits per character and byte, and perplexities, with their denominators."""
     from lmzoo.data.corpus import SPLITS
     from lmzoo.evaluation.perplexity import PROTOCOLS
-    from lmzoo.runs import train as training
+    from lmzoo.runs import score
 
-    one_of("split", split, (*SPLITS, "all"))
+    one_of("split", split or "all", (*SPLITS, "all"))
     one_of("protocol", protocol or PROTOCOLS[0], PROTOCOLS)
     if mix and len(runs) < 2:
         raise UsageError("--mix needs two runs or more: lmzoo eval RUN RUN --mix")
+    split = split or ("test" if mix else None)  # the weights of a mixture are fitted on the validation text
     bars = Bars(quiet)
     scored = []
     for folder in bars.track("scoring", runs):
-        scored.append(training.score_run(folder, corpus, split, protocol, code, mirror, bars, device))
+        scored.append(score.score_run(folder, corpus, split, protocol, code, mirror, bars, device))
     rows = [one.row for one in scored]
     if mix:
-        rows.append(training.mix_runs(scored, bars))
-    return show_json(rows) if as_json else show_scores(rows)
+        rows.append(score.mix_runs(scored, bars))
+    if as_json:
+        return show_json(rows)
+    for line in dict.fromkeys(one.split_in_words for one in scored):  # one, unless a run was trained on it and one not
+        show_wrapped(line)
+    return show_scores(rows)

@@ -6,7 +6,7 @@ import typer
 
 from lmzoo.cli import options
 from lmzoo.cli.app import add_group
-from lmzoo.cli.console import Bars, hold, process, show_json, show_notes
+from lmzoo.cli.console import Bars, hold, process, show_json, show_notes, show_wrapped
 from lmzoo.errors import LmzooError, UsageError, one_of
 
 
@@ -80,6 +80,7 @@ def _train(
             facts["remarks"].append(f"no bits on the validation text: {error}")
     if as_json:
         return show_json(facts)
+    show_wrapped(f"{source.name}: {source.split_in_words}")
     count, unit = fitted.model.size()
     print(
         f"{fitted.model.name} learned {len(text.train):,} tokens of {source.name} ({text.tokenizer.spec}, "

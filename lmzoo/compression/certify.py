@@ -22,7 +22,7 @@ from lmzoo.evaluation.perplexity import Score, evaluate
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Progress
 from lmzoo.runs import store
-from lmzoo.runs.train import corpus_of, notes_on
+from lmzoo.runs.train import corpus_for, notes_on
 
 AGREED = 0.005  # relative excess of real bits over the evaluator's, beside `codec.END`, above which there is a note
 SAMPLE = 20_000  # characters that a comparison certifies for each model
@@ -82,7 +82,7 @@ def certify(
     progress = progress or Progress()
     text_model = store.load(run, code)
     provenance = store.read_provenance(run)
-    source = corpora.load(corpus or corpus_of(run, provenance), mirror=mirror, progress=progress)
+    source = corpus_for(run, corpus, provenance, mirror, progress)
     text = _beginning(getattr(source, split), characters, source.protocol)
     text_model.model.to("cpu").warm_up()
     with naming(run):

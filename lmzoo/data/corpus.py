@@ -55,12 +55,34 @@ class Corpus:
     refit: bool = False  # the validation text is in the training text too: settings were chosen before
     notes: tuple[str, ...] = ()  # what to know of a text of one's own: that its parts leak, or hold no plain text
     paths: Paths | None = None  # of a text of one's own: where it is, to load it again
+    cut: bool = False  # one text of one's own, which was cut into the three by a rule
     alone: bool = False  # with `lines`: a network too is trained on each line alone, not on the lines before it
 
     @property
     def protocol(self) -> str:
         """How it is scored: "lines" (every line alone) or "stream" (context carries on)."""
         return "lines" if self.lines else "stream"
+
+    @property
+    def whole(self) -> str:
+        """The three texts as one."""
+        return self.train + ("" if self.refit else self.valid) + self.test
+
+    @property
+    def sizes(self) -> dict[str, dict[str, int]]:
+        """{"train": {"characters", "lines"}, "valid": …, "test": …}."""
+        texts = {split: getattr(self, split) for split in SPLITS}
+        return {split: {"characters": len(text), "lines": _count_lines(text)} for split, text in texts.items()}
+
+    @property
+    def split_in_words(self) -> str:
+        """The sizes of the three texts and the rule of the split, in a line."""
+        of = {key: " / ".join(f"{size[key]:,}" for size in self.sizes.values()) for key in ("characters", "lines")}
+        alone = "; one line is one text" if self.alone else ""
+        refit = "; validation is in train too" if self.refit else ""
+        return (
+            f"train / validation / test: {of['characters']} characters, {of['lines']} lines; {self.split}{alone}{refit}"
+        )
 
 
 def load(
@@ -139,9 +161,13 @@ def _counts(text: str) -> dict[str, int]:
     return {
         "characters": len(text),
         "bytes": len(text.encode()),
-        "lines": text.count("\n") + (text != "" and not text.endswith("\n")),
+        "lines": _count_lines(text),
         "words": sum(len(text[i : i + starts.step].split()) for i in starts) - cut_words,
     }
+
+
+def _count_lines(text: str) -> int:
+    return text.count("\n") + (text != "" and not text.endswith("\n"))
 
 
 def _mirror(mirror: str | os.PathLike[str] | None) -> str:
@@ -235,7 +261,7 @@ def _from_paths(paths: Paths, progress: Progress) -> Corpus:
         raise UsageError(f"cannot read {error.filename or main}: {error.strerror}") from error
     card = Card(main.name, str(main), "your own", "", "char", {"words": own.rule})
     corpus = _corpus(card, own.texts, f"{'folder' if main.is_dir() else 'file'} {main} ({own.rule})")
-    return replace(corpus, notes=tuple(own.notes), paths=paths)
+    return replace(corpus, notes=tuple(own.notes), paths=paths, cut=own.cut)
 
 
 # ── The built-in corpus ───────────────────────────────────────────────────────────────────────────

@@ -78,6 +78,7 @@ class OwnText:
     texts: dict[str, str]
     rule: str
     notes: list[str]
+    cut: bool  # all three were cut from one text
 
 
 def load(paths: Paths, progress: Progress) -> OwnText:
@@ -97,7 +98,7 @@ def load(paths: Paths, progress: Progress) -> OwnText:
         rule += f"; left out: {_list(left_out, paths.main)}"
     if empty := [part for part in PARTS if not texts[part]]:
         raise UsageError(f"{paths.main} leaves nothing for {PARTS[empty[0]]} ({rule}): drop the empty files")
-    return OwnText(texts, rule, notes)
+    return OwnText(texts, rule, notes, cut=files.keys() == {"train"})
 
 
 # ── Which files are which part ────────────────────────────────────────────────────────────────────

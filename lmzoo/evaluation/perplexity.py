@@ -14,6 +14,7 @@ alone have probability zero does the error also have the figure without them, as
 """
 
 import hashlib
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -126,6 +127,8 @@ def evaluate(text_model: TextModel, text: str, protocol: str = "stream") -> Scor
             "probabilities, and their bits could be compared with nothing"
         )
     parts = parts_of(tokenizer, text, protocol)
+    if not any(map(len, parts)):
+        raise UsageError("the text to score has no words, only white space: it has nothing to divide bits by")
     ids = np.concatenate(parts)
     began = time.perf_counter()
     token_bits = np.concatenate(model.log_probs_many([ids] if model.adapts else parts)) / -np.log(2)
@@ -154,7 +157,7 @@ def evaluate(text_model: TextModel, text: str, protocol: str = "stream") -> Scor
 
 
 def _words(text: str) -> list[str]:
-    return text.replace("\n", " ").split(" ")  # as a closed vocabulary has them: U+00A0 may stand in a word
+    return re.findall(r"[^ \t-\r]+", text)  # as a closed vocabulary has them: U+00A0 may stand in a word
 
 
 def _unknown_words(name: str, score: Score, known: Array, first: str) -> UnknownWordsError:

@@ -1,40 +1,29 @@
-"""Training a run and scoring it: what the commands and the comparison share."""
+"""Training a run: what the commands and the comparison share."""
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from lmzoo import drafts, models
 from lmzoo.data import corpus as corpora
 from lmzoo.data import tokenizers
 from lmzoo.data.corpus import Corpus, Paths, cards, trained_on
 from lmzoo.data.tokenizers import Tokenizer
-from lmzoo.errors import FormatError, LmzooError, UsageError, naming
-from lmzoo.evaluation.interpolation import Mixture, fit_weights
-from lmzoo.evaluation.perplexity import (
-    ADAPTS,
-    Score,
-    UnknownWordsError,
-    block_bits,
-    block_interval,
-    evaluate,
-    mix,
-)
+from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.files import SETTINGS, read_file, read_text
-from lmzoo.interface import Data, Ids, LanguageModel, Model, Progress, Run
+from lmzoo.interface import Data, Ids, Model, Progress, Run
 from lmzoo.runs import provenance as machine
 from lmzoo.runs import store
 from lmzoo.runs.cache import digest
 
 BUDGETS = ("seconds", "steps", "tokens", "flops")  # of `Run`
 HOW = ("seed", "device", "precision", "compile", "memory")  # of `Run`: they may change the result
+SEEN = "this text was part of the training: the score says nothing about unseen text"
 KEY = "key"  # the file of an unfinished training that identifies it
 
 
@@ -64,6 +53,12 @@ def encode(corpus: Corpus, spec: str | None, run: Run) -> Text:
         valid = tokenizer.encode(corpus.valid)
         task.advance(1)
     return Text(corpus, tokenizer, train, valid, corpus.refit)
+
+
+def respacing(tokenizer: Tokenizer, text: str) -> list[str]:
+    """A note on a text whose white space is not as in the training text of a closed vocabulary."""
+    lines = tokenizer.respaced(text)
+    return [f"white space in {lines:,} lines is not as in the others: it was read as if it were"] if lines else []
 
 
 def parse(spec: str) -> tuple[str, dict[str, str]]:
@@ -136,7 +131,7 @@ def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
         "key": key(name, given, text, run),
         "device": "cpu",
         **model.facts,
-        "remarks": [*text.corpus.notes, *model.remarks],
+        "remarks": [*text.corpus.notes, *respacing(text.tokenizer, text.corpus.train), *model.remarks],
         **machine.provenance(),
     }
     return Fitted(TextModel(model, text.tokenizer), seconds, provenance)
@@ -173,6 +168,7 @@ def corpus_facts(corpus: Corpus) -> dict[str, Any]:
             else {}
         ),
         "split": corpus.split,
+        "split_sizes": corpus.sizes,
         "refit": corpus.refit,
         "protocol": corpus.protocol,
         "lines": corpus.alone,  # each was a text of its own in training
@@ -247,126 +243,7 @@ def save(fitted: Fitted, folder: Path, overwrite: bool = False) -> Path:
     return folder
 
 
-# ── Scoring a run ─────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass
-class Scored:
-    """A run and its score, with its row of `lmzoo eval`."""
-
-    folder: Path
-    text_model: TextModel
-    corpus: Corpus
-    protocol: str
-    score: Score
-    row: dict[str, Any]
-
-
-def score_run(
-    folder: Path,
-    corpus: str | Paths | None,
-    split: str,
-    protocol: str | None,
-    code: Path | None,
-    mirror: str | None,
-    progress: Progress,
-    device: str = "auto",
-) -> Scored:
-    """Score the run in `folder` on `split` of `corpus` (None: the training corpus): a row of `lmzoo eval`.
-
-    `code` is the file of a model from outside the package. Raises as `store.load`, `corpus.load` and `evaluate` do.
-    """
-    text_model = store.load(folder, code)
-    with naming(folder):
-        model = text_model.require(LanguageModel, "it has no bits")
-    provenance = store.read_provenance(folder)
-    source = corpora.load(corpus or corpus_of(folder, provenance), mirror=mirror, progress=progress)
-    text = source.train + source.valid + source.test if split == "all" else getattr(source, split)
-    model.to(device).warm_up()
-    protocol = protocol or source.protocol
-    notes = notes_on(source, split, provenance, own=corpus is None)
-    excluding: dict[str, Any] = {}
-    try:
-        score = _evaluate(folder, text_model, text, protocol)
-    except UnknownWordsError as error:
-        score, excluding = error.score, {"excluding_unknown": error.excluding}
-        notes.append(str(error).removeprefix(f"{folder}: "))
-    count, unit = model.size()
-    if score.replaced and not excluding:
-        notes.append(f"{score.replaced:,} unknown words were scored as <unk>")
-    if model.adapts:
-        notes.append(ADAPTS)
-    row = {
-        "run": str(folder),
-        "model": model.name,
-        "corpus": source.name,
-        "split": split,
-        **score.to_json(),
-        **excluding,
-        "interval": None if excluding else block_interval(*block_bits(score, text_model.tokenizer)),
-        "reach": model.reach,
-        "adapts_at_test_time": model.adapts,
-        "size": {"count": count, "unit": unit, "bytes": store.bytes_on_disk(folder)},
-        "notes": notes,
-        "provenance": provenance,
-    }
-    return Scored(folder, text_model, source, protocol, score, row)
-
-
-def _evaluate(folder: Path, text_model: TextModel, text: str, protocol: str) -> Score:
-    with naming(folder):
-        return evaluate(text_model, text, protocol)
-
-
-def mix_runs(parts: Sequence[Scored], progress: Progress) -> dict[str, Any]:
-    """The row of the linear interpolation of `parts`, with weights fitted on the validation text of their corpus.
-
-    Raises UsageError naming two runs with different tokenizers or texts.
-    """
-    first = parts[0]
-    for part in parts:
-        _refuse_unlike(first, part)
-        if not np.isfinite(part.score.bits):
-            raise UsageError(f"{part.folder} has no bits for the whole text, so it cannot be mixed: leave it out")
-    valid_log_probs = []
-    for part in progress.track("scoring validation text", parts):
-        score = _evaluate(part.folder, part.text_model, first.corpus.valid, part.protocol)
-        valid_log_probs.append(score.log_probs)
-    mixture = Mixture([part.text_model.model for part in parts])
-    weights = fit_weights(np.stack(valid_log_probs))
-    score = mix([part.score for part in parts], weights)
-    return first.row | {
-        "run": "mixture",
-        "model": mixture.name,
-        **score.to_json(),
-        "interval": block_interval(*block_bits(score, first.text_model.tokenizer)),
-        "reach": mixture.reach,
-        "adapts_at_test_time": mixture.adapts,
-        "size": {"count": len(parts), "unit": "models", "bytes": sum(part.row["size"]["bytes"] for part in parts)},
-        "weights": [{"run": str(p.folder), "weight": float(w)} for p, w in zip(parts, weights, strict=True)],
-        "notes": _notes_on_mixture(parts),
-        "provenance": {"runs": [str(part.folder) for part in parts], "weights_fitted_on": first.corpus.sha256["valid"]},
-    }
-
-
-def _refuse_unlike(a: Scored, b: Scored) -> None:
-    one, other = a.text_model.tokenizer, b.text_model.tokenizer
-    if one.to_json() != other.to_json():
-        how = f"{one.spec} and {other.spec}" if one.spec != other.spec else f"both {one.spec}, of other texts"
-        raise UsageError(f"{a.folder} and {b.folder} have different tokenizers ({how}), so they cannot be mixed")
-    texts = [(part.protocol, part.score.sha256, part.corpus.sha256["valid"]) for part in (a, b)]
-    if texts[0] != texts[1]:
-        raise UsageError(f"{a.folder} and {b.folder} were scored on different texts: give one with --corpus")
-
-
-def _notes_on_mixture(parts: Sequence[Scored]) -> list[str]:
-    notes = list(dict.fromkeys(note for part in parts for note in part.row["notes"]))
-    seen = [str(p.folder) for p in parts if p.row["provenance"].get("refit")]
-    if seen:
-        notes.append(f"the weights were fitted on training text of {' and '.join(seen)}, which so has too much weight")
-    if parts[0].row["split"] in ("valid", "all"):
-        notes.append("the weights were fitted on this very text, or a part of it")
-    return notes
+# ── The corpus of a run ───────────────────────────────────────────────────────────────────────────
 
 
 def corpus_of(folder: Path, provenance: dict[str, Any]) -> Paths:
@@ -379,6 +256,20 @@ def corpus_of(folder: Path, provenance: dict[str, Any]) -> Paths:
         if not path.exists():
             raise UsageError(f"{folder} was trained on {path}, which is no longer there: give --corpus")
     return paths
+
+
+def corpus_for(
+    folder: Path, named: str | Paths | None, provenance: dict[str, Any], mirror: str | None, progress: Progress
+) -> Corpus:
+    """The corpus `named` to score a run on, or that of the run (None).
+
+    A text without a card is read as the one that the run was trained on: line by line after `--lines`. Raises as
+    `corpus_of` and `corpus.load` do.
+    """
+    corpus = corpora.load(named or corpus_of(folder, provenance), mirror=mirror, progress=progress)
+    if provenance.get("lines") and (named is None or corpus.paths):
+        return replace(corpus, lines=True, alone=True)
+    return corpus
 
 
 def has_changed(corpus: Corpus) -> str:
@@ -398,5 +289,5 @@ def notes_on(corpus: Corpus, split: str, provenance: dict[str, Any], own: bool) 
     if own and (len(same) < 2 or not (same_train or refit)):
         notes.append(has_changed(corpus))
     if trained_on and split not in unseen:
-        notes.append("this text was part of the training: the score says nothing about unseen text")
+        notes.append(SEEN)
     return notes

@@ -58,7 +58,8 @@ def training_text(
         if not any((folder / f"{file.path}{end}").exists() for folder in folders for end in PACKINGS):
             return None
     try:
-        return corpus.load(paths, mirror=source, refit=bool(provenance.get("refit")), progress=progress).train
+        refit, lines = bool(provenance.get("refit")), bool(provenance.get("lines"))
+        return corpus.load(paths, mirror=source, refit=refit, lines=lines, progress=progress).train
     except (LmzooError, OSError):
         return None
 

@@ -369,10 +369,12 @@ class TestSplit:
         assert np.array_equal(again.encode(text), ids)
 
     @given(texts | st.text(" \na"), st.sampled_from([PTB.replace("<unk>", "a"), BROWN + "a"]))
-    def test_any_other_text_is_an_error_and_never_another_text(self, text, trained_on):
+    def test_any_other_text_is_an_error_and_never_other_words(self, text, trained_on):
         t = train("split", trained_on)
         with contextlib.suppress(TokenizerError):
-            assert t.decode(t.encode(text)) == text
+            decoded = t.decode(t.encode(text))
+            assert re.findall(r"\n|[^ \t-\r]+", decoded) == re.findall(r"\n|[^ \t-\r]+", text)
+            assert t.encode(decoded).tolist() == t.encode(text).tolist()
 
     @given(st.lists(st.integers(0, 5)), st.sampled_from([" a b \n c d e \n", "a b\nc d e"]))
     def test_any_ids_have_a_text(self, ids, trained_on):
@@ -437,24 +439,48 @@ class TestSplit:
         with pytest.raises(TokenizerError, match=f"'{spec}': split takes the least count .* as in split:min=4"):
             train(spec, "a b\n")
 
+    @given(st.lists(st.lists(words)), layouts, st.data())
+    def test_any_white_space_is_read_as_if_it_were_in_the_layout(self, lines, layout, data):
+        """Whatever stands between words and at the edges of lines; and the same words are learned from it."""
+        text = lay_out(lines, layout, [])
+        t = train("split", text)
+        space, edge = (st.text(" \t\r\f\v", min_size=least, max_size=3) for least in (1, 0))
+        messy = "".join(
+            data.draw(edge) + "".join(word + data.draw(space) for word in line) + data.draw(edge) + "\n"
+            for line in lines
+        )
+        ids = t.encode(messy)
+        assert ids.tolist() == t.encode(text).tolist()
+        assert t.decode(ids) == text
+        assert train("split", messy).to_json()["words"] == t.to_json()["words"]
+        assert t.respaced(text) == 0
+        assert t.respaced(messy) == sum(a != b for a, b in zip(messy.split("\n"), text.split("\n"), strict=True))
+
     @pytest.mark.parametrize(
-        ("text", "place"),
+        ("text", "layout"),
         [
-            ("It  said .\n", "line 1, column 3: '  said"),
-            (" It said .\n", "line 1, column 1: ' It"),
-            ("It said .\nThe jury \n", "line 2, column 9: ' "),
-            ("It\tsaid", "line 1, column 3: '.tsaid"),
-            ("It said\r\n", "line 1, column 8: '.r"),
-            ("It \ud800", r"line 1, column 3: ' .ud800'"),
+            (" it was \n not \n", "leading"),
+            (" it was \n \n not", "leading"),
+            ("it was\n\nnot\n", "plain"),
+            (" it was\nnot\n", "plain"),
+            ("it was \nnot \n", "plain"),
+            ("it\twas\r\nnot\r\n", "plain"),
         ],
     )
-    def test_a_text_in_another_layout_names_the_place(self, text, place):
-        with pytest.raises(TokenizerError, match=place):
-            train("split", BROWN).encode(text)
+    def test_the_layout_is_that_of_the_first_line(self, text, layout):
+        t = train("split", text)
+        assert t.to_json()["layout"] == layout
+        assert [t.token(i) for i in t.encode(text).tolist()] == text.replace("\n", " </s> ").split()
 
-    def test_a_training_text_without_a_layout_names_the_place(self):
-        with pytest.raises(TokenizerError, match="line 2, column 1:"):
-            train("split", " a b \nc d \n")
+    def test_a_text_in_the_other_layout_has_the_same_ids(self):
+        """As an imported model and a corpus may."""
+        leading, plain = train("split", " it was \n not \n"), train("split", "it was\nnot\n")
+        assert leading.encode("it was\nnot\n").tolist() == plain.encode(" it was \n not \n").tolist() == [0, 1, 3, 2, 3]
+
+    def test_a_lone_surrogate_names_the_place(self):
+        for read in (train("split", BROWN).encode, lambda text: train("split", text)):
+            with pytest.raises(TokenizerError, match=r"line 2, column 4: '.ud800', a lone surrogate, is no text"):
+                read("It said\nIt \ud800")
 
     @pytest.mark.data
     @pytest.mark.parametrize(

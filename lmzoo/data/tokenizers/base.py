@@ -147,6 +147,10 @@ class Tokenizer(ABC):
         """The share of the words of `texts`, once normalized, that are not in a closed vocabulary: 0 to 1."""
         return 0.0
 
+    def respaced(self, text: str) -> int:  # noqa: ARG002
+        """The lines of `text` whose white space is read as another: none, where nothing is lost."""
+        return 0
+
     def word_ends(self, words: Sequence[str], ids: Ids) -> NDArray[np.int64]:
         """The position in `ids` (T,), the normalized and encoded `" ".join(words)`, of each word's last token, (W,)."""
         lengths = [len(word) for word in words]

@@ -5,6 +5,9 @@ Each corpus has one of two layouts, learned from the training text:
     leading   a space before every word and before the newline: " no it was n't \n"  (blank line: " \n")
     plain     a space between words:                             "no it was n't\n"   (blank line: "\n")
 
+White space that does not fit (tabs, several spaces, spaces at the edges of a line, the line ends of Windows, the other
+layout) is read as if it did: words and lines are the same, and `decode` writes them in the corpus's layout.
+
 The vocabulary is closed. Where the corpus itself has the word `<unk>`, unknown words become it. `split:min=4` adds it:
 words that occur less than 4 times in the training text become `<unk>` (as Bengio et al. 2003 merged the rare words of
 Brown), which is then learned like any other word.
@@ -20,7 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lmzoo.data.tokenizers.base import HOLE, Tokenizer, Tokens, is_word, spans, to_bytes
+from lmzoo.data.split import lines_of
+from lmzoo.data.tokenizers.base import HOLE, SURROGATES, Tokenizer, Tokens, is_word, spans, to_bytes
 from lmzoo.data.tokenizers.normalizer import UNKNOWN, Normalizer
 from lmzoo.errors import FormatError, TokenizerError, nearest
 from lmzoo.interface import Ids, Vocabulary, check_ids
@@ -30,22 +34,17 @@ END = "</s>"
 # Unicode's other white space (U+00A0, U+3000, U+0085 …) may stand in a word, as in KenLM; a lone surrogate is not text.
 _WORD = r"[^ \t-\r\ud800-\udfff]+"
 _IS_WORD = re.compile(_WORD).fullmatch
-_LAYOUTS = {
-    "leading": re.compile(rf" {_WORD}| \n"),
-    "plain": re.compile(rf"(?<![^\n]){_WORD}|(?<=[^ \t-\r]) {_WORD}|\n"),
-}
-_EXPECTED = {
-    "leading": "one space before each word, and a space before each newline",
-    "plain": "words with one space between them, and none at the end of a line",
-}
+_WORD_OR_END = re.compile(rf"\n|{_WORD}")
+_SPACES = ("\t", "\v", "\f", "\r", "  ")  # white space that is in no layout
+LAYOUTS = ("leading", "plain")
 
 
 class Split(Tokenizer):
     r"""Words in order of first appearance, then `</s>`, the newline; V = words + 1. Always with lines.
 
-    An unknown word, or a text that is not in the corpus's layout, is a TokenizerError. If `<unk>` is in the
-    vocabulary an unknown word becomes `<unk>` instead: `decode(encode(text))` then is `text` with those words
-    replaced, and encoding that again gives the same ids. In every other case it is `text` exactly.
+    An unknown word, or a lone surrogate, is a TokenizerError. If `<unk>` is in the vocabulary an unknown word becomes
+    `<unk>` instead. `decode(encode(text))` is `text` with those words replaced and its white space in the corpus's
+    layout, and encoding that again gives the same ids. A text of known words in the layout comes back exactly.
     """
 
     closed = True
@@ -94,14 +93,15 @@ class Split(Tokenizer):
     @classmethod
     def train(cls, text: str, least: int = 1) -> "Split":
         """Learn layout and words; words that occur less than `least` times become `<unk>`, the last word if the text
-        does not have it. Raises TokenizerError where the text has neither layout.
+        does not have it. Raises TokenizerError for a lone surrogate.
         """
-        layout = "leading" if text.startswith(" ") else "plain"
+        first_end = text.find("\n")
+        layout = "leading" if text.startswith(" ") and (first_end < 0 or text[first_end - 1] == " ") else "plain"
         counts = Counter({"\n": 0})
         for start, end in _word_spans(text):
             chunk = Counter(_quick_words(text, start, end, layout))
             if not all(map(_is_word, chunk.keys() - counts.keys())):
-                _pieces(text, start, end, layout)  # raises, naming the place
+                chunk = Counter(match[0] for match in _words(text, start, end))
             counts.update(chunk)
         del counts["\n"]
         if least == 1:
@@ -113,7 +113,7 @@ class Split(Tokenizer):
     def from_json(cls, saved: dict[str, Any]) -> "Split":
         """The inverse of `to_json`. Raises FormatError for anything else."""
         words, layout = saved.get("words"), saved.get("layout")
-        if layout not in tuple(_LAYOUTS) or not saved["lines"]:
+        if layout not in LAYOUTS or not saved["lines"]:
             raise FormatError(f"a split tokenizer has lines and a layout, leading or plain, not {layout!r}")
         if not isinstance(words, list) or not all(map(_is_word, words)):
             raise FormatError("the words of a split tokenizer must be a list of strings without white space")
@@ -168,22 +168,32 @@ class Split(Tokenizer):
 
     def _with_unknown(self, text: str, start: int, end: int) -> Tokens:
         """The ids of text[start:end], which has an unknown word or another layout."""
-        pieces = _pieces(text, start, end, self._layout)
-        unknown = self._ids.get(UNKNOWN, HOLE)
-        ids = np.fromiter((self._ids.get(piece.lstrip(" "), unknown) for piece in pieces), np.int32, len(pieces))
+        words, unknown = list(_words(text, start, end)), self._ids.get(UNKNOWN, HOLE)
+        ids = np.fromiter((self._ids.get(match[0], unknown) for match in words), np.int32, len(words))
         if HOLE in ids:
-            first = int(np.argmax(ids == HOLE))
-            raise self._unknown_word(text, start + sum(map(len, pieces[:first])), pieces[first])
+            raise self._unknown_word(text, words[int(np.argmax(ids == HOLE))])
         return ids
 
-    def _unknown_word(self, text: str, position: int, piece: str) -> TokenizerError:
-        word = piece.strip(" ")
-        line, column = _line_and_column(text, position + len(piece) - len(word))
+    def _unknown_word(self, text: str, match: re.Match[str]) -> TokenizerError:
+        line, column = _line_and_column(text, match.start())
         return TokenizerError(
-            f"line {line}, column {column}: the word {word!r} is not in the closed vocabulary of "
-            f"{len(self._words)} words{nearest(word, self._words)} (split:min=2 would read it as {UNKNOWN}; all other "
-            "tokenizers can spell any word)"
+            f"line {line}, column {column}: the word {match[0]!r} is not in the closed vocabulary of "
+            f"{len(self._words)} words{nearest(match[0], self._words)} (split:min=2 would read it as {UNKNOWN}; all "
+            "other tokenizers can spell any word)"
         )
+
+    def respaced(self, text: str) -> int:
+        """The lines of `text` whose white space is not that of the corpus's layout."""
+        return 0 if self._fits(text) else sum(not self._fits(line) for line in lines_of(text))
+
+    def _fits(self, text: str) -> bool:
+        if any(space in text for space in _SPACES) or (text.endswith(" ")):
+            return False
+        ends = text.count("\n")
+        if self._layout == "plain":
+            return not (text.startswith(" ") or " \n" in text or "\n " in text)
+        begun = text.count("\n ") + text.endswith("\n")
+        return not text or (text.startswith(" ") and text.count(" \n") == ends == begun)
 
 
 def _is_word(word: Any) -> bool:
@@ -208,26 +218,12 @@ def _quick_words(text: str, start: int, end: int, layout: str) -> list[str]:
     return [word for word in chunk.replace("\n", " \n ").split(" ") if word]
 
 
-def _pieces(text: str, start: int, end: int, layout: str) -> list[str]:
-    """text[start:end] cut into pieces of the layout. Raises TokenizerError where that is impossible."""
-    pieces = _LAYOUTS[layout].findall(text, start, end)
-    if sum(map(len, pieces)) != end - start:
-        raise _misfit(text, start, end, layout)
-    return pieces
-
-
-def _misfit(text: str, start: int, end: int, layout: str) -> TokenizerError:
-    """The error that names the first place where text[start:end] has another layout."""
-    expected = start
-    for match in _LAYOUTS[layout].finditer(text, start, end):
-        if match.start() > expected:
-            break
-        expected = match.end()
-    line, column = _line_and_column(text, expected)
-    return TokenizerError(
-        f"line {line}, column {column}: {text[expected : expected + 12]!r} does not fit the layout of the "
-        f"corpus, {_EXPECTED[layout]} (for text as people write it, use word:K or bpe:K)"
-    )
+def _words(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
+    """The words and newlines of text[start:end], whatever other white space it has. Raises TokenizerError."""
+    if surrogate := SURROGATES.search(text, start, end):
+        line, column = _line_and_column(text, surrogate.start())
+        raise TokenizerError(f"line {line}, column {column}: {surrogate[0][0]!r}, a lone surrogate, is no text")
+    return _WORD_OR_END.finditer(text, start, end)
 
 
 def _line_and_column(text: str, position: int) -> tuple[int, int]:
