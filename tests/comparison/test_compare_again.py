@@ -243,6 +243,7 @@ def test_an_interrupted_training_goes_on_and_another_is_not_taken_for_it(text, t
     fitted = training.fit_going_on("gpt", given, coded, run, folder)
     assert resumed == [True, False]  # it was damaged, and is begun anew
     assert fitted.provenance["steps"] == 30
+    left.mkdir(exist_ok=True)  # which is removed with its training where that left nothing to resume
     (left / training.KEY).write_text("of something else")
     training.fit_going_on("gpt", given, coded, run, folder)
     assert resumed == [True, False, False]
