@@ -11,7 +11,7 @@ import linecache
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
@@ -98,15 +98,18 @@ Size = Annotated[int, 1]  # 1 or more
 
 
 def with_flags(function: Any) -> Any:
-    """`function` with a flag for each parameter that has a comment, and an argument where that has no default.
+    """`function` with a flag for each parameter that is not declared yet, and an argument where that has no default.
 
     The comment, behind the parameter or above it, is its help, and may end with the default in words: [default: all].
     """
     parameters = inspect.signature(function).parameters
-    for name, comment in _comments_on_parameters(function).items():
-        kind, default = parameters[name].annotation, parameters[name].default
+    comments = _comments_on_parameters(function)  # none where the program was installed without its source
+    for name, parameter in parameters.items():
+        kind, default = parameter.annotation, parameter.default
+        if get_origin(kind) is Annotated and kind not in (Count, Size):
+            continue
         kind, *least = get_args(kind) if kind in (Count, Size) else (kind,)
-        text, _, shown = comment.removesuffix("]").partition(" [default: ")
+        text, _, shown = comments.get(name, "").removesuffix("]").partition(" [default: ")
         declared = typer.Argument(help=text)
         if default is not inspect.Parameter.empty:
             declared = _declared(name, kind, text, default is True, *least)
@@ -147,7 +150,8 @@ def _comments_on_parameters(function: Any) -> dict[str, str]:
     comments: dict[str, str] = {}
     parts: list[str] = []
     # By lines, not tokens: the flags of all commands are declared whenever one is called, and this takes no time.
-    for line in linecache.getlines(function.__code__.co_filename)[function.__code__.co_firstlineno :]:
+    lines = linecache.getlines(function.__code__.co_filename, function.__globals__)  # also from a zip
+    for line in lines[function.__code__.co_firstlineno :]:
         declaration, _, comment = line.strip().partition("# ")
         parts += [comment] if comment else []
         if declaration.startswith(") ->"):

@@ -65,6 +65,26 @@ def test_numbers_are_read_and_bounded():
     assert str(call("lion", "--weight", "much").exception) == "--weight must be a number, not 'much'"
 
 
+def test_without_the_source_there_are_the_same_flags(monkeypatch):
+    before = {parameter.name: parameter.opts + parameter.secondary_opts for parameter in declared().values()}
+    monkeypatch.setattr("linecache.getlines", lambda *_: [])
+    bare = typer.Typer()
+
+    @bare.command()
+    @with_flags
+    def feed(
+        animal: str,
+        top_k: Size = 3,
+        food: str | None = None,
+        hungry: bool = True,
+        wild: bool = False,
+        weight: float | None = None,
+    ) -> None: ...
+
+    after = {p.name: p.opts + p.secondary_opts for p in typer.main.get_command(bare).params}
+    assert after == before
+
+
 def test_every_flag_of_every_command_has_help():
     add_all_commands()
     commands = typer.main.get_command(app).commands
