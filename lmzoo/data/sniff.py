@@ -140,7 +140,7 @@ def sniff(head: bytes, name: str = "") -> Kind:
     if wide := _wide(head):
         codec = wide.upper().replace("-LE", "LE").replace("-BE", "BE")
         return Kind(wide, f"a text in {codec} without its byte-order mark", CONVERT.format(codec))
-    if _utf8(head):
+    if _utf8(head) and head.count(0) <= len(head) / 10:  # numbers of four bytes can be UTF-8 too
         return _text(head, "utf-8", name)
     kind = _no_utf8(head)
     return WORD2VEC if kind is BINARY and re.match(rb"\d+ \d+\r?\n", head) else kind
@@ -208,13 +208,17 @@ def _wide(head: bytes) -> str:
         return ""
     zeros = [head[i::4].count(0) / (len(head) / 4) for i in range(4)]
     first, second, third, fourth = zeros
-    if min(third, fourth) > 0.9 > first:
-        return "utf-32-le"
-    if min(first, second) > 0.9 > fourth:
-        return "utf-32-be"
     low, high = first + third, second + fourth
-    # Of most scripts one byte in ten is the zero of a space or line end; few have U+0100 or U+0200.
-    encoding = "utf-16-le" if high > 0.2 and low < high / 20 else "utf-16-be" if low > 0.2 and high < low / 20 else ""
+    encoding = ""
+    # Of most scripts one byte in ten is the zero of a space or line end; few texts have U+0100 or U+0200.
+    if min(third, fourth) > 0.9 > first:
+        encoding = "utf-32-le"
+    elif min(first, second) > 0.9 > fourth:
+        encoding = "utf-32-be"
+    elif high > 0.2 and low < high / 20:
+        encoding = "utf-16-le"
+    elif low > 0.2 and high < low / 20:
+        encoding = "utf-16-be"
     text = head.decode(encoding, "replace") if encoding else ""
     strange = sum(not (c.isprintable() or c.isspace()) or c == "\ufffd" for c in text)
     return encoding if strange <= len(text) / 50 else ""
@@ -241,7 +245,11 @@ def _no_utf8(data: bytes) -> Kind:
     if windows and any(byte in b"\x81\x8d\x8f\x90\x9d" for byte in high):  # Windows-1252 has no such characters
         return UNKNOWN_ENCODING
     codec = "WINDOWS-1252" if windows else "LATIN1"
-    return Kind(codec.lower(), f"a text in another encoding than UTF-8, perhaps {codec}", CONVERT.format(codec))
+    return Kind(
+        codec.lower(),
+        f"a text in another encoding than UTF-8, perhaps {codec} (Western European)",
+        CONVERT.format(codec),
+    )
 
 
 def _zip(head: bytes, kind: Kind) -> Kind:
