@@ -12,12 +12,19 @@ A message says what was wrong (with the value), what would be right, and the lik
 """
 
 import difflib
+import errno
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from math import inf
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+# What PyTorch's allocators, the loader of shared libraries and memory mapping say where memory runs out.
+_OUT_OF_MEMORY = re.compile(
+    "DefaultCPUAllocator|not enough memory|out of memory|ALLOC_FAILED|annot allocate memory|failed to map segment"
+    "|bad_alloc|can't start new thread"
+)
 
 
 class LmzooError(Exception):
@@ -97,6 +104,33 @@ def in_range(
     raise UsageError(f"{name} must be {wanted}, not {value}" + (f": {why}" if why else ""))
 
 
-def one_line(text: str) -> str:
-    """`text` on one line, with U+FFFD for what a terminal would obey or refuse: control characters, lone surrogates."""
-    return _CONTROL.sub("\ufffd", " ".join(text.split()))
+def whole_number_in(variable: str, default: int) -> int:
+    """The value of an environment variable. Raises UsageError where it is no whole number."""
+    value = os.environ.get(variable) or str(default)
+    if not re.fullmatch("[0-9]{1,9}", value):
+        raise UsageError(
+            f"the environment variable {variable} must be a whole number, not {value!r}: correct or unset it"
+        )
+    return int(value)
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether `error`, or one that led to it, was raised because memory ran out, in whatever words."""
+    while error is not None:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+            return True
+        if not isinstance(error, LmzooError) and _OUT_OF_MEMORY.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def cleaned(text: str) -> str:
+    """`text` with U+FFFD for what a terminal would obey or refuse: control characters, lone surrogates."""
+    return _CONTROL.sub("\ufffd", text)
+
+
+def one_line(text: str, most: int | None = None) -> str:
+    """`text`, cleaned, on one line; of one with more than `most` characters the middle is left out."""
+    line = cleaned(" ".join(text.split()))
+    return line if most is None or len(line) <= most else f"{line[: most - most // 3 - 3]} … {line[-(most // 3) :]}"

@@ -8,7 +8,7 @@ import typer
 
 from lmzoo.cli import options
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, show, show_json, show_wrapped
+from lmzoo.cli.console import Bars, say, show, show_json, show_wrapped
 from lmzoo.cli.exchange import check_folder
 from lmzoo.errors import UsageError, one_line
 
@@ -102,7 +102,7 @@ def compare_models(
         show_wrapped(f"{source.name}: {source.split_in_words}")
         show(report.table(comparison))
         for note in comparison.untested:
-            print(f"not computed: {one_line(note)}")
-        print(f"\nreport: {page}")
+            say(f"not computed: {one_line(note)}")
+        say("", f"report: {page}")
     if all(row.error for row in comparison.rows):
         raise typer.Exit(1)

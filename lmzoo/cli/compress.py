@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, hold, show_facts, show_json, show_notes, show_table
+from lmzoo.cli.console import Bars, hold, say, show_facts, show_json, show_notes, show_table
 from lmzoo.cli.exchange import claimed_file, write_file
 from lmzoo.cli.options import Code, Json, Mirror, Quiet, RunFolder, Runs, Texts, whole
 from lmzoo.errors import UsageError, naming, one_of
@@ -36,7 +36,7 @@ def compress_file(
     """Compress a file with a run's probabilities: only the same run decompresses it, on the same kind of machine."""
     from lmzoo.compression import codec
 
-    out = out or file.with_name(file.name + SUFFIX)
+    out = out or Path(f"{file}{SUFFIX}")
     hold(claimed_file(out, overwrite))
     data = _read(file)
     text_model = _load(run, code)
@@ -122,10 +122,10 @@ def _show(certificates: "Sequence[Certificate]") -> None:
         for one in certificates
     ]
     show_table(columns, rows, numbers_from=1)
-    print("seconds: to compress, and to decompress in a new process")
+    say("seconds: to compress, and to decompress in a new process")
     for one in certificates:
-        print(f"{one.run}: {one.bits:,} bits over {one.characters:,} characters; every byte came back")
-        print(f"  {one.corpus} {one.split}, {one.protocol}, {one.tokenizer}; sha256 {one.sha256}")
+        say(f"{one.run}: {one.bits:,} bits over {one.characters:,} characters; every byte came back")
+        say(f"  {one.corpus} {one.split}, {one.protocol}, {one.tokenizer}; sha256 {one.sha256}")
         show_notes(one.notes)
 
 

@@ -5,12 +5,13 @@ Exit codes: 0 success, 1 failure, 2 wrong usage or input, 130 interrupted, 143 a
 
 import json
 import os
+import re
 import string
 import sys
 import textwrap
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,12 +19,25 @@ import typer
 from typer.core import TyperGroup
 
 from lmzoo.cli import signals
-from lmzoo.errors import LmzooError, UsageError, nearest, one_line
+from lmzoo.errors import (
+    LmzooError,
+    ScoreError,
+    UsageError,
+    cleaned,
+    is_out_of_memory,
+    nearest,
+    one_line,
+    whole_number_in,
+)
 from lmzoo.progress import Progress
 
+LONGEST_ERROR = 500  # characters of an error, of which a file or flag may have put any number in
+LONGEST_NAME = 60  # characters of what a progress bar is about
+UNITS = ("token", "word")  # of perplexities
 LEAST_WIDTH = 16  # characters of a name that a narrow terminal still shows
 PIPED_WIDTH = 200  # characters: width of a table that is written to a pipe or file
 # click.UsageError, which some versions of Typer import from Click and others bring along.
+OUT_OF_MEMORY = "out of memory: a smaller model, vocabulary or text needs less, and so may other programs"
 WrongUsage: Any = typer.BadParameter.__mro__[2]
 
 
@@ -71,16 +85,22 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a sampled text may have lone surrogates
-    code, message = _outcome(app, arguments)
+    try:
+        number = process()
+    except UsageError as error:
+        number, code, message = 0, error.exit_code, str(error)
+    else:
+        code, message = _outcome(app, arguments)
     if code in (signals.INTERRUPTED, signals.TERMINATED):
         signals.take_the_last_word()
-    if process() and message:  # an error of all processes is printed by the first
-        message = "" if code in (2, signals.INTERRUPTED, signals.TERMINATED) else f"process {process()}: {message}"
-    if message:
-        print(f"lmzoo: {one_line(message)}", file=sys.stderr)
+    if number and message:  # an error of all processes is printed by the first
+        message = "" if code in (2, signals.INTERRUPTED, signals.TERMINATED) else f"process {number}: {message}"
+    with suppress(OSError):  # stderr may be closed or full: the exit code is left
+        if message:
+            print(f"lmzoo: {one_line(message, LONGEST_ERROR)}", file=sys.stderr)
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:  # its reader is gone, or its disk full, which has been said
         code = _forget_stdout()
     raise SystemExit(code)
 
@@ -92,7 +112,7 @@ def hold(resource: AbstractContextManager[Any]) -> None:
 
 def process() -> int:
     """The rank of this process among those that `torchrun` started; 0 without torchrun."""
-    return int(os.environ.get("RANK", 0)) if int(os.environ.get("WORLD_SIZE", 1)) > 1 else 0
+    return whole_number_in("RANK", 0) if whole_number_in("WORLD_SIZE", 1) > 1 else 0
 
 
 def _outcome(app: typer.Typer, arguments: Sequence[str] | None) -> tuple[int, str]:
@@ -101,6 +121,8 @@ def _outcome(app: typer.Typer, arguments: Sequence[str] | None) -> tuple[int, st
         with _until_the_end:
             code = app(arguments, standalone_mode=False)
     except LmzooError as error:
+        if "memory" not in str(error) and is_out_of_memory(error.__context__):  # which is not what it says
+            return 1, OUT_OF_MEMORY
         return error.exit_code, str(error)
     except WrongUsage as error:
         return 2, _wrong_usage(error)
@@ -108,11 +130,12 @@ def _outcome(app: typer.Typer, arguments: Sequence[str] | None) -> tuple[int, st
         return signals.code_of(stop), signals.NOTHING_LEFT
     except ReaderGoneError:
         return _forget_stdout(), ""
-    except MemoryError:
-        return 1, "out of memory: a smaller order, vocabulary or corpus needs less"
-    except OSError as error:
-        return 1, f"{error.filename or 'input or output'}: {error.strerror or error}"
-    except Exception as error:  # a bug, in lmzoo or in a FILE.py
+    except Exception as error:
+        if is_out_of_memory(error):
+            return 1, OUT_OF_MEMORY
+        if isinstance(error, OSError):
+            return 1, f"{error.filename or 'input or output'}: {error.strerror or error}"
+        # A bug, in lmzoo or in a FILE.py.
         if os.environ.get("LMZOO_TRACEBACK"):
             raise
         return 1, f"{where(error)}; LMZOO_TRACEBACK=1 shows the traceback"
@@ -171,7 +194,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers_fr
         else:
             table.add_column(column, justify="right", min_width=longest)  # so that only its head wraps
     for row in rows:
-        table.add_row(*map(Text, row))  # a name in brackets is not markup
+        table.add_row(*(Text(cleaned(cell)) for cell in row))  # a name in brackets is not markup
     show(table)
 
 
@@ -202,12 +225,21 @@ _CELLS = _Cells()
 
 def show_wrapped(line: str) -> None:
     """Print a long line of text on lines of at most 80 characters."""
-    print(textwrap.fill(line, 80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+    print(textwrap.fill(cleaned(line), 80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
 
 
 def show_json(value: Any) -> None:
-    """Print JSON."""
-    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+    """Print JSON, with escapes for what a terminal would obey or refuse."""
+    try:
+        text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise ScoreError("one of the figures is NaN or infinite, and such a number is never shown") from None
+    print(re.sub("[\x7f-\x9f\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text))
+
+
+def say(*lines: str) -> None:
+    """Print lines of text, with U+FFFD for what a terminal would obey: a file's name may have a control character."""
+    print(*(cleaned(line.replace("\n", "\ufffd")) for line in lines), sep="\n")
 
 
 def show_facts(facts: Any, as_json: bool, *lines: str) -> None:
@@ -215,14 +247,14 @@ def show_facts(facts: Any, as_json: bool, *lines: str) -> None:
     if as_json:
         show_json(facts)
     else:
-        print(*lines, sep="\n")
+        say(*lines)
 
 
 def show_notes(notes: Sequence[str]) -> None:
     """Remarks on a result: all of them, or the first two and the last of more than four."""
     shown = notes if len(notes) <= 4 else [*notes[:2], f"{len(notes) - 3} more such notes are in the run", notes[-1]]
     for note in shown:
-        print(f"note: {note}")
+        say(f"note: {note}")
 
 
 def show_scores(rows: Sequence[dict[str, Any]]) -> None:
@@ -232,19 +264,33 @@ def show_scores(rows: Sequence[dict[str, Any]]) -> None:
         "bits/char": "{bits_per_character:.4f}",
         "95 % interval": "{interval:.3f}",
         "bits/byte": "{bits_per_byte:.4f}",
-        "ppl/token": "{perplexity_per_token:.2f}",
-        "ppl/word": "{perplexity_per_word:.2f}",
+        "ppl/token": "{per_token}",
+        "ppl/word": "{per_word}",
         "tokens/s": "{tokens_per_second:,.0f}",
     }
-    show_rows([{"name": Path(row["run"]).name or row["run"], **row} for row in rows], columns, numbers_from=1)
+    shown = [
+        {
+            "name": Path(row["run"]).name or row["run"],
+            **row,
+            **{f"per_{unit}": _perplexity(row, unit) for unit in UNITS},
+        }
+        for row in rows
+    ]
+    show_rows(shown, columns, numbers_from=1)
     for row in rows:
         counts = ", ".join(f"{row[key]:,} {key}" for key in ("characters", "bytes", "tokens", "words"))
-        print(f"{row['run']}: {row['bits']:,.1f} bits over {counts}")
-        print(f"  {row['corpus']} {row['split']}, {row['protocol']}, {row['tokenizer']}; sha256 {row['sha256']}")
+        say(f"{row['run']}: {row['bits']:,.1f} bits over {counts}")
+        say(f"  {row['corpus']} {row['split']}, {row['protocol']}, {row['tokenizer']}; sha256 {row['sha256']}")
         for part in row.get("weights", []):
-            print(f"  weight: {part['weight']:.4f} {part['run']}")
+            say(f"  weight: {part['weight']:.4f} {part['run']}")
         for note in row["notes"]:
-            print(f"  note: {note}")
+            say(f"  note: {note}")
+
+
+def _perplexity(row: dict[str, Any], unit: str) -> str:
+    """The perplexity per token or word of a row of scores; a power of two where it has too many digits to read."""
+    value, count = row[f"perplexity_per_{unit}"], row[f"{unit}s"]
+    return f"{value:.2f}" if value is not None and value < 1e12 else f"2^{row['bits'] / count:.1f}" if count else "–"
 
 
 # ── Progress ──────────────────────────────────────────────────────────────────────────────────────
@@ -262,7 +308,7 @@ class Bars(Progress):
     def task(self, name: str, total: float | None = None) -> Iterator["Bars"]:
         """A new bar; `advance` moves the innermost one."""
         self._start()
-        bar = self._bars.add_task(name, total=total, note="")
+        bar = self._bars.add_task(one_line(name, LONGEST_NAME), total=total, note="")
         self._open.append(bar)
         try:
             yield self
@@ -276,7 +322,9 @@ class Bars(Progress):
     def advance(self, amount: float = 1, note: str = "") -> None:
         """Move the innermost bar; `note` is shown beside it."""
         if self._open:
-            self._bars.update(self._open[-1], advance=amount, **({"note": note} if note else {}))
+            self._bars.update(
+                self._open[-1], advance=amount, **({"note": one_line(note, LONGEST_NAME)} if note else {})
+            )
 
     def _start(self) -> None:
         if self._bars is not None:

@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from lmzoo.cli.app import add_group
-from lmzoo.cli.console import Bars, Commands, show_facts, show_json, show_notes, show_table
+from lmzoo.cli.console import Bars, Commands, say, show_facts, show_json, show_notes, show_table
 from lmzoo.cli.options import Json, Mirror, Quiet, Texts, with_flags
+from lmzoo.errors import cleaned
 
 CardName = Annotated[str, typer.Argument(help="A name from `lmzoo corpora`.")]
 
@@ -65,12 +66,12 @@ def show_corpus(
         return show_json({**facts, "counts": counts, "sha256": text.sha256})
     for key, value in facts.items():
         if value and key != "floor_bits":
-            print(f"{key:10} {value}")
+            say(f"{key:10} {value}")
     rows = []
     for split, row in counts.items():
         floor = f"{text.floor_bits[split] / row['characters']:.4f}" if text.floor_bits else "–"
         rows.append([split, *[f"{n:,}" for n in row.values()], floor, text.sha256[split][:12] + "…"])
     show_table(("split", *next(iter(counts.values())), "true bits/char", "sha256"), rows, numbers_from=1)
-    print(text.train[:400].rstrip() + " …")
+    print(cleaned(text.train[:400].rstrip()) + " …")
     show_notes(text.notes)
     return None

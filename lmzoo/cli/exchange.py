@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, hold, show_facts, show_json, show_notes
+from lmzoo.cli.console import Bars, hold, say, show_facts, show_json, show_notes
 from lmzoo.cli.options import Json, Mirror, Quiet, Texts, option
 from lmzoo.drafts import reserved, try_to_write, write_atomically
 from lmzoo.errors import LmzooError, UsageError, one_of
@@ -57,9 +57,9 @@ def export_run(
     facts = {"run": str(run), "file": str(file), "ngrams": counts, "bytes": file.stat().st_size}
     if as_json:
         return show_json(facts)
-    print(f"wrote {file}: {sum(counts):,} n-grams of order 1 to {len(counts)}, {facts['bytes']:,} bytes; log10 p")
+    say(f"wrote {file}: {sum(counts):,} n-grams of order 1 to {len(counts)}, {facts['bytes']:,} bytes; log10 p")
     if not tokenizer.closed:
-        print(f"note: {tokenizer.spec} tokens are written as words: a space is ▁, and what cannot be shown is <0xNN>")
+        say(f"note: {tokenizer.spec} tokens are written as words: a space is ▁, and what cannot be shown is <0xNN>")
     return None
 
 
@@ -89,10 +89,10 @@ def _export_gpt(run: Path, folder: Path, overwrite: bool, as_json: bool) -> None
     size = sum((folder / name).stat().st_size for name in files)
     if as_json:
         return show_json({"run": str(run), "folder": str(folder), "files": files, "bytes": size})
-    print(f"wrote {folder}: {', '.join(files)}, {size:,} bytes; transformers loads it as GPT2LMHeadModel")
+    say(f"wrote {folder}: {', '.join(files)}, {size:,} bytes; transformers loads it as GPT2LMHeadModel")
     if "tokenizer.json" not in files:
         spec = text_model.tokenizer.spec
-        print(f"note: transformers has no tokenizer like {spec}, so the folder has none: encode with lmzoo")
+        say(f"note: transformers has no tokenizer like {spec}, so the folder has none: encode with lmzoo")
     return None
 
 
@@ -149,9 +149,9 @@ def import_file(
     store.save(text_model, out, facts, overwrite=overwrite)
     if as_json:
         return show_json({"run": str(out), **facts})
-    print(f"{file}: {summary}")
+    say(f"{file}: {summary}")
     show_notes(text_model.model.remarks)
-    print(f"saved as {out}; score a text with: lmzoo eval {out} --corpus …")
+    say(f"saved as {out}; score a text with: lmzoo eval {out} --corpus …")
     return None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, figure, show_json, show_notes, show_rows, show_table
+from lmzoo.cli.console import Bars, figure, say, show_json, show_notes, show_rows, show_table
 from lmzoo.cli.exchange import check_folder, write_file
 from lmzoo.cli.options import Code, Count, Device, Json, Mirror, Quiet, Runs
 from lmzoo.errors import UsageError
@@ -165,9 +165,9 @@ def _show(facts: dict[str, Any]) -> None:
             _show_run(row, facts["overlap"][row["run"]])
     for curve in facts["label_curves"]:
         points = ", ".join(f"{point['mean']:.3f} ({point['labels']:,})" for point in curve["points"])
-        print(f"{curve['label']}, {curve['task']}, {curve['metric']} by labels: {points}")
+        say(f"{curve['label']}, {curve['task']}, {curve['metric']} by labels: {points}")
     for unit in facts["units"]:
-        print(
+        say(
             f"{unit['label']}, {unit['task']}: unit {unit['unit']} of {unit['layer']} ({unit['pooling']}) alone "
             f"{unit['accuracy']:.3f}; above {unit['threshold']:.3g} it is {unit['classes'][unit['above']]}"
         )
@@ -186,10 +186,10 @@ def _show_run(row: dict[str, Any], overlap: dict[str, float | None] | None) -> N
         "overlap": "{overlap:.2%}",
     }
     results = [{**vars(result), "overlap": (overlap or {}).get(result.task)} for result in row["grades"]]
-    print(f"{row['run']}:")
+    say(f"{row['run']}:")
     show_rows(results, columns, numbers_from=3)
     if overlap is None:
-        print("  overlap: not known, since its training text is not available")
+        say("  overlap: not known, since its training text is not available")
     show_notes(list(dict.fromkeys(result.note for result in row["grades"] if result.note)))
 
 

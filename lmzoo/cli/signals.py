@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from types import FrameType
 
 from lmzoo import drafts
@@ -62,7 +63,8 @@ def _wait(read: int) -> None:
             drafts.remove_held()
             if _last_word.acquire(blocking=False):
                 clear_line = "\r\x1b[2K\x1b[?25h" if sys.stderr.isatty() else ""  # of a progress bar
-                os.write(2, f"{clear_line}lmzoo: {NOTHING_LEFT}\n".encode())
+                with suppress(OSError):  # nobody may be reading
+                    os.write(2, f"{clear_line}lmzoo: {NOTHING_LEFT}\n".encode())
             else:
                 time.sleep(0.3)  # for the line to be printed
             os._exit(INTERRUPTED if number == signal.SIGINT else TERMINATED)

@@ -6,7 +6,7 @@ import typer
 
 from lmzoo.cli import options
 from lmzoo.cli.app import add_group
-from lmzoo.cli.console import Bars, hold, process, show_json, show_notes, show_wrapped
+from lmzoo.cli.console import Bars, hold, process, say, show_json, show_notes, show_wrapped
 from lmzoo.errors import LmzooError, UsageError, one_of
 
 
@@ -82,20 +82,20 @@ def _train(
         return show_json(facts)
     show_wrapped(f"{source.name}: {source.split_in_words}")
     count, unit = fitted.model.size()
-    print(
+    say(
         f"{fitted.model.name} learned {len(text.train):,} tokens of {source.name} ({text.tokenizer.spec}, "
         f"V = {text.tokenizer.vocab_size:,}) in {facts['training_seconds']:.2f} s: {count:,} {unit}"
     )
     if "steps" in facts:
-        print(
+        say(
             f"{facts['steps']:,} steps, {facts['tokens_read']:,} tokens read "
             f"({facts['tokens_read'] / len(text.train):.2f} times the text) on {facts['device']} in "
             f"{facts['precision']}; the curve is in {out / store.METRICS}"
         )
     show_notes(facts["remarks"])
     if "valid_bits_per_character" in facts:
-        print(f"validation: {facts['valid_bits_per_character']:.4f} bits per character")
-    print(f"saved as {out}; score it with: lmzoo eval {out}")
+        say(f"validation: {facts['valid_bits_per_character']:.4f} bits per character")
+    say(f"saved as {out}; score it with: lmzoo eval {out}")
     return None
 
 

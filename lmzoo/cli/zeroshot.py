@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, show_json, show_table
+from lmzoo.cli.console import Bars, say, show_json, show_table
 from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs
 from lmzoo.errors import DownloadError, UsageError, one_line
 
@@ -49,9 +49,9 @@ def ask_zeroshot(
     _show_notes(asked)
     _show_published(published)
     for name, why in missing.items():
-        print(f"{name} was left out: {one_line(why)}")
+        say(f"{name} was left out: {one_line(why)}")
     if limit:
-        print(f"at most {limit:,} items of each set were asked: figures of all of them may differ")
+        say(f"at most {limit:,} items of each set were asked: figures of all of them may differ")
     return None
 
 
@@ -115,7 +115,7 @@ def _show(runs: Sequence[dict[str, Any]]) -> None:
             row += [_figure("accuracy", result["overlap"])]
         rows.append(row)
     show_table(columns, rows, numbers_from=2)
-    print("overlap: the share of a test set's 8-grams that occur in the run's training text")
+    say("overlap: the share of a test set's 8-grams that occur in the run's training text")
 
 
 def _figure(metric: str, value: float | None) -> str:
@@ -147,9 +147,9 @@ def _show_notes(runs: Sequence[dict[str, Any]]) -> None:
             if result["note"]:
                 tasks_of.setdefault(result["note"], []).append(result["task"])
         for note, tasks in tasks_of.items():
-            print(f"{Path(run['run']).name}: {'; '.join(tasks)}: {one_line(note)}")
+            say(f"{Path(run['run']).name}: {'; '.join(tasks)}: {one_line(note)}")
         if run["note"]:
-            print(f"{Path(run['run']).name}: {one_line(run['note'])}")
+            say(f"{Path(run['run']).name}: {one_line(run['note'])}")
 
 
 def _show_published(figures: Sequence[dict[str, Any]]) -> None:

@@ -61,7 +61,7 @@ class Scored:
     sha256: str
     bits_per_character: float
     bits_per_byte: float
-    perplexity_per_token: float
+    perplexity_per_token: float | None  # None: 2^(bits / tokens) is larger than any float
     perplexity_per_word: float | None
     tokenizer: str = ""
     replaced: int = 0  # words that a closed vocabulary reads as <unk>

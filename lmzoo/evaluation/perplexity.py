@@ -79,15 +79,14 @@ class Score:
         return self.bits / self.bytes
 
     @property
-    def perplexity_per_token(self) -> float:
-        """2^(bits / tokens): the effective number of equally likely tokens to choose from."""
-        return float(np.exp2(self.bits / self.tokens))
+    def perplexity_per_token(self) -> float | None:
+        """2^(bits / tokens): the effective number of equally likely tokens to choose from; None as for words."""
+        return _perplexity(self.bits, self.tokens)
 
     @property
     def perplexity_per_word(self) -> float | None:
         """2^(bits / words); None for a text without words, or where it would overflow."""
-        exponent = self.bits / self.words if self.words else np.inf
-        return float(np.exp2(exponent)) if exponent < 1000 else None
+        return _perplexity(self.bits, self.words)
 
     @property
     def tokens_per_second(self) -> float:
@@ -106,6 +105,11 @@ class Score:
         """The inverse of `to_json`, given the arrays of tokens."""
         own = [part.name for part in fields(cls) if part.name not in ("token_bits", "ids")]
         return cls(**{name: facts[name] for name in own}, token_bits=token_bits, ids=ids)
+
+
+def _perplexity(bits: float, units: int) -> float | None:
+    """2^(bits / units); None of no units, or where no float is as large."""
+    return float(np.exp2(bits / units)) if bits < 1000 * units else None
 
 
 def evaluate(text_model: TextModel, text: str, protocol: str = "stream") -> Score:
@@ -163,7 +167,7 @@ def _words(text: str) -> list[str]:
 def _unknown_words(name: str, score: Score, known: Array, first: str) -> UnknownWordsError:
     """The error of a text with unknown words; `known` (K,) are the bits of all other tokens, `first` the first word."""
     unknown, bits = score.tokens - len(known), float(known.sum())
-    perplexity = float(np.exp2(bits / len(known))) if bits < 1000 * len(known) else None
+    perplexity = _perplexity(bits, len(known))
     excluding = {"unknown": unknown, "tokens": len(known), "bits": bits, "perplexity_per_token": perplexity}
     figure = f"{bits:,.1f} bits, perplexity {perplexity:,.2f} per token" if perplexity else "no perplexity"
     error = UnknownWordsError(

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from lmzoo.errors import UsageError, one_of
+from lmzoo.errors import UsageError, one_of, whole_number_in
 from lmzoo.interface import Run
 
 # Below this width the casts of bf16 autocast cost more on a CPU than its faster products save (benchmarks/neural.py).
@@ -107,7 +107,7 @@ def _keep_freed_memory() -> None:
 
 def _of_this_process(name: str) -> str:
     """Under torchrun each process takes the GPU of its local rank. Raises UsageError where there are too few."""
-    processes, rank = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), os.environ.get("LOCAL_RANK", "0")
+    processes, rank = whole_number_in("LOCAL_WORLD_SIZE", 1), whole_number_in("LOCAL_RANK", 0)
     if processes == 1 or not (name.startswith("cuda") or (name == "auto" and torch.cuda.is_available())):
         return name
     if ":" in name:

@@ -17,12 +17,11 @@ from torch import Tensor
 from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.nn.utils.rnn import pad_sequence
 
-from lmzoo.errors import FormatError, LmzooError, UsageError, in_range
+from lmzoo.errors import FormatError, LmzooError, UsageError, in_range, is_out_of_memory
 from lmzoo.interface import Array, Data, Encoder, Floats, Ids, LanguageModel, Run, State, check_ids
 from lmzoo.neural import device as _device
 from lmzoo.neural.module import Carried, Module
 from lmzoo.neural.training.config import Training
-from lmzoo.neural.training.memory import is_out_of_memory
 from lmzoo.neural.training.objectives import NextToken, Objective
 from lmzoo.neural.training.trainer import Trainer
 

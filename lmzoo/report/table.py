@@ -69,7 +69,9 @@ def span(interval: Interval | None, places: int = 3) -> str:
 
 
 def amount(number: float) -> str:
-    """A count in at most four characters and a letter: 950, 12.3 k, 1.23 M."""
+    """A count in at most four characters and a letter: 950, 12.3 k, 1.23 M; beyond all letters 1.2e+30."""
+    if number >= 1e21:
+        return f"{number:.2g}"
     for size, letter in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= size * 0.9995:
             return f"{number / size:.{max(0, 2 - int(math.log10(number / size + 1e-9)))}f} {letter}"

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 
 from lmzoo import drafts, files, models
 from lmzoo.data import plain, tokenizers
-from lmzoo.errors import FormatError, LmzooError, UsageError, naming
+from lmzoo.errors import FormatError, LmzooError, UsageError, is_out_of_memory, naming
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Array, Model
 from lmzoo.runs import tensors, upgrade
@@ -110,6 +110,8 @@ def _load(folder: Path, code: str | Path | None) -> TextModel:
     except KeyError as error:
         raise FormatError(f"{folder} does not hold a {cls.name} of this version: it lacks {error}") from None
     except Exception as error:  # with correct checksums: written by another version, or forged
+        if is_out_of_memory(error):
+            raise MemoryError from error
         raise FormatError(f"{folder} does not hold a {cls.name} of this version: {error}") from None
     if not all(type(size) is int and size == sizes[0] for size in sizes):
         raise FormatError(

@@ -184,6 +184,8 @@ def own_path(corpus: Corpus) -> str | None:
 
 def unfinished(folder: Path) -> Path:
     """The folder of the checkpoints of the training that will become the run `folder`."""
+    if not folder.name:
+        raise UsageError(f"--out {folder} is no name for a run: give one, as in --out runs/mine")
     return folder.with_name(f"{folder.name}.unfinished")
 
 

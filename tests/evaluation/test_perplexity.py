@@ -117,6 +117,8 @@ class TestScore:
         made = tokenizers.train("byte", "x")
         assert scored("a", made, [999.0]).perplexity_per_word == 2.0**999
         assert scored("a", made, [1000.0]).perplexity_per_word is None
+        assert scored("a", made, [1100.0]).perplexity_per_token is None
+        assert scored("a", made, [1100.0]).to_json()["perplexity_per_token"] is None
 
     def test_a_mixture_has_the_mean_probability_of_each_token_and_the_seconds_of_all(self):
         made = tokenizers.train("byte", "x")

@@ -4,10 +4,7 @@ from collections.abc import Callable, Iterable
 
 import torch
 
-from lmzoo.errors import LmzooError
-
-# Messages of PyTorch's allocators that raise no OutOfMemoryError: on a CPU, in cuDNN and cuBLAS.
-MESSAGES = ("DefaultCPUAllocator", "not enough memory", "out of memory", "ALLOC_FAILED")
+from lmzoo.errors import LmzooError, is_out_of_memory
 
 
 def step_or_advise(
@@ -56,11 +53,6 @@ def activation_bytes(forward: Callable[[], object], weights: Iterable[torch.Tens
             raise
         return 0
     return sum(saved.values())
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether PyTorch raised `error` because memory ran out."""
-    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in MESSAGES)
 
 
 def _succeeds(attempt: Callable[[int], None], rows: int) -> bool:

@@ -5,7 +5,6 @@ process with a batch of N·B would.
 """
 
 import atexit
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from lmzoo.errors import LmzooError
+from lmzoo.errors import LmzooError, UsageError, whole_number_in
 
 
 @dataclass
@@ -75,13 +74,17 @@ class Replicated(Parallel):
 
 def choose(device: torch.device) -> Parallel:
     """`Replicated` where `torchrun` started several processes, which are joined here; else one process."""
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+    if whole_number_in("WORLD_SIZE", 1) <= 1:
         return Parallel()
     if device.type == "cuda":
         torch.cuda.set_device(device)  # else each process would open the first GPU too, for its pinned memory
     if not dist.is_initialized():
         # gloo for tensors on the CPU, which is also how the processes agree on when to stop.
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        try:
+            dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"WORLD_SIZE asks for several processes: start them with torchrun ({reason})") from None
         atexit.register(dist.destroy_process_group)
     return Replicated(dist.get_rank(), dist.get_world_size())
 
