@@ -15,7 +15,8 @@ from lmzoo.interface import Progress
 
 MOST = 1 << 44  # bytes of a file that is read block by block: published ones have up to some 10^11
 OF_TEXTS = (NO_TEXT, EXTRACT)  # advice for somebody who wants a text
-BYTES = ("binary", "word2vec", *EIGHT_BITS)  # kinds of file, besides texts, that may be vectors or an ARPA file
+# Kinds of file, besides texts, that may be vectors or an ARPA file; UTF-16 without a mark is guessed by zero bytes.
+BYTES = ("binary", "word2vec", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", *EIGHT_BITS)
 
 
 class Source:
@@ -51,6 +52,13 @@ def reading(path: Path, wanted: str, progress: Progress) -> Iterator[tuple[Sourc
     except FormatError as error:
         named = str(error).startswith(f"{path} ")  # those of `open_bytes`
         raise FormatError(str(error) if named else f"{path}, {error}") from None
+
+
+def instead(kind: Kind) -> str:
+    """What a file that could not be read looks like, for the end of a message: ": it is …"."""
+    if kind.name in ("text", "binary", "word2vec"):
+        return ""
+    return f": it is {kind.words}" + f"; {kind.advice}" * (kind.advice != "" and not kind.text)
 
 
 @contextmanager

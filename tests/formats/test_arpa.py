@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from lmzoo.data import tokenizers
 from lmzoo.data.split import lines_of
 from lmzoo.errors import FormatError, LmzooError, UsageError
+from lmzoo.evaluation.perplexity import UnknownWordsError, evaluate
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.formats import arpa, fields
 from lmzoo.formats.arpa import lines as arpa_lines
@@ -307,6 +308,31 @@ class TestOneBadWord:
             "n-grams that stand there twice, of which the first was kept: 1, as 'b'"
         )
 
+    BAD_LINES = (
+        {1: b"-1\tb", 2: b"-1\ta b\t-0.5", 3: b"-2\ta b c"},
+        {1: b"-9\tnew york\t-1", 2: b"-9\tb new york", 3: b"-9\ta b windows 95"},
+    )
+
+    @given(
+        word=st.binary(min_size=1, max_size=6).filter(lambda word: not set(word) & set(b" \t\r\n")),
+        bad=st.lists(st.tuples(st.sampled_from(BAD_LINES), st.integers(1, 3)), max_size=6),
+    )
+    @settings(max_examples=150, deadline=None)
+    def test_any_word_and_any_bad_lines_leave_the_rest_as_it_is(self, tmp_path_factory, word, bad):
+        parts = SRILM.encode().split(b"\n\n")  # \\data\\, the n-grams of orders 1 to 3, \\end\\
+        for lines, order in bad:
+            parts[order] += b"\n" + lines[order]
+            parts[0] = re.sub(rb"(?<=%d=)\d+" % order, lambda count: b"%d" % (int(count[0]) + 1), parts[0])
+        folder = tmp_path_factory.mktemp("bad")
+        (folder / "bad.arpa").write_bytes(re.sub(rb"(?<=[\t ])c\b", lambda _: word, b"\n\n".join(parts)))
+        model, made = arpa.read(folder / "bad.arpa")
+        if word not in (b"a", b"b", b"<s>", b"</s>", b"<unk>", b"<UNK>"):
+            assert same_trie(model.trie_, arpa.read(saved(folder / "good.arpa", SRILM)).model.trie_)
+            counts = [int(count) for remark in model.remarks for count in re.findall(r": (\d+), as ", remark)]
+            odd = fields.spelled(word)
+            assert sum(counts) == len(bad) + (odd.encode() != word) + (odd.split() != [odd])
+            assert made.token(2) == re.sub("[\v\f]", lambda char: f"<0x{ord(char[0]):02X}>", odd)
+
     @pytest.mark.parametrize("codec", ["utf-16", "utf-8-sig", "utf-32"])
     @pytest.mark.parametrize("pack", [bytes, bz2.compress, lzma.compress, gzip.compress])
     def test_any_packing_and_any_utf(self, tmp_path, codec, pack):
@@ -383,6 +409,10 @@ class TestRefusals:
                 "bad.arpa is a KenLM binary, not an ARPA file: import",
             ),
             (b"SRILM_BINARY_NGRAM_002\n\0", "bad.arpa is a file in SRILM's binary format, not an ARPA file: write it"),
+            (
+                SRILM.encode("utf-16-le"),
+                "\\data\\ line: it is a text in UTF-16LE without its byte-order mark; write it as UTF-8",
+            ),
             (b"blmt 3 9 9 9\n\0", "bad.arpa is a file in IRSTLM's binary format, not an ARPA file: write it"),
             (
                 b"version https://git-lfs.github.com/spec/v1\n",
@@ -602,6 +632,25 @@ class TestKenlm:
         model, made = fitted(TEXT.replace("old", "<unk>"))
         theirs = scores(model, made, "the unicorn sat\n")
         assert log10_probs(model, made, "the <unk> sat\n") == pytest.approx(theirs, abs=2e-6)
+
+    @pytest.mark.parametrize("word", ["10\u00a0000", "\u3000", "x\u0085", "\x1c", "\ufeffc", "c\u2028"])
+    def test_it_reads_words_with_other_white_space_as_we_do(self, tmp_path, word):
+        kenlm = pytest.importorskip("kenlm", reason="KenLM's Python module is not installed")
+        # KenLM wants all suffixes, and finds what comes after an unknown word in no context, as we do.
+        text = SRILM.replace("2=3", "2=4").replace("a c\n", "a c\n-0.2\tb c\n").replace("-99\t<s>", "-inf\t<s>")
+        path = saved(
+            tmp_path / "model.arpa", re.sub(r"(?<=[\t ])c\b", word, text).lstrip(), encoding="utf-8", newline=""
+        )
+        line = f"a b {word} {word} unicorn b a {word}"
+        theirs = [(p, unknown) for p, _, unknown in kenlm.Model(str(path)).full_scores(line)]
+        known = [p for p, unknown in theirs if not unknown]
+        model, made = arpa.read(path)
+        ours = log10_probs(model, made, line + "\n")
+        assert np.isinf(ours).tolist() == [unknown for _, unknown in theirs]
+        assert ours[np.isfinite(ours)] == pytest.approx(known, abs=2e-6)
+        with pytest.raises(UnknownWordsError) as error:
+            evaluate(TextModel(model, made), line + "\n", "lines")
+        assert error.value.excluding["perplexity_per_token"] == pytest.approx(10 ** -np.mean(known), rel=1e-5)
 
     def test_it_scores_pieces_of_text_spelled_as_words(self, scores):
         text = "the café <s> ▁ sat on the mat\n" * 3

@@ -14,7 +14,7 @@ from lmzoo.errors import FormatError
 from lmzoo.formats.arpa.lines import UNREACHABLE, Lines, Words, parse, power, scan
 from lmzoo.formats.arpa.trie import GrowingTrie, path_to
 from lmzoo.formats.fields import NOT_UTF8, Tally, shown, spelled
-from lmzoo.formats.files import Source
+from lmzoo.formats.files import Source, instead
 from lmzoo.interface import Array
 from lmzoo.ngrams.trie import _find
 
@@ -63,8 +63,7 @@ class Reader:
         r"""The counts announced by \data\, (N,). Any text may precede it."""
         while (line := self._lines.line()) is None or line.strip() != b"\\data\\":
             if line is None:
-                what = f": it is {self._kind.words}" * (self._kind.name != "text")
-                none = f"the file ends here and has no \\data\\ line{what}"
+                none = f"the file ends here and has no \\data\\ line{instead(self._kind)}"
                 raise self._lines.error(none if self._lines.number else "the file is empty")
         counts: list[int] = []
         while match := _COUNT.fullmatch(text := self._text()):

@@ -27,6 +27,7 @@ from lmzoo.formats.fields import (
     number,
     shown,
 )
+from lmzoo.formats.files import instead
 from lmzoo.interface import Array
 
 LONGEST_LINE = 1 << 24  # bytes
@@ -62,10 +63,9 @@ def detect(head: bytes, format: str | None, kind: Kind) -> tuple[str, int | None
     lengths = Counter(map(_numbers_at_end, complete))
     dimensions = max(lengths, key=lambda length: (lengths[length], length))
     if dimensions < 1 or not is_number(fields(complete[0])[-1]) or (format is None and _CONTROL.search(first)):
-        but = f": it is {kind.words}" * (kind.name not in ("text", "binary"))
         raise FormatError(
             f"line 1: {shown(first)} is neither a header, 'words dimensions', nor a word and its numbers: this is no "
-            f"file of vectors{but}"
+            f"file of vectors{instead(kind)}"
         )
     return "glove", None, dimensions
 
