@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def said(out, name):
     lines = out.split("\n")
     first = next(n for n, line in enumerate(lines) if line.startswith(f"{name}: "))
     more = lines[first + 1 :]
-    wrapped = [lines[first], *more[: next(n for n, line in enumerate(more) if not line.startswith("  "))]]
+    wrapped = [lines[first], *more[: next(n for n, line in enumerate(more) if not re.match(r"  \S", line))]]
     assert all(len(line) <= 80 for line in wrapped)
     return " ".join(line.strip() for line in wrapped).strip()
 
