@@ -92,6 +92,7 @@ def load(
     cache: str | os.PathLike[str] | None = None,
     refit: bool = False,
     lines: bool = False,
+    short: bool = False,
     progress: Progress | None = None,
 ) -> Corpus:
     """The corpus of that name, else the text file or folder of text files at that path, or at those `Paths`.
@@ -99,9 +100,9 @@ def load(
     A named one is looked for in `cache` (default: LMZOO_CACHE, else the system's folder for caches), then in `mirror`
     (a folder or URL; default: LMZOO_MIRROR), then at its public address. `refit` appends the validation text to the
     training text, for the final fit once settings are chosen (`valid` stays, but is no longer unseen). `lines`: each
-    line is a text of its own (a name, a query), in training and in scoring. Raises
-    DownloadError where no source has it whole, UsageError where there is no such corpus or its text is empty, not
-    UTF-8, or too short to split.
+    line is a text of its own (a name, a query), in training and in scoring. `short`: a text of one's own may be too
+    short to be split; all of it is in `train` then. Raises DownloadError where no source has it whole, UsageError
+    where there is no such corpus or its text is empty, not UTF-8, or too short to split.
     """
     paths = name_or_path if isinstance(name_or_path, Paths) else Paths(os.fspath(name_or_path))
     card = cards().get(paths.corpus)
@@ -112,7 +113,7 @@ def load(
             f"{card.name} has its own split: --train, --valid, --test and --field are for texts of your own"
         )
     else:
-        corpus = _from_paths(paths, progress or Progress())
+        corpus = _from_paths(paths, progress or Progress(), short)
     corpus = replace(corpus, lines=True, alone=True) if lines else corpus
     return _refitted(corpus) if refit else corpus
 
@@ -247,7 +248,7 @@ def _decoded(contents: bytes, name: str, encoding: str) -> str:
 # ── A text of your own ────────────────────────────────────────────────────────────────────────────
 
 
-def _from_paths(paths: Paths, progress: Progress) -> Corpus:
+def _from_paths(paths: Paths, progress: Progress, short: bool) -> Corpus:
     main = paths.main
     if paths == Paths(field=paths.field or ""):
         raise UsageError("--field is for a text of your own: give --corpus or --train too")
@@ -256,7 +257,7 @@ def _from_paths(paths: Paths, progress: Progress) -> Corpus:
     if missing := [f"--{part} {path}" for part, path in paths.given.items() if not _exists(str(path))]:
         raise UsageError(f"{missing[0]}: there is no such file or folder")
     try:
-        own = own_text.load(paths, progress)
+        own = own_text.load(paths, progress, short)
     except OSError as error:
         raise UsageError(f"cannot read {error.filename or main}: {error.strerror}") from error
     card = Card(main.name, str(main), "your own", "", "char", {"words": own.rule})

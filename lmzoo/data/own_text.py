@@ -81,8 +81,11 @@ class OwnText:
     cut: bool  # all three were cut from one text
 
 
-def load(paths: Paths, progress: Progress) -> OwnText:
-    """The texts at `paths`. Raises UsageError, OSError, and FormatError as `read_text` does."""
+def load(paths: Paths, progress: Progress, short: bool = False) -> OwnText:
+    """The texts at `paths`. One that is too short to be split is, if it may be `short`, all in train.
+
+    Raises UsageError, OSError, and FormatError as `read_text` does.
+    """
     files, left_out = _find(paths)
     notes: list[str] = []
     size = sum(file.stat().st_size for of in files.values() for file in of)
@@ -93,12 +96,15 @@ def load(paths: Paths, progress: Progress) -> OwnText:
         }
     texts = {part: _joined(of) for part, of in documents.items()}
     notes += _leaks(texts, documents)
+    cut = files.keys() == {"train"}
+    if cut and short and 0 < len(texts["train"]) < LEAST:
+        return OwnText(texts | {"valid": "", "test": ""}, "too short to be split", notes, cut)
     texts, rule = _split(texts, documents["train"], files, paths)
     if left_out:
         rule += f"; left out: {_list(left_out, paths.main)}"
     if empty := [part for part in PARTS if not texts[part]]:
         raise UsageError(f"{paths.main} leaves nothing for {PARTS[empty[0]]} ({rule}): drop the empty files")
-    return OwnText(texts, rule, notes, cut=files.keys() == {"train"})
+    return OwnText(texts, rule, notes, cut)
 
 
 # ── Which files are which part ────────────────────────────────────────────────────────────────────
@@ -113,7 +119,7 @@ def _find(paths: Paths) -> tuple[Files, list[Path]]:
             raise UsageError(f"{file} is given for {PARTS[taken[file.resolve()]]} and for {PARTS[part]}: leave one out")
     if not paths.corpus:
         if "train" not in given:
-            raise UsageError("--valid and --test go with a text to train on: give --train or --corpus too")
+            raise UsageError("--valid and --test go with --train or --corpus; --corpus FILE alone scores a file")
         return given, []
     root = Path(paths.corpus)
     files = [file for file in _below(root) if not taken or file.resolve() not in taken]

@@ -268,7 +268,7 @@ def corpus_for(
     A text without a card is read as the one that the run was trained on: line by line after `--lines`. Raises as
     `corpus_of` and `corpus.load` do.
     """
-    corpus = corpora.load(named or corpus_of(folder, provenance), mirror=mirror, progress=progress)
+    corpus = corpora.load(named or corpus_of(folder, provenance), mirror=mirror, short=True, progress=progress)
     if provenance.get("lines") and (named is None or corpus.paths):
         return replace(corpus, lines=True, alone=True)
     return corpus

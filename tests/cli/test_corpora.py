@@ -48,6 +48,15 @@ def test_a_run_is_scored_on_the_test_text_that_was_said_and_found_again(lmzoo, h
     assert f"was trained on {here / 'b.txt'}, which is no longer there" in lmzoo("eval ../runs/a-ngram")
 
 
+def test_a_text_too_short_to_be_split_can_be_scored(lmzoo, here):
+    lmzoo("train uniform --corpus a.txt")
+    (here / "short.txt").write_text("the cat\n")
+    (row,) = lmzoo("eval runs/a-uniform --corpus short.txt --json")
+    assert (row["split"], row["characters"]) == ("all", 8)
+    assert "the text to score is empty" in lmzoo("eval runs/a-uniform --corpus short.txt --split test")
+    assert "has 8 characters: a corpus needs at least 20" in lmzoo("train uniform --corpus short.txt")
+
+
 def test_the_field_of_json_lines(lmzoo, here):
     assert "there are body: --field NAME says which is the text" in lmzoo("corpora show c.jsonl")
     shown = lmzoo("corpora show c.jsonl --field body --json")
@@ -66,6 +75,6 @@ def test_a_leak_is_noted_wherever_it_matters(lmzoo, here):
 
 
 def test_the_default_corpus_is_not_meant_where_parts_are_said(lmzoo):
-    assert "give --train or --corpus" in lmzoo("train uniform --test b.txt")
+    assert "--valid and --test go with --train or --corpus" in lmzoo("train uniform --test b.txt")
     assert "names has its own split" in lmzoo("train uniform --corpus names --test b.txt")
     assert "--test nothing.txt: there is no such file" in lmzoo("train uniform --corpus a.txt --test nothing.txt")

@@ -195,7 +195,7 @@ def test_saying_one_part_settles_what_is_ambiguous(folder):
 
 def test_what_cannot_be_said(folder):
     path = folder({"a.txt": LINES})
-    assert "give --train or --corpus" in refused(Paths(test=f"{path}/a.txt"))
+    assert "--valid and --test go with --train or --corpus" in refused(Paths(test=f"{path}/a.txt"))
     assert "is given for train and for test" in refused(Paths(train=f"{path}/a.txt", test=f"{path}/a.txt"))
     assert "no file to train on" in refused(Paths(f"{path}/a.txt", test=f"{path}/a.txt"))
 
