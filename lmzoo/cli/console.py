@@ -259,6 +259,8 @@ def show_notes(notes: Sequence[str]) -> None:
 
 def show_scores(rows: Sequence[dict[str, Any]]) -> None:
     """Scores of runs: a table of ratios, then their numerators and denominators."""
+    from lmzoo.evaluation.sums import Sums
+
     columns = {
         "run": "{name}",
         "bits/char": "{bits_per_character:.4f}",
@@ -283,6 +285,8 @@ def show_scores(rows: Sequence[dict[str, Any]]) -> None:
         say(f"  {row['corpus']} {row['split']}, {row['protocol']}, {row['tokenizer']}; sha256 {row['sha256']}")
         for part in row.get("weights", []):
             say(f"  weight: {part['weight']:.4f} {part['run']}")
+        if not Sums(**row["sums"]).note:  # else it is among the notes
+            say(f"  {Sums(**row['sums']).remark}")
         for note in row["notes"]:
             say(f"  note: {note}")
 

@@ -17,6 +17,7 @@ from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.drafts import lock_of, locked
 from lmzoo.errors import LmzooError, UsageError
 from lmzoo.evaluation.perplexity import ADAPTS, Array, PseudoScore, Score, evaluate, pseudo_evaluate
+from lmzoo.evaluation.sums import Sums, below_source, floor_of, spot_check
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.files import typed
 from lmzoo.interface import (
@@ -233,6 +234,10 @@ def _score(entry: Entry, corpus: Corpus) -> None:
         entry.score = Score.from_json(facts, arrays["token_bits"], arrays["ids"])
         entry.row.score = typed(entry.score.to_json(), Scored, "score")
         entry.row.tokens_per_second = entry.score.tokens_per_second
+        score, floor = entry.score, floor_of(corpus, "test")
+        found = entry.cache.get("sums", key, lambda: asdict(spot_check(text_model, corpus.test, score)))
+        entry.row.sums = typed(found, Sums, "sums")
+        entry.row.notes += [note for note in (below_source(score, floor),) if note]
     elif isinstance(model, MaskedModel):
         beginning = corpus.test[:PSEUDO_CHARACTERS]
         facts = entry.cache.get("pseudo", key, lambda: asdict(pseudo_evaluate(text_model, beginning)))

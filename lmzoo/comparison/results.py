@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from lmzoo.evaluation.perplexity import PseudoScore
+from lmzoo.evaluation.sums import Sums
 from lmzoo.files import typed
 from lmzoo.tasks.result import TaskResult
 
@@ -123,6 +124,8 @@ class Row:
     certified: Certificate | None = field(default=None, metadata=OPTIONAL)
     pseudo: PseudoScore | None = field(default=None, metadata=OPTIONAL)
     family: str = "other"
+    # Whether its probabilities sum to one and are those scored, along the scored text; None: that was not checked.
+    sums: Sums | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def bits(self) -> float:

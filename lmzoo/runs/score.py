@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from lmzoo.evaluation.perplexity import (
     evaluate,
     mix,
 )
+from lmzoo.evaluation.sums import below_source, floor_of, spot_check
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import LanguageModel, Progress
 from lmzoo.runs import store
@@ -105,6 +106,8 @@ def score_run(
     notes += respacing(text_model.tokenizer, text)
     if model.adapts:
         notes.append(ADAPTS)
+    sums = spot_check(text_model, text, score, progress)
+    notes += [note for note in (sums.note, below_source(score, floor_of(source, split))) if note]
     row = {
         "run": str(folder),
         "model": model.name,
@@ -119,6 +122,7 @@ def score_run(
         "reach": model.reach,
         "adapts_at_test_time": model.adapts,
         "size": {"count": count, "unit": unit, "bytes": store.bytes_on_disk(folder)},
+        "sums": asdict(sums),
         "notes": notes,
         "provenance": provenance,
     }
@@ -177,6 +181,7 @@ def mix_runs(parts: Sequence[Scored], progress: Progress) -> dict[str, Any]:
         "reach": mixture.reach,
         "adapts_at_test_time": mixture.adapts,
         "size": {"count": len(parts), "unit": "models", "bytes": sum(part.row["size"]["bytes"] for part in parts)},
+        "sums": max((part.row["sums"] for part in parts), key=lambda sums: abs(sums["total"] - 1)),  # mixed, no worse
         "weights": [{"run": str(p.folder), "weight": float(w)} for p, w in zip(parts, weights, strict=True)],
         "notes": _notes_on_mixture(parts),
         "provenance": {"runs": [str(part.folder) for part in parts], "weights_fitted_on": first.corpus.sha256["valid"]},

@@ -33,7 +33,7 @@ def main_table(comparison: Comparison) -> MainTable:
     notes: dict[str, int] = {}  # each remark and its number
     lines = []
     for row in rows:
-        remarks = dict.fromkeys([*([row.error] if row.error else []), *row.notes, *_uncertified(row)])
+        remarks = dict.fromkeys([*([row.error] if row.error else []), *row.notes, *_uncertified(row), *_checked(row)])
         numbers = tuple(notes.setdefault(remark, len(notes) + 1) for remark in remarks)
         lines.append(Line(row, numbers, tuple(one.cell(row) for one in shown)))
     return MainTable(tuple(shown), tuple(lines), tuple(notes))
@@ -43,6 +43,11 @@ def _uncertified(row: Row) -> list[str]:
     """Why there is no certified compressed file, where one was asked for."""
     error = row.certified.error if row.certified else None
     return [f"not certified: {error}"] if error else []
+
+
+def _checked(row: Row) -> list[str]:
+    """Whether sums were checked along the scored text, and what was found."""
+    return [row.sums.remark] if row.sums else []
 
 
 def view(_: None, comparison: Comparison) -> dict[str, Any] | None:
