@@ -25,7 +25,8 @@ from lmzoo.interface import Progress
 
 LEAST = 20  # characters: 5 % of fewer would be an empty split
 LONG = 100  # characters: a shorter text can be in another by chance
-PARTS = {"train": "train", "valid": "validation", "test": "test"}  # and what messages call them
+LEAK = "a score on text that was seen before says nothing about unseen text"
+PARTS = {"train": "training", "valid": "validation", "test": "test"}  # and what messages call them
 LABELS = {
     "train": "train training",
     "valid": "valid validation val dev devel development eval evaluation heldout",
@@ -303,22 +304,23 @@ def _split(texts: dict[str, str], documents: Sequence[str], files: Files, paths:
     elif not texts["train"].endswith("\n"):
         texts = texts | {"train": texts["train"] + "\n"}  # `refit` appends the validation text
     if len(documents) > len(files["train"]):
-        rule += f"; the field {paths.field or 'text'!r} of JSON, one document each"
+        rule += f"; each document is the field {paths.field or 'text'!r} of a JSON object"
     return texts, rule
 
 
 def _leaks(texts: dict[str, str], documents: dict[str, list[str]]) -> list[str]:
-    """Notes on texts that are in two parts: what was trained on says nothing about unseen text."""
+    """Notes on texts that are in two parts."""
     notes = []
     for part, other in [("test", "train"), ("valid", "train"), ("test", "valid")]:
         if part not in texts or other not in texts:
             continue
-        less, more = sorted((texts[part].strip(), texts[other].strip()), key=len)
+        less, more = sorted((part, other), key=lambda one: len(texts[one].strip()))
+        whole = texts[less].strip()
         known = {text.strip() for text in documents[other] if len(text) >= LONG}
         again = sum(text.strip() in known for text in documents[part])
-        if len(less) >= LONG and less in more:
-            notes.append(f"one of the {PARTS[part]} text and the {PARTS[other]} text is in the other, whole: they leak")
+        if len(whole) >= LONG and whole in texts[more]:
+            notes.append(f"the {PARTS[less]} text is in the {PARTS[more]} text, whole: {LEAK}")
         elif again:
             of = f"{again:,} of the {len(documents[part]):,} documents"
-            notes.append(f"{of} of the {PARTS[part]} text are in the {PARTS[other]} text too: they leak")
+            notes.append(f"{of} of the {PARTS[part]} text are in the {PARTS[other]} text too: {LEAK}")
     return notes

@@ -9,6 +9,12 @@ from heapq import nsmallest
 from itertools import accumulate, combinations, pairwise
 from typing import Any
 
+_BLANK_LINES = re.compile(r"\n([^\S\n]*\n)+")
+_LINE_END = re.compile(r"\n([^\S\n]*\n)*")  # with the blank lines behind it
+_SPACE = re.compile(r"\s+")
+_WINDOW = 1 << 23  # characters: in more, all ends near a cut would take long to find
+_JOINED = "\u200d\ufe0e\ufe0f"  # join emoji, or choose their form
+
 
 def _pieces(text: str, ends: Iterable[int]) -> list[str]:
     return [text[start:end] for start, end in pairwise([0, *ends, len(text)])]
@@ -69,12 +75,6 @@ def at_ends(text: str, cuts: Sequence[float], documents: Sequence[int] = ()) -> 
     return _pieces(text, ends if ends[-1] < size else wanted), "between characters"
 
 
-_BLANK_LINES = re.compile(r"\n([^\S\n]*\n)+")
-_LINE_END = re.compile(r"\n([^\S\n]*\n)*")  # with the blank lines behind it
-_SPACE = re.compile(r"\s+")
-_WINDOW = 1 << 23  # characters: in more, all ends near a cut would take long to find
-
-
 def _ends(text: str, at: int, separator: re.Pattern[str], width: int) -> list[int]:
     """The ends of separators around `at`, the nearest four."""
     width = min(width, _WINDOW)
@@ -95,8 +95,6 @@ def _next_character(text: str, at: int) -> int:
         end += 1
     return end
 
-
-_JOINED = "\u200d\ufe0e\ufe0f"  # join emoji, or choose their form
 
 RULES: dict[str, Callable[[str, list[Any]], list[str]]] = {
     "characters": by_characters,

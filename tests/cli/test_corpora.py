@@ -5,6 +5,7 @@ import json
 import pytest
 
 from lmzoo.cli.main import main
+from lmzoo.data.own_text import LEAK
 
 LINES = "".join(f"the cat sat on mat {n % 7}\n" for n in range(300))
 TEST = "the dog sat on mat 1\n" * 10
@@ -68,7 +69,7 @@ def test_the_field_of_json_lines(lmzoo, here):
 
 def test_a_leak_is_noted_wherever_it_matters(lmzoo, here):
     (here / "b.txt").write_text(LINES[300:600])
-    leak = "one of the test text and the train text is in the other, whole: they leak"
+    leak = f"the test text is in the training text, whole: {LEAK}"
     assert lmzoo("train uniform --train a.txt --test b.txt --json")["remarks"] == [leak]
     assert lmzoo("eval runs/a-uniform --json")[0]["notes"] == [leak]
     assert f"note: {leak}" in lmzoo("corpora show a.txt --test b.txt")
