@@ -177,7 +177,11 @@ def _only_member(path: str | Path, file: BinaryIO) -> Any:
         members = [member for member in archive.infolist() if not re.search(NO_MEMBER, member.filename)]
         if len(members) != 1:
             names = ", ".join(member.filename for member in members[:3]) + ", …" * (len(members) > 3)
-            what = f"{len(members):,} files ({names}): unpack it and give the folder" if members else "no file in it"
+            what = (
+                f"{len(members):,} files ({names}): unpack it and give one of them, or the folder"
+                if members
+                else "no file in it"
+            )
             raise FormatError(f"{path} is a zip archive with {what}")
         return archive.open(members[0])
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
