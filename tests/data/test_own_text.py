@@ -304,7 +304,7 @@ def test_a_field_of_a_text_is_refused(folder):
 @pytest.mark.parametrize("test", [LINES, LINES[300:500]])
 def test_a_test_text_that_is_in_the_training_text_is_noted(folder, test):
     loaded = corpus.load(folder({"train.txt": LINES, "valid.txt": "v\n", "test.txt": test}))
-    assert loaded.notes[0].startswith("the test text is in the training text, whole: a score on what was seen")
+    assert loaded.notes[0].startswith("the test text is in the training text, whole: a score on text that was seen")
 
 
 def test_a_training_text_that_is_in_the_test_text_is_noted(folder):
