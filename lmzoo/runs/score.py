@@ -145,9 +145,9 @@ def _seen(source: Corpus, provenance: dict[str, Any], mirror: str | None, progre
         return EARLIER
     text = training_text(provenance, mirror, progress) or ""
     if hashlib.sha256(text.encode()).hexdigest() == then.get("train"):
-        less, more = sorted((source.whole.strip(), text.strip()), key=len)
-        if len(less) >= LEAST and less in more:
-            return MORE if less == text.strip() else PART
+        own, trained = (" ".join(one.split()) for one in (source.whole, text))  # whatever its line ends and spaces
+        if min(len(own), len(trained)) >= LEAST and (own in trained or trained in own):
+            return PART if own in trained else MORE
     return ""
 
 

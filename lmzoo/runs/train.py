@@ -56,9 +56,10 @@ def encode(corpus: Corpus, spec: str | None, run: Run) -> Text:
 
 
 def respacing(tokenizer: Tokenizer, text: str) -> list[str]:
-    """A note on a text whose white space is not as in the training text of a closed vocabulary."""
+    """A note on a text whose white space is not in the layout of a closed vocabulary."""
     lines = tokenizer.respaced(text)
-    return [f"white space in {lines:,} lines is not as in the others: it was read as if it were"] if lines else []
+    said = f"the white space of {lines:,} lines was read as that of the training text, and characters are counted so"
+    return [said] if lines else []
 
 
 def parse(spec: str) -> tuple[str, dict[str, str]]:

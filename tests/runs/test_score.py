@@ -76,6 +76,7 @@ def test_a_file_that_the_run_was_not_trained_on_is_scored_whole(here):
         (OLD, ("test", REST, [])),  # the same text under another name
         (OLD[:1000], ("test", PART, [SEEN])),
         (NEW_TEXT + OLD + NEW_TEXT, ("test", MORE, [PERHAPS_SEEN])),
+        (OLD.replace("\n", "\r\n"), ("test", MORE, [PERHAPS_SEEN])),
         (OLD[:50] + NEW_TEXT, ("all", NEW, [])),  # a few lines are in many texts
     ],
 )
@@ -141,5 +142,7 @@ def test_white_space_of_another_layout_is_read_and_noted(here):
     )  # fmt: skip
     lines = sum(a != b for a, b in zip(messy.split("\n"), Path("spaced.txt").read_text().split("\n"), strict=True))
     noted = [note for note in other.row["notes"] if "white space" in note]
-    assert noted == [f"white space in {lines} lines is not as in the others: it was read as if it were"]
+    assert noted == [
+        f"the white space of {lines} lines was read as that of the training text, and characters are counted so"
+    ]
     assert not any("white space" in note for note in clean.row["notes"])
