@@ -126,7 +126,7 @@ def typed(value: Any, kind: type[T], where: object, closed: bool = False) -> T:
         level = [item for items in inside for item in items if isinstance(item, dict | list)]
     try:
         made = msgspec.convert(value, kind, strict=True)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter for half of a surrogate pair
         reason, _, field = str(error).replace("`", "").partition(" - at $")
         reason = reason.replace("Object missing required field", "lacks the field")
         place = f" in {field.lstrip('.')}" if field else ""

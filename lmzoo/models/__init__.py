@@ -14,7 +14,8 @@ import io
 import sys
 import tokenize
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -22,7 +23,7 @@ from types import ModuleType, NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lmzoo.errors import UsageError, nearest, not_installed, one_of
-from lmzoo.files import SETTINGS, read_file
+from lmzoo.files import SETTINGS, read_file, typed
 from lmzoo.interface import Model
 from lmzoo.labels import default_of
 from lmzoo.neural.training.config import Training
@@ -182,6 +183,15 @@ def settings(model: type[Model]) -> list[Setting]:
         if not isinstance(field.default, Training)
     ]
     return sorted([*own, *_training_settings(model, own)], key=lambda setting: setting.shared)
+
+
+def check_types(model: type[Model], config: Mapping[str, Any]) -> None:
+    """Raise FormatError naming a setting in `config`, as read from a file, whose value is not of its field's type."""
+    hints = get_type_hints(Training) | _hints(model)
+    for name, value in config.items():
+        if name in hints:
+            with suppress(TypeError):  # a model from outside the package may have fields of any type
+                typed(value, hints[name], f"the setting {name}")
 
 
 def _training_settings(model: type[Model], own: list[Setting]) -> list[Setting]:

@@ -105,7 +105,9 @@ class PMI(Counted, Table):
         """The inverse of `arrays`. Raises FormatError for a table that no fit could have made."""
         super().restore(arrays)
         indptr, indices, v = self.indptr_, self.indices_, self.vocab_size_
-        whole = len(indptr) == v + 1 and indptr[0] == 0 and indptr[-1] == len(indices) == len(self.data_)
+        kinds = [(array.ndim, array.dtype.kind) for array in map(np.asarray, self.table())]
+        whole = kinds == [(1, "i"), (1, "i"), (1, "f")] and len(indptr) == v + 1 and indptr[0] == 0
+        whole = whole and indptr[-1] == len(indices) == len(self.data_)
         if not whole or (np.diff(indptr) < 0).any() or (len(indices) and not 0 <= indices.min() <= indices.max() < v):
             raise FormatError(f"the table of associations is not one of {v} by {v} words: this run is damaged")
         self.__dict__.pop("_by_word", None)

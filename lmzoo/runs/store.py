@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 
 from lmzoo import drafts, files, models
 from lmzoo.data import plain, tokenizers
-from lmzoo.errors import FormatError, LmzooError, UsageError, is_out_of_memory, naming
+from lmzoo.errors import FormatError, LmzooError, UsageError, is_out_of_memory, naming, one_line
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Array, Model
 from lmzoo.runs import tensors, upgrade
@@ -104,6 +104,7 @@ def _load(folder: Path, code: str | Path | None) -> TextModel:
     cls = _class(folder, config, code)
     try:
         tokenizer = tokenizers.from_json(_read_json(folder / "tokenizer.json", files.TEXTS))
+        models.check_types(cls, config["config"])
         model = cls.from_config(config["config"])
         model.restore(plain.from_arrays(tensors.read(folder / "model.safetensors")))
         sizes = [config["vocab_size"], model.vocab_size_, tokenizer.vocab_size]
@@ -112,7 +113,7 @@ def _load(folder: Path, code: str | Path | None) -> TextModel:
     except Exception as error:  # with correct checksums: written by another version, or forged
         if is_out_of_memory(error):
             raise MemoryError from error
-        raise FormatError(f"{folder} does not hold a {cls.name} of this version: {error}") from None
+        raise FormatError(f"{folder} does not hold a {cls.name} of this version: {one_line(str(error))}") from None
     if not all(type(size) is int and size == sizes[0] for size in sizes):
         raise FormatError(
             f"{folder}: its model knows {model.vocab_size_} tokens and its tokenizer {tokenizer.vocab_size}: they "
