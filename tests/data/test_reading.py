@@ -134,3 +134,14 @@ def test_progress_is_that_through_the_file_as_it_lies_there(put, pack, monkeypat
     read_text(path, advance=steps.append)
     assert len(steps) > 5
     assert sum(steps) == pytest.approx(path.stat().st_size, rel=0.2)
+
+
+def test_without_the_package_for_zstandard_it_is_named(put, monkeypatch):
+    path = put(zstd(TEXT.encode()))
+    for name in ("backports.zstd", "compression.zstd"):
+        monkeypatch.setitem(sys.modules, name, None)
+    for package in ("backports", "compression"):
+        if package in sys.modules:
+            monkeypatch.delattr(sys.modules[package], "zstd", raising=False)
+    with pytest.raises(UsageError, match=r"needs backports.zstd, which is not installed: pip install backports.zstd"):
+        read_bytes(path)
