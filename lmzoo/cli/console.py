@@ -91,6 +91,8 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
         number, code, message = 0, error.exit_code, str(error)
     else:
         code, message = _outcome(app, arguments)
+    if code not in (0, signals.asked()) and signals.asked():
+        code, message = signals.asked(), signals.NOTHING_LEFT
     if code in (signals.INTERRUPTED, signals.TERMINATED):
         signals.take_the_last_word()
     if number and message:  # an error of all processes is printed by the first
@@ -102,6 +104,8 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stdout.flush()
     except OSError:  # its reader is gone, or its disk full, which has been said
         code = _forget_stdout()
+    if code in (signals.INTERRUPTED, signals.TERMINATED):
+        signals.end(code)
     raise SystemExit(code)
 
 

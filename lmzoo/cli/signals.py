@@ -5,6 +5,7 @@ too: if the exception that the handler raises has not ended the process in time,
 and ends it. A training, which has handlers of its own, first saves.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -20,7 +21,7 @@ PATIENCE = 1.2  # seconds that the exception has to end the process
 INTERRUPTED, TERMINATED = 130, 143  # 128 + SIGINT and + SIGTERM, as shells count
 NOTHING_LEFT = "interrupted; nothing half-written was left"
 _last_word = threading.Lock()  # held by whoever prints the line with which the process ends
-_raised = False
+_watching, _asked = False, 0
 
 
 def code_of(error: BaseException) -> int:
@@ -30,6 +31,8 @@ def code_of(error: BaseException) -> int:
 
 def watch() -> None:
     """From now on the signals end this process as described above. A signal that is ignored, as by nohup, stays so."""
+    global _watching
+    _watching = True
     read, write = os.pipe()
     os.set_blocking(write, False)
     for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
@@ -49,9 +52,9 @@ def _forget() -> None:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    global _raised
-    if not _raised:  # a second one would interrupt what cleans up after the first
-        _raised = True
+    global _asked
+    if not _asked:  # a second one would interrupt what cleans up after the first
+        _asked = INTERRUPTED if number == signal.SIGINT else TERMINATED
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
 
@@ -70,7 +73,20 @@ def _wait(read: int) -> None:
             os._exit(INTERRUPTED if number == signal.SIGINT else TERMINATED)
 
 
+def asked() -> int:
+    """The exit code of a request to end that was answered by an exception, whatever a library made of that; else 0."""
+    return _asked
+
+
 def take_the_last_word() -> None:
     """To be called before the line is printed with which the process ends."""
-    if not _last_word.acquire(blocking=False) and _raised:
+    if not _last_word.acquire(blocking=False) and _watching:
         time.sleep(60)  # the thread has printed its own and ends the process
+
+
+def end(code: int) -> None:
+    """End the process, if it is watched, without what Python does in the end: with PyTorch that takes seconds."""
+    if _watching:
+        atexit._run_exitfuncs()
+        sys.stderr.flush()
+        os._exit(code)

@@ -580,6 +580,7 @@ def test_ctrl_c_while_a_model_learns_leaves_nothing(here, command, said):
 
 
 LONG_CALL = "import hashlib; hashlib.pbkdf2_hmac('sha256', b'', b'', 1 << 30)"  # of a library: minutes
+REPLACING = "\ntry:\n time.sleep(60)\nexcept KeyboardInterrupt:\n raise RuntimeError('of a library') from None"
 SWALLOWING = "\ntry:\n time.sleep(60)\nexcept KeyboardInterrupt:\n time.sleep(60)"
 
 
@@ -588,6 +589,7 @@ SWALLOWING = "\ntry:\n time.sleep(60)\nexcept KeyboardInterrupt:\n time.sleep(60
     [
         (signal.SIGINT, LONG_CALL),
         (signal.SIGINT, SWALLOWING),
+        (signal.SIGINT, REPLACING),
         (signal.SIGTERM, LONG_CALL),
         (signal.SIGHUP, "time.sleep(60)"),
     ],
