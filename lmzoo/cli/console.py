@@ -285,7 +285,8 @@ def show_scores(rows: Sequence[dict[str, Any]]) -> None:
     show_rows(shown, columns, numbers_from=1)
     for row in rows:
         counts = ", ".join(f"{row[key]:,} {key}" for key in ("characters", "bytes", "tokens", "words"))
-        say(f"{row['run']}: {row['bits']:,.1f} bits over {counts}")
+        bits = "no" if row["bits"] is None else f"{row['bits']:,.1f}"
+        say(f"{row['run']}: {bits} bits over {counts}")
         say(f"  {row['corpus']} {row['split']}, {row['protocol']}, {row['tokenizer']}; sha256 {row['sha256']}")
         for part in row.get("weights", []):
             say(f"  weight: {part['weight']:.4f} {part['run']}")
@@ -298,7 +299,9 @@ def show_scores(rows: Sequence[dict[str, Any]]) -> None:
 def _perplexity(row: dict[str, Any], unit: str) -> str:
     """The perplexity per token or word of a row of scores; a power of two where it has too many digits to read."""
     value, count = row[f"perplexity_per_{unit}"], row[f"{unit}s"]
-    return f"{value:.2f}" if value is not None and value < 1e12 else f"2^{row['bits'] / count:.1f}" if count else "–"
+    if value is not None and value < 1e12:
+        return f"{value:.2f}"
+    return f"2^{row['bits'] / count:.1f}" if count and row["bits"] else "–"
 
 
 # ── Progress ──────────────────────────────────────────────────────────────────────────────────────

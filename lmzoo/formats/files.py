@@ -15,8 +15,9 @@ from lmzoo.interface import Progress
 
 MOST = 1 << 44  # bytes of a file that is read block by block: published ones have up to some 10^11
 OF_TEXTS = (NO_TEXT, EXTRACT)  # advice for somebody who wants a text
-# Kinds of file, besides texts, that may be vectors or an ARPA file; UTF-16 without a mark is guessed by zero bytes.
-BYTES = ("binary", "word2vec", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", *EIGHT_BITS)
+# Kinds of file, besides texts, that may be vectors or an ARPA file: the first word may be <head>, and UTF-16 without a
+# mark is guessed by zero bytes.
+BYTES = ("binary", "word2vec", "html", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", *EIGHT_BITS)
 
 
 class Source:

@@ -418,7 +418,10 @@ class TestRefusals:
                 b"version https://git-lfs.github.com/spec/v1\n",
                 "bad.arpa is a Git LFS pointer, not an ARPA file: the real",
             ),
-            (b"<!doctype html>\n<p>", "bad.arpa is an HTML page, not an ARPA file: save its text"),
+            (
+                b"<!doctype html>\n<p>",
+                "line 2: the file ends here and has no \\data\\ line: it is an HTML page; save its",
+            ),
             (b'{"a": 1}\n', "line 1: the file ends here and has no \\data\\ line: it is JSON lines"),
             (b"x" * (20 << 20), "line 1: this line is longer than 1,048,576 bytes"),
             (gzip.compress(SRILM.encode(), mtime=0)[:-20], "bad.arpa is damaged (Compressed file ended"),
