@@ -19,6 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from lmzoo.errors import FormatError, LmzooError, UsageError, in_range, is_out_of_memory
 from lmzoo.interface import Array, Data, Encoder, Floats, Ids, LanguageModel, Run, State, check_ids
+from lmzoo.neural import barriers
 from lmzoo.neural import device as _device
 from lmzoo.neural.module import Carried, Module
 from lmzoo.neural.training.config import Training
@@ -239,6 +240,7 @@ class Network(LanguageModel, Encoder):
         """The hidden vectors of all `tokens`, a piece (n, D) at a time, and the state after each."""
         for piece in np.array_split(tokens, -(-len(tokens) // self._tokens_at_once()) or 1):
             if len(piece):
+                barriers.adapt()
                 hidden, carried = self.net_(self._tensor(piece)[None], state.carried)
                 state = TextState(hidden[0, -1].clone(), carried)
                 yield hidden[0], state
@@ -253,6 +255,7 @@ class Network(LanguageModel, Encoder):
         starts = [0] * len(ids) if first is None else first
         scores: list[Array] = [np.empty(0)] * len(ids)
         for group in _by_length(ids, self._tokens_at_once()):
+            barriers.adapt()
             if len(group) == 1:
                 scores[group[0]] = self.log_probs(ids[group[0]])[0][starts[group[0]] :]
                 continue
@@ -295,6 +298,7 @@ class Network(LanguageModel, Encoder):
         read = [np.append(self.vocab_size_ - 1, check_ids(text, self.vocab_size_)) for text in texts]  # `end` first
         features: list[list[Array]] = [[]] * len(read)
         for group in _by_length(read, FEATURES_AT_ONCE):
+            barriers.adapt()
             if len(group) == 1:
                 features[group[0]] = [vectors[1:] for vectors in self._vectors(read[group[0]], layers)]
                 continue

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lmzoo.neural import barriers
+
 # What is carried from one token to the next: LSTM states, a KV cache, the last ids. The first axis of each is B.
 Carried = tuple[Tensor, ...]
 
@@ -27,6 +29,10 @@ class Module(nn.Module):
     Position t of `hidden` has read ids 0 … t, so its logits are of token t + 1. `carried` holds what was read before
     (`initial_state`: nothing). States are values: what is given is left as it is, what comes back is new.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        barriers.adapt()
 
     def initial_state(self, batch: int) -> Carried:
         """What `batch` texts carry before their first token."""

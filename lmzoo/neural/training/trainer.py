@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lmzoo.errors import LmzooError, UsageError
 from lmzoo.interface import Data, Run
+from lmzoo.neural import barriers
 from lmzoo.neural import device as _device
 from lmzoo.neural.module import Carried, Module
 from lmzoo.neural.training import checkpoint, memory, optimizers, parallel
@@ -23,6 +24,7 @@ from lmzoo.neural.training.batches import Batch
 from lmzoo.neural.training.config import Training
 from lmzoo.neural.training.metrics import LossMeter, MetricsLog, speed
 from lmzoo.neural.training.objectives import Loss, Objective
+from lmzoo.neural.training.pace import Pace
 from lmzoo.neural.training.schedule import Budget, rate
 from lmzoo.neural.training.signals import Interruption
 from lmzoo.neural.training.validation import EVALUATIONS, Validation
@@ -79,6 +81,7 @@ class Trainer:
         self.loss_of = _device.compiled(self._loss_of, run) if compute.compiled else self._loss_of
         self.peak_flops = _device.peak_flops(compute) * self.parallel.size
         self.losses = LossMeter(compute.device)
+        self.pace = Pace(compute.device)
         writes = self.parallel.rank == 0
         self.log = MetricsLog(run.folder, run.tensorboard) if writes else MetricsLog(None, None)
         self.step_number, self.seconds, self.earlier_seconds, self.spent = 0, 0.0, 0.0, 0.0
@@ -100,7 +103,7 @@ class Trainer:
             bar.advance(self.spent)
             shown = self.spent
             while self.spent < 1:
-                memory.step_or_advise(self.step, t.batch, t.accumulate, self._memory_use, self._attempt)
+                memory.step_or_advise(self._timed_step, t.batch, t.accumulate, self._memory_use, self._attempt)
                 interruption.to_save = True
                 before, stop, save = self._clock(interruption)
                 if _crossed(shown, self.spent, BAR_UPDATES):
@@ -117,6 +120,12 @@ class Trainer:
                 if stop:
                     raise interruption.error(self._how_to_resume())
         self._finish()
+
+    def _timed_step(self) -> None:
+        barriers.adapt()
+        began = time.perf_counter()
+        self.step()
+        self.pace.step(time.perf_counter() - began)
 
     def step(self) -> None:
         """Descend the gradient of the next batch's loss."""
@@ -185,6 +194,7 @@ class Trainer:
         elif self.average.count:
             self.average.swap()
         self._check_weights()
+        self.remarks += self.pace.remarks(self.step_number, self.seconds, self.budget)
         self.facts = {
             "steps": self.step_number,
             "tokens_read": self._tokens(),
@@ -194,6 +204,7 @@ class Trainer:
             "precision": "bfloat16" if self.compute.bf16 else "float32",
             "compiled": self.compute.compiled,
             "processes": self.parallel.size,
+            "other_processes_cores": round(self.pace.load.others(), 2),
         }
         self.log.close()
 

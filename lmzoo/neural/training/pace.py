@@ -1,0 +1,50 @@
+"""The pace of a training on a CPU, and what is to be said of a machine that was busy."""
+
+import statistics
+
+import torch
+
+from lmzoo.neural.barriers import Load
+from lmzoo.neural.training.schedule import Budget
+
+WARM_UP = 2  # steps that also load and allocate
+BLOCK = 5  # steps, of which the median counts
+FEW_STEPS = 100  # with fewer, a network has hardly begun to learn
+
+
+class Pace:
+    """How fast the fastest steps were, and how many cores other processes used meanwhile."""
+
+    def __init__(self, device: torch.device):
+        self.on_cpu = device.type == "cpu"  # a GPU's steps are queued, not done, when they return
+        self.load = Load()
+        self.fastest = float("inf")  # seconds of a step
+        self.steps, self.block = 0, [0.0] * BLOCK
+
+    def step(self, seconds: float) -> None:
+        """Note that a step took so long."""
+        self.steps += 1
+        self.block[self.steps % BLOCK] = seconds
+        if self.on_cpu and self.steps >= WARM_UP + BLOCK:
+            self.fastest = min(self.fastest, statistics.median(self.block))
+
+    def remarks(self, steps: int, seconds: float, budget: Budget) -> list[str]:
+        """What to say of a wall-clock budget that `steps` have spent in so many `seconds`."""
+        if seconds < budget.seconds:
+            return []
+        remarks, others = [], self.load.others()
+        crowded = self.on_cpu and others > self.load.spare()
+        if crowded:
+            cores = len(self.load.cores)
+            remarks.append(f"the machine was busy: other processes used {others:.1f} of {cores} cores on average")
+        expected = int(seconds / self.fastest)  # 0 where too few were measured
+        if steps < max(FEW_STEPS, expected / 2):
+            speed = f"; at the speed of its fastest steps {expected:,} were to be expected" if expected > steps else ""
+            advice = (
+                "a budget in steps does not depend on what else the machine does"
+                if crowded
+                else "a network needs hundreds: give it a longer --budget, or a smaller size"
+            )
+            ended = f"the budget of {budget.seconds:g} s ended after {steps:,} step{'' if steps == 1 else 's'}"
+            remarks.append(f"{ended}{speed}: {advice}")
+        return remarks
