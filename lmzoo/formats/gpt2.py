@@ -24,7 +24,7 @@ from lmzoo.data.tokenizers import Bpe, Byte, Tokenizer
 from lmzoo.drafts import draft_folder_of, reserved, temporary_folder
 from lmzoo.errors import DownloadError, FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.files import TEXTS, open_file, parse_json, read_text
+from lmzoo.files import TEXTS, open_file, parse_json, read_text, typed
 from lmzoo.interface import Progress
 from lmzoo.models.gpt import GPT
 from lmzoo.runs import store
@@ -82,12 +82,11 @@ def read(folder: str | Path) -> TextModel:
     vocab_size = config.get("vocab_size", 50_257)
     if tokenizer.vocab_size != vocab_size:
         raise FormatError(f"{folder}: config.json has {vocab_size} tokens and its tokenizer {tokenizer.vocab_size}")
+    _check_sizes(model, theirs, folder)
     module = model.build(vocab_size)
     expected: dict[str, Tensor] = module.weights()
     weights: dict[str, Tensor] = {}
     for name, their_name, transposed in _names(model):
-        if their_name not in theirs:
-            raise FormatError(f"{folder}: the weights lack {their_name}: are they a GPT-2 of {model.layers} layers?")
         weight = theirs.pop(their_name).float()
         weights[name] = weight.T if transposed and weight.ndim == 2 else weight
         if weights[name].shape != expected[name].shape:
@@ -98,6 +97,16 @@ def read(folder: str | Path) -> TextModel:
     module.load_weights(weights)
     model.net_, model.vocab_size_ = module.eval(), vocab_size
     return TextModel(model, tokenizer)
+
+
+def _check_sizes(model: GPT, theirs: dict[str, Tensor], folder: Path) -> None:
+    """Raise FormatError where config.json wants more layers or wider ones than there are, before they take memory."""
+    for _, name, _ in _names(model):
+        if name not in theirs:
+            raise FormatError(f"{folder}: the weights lack {name}: are they a GPT-2 of {model.layers} layers?")
+    shape, wanted = tuple(theirs["wpe.weight"].shape), (model.window, model.width)
+    if shape != wanted:
+        raise FormatError(f"{folder}: wpe.weight is {shape} where config.json wants {wanted}")
 
 
 def _settings(config: dict[str, Any], folder: Path) -> GPT:
@@ -119,7 +128,7 @@ def _settings(config: dict[str, Any], folder: Path) -> GPT:
         "heads": sizes["n_head"],
         "width": sizes["n_embd"],
         "window": sizes["n_positions"],
-        "dropout": float(config.get("resid_pdrop", 0.1)),
+        "dropout": typed(config.get("resid_pdrop", 0.1), float, f"{folder}: resid_pdrop in config.json"),
         "tied": config.get("tie_word_embeddings", True) is not False,
     }
     return GPT.from_config({**GPT.PRESETS["gpt2"], **own})
