@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lmzoo import drafts
 from lmzoo.cli.main import main
 from lmzoo.runs import store
 
@@ -281,6 +282,56 @@ def test_train_as_json_is_the_provenance(lmzoo, here):
     assert facts["config"]["order"] == 5
     assert facts["corpus_path"] == str(here / "own.txt")
     assert 0 < facts["valid_bits_per_character"] < 8
+
+
+# ── One place, one writer ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train uniform --corpus own.txt --out place",
+        "train uniform --corpus own.txt --out place --overwrite",
+        "import model.arpa --out place",
+        "export run place",
+        "export run place --overwrite",
+        "compress run own.txt --out place",
+        "decompress run own.txt --out place",
+    ],
+)
+def test_a_place_that_another_process_will_write_is_refused_before_any_work(lmzoo, refuses, run, command):
+    lmzoo("export", "run", "model.arpa")
+    with drafts.reserved(run.with_name("place")):
+        refuses(*command.split(), says="another lmzoo is at work on place")
+    assert not [path for path in run.parent.iterdir() if path.name.startswith((drafts.DRAFT, "place"))]
+
+
+def test_a_run_that_came_there_during_a_training_stays_and_the_new_one_is_kept(lmzoo, here):
+    """It came from a program that asks no lock, as `cp`: exactly one is called saved."""
+    during = MINE.replace("self.fail:", "True:").replace("1 / 0", "import shutil; shutil.copytree('other', 'run')")
+    (here / "mine.py").write_text(during, encoding="utf-8")
+    lmzoo("train", "uniform", "--corpus", "own.txt", "--out", "other")
+    outcome = lmzoo("train", "./mine.py", "--corpus", "own.txt", "--out", "run")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err == f"lmzoo: run exists and is not replaced: this result is in {here / 'run-2'}\n"
+    assert store.digest("run") == store.digest("other")
+    assert store.read_config(here / "run-2")["model"] == "mine"
+    assert folders(here) == ["other", "run", "run-2"]
+
+
+@pytest.mark.parametrize(
+    ("command", "limit"),
+    [("train ngram --corpus own.txt --out new", 20_000), ("export run new", 1000), ("compress run own.txt", 100)],
+)
+def test_a_full_disk_is_said_in_one_line_and_nothing_is_left(run, command, limit):
+    """A limit on the size of files stands for the end of the disk."""
+    before = sorted(os.listdir(run.parent))
+    code = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({limit}, {limit})); "
+    code += "from lmzoo.cli.main import main; main()"
+    with start(*command.split(), code=code, cwd=run.parent) as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err.count(b"\n"), b"File too large" in err) == (1, b"", 1, True), err
+    assert sorted(os.listdir(run.parent)) == before
 
 
 # ── eval ──────────────────────────────────────────────────────────────────────────────────────────
