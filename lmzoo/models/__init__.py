@@ -329,7 +329,9 @@ def _only_model(module: ModuleType, name: str) -> type[Model]:
         for value in dict.fromkeys(value for value in vars(module).values() if isinstance(value, type))
         if issubclass(value, Model) and value.__module__ == module.__name__ and not value.__name__.startswith("_")
     ]
-    concrete = [model for model in own if not inspect.isabstract(model)]
+    complete = [model for model in own if not inspect.isabstract(model)]
+    # A class that another one builds on is a part of it.
+    concrete = [model for model in complete if not any(m is not model and issubclass(m, model) for m in complete)]
     if not concrete and own:
         lacks = ", ".join(sorted(own[0].__abstractmethods__))
         raise UsageError(f"{own[0].__name__} in {name} is not a complete model yet: it lacks {lacks}")

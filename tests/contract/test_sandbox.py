@@ -141,8 +141,8 @@ def test_a_file_that_ends_its_process_when_imported_is_one_line(check):
 
 
 def test_a_file_without_a_model_is_refused_as_everywhere(check):
-    with pytest.raises(UsageError, match=r"must define exactly one model .* it has Mine, Other"):
-        check(after="\nclass Other(Mine):\n    pass\n")
+    with pytest.raises(UsageError, match=r"must define exactly one model .* it has Other, Third"):
+        check(after="\nclass Other(Mine): ...\nclass Third(Mine): ...\n")
 
 
 def test_what_it_started_ends_with_it(check, tmp_path):

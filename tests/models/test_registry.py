@@ -81,6 +81,11 @@ def test_a_file_that_was_edited_is_read_again(mine):
     assert models.find(write(mine, "order: int = 2"))().order == 2
 
 
+def test_a_class_that_another_builds_on_is_a_part_of_it(mine):
+    mine.write_text(WHOLE.format(fields="", decorator="@dataclass") + "\n@dataclass\nclass Other(Mine): ...\n")
+    assert models.find(str(mine)).__name__ == "Other"
+
+
 def test_nothing_is_written_beside_a_file(mine):
     models.find(write(mine))
     assert [path.name for path in mine.parent.iterdir()] == ["mine.py"]
@@ -90,7 +95,7 @@ def test_nothing_is_written_beside_a_file(mine):
     ("text", "says"),
     [
         ("", "exactly one model .*; it has none"),
-        (WHOLE.format(fields="", decorator="@dataclass") + "class Other(Mine): ...", "has Mine, Other"),
+        (WHOLE.format(fields="", decorator="@dataclass") + "class A(Mine): ...\nclass B(Mine): ...", "has A, B"),
         ("def broken(:\n", "SyntaxError in line 1"),
         ("x = 1\ny = 1 / 0\n", "ZeroDivisionError in line 2: division by zero"),
         ("import not_there_at_all\n", "needs not_there_at_all, which is not installed"),
