@@ -233,7 +233,7 @@ class Decoder(Model):
 
     @abstractmethod
     def next_log_probs(self, state: State) -> Floats:
-        """log P(each token comes next), (V,), in nats; their exponentials sum to one."""
+        """log P(each token comes next), (V,), in nats; their exponentials sum to one. To be read, not written to."""
 
     # Written once. A model may replace them by something faster that gives the same numbers:
     # the contract compares the two.

@@ -13,35 +13,13 @@ from typing import Any
 import numpy as np
 
 from lmzoo.data import plain
-from lmzoo.errors import NotFittedError, UsageError
-from lmzoo.interface import (
-    Classifier,
-    Data,
-    Decoder,
-    Encoder,
-    LanguageModel,
-    MaskedModel,
-    Model,
-    Progress,
-    Run,
-    SentenceEncoder,
-    TextToText,
-)
-from lmzoo.testing import (
-    classifier,
-    decoder,
-    encoder,
-    fitting,
-    language_model,
-    long_text,
-    masked_model,
-    tampering,
-    text_to_text,
-)
-from lmzoo.testing.practice import UNSEEN, VOCAB_SIZE, practice_examples, practice_text
+from lmzoo.errors import NotFittedError
+from lmzoo.interface import Classifier, Data, Decoder, Encoder, LanguageModel, Model, Progress, Run
+from lmzoo.testing import classifier, encoder, fitting, tampering
+from lmzoo.testing.abilities import Property, abilities, first_questions
+from lmzoo.testing.practice import VOCAB_SIZE, practice_examples, practice_text
 
 PASSED, FAILED, COULD_NOT_RUN, NOT_REACHED = "passed", "failed", "could not run", "not reached"
-Property = Callable[[Any], str]  # a fitted model → what is wrong with it, "" if nothing is
 
 
 @dataclass(frozen=True)
@@ -57,70 +35,6 @@ class Check:
     def passed(self) -> bool:
         """Whether the model keeps this part of the contract."""
         return self.outcome == PASSED
-
-
-@dataclass(frozen=True)
-class Ability:
-    """The checks of one class of `lmzoo.interface`."""
-
-    kind: type
-    properties: dict[str, Property]  # of any fitted model
-    first_use: Callable[[Any], Any]  # asks a model for something that only a fitted one can answer
-    answers: Callable[[Any], list[Any]]  # its predictions for a text, as arrays: two equal models give the same
-    learned: dict[str, Property] = field(default_factory=dict)  # of a model fitted on the practice text
-    score: fitting.Score | None = None  # (model, text) → mean nats a token, where it gives tokens probabilities
-
-
-ABILITIES = (
-    Ability(Decoder, decoder.CHECKS | long_text.DECODER_CHECKS, decoder.first_use, decoder.answers),
-    Ability(
-        LanguageModel,
-        language_model.CHECKS | long_text.CHECKS,
-        lambda model: model.log_probs(UNSEEN),
-        language_model.answers,
-        {"beats_uniform": language_model.beats_uniform},
-        lambda model, text: float(np.mean(model.log_probs(text)[0])),
-    ),
-    Ability(TextToText, text_to_text.CHECKS, decoder.first_use, decoder.answers),
-    Ability(
-        MaskedModel,
-        masked_model.CHECKS,
-        lambda model: model.fill_log_probs(UNSEEN, masked_model.at(len(UNSEEN), 0)),
-        masked_model.answers,
-        {"fills_better_than_uniform": masked_model.fills_better_than_uniform},
-        lambda model, text: float(np.mean(model.pseudo_log_probs(text))),
-    ),
-    Ability(Encoder, encoder.CHECKS, lambda model: model.features(UNSEEN), encoder.features_answers),
-    Ability(
-        SentenceEncoder,
-        encoder.SENTENCE_CHECKS,
-        lambda model: model.encode_texts([UNSEEN]),
-        encoder.encoding_answers,
-    ),
-    Ability(
-        Classifier,
-        classifier.CHECKS,
-        lambda model: model.class_log_probs([(UNSEEN,)]),
-        classifier.answers,
-        {"beats_chance": classifier.beats_chance},
-    ),
-)
-
-
-def abilities(kind: type) -> list[Ability]:
-    """What a class of models can do. Raises UsageError for one with no ability that has a contract."""
-    has = [ability for ability in ABILITIES if issubclass(kind, ability.kind)]
-    if not has:
-        raise UsageError(
-            f"{kind.__name__} has no ability that could be checked: derive it from one of "
-            f"{', '.join(ability.kind.__name__ for ability in ABILITIES[1:])} of lmzoo.interface"
-        )
-    if issubclass(kind, Decoder) and not issubclass(kind, LanguageModel | TextToText):
-        raise UsageError(
-            f"{kind.__name__} is a Decoder with no state to begin from: derive it from LanguageModel, which has "
-            "start(), or from TextToText, which has start_after(source)"
-        )
-    return has
 
 
 def properties(kind: type) -> dict[str, Property]:
@@ -248,6 +162,7 @@ class _Candidate:
             if one.kind is LanguageModel:
                 yield "LanguageModel", "sums_along_prose", partial(self.of_fits, fitting.sums_along_prose)
             if one.score:
+                yield one.kind.__name__, "large_ids", partial(self.of_fits, fitting.large_ids, one.score)
                 yield (
                     one.kind.__name__,
                     "validation_is_not_learned",
@@ -262,6 +177,8 @@ class _Candidate:
             yield "Classifier", "class_without_examples", self.class_without_examples
         yield "Model", "asking_changes_nothing", self.asking_changes_nothing
         yield "Model", "saves_and_loads", self.saves_and_loads
+        yield "Model", "any_question_first", self.any_question_first
+        yield "Model", "fit_starts_anew", self.fit_starts_anew
         yield "Model", "same_seed", self.same_seed
         yield "Model", "replaces_nothing", self.replaces_nothing
 
@@ -328,13 +245,16 @@ class _Candidate:
     def fit(self) -> str:
         """`fit` returns the model and leaves the ids it is given as they are."""
         data = _practice_data()
-        original = data.train.copy()
+        original = [data.train.copy(), data.valid.copy()]
         model = self.new()
+        config = model.config()
         fitted = model.fit(data, self.run)
         self.model = model
+        if model.config() != config:
+            return "fit changed its settings: what is chosen or learned goes into attributes that end in '_'"
         if fitted is not model:
             return "fit must return self, so that `Model().fit(…)` is a model"
-        return "" if np.array_equal(data.train, original) else "fit changed the training ids it was given"
+        return "" if _equal([data.train, data.valid], original) else "fit changed the training ids it was given"
 
     def fit_labels(self) -> str:
         """`fit_labels` returns the model and leaves the labels it is given as they are."""
@@ -357,14 +277,40 @@ class _Candidate:
 
     def saves_and_loads(self) -> str:
         """`restore(arrays())` is the same model."""
+        return self.differs(self.loaded(), "arrays → restore lost something: it answers differently once loaded")
+
+    def loaded(self) -> Any:
+        """The fitted model, saved and loaded. Raises _NotReachedError where there is none."""
         if self.model is None:
             raise _NotReachedError
         file = io.BytesIO()
         np.savez(file, **plain.to_arrays(self.model.arrays()))  # type: ignore[arg-type]
         file.seek(0)
         with np.load(file, allow_pickle=False) as arrays:
-            loaded = self.new().restore(plain.from_arrays(arrays))
-        return self.differs(loaded, "arrays → restore lost something: it answers differently once loaded")
+            return self.new().restore(plain.from_arrays(arrays))
+
+    def any_question_first(self) -> str:
+        """Whatever a model that was just loaded is asked first, it answers as one that has been asked before."""
+        if self.model is None:
+            raise _NotReachedError
+        for what, ask in first_questions(self.kind).items():
+            if not _equal(ask(self.model), ask(self.loaded())):
+                return (
+                    f"a model that was just loaded and is asked for {what} first answers differently than one that was "
+                    "asked other things before (is a table made by another method?)"
+                )
+        return ""
+
+    def fit_starts_anew(self) -> str:
+        """A model that is fitted again forgets what it had learned before."""
+        if self.model is None:
+            raise _NotReachedError
+        if issubclass(self.kind, Classifier):
+            return ""
+        again = self.new()
+        again.fit(Data.of(practice_text(600, seed=9), practice_text(100, seed=8), VOCAB_SIZE), self.run)
+        again.fit(_practice_data(), self.run)
+        return self.differs(again, "fitted on one text and then on another, it is not as if fitted on the second")
 
     def same_seed(self) -> str:
         """Two fits with the same seed and as many steps give the same model."""

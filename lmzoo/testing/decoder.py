@@ -104,7 +104,9 @@ def next_log_probs_many_equals_the_loop(model: Decoder) -> str:
     for what, batch in batches(model).items():
         states = [model.advance(start, text) for start in starts(model) for text in batch]
         together = np.asarray(model.next_log_probs_many(states))
-        alone = np.stack([model.next_log_probs(state) for state in states])
+        alone = np.stack(
+            [np.array(model.next_log_probs(state)) for state in states]
+        )  # copies, of what may be one buffer
         if together.shape != alone.shape:
             return f"next_log_probs_many of {len(states)} states has shape {together.shape}, not {alone.shape}"
         wrong = np.flatnonzero(~np.isclose(together, alone, atol=TOLERANCE, rtol=0).all(axis=1))
@@ -118,11 +120,29 @@ def next_log_probs_many_equals_the_loop(model: Decoder) -> str:
 
 def different_states(model: Decoder, ours: State, theirs: State) -> str:
     """Says how the predictions after two states differ; "" if they do not."""
-    x, y = np.asarray(model.next_log_probs(ours)), np.asarray(model.next_log_probs(theirs))
+    x, y = (
+        np.array(model.next_log_probs(ours)),
+        np.array(model.next_log_probs(theirs)),
+    )  # copies: see `predictions_keep`
     if close(x, y):
         return ""
     token = int(np.argmax(np.abs(x - y)))
     return f"log P of token {token} is {x[token]:.5f} instead of {y[token]:.5f}"
+
+
+def predictions_keep(model: Decoder) -> str:
+    """A prediction stays what it was when the next one is asked for."""
+    for start in starts(model):
+        first = np.asarray(model.next_log_probs(start))
+        before = first.copy()
+        for token in range(min(model.vocab_size_, 5)):
+            model.next_log_probs(model.advance(start, np.array([token], dtype=np.int32)))
+        if not np.array_equal(first, before, equal_nan=True):
+            return (
+                "a prediction changed when another one was asked for: next_log_probs must return an array of its own, "
+                "not one buffer for all (many of them are looked at together)"
+            )
+    return ""
 
 
 def first_use(model: Decoder) -> Any:
@@ -138,6 +158,7 @@ def answers(model: Decoder) -> list[Any]:
 
 CHECKS: dict[str, Callable[[Any], str]] = {
     "sums_to_one": sums_to_one,
+    "predictions_keep": predictions_keep,
     "cut_anywhere": cut_anywhere,
     "states_are_values": states_are_values,
     "advance_many_equals_the_loop": advance_many_equals_the_loop,

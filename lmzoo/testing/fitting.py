@@ -14,6 +14,7 @@ from lmzoo.testing.practice import TOLERANCE, VOCAB_SIZE, practice_text, wrong_d
 Fit = Callable[[Data], Any]
 Score = Callable[[Any, Ids], float]  # (model, text) → mean nats a token
 Answers = Callable[[Any], list[Any]]  # what a model says of some texts
+LARGE = 0.05  # nats a token: chance in the training of a network
 LEARNED = 0.1  # nats a token, beyond what a choice of settings explains
 PROSE = 6000  # characters to learn from
 HELD_OUT = 3000  # contexts in which sums are checked
@@ -27,11 +28,18 @@ def prose() -> bytes:
     return text.encode("ascii", "replace")[: PROSE + HELD_OUT]
 
 
+def _prose(numbers: Ids) -> tuple[Ids, Ids]:
+    """Prose to learn from and prose held out, each character as its number in `numbers` (128,), the rest unseen."""
+    ids = numbers[np.frombuffer(prose(), dtype=np.uint8)].astype(np.int32)
+    train, held_out = ids[:PROSE].copy(), ids[PROSE:].copy()
+    held_out[20::40] = numbers[np.arange(len(held_out[20::40])) % 128]  # what was never seen
+    return train, held_out
+
+
 def sums_along_prose(fit: Fit) -> str:
     """Fitted on English characters, it gives a distribution in each of thousands of contexts of text held out."""
-    ids, vocab_size = np.frombuffer(prose(), dtype=np.uint8).astype(np.int32), 129  # half of which are never seen
-    train, held_out = ids[:PROSE], ids[PROSE:]
-    held_out[20::40] = np.arange(len(held_out[20::40])) % vocab_size  # in any text there may be what was never seen
+    vocab_size = 129
+    train, held_out = _prose(np.arange(128))
     model: LanguageModel = fit(Data.of(train, held_out[:0], vocab_size))
     rows = np.asarray(model.distributions(held_out))
     what = "along English text that was held out, distributions"
@@ -44,6 +52,22 @@ def sums_along_prose(fit: Fit) -> str:
         return (
             f"along English text that was held out, log_probs_many says {scores[t]:.5f} nats for character {t}, and "
             f"distributions {rows[t, held_out[t]]:.5f}: what is scored is not what is predicted"
+        )
+    return ""
+
+
+def large_ids(fit: Fit, score: Score) -> str:
+    """Which numbers the tokens have does not matter: a model learns as much with numbers above 255."""
+    numbers = np.arange(128)
+    spread = np.where(numbers % 2, numbers - 1 + 256, numbers)  # half of them: a byte would take one for another
+    nats = []
+    for names in (numbers, spread):
+        train, held_out = _prose(names)
+        nats.append(score(fit(Data.of(train, held_out[:0], 400)), held_out))
+    if nats[1] < nats[0] - LARGE:
+        return (
+            f"English text is learned to {-nats[0]:.2f} nats a character with ids below 128, and to {-nats[1]:.2f} "
+            "when half of them have ids above 255: some ids are taken for others (are they kept in a byte?)"
         )
     return ""
 

@@ -1,6 +1,6 @@
 """Values between an examiner and the process of the model that it examines: frames of JSON and arrays, no pickle.
 
-    token (16 bytes) | bytes of the JSON (8) | JSON: {"arrays": [[type, shape], …], "value": …} | the arrays' bytes
+    token (16 bytes) | length of the JSON (8) | JSON: {"arrays": [[type, shape, contiguous], …], "value": …} | arrays
 
 The token is drawn anew for each process: what else is written to the pipe is noticed. The examiner believes nothing
 that it reads but that it is an answer of the model.
@@ -44,7 +44,7 @@ class Frames:
         """Send a value. Raises TypeError for one that has no form here, OSError where nobody reads."""
         self.written_arrays = []
         content = plain.encode(value, self._attach)
-        about = [[array.dtype.str, list(array.shape)] for array in self.written_arrays]
+        about = [[a.dtype.str, list(a.shape), a.flags.c_contiguous] for a in self.written_arrays]
         head = json.dumps({"arrays": about, "value": content}).encode("utf-8", "surrogatepass")
         parts = [self.token, len(head).to_bytes(8, "little"), head]
         parts += [np.ascontiguousarray(array).tobytes() for array in self.written_arrays]
@@ -63,14 +63,15 @@ class Frames:
         try:
             head = json.loads(bytes(self._exactly(length, deadline)))
             self.read_arrays = []
-            for name, shape in head["arrays"]:
+            for name, shape, contiguous in head["arrays"]:
                 dtype = np.dtype(name)
                 if dtype.kind not in "biuf" or dtype.itemsize > 8 or not all(type(n) is int and n >= 0 for n in shape):
                     raise FrameError("an answer is no array of numbers")
                 size = dtype.itemsize * int(np.prod(shape, dtype=object))
                 if size > LARGEST:
                     raise FrameError("an answer is too large")
-                self.read_arrays.append(np.frombuffer(self._exactly(size, deadline), dtype).reshape(shape))
+                array = np.frombuffer(self._exactly(size, deadline), dtype).reshape(shape)
+                self.read_arrays.append(array if contiguous else np.repeat(array, 2, axis=0)[::2])  # a view stays one
             return plain.decode(head["value"], self._fetch)
         except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
             raise FrameError(f"an answer is not what it must be: {error}") from None

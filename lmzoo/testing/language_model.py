@@ -111,9 +111,38 @@ def empty_text(model: LanguageModel) -> str:
     return f"reading nothing changed the state: {message}" if message else ""
 
 
+def nothing_to_read(model: LanguageModel) -> str:
+    """Of no texts there are no scores, and of a text without tokens no rows: (0, V)."""
+    nothing = np.array([], dtype=np.int32)
+    if len(model.log_probs_many([])) or len(model.advance_many([], [])):
+        return "log_probs_many and advance_many of no texts must give an empty list"
+    if np.shape(model.distributions(nothing)) != (0, model.vocab_size_):
+        return f"distributions of no tokens has shape {np.shape(model.distributions(nothing))}, not (0, V)"
+    return ""
+
+
+def ids_of_any_kind(model: LanguageModel) -> str:
+    """Ids are integers of any width, in arrays that may be views, or in a list: the same ids have the same scores."""
+    tokens = usual_text(model).astype(np.int32)
+    expected = np.array(model.log_probs(tokens)[0])
+    spread = np.zeros(2 * len(tokens), dtype=np.int32)
+    spread[::2] = tokens
+    for what, ids in (
+        ("of 64 bits", tokens.astype(np.int64)),
+        ("of 16 bits without a sign", tokens.astype(np.uint16)),
+        ("in a view of every second place of an array", spread[::2]),
+        ("in an array read backwards", tokens[::-1].copy()[::-1]),
+        ("in a list", tokens.tolist()),
+    ):
+        if not close(model.log_probs(ids)[0], expected) or not close(model.log_probs_many([ids])[0], expected):
+            return f"ids {what} score differently than the same ids of 32 bits: let check_ids read them, or np.asarray"
+    return ""
+
+
 def bad_id_is_named(model: LanguageModel) -> str:
     """An id outside the vocabulary is an error that names the id and the vocabulary's size."""
-    return bad_ids_are_named(model.vocab_size_, model.log_probs)
+    ways = (model.log_probs, lambda tokens: model.log_probs_many([tokens]), model.distributions)
+    return next(filter(None, (bad_ids_are_named(model.vocab_size_, read) for read in ways)), "")
 
 
 def many_texts(model: LanguageModel) -> str:
@@ -186,6 +215,8 @@ CHECKS: dict[str, Callable[[Any], str]] = {
     "distributions_equal_the_loop": distributions_equal_the_loop,
     "reach_is_true": reach_is_true,
     "empty_text": empty_text,
+    "nothing_to_read": nothing_to_read,
+    "ids_of_any_kind": ids_of_any_kind,
     "bad_id_is_named": bad_id_is_named,
     "many_texts": many_texts,
     "texts_of_equal_length": texts_of_equal_length,

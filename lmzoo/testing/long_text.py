@@ -104,6 +104,13 @@ def long_text_cut_anywhere(model: Decoder) -> str:
                     f"advance over tokens {start} to {stop} of a long text is not one advance after another "
                     f"(does a window, a cache or a buffer end there?): {message}"
                 )
+    state = taken.states[0]
+    for start, stop in pairwise(places):
+        state = model.advance(state, taken.tokens[start:stop])
+        if message := different_states(model, state, taken.states[stop]):
+            return (
+                f"read in pieces, cut at {places[: places.index(stop)]}, a long text ends in another state: {message}"
+            )
     return ""
 
 

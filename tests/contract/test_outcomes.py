@@ -13,12 +13,13 @@ from tests.contract import (
     test_masked_model,
     test_sentence_encoder,
     test_text_to_text,
+    test_unforeseen,
 )
 from tests.contract.right_models import RIGHT, Bigram, NaiveBayes, Neighbours, Probed, checks
 
 FILES = (
     test_cheats, test_classifier, test_encoder, test_language_model, test_masked_model, test_sentence_encoder,
-    test_text_to_text,
+    test_text_to_text, test_unforeseen,
 )  # fmt: skip
 MUTANTS = [mutant for file in FILES for mutant in file.MUTANTS]
 
