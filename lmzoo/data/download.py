@@ -23,6 +23,7 @@ from lmzoo.progress import Progress
 
 TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 16
+LARGEST = 1 << 30  # bytes of a download: a zip may have far more in it than the file that is wanted
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def _download(file: File, url: str, cache: Path, progress: Progress) -> Obtained
     packing = Path(urlsplit(url).path).suffix
     part = cache / (file.path + (packing if packing in (".xz", ".gz", ".zip") else "") + ".part")
     try:
-        _receive(url, part, progress)
+        _receive(url, part, file, progress)
     except OSError:
         with suppress(OSError):
             part.unlink()  # free the space of a full disk
@@ -170,7 +171,7 @@ def _read(packed: bytes, file: File) -> bytes:
     return drop_tags(contents) if file.tagged else contents
 
 
-def _receive(url: str, part: Path, progress: Progress) -> None:
+def _receive(url: str, part: Path, file: File, progress: Progress) -> None:
     """Append to `part` what it lacks of `url`. Raises as `_download` does."""
     import requests  # takes 0.1 s to import, and most calls find the file in the cache
 
@@ -191,14 +192,14 @@ def _receive(url: str, part: Path, progress: Progress) -> None:
             raise _Missing(f"{status} {response.reason}")
         if have and not (status == 206 and where.startswith(f"bytes {have}-")):
             part.unlink()  # this server cannot resume, or has another file now: start again
-            _receive(url, part, progress)
+            _receive(url, part, file, progress)
         elif status in (200, 206):
-            _write(response, part, have, progress)
+            _write(response, part, have, max(LARGEST, 4 * file.size), progress)
         else:
             raise DownloadError(f"{url} answers {status} {response.reason}: try again later")
 
 
-def _write(response: Any, part: Path, have: int, progress: Progress) -> None:
+def _write(response: Any, part: Path, have: int, most: int, progress: Progress) -> None:
     import requests
 
     length = response.headers.get("Content-Length", "")
@@ -211,6 +212,9 @@ def _write(response: Any, part: Path, have: int, progress: Progress) -> None:
                 out.write(chunk)
                 have += len(chunk)
                 task.advance(len(chunk))
+                if have > most:
+                    part.unlink()
+                    raise DownloadError(f"{response.url} sends more than {most:,} bytes: no file here is as large")
         except requests.RequestException as error:
             raise DownloadError(
                 f"the connection to {response.url} was lost after {have:,} of "

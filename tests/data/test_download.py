@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from lmzoo.data import download
 from lmzoo.data.download import File, obtain
 from lmzoo.drafts import write_atomically
 from lmzoo.errors import DownloadError, UsageError
@@ -100,6 +101,26 @@ def test_a_download_enters_the_cache_and_is_not_asked_for_again(file, server, tm
     assert first.sha256 == SHA
     assert len(server.asked) == 1
     assert left_in(tmp_path) == {"text.txt"}
+
+
+def test_a_server_that_sends_without_end_fills_no_disk(file, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "LARGEST", 100_000)
+    small = replace(file, size=1000)
+    with one_clear_line("/text.txt sends more than 100,000 bytes"):
+        obtain(small, tmp_path)
+    assert left_in(tmp_path) == set()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no named pipes")
+def test_a_pipe_or_a_larger_file_in_the_cache_is_not_read(file, tmp_path):
+    cached = tmp_path / file.path
+    cached.parent.mkdir()
+    cached.write_bytes(TEXT * 2)
+    assert obtain(file, tmp_path).contents == TEXT
+    cached.unlink()
+    os.mkfifo(cached)
+    with one_clear_line("text.txt is a pipe, not a file", error=UsageError):
+        obtain(file, tmp_path)
 
 
 def test_progress_counts_every_byte(file, tmp_path):
