@@ -21,16 +21,15 @@ HELD_OUT = 3000  # contexts in which sums are checked
 
 
 @cache
-def prose() -> bytes:
+def prose(length: int) -> bytes:
     """English characters, all of them ASCII."""
     grammar = Grammar.load(cards.folder() / "storyworld.grammar.toml")
-    text = "".join(grammar.generate(PROSE + HELD_OUT, "contract"))
-    return text.encode("ascii", "replace")[: PROSE + HELD_OUT]
+    return "".join(grammar.generate(length, "contract")).encode("ascii", "replace")[:length]
 
 
 def _prose(numbers: Ids) -> tuple[Ids, Ids]:
     """Prose to learn from and prose held out, each character as its number in `numbers` (128,), the rest unseen."""
-    ids = numbers[np.frombuffer(prose(), dtype=np.uint8)].astype(np.int32)
+    ids = numbers[np.frombuffer(prose(PROSE + HELD_OUT), dtype=np.uint8)].astype(np.int32)
     train, held_out = ids[:PROSE].copy(), ids[PROSE:].copy()
     held_out[20::40] = numbers[np.arange(len(held_out[20::40])) % 128]  # what was never seen
     return train, held_out
