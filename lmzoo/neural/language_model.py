@@ -111,7 +111,8 @@ class Network(LanguageModel, Encoder):
             raise UsageError(f"seed must be 0 or more, not {run.seed}")
         if data.refit:
             data = replace(data, valid=data.valid[:0])  # it is trained on, so nothing can be chosen by it
-        compute = _device.choose(run, self.width, self.compile_pays(run))
+        # Parts of lines have many shapes, and would be compiled again and again.
+        compute = _device.choose(run, self.width, self.compile_pays(run) and not data.lines)
         torch.manual_seed(run.seed)
         module = self._build_on(compute.device, data.vocab_size).train()
         trainer = Trainer(self, module, data, run, compute)

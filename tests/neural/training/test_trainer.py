@@ -102,6 +102,12 @@ def test_the_loss_of_lines_is_what_the_ruler_gives_each_alone(name):
     assert not trainer.carried
 
 
+def test_lines_are_compiled_only_where_asked_for(monkeypatch):
+    model = network()
+    monkeypatch.setattr(type(model), "compile_pays", lambda model, run: True)
+    assert not fit(model, lines=True, steps=2).facts["compiled"]
+
+
 def test_gradients_are_clipped_to_the_norm():
     model = network(optimizer="sgd", learning_rate=1.0, weight_decay=0.0, clip=1e-3, warmup=0.0, cooldown=0.0)
     trainer = begin(model)
