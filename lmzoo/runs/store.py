@@ -41,6 +41,20 @@ class Config(TypedDict):
     outside: bool
 
 
+class Provenance(TypedDict, total=False):
+    """What is read of a run's provenance.json; there is more in it for people."""
+
+    corpus: str | None
+    corpus_path: str | None
+    corpus_parts: dict[str, Any] | None
+    sha256: dict[str, str]
+    refit: bool | None
+    lines: bool | None
+    remarks: list[str]
+    training_seconds: float | None
+    peak_bytes: int | None
+
+
 def save(
     text_model: TextModel,
     folder: str | Path,
@@ -144,7 +158,7 @@ def verify(folder: Path) -> None:
         path = folder / name
         if path.is_symlink():
             raise FormatError(f"{path} is a link, and a run holds its files itself: copy the file here")
-        if not path.is_file():
+        if not path.exists():
             raise FormatError(f"{folder} is not a whole run: {name} is missing")
         if sums.get(name) != files.sha256_of(path):
             raise FormatError(f"{path} is damaged: its contents do not match {SUMS}; train or copy the run again")
@@ -177,9 +191,16 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def read_provenance(folder: str | Path) -> dict[str, Any]:
-    """provenance.json of a run: its training data, settings, machine and versions; empty where it is no JSON object."""
-    provenance = _read_json(Path(folder) / "provenance.json", files.SETTINGS)
-    return provenance if isinstance(provenance, dict) else {}
+    """provenance.json of a run: its data, settings, machine and versions; empty where it is no JSON object.
+
+    Raises FormatError naming a field that is of another type than `Provenance` says.
+    """
+    path = Path(folder) / "provenance.json"
+    provenance = _read_json(path, files.SETTINGS)
+    if not isinstance(provenance, dict):
+        return {}
+    files.typed(provenance, Provenance, path)
+    return provenance
 
 
 def digest(folder: str | Path) -> str:

@@ -459,3 +459,10 @@ def test_a_configuration_of_no_reasonable_size(run):
     (run / "config.json").write_bytes(b'{"format": 1, "model": "' + b"x" * (17 << 20))
     with pytest.raises(FormatError, match=r"config\.json has 17,825,816 bytes, where 16,777,216 are the most"):
         store.read_config(run)
+
+
+@pytest.mark.parametrize("changes", [{"corpus": 5}, {"sha256": {"test": 3}}, {"remarks": "none"}, {"refit": "yes"}])
+def test_what_is_read_of_a_provenance_has_its_type(run, changes):
+    forge(run, provenance=changes)
+    with pytest.raises(FormatError, match=rf"provenance\.json: expected .* in {next(iter(changes))}"):
+        store.read_provenance(run)
