@@ -85,7 +85,8 @@ def decompress_file(
 def certify_runs(
     runs: Runs,
     corpus: Texts = None,  # A name, a text file or a folder to compress. [default: what the run was trained on]
-    split: str = "test",  # train, valid or test.
+    # train, valid, test, or all: the whole text. [default: test; all of a file that the run was not trained on]
+    split: str | None = None,
     characters: Annotated[
         int | None,
         whole("--characters", "Only the first so many, 1 or more; of lines, those that are whole.", least=1),
@@ -99,7 +100,7 @@ def certify_runs(
     from lmzoo.compression.certify import certify
     from lmzoo.data.corpus import SPLITS
 
-    one_of("split", split, SPLITS)
+    one_of("split", split or "all", (*SPLITS, "all"))
     bars = Bars(quiet)
     certificates = [
         certify(run, corpus, split, characters, code, mirror, bars) for run in bars.track("certifying", runs)

@@ -22,7 +22,7 @@ from lmzoo.evaluation.perplexity import Score, evaluate
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Progress
 from lmzoo.runs import store
-from lmzoo.runs.train import corpus_for, notes_on
+from lmzoo.runs.score import part_for
 
 AGREED = 0.005  # relative excess of real bits over the evaluator's, beside `codec.END`, above which there is a note
 SAMPLE = 20_000  # characters that a comparison certifies for each model
@@ -68,7 +68,7 @@ class Certificate:
 def certify(
     run: Path,
     corpus: str | corpora.Paths | None = None,
-    split: str = "test",
+    split: str | None = None,
     characters: int | None = None,
     code: Path | None = None,
     mirror: str | None = None,
@@ -76,14 +76,14 @@ def certify(
 ) -> Certificate:
     """Compress `split` of `corpus` (None: the training corpus), or its first `characters`, and decompress it again.
 
-    Text and protocol are the evaluator's. `code` is the file of a model from outside the package. Raises as
+    Part, text and protocol are the evaluator's. `code` is the file of a model from outside the package. Raises as
     `store.load`, `corpus.load`, `evaluate` and `codec.compress` do, and LmzooError where another text is decompressed.
     """
     progress = progress or Progress()
     text_model = store.load(run, code)
     provenance = store.read_provenance(run)
-    source = corpus_for(run, corpus, provenance, mirror, progress)
-    text = _beginning(getattr(source, split), characters, source.protocol)
+    source, part = part_for(run, corpus, split, provenance, mirror, progress)
+    text = _beginning(part.text, characters, source.protocol)
     text_model.model.to("cpu").warm_up()
     with naming(run):
         score, file, seconds, seconds_back = _prove(run, text_model, text, source.protocol, code, progress)
@@ -91,14 +91,14 @@ def certify(
         run=str(run),
         model=text_model.name,
         corpus=source.name,
-        split=split,
+        split=part.split,
         **{key: getattr(score, key) for key in ("protocol", "tokenizer", "sha256", "characters", "bytes", "tokens")},
         bits=codec.payload_bits(file),
         evaluated_bits=score.bits,
         file_bytes=len(file),
         compress_seconds=seconds,
         decompress_seconds=seconds_back,
-        notes=notes_on(source, split, provenance, own=corpus is None),
+        notes=part.notes,
     )
     if certificate.bits > (1 + AGREED) * score.bits + codec.END:
         certificate.notes.append("it takes more bits than the evaluator says: the probabilities do not sum to one")

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -83,17 +83,11 @@ def score_run(
     with naming(folder):
         model = text_model.require(LanguageModel, "it has no bits")
     provenance = store.read_provenance(folder)
-    source = corpus_for(folder, corpus, provenance, mirror, progress)
-    foreign = corpus is not None and source.cut  # it has no split, so what is new in it is up to the run
-    seen = _seen(source, provenance, mirror, progress) if foreign else ""
-    new = NEW if provenance.get("sha256") else UNKNOWN
-    why = "as asked for" if split else seen or new * foreign
-    split = split or ("all" if foreign and not seen else "test")
-    text = source.whole if split == "all" else getattr(source, split)
+    source, part = part_for(folder, corpus, split, provenance, mirror, progress)
+    text, split = part.text, part.split
     model.to(device).warm_up()
     protocol = protocol or source.protocol
-    notes = notes_on(source, split, provenance, own=corpus is None)
-    notes += {PART: [SEEN], MORE: [PERHAPS_SEEN]}.get(seen, [])
+    notes = [*part.notes]
     excluding: dict[str, Any] = {}
     try:
         score = _evaluate(folder, text_model, text, protocol)
@@ -113,7 +107,7 @@ def score_run(
         "model": model.name,
         "corpus": source.name,
         "split": split,
-        "split_why": why,
+        "split_why": part.why,
         "split_rule": source.split,
         "split_sizes": source.sizes,
         **score.to_json(),
@@ -127,6 +121,35 @@ def score_run(
         "provenance": provenance,
     }
     return Scored(folder, text_model, source, protocol, score, row)
+
+
+class Part(NamedTuple):
+    """The part of a corpus that a run is scored on."""
+
+    split: str  # train, valid, test, or all
+    text: str
+    why: str  # "" where it goes without saying
+    notes: list[str]  # on what of it was trained on
+
+
+def part_for(
+    folder: Path,
+    corpus: str | Paths | None,
+    split: str | None,
+    provenance: dict[str, Any],
+    mirror: str | None,
+    progress: Progress,
+) -> tuple[Corpus, Part]:
+    """The corpus to score a run on, and which part: see `score_run`. Raises as `corpus_for`."""
+    source = corpus_for(folder, corpus, provenance, mirror, progress)
+    foreign = corpus is not None and source.cut  # it has no split, so what is new in it is up to the run
+    seen = _seen(source, provenance, mirror, progress) if foreign else ""
+    new = NEW if provenance.get("sha256") else UNKNOWN
+    why = "as asked for" if split else seen or new * foreign
+    split = split or ("all" if foreign and not seen else "test")
+    notes = notes_on(source, split, provenance, own=corpus is None)
+    notes += {PART: [SEEN], MORE: [PERHAPS_SEEN]}.get(seen, [])
+    return source, Part(split, source.whole if split == "all" else getattr(source, split), why, notes)
 
 
 def _seen(source: Corpus, provenance: dict[str, Any], mirror: str | None, progress: Progress) -> str:

@@ -68,3 +68,12 @@ def test_what_fails_is_said_in_the_row(run, tmp_path):
 def test_another_text_that_comes_back_is_no_certificate(run, monkeypatch):
     monkeypatch.setattr(certify, "_elsewhere", lambda run, file, code: (b"the hat", 0.0))
     assert sample_of(*run, "the cat") == {"error": "another text came back: it differs from byte 4 on"}
+
+
+@pytest.mark.usefixtures("here")
+def test_a_file_that_is_new_to_the_run_is_certified_whole_as_the_evaluator_scores_it(run, tmp_path):
+    new = tmp_path / "new.txt"
+    new.write_text("the dög sat on the cat\n" * 20, encoding="utf-8")
+    certificate = certify.certify(run[0], str(new))
+    assert (certificate.split, certificate.characters) == ("all", 20 * len("the dög sat on the cat\n"))
+    assert certify.certify(run[0], str(new), "test").characters < certificate.characters / 10
