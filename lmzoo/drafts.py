@@ -28,6 +28,7 @@ STALE = 86_400  # seconds after which a draft is abandoned, where there are no l
 _LEFT = re.compile(rf"{re.escape(DRAFT)}[0-9a-z_]{{8,12}}(\.lock|\.was-(?P<was>.+))?", re.DOTALL)
 _OCCUPIED = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
 _held: set[Path] = set()  # drafts and locks of this process
+_made: list[Path] = []  # folders that were made for locks, the innermost first
 
 
 class TakenError(LmzooError):
@@ -259,6 +260,9 @@ def remove_held() -> None:
     """Remove the drafts and locks of this process, which is about to end without unwinding."""
     for path in list(_held):
         _remove(path)
+    for folder in _made:
+        with suppress(OSError):  # it is no longer empty
+            folder.rmdir()
 
 
 def _remove(path: Path) -> None:
@@ -298,6 +302,7 @@ def locked(lock: Path, wait: bool = True) -> Iterator[None]:
     A process that is killed holds no lock. Raises BlockingIOError where another process holds it and not `wait`.
     """
     made = [folder for folder in lock.parents if not folder.exists()]
+    _made[:0] = made
     handle = None
     try:
         while handle is None:
@@ -311,6 +316,7 @@ def locked(lock: Path, wait: bool = True) -> Iterator[None]:
             _held.discard(lock)
             os.close(handle)
         for folder in made:
+            _made.remove(folder)
             with suppress(OSError):
                 folder.rmdir()
 
