@@ -303,6 +303,16 @@ class HonestCache(Cache):
     adapts: ClassVar[bool] = True
 
 
+class SortsInPlace(Bigram):
+    """Changes the ids that it reads, once it has read them."""
+
+    def log_probs(self, tokens, state=None):
+        scored = super().log_probs(np.array(tokens), state)
+        if isinstance(tokens, np.ndarray) and tokens.dtype == np.int32 and len(tokens) == 50:
+            tokens.sort()
+        return scored
+
+
 class Rewrites(Bigram):
     """Puts a function of its own in place of one of the checker's (here one that does the same)."""
 
@@ -360,6 +370,7 @@ MUTANTS = [
     (RefitsTwice, "refit_learns_once", "learned twice"),
     (TunesOnWhatItLearned, "refit_learns_once", "data.train_only"),
     (Cache, "adapting_is_said", "adapts"),
+    (SortsInPlace, "ids_of_any_kind", "work on a copy"),
     (Rewrites, "replaces_nothing", "it replaced lmzoo.testing.practice.replace_from"),
 ]
 RIGHT = [CountsRead, Trigram, HonestCache, Dictionaries]

@@ -114,6 +114,12 @@ def test_a_lack_of_memory_is_said(check):
     assert "MemoryError" in found["sums_to_one"].message
 
 
+def test_ids_that_it_changes_are_not_changed_here(check):
+    found = outcomes(check("advance", "tokens[:] = 0"))
+    assert found["cut_anywhere"].message == "advance changed the ids that it was given: work on a copy"
+    assert found["constructor_only_stores"].passed
+
+
 REWRITES = """
 import lmzoo.testing, lmzoo.testing.contract as contract, lmzoo.testing.practice as practice
 contract._run = lambda candidate, ability, name, check: contract.Check(name, ability, "passed")
