@@ -67,7 +67,7 @@ def saved(array):
         (b"BZh is how bzip2 files begin.\n", "text"),
         (bytes(range(256)), "binary"),
     ],
-    ids=lambda value: value[:12].hex() if isinstance(value, bytes) else value,
+    ids=lambda value: "" if isinstance(value, bytes) else value,  # a zip begins with the time: each worker has another
 )
 def test_a_kind_is_told_by_the_first_bytes(head, name):
     assert sniff(head).name == name
