@@ -305,9 +305,13 @@ def locked(lock: Path, wait: bool = True) -> Iterator[None]:
     _made[:0] = made
     handle = None
     try:
-        while handle is None:
+        for attempts_left in reversed(range(1000)):  # each fails only where another has removed what this one made
             _make_folder(lock.parent)
             handle = _lock(lock, os.O_RDWR | os.O_CREAT, wait)
+            if handle is not None:
+                break
+            if not attempts_left:  # as in /proc
+                raise FileNotFoundError(errno.ENOENT, "no file can be made here", str(lock.parent))
         _held.add(lock)
         yield
     finally:

@@ -173,6 +173,12 @@ def test_a_place_where_nothing_can_be_written_is_not_reserved(tmp_path):
     assert names(tmp_path) == ["file"]
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="there is no /proc here")
+def test_a_folder_of_the_system_in_which_no_file_can_be_made_is_no_endless_loop():
+    with pytest.raises(FileNotFoundError, match="no file can be made here"), drafts.locked(Path("/proc/self/fd/lock")):
+        pass
+
+
 def test_one_process_at_a_time_holds_a_lock_and_the_last_removes_it(tmp_path):
     program = "import sys; from pathlib import Path; from lmzoo.drafts import locked\n"
     program += "with locked(Path(sys.argv[1])): print('held', flush=True)"

@@ -177,9 +177,9 @@ def claimed_file(file: Path, overwrite: bool) -> Iterator[None]:
         raise UsageError(f"{file} cannot be written: there is no folder {file.parent}")
     with ExitStack() as stack:
         try:
-            stack.enter_context(reserved(file))
             if file.exists() and not file.is_file():
                 raise UsageError(f"{file} is a device or a pipe, which is not replaced: write a file")
+            stack.enter_context(reserved(file))
             if file.exists() and not overwrite:
                 raise UsageError(f"{file} exists already: choose another name, or give --overwrite to replace it")
         except OSError as error:

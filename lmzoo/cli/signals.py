@@ -18,6 +18,7 @@ from lmzoo import drafts
 from lmzoo.errors import Terminated
 
 PATIENCE = 1.2  # seconds that the exception has to end the process
+AGAIN = 1.0  # seconds after which a signal is a second request, which a training obeys without saving
 INTERRUPTED, TERMINATED = 130, 143  # 128 + SIGINT and + SIGTERM, as shells count
 NOTHING_LEFT = "interrupted; nothing half-written was left"
 _last_word = threading.Lock()  # held by whoever prints the line with which the process ends
@@ -59,9 +60,11 @@ def _raise(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
 
 
 def _wait(read: int) -> None:
+    first = float("inf")
     while True:
-        number = os.read(read, 1)[0]
-        if signal.getsignal(number) is _raise:  # else a training saves first
+        number, now = os.read(read, 1)[0], time.monotonic()
+        first = min(first, now)
+        if signal.getsignal(number) is _raise or now - first > AGAIN:  # else a training saves first
             time.sleep(PATIENCE)
             drafts.remove_held()
             if _last_word.acquire(blocking=False):

@@ -199,6 +199,10 @@ def claimed(folder: Path, resume: bool, overwrite: bool) -> Iterator[None]:
     """
     with store.claimed(folder, overwrite):
         left = unfinished(folder)
+        try:
+            left.exists()
+        except OSError as error:  # its name is too long
+            raise UsageError(f"{left} cannot be written: {error.strerror}; choose another --out") from None
         remove_useless(folder.parent, except_for=left)
         _remove_useless(left)
         _check_for_checkpoints(left, resume, overwrite)

@@ -58,6 +58,11 @@ def test_the_checkpoints_of_a_run_that_is_whole_are_removed(tmp_path, unfinished
     assert left.exists() != same
 
 
+def test_a_name_too_long_for_its_checkpoints_is_refused_before_any_work(tmp_path):
+    with pytest.raises(UsageError, match="File name too long; choose another --out"):
+        claim(tmp_path / ("x" * 250))
+
+
 def test_checkpoints_are_neither_overwritten_nor_missed(tmp_path, unfinished):
     with pytest.raises(UsageError, match="nothing to resume"):
         claim(tmp_path / "run", resume=True)
