@@ -27,7 +27,7 @@ DRAFT = ".lmzoo-"
 STALE = 86_400  # seconds after which a draft is abandoned, where there are no locks
 _LEFT = re.compile(rf"{re.escape(DRAFT)}[0-9a-z_]{{8,12}}(\.lock|\.was-(?P<was>.+))?", re.DOTALL)
 _OCCUPIED = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
-_held: set[Path] = set()  # drafts and locks of this process
+_held: dict[Path, list[Path]] = {}  # drafts and locks of this process, and the folders that were made for them
 _made: list[Path] = []  # folders that were made for locks, the innermost first
 
 
@@ -101,7 +101,7 @@ def _draft(parent: Path, create: Callable[[Path], None]) -> Iterator[Path]:
     _make_folder(parent)
     remove_abandoned(parent)
     draft = parent / f"{DRAFT}{secrets.token_hex(6)}"
-    _held.add(draft)
+    _held[draft] = []
     handle = None
     try:
         while handle is None:
@@ -110,7 +110,7 @@ def _draft(parent: Path, create: Callable[[Path], None]) -> Iterator[Path]:
         yield draft
     finally:
         _remove(draft)
-        _held.discard(draft)
+        _held.pop(draft, None)
         if handle:
             os.close(handle)
 
@@ -258,8 +258,11 @@ def _remove_if_abandoned(path: Path, was: str | None) -> None:
 
 def remove_held() -> None:
     """Remove the drafts and locks of this process, which is about to end without unwinding."""
-    for path in list(_held):
+    for path, made in list(_held.items()):
         _remove(path)
+        for folder in made:
+            with suppress(OSError):  # something else may be in it
+                folder.rmdir()
     for folder in _made:
         with suppress(OSError):  # it is no longer empty
             folder.rmdir()
@@ -312,12 +315,12 @@ def locked(lock: Path, wait: bool = True) -> Iterator[None]:
                 break
             if not attempts_left:  # as in /proc
                 raise FileNotFoundError(errno.ENOENT, "no file can be made here", str(lock.parent))
-        _held.add(lock)
+        _held[lock] = made
         yield
     finally:
         if handle is not None:
             _remove(lock)
-            _held.discard(lock)
+            _held.pop(lock, None)
             os.close(handle)
         for folder in made:
             _made.remove(folder)

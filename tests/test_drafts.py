@@ -281,7 +281,7 @@ def test_killed_between_two_renames_the_old_folder_is_put_back(tmp_path, monkeyp
 
 
 def test_who_must_end_at_once_removes_what_it_holds(tmp_path):
-    with drafts.reserved(tmp_path / "run"), drafts.draft_folder_of(tmp_path / "run") as draft:
+    with drafts.reserved(tmp_path / "a/b/run"), drafts.draft_folder_of(tmp_path / "run") as draft:
         (draft / "half").touch()
         drafts.remove_held()
         assert names(tmp_path) == []

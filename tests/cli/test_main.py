@@ -613,6 +613,7 @@ def interrupt(process, said="nothing half-written was left", by=signal.SIGINT):
     """Press Ctrl-C once it is at work."""
     with process:
         assert process.stdout.read(7) == b"at work"
+        time.sleep(0.3)  # for it to be in the middle of it
         process.send_signal(by)
         _, err = process.communicate(timeout=30)
     assert err.decode() == f"lmzoo: interrupted; {said}\n"
