@@ -65,7 +65,7 @@ def check_model(
 
 
 def _practice_data() -> Data:
-    return Data.of(practice_text(3000), practice_text(500, seed=1), VOCAB_SIZE)
+    return Data.of(practice_text(fitting.LEAST), practice_text(500, seed=1), VOCAB_SIZE)
 
 
 def _properties(kind: type) -> Iterator[tuple[str, str, Property]]:
@@ -308,7 +308,7 @@ class _Candidate:
         if issubclass(self.kind, Classifier):
             return ""
         again = self.new()
-        again.fit(Data.of(practice_text(600, seed=9), practice_text(100, seed=8), VOCAB_SIZE), self.run)
+        again.fit(Data.of(practice_text(fitting.LEAST, seed=9), practice_text(100, seed=8), VOCAB_SIZE), self.run)
         again.fit(_practice_data(), self.run)
         return self.differs(again, "fitted on one text and then on another, it is not as if fitted on the second")
 

@@ -16,6 +16,7 @@ Score = Callable[[Any, Ids], float]  # (model, text) → mean nats a token
 Answers = Callable[[Any], list[Any]]  # what a model says of some texts
 LARGE = 0.05  # nats a token: chance in the training of a network
 LEARNED = 0.1  # nats a token, beyond what a choice of settings explains
+LEAST = 3000  # tokens of a training text, as in the check of `fit`: a network may need that many for a batch
 PROSE = 6000  # characters to learn from
 HELD_OUT = 3000  # contexts in which sums are checked
 
@@ -77,7 +78,7 @@ def _cycle(*tokens: int) -> Ids:
 
 def validation_is_not_learned(fit: Fit, score: Score) -> str:
     """What stands in the validation text alone is not learned from it: it may choose settings, no more."""
-    train, forth, back = practice_text(800), _cycle(9, 10, 0), _cycle(10, 9, 0)
+    train, forth, back = practice_text(LEAST), _cycle(9, 10, 0), _cycle(10, 9, 0)
     one, other = (fit(Data.of(train, valid, VOCAB_SIZE)) for valid in (forth, back))
     gain = score(one, forth) - score(one, back) - score(other, forth) + score(other, back)
     if gain > LEARNED:
@@ -99,7 +100,7 @@ def refit_learns_once(fit: Fit, score: Score, answers: Answers) -> str:
     valid, fresh = (
         rng.integers(9, size=300).astype(np.int32) for _ in range(2)
     )  # noise: nothing to learn but by heart
-    train = np.concatenate([practice_text(600), valid])
+    train = np.concatenate([practice_text(LEAST), valid])
     again = fit(Data.of(train, valid, VOCAB_SIZE, refit=True))
     once = fit(Data.of(train, valid[:0], VOCAB_SIZE))
 

@@ -185,6 +185,8 @@ def _bare(value: Any) -> Any:
     """States and models as their handles."""
     if isinstance(value, _State | _Remote):
         return value.handle
+    if isinstance(value, range):
+        return list(value)
     return type(value)(map(_bare, value)) if isinstance(value, list | tuple) else value
 
 

@@ -10,6 +10,7 @@ from lmzoo.errors import LmzooError, UsageError
 from lmzoo.interface import LanguageModel
 from lmzoo.testing import sandbox
 from lmzoo.testing.sandbox import Limits
+from tests.contract.right_models import RIGHT, Bigram
 
 BIGRAM = '''
 from dataclasses import dataclass
@@ -65,6 +66,21 @@ def test_a_right_model_passes_with_its_counts_in_dictionaries(check):
     assert {c.name: c.message for c in result.checks if not c.passed} == {}
     assert [c.name for c in result.checks] == NAMES
     assert result.printed == ""
+
+
+def test_every_ability_is_asked_as_it_would_be_here(tmp_path):
+    """The right models of the tests, each as a file of its own: the same checks, and all of them pass."""
+    kinds = [kind for kind in RIGHT if kind is not Bigram]
+    for kind in kinds:
+        file = tmp_path / f"{kind.__name__}.py"
+        file.write_text(
+            "from dataclasses import dataclass\nfrom tests.contract import right_models\n\n"
+            f"@dataclass\nclass Mine(right_models.{kind.__name__}):\n    name = 'mine'\n",
+            encoding="utf-8",
+        )
+        result = sandbox.check_file(file, steps=1)
+        assert {c.name: c.message for c in result.checks if not c.passed} == {}
+        assert [c.name for c in result.checks] == testing.check_names(kind)
 
 
 def test_sys_exit_is_an_error_like_any_other(check):
