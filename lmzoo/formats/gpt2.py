@@ -2,34 +2,35 @@
 
     config.json                     sizes and settings
     model.safetensors               the weights, or model.safetensors.index.json and the files that it names
-    vocab.json, merges.txt          the tokenizer, or tokenizer.json
+    tokenizer.json, …               the tokenizer: see gpt2_tokenizer
 
 Nothing is unpickled: a folder whose weights are only in pytorch_model.bin is refused.
 """
 
-import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from lmzoo.data import corpus
 from lmzoo.data.download import File, obtain
-from lmzoo.data.tokenizers import Bpe, Byte, Tokenizer
 from lmzoo.drafts import draft_folder_of, reserved, temporary_folder
 from lmzoo.errors import DownloadError, FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.files import TEXTS, open_file, parse_json, read_text, typed
+from lmzoo.files import open_file, typed
+from lmzoo.formats import gpt2_tokenizer
 from lmzoo.interface import Progress
 from lmzoo.models.gpt import GPT
 from lmzoo.runs import store
 
-END = "<|endoftext|>"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 # The revision whose files are fetched by name. Its sizes and checksums were compared with those that other projects
 # pin; for the larger models none were found, so those are read from a folder only.
@@ -48,11 +49,16 @@ PUBLISHED = {
 
 # The settings that a Hugging Face GPT-2 has only in this way.
 FIXED = {"norm_first": True, "bias": True}
+EXACT = ("gelu", "gelu_python")  # names of GELU itself, not its approximation
 # Values of transformers' settings that can be read, the default first.
 READABLE: dict[str, tuple[Any, ...]] = {
-    "activation_function": ("gelu_new", "gelu_pytorch_tanh"), "layer_norm_epsilon": (1e-5,), "n_inner": (None,),
+    "activation_function": ("gelu_new", "gelu_pytorch_tanh", *EXACT), "layer_norm_epsilon": (1e-5,), "n_inner": (None,),
     "scale_attn_weights": (True,), "scale_attn_by_inverse_layer_idx": (False,), "add_cross_attention": (False,),
 }  # fmt: skip
+
+TABLES = ("embedding.weight", "output.weight")  # with a row for each token
+# Of torch.compile, of distributed training, and of models with a head.
+PREFIXES = re.compile(r"^(_orig_mod\.|module\.|transformer\.)+")
 
 
 def fetch(name: str, progress: Progress | None = None) -> Path:
@@ -78,35 +84,42 @@ def read(folder: str | Path) -> TextModel:
     folder = Path(folder)
     config = _read_json(folder / "config.json")
     model = _settings(config, folder)
-    tokenizer, theirs = _tokenizer(folder), _weights(folder)
     vocab_size = config.get("vocab_size", 50_257)
-    if tokenizer.vocab_size != vocab_size:
-        raise FormatError(f"{folder}: config.json has {vocab_size} tokens and its tokenizer {tokenizer.vocab_size}")
-    _check_sizes(model, theirs, folder)
-    module = model.build(vocab_size)
-    expected: dict[str, Tensor] = module.weights()
-    weights: dict[str, Tensor] = {}
-    for name, their_name, transposed in _names(model):
-        weight = theirs.pop(their_name).float()
-        weights[name] = weight.T if transposed and weight.ndim == 2 else weight
-        if weights[name].shape != expected[name].shape:
-            shape = tuple(expected[name].T.shape if transposed else expected[name].shape)
-            raise FormatError(f"{folder}: {their_name} is {tuple(weight.shape)} where config.json wants {shape}")
-    if unknown := [name for name in theirs if not _is_ignored(name)]:
-        raise FormatError(f"{folder}: the weights have {unknown[0]}, which a GPT-2 of {model.layers} layers has not")
+    with ExitStack() as stack:
+        theirs = _weights(folder, stack)
+        ignored = _check_weights(model, vocab_size, theirs, folder)
+        found = gpt2_tokenizer.read(folder, config, vocab_size)
+        module = model.build(vocab_size)
+        weights: dict[str, Tensor] = {}
+        for name, their_name, transposed in _names(model):
+            weight = theirs[their_name].load().float()
+            weights[name] = weight.T if transposed else weight
+            if name in TABLES and found.order != list(range(vocab_size)):
+                weights[name] = weight[found.order]
     module.load_weights(weights)
-    model.net_, model.vocab_size_ = module.eval(), vocab_size
-    return TextModel(model, tokenizer)
+    model.net_, model.vocab_size_, model.remarks = module.eval(), vocab_size, [*found.notes, *ignored]
+    return TextModel(model, found.tokenizer)
 
 
-def _check_sizes(model: GPT, theirs: dict[str, Tensor], folder: Path) -> None:
-    """Raise FormatError where config.json wants more layers or wider ones than there are, before they take memory."""
-    for _, name, _ in _names(model):
+def _check_weights(model: GPT, vocab_size: int, theirs: "dict[str, Weight]", folder: Path) -> list[str]:
+    """Notes on what is not read. Raises FormatError where config.json wants other weights, before they take memory."""
+    expected = set()
+    for name, shape in _shapes(model, vocab_size):
+        expected.add(name)
         if name not in theirs:
             raise FormatError(f"{folder}: the weights lack {name}: are they a GPT-2 of {model.layers} layers?")
-    shape, wanted = tuple(theirs["wpe.weight"].shape), (model.window, model.width)
-    if shape != wanted:
-        raise FormatError(f"{folder}: wpe.weight is {shape} where config.json wants {wanted}")
+        if theirs[name].shape != shape:
+            raise FormatError(f"{folder}: {name} is {theirs[name].shape} where config.json wants {shape}")
+        if theirs[name].kind not in ("F64", "F32", "F16", "BF16"):
+            raise FormatError(f"{folder}: {name} has numbers of type {theirs[name].kind}, not F32, F16 or BF16")
+    others = [
+        name for name in theirs if name not in expected and not name.endswith((".attn.bias", ".attn.masked_bias"))
+    ]
+    if unknown := [name for name in others if name.startswith("h.")]:
+        raise FormatError(f"{folder}: the weights have {unknown[0]}, which a GPT-2 of {model.layers} layers has not")
+    heads = [name for name in others if name != "lm_head.weight"]  # the embedding again, where it is tied
+    shown = ", ".join(heads[:3]) + ", …" * (len(heads) > 3)
+    return [f"not read, for a language model has none such: {shown}"] if heads else []
 
 
 def _settings(config: dict[str, Any], folder: Path) -> GPT:
@@ -129,6 +142,7 @@ def _settings(config: dict[str, Any], folder: Path) -> GPT:
         "width": sizes["n_embd"],
         "window": sizes["n_positions"],
         "dropout": typed(config.get("resid_pdrop", 0.1), float, f"{folder}: resid_pdrop in config.json"),
+        "exact_gelu": config.get("activation_function") in EXACT,
         "tied": config.get("tie_word_embeddings", True) is not False,
     }
     return GPT.from_config({**GPT.PRESETS["gpt2"], **own})
@@ -156,9 +170,16 @@ def _names(model: GPT) -> Iterator[tuple[str, str, bool]]:
         yield "output.weight", "lm_head.weight", False
 
 
-def _is_ignored(name: str) -> bool:
-    """The causal mask, which older versions saved, and the softmax's matrix where it is tied to the embedding."""
-    return name.endswith((".attn.bias", ".attn.masked_bias")) or name == "lm_head.weight"
+def _shapes(model: GPT, vocab_size: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The shape of each weight in transformers."""
+    width = model.width
+    sizes: dict[str, tuple[int, ...]] = {"wte": (vocab_size, width), "wpe": (model.window, width)}
+    sizes |= {"lm_head": (vocab_size, width), "attn.c_attn": (width, 3 * width), "attn.c_proj": (width, width)}
+    sizes |= {"mlp.c_fc": (width, 4 * width), "mlp.c_proj": (4 * width, width)}
+    for _, name, _ in _names(model):
+        module, _, part = re.sub(r"^h\.\d+\.", "", name).rpartition(".")
+        shape = sizes.get(module, (width,))
+        yield name, shape if part == "weight" else shape[-1:]
 
 
 def weight_files(folder: Path) -> list[str]:
@@ -171,9 +192,18 @@ def weight_files(folder: Path) -> list[str]:
     return sorted({Path(name).name for name in where.values()})  # never outside the folder
 
 
-def _weights(folder: Path) -> dict[str, Tensor]:
-    """All weights by transformers' names, without the prefix `transformer.` that some have."""
-    weights: dict[str, Tensor] = {}
+@dataclass(frozen=True)
+class Weight:
+    """A weight in a file: its shape, the type of its numbers, and how to read it."""
+
+    shape: tuple[int, ...]
+    kind: str
+    load: Callable[[], Tensor]
+
+
+def _weights(folder: Path, stack: ExitStack) -> dict[str, Weight]:
+    """All weights by transformers' names, without what wrappers put before them; the files are open within `stack`."""
+    weights: dict[str, Weight] = {}
     for name in weight_files(folder):
         path = folder / name
         if not path.is_file():
@@ -182,52 +212,19 @@ def _weights(folder: Path) -> dict[str, Tensor]:
             raise FormatError(f"{folder} has no {path.name}{hint}")
         try:
             open_file(path).close()  # only a regular file
-            weights |= load_file(path)
+            file = stack.enter_context(safe_open(path, "pt"))
+            for key in file.keys():  # noqa: SIM118
+                part = file.get_slice(key)
+                weight = Weight(tuple(part.get_shape()), part.get_dtype(), partial(file.get_tensor, key))
+                if weights.setdefault(PREFIXES.sub("", key), weight) is not weight:
+                    raise FormatError(f"{path} has {key} a second time")
         except (SafetensorError, OSError, ValueError) as error:
             raise FormatError(f"{path} is not a whole safetensors file: {error}") from None
-    return {name.removeprefix("transformer."): value for name, value in weights.items()}
-
-
-def _tokenizer(folder: Path) -> Bpe:
-    """The byte-pair tokenizer, with ids in GPT-2's order or in ours: bytes, merges, `end`."""
-    if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        vocabulary = _read_json(folder / "vocab.json")
-        lines = _read_text(folder / "merges.txt").split("\n")
-        merges = [line for line in lines if line and not line.startswith("#version")]
-    elif (folder / "tokenizer.json").is_file():
-        vocabulary, merges = _from_tokenizer_json(folder)
-    else:
-        raise FormatError(f"{folder} has no tokenizer: put its vocab.json and merges.txt, or tokenizer.json, there")
-    for spec in ("gpt2", f"bpe:{len(vocabulary)}"):
-        text = Bpe(spec, merges, lines=False)
-        if vocabulary == {**text.ids_of_tokens, END: text.end}:
-            return text
-    raise FormatError(
-        f"{folder}: its vocabulary is not that of byte pairs alone, first the 256 bytes, then each merge, then {END}: "
-        "only such can be read"
-    )
-
-
-def _from_tokenizer_json(folder: Path) -> tuple[dict[str, int], list[str]]:
-    saved = _read_json(folder / "tokenizer.json")
-    try:
-        vocabulary = dict(saved["model"]["vocab"])
-        vocabulary |= {token["content"]: token["id"] for token in saved.get("added_tokens", [])}
-        merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in saved["model"]["merges"]]
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise FormatError(f"{folder / 'tokenizer.json'} has no byte pairs in it") from None
-    return vocabulary, merges
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return read_text(path, TEXTS)
-    except OSError as error:
-        raise FormatError(f"{path} cannot be read: {error.strerror}") from None
+    return weights
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    return parse_json(_read_text(path), dict[str, Any], path)
+    return gpt2_tokenizer.read_json(path, dict[str, Any])
 
 
 # ── Export ───────────────────────────────────────────────────────────────────────────────────────────
@@ -255,8 +252,8 @@ def write(text_model: TextModel, folder: str | Path, overwrite: bool = False) ->
         replaces = folder.is_dir() and any(folder.iterdir())  # only those files: others in the folder stay
         with temporary_folder(folder) if replaces else draft_folder_of(folder, overwrite=False) as draft:
             save_file(tensors, draft / WEIGHTS, {"format": "pt"})
-            _write_json(draft / "config.json", _config(model))
-            _write_tokenizer(tokenizer, model.window, draft)
+            gpt2_tokenizer.write_json(draft / "config.json", _config(model))
+            gpt2_tokenizer.write(tokenizer, model.window, draft)
             files = sorted(path.name for path in draft.iterdir())
             for file in files if replaces else ():
                 os.replace(draft / file, folder / file)
@@ -305,6 +302,7 @@ def _config(model: GPT) -> dict[str, Any]:
         "n_layer": model.layers,
         "n_head": model.heads,
         **{name: known[0] for name, known in READABLE.items()},
+        **({"activation_function": EXACT[0]} if model.exact_gelu else {}),
         **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), model.dropout),
         "initializer_range": 0.02,
         "bos_token_id": end,
@@ -312,30 +310,3 @@ def _config(model: GPT) -> dict[str, Any]:
         "tie_word_embeddings": model.tied,
         "dtype": "float32",
     }
-
-
-def _write_tokenizer(text: Tokenizer, window: int, folder: Path) -> None:
-    """Write a byte-pair tokenizer in transformers' files; nothing for any other kind."""
-    if isinstance(text, Byte) and not text.lines:
-        text = Bpe(f"bpe:{text.vocab_size}", [], lines=False)
-    if not isinstance(text, Bpe) or text.lines:
-        return
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-
-    vocabulary = {**text.ids_of_tokens, END: text.end}
-    pairs = [(left, right) for left, _, right in (merge.partition(" ") for merge in text.merges)]
-    fast = Tokenizer(models.BPE(vocabulary, pairs))
-    fast.pre_tokenizer, fast.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    fast.add_special_tokens([AddedToken(END, special=True)])
-    fast.save(str(folder / "tokenizer.json"))
-    _write_json(folder / "vocab.json", vocabulary)
-    merges = "".join(f"{merge}\n" for merge in text.merges)
-    (folder / "merges.txt").write_text(f"#version: 0.2\n{merges}", encoding="utf-8")
-    ends = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END)
-    _write_json(
-        folder / "tokenizer_config.json", {"tokenizer_class": "GPT2Tokenizer", "model_max_length": window, **ends}
-    )
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -62,6 +62,7 @@ class GPT(Transformer):
     norm_first: bool = True  # norm before attention and MLP, as GPT-2; else after adding them, as GPT-1
     bias: bool = True  # biases in linear layers and norms
     tied: bool = True  # one table for embedding and softmax (Press & Wolf 2017)
+    exact_gelu: bool = False  # GELU itself, as in nanoGPT; else its tanh approximation, as in GPT-1 and GPT-2
     training: Training = Training(batch=16, learning_rate=2e-3, beta2=0.95, weight_decay=0.1)
 
     @property
@@ -92,7 +93,7 @@ class GPTModule(TransformerModule):
         self.blocks = nn.ModuleList(
             Block(
                 Attention(s.width, s.heads, bias=s.bias, dropout=s.dropout),
-                MLP(s.width, s.bias),
+                MLP(s.width, s.bias, "exact gelu" if s.exact_gelu else "gelu"),
                 [nn.LayerNorm(s.width, bias=s.bias), nn.LayerNorm(s.width, bias=s.bias)],
                 s.dropout,
                 s.norm_first,

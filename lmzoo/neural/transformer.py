@@ -22,7 +22,7 @@ ENOUGH_TO_COMPILE = 120.0
 
 
 class MLP(nn.Module):
-    """W₂ f(W₁ x), four times as wide inside; f is GELU (Hendrycks & Gimpel 2016) or relu² (So et al. 2021)."""
+    """W₂ f(W₁ x), four times as wide; f is GELU (Hendrycks & Gimpel 2016), exact or not, or relu² (So et al. 2021)."""
 
     def __init__(self, width: int, bias: bool = True, activation: str = "gelu"):
         super().__init__()
@@ -33,8 +33,10 @@ class MLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(…, D) → (…, D)."""
         inner = self.up(x)  # (…, 4 D)
-        # GELU by its tanh approximation, as in GPT-1's and GPT-2's code.
-        return self.down(relu(inner).square() if self.activation == "relu2" else gelu(inner, approximate="tanh"))
+        if self.activation == "relu2":
+            return self.down(relu(inner).square())
+        # "gelu" is its tanh approximation, as in GPT-1's and GPT-2's code.
+        return self.down(gelu(inner, approximate="none" if self.activation == "exact gelu" else "tanh"))
 
 
 class SwiGLU(nn.Module):

@@ -8,12 +8,13 @@ from dataclasses import fields
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from lmzoo.cli.exchange import export_run, import_file
 from lmzoo.data import tokenizers
 from lmzoo.data.download import File
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.formats import gpt2
+from lmzoo.formats import gpt2, gpt2_tokenizer
 from lmzoo.interface import Data
 from lmzoo.models.gpt import GPT
 from lmzoo.models.uniform import Uniform
@@ -46,7 +47,7 @@ def theirs(tmp_path):
 
 def saved(model, folder):
     model.save_pretrained(folder)
-    vocabulary = {**TEXT.ids_of_tokens, gpt2.END: TEXT.end}
+    vocabulary = {**TEXT.ids_of_tokens, gpt2_tokenizer.END: TEXT.end}
     (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(MERGES) + "\n", encoding="utf-8")
     return folder
@@ -79,7 +80,7 @@ def test_an_imported_model_has_the_logits_of_transformers(tmp_path, tied):
     ids = text.encode(PROMPT)
     assert model.tied == tied
     assert len(ids) > 10
-    np.testing.assert_allclose(model.log_probs(ids)[0], their_log_probs(hugging_face, ids), atol=1e-4)
+    np.testing.assert_allclose(model.log_probs(ids)[0], their_log_probs(hugging_face, ids), atol=1e-5)
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -90,7 +91,7 @@ def test_an_exported_model_has_our_logits_in_transformers(tmp_path, tied):
     ids = TEXT.encode(PROMPT)
     assert not loading["missing_keys"]
     assert not loading["unexpected_keys"]
-    np.testing.assert_allclose(their_log_probs(hugging_face.eval(), ids), model.log_probs(ids)[0], atol=1e-4)
+    np.testing.assert_allclose(their_log_probs(hugging_face.eval(), ids), model.log_probs(ids)[0], atol=1e-5)
 
 
 def test_export_and_import_are_inverse(tmp_path):
@@ -132,12 +133,12 @@ def test_the_ids_are_those_of_transformers(tmp_path):
 @pytest.mark.data
 def test_gpt2s_own_vocabulary_ends_where_transformers_has_it(tmp_path):
     published = tokenizers.train("gpt2", "")
-    gpt2._write_tokenizer(published, 1024, tmp_path)
+    gpt2_tokenizer.write(published, 1024, tmp_path)
     hugging_face = transformers.AutoTokenizer.from_pretrained(tmp_path)
     text = "Language models are unsupervised multitask learners, café 😀\n"
     assert published.end == hugging_face.eos_token_id == 50_256
     assert hugging_face.encode(text) == published.encode(text).tolist()
-    assert gpt2._tokenizer(tmp_path).to_json() == published.to_json()
+    assert gpt2_tokenizer.read(tmp_path, {}, 50_257).tokenizer.to_json() == published.to_json()
 
 
 # ── Other ways to write the same folder ───────────────────────────────────────────────────────────
@@ -145,9 +146,9 @@ def test_gpt2s_own_vocabulary_ends_where_transformers_has_it(tmp_path):
 
 def rewritten(folder, change):
     """The folder with its weights changed by `change(dict)`."""
-    weights = gpt2.load_file(folder / gpt2.WEIGHTS)
+    weights = load_file(folder / gpt2.WEIGHTS)
     change(weights)
-    gpt2.save_file({name: value.contiguous() for name, value in weights.items()}, folder / gpt2.WEIGHTS)
+    save_file({name: value.contiguous() for name, value in weights.items()}, folder / gpt2.WEIGHTS)
 
 
 def without_prefix(weights):
@@ -184,7 +185,7 @@ def test_half_precision_is_read(theirs):
     rewritten(theirs, lambda weights: weights.update({name: w.bfloat16() for name, w in weights.items()}))
     hugging_face = transformers.GPT2LMHeadModel.from_pretrained(theirs, dtype=torch.float32).eval()
     ids = np.arange(20)
-    np.testing.assert_allclose(gpt2.read(theirs).model.log_probs(ids)[0], their_log_probs(hugging_face, ids), atol=1e-4)
+    np.testing.assert_allclose(gpt2.read(theirs).model.log_probs(ids)[0], their_log_probs(hugging_face, ids), atol=1e-5)
 
 
 @pytest.mark.parametrize("spec", ["byte", "bpe:270"])
@@ -221,9 +222,15 @@ def cut_short(folder):
     (folder / gpt2.WEIGHTS).write_bytes((folder / gpt2.WEIGHTS).read_bytes()[:5000])
 
 
-def shuffled(folder):
-    vocabulary = {token: (number + 1) % len(TEXT.ids_of_tokens) for token, number in TEXT.ids_of_tokens.items()}
-    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+def listed(change):
+    """The vocabulary changed by `change(dict)`."""
+
+    def change_file(folder):
+        vocabulary = json.loads((folder / "vocab.json").read_text())
+        change(vocabulary)
+        (folder / "vocab.json").write_text(json.dumps(vocabulary))
+
+    return change_file
 
 
 BROKEN = [
@@ -237,12 +244,12 @@ BROKEN = [
     (configured(n_inner=77), "a gpt2 with n_inner = 77 cannot be read"),
     (configured(n_layer=4), "the weights lack h.3.ln_1.weight: are they a GPT-2 of 4 layers?"),
     (configured(n_layer=10**9), "the weights lack h.3.ln_1.weight"),
-    (configured(n_embd=1 << 62), "wpe.weight is (24, 32) where config.json wants (24, 4611686018427387904)"),
+    (configured(n_embd=1 << 62), "wte.weight is (264, 32) where config.json wants (264, 4611686018427387904)"),
     (configured(resid_pdrop="x"), "resid_pdrop in config.json: expected float, got str"),
     (configured(n_layer=2), "the weights have h.2.attn.c_attn.bias, which a GPT-2 of 2 layers has not"),
     (configured(n_head=5), "a width of 32 cannot be shared by 5 heads"),
     (configured(n_positions=23), "wpe.weight is (24, 32) where config.json wants (23, 32)"),
-    (configured(vocab_size=300), "config.json has 300 tokens and its tokenizer 264"),
+    (configured(vocab_size=300), "wte.weight is (264, 32) where config.json wants (300, 32)"),
     (configured(tie_word_embeddings=False), "the weights lack lm_head.weight"),
     (weighed(lambda weights: weights.pop("transformer.ln_f.bias")), "the weights lack ln_f.bias"),
     (
@@ -254,7 +261,20 @@ BROKEN = [
     (cut_short, "model.safetensors is not a whole safetensors file"),
     (lambda folder: (folder / "merges.txt").unlink(), "has no tokenizer: put its vocab.json and merges.txt"),
     (lambda folder: (folder / "merges.txt").write_text("q q\nqqq q"), "merge 1, 'qqq q', joins what no earlier merge"),
-    (shuffled, "its vocabulary is not that of byte pairs alone"),
+    (
+        listed(lambda vocabulary: vocabulary.pop("Ċ")),
+        "theirs: the byte 'Ċ' has no token: was it trained without initial_alphabet=ByteLevel.alphabet()?",
+    ),
+    (listed(lambda vocabulary: vocabulary.pop("Ġthe")), "theirs: the merge 'Ġthe' has no token"),
+    (listed(lambda vocabulary: vocabulary.update({"Ġthe": 1 << 70})), "id 1180591620717411303424, and config.json 264"),
+    (listed(lambda vocabulary: vocabulary.update({"Ġthe": 3})), "theirs: two tokens have one id"),
+    (listed(lambda vocabulary: vocabulary.update({"Ġthe": "3"})), "vocab.json: expected int, got str"),
+    (
+        weighed(lambda w: w.update({"h.1.crossattention.c_attn.weight": w["transformer.wte.weight"] + 0})),
+        "which a GPT-2 of",
+    ),
+    (weighed(lambda w: w.update({"transformer.wte.weight": w["transformer.wte.weight"].int()})), "numbers of type I32"),
+    (weighed(lambda w: w.update({"wte.weight": w["transformer.wte.weight"] + 0})), "a second time"),
 ]
 
 
@@ -314,7 +334,7 @@ def test_a_setting_that_gpt2_does_not_have_is_named(lmzoo, tmp_path, settings):
 
 
 def test_every_setting_is_either_exported_or_fixed():
-    free = {"layers", "heads", "width", "window", "dropout", "tied", "training"}
+    free = {"layers", "heads", "width", "window", "dropout", "tied", "exact_gelu", "training"}
     assert {field.name for field in fields(GPT)} == free | set(gpt2.FIXED)
 
 

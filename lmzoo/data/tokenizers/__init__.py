@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from lmzoo.data.tokenizers.alphabet import Alphabet
 from lmzoo.data.tokenizers.base import (
     BYTES,
     FORMAT,
@@ -39,14 +40,13 @@ from lmzoo.data.tokenizers.base import (
     spell_holes,
     to_bytes,
 )
-from lmzoo.data.tokenizers.bpe import Bpe, find_gpt2, load_gpt2
+from lmzoo.data.tokenizers.bpe import LARGEST, Bpe, find_gpt2, load_gpt2
 from lmzoo.data.tokenizers.pretokenized import Split
 from lmzoo.errors import FormatError, TokenizerError, nearest
 
-__all__ = ["KINDS", "Bpe", "Byte", "Char", "Split", "Tokenizer", "Word", "from_json", "load_gpt2", "train"]
+__all__ = ["KINDS", "Alphabet", "Bpe", "Byte", "Char", "Split", "Tokenizer", "Word", "from_json", "load_gpt2", "train"]
 
 KINDS = ("byte", "char", "word:K", "bpe:K", "split", "split:min=N", "gpt2")
-LARGEST = 10_000_000
 
 _BYTE_SPELLINGS = [bytes([byte]) for byte in range(BYTES)]
 
@@ -176,6 +176,8 @@ def from_json(saved: Any) -> Tokenizer:
     spec, lines = saved.get("spec"), saved.get("lines")
     if not isinstance(spec, str) or not isinstance(lines, bool):
         raise FormatError("a saved tokenizer must have a 'spec', which is text, and 'lines', true or false")
+    if spec == Alphabet.SPEC:
+        return Alphabet.from_json(saved)
     try:
         kind, _ = _parse(spec)
     except TokenizerError as error:

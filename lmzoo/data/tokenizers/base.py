@@ -223,7 +223,7 @@ class ByteTokenizer(Tokenizer):
     def token(self, token_id: int) -> str:
         """See `Tokenizer.token`."""
         (checked,) = check_ids([token_id], self.vocab_size).tolist()
-        return "<end>" if checked == self.end else printable(self._spellings[checked])
+        return "<end>" if checked == self.end else printable(self._spellings[checked]) or f"<unused {checked}>"
 
     def to_json(self) -> dict[str, Any]:
         """See `Tokenizer.to_json`."""

@@ -11,7 +11,7 @@ and lone surrogates, which Hugging Face cannot encode, are lossless too.
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -45,6 +45,7 @@ _LINE_FIELD = re.compile(f"\n|[{_WITHIN}]*[^{_SPACE}]+|[{_WITHIN}]+")  # with li
 # the square of a piece's length. No text that people write has them.
 LONGEST = 4096
 _LONG = re.compile(f"(?<![^{_SPACE}])[^{_SPACE}]{{{LONGEST + 1},}}|(?<![{_SPACE}])[{_SPACE}]{{{LONGEST + 1},}}")
+LARGEST = 10_000_000  # tokens of a vocabulary
 _MANY_FIELDS = 1 << 20  # cached; more of them would cost more memory than they save time
 
 
@@ -56,12 +57,27 @@ class Bpe(ByteTokenizer):
     million characters without a space or line end is cut every two million before it is merged.
     """
 
-    def __init__(self, spec: str, merges: list[str], lines: bool):
-        """`merges`: "left right" in GPT-2's spelling, the first learned first. Raises FormatError."""
-        order = _GPT2_ORDER if spec == "gpt2" else range(BYTES)
+    def __init__(
+        self, spec: str, merges: list[str], lines: bool, added: Mapping[str, int] | None = None, vocab_size: int = 0
+    ):
+        """`merges`: "left right" in GPT-2's spelling, the first learned first. Raises FormatError.
+
+        Imported ones may have more tokens, up to `vocab_size` in all: `added` are read in a text where it has them,
+        before anything is merged, and the others are in no text.
+        """
         self.merges = merges
-        self.ids_of_tokens = _vocabulary([_PRINTED[byte] for byte in order], merges)
-        super().__init__(spec, [bytes(map(_BYTE.__getitem__, token)) for token in self.ids_of_tokens], lines)
+        self.ids_of_tokens = byte_pairs(spec, merges)
+        spellings = [bytes(map(_BYTE.__getitem__, token)) for token in self.ids_of_tokens]
+        spellings += [b""] * max(0, vocab_size - 1 - len(spellings))
+        self.added = dict(added or {})
+        for text, token in self.added.items():
+            if not text or not 0 <= token < len(spellings) or spellings[token] not in (b"", to_bytes(text)):
+                raise FormatError(f"the added token {text!r} cannot be number {token} of {len(spellings) + 1}")
+            spellings[token] = to_bytes(text)
+        # A group, so that `split` gives the tokens too; the longest first, as Hugging Face finds them.
+        longest_first = sorted(map(re.escape, self.added), key=len, reverse=True)
+        self._added = re.compile(f"({'|'.join(longest_first)})") if self.added else None
+        super().__init__(spec, spellings, lines)
         self._byte_ids = np.array([self.ids_of_tokens[_PRINTED[byte]] for byte in range(BYTES)], np.int32)
         newline = {_PRINTED[NEWLINE]: self.end} if lines else {}
         hugging_face = _hugging_face(self.ids_of_tokens | newline, merges, lines)
@@ -93,13 +109,28 @@ class Bpe(ByteTokenizer):
         merges = saved.get("merges")
         if not isinstance(merges, list) or not all(isinstance(merge, str) for merge in merges):
             raise FormatError("a bpe tokenizer must have a list of merges, each a string such as 't h'")
-        return cls(saved["spec"], merges, saved["lines"])
+        added, vocab_size = saved.get("added", {}), saved.get("vocab_size", 0)
+        if not isinstance(added, dict) or not all(type(number) is int for number in [vocab_size, *added.values()]):
+            raise FormatError("the tokens added to a bpe tokenizer must have numbers, and their vocab_size be one")
+        if not 0 <= vocab_size <= LARGEST:
+            raise FormatError(f"the vocab_size of a bpe tokenizer must be from 0 to {LARGEST}, not {vocab_size}")
+        return cls(saved["spec"], merges, saved["lines"], added, vocab_size)
 
     def to_json(self) -> dict[str, Any]:
         """See `Tokenizer.to_json`."""
-        return {**self._header(), "merges": self.merges}
+        learned = {**self._header(), "merges": self.merges}
+        if self.vocab_size == len(self.ids_of_tokens) + 1 and not self.added:
+            return learned
+        return {**learned, "added": self.added, "vocab_size": self.vocab_size}
 
     def _encode(self, text: str) -> Iterator[Tokens]:
+        for n, part in enumerate(self._added.split(text) if self._added else [text]):
+            if n % 2:  # one of those between which the text was split
+                yield np.array([self.added[part]], np.int32)
+            else:
+                yield from self._encode_plain(part)
+
+    def _encode_plain(self, text: str) -> Iterator[Tokens]:
         for start, end in spans(text):
             fields = (_LINE_FIELD if self.lines else FIELD).findall(text, start, end)
             if len(self._known) > _MANY_FIELDS:
@@ -164,9 +195,10 @@ def _read(folder: Path, name: str) -> str:
     raise TokenizerError(f"{folder} has no {name} or {name}.xz: put GPT-2's {' and '.join(GPT2_FILES)} there")
 
 
-def _vocabulary(first: list[str], merges: list[str]) -> dict[str, int]:
-    """Token → id: the 256 `first`, then the result of each merge, unless an earlier one has the same result."""
-    vocabulary = {token: i for i, token in enumerate(first)}
+def byte_pairs(spec: str, merges: list[str]) -> dict[str, int]:
+    """Token → id: the 256 bytes, then the result of each merge, unless an earlier one has the same result."""
+    order = _GPT2_ORDER if spec == "gpt2" else range(BYTES)
+    vocabulary = {_PRINTED[byte]: i for i, byte in enumerate(order)}
     for n, merge in enumerate(merges):
         left, _, right = merge.partition(" ")
         if left not in vocabulary or right not in vocabulary:

@@ -1,0 +1,276 @@
+"""The tokenizer of a GPT-2's folder in Hugging Face's files, whatever the order of its ids.
+
+    tokenizer.json                                    all of it; or
+    vocab.json, merges.txt                            byte pairs, and the tokens added to them in
+      added_tokens.json, tokenizer_config.json, special_tokens_map.json
+    chars.json                                        or a list of characters, the first with id 0 (nanoGPT's)
+
+lmzoo numbers tokens in an order of its own, with the one that ends a text last, so the model's rows are moved. All rows
+stay: added tokens that no text has, and those that only pad the table, have a share of the probability in
+`transformers`, and without it the log-probabilities would be others.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lmzoo.data.tokenizers import Alphabet, Bpe, Byte, Tokenizer
+from lmzoo.data.tokenizers.base import SURROGATES
+from lmzoo.data.tokenizers.bpe import byte_pairs
+from lmzoo.errors import FormatError
+from lmzoo.files import SETTINGS, parse_json, read_text, typed
+
+END = "<|endoftext|>"
+CHARS = "chars.json"
+ROLES = ("eos_token", "bos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
+LARGEST = 8 * SETTINGS  # bytes of a file: a vocabulary of a million tokens
+T = TypeVar("T")
+
+
+@dataclass
+class Added:
+    """A token that is looked for in a text before the byte pairs."""
+
+    content: str
+    id: int = -1
+    single_word: bool = False
+    lstrip: bool = False
+    rstrip: bool = False
+
+
+@dataclass
+class BytePairs:
+    """The `model` of a tokenizer.json."""
+
+    vocab: dict[str, int]
+    merges: list[str | list[str]]
+    dropout: float | None = None
+    continuing_subword_prefix: str | None = None
+    end_of_word_suffix: str | None = None
+    ignore_merges: bool = False
+
+
+@dataclass
+class Files:
+    """What the files of a folder say."""
+
+    where: Path
+    vocabulary: dict[str, int]
+    merges: list[str]
+    added: dict[str, Added] = field(default_factory=dict)  # by content
+    ends: list[str] = field(default_factory=list)  # candidates for `end`, the best first
+    begins: str = ""  # the token before a text
+    prefix_space: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """The tokenizer, the id there of each of our tokens (V,), and what is to be remarked."""
+
+    tokenizer: Tokenizer
+    order: list[int]
+    notes: list[str]
+
+
+def read(folder: Path, config: dict[str, Any], vocab_size: int) -> Found:
+    """The tokenizer of a model with `vocab_size` rows. Raises FormatError for one that is not of byte pairs."""
+    if (folder / CHARS).is_file():
+        return _characters(folder / CHARS, vocab_size)
+    files = _files(folder)
+    try:
+        return _numbered(files, config, vocab_size)
+    except FormatError as error:
+        raise FormatError(f"{files.where}: {error}") from None
+
+
+def _numbered(files: Files, config: dict[str, Any], vocab_size: int) -> Found:
+    pairs = _ids_of_pairs(files, "gpt2", vocab_size)
+    # The spec says how the bytes are numbered. In GPT-2's own order nothing has to be moved.
+    spec = "gpt2" if pairs == list(range(len(pairs))) else f"bpe:{vocab_size}"
+    pairs = pairs if spec == "gpt2" else _ids_of_pairs(files, spec, vocab_size)
+    taken = set(pairs)
+    end = _end(files, config, vocab_size, taken)
+    order = [*pairs, *(n for n in range(vocab_size) if n not in taken and n != end), end]
+    place = {theirs: ours for ours, theirs in enumerate(order)}
+    names: dict[int, str] = {}  # of the tokens that are looked for in a text
+    for token in files.added.values():
+        if 0 <= token.id < vocab_size and token.id != end and _comes_back(token, token.id in taken):
+            names.setdefault(place[token.id], token.content)
+    added = {name: number for number, name in names.items()}
+    tokenizer = Bpe(spec, files.merges, lines=False, added=added, vocab_size=vocab_size)
+    return Found(tokenizer, order, list(_notes(files, tokenizer, end)))
+
+
+def _characters(path: Path, vocab_size: int) -> Found:
+    chars = read_json(path, list[str])
+    if len(chars) != vocab_size or chars.count("\n") != 1:
+        raise FormatError(f"{path} must have the {vocab_size} characters of config.json, a newline among them")
+    end = chars.index("\n")
+    order = [n for n in range(vocab_size) if n != end]
+    return Found(Alphabet([chars[n] for n in order]), [*order, end], [])
+
+
+def _ids_of_pairs(files: Files, spec: str, vocab_size: int) -> list[int]:
+    """Their id of each of our bytes and merges, in our order."""
+    ids = []
+    for token in byte_pairs(spec, files.merges):
+        ids.append(files.vocabulary.get(token, -1))
+        if not 0 <= ids[-1] < vocab_size:
+            kind = "byte" if len(token) == 1 else "merge"
+            raise FormatError(
+                f"the {kind} {token!r} has "
+                + (f"id {ids[-1]}, and config.json {vocab_size} tokens" if token in files.vocabulary else "no token")
+                + ": was it trained without initial_alphabet=ByteLevel.alphabet()?" * (kind == "byte")
+            )
+    if len(set(ids)) < len(ids):
+        raise FormatError("two tokens have one id")
+    return ids
+
+
+def _end(files: Files, config: dict[str, Any], vocab_size: int, pairs: set[int]) -> int:
+    """The id of the token that ends a text and that a model has read when it starts."""
+    ids = files.vocabulary | {text: token.id for text, token in files.added.items()}
+    # By name first: transformers writes GPT-2's own 50256 into every config.json where nothing else is said.
+    for number in (*map(ids.get, files.ends), config.get("eos_token_id"), config.get("bos_token_id")):
+        if type(number) is int and 0 <= number < vocab_size and number not in pairs:
+            return number
+    raise FormatError("no token ends a text: name one as eos_token in tokenizer_config.json")
+
+
+def _comes_back(token: Added, is_pair: bool) -> bool:
+    """Whether a text with this token comes back as it was: not where white space beside it is dropped, or where its
+    name stands for other bytes, as "é" among byte pairs.
+    """
+    text = token.content
+    whole = not (token.lstrip or token.rstrip or token.single_word or SURROGATES.search(text))
+    return bool(text) and whole and (not is_pair or (text.isascii() and text.isprintable() and " " not in text))
+
+
+def _notes(files: Files, tokenizer: Bpe, end: int) -> Iterator[str]:
+    if tokenizer.added:
+        names = [*tokenizer.added][:3] + ["…"] * (len(tokenizer.added) > 3)
+        yield f"added tokens, which are read where a text has them: {', '.join(names)}"
+    unused = sum(not spelling for spelling in tokenizer.vocabulary.spellings[:-1])
+    if unused:
+        yield f"tokens that no text has, with a share of the probability as in transformers: {unused}"
+    if files.prefix_space:
+        yield "transformers writes a space before a text for this model (add_prefix_space); here it is to be written"
+    ids = files.vocabulary | {text: token.id for text, token in files.added.items()}
+    if ids.get(files.begins, end) != end:
+        yield f"a text starts after the token that ends the one before, and not after {files.begins}"
+
+
+# ── Files ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _files(folder: Path) -> Files:
+    path = folder / "tokenizer.json"
+    if path.is_file():
+        files = _tokenizer_json(path)
+    elif (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
+        lines = _read_text(folder / "merges.txt").replace("\r\n", "\n").split("\n")
+        merges = [line for line in lines if line and not line.startswith("#version")]
+        files = Files(folder, read_json(folder / "vocab.json", dict[str, int]), merges)
+    else:
+        raise FormatError(f"{folder} has no tokenizer: put its vocab.json and merges.txt, or tokenizer.json, there")
+    settings: dict[str, Any] = {}
+    for name in ("special_tokens_map.json", "tokenizer_config.json"):
+        if (folder / name).is_file():
+            settings |= read_json(folder / name, dict[str, Any])
+    numbers = {}
+    if (folder / "added_tokens.json").is_file():
+        numbers = read_json(folder / "added_tokens.json", dict[str, int])
+    where = folder / "tokenizer_config.json"
+    found = typed(settings.get("added_tokens_decoder", {}), dict[str, Added], f"{where}: added_tokens_decoder")
+    found_here = [replace(token, id=int(n)) for n, token in found.items() if n.isdecimal() and len(n) < 10]
+    named = {role: _content(settings.get(role)) for role in ROLES}
+    in_vocabulary = [Added(text, files.vocabulary[text]) for text in named.values() if text in files.vocabulary]
+    for token in (*found_here, *(Added(text, n) for text, n in numbers.items()), *in_vocabulary):
+        files.added.setdefault(token.content, token)
+    files.ends = [text for text in (END, named["eos_token"], named["bos_token"]) if text]
+    files.begins = named["bos_token"]
+    files.prefix_space |= settings.get("add_prefix_space") is True
+    return files
+
+
+def _content(token: Any) -> str:
+    """The text of a special token, which is a string or an object with the field `content`."""
+    text = token.get("content") if isinstance(token, dict) else token
+    return text if isinstance(text, str) else ""
+
+
+def _tokenizer_json(path: Path) -> Files:
+    saved = read_json(path, dict[str, Any])
+    kind = saved["model"].get("type", "BPE") if isinstance(saved.get("model"), dict) else None
+    if kind != "BPE":
+        raise FormatError(f"{path}: its model is {kind or 'missing'}, where only byte pairs (BPE) can be read")
+    model = typed(saved["model"], BytePairs, f"{path}: model")
+    rules = _pre_tokenizers(saved.get("pre_tokenizer"))
+    cut_otherwise = [rule.get("type") for rule in rules] != ["ByteLevel"] or rules[0].get("use_regex", True) is not True
+    unreadable = {
+        "normalizer": saved.get("normalizer"), "pre_tokenizer other than ByteLevel": cut_otherwise,
+        "dropout": model.dropout, "continuing_subword_prefix": model.continuing_subword_prefix,
+        "end_of_word_suffix": model.end_of_word_suffix, "ignore_merges": model.ignore_merges,
+    }  # fmt: skip
+    if names := [name for name, value in unreadable.items() if value]:
+        raise FormatError(f"{path} has a {names[0]}: only byte pairs as GPT-2's can be read")
+    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model.merges]
+    added = typed(saved.get("added_tokens") or [], list[Added], f"{path}: added_tokens")
+    prefix_space = rules[0].get("add_prefix_space", True) is True
+    tokens = {token.content: token for token in added}
+    return Files(path, model.vocab, merges, tokens, prefix_space=prefix_space)
+
+
+def _pre_tokenizers(rule: Any) -> list[dict[str, Any]]:
+    """The rules that cut a text into pieces, one after the other."""
+    if not isinstance(rule, dict):
+        return []
+    inside = rule.get("pretokenizers") if rule.get("type") == "Sequence" else [rule]
+    return [one for one in inside if isinstance(one, dict)] if isinstance(inside, list) else []
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return read_text(path, LARGEST)
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """A JSON file of the folder. Raises FormatError, also where it is missing."""
+    return parse_json(_read_text(path), kind, path)
+
+
+# ── Export ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def write(text: Tokenizer, window: int, folder: Path) -> None:
+    """Write a byte-pair tokenizer in transformers' files; nothing for any other kind."""
+    if isinstance(text, Byte) and not text.lines:
+        text = Bpe(f"bpe:{text.vocab_size}", [], lines=False)
+    if not isinstance(text, Bpe) or text.lines:
+        return
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+    added = {token: name for name, token in text.added.items()}
+    rest = {added.get(n, f"<unused {n}>"): n for n in range(len(text.ids_of_tokens), text.end)}
+    vocabulary = {**text.ids_of_tokens, **rest, END: text.end}
+    pairs = [(left, right) for left, _, right in (merge.partition(" ") for merge in text.merges)]
+    fast = Tokenizer(models.BPE(vocabulary, pairs))
+    fast.pre_tokenizer, fast.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    fast.add_special_tokens([AddedToken(name, special=True) for name in (*text.added, END)])
+    fast.save(str(folder / "tokenizer.json"))
+    write_json(folder / "vocab.json", vocabulary)
+    merges = "".join(f"{merge}\n" for merge in text.merges)
+    (folder / "merges.txt").write_text(f"#version: 0.2\n{merges}", encoding="utf-8")
+    ends = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END)
+    write_json(
+        folder / "tokenizer_config.json", {"tokenizer_class": "GPT2Tokenizer", "model_max_length": window, **ends}
+    )
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON file of the folder."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
