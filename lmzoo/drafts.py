@@ -63,7 +63,7 @@ def draft_of(path: Path, overwrite: bool = True, durable: bool = True) -> Iterat
     Without `overwrite`, nothing that has come there meanwhile is replaced: raises TakenError, naming where the result
     is. `durable`: it is on the disk before the rename, so that not even a power cut leaves an empty file.
     """
-    place = path.resolve()
+    place = _real(path)
     with _draft(place.parent, lambda draft: draft.touch(exist_ok=False)) as draft:
         yield draft
         if durable:
@@ -77,7 +77,7 @@ def draft_of(path: Path, overwrite: bool = True, durable: bool = True) -> Iterat
 @contextmanager
 def draft_folder_of(folder: Path, overwrite: bool = True) -> Iterator[Path]:
     """A folder to fill, which then becomes `folder` as `draft_of` has it for a file. Raises OSError and TakenError."""
-    place = folder.resolve()  # a link to a folder stays a link
+    place = _real(folder)  # a link to a folder stays a link
     with temporary_folder(place.parent) as draft:
         yield draft
         for path in draft.iterdir():
@@ -292,9 +292,14 @@ def reserved(place: Path) -> Iterator[None]:
         yield
 
 
+def _real(path: Path) -> Path:
+    """Where links lead; of those that lead in a circle, one of them. `Path.resolve` raises RuntimeError there."""
+    return Path(os.path.realpath(path))
+
+
 def lock_of(place: Path) -> Path:
     """The file to lock for a file or folder, beside it; the same by whatever links it is reached."""
-    place = place.resolve()
+    place = _real(place)
     return place.with_name(f"{DRAFT}{hashlib.sha256(os.fsencode(place.name)).hexdigest()[:12]}.lock")
 
 

@@ -54,9 +54,12 @@ def read_file(path: str | Path, limit: int = TEXTS) -> bytes:
     """The contents of a regular file. Raises as `open_file`, and FormatError where it has more than `limit` bytes."""
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
-        contents = file.read(limit + 1) if size <= limit else b""
-    if max(size, len(contents)) > limit:
-        raise FormatError(f"{path} has {max(size, len(contents)):,} bytes, where {limit:,} are the most to be read")
+        # No more is asked for than there is: Python reserves memory for all of it.
+        contents = file.read(size + 1) if size <= limit else b""
+    if size > limit:
+        raise FormatError(f"{path} has {size:,} bytes, where {limit:,} are the most to be read")
+    if len(contents) > size:
+        raise FormatError(f"{path} grew while it was read: try again once nobody writes to it")
     return contents
 
 

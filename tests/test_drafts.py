@@ -91,6 +91,14 @@ def test_links_to_files_and_folders_stay_links(tmp_path):
     assert names(tmp_path / "elsewhere") == ["file", "folder"]
 
 
+def test_a_link_to_itself_is_replaced_like_a_file(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with drafts.reserved(tmp_path / "loop"):
+        drafts.write_atomically(tmp_path / "loop", b"text")
+    assert (tmp_path / "loop").read_bytes() == b"text"
+    assert names(tmp_path) == ["loop"]
+
+
 def test_a_folder_that_is_removed_meanwhile_is_made_again(tmp_path):
     with drafts.reserved(tmp_path / "a/run"):
         for path in (tmp_path / "a").iterdir():

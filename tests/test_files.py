@@ -2,10 +2,12 @@
 
 import json
 import os
+import resource
 import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,6 +54,19 @@ def test_only_regular_files_are_read(irregular, read):
 def test_a_missing_file_is_an_error_of_the_system(tmp_path):
     with pytest.raises(FileNotFoundError):
         files.read_file(tmp_path / "none")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and a limit on the address space")
+def test_no_more_memory_is_reserved_than_the_file_has(tmp_path):
+    """As under `ulimit -v`, where every run was out of memory: the limit on bytes, 4 GB, was reserved for each file."""
+    (tmp_path / "file").write_bytes(b"12345")
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + (1 << 30), before[1]))
+    try:
+        assert files.read_file(tmp_path / "file") == b"12345"
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def test_no_more_than_the_limit_is_read(tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 from lmzoo.cli.app import command
 from lmzoo.cli.console import show_json
 from lmzoo.cli.options import Code, Device, Json, RunFolder, Seed
-from lmzoo.errors import UsageError, naming
+from lmzoo.errors import UsageError, cleaned, naming
 
 
 @command("generate", epilog="Example: lmzoo generate runs/storyworld-ngram --prompt 'The cat' --temperature 0.8")
@@ -49,9 +49,10 @@ def generate_text(
         written = list(tokens)
         text = "".join(text_model.text_of(written, ids))
         return show_json({"run": str(run), "prompt": prompt, "text": text, "tokens": written, **settings})
-    sys.stdout.write(prompt)
+    shown = cleaned if sys.stdout.isatty() else str  # a terminal would obey what is sampled; a file gets it as it is
+    sys.stdout.write(shown(prompt))
     for piece in text_model.text_of(tokens, ids):
-        sys.stdout.write(piece)
+        sys.stdout.write(shown(piece))
         sys.stdout.flush()
     sys.stdout.write("\n")
     return None

@@ -114,16 +114,18 @@ def load(paths: Paths, progress: Progress, short: bool = False) -> OwnText:
 def _find(paths: Paths) -> tuple[Files, list[Path]]:
     """The files of each part, and those that were left out."""
     given = {part: _below(path) for part, path in paths.given.items()}
-    taken: dict[Path, str] = {}
+    taken: dict[str, str] = {}
     for part, file in [(part, file) for part, files in given.items() for file in files]:
-        if taken.setdefault(file.resolve(), part) != part:
-            raise UsageError(f"{file} is given for {PARTS[taken[file.resolve()]]} and for {PARTS[part]}: leave one out")
+        if taken.setdefault(os.path.realpath(file), part) != part:
+            raise UsageError(
+                f"{file} is given for {PARTS[taken[os.path.realpath(file)]]} and for {PARTS[part]}: leave one out"
+            )
     if not paths.corpus:
         if "train" not in given:
             raise UsageError("--valid and --test go with --train or --corpus; --corpus FILE alone scores a file")
         return given, []
     root = Path(paths.corpus)
-    files = [file for file in _below(root) if not taken or file.resolve() not in taken]
+    files = [file for file in _below(root) if not taken or os.path.realpath(file) not in taken]
     found, left_out = _labelled(root, files, given) if root.is_dir() else ({"train": files}, [])
     if not (found | given)["train"]:
         raise UsageError(f"{root} has no file to train on" + ", apart from those that were given" * bool(given))

@@ -1,6 +1,7 @@
 """Scoring a run: a row of `lmzoo eval`, and which part of a text it is scored on."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -162,8 +163,8 @@ def _seen(source: Corpus, provenance: dict[str, Any], mirror: str | None, progre
     if whole in (then.get("train"), then.get("valid")):
         return PART
     paths = trained_on(provenance)
-    if source.paths and Path(source.paths.corpus).resolve() in [
-        Path(p).resolve() for p in (paths.corpus, paths.train) if p
+    if source.paths and os.path.realpath(source.paths.corpus) in [
+        os.path.realpath(path) for path in (paths.corpus, paths.train) if path
     ]:
         return EARLIER
     text = training_text(provenance, mirror, progress) or ""

@@ -529,6 +529,13 @@ def test_a_prompt_of_unknown_characters_is_spelled_in_bytes(lmzoo, run):
     assert outcome.out.startswith("漢字")
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_is_not_sent_what_it_would_obey(lmzoo, run, monkeypatch, terminal):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
+    out = lmzoo("generate", run, "--prompt", "the \x1b[2J", "--length", "0").out
+    assert out == ("the \ufffd[2J\n" if terminal else "the \x1b[2J\n")
+
+
 def test_what_streams_is_what_is_in_the_json(lmzoo, run):
     flags = ["--prompt", "the c", "--length", "300", "--temperature", "1.5"]
     assert lmzoo("generate", run, *flags).out == "the c" + lmzoo("generate", run, *flags, "--json").json["text"] + "\n"

@@ -35,6 +35,12 @@ def test_a_result_is_computed_once(results):
     assert compute.times == 1
 
 
+def test_reading_an_entry_makes_no_file(results):
+    for _ in range(2):
+        results.get("score", {}, lambda: 1)
+        assert [path.suffix for path in results.folder.iterdir()] == [".json"]
+
+
 @pytest.mark.parametrize(("kind", "of"), [("sample", {"model": "a"}), ("score", {"model": "b"}), ("score", {})])
 def test_another_kind_or_key_is_another_entry(results, kind, of):
     results.get("score", {"model": "a"}, lambda: 1)
