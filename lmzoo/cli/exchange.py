@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lmzoo.evaluation.text_model import TextModel
 
 LAYOUTS = ("plain", "leading")
+KENLM_MAX_ORDER = 6  # unless it is built with more: "but KenLM was compiled to support up to 6"
 
 
 @command(
@@ -58,6 +59,11 @@ def export_run(
     if as_json:
         return show_json(facts)
     say(f"wrote {file}: {sum(counts):,} n-grams of order 1 to {len(counts)}, {facts['bytes']:,} bytes; log10 p")
+    if len(counts) > KENLM_MAX_ORDER:
+        say(
+            f"note: KenLM as it is commonly built stops at order {KENLM_MAX_ORDER}: for this file, build it with "
+            f"cmake -DKENLM_MAX_ORDER={len(counts)}, or export a model of a lower --order"
+        )
     if not tokenizer.closed:
         say(f"note: {tokenizer.spec} tokens are written as words: a space is ▁, and what cannot be shown is <0xNN>")
     return None
@@ -125,6 +131,8 @@ def import_file(
     one_of("layout", layout, LAYOUTS)
     hold(store.claimed(out, overwrite))
     path = Path(file)
+    if path.suffix == ".safetensors" and path.is_file():
+        raise UsageError(f"{path} has weights alone: give the folder that has its config.json and tokenizer too")
     is_gpt = path.is_dir() or (file.startswith("gpt2") and not path.exists())
     has_vectors = not is_gpt and (kind is not None or vectors.recognises(path))
     if (kind or corpus) and not has_vectors:

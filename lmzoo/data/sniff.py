@@ -34,8 +34,8 @@ UNPACK = "unpack it and give the file that is in it"
 EXTRACT = "save its text as a .txt file and give that"
 NO_TEXT = "give the file that has the text"
 PICKLE = (
-    "loading one can run any code, so lmzoo reads none: save it as safetensors or, if it is vectors, as text "
-    "(in gensim with save_word2vec_format)"
+    "loading one can run any code, so lmzoo reads none: save it as safetensors (nanoGPT's: see docs/nanogpt.md) "
+    "or, if it is vectors, as text (in gensim with save_word2vec_format)"
 )
 CONVERT = "write it as UTF-8 to a new file, as with `iconv -f {} -t UTF-8 OLD > NEW`"
 FASTTEXT = "use the .vec file beside it, or write one with `fasttext print-word-vectors MODEL.bin < WORDS > NEW.vec`"
@@ -134,7 +134,7 @@ def sniff(head: bytes, name: str = "") -> Kind:
     if re.match(rb"\x80[\x02-\x05][\x8a\x95\x80}\](clX]", head):  # a protocol of pickle, and an opcode to begin with
         return Kind("pickle", "a Python pickle", PICKLE)
     if len(head) > 9 and int.from_bytes(head[:8], "little") < 1 << 27 and re.match(rb'\{\s*["}]', head[8:]):
-        return Kind("safetensors", "a safetensors file", "give it to `lmzoo import`, or give a text")
+        return Kind("safetensors", "a safetensors file", "import the folder that it is in, or give a text")
     if head and not head.strip(b"\0"):
         return ZEROS
     if wide := _wide(head):

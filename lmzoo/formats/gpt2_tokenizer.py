@@ -88,8 +88,10 @@ def read(folder: Path, config: dict[str, Any], vocab_size: int) -> Found:
 def _numbered(files: Files, config: dict[str, Any], vocab_size: int) -> Found:
     pairs = _ids_of_pairs(files, "gpt2", vocab_size)
     # The spec says how the bytes are numbered. In GPT-2's own order nothing has to be moved.
-    spec = "gpt2" if pairs == list(range(len(pairs))) else f"bpe:{vocab_size}"
-    pairs = pairs if spec == "gpt2" else _ids_of_pairs(files, spec, vocab_size)
+    spec = "gpt2"
+    if pairs != list(range(len(pairs))):
+        spec = f"bpe:{vocab_size}"
+        pairs = _ids_of_pairs(files, spec, vocab_size)
     taken = set(pairs)
     end = _end(files, config, vocab_size, taken)
     order = [*pairs, *(n for n in range(vocab_size) if n not in taken and n != end), end]

@@ -67,6 +67,22 @@ def test_export_says_how_pieces_of_text_are_spelled(lmzoo):
     assert "char tokens are written as words: a space is ▁" in lmzoo("export", "chars", "out.arpa")[1]
 
 
+def test_export_of_a_high_order_says_where_kenlm_stops(lmzoo):
+    for order in (6, 7):
+        made(f"order{order}", "split", Ngram(order))
+        code, out, _ = lmzoo("export", f"order{order}", f"{order}.arpa")
+        assert code == 0
+        assert ("note: KenLM as it is commonly built stops at order 6" in out) == (order == 7)
+    assert "cmake -DKENLM_MAX_ORDER=7" in out
+
+
+def test_weights_alone_are_sent_to_their_folder(lmzoo):
+    Path("model.safetensors").write_bytes(b"\2\0\0\0\0\0\0\0{}")
+    code, _, err = lmzoo("import", "model.safetensors", "--out", "run")
+    assert code == 2
+    assert "model.safetensors has weights alone: give the folder that has its config.json and tokenizer too" in err
+
+
 def test_export_as_json(lmzoo, run):
     facts = json.loads(lmzoo("export", run, "out.arpa", "--json")[1])
     assert facts.keys() == {"run", "file", "ngrams", "bytes"}
