@@ -54,13 +54,17 @@ def read_file(path: str | Path, limit: int = TEXTS) -> bytes:
     """The contents of a regular file. Raises as `open_file`, and FormatError where it has more than `limit` bytes."""
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
-        # No more is asked for than there is: Python reserves memory for all of it.
-        contents = file.read(size + 1) if size <= limit else b""
-    if size > limit:
-        raise FormatError(f"{path} has {size:,} bytes, where {limit:,} are the most to be read")
+        check_size(path, size, limit)
+        contents = file.read(size + 1)  # no more than there is: Python reserves memory for all of it
     if len(contents) > size:
         raise FormatError(f"{path} grew while it was read: try again once nobody writes to it")
     return contents
+
+
+def check_size(path: str | Path, size: int, limit: int) -> None:
+    """Raise FormatError where a file has more than `limit` bytes."""
+    if size > limit:
+        raise FormatError(f"{path} has {size:,} bytes, where {limit:,} are the most to be read")
 
 
 def read_text(path: str | Path, limit: int = SETTINGS) -> str:

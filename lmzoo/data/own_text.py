@@ -21,6 +21,7 @@ from lmzoo.data.reading import read_text
 from lmzoo.data.sniff import Kind, unreadable
 from lmzoo.data.split import at_ends
 from lmzoo.errors import FormatError, UsageError, one_line
+from lmzoo.files import json_lines
 from lmzoo.interface import Progress
 
 LEAST = 20  # characters: 5 % of fewer would be an empty split
@@ -226,7 +227,7 @@ def _list(files: Sequence[Path], root: Path) -> str:
 
 def _documents(file: Path, field: str | None, notes: list[str], task: Progress) -> list[str]:
     """The text of a file, or of each object in JSON lines or a JSON array."""
-    text, kind = read_text(file, advance=task.advance)
+    text, kind = read_text(file, progress=task)
     if kind.name == "html":
         notes.append(f"{file} is an HTML page: its tags are text too")
     if kind.name in ("jsonl", "json") and field != "":
@@ -244,8 +245,7 @@ def _records(file: Path, text: str, kind: Kind, field: str, notes: list[str]) ->
             raise unreadable(file, kind, "a text")
         named = ((f"{file}, object {n:,}", record) for n, record in enumerate(records, 1))
     else:
-        lines = ((f"{file}, line {n:,}", line) for n, line in enumerate(text.split("\n"), 1) if line.strip())
-        named = ((where, _parsed(line, where)) for where, line in lines)
+        named = ((where, _parsed(line, where)) for line, where in json_lines(text, file, "texts"))
     texts = [_field(record, field, where).rstrip("\n") for where, record in named]
     if halves := sum(len(re.findall("[\ud800-\udfff]", text)) for text in texts):
         notes.append(f"{file} has {halves:,} halves of surrogate pairs, which are no characters: each became U+FFFD")

@@ -14,13 +14,13 @@ import re
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from lmzoo.data.sniff import HEAD, MARKS, UNPACK, Kind, not_utf8, sniff, unreadable
 from lmzoo.errors import FormatError, not_installed
-from lmzoo.files import TEXTS, open_file
+from lmzoo.files import TEXTS, check_size, open_file
+from lmzoo.progress import Progress
 
 LEAST_UNPACKED = 64 << 20  # bytes that any packed file may become
 MOST_TIMES = 100  # how many times its size a larger one may become: text shrinks to a tenth, a bomb to a thousandth
@@ -44,8 +44,7 @@ def open_bytes(path: str | Path, limit: int = TEXTS) -> tuple[BinaryIO, Kind]:
         head = file.read(HEAD)
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
-        if size > limit:
-            raise FormatError(f"{path} has {size:,} bytes, where {limit:,} are the most to be read")
+        check_size(path, size, limit)
         kind = sniff(head, str(path))
         if kind.packed:
             most = min(limit, max(LEAST_UNPACKED, MOST_TIMES * size))
@@ -70,28 +69,37 @@ def read_bytes(path: str | Path, limit: int = TEXTS) -> tuple[bytes, Kind]:
 
 
 def read_text(
-    path: str | Path, wanted: str = "a text", limit: int = TEXTS, advance: Callable[[float], None] = lambda _: None
+    path: str | Path, wanted: str = "a text", limit: int = TEXTS, progress: Progress | None = None
 ) -> tuple[str, Kind]:
-    """The text of a file, unpacked and decoded, and its kind. `advance` is told how many more of its bytes were read.
-
-    Raises as `open_bytes`, and FormatError for what is no text.
+    """The text of a file, unpacked and decoded, and its kind. Raises as `open_bytes`, and FormatError for what is no
+    text.
     """
     stream, kind = open_bytes(path, limit)
-    file = getattr(getattr(stream, "raw", None), "file", stream)  # below what unpacks it
-    pieces, before = [], 0
     with stream:
         if not kind.text and kind.name not in EIGHT_BITS:  # these say where the first byte is that is not UTF-8
             raise unreadable(path, kind, wanted)
-        while piece := stream.read(PIECE):
-            pieces.append(piece)
-            advance(file.tell() - before)
-            before = file.tell()
-    contents = b"".join(pieces)
-    del pieces
+        source = Source(stream, progress or Progress())
+        contents = b"".join(iter(lambda: source.read(PIECE), b""))
     try:
         return contents.decode(), kind
     except UnicodeDecodeError as error:
         raise not_utf8(path, contents, error) from None
+
+
+class Source:
+    """An open file, unpacked. Progress is counted in bytes of the file on the disk."""
+
+    def __init__(self, stream: BinaryIO, progress: Progress):
+        """`stream` is one of `open_bytes`."""
+        self._stream, self._progress, self._position = stream, progress, 0
+        self._file: Any = getattr(getattr(stream, "raw", None), "file", stream)  # below what unpacks it
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes; fewer at the end."""
+        block = self._stream.read(size)
+        before, self._position = self._position, self._file.tell()
+        self._progress.advance(self._position - before)
+        return block
 
 
 class _Stream(io.RawIOBase):

@@ -129,7 +129,7 @@ def sniff(head: bytes, name: str = "") -> Kind:
         if head.startswith(mark):
             return _text(head[len(mark) :], encoding)
     for offset, magic, could_be_text, kind in MAGIC:
-        if head.startswith(magic, offset) and not (could_be_text and b"\0" not in head and _utf8(head)):
+        if head.startswith(magic, offset) and not (could_be_text and b"\0" not in head and is_utf8(head, whole=False)):
             return _zip(head, kind) if kind.name == "zip" else kind
     if re.match(rb"\x80[\x02-\x05][\x8a\x95\x80}\](clX]", head):  # a protocol of pickle, and an opcode to begin with
         return Kind("pickle", "a Python pickle", PICKLE)
@@ -140,7 +140,7 @@ def sniff(head: bytes, name: str = "") -> Kind:
     if wide := _wide(head):
         codec = wide.upper().replace("-LE", "LE").replace("-BE", "BE")
         return Kind(wide, f"a text in {codec} without its byte-order mark", CONVERT.format(codec))
-    if _utf8(head) and head.count(0) <= len(head) / 10:  # numbers of four bytes can be UTF-8 too
+    if is_utf8(head, whole=False) and head.count(0) <= len(head) / 10:  # numbers of four bytes can be UTF-8 too
         return _text(head, "utf-8", name)
     kind = _no_utf8(head)
     return WORD2VEC if kind is BINARY and re.match(rb"\d+ \d+\r?\n", head) else kind
@@ -192,10 +192,10 @@ def _is_record(start: bytes, name: str) -> bool:
         return name.lower().endswith((".jsonl", ".ndjson"))
 
 
-def _utf8(head: bytes) -> bool:
-    """Whether it is UTF-8, apart from a character cut at its end."""
+def is_utf8(text: bytes, whole: bool = True) -> bool:
+    """Whether `text` is UTF-8; unless it is `whole`, it may end within a character."""
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
+        codecs.getincrementaldecoder("utf-8")().decode(text, final=whole)
     except UnicodeDecodeError:
         return False
     return True

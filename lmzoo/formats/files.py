@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO
 
-from lmzoo.data.reading import EIGHT_BITS, open_bytes
+from lmzoo.data.reading import EIGHT_BITS, Source, open_bytes
 from lmzoo.data.sniff import EXTRACT, NO_TEXT, Kind, unreadable
 from lmzoo.drafts import draft_of
 from lmzoo.errors import FormatError, LmzooError, UsageError
@@ -18,22 +18,6 @@ OF_TEXTS = (NO_TEXT, EXTRACT)  # advice for somebody who wants a text
 # Kinds of file, besides texts, that may be vectors or an ARPA file: the first word may be <head>, and UTF-16 without a
 # mark is guessed by zero bytes.
 BYTES = ("binary", "word2vec", "html", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", *EIGHT_BITS)
-
-
-class Source:
-    """An open file, unpacked. Progress is counted in bytes of the file on the disk."""
-
-    def __init__(self, stream: BinaryIO, progress: Progress):
-        """`stream` is one of `open_bytes`."""
-        self._stream, self._progress, self._position = stream, progress, 0
-        self._file: Any = getattr(getattr(stream, "raw", None), "file", stream)  # below what unpacks it
-
-    def read(self, size: int) -> bytes:
-        """The next `size` bytes; fewer at the end."""
-        block = self._stream.read(size)
-        before, self._position = self._position, self._file.tell()
-        self._progress.advance(self._position - before)
-        return block
 
 
 @contextmanager

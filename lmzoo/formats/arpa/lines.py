@@ -10,9 +10,9 @@ from itertools import accumulate
 import numpy as np
 from numba import njit
 
+from lmzoo.data.reading import Source
 from lmzoo.errors import FormatError
 from lmzoo.formats.fields import MINUS, NEWLINE, POINT, SPACE, TAB, ZERO, fields, is_number, is_space, number, shown
-from lmzoo.formats.files import Source
 from lmzoo.ngrams.trie import _find
 
 BLOCK = 1 << 23  # bytes read and printed at a time

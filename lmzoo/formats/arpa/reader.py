@@ -8,13 +8,14 @@ from itertools import pairwise
 
 import numpy as np
 
+from lmzoo.data.reading import Source
 from lmzoo.data.sniff import Kind
 from lmzoo.data.tokenizers.pretokenized import UNKNOWN
 from lmzoo.errors import FormatError
 from lmzoo.formats.arpa.lines import UNREACHABLE, Lines, Words, parse, power, scan
 from lmzoo.formats.arpa.trie import GrowingTrie, path_to
 from lmzoo.formats.fields import NOT_UTF8, Tally, shown, spelled
-from lmzoo.formats.files import Source, instead
+from lmzoo.formats.files import instead
 from lmzoo.interface import Array
 from lmzoo.ngrams.trie import _find
 

@@ -4,14 +4,13 @@ Files have a hundred million numbers, so they are parsed and printed by compiled
 understand is left to `parse`, which is slow, accepts everything allowed, and says what is wrong with the rest.
 """
 
-import codecs
 import re
 from collections import Counter
 
 import numpy as np
 from numba import njit
 
-from lmzoo.data.sniff import Kind
+from lmzoo.data.sniff import Kind, is_utf8
 from lmzoo.errors import FormatError
 from lmzoo.formats.fields import (
     MINUS,
@@ -88,15 +87,6 @@ def _is_binary(rest: bytes, dimensions: int) -> bool:
         return False
     body = rest.partition(b" ")[2][: 4 * dimensions]
     return bool(_CONTROL.search(body)) or not is_utf8(body, whole=False)
-
-
-def is_utf8(text: bytes, whole: bool = True) -> bool:
-    """Whether `text` is UTF-8; unless it is `whole`, it may end within a character."""
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(text, final=whole)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 # ── One line, in Python ───────────────────────────────────────────────────────────────────────────

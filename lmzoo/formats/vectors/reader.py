@@ -8,11 +8,11 @@ from typing import NoReturn
 
 import numpy as np
 
-from lmzoo.data.sniff import Kind
+from lmzoo.data.reading import Source
+from lmzoo.data.sniff import Kind, is_utf8
 from lmzoo.errors import FormatError
 from lmzoo.formats.fields import NOT_UTF8, Tally, excerpt, shown, spelled
-from lmzoo.formats.files import Source
-from lmzoo.formats.vectors.lines import LONGEST_LINE, LONGEST_WORD, detect, is_utf8, parse, parse_lines, parse_records
+from lmzoo.formats.vectors.lines import LONGEST_LINE, LONGEST_WORD, detect, parse, parse_lines, parse_records
 from lmzoo.interface import Array
 
 BLOCK = 1 << 23  # bytes read at a time
