@@ -164,23 +164,23 @@ def _labelled(root: Path, files: list[Path], given: Collection[str]) -> tuple[Fi
     some = next((name for of_part in candidates.values() for name in of_part), "")
     if "train" not in candidates and "train" not in given:
         if candidates:
-            raise UsageError(f"{root} has {some}, but nothing that is called train: say what to train on with --train")
+            raise UsageError(
+                f"{root} has {some}, but no file or folder named train: give the training text with --train"
+            )
         return {"train": left_out}, []
     if candidates.keys() == {"train"} and not given:
         if left_out:
             raise UsageError(
-                f"{root} has {some} beside {_list(left_out, root)}, which may be to test on: give "
+                f"{root} has {some} and also {_list(left_out, root)}, which may be for testing: give "
                 f"--train {root / some}, or --train {root} to train on all"
             )
         return {"train": files}, []
     found = {part: _only(root, part, candidates[part]) for part in PARTS if part in candidates}
     labelled = [file for of_part in found.values() for file in of_part]
     others = [file for file in left_out if file.suffix in {file.suffix for file in labelled}]
-    if (
-        len(others) > len(labelled) and not given
-    ):  # perhaps it is no split: training.md and testing.md among other texts
+    if len(others) > len(labelled) and not given:  # perhaps no split: training.md and testing.md among other texts
         raise UsageError(
-            f"{root} has {some} beside {_list(others, root)}, of which nothing says for what they are: give --train, "
+            f"{root} has {some} and also {_list(others, root)}, whose names do not say for what: give --train, "
             f"--valid and --test, or --train {root} to train on all"
         )
     return found, left_out
@@ -258,19 +258,17 @@ def _parsed(text: str, where: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"{where} is no valid JSON: {one_line(str(error))}") from None
+        raise FormatError(f"{where} is not valid JSON: {one_line(str(error))}") from None
 
 
 def _field(record: Any, field: str, where: str) -> str:
     if not isinstance(record, dict):
-        raise FormatError(f"{where} is no object with a field {field!r} but {json.dumps(record):.40}")
+        raise FormatError(f"{where} is not an object with a field {field!r} but {json.dumps(record):.40}")
     if field not in record:
         there = ", ".join(record) or "none"
-        raise FormatError(
-            f"{where} has no field {field!r}; there are {there:.200}: --field NAME says which is the text"
-        )
+        raise FormatError(f"{where} has no field {field!r}, only {there:.200}: --field NAME says which is the text")
     if not isinstance(record[field], str):
-        raise FormatError(f"{where}: its field {field!r} is no text but {json.dumps(record[field]):.40}")
+        raise FormatError(f"{where}: its field {field!r} is not text but {json.dumps(record[field]):.40}")
     return str(record[field])
 
 
@@ -302,7 +300,7 @@ def _split(texts: dict[str, str], documents: Sequence[str], files: Files, paths:
             rule = f"first 90 % of characters train, next 5 % validation, last 5 % test, cut {where}"
             rule += f"; {len(files['train']):,} files joined in order of name" * (len(files["train"]) > 1)
         else:
-            rule += f"; {PARTS[missing[0]]}: the last 5 % of that for training, cut {where}"
+            rule += f"; {PARTS[missing[0]]}: the last 5 % of the training text, cut {where}"
     elif not texts["train"].endswith("\n"):
         texts = texts | {"train": texts["train"] + "\n"}  # `refit` appends the validation text
     if len(documents) > len(files["train"]):

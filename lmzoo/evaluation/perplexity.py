@@ -171,8 +171,8 @@ def _unknown_words(name: str, score: Score, known: Array, first: str) -> Unknown
     excluding = {"unknown": unknown, "tokens": len(known), "bits": bits, "perplexity_per_token": perplexity}
     figure = f"{bits:,.1f} bits, perplexity {perplexity:,.2f} per token" if perplexity else "no perplexity"
     error = UnknownWordsError(
-        f"{unknown:,} of {score.tokens:,} tokens are unknown words, as {first!r}, which {name} gives probability zero: "
-        f"no bits can be given for the whole text; without them, {len(known):,} tokens: {figure}"
+        f"{unknown:,} of {score.tokens:,} tokens are unknown words, such as {first!r}, which {name} gives probability "
+        f"zero: no bits can be given for the whole text; without them, {len(known):,} tokens: {figure}"
     )
     error.score, error.excluding = score, excluding
     return error

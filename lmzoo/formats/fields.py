@@ -9,6 +9,8 @@ import re
 import numpy as np
 from numba import njit
 
+from lmzoo.errors import cleaned
+
 POWERS = 10.0 ** np.arange(23)  # exact in float64
 TAB, NEWLINE, RETURN, SPACE, MINUS, POINT, ZERO, E = 9, 10, 13, 32, 45, 46, 48, 101
 
@@ -29,8 +31,8 @@ def is_number(field: bytes) -> bool:
 
 
 def shown(text: bytes) -> str:
-    """An excerpt of the file, for error messages."""
-    return excerpt(text[:61].decode("utf-8", "replace"))
+    """An excerpt of the file, for error messages, with U+FFFD for what is no text."""
+    return excerpt(cleaned(text[:244].decode("utf-8", "replace")))  # 61 characters have 244 bytes at most
 
 
 def excerpt(text: str) -> str:
@@ -65,7 +67,7 @@ class Tally:
     def notes(self) -> list[str]:
         """One note, or none."""
         found = [
-            f"{kind}: {count:,}" + f", as {excerpt(first)}" * bool(first)
+            f"{kind}: {count:,}" + f" ({'first: ' * (count > 1)}{excerpt(first)})" * bool(first)
             for kind, (count, first) in self._found.items()
         ]
         return ["; ".join(found)] if found else []

@@ -28,6 +28,7 @@ class Smoothing:
     def __init__(self, vocab_size: int, k: float = 1.0) -> None:
         self.vocab_size, self.k = vocab_size, k
         self.remarks: list[str] = []
+        self.failed: dict[int, str] = {}  # order → why its counts were too few for an estimate
 
     def prepare(self, levels: list[Level], valid: Ids) -> None:
         """Estimate parameters that need all levels, or the validation text (T,)."""
@@ -46,6 +47,11 @@ class Smoothing:
             return left
         # In back-off only unseen words receive it, so it is divided by their mass under the shorter context.
         return left / np.maximum(1 - level.total(np.where(level.count > 0, lower, 0)), 1e-12)
+
+    def remark(self, what: str) -> None:
+        """Add one remark on the orders that `failed`, if any: "too few n-grams (order 2: 3 seen once; …)"."""
+        if self.failed:
+            self.remarks.append(f"{what} ({'; '.join(f'order {order}: {why}' for order, why in self.failed.items())})")
 
 
 class MaximumLikelihood(Smoothing):
@@ -188,6 +194,7 @@ class AbsoluteDiscounting(Smoothing):
 
     title = "absolute discounting, {gram}"
     origin = Origin(1994, "Ney, Essen & Kneser 1994, On Structuring Probabilistic Dependences")
+    fallback = "D = 0.75"
 
     def __init__(self, vocab_size: int, k: float = 1.0) -> None:
         super().__init__(vocab_size, k)
@@ -196,6 +203,7 @@ class AbsoluteDiscounting(Smoothing):
     def prepare(self, levels: list[Level], valid: Ids) -> None:  # noqa: ARG002
         """Estimate the discounts of each order."""
         self.discounts = {level.order: self.estimate(level) for level in levels}
+        self.remark(f"too few n-grams to estimate discounts from, used {self.fallback}")
 
     def counts(self, level: Level) -> Array:
         """The counts that are discounted, (G,)."""
@@ -222,13 +230,8 @@ class AbsoluteDiscounting(Smoothing):
             d = n1 / (n1 + 2 * n2)
         else:
             d = 0.75
-            self._remark(level.order, f"{n1} seen once and {n2} seen twice", "D = 0.75")
+            self.failed[level.order] = f"{n1} seen once, {n2} twice"
         return np.array([0, d, d, d])
-
-    def _remark(self, order: int, counts: str, instead: str) -> None:
-        self.remarks.append(
-            f"order {order}: too few {order}-grams to estimate discounts from ({counts}), used {instead}"
-        )
 
 
 class KneserNey(AbsoluteDiscounting):
@@ -247,6 +250,7 @@ class ModifiedKneserNey(KneserNey):
 
     title = "modified Kneser–Ney, {gram}"
     origin = Origin(1998, "Chen & Goodman 1998, An Empirical Study of Smoothing Techniques")
+    fallback = "0.5, 1, 1.5 as KenLM's --discount_fallback does"
 
     def estimate(self, level: Level) -> Array:
         """D_k = k − (k+1) · Y · n_{k+1}/n_k with Y = n₁/(n₁ + 2n₂) (eq. 26); KenLM's fallback where that fails."""
@@ -257,10 +261,9 @@ class ModifiedKneserNey(KneserNey):
             # A discount of 0 would leave no mass for unseen words, and one above its count would go below zero.
             if (d[1:] > 0).all() and (d <= [0, 1, 2, 3]).all():
                 return d
-            why = f"they come out as {d[1]:.3g}, {d[2]:.3g}, {d[3]:.3g}"
+            self.failed[level.order] = f"they come out as {d[1]:.3g}, {d[2]:.3g}, {d[3]:.3g}"
         else:
-            why = f"{n1} seen once, {n2} twice, {n3} three times"
-        self._remark(level.order, why, "0.5, 1, 1.5 as KenLM's --discount_fallback does")
+            self.failed[level.order] = f"{n1} seen once, {n2} twice, {n3} three times"
         return np.array([0, 0.5, 1, 1.5])
 
     def _as_kenlm_counts(self, level: Level) -> Array:
@@ -288,6 +291,7 @@ class Katz(Smoothing):
     def prepare(self, levels: list[Level], valid: Ids) -> None:  # noqa: ARG002
         """d_r of each order, for r = 0 … K and more than K."""
         self.ratios = {level.order: self._ratios(level) for level in levels}
+        self.remark("too few n-grams for Good-Turing, nothing was discounted")
 
     def alpha(self, level: Level) -> Array:
         """d_r · c(hw) / c(h·), where d_r = (r*/r − x) / (1 − x), r* = (r+1) n_{r+1}/n_r, x = (K+1) n_{K+1}/n_1."""
@@ -304,10 +308,7 @@ class Katz(Smoothing):
         n = level.counts_of_counts(level.count, self.K + 2).astype(float)
         ratios = np.ones(self.K + 2)
         if (n[1 : self.K + 2] == 0).any():
-            self.remarks.append(
-                f"order {level.order}: too few {level.order}-grams for Good-Turing (none seen "
-                f"{int(np.argmin(n[1 : self.K + 2])) + 1} times), nothing was discounted"
-            )
+            self.failed[level.order] = f"none seen {int(np.argmin(n[1 : self.K + 2])) + 1} times"
             return ratios
         r = np.arange(1, self.K + 1)
         common = (self.K + 1) * n[self.K + 1] / n[1]  # x

@@ -35,9 +35,9 @@ NEW = "the run was not trained on it"
 UNKNOWN = "what the run was trained on is not known"
 REST = "the run was trained on the rest of it"
 PART = "the run was trained on all of it"
-MORE = "it holds the text that the run was trained on"
+MORE = "it contains the text that the run was trained on"
 EARLIER = "the run was trained on an earlier version of it"
-PERHAPS_SEEN = "this text holds the training text of the run, and what is scored of it may be a part of that"
+PERHAPS_SEEN = "this text contains the training text of the run, and the part that is scored may be from it"
 
 
 @dataclass

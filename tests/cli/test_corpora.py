@@ -59,7 +59,7 @@ def test_a_text_too_short_to_be_split_can_be_scored(lmzoo, here):
 
 
 def test_the_field_of_json_lines(lmzoo, here):
-    assert "there are body: --field NAME says which is the text" in lmzoo("corpora show c.jsonl")
+    assert "only body: --field NAME says which is the text" in lmzoo("corpora show c.jsonl")
     shown = lmzoo("corpora show c.jsonl --field body --json")
     assert sum(count["lines"] for count in shown["counts"].values()) == 300
     assert lmzoo("train uniform --corpus c.jsonl --field body --json")["corpus_parts"]["field"] == "body"

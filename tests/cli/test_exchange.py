@@ -271,7 +271,7 @@ def test_published_vectors_become_a_run(lmzoo, name, kind, expected):
     code, out, err = lmzoo("import", name, "--out", "run", *(("--kind", kind) if kind else ()))
     assert (code, err) == (0, "")
     assert f"{name}: 11 words of 6 numbers" in out
-    assert "note: 3 of 11 words were left out, as 'new-york': the tokenizer cuts texts into other pieces" in out
+    assert "note: 3 of 11 words were left out, such as 'new-york': the tokenizer cuts texts into other pieces" in out
     assert "note: the file has no counts, so p(w) is Zipf's law by rank, and λ = 0" in out
     model, words = store.load("run")
     assert model.name == expected
@@ -320,7 +320,7 @@ def test_imported_vectors_learn_to_predict_from_a_corpus(lmzoo, story, name):
         (("import", "some.txt", "--out", "new", "--kind", "golve"), "no kind 'golve'; did you mean glove?"),
         (("import", "kv", "--out", "new"), "kv is a Python pickle, not an ARPA file, word vectors or a GPT-2: loading"),
         (("import", "ragged.txt", "--out", "new"), "ragged.txt, line 2: 1 number where most lines have 2"),
-        (("import", "phrases.txt", "--out", "new"), "phrases.txt: none of its 1 words, as 'a-b', can be a token"),
+        (("import", "phrases.txt", "--out", "new"), "phrases.txt: none of its 1 words, such as 'a-b', can be a token"),
         (("import", str(GOLDEN), "--out", "new", "--corpus", "ptb"), "--corpus is for word vectors, which "),
         (("import", "run", "--out", "new", "--kind", "glove"), "--kind is for word vectors, which run has not"),
         (("import", "some.txt", "--out", "new", "--corpus", "nothing"), "no corpus, file or folder is called"),

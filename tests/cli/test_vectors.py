@@ -84,7 +84,7 @@ def test_what_was_odd_in_a_file_of_vectors_is_noted_beside_the_result(lmzoo, fol
         json.loads(out)["neighbours"]
         == json.loads(lmzoo("neighbours", folder / "file.txt", "king", "--top", 2, "--json")[1])["neighbours"]
     )
-    said = "words that stand there twice, of which the first was kept: 1, as 'man'"
+    said = "duplicate words, of which the first was kept: 1 ('man')"
     assert err == f"note: {folder / 'odd.txt'}: {said}\n"
     assert lmzoo("neighbours", folder / "odd.txt", "king", "--quiet")[2] == ""
 

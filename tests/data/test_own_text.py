@@ -97,7 +97,7 @@ def test_what_is_missing_is_cut_from_the_end_of_the_training_text(folder, lacks,
     assert getattr(loaded, has) == "held out\n"
     assert loaded.train + getattr(loaded, lacks) == LINES
     assert loaded.train.endswith("training line 94\n")
-    assert "the last 5 % of that for training, cut at line ends" in loaded.split
+    assert "the last 5 % of the training text, cut at line ends" in loaded.split
 
 
 def test_other_files_are_left_out_and_said(folder):
@@ -114,9 +114,9 @@ def test_other_files_are_left_out_and_said(folder):
         ("train.en train.de test.en test.de", "has two texts for training, train.de and train.en"),
         ("train.txt train/a.txt test.txt", "has two texts for training, train and train.txt"),
         ("train.txt test2016.txt test2017.txt", "has two texts for test, test2016.txt and test2017.txt"),
-        ("corpus.txt test.txt", "has test.txt, but nothing that is called train: say what to train on with --train"),
-        ("a.md b.md c.md training.md testing.md", "has testing.md beside a.md, b.md, c.md, of which nothing says"),
-        ("train.txt gold.txt", "has train.txt beside gold.txt, which may be to test on: give --train"),
+        ("corpus.txt test.txt", "has test.txt, but no file or folder named train: give the training text with --train"),
+        ("a.md b.md c.md training.md testing.md", "has testing.md and also a.md, b.md, c.md, whose names do not say"),
+        ("train.txt gold.txt", "has train.txt and also gold.txt, which may be for testing: give --train"),
     ],
 )
 def test_an_ambiguous_folder_is_an_error_that_names_files_and_flags(folder, names, says):
@@ -263,14 +263,14 @@ def test_a_blank_line_ends_documents_of_several_lines(folder):
 @pytest.mark.parametrize(
     ("contents", "says"),
     [
-        (jsonl({"text": "a"}) + "{oh}\n", "c.jsonl, line 2 is no valid JSON: Expecting property name"),
-        (jsonl({"text": "a"}, ["b"]), "c.jsonl, line 2 is no object with a field 'text' but [\"b\"]"),
+        (jsonl({"text": "a"}) + "{oh}\n", "c.jsonl, line 2 is not valid JSON: Expecting property name"),
+        (jsonl({"text": "a"}, ["b"]), "c.jsonl, line 2 is not an object with a field 'text' but [\"b\"]"),
         (
             "\n" + jsonl({"body": "a", "id": 1}),
-            "line 2 has no field 'text'; there are body, id: --field NAME says which",
+            "line 2 has no field 'text', only body, id: --field NAME says which",
         ),
-        (jsonl({"text": None}), "line 1: its field 'text' is no text but null"),
-        (jsonl({"text": "a"}) + "[" * 100_000, "line 2 is no valid JSON"),
+        (jsonl({"text": None}), "line 1: its field 'text' is not text but null"),
+        (jsonl({"text": "a"}) + "[" * 100_000, "line 2 is not valid JSON"),
     ],
 )
 def test_a_bad_line_is_named(folder, contents, says):

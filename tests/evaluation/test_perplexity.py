@@ -265,7 +265,7 @@ class TestUnknownWords:
         with pytest.raises(UnknownWordsError) as error:
             evaluate(TextModel(*fitted("split", self.KNOWN, model=Closed())), " the dog sat \n the cow \n", "lines")
         assert str(error.value) == (
-            "2 of 7 tokens are unknown words, as 'dog', which closed gives probability zero: no bits can be given "
+            "2 of 7 tokens are unknown words, such as 'dog', which closed gives probability zero: no bits can be given "
             "for the whole text; without them, 5 tokens: 10.0 bits, perplexity 4.00 per token"
         )
         assert error.value.excluding == {"unknown": 2, "tokens": 5, "bits": 10.0, "perplexity_per_token": 4.0}

@@ -213,7 +213,7 @@ class TestRemarks:
     def test_what_does_not_sum_to_one_is_named_with_its_sum(self, tmp_path):
         (remark,) = self.remarks(tmp_path, "-0.1249387\t<s> a", "-0.30103\t<s> a")  # 1/2 + 1/3 · (1/4 + 1/4 + 1/4)
         assert remark == (
-            "no distribution: the probabilities after '<s>' sum to 0.75, not 1 (and so for 1 of 4 contexts looked at)"
+            "no distribution: the probabilities after '<s>' sum to 0.75, not 1 (wrong in 1 of 4 contexts looked at)"
         )
 
     def test_unigrams_too(self, tmp_path):
@@ -223,13 +223,13 @@ class TestRemarks:
     def test_ngrams_that_can_never_apply_are_left_out(self, tmp_path):
         more = SRILM.replace("ngram 2=3", "ngram 2=5").replace("\\3-grams:", "-1\ta <s>\n-1\t</s> a\n\n\\3-grams:")
         model, _ = arpa.read(saved(tmp_path / "more.arpa", more))
-        left_out = "n-grams with <s> behind another word or </s> before one, which can never apply, left out: 2"
+        left_out = "n-grams with <s> after another word or </s> before one, which can never apply, left out: 2"
         assert model.remarks == [NO_UNKNOWN, left_out]
         assert same_trie(model.trie_, arpa.read(saved(tmp_path / "plain.arpa", SRILM)).model.trie_)
 
     def test_a_weight_without_effect_is_named(self, tmp_path):
         remarks = self.remarks(tmp_path, "-0.60206\ta c\n", "-0.60206\ta c\t-0.5\n")
-        assert remarks[0].startswith("1 back-off weights, as that of 'a c'")
+        assert remarks[0].startswith("1 back-off weights, such as that of 'a c'")
 
     def test_a_file_without_the_end_of_lines(self, tmp_path):
         remarks = self.remarks(tmp_path, "-0.60206\t</s>", "-0.60206\td")
@@ -262,17 +262,15 @@ class TestOneBadWord:
                 log10_probs(*arpa.read(saved(tmp_path / "plain.arpa", SRILM)), "a b c\n")
             )
             assert made.token(2) == f"c{space}c"
-            assert (
-                self.note(model)
-                == f"words with white space other than a space in them, kept whole: 1, as {made.token(2)!r}"
-            )
+            kept = "words with white space other than a space in them, kept whole"
+            assert self.note(model) == f"{kept}: 1 ({made.token(2)!r})"
 
     def test_what_no_text_can_have_is_spelled_out(self, tmp_path):
         path = tmp_path / "model.arpa"
         path.write_bytes(SRILM.encode().replace(b"\tc", b"\t\xd1\x81\xd0").replace(b" c", b" \xd1\x81\xd0"))
         model, made = arpa.read(path)
         assert made.token(2) == "с<0xD0>"
-        assert self.note(model) == "words that are not UTF-8, whose bytes were spelled <0xNN>: 1, as 'с<0xD0>'"
+        assert self.note(model) == "words that are not UTF-8, whose bytes were spelled <0xNN>: 1 ('с<0xD0>')"
         assert same_trie(model.trie_, arpa.read(saved(path, SRILM)).model.trie_)
         assert arpa.read(saved(path, SRILM.replace("c", "c\vc"))).tokenizer.token(2) == "c<0x0B>c"
 
@@ -281,7 +279,7 @@ class TestOneBadWord:
         more = more.replace("a c\n", "a c\n-1\ta b\n-2\t<s> a\n")
         model, _ = arpa.read(saved(tmp_path / "more.arpa", more))
         assert same_trie(model.trie_, arpa.read(saved(tmp_path / "plain.arpa", SRILM)).model.trie_)
-        assert self.note(model) == "n-grams that stand there twice, of which the first was kept: 3, as 'b'"
+        assert self.note(model) == "duplicate n-grams, of which the first was kept: 3 (first: 'b')"
 
     def test_words_with_spaces_are_left_out(self, tmp_path):
         more = SRILM.replace("1=5", "1=7").replace("2=3", "2=6").replace("3=1", "3=2")
@@ -290,8 +288,8 @@ class TestOneBadWord:
         more = more.replace("a b c\n", "a b c\n-1\ta b windows 95\n")
         model, _ = arpa.read(saved(tmp_path / "more.arpa", more))
         assert same_trie(model.trie_, arpa.read(saved(tmp_path / "plain.arpa", SRILM)).model.trie_)
-        left_out = "n-grams with a space in a word, which no other word could be told from, left out"
-        assert self.note(model) == f"{left_out}: 6, as 'new york'"
+        left_out = "n-grams with a space in a word, whose words cannot be told apart, left out"
+        assert self.note(model) == f"{left_out}: 6 (first: 'new york')"
 
     @pytest.mark.parametrize("never", ["-inf", "-Infinity", "-1e999"])
     def test_minus_infinity_is_read_as_minus_99_is(self, tmp_path, never):
@@ -299,13 +297,12 @@ class TestOneBadWord:
         model, _ = arpa.read(saved(tmp_path / "model.arpa", text))
         other = text.replace(never, "-99")
         assert same_trie(model.trie_, arpa.read(saved(tmp_path / "other.arpa", other)).model.trie_)
-        assert "logarithms of -inf, read as -99 is: 3, as '<s>'" in model.remarks
+        assert "logarithms of -inf, read as -99 is: 3 (first: '<s>')" in model.remarks
 
     def test_all_that_was_odd_stands_in_one_note(self, tmp_path):
         text = SRILM.replace("1=5", "1=6").replace("\tc\n", "\tc\n-9\tb\n").replace("-99", "-inf")
         assert self.note(arpa.read(saved(tmp_path / "model.arpa", text)).model) == (
-            "logarithms of -inf, read as -99 is: 1, as '<s>'; "
-            "n-grams that stand there twice, of which the first was kept: 1, as 'b'"
+            "logarithms of -inf, read as -99 is: 1 ('<s>'); duplicate n-grams, of which the first was kept: 1 ('b')"
         )
 
     BAD_LINES = (
@@ -328,7 +325,7 @@ class TestOneBadWord:
         model, made = arpa.read(folder / "bad.arpa")
         if word not in (b"a", b"b", b"<s>", b"</s>", b"<unk>", b"<UNK>"):
             assert same_trie(model.trie_, arpa.read(saved(folder / "good.arpa", SRILM)).model.trie_)
-            counts = [int(count) for remark in model.remarks for count in re.findall(r": (\d+), as ", remark)]
+            counts = [int(count) for remark in model.remarks for count in re.findall(r": (\d+) \(", remark)]
             odd = fields.spelled(word)
             assert sum(counts) == len(bad) + (odd.encode() != word) + (odd.split() != [odd])
             assert made.token(2) == re.sub("[\v\f]", lambda char: f"<0x{ord(char[0]):02X}>", odd)

@@ -234,8 +234,8 @@ BINARY = b"2 2\nthe " + np.array([0.5, 1], "<f4").tobytes() + b"\nof " + np.arra
         (b"3 2\nthe 1 2\nof 3\nto 5 6\n", "line 3: 1 number where line 1 says 2"),
         (b"the 1 2of 3 4\nto 5 6\nin 7 8\n", "line 1: 4 numbers where most lines have 2, as of two lines in one"),
         (b"3 2\nthe 1 2\nof 3 4to 5 6\n", "line 3: 4 numbers where line 1 says 2, as of two lines in one"),
-        (b"the 1 2\nof 3 x\n", "line 2: 'x', which is not a number, as number 2 of 'of'"),
-        (b"the 1 2\nof 3 1_0\n", "line 2: '1_0', which is not a number"),
+        (b"the 1 2\nof 3 x\n", "line 2: number 2 of 'of' is 'x', which is not a number"),
+        (b"the 1 2\nof 3 1_0\n", "line 2: number 2 of 'of' is '1_0', which is not a number"),
         (b"3 2\nthe 1 2\nof 3 4\n", "line 1: 3 words are announced, and 2 are here: is the file cut short"),
         (b"1 2\nthe 1 2\nof 3 4\n", "line 1: 1 words are announced, and 2 are here"),
         (b"0 2\n", "line 1: 0 words of 2 numbers are announced, of which none can be"),
@@ -256,7 +256,7 @@ BINARY = b"2 2\nthe " + np.array([0.5, 1], "<f4").tobytes() + b"\nof " + np.arra
         (BINARY[:-3], "word 2: the file ends here in 'of', and 2 words are announced"),
         (BINARY[:20], "word 2: the file ends here in 'of', and 2 words are announced"),
         (BINARY[:17], "word 2: the file ends here, and 2 words are announced"),
-        (BINARY + b"to 1234", "word 3: 'to 1234' stands behind the last of the announced words"),
+        (BINARY + b"to 1234", "word 3: there is text after the last of the announced words: 'to 1234'"),
         (BINARY.replace(b"of", b"o\nf"), "word 2: 'o\\nf' is no word: the file is damaged"),
         (b"9 2\n" + BINARY[4:17] + b"x" * 20_000, "word 2: no space ends it: the file is damaged"),
     ],
@@ -272,23 +272,23 @@ def test_what_is_wrong_is_named(tmp_path, contents, says):
 
 # ── One bad word does not cost the file ───────────────────────────────────────────────────────────
 
-DUPLICATES = "words that stand there twice, of which the first was kept"
+DUPLICATES = "duplicate words, of which the first was kept"
 SPACES = "words with spaces in them"
 NOT_FINITE = "vectors that are not finite, left out"
 NOT_UTF8 = "words that are not UTF-8, whose bytes were spelled <0xNN>"
-MARKS = "byte-order marks before words, left out: 2, as 'of'; vectors without a word, left out: 1"
+MARKS = "byte-order marks before words, left out: 2 (first: 'of'); vectors without a word, left out: 1"
 
 
 @pytest.mark.parametrize(
     ("contents", "words", "note"),
     [
-        (b"the 1 2\nof 3 4\nthe 5 6\n", ["the", "of"], DUPLICATES + ": 1, as 'the'"),
-        (b"3 2\nthe 1 2\nof 3 4\nof 5 6\n", ["the", "of"], DUPLICATES + ": 1, as 'of'"),
-        (b"2 2\nthe 1 2\nwindows 95 3 4\n", ["the", "windows 95"], SPACES + ": 1, as 'windows 95'"),
-        (b"the 1 2\nwindows 95 3 4\nof 5 6\n", ["the", "windows 95", "of"], SPACES + ": 1, as 'windows 95'"),
-        (b". . . 1 2\nat name 3 4\n", [". . .", "at name"], SPACES + ": 2, as '. . .'"),
-        (b"the 1 2\nof nan 4\n", ["the"], NOT_FINITE + ": 1, as 'of'"),
-        (b"3 2\nto -inf 1\nthe 1 2\nof 3 1e39\n", ["the"], NOT_FINITE + ": 2, as 'to'"),
+        (b"the 1 2\nof 3 4\nthe 5 6\n", ["the", "of"], DUPLICATES + ": 1 ('the')"),
+        (b"3 2\nthe 1 2\nof 3 4\nof 5 6\n", ["the", "of"], DUPLICATES + ": 1 ('of')"),
+        (b"2 2\nthe 1 2\nwindows 95 3 4\n", ["the", "windows 95"], SPACES + ": 1 ('windows 95')"),
+        (b"the 1 2\nwindows 95 3 4\nof 5 6\n", ["the", "windows 95", "of"], SPACES + ": 1 ('windows 95')"),
+        (b". . . 1 2\nat name 3 4\n", [". . .", "at name"], SPACES + ": 2 (first: '. . .')"),
+        (b"the 1 2\nof nan 4\n", ["the"], NOT_FINITE + ": 1 ('of')"),
+        (b"3 2\nto -inf 1\nthe 1 2\nof 3 1e39\n", ["the"], NOT_FINITE + ": 2 (first: 'to')"),
         (b"3 2\nthe 1 2\n 3 4\nof 5 6\n", ["the", "of"], "vectors without a word, left out: 1"),
         (b"the 1 2\n of 3 4\n", ["the", "of"], None),
         (b"<head> 1 2\n{ 3 4\n", ["<head>", "{"], None),
@@ -300,11 +300,11 @@ MARKS = "byte-order marks before words, left out: 2, as 'of'; vectors without a 
         ("2 2\nthe 1 2\nof 3 4\n".encode("utf-16"), ["the", "of"], None),
         (bz2.compress(b"the 1 2\nof 3 4\n"), ["the", "of"], None),
         ("10\u00a0km 1 2\nof\u3000to 3 4\n\u0085 5 6\n".encode(), ["10\u00a0km", "of\u3000to", "\u0085"], None),
-        (b"a 1 2\nna\xefve 3 4\n", ["a", "na<0xEF>ve"], NOT_UTF8 + ": 1, as 'na<0xEF>ve'"),
-        (BINARY.replace(b"of", b"the"), ["the"], DUPLICATES + ": 1, as 'the'"),
-        (BINARY.replace(b"of", b"\xd0\xbe\xd0"), ["the", "о<0xD0>"], NOT_UTF8 + ": 1, as 'о<0xD0>'"),
-        (BINARY.replace(b"of", b"na\xefve"), ["the", "na<0xEF>ve"], NOT_UTF8 + ": 1, as 'na<0xEF>ve'"),
-        (BINARY.replace(b"\x00\x00\x80\x3e", b"\x00\x00\xc0\x7f"), ["the"], NOT_FINITE + ": 1, as 'of'"),
+        (b"a 1 2\nna\xefve 3 4\n", ["a", "na<0xEF>ve"], NOT_UTF8 + ": 1 ('na<0xEF>ve')"),
+        (BINARY.replace(b"of", b"the"), ["the"], DUPLICATES + ": 1 ('the')"),
+        (BINARY.replace(b"of", b"\xd0\xbe\xd0"), ["the", "о<0xD0>"], NOT_UTF8 + ": 1 ('о<0xD0>')"),
+        (BINARY.replace(b"of", b"na\xefve"), ["the", "na<0xEF>ve"], NOT_UTF8 + ": 1 ('na<0xEF>ve')"),
+        (BINARY.replace(b"\x00\x00\x80\x3e", b"\x00\x00\xc0\x7f"), ["the"], NOT_FINITE + ": 1 ('of')"),
         (BINARY.replace(b"of ", b" "), ["the"], "vectors without a word, left out: 1"),
     ],
 )  # fmt: skip
@@ -325,7 +325,7 @@ def test_in_binary_files_a_word_with_a_space_shifts_the_records(tmp_path, monkey
     spelled = [b"the", b"of", b"new york", "10\u00a0km".encode()]
     records = [word + b" " + row.tobytes() + newline for word, row in zip(spelled, numbers, strict=True)]
     (tmp_path / "file").write_bytes(b"4 50\n" + b"".join(records))
-    with pytest.raises(FormatError, match=r"word 4: .* a word with a space, perhaps word 3, 'new', shifts the records"):
+    with pytest.raises(FormatError, match=r"word 4 begins inside .* perhaps word 3, 'new', shifts all"):
         read(tmp_path / "file")
 
 

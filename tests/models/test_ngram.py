@@ -131,8 +131,11 @@ class TestByHand:
 
     def test_too_few_counts_are_said_and_replaced_by_kenlms_fallback(self):
         model = self.model("modified-kneser-ney")
-        assert [r.split(":")[0] for r in model.remarks] == ["order 1", "order 2"]
-        assert "0.5, 1, 1.5 as KenLM" in model.remarks[0]
+        (remark,) = model.remarks
+        assert "used 0.5, 1, 1.5 as KenLM" in remark
+        assert re.findall(r"order \d: \d seen once", remark) == ["order 1: 1 seen once", "order 2: 3 seen once"]
+        (remark,) = self.model("katz").remarks
+        assert remark.endswith("nothing was discounted (order 1: none seen 3 times; order 2: none seen 3 times)")
 
 
 def jelinek_mercer_by_hand(train, valid, vocab_size, order):

@@ -203,8 +203,8 @@ def _check_distribution(trie: Trie, idle: Array, names: list[str]) -> list[str]:
     remarks = []
     if len(idle):
         remarks.append(
-            f"{len(idle):,} back-off weights, as that of {named(idle[0])}, stand on n-grams that none "
-            "extends: they are not applied, for probabilities there would not sum to one"
+            f"{len(idle):,} back-off weights, such as that of {named(idle[0])}, belong to n-grams that no longer one "
+            "extends: they are not applied, because probabilities there would not sum to one"
         )
     contexts = np.flatnonzero(np.diff(trie.children) > 0)
     sampled = contexts[np.linspace(0, len(contexts) - 1, min(SAMPLED, len(contexts))).astype(int)]
@@ -214,7 +214,7 @@ def _check_distribution(trie: Trie, idle: Array, names: list[str]) -> list[str]:
         worst = int(np.argmax(off))
         where = f"after {named(sampled[worst])}" if sampled[worst] else "of the 1-grams"
         remarks.append(
-            f"no distribution: the probabilities {where} sum to {sums[worst]:.4g}, not 1 (and so for "
+            f"no distribution: the probabilities {where} sum to {sums[worst]:.4g}, not 1 (wrong in "
             f"{(off > TOLERANCE).sum()} of {len(sampled)} contexts looked at)"
         )
     return remarks

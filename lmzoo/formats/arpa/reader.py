@@ -26,9 +26,9 @@ _COUNT = re.compile(rb"ngram\s+(\d{1,3})\s*=\s*(\d{1,18})")
 _COLUMNS = (np.int32, np.int32, np.float32, np.float32)  # context, word, p, γ
 _START, _END = b"<s>", b"</s>"
 _ASCII_SPACE = re.compile("[\t-\r]")  # of which KenLM has \v and \f in words, and our tokenizers none
-DUPLICATES = "n-grams that stand there twice, of which the first was kept"
-UNREACHED = "n-grams with <s> behind another word or </s> before one, which can never apply, left out"
-SPACES = "n-grams with a space in a word, which no other word could be told from, left out"
+DUPLICATES = "duplicate n-grams, of which the first was kept"
+UNREACHED = "n-grams with <s> after another word or </s> before one, which can never apply, left out"
+SPACES = "n-grams with a space in a word, whose words cannot be told apart, left out"
 WHITE_SPACE = "words with white space other than a space in them, kept whole"
 MINUS_INFINITY = "logarithms of -inf, read as -99 is"
 

@@ -106,7 +106,7 @@ def parse(line: bytes, dimensions: int, expected: str) -> tuple[bytes, Array]:
         raise ValueError(f"{count} number{'s' * (count != 1)} {expected}{', as of two lines in one' * run_together}")
     for n, field in enumerate(numbers):
         if not is_number(field):
-            raise ValueError(f"{shown(field)}, which is not a number, as number {n + 1} of {shown(b' '.join(word))}")
+            raise ValueError(f"number {n + 1} of {shown(b' '.join(word))} is {shown(field)}, which is not a number")
     with np.errstate(over="ignore"):
         return b" ".join(word), np.array([float(field) for field in numbers]).astype(np.float32)
 

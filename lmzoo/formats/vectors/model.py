@@ -65,7 +65,9 @@ def read(
     vectors = vector_files.read(file, progress=progress)
     tokenizer, rows = _tokenizer(vectors.words, lines=source is not None and source.lines)
     if len(tokenizer.to_json()["words"]) == 0:
-        raise UsageError(f"{file}: none of its {len(vectors.words):,} words, as {vectors.words[0]!r}, can be a token")
+        raise UsageError(
+            f"{file}: none of its {len(vectors.words):,} words, such as {vectors.words[0]!r}, can be a token"
+        )
     model = _model(kind or ("glove" if vectors.format == "glove" else "word2vec"), vectors.matrix, rows)
     remarks = [
         *vectors.notes,
@@ -74,8 +76,8 @@ def read(
     left_out = np.setdiff1d(np.arange(len(vectors.words)), rows)
     if len(left_out):
         remarks.append(
-            f"{len(left_out):,} of {len(vectors.words):,} words were left out, as {vectors.words[left_out[0]]!r}: the "
-            "tokenizer cuts texts into other pieces"
+            f"{len(left_out):,} of {len(vectors.words):,} words were left out, such as {vectors.words[left_out[0]]!r}: "
+            "the tokenizer cuts texts into other pieces"
         )
     if source is None:
         remarks.append(

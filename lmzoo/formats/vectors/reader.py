@@ -21,7 +21,7 @@ THREADS = min(8, os.cpu_count() or 1)
 CHUNK = 10_000  # rows moved at a time
 MARK = "\ufeff"  # of byte order: a part of no word
 
-DUPLICATES = "words that stand there twice, of which the first was kept"
+DUPLICATES = "duplicate words, of which the first was kept"
 SPACES = "words with spaces in them"
 NOT_FINITE = "vectors that are not finite, left out"
 EMPTY = "vectors without a word, left out"
@@ -135,7 +135,7 @@ class Reader:
             self._add(words, rows, kept)
             if self._records == announced and rest.strip():
                 raise FormatError(
-                    f"word {self._at:,}: {shown(rest.strip())} stands behind the last of the announced words"
+                    f"word {self._at:,}: there is text after the last of the announced words: {shown(rest.strip())}"
                 )
             if self._records < announced and rest.find(b" ") < 0 and len(rest) > LONGEST_WORD:
                 raise FormatError(f"word {self._at:,}: no space ends it: the file is damaged, or not word2vec's")
@@ -170,8 +170,8 @@ class Reader:
         last = shown(words[n - 1]) if n else excerpt(self.words[-1]) if self.words else ""
         before = f", perhaps word {self._at + n - 1:,}, {last}," if last else ""
         raise FormatError(
-            f"word {self._at + n:,}: {shown(words[n])} begins with a piece of the numbers before it: a word with a "
-            f"space{before} shifts the records; write the file again with another sign, as _, for such spaces"
+            f"word {self._at + n:,} begins inside the numbers of the word before it: a space in a word{before} shifts "
+            "all that follows; write the file again with _ for such spaces"
         )
 
     # ── Both ──
