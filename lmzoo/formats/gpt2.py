@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -87,7 +88,8 @@ def read(folder: str | Path) -> TextModel:
     vocab_size = config.get("vocab_size", 50_257)
     with ExitStack() as stack:
         theirs = _weights(folder, stack)
-        ignored = _check_weights(model, vocab_size, theirs, folder)
+        notes = _untie(model, theirs)
+        notes += _check_weights(model, vocab_size, theirs, folder)
         found = gpt2_tokenizer.read(folder, config, vocab_size)
         module = model.build(vocab_size)
         weights: dict[str, Tensor] = {}
@@ -97,8 +99,17 @@ def read(folder: str | Path) -> TextModel:
             if name in TABLES and found.order != list(range(vocab_size)):
                 weights[name] = weight[found.order]
     module.load_weights(weights)
-    model.net_, model.vocab_size_, model.remarks = module.eval(), vocab_size, [*found.notes, *ignored]
+    model.net_, model.vocab_size_, model.remarks = module.eval(), vocab_size, [*found.notes, *notes]
     return TextModel(model, found.tokenizer)
+
+
+def _untie(model: GPT, theirs: "dict[str, Weight]") -> list[str]:
+    """Let a model that should be tied have the softmax's matrix of the file, where that is another, as transformers."""
+    both = [theirs[name] for name in ("wte.weight", "lm_head.weight") if name in theirs]
+    if not model.tied or len(both) < 2 or torch.equal(both[0].load(), both[1].load()):
+        return []
+    model.tied = False
+    return ["lm_head.weight is not the embedding, so it is used, though config.json ties the two"]
 
 
 def _check_weights(model: GPT, vocab_size: int, theirs: "dict[str, Weight]", folder: Path) -> list[str]:

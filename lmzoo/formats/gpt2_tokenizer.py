@@ -188,7 +188,9 @@ def _files(folder: Path) -> Files:
     found = typed(settings.get("added_tokens_decoder", {}), dict[str, Added], f"{where}: added_tokens_decoder")
     found_here = [replace(token, id=int(n)) for n, token in found.items() if n.isdecimal() and len(n) < 10]
     named = {role: _content(settings.get(role)) for role in ROLES}
-    in_vocabulary = [Added(text, files.vocabulary[text]) for text in named.values() if text in files.vocabulary]
+    more = [settings.get(name) for name in ("additional_special_tokens", "extra_special_tokens")]
+    texts = [*named.values(), *(_content(token) for tokens in more if isinstance(tokens, list) for token in tokens)]
+    in_vocabulary = [Added(text, files.vocabulary[text]) for text in texts if text in files.vocabulary]
     for token in (*found_here, *(Added(text, n) for text, n in numbers.items()), *in_vocabulary):
         files.added.setdefault(token.content, token)
     files.ends = [text for text in (END, named["eos_token"], named["bos_token"]) if text]

@@ -165,6 +165,17 @@ def test_a_token_that_takes_white_space_with_it_is_not_read(tmp_path):
     assert tokenizer.token(tokenizer.vocab_size - 2) == f"<unused {tokenizer.vocab_size - 2}>"
 
 
+def test_added_tokens_may_begin_alike_or_be_byte_pairs_already(tmp_path):
+    text = trained()
+    text.add_tokens(["ab", "abc", "at", "é"])
+    folder = saved(tmp_path, text)
+    _, tokenizer = gpt2.read(folder)
+    assert text.token_to_id("at") < 290 and text.token_to_id("é") < 290
+    assert sorted(tokenizer.added) == ["ab", "abc", "at"]  # "é" is the name of the byte E9
+    assert their_ids(folder, tokenizer)("the abcat") == text.encode("the abcat").ids
+    assert tokenizer.decode(tokenizer.encode("café abcat")) == "café abcat"
+
+
 def test_tokens_without_a_row_are_plain_text(tmp_path):
     """A pad token was named, and the embeddings were never resized."""
     text = trained()
@@ -232,6 +243,16 @@ def test_other_heads_are_left_with_a_note(tmp_path, kind):
     model = check_all_log_probs(tmp_path)
     heads = ["not read, for a language model has none such: score.weight"]
     assert list(model.remarks) == (heads if "Sequence" in kind.__name__ else [])
+
+
+def test_a_softmax_of_its_own_is_used_although_config_ties_it(tmp_path):
+    folder = saved(tmp_path, trained())
+    weights = load_file(folder / gpt2.WEIGHTS)
+    weights["lm_head.weight"] = weights["transformer.wte.weight"].flip(0).contiguous()
+    save_file(weights, folder / gpt2.WEIGHTS, {"format": "pt"})
+    model = check_all_log_probs(folder)
+    assert not model.tied
+    assert "lm_head.weight is not the embedding" in model.remarks[0]
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
