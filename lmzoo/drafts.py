@@ -62,8 +62,11 @@ def draft_of(path: Path, overwrite: bool = True, durable: bool = True) -> Iterat
 
     Without `overwrite`, nothing that has come there meanwhile is replaced: raises TakenError, naming where the result
     is. `durable`: it is on the disk before the rename, so that not even a power cut leaves an empty file.
+    Raises OSError, also for a device or pipe.
     """
     place = _real(path)
+    if place.exists() and not (place.is_file() or place.is_dir()):  # as /dev/zero, by a link that somebody put there
+        raise OSError(errno.EINVAL, "it is a device or a pipe, which is not replaced", str(path))
     with _draft(place.parent, lambda draft: draft.touch(exist_ok=False)) as draft:
         yield draft
         if durable:

@@ -91,6 +91,16 @@ def test_links_to_files_and_folders_stay_links(tmp_path):
     assert names(tmp_path / "elsewhere") == ["file", "folder"]
 
 
+def test_a_device_or_pipe_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(OSError, match="it is a device or a pipe, which is not replaced"):
+            drafts.write_atomically(tmp_path / name, b"text")
+    assert (tmp_path / "pipe").is_fifo()
+    assert names(tmp_path) == ["link", "pipe"]
+
+
 def test_a_link_to_itself_is_replaced_like_a_file(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     with drafts.reserved(tmp_path / "loop"):
