@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "could not run": ("!", "red"), "not reached": ("–", "dim")}
 
+UNTRIED = ("could not run", "not reached")
+
 
 @command("check", epilog="Example: lmzoo check ./mine.py; exits with 0 where every check passes, 1 where one does not")
 def check_file(
@@ -51,15 +53,18 @@ def show_checks(checks: Sequence["Check"]) -> None:
     """A heading for each ability; under it a line for each check: its mark, its name, and what is wrong."""
     from rich.text import Text
 
-    ability = ""
+    ability = before = ""
     for check in checks:
         if check.ability != ability:
             ability = check.ability
             show(Text(ability, "bold"))
-        reason = ": ".join(
-            [*([check.outcome] if check.outcome in ("could not run", "not reached") else []), one_line(check.message)]
-        )
-        show(Text.assemble(MARKS[check.outcome], f" {check.name.replace('_', ' ')}{f': {reason}' if reason else ''}"))
+        message = one_line(check.message)
+        if message == before != "":  # a model that cannot be asked fails many checks for one reason
+            message = "as above"
+        else:
+            before = message
+        parts = [f" {check.name.replace('_', ' ')}", *([check.outcome] if check.outcome in UNTRIED else []), message]
+        show(Text.assemble(MARKS[check.outcome], ": ".join(filter(None, parts))))
     counts = Counter(check.outcome for check in checks)
     others = "".join(f", {counts[outcome]} {outcome}" for outcome in MARKS if outcome != "passed" and counts[outcome])
     print(f"{counts['passed']} of {len(checks)} checks passed{others}")

@@ -1,7 +1,7 @@
 """The abilities that have a contract: the checks of each, and what a model that has it says of some texts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,7 @@ import numpy as np
 from lmzoo.errors import UsageError
 from lmzoo.interface import Classifier, Decoder, Encoder, LanguageModel, MaskedModel, SentenceEncoder, TextToText
 from lmzoo.testing import classifier, decoder, encoder, fitting, language_model, long_text, masked_model, text_to_text
-from lmzoo.testing.practice import UNSEEN
-
-Property = Callable[[Any], str]  # a fitted model → what is wrong with it, "" if nothing is
+from lmzoo.testing.practice import UNSEEN, Property
 
 
 @dataclass(frozen=True)
@@ -19,21 +17,21 @@ class Ability:
     """The checks of one class of `lmzoo.interface`."""
 
     kind: type
-    properties: dict[str, Property]  # of any fitted model
+    properties: tuple[Property, ...]  # of any fitted model
     first_use: Callable[[Any], Any]  # asks a model for something that only a fitted one can answer
     answers: Callable[[Any], list[Any]]  # its predictions for a text, as arrays: two equal models give the same
-    learned: dict[str, Property] = field(default_factory=dict)  # of a model fitted on the practice text
+    learned: tuple[Property, ...] = ()  # of a model fitted on the practice text
     score: fitting.Score | None = None  # (model, text) → mean nats a token, where it gives tokens probabilities
 
 
 ABILITIES = (
-    Ability(Decoder, decoder.CHECKS | long_text.DECODER_CHECKS, decoder.first_use, decoder.answers),
+    Ability(Decoder, decoder.CHECKS + long_text.DECODER_CHECKS, decoder.first_use, decoder.answers),
     Ability(
         LanguageModel,
-        language_model.CHECKS | long_text.CHECKS,
+        language_model.CHECKS + long_text.CHECKS,
         lambda model: model.log_probs(UNSEEN),
         language_model.answers,
-        {"beats_uniform": language_model.beats_uniform},
+        (language_model.beats_uniform,),
         lambda model, text: float(np.mean(model.log_probs(text)[0])),
     ),
     Ability(TextToText, text_to_text.CHECKS, decoder.first_use, decoder.answers),
@@ -42,7 +40,7 @@ ABILITIES = (
         masked_model.CHECKS,
         lambda model: model.fill_log_probs(UNSEEN, masked_model.at(len(UNSEEN), 0)),
         masked_model.answers,
-        {"fills_better_than_uniform": masked_model.fills_better_than_uniform},
+        (masked_model.fills_better_than_uniform,),
         lambda model, text: float(np.mean(model.pseudo_log_probs(text[:200]))),  # a pass for each token
     ),
     Ability(Encoder, encoder.CHECKS, lambda model: model.features(UNSEEN), encoder.features_answers),
@@ -57,7 +55,7 @@ ABILITIES = (
         classifier.CHECKS,
         lambda model: model.class_log_probs([(UNSEEN,)]),
         classifier.answers,
-        {"beats_chance": classifier.beats_chance},
+        (classifier.beats_chance,),
     ),
 )
 
@@ -79,7 +77,7 @@ def abilities(kind: type) -> list[Ability]:
 
 
 def first_questions(kind: type) -> dict[str, Callable[[Any], list[Any]]]:
-    """What a model may be asked first, by its method."""
+    """The questions that a model may be asked first, by method."""
     asked: dict[str, Callable[[Any], list[Any]]] = {}
     if issubclass(kind, LanguageModel):
         asked["log_probs"] = lambda model: [model.log_probs(UNSEEN)[0]]
@@ -88,5 +86,5 @@ def first_questions(kind: type) -> dict[str, Callable[[Any], list[Any]]]:
         asked["next_log_probs"] = lambda model: [model.next_log_probs(model.start())]
         asked["next_log_probs_many"] = lambda model: [model.next_log_probs_many([model.start()])]
     for ability in abilities(kind):
-        asked.setdefault(f"what a {ability.kind.__name__} says", ability.answers)
+        asked.setdefault(f"its use as {ability.kind.__name__}", ability.answers)
     return asked

@@ -1,4 +1,4 @@
-"""The process that a stranger's model lives in: it answers the questions of `sandbox`, one at a time.
+"""The process of an untrusted model: it answers the calls of `sandbox`, one at a time.
 
     python -m lmzoo.testing.answerer FILE.py TOKEN LIMITS
 
@@ -137,7 +137,9 @@ def failure(error: BaseException, file: str) -> dict[str, Any]:
     """An error as its examiner raises it again: its own kind, or the nearest one of lmzoo; its text; the line."""
     known = [kind.__name__ for kind in type(error).__mro__ if getattr(errors, kind.__name__, None) is kind]
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    text = "it needed more memory than there is" if isinstance(error, MemoryError) and not str(error) else str(error)
+    text = str(error)
+    if isinstance(error, MemoryError):
+        text = f"it needs more memory than a model may use here. {text}".strip()
     return {
         "error": type(error).__name__,
         "known": known[0] if known else None,
@@ -164,7 +166,7 @@ def main(path: str, token: str, limits: str) -> None:
         try:
             answerer = answerer or Answerer(path)
             answer: dict[str, Any] = {"answer": answerer.answer(request)}
-        except BaseException as error:  # whatever it raises, SystemExit too, is told, not obeyed
+        except BaseException as error:  # also SystemExit: the examiner is told of it
             answer = failure(error, file)
         # What the model did to the arrays it was given: so that the examiner's become like them.
         answer["changed"] = [
@@ -175,7 +177,7 @@ def main(path: str, token: str, limits: str) -> None:
             frames.write(answer)
         except (TypeError, ValueError, RecursionError) as error:
             frames.write(
-                {**failure(error, file), "text": f"it gave an answer that is no numbers: {error}", "changed": []}
+                {**failure(error, file), "text": f"it returned something that is not numbers: {error}", "changed": []}
             )
 
 

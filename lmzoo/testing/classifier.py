@@ -1,14 +1,15 @@
 """Checks of a Classifier: one distribution over the classes for each text, whatever stands beside it."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from lmzoo.errors import UsageError
 from lmzoo.interface import Classifier, Ids, Run
+from lmzoo.testing.fitting import Fit, practice_data
 from lmzoo.testing.ids import bad_ids_are_named
 from lmzoo.testing.practice import (
+    Property,
     batches,
     close,
     long_text,
@@ -72,9 +73,9 @@ def beats_chance(model: Classifier) -> str:
     return ""
 
 
-def class_without_examples(fitted: Classifier, run: Run) -> str:
+def class_without_examples(fit: Fit, run: Run) -> str:
     """A class that no example has still has its column, or is refused in an error that names it."""
-    classes = ("low", "middle", "high", "absent")
+    fitted, classes = fit(practice_data()), ("low", "middle", "high", "absent")
     try:
         fitted.fit_labels(practice_examples(60, classes=classes), practice_examples(12, 1, classes), run)
     except UsageError as error:
@@ -91,9 +92,9 @@ def answers(model: Classifier) -> list[Any]:
     return [model.class_log_probs(practice_texts(model))]
 
 
-CHECKS: dict[str, Callable[[Any], str]] = {
-    "classes_sum_to_one": classes_sum_to_one,
-    "texts_classified_together": texts_classified_together,
-    "order_of_examples_does_not_matter": order_of_examples_does_not_matter,
-    "bad_text_id_is_named": bad_text_id_is_named,
-}
+CHECKS: tuple[Property, ...] = (
+    classes_sum_to_one,
+    texts_classified_together,
+    order_of_examples_does_not_matter,
+    bad_text_id_is_named,
+)

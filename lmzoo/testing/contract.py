@@ -16,10 +16,11 @@ from lmzoo.data import plain
 from lmzoo.errors import NotFittedError
 from lmzoo.interface import Classifier, Data, Decoder, Encoder, LanguageModel, Model, Progress, Run
 from lmzoo.testing import classifier, encoder, fitting, tampering
-from lmzoo.testing.abilities import Property, abilities, first_questions
-from lmzoo.testing.practice import VOCAB_SIZE, practice_examples, practice_text
+from lmzoo.testing.abilities import Ability, abilities, first_questions
+from lmzoo.testing.practice import VOCAB_SIZE, Property, practice_examples, practice_text
 
 PASSED, FAILED, COULD_NOT_RUN, NOT_REACHED = "passed", "failed", "could not run", "not reached"
+UNFITTED = {"constructor_only_stores", "config_round_trips", "unfitted_says_so", "fit"}  # the checks up to `fit`
 BRIEF = 10  # optimiser steps
 
 
@@ -40,12 +41,17 @@ class Check:
 
 def properties(kind: type) -> dict[str, Property]:
     """The checks of a fitted model of this class, on whatever it was fitted."""
-    return {name: check for _, name, check in _properties(kind)}
+    return {check.__name__: check for _, check in _properties(kind)}
 
 
 def check_names(kind: type) -> list[str]:
     """The names of the checks that `check_model` runs, in order: they depend on the abilities only."""
-    return [name for _, name, _ in _Candidate(kind, {}, Run()).checks()]
+    return [check.__name__ for _, check, _ in checks_of(kind)]
+
+
+def checks_of(kind: type) -> list[tuple[str, Callable[..., str], Callable[[], str]]]:
+    """(ability, check, call) of each check of `check_model`, in order; a check's docstring says what it looks for."""
+    return list(_Candidate(kind, {}, Run()).checks())
 
 
 def check_model(
@@ -59,27 +65,19 @@ def check_model(
     candidate = _Candidate(make, settings, Run(steps=steps, seconds=60))  # seconds: slow homework is graded too
     checks, outcomes = list(candidate.checks()), []
     with (progress or Progress()).task("checking", len(checks)) as task:
-        for ability, name, check in checks:
-            outcomes.append(_run(candidate, ability, name, check))
-            task.advance(1, name.replace("_", " "))
+        for ability, check, call in checks:
+            outcomes.append(_run(candidate, ability, check.__name__, call))
+            task.advance(1, check.__name__.replace("_", " "))
     return outcomes
 
 
-def _practice_data() -> Data:
-    return Data.of(practice_text(fitting.LEAST), practice_text(500, seed=1), VOCAB_SIZE)
-
-
-def _properties(kind: type) -> Iterator[tuple[str, str, Property]]:
-    """(ability, name, check)."""
+def _properties(kind: type) -> Iterator[tuple[str, Property]]:
+    """(ability, check)."""
     for ability in abilities(kind):
-        for name, check in ability.properties.items():
-            yield ability.kind.__name__, name, check
+        for check in ability.properties:
+            yield ability.kind.__name__, check
         if ability.kind is Encoder and issubclass(kind, Decoder):  # what reads from left to right may not look ahead
-            yield "Encoder", "features_see_no_future", encoder.features_see_no_future
-
-
-class _NotReachedError(Exception):
-    """There is no fitted model to check."""
+            yield "Encoder", encoder.features_see_no_future
 
 
 class EndedError(Exception):
@@ -98,17 +96,21 @@ class ModelError(Exception):
         self.name, self.line = name, line
 
 
-def _run(candidate: "_Candidate", ability: str, name: str, check: Callable[[], str]) -> Check:
-    try:
-        message = check()
-    except _NotReachedError:
+def _run(candidate: "_Candidate", ability: str, name: str, call: Callable[[], str]) -> Check:
+    if candidate.model is None and name not in UNFITTED:
         return Check(name, ability, NOT_REACHED, "there is no fitted model to check")
+    try:
+        message = call()
     except EndedError as error:
         return Check(name, ability, COULD_NOT_RUN if error.reached else NOT_REACHED, str(error))
     except (Exception, SystemExit) as error:  # a student's model may raise anything: that is a finding, not a crash
-        kind = error.name if isinstance(error, ModelError) else type(error).__name__
-        return Check(name, ability, COULD_NOT_RUN, f"it raised {kind}: {error}{_line(candidate.kind, error)}")
+        return Check(name, ability, COULD_NOT_RUN, f"it {_raised(error)}{_line(candidate.kind, error)}")
     return Check(name, ability, FAILED if message else PASSED, message)
+
+
+def _raised(error: BaseException) -> str:
+    kind = error.name if isinstance(error, ModelError) else type(error).__name__
+    return f"called sys.exit({error})" if kind == "SystemExit" else f"raised {kind}: {error}"
 
 
 def _line(kind: type, error: BaseException) -> str:
@@ -125,7 +127,7 @@ def _line(kind: type, error: BaseException) -> str:
 
 @dataclass
 class _Candidate:
-    """The model under test: how it is made, and, once `fit` has passed over it, fitted."""
+    """The model under test: how it is made and, after the check `fit`, a fitted one."""
 
     make: Callable[..., Any]
     settings: dict[str, Any]
@@ -145,48 +147,47 @@ class _Candidate:
             return self.make.from_config(self.settings)  # settings of its training too
         return self.make(**self.settings)
 
-    def checks(self) -> Iterator[tuple[str, str, Callable[[], str]]]:
-        """(ability, name, check), in the order in which they are run."""
-        classifies = issubclass(self.kind, Classifier)
-        has = abilities(self.kind)
-        yield "Model", "constructor_only_stores", self.constructor_only_stores
-        yield "Model", "config_round_trips", self.config_round_trips
-        yield "Model", "unfitted_says_so", self.unfitted_says_so
-        yield "Model", "fit", self.fit
-        if classifies:
-            yield "Classifier", "fit_labels", self.fit_labels
-        for ability, name, check in _properties(self.kind):
-            yield ability, name, partial(self.of_fitted, check)
-        for one in has:
-            for name, check in one.learned.items():
-                yield one.kind.__name__, name, partial(self.of_fitted, check)
-            if one.kind is LanguageModel:
-                yield "LanguageModel", "sums_along_prose", partial(self.of_fits, fitting.sums_along_prose)
-            if one.score:
-                yield one.kind.__name__, "large_ids", partial(self.of_fits, fitting.large_ids, one.score)
-                yield (
-                    one.kind.__name__,
-                    "validation_is_not_learned",
-                    partial(self.of_fits, fitting.validation_is_not_learned, one.score),
-                )
-                yield (
-                    one.kind.__name__,
-                    "refit_learns_once",
-                    partial(self.of_fits, fitting.refit_learns_once, one.score, partial(self.answers, scored=True)),
-                )
-        if classifies:
-            yield "Classifier", "class_without_examples", self.class_without_examples
-        yield "Model", "asking_changes_nothing", self.asking_changes_nothing
-        yield "Model", "saves_and_loads", self.saves_and_loads
-        yield "Model", "any_question_first", self.any_question_first
-        yield "Model", "fit_starts_anew", self.fit_starts_anew
-        yield "Model", "same_seed", self.same_seed
-        yield "Model", "replaces_nothing", self.replaces_nothing
+    def checks(self) -> Iterator[tuple[str, Callable[..., str], Callable[[], str]]]:
+        """(ability, check, how it is called), in the order in which they are run."""
+        for own in (self.constructor_only_stores, self.config_round_trips, self.unfitted_says_so, self.fit):
+            yield "Model", own, own
+        if issubclass(self.kind, Classifier):
+            yield "Classifier", self.fit_labels, self.fit_labels
+        for ability, check in _properties(self.kind):
+            yield ability, check, partial(self.of_fitted, check)
+        for one in abilities(self.kind):
+            name = one.kind.__name__
+            for check in one.learned:
+                yield name, check, partial(self.of_fitted, check)
+            for check, *arguments in self.of_fits(one):
+                yield name, check, partial(check, self.fit_another, *arguments)
+        for own in (
+            self.asking_changes_nothing,
+            self.saves_and_loads,
+            self.any_question_first,
+            self.fit_starts_anew,
+            self.same_seed,
+            self.no_monkey_patching,
+        ):
+            yield "Model", own, own
+
+    def of_fits(self, ability: Ability) -> Iterator[tuple[Any, ...]]:
+        """The checks that fit models of their own, and what each needs besides the `fit` to do so."""
+        if ability.kind is LanguageModel:
+            yield (fitting.sums_to_one_on_english,)
+        if ability.score:
+            yield fitting.ids_above_255, ability.score
+            yield fitting.validation_is_not_learned, ability.score
+            yield fitting.refit_learns_once, ability.score, partial(self.answers, scored=True)
+        if ability.kind is Classifier:
+            yield classifier.class_without_examples, self.run
+
+    def fit_another(self, data: Data) -> Any:
+        """Another model, fitted on `data` as briefly as a network shows what it learns from."""
+        return self.new().fit(data, self.brief)
 
     def of_fitted(self, check: Property) -> str:
-        """The outcome of a check of the fitted model. Raises _NotReachedError if there is none."""
-        if self.model is None:
-            raise _NotReachedError
+        """The outcome of a check of the fitted model, whose answers are first noted for `asking_changes_nothing`."""
         if self.at_first is None:
             try:
                 self.at_first = self.answers(self.model)
@@ -201,18 +202,10 @@ class _Candidate:
         """For the fits of checks that need several: a network shows in few steps what it learns from."""
         return replace(self.run, steps=min(self.run.steps or BRIEF, BRIEF))
 
-    def replaces_nothing(self) -> str:
-        """It leaves the functions of Python, NumPy and lmzoo as they are."""
-        if self.model is None:
-            raise _NotReachedError
+    def no_monkey_patching(self) -> str:
+        """The functions of Python, NumPy and lmzoo are not replaced by others."""
         ask = getattr(self.kind, "replaced", None)  # of a model in another process
         return tampering.complaint(ask() if ask else tampering.replaced(self.before))
-
-    def of_fits(self, check: Callable[..., str], *arguments: Any) -> str:
-        """The outcome of a check that fits models of its own. Raises _NotReachedError where that could not be done."""
-        if self.model is None:
-            raise _NotReachedError
-        return check(lambda data: self.new().fit(data, self.brief), *arguments)
 
     def constructor_only_stores(self) -> str:
         """The constructor stores its settings and does nothing else."""
@@ -233,15 +226,17 @@ class _Candidate:
         return "" if same else "a model made from its own config, through JSON, is not the same model"
 
     def unfitted_says_so(self) -> str:
-        """Whatever it can do, it raises NotFittedError before `fit`."""
+        """Used before `fit`, each ability raises NotFittedError."""
         for ability in abilities(self.kind):
             try:
                 ability.first_use(self.new())
-                instead = "raised nothing"
+                instead = "it raised nothing"
             except NotFittedError:
                 continue
-            except Exception as error:  # any other error is the fault that is looked for
-                instead = f"raised {type(error).__name__}: {error}"
+            except EndedError:
+                raise
+            except (Exception, SystemExit) as error:  # any other error is the fault that is looked for
+                instead = f"it {_raised(error)}"
             return (
                 f"used as {ability.kind.__name__} before fit it must raise NotFittedError, but {instead}: keep what is "
                 "learned in attributes ending in '_'"
@@ -250,7 +245,7 @@ class _Candidate:
 
     def fit(self) -> str:
         """`fit` returns the model and leaves the ids it is given as they are."""
-        data = _practice_data()
+        data = fitting.practice_data()
         original = [data.train.copy(), data.valid.copy()]
         model = self.new()
         config = model.config()
@@ -264,8 +259,6 @@ class _Candidate:
 
     def fit_labels(self) -> str:
         """`fit_labels` returns the model and leaves the labels it is given as they are."""
-        if self.model is None:
-            raise _NotReachedError
         examples = practice_examples(150)
         original = examples.labels.copy()
         model, self.model = self.model, None  # without labels there is no classifier to go on with
@@ -275,20 +268,12 @@ class _Candidate:
             return "fit_labels must return self"
         return "" if np.array_equal(examples.labels, original) else "fit_labels changed the labels it was given"
 
-    def class_without_examples(self) -> str:
-        """See the check of that name in `classifier`."""
-        if self.model is None:
-            raise _NotReachedError
-        return classifier.class_without_examples(self.new().fit(_practice_data(), self.run), self.run)
-
     def saves_and_loads(self) -> str:
         """`restore(arrays())` is the same model."""
         return self.differs(self.loaded(), "arrays → restore lost something: it answers differently once loaded")
 
     def loaded(self) -> Any:
-        """The fitted model, saved and loaded. Raises _NotReachedError where there is none."""
-        if self.model is None:
-            raise _NotReachedError
+        """The fitted model, saved and loaded."""
         file = io.BytesIO()
         np.savez(file, **plain.to_arrays(self.model.arrays()))  # type: ignore[arg-type]
         file.seek(0)
@@ -296,50 +281,39 @@ class _Candidate:
             return self.new().restore(plain.from_arrays(arrays))
 
     def any_question_first(self) -> str:
-        """Whatever a model that was just loaded is asked first, it answers as one that has been asked before."""
-        if self.model is None:
-            raise _NotReachedError
+        """A model that was just loaded gives the same answers whichever method is called first."""
         for what, ask in first_questions(self.kind).items():
             if not _equal(ask(self.model), ask(self.loaded())):
                 return (
-                    f"a model that was just loaded and is asked for {what} first answers differently than one that was "
-                    "asked other things before (is a table made by another method?)"
+                    f"called first on a model that was just loaded, {what} gives another answer than after other "
+                    "methods (does one method prepare what another one needs?)"
                 )
         return ""
 
     def fit_starts_anew(self) -> str:
         """A model that is fitted again forgets what it had learned before."""
-        if self.model is None:
-            raise _NotReachedError
         if issubclass(self.kind, Classifier):
             return ""
-        once, again = self.new().fit(_practice_data(), self.brief), self.new()
+        once, again = self.new().fit(fitting.practice_data(), self.brief), self.new()
         again.fit(Data.of(practice_text(fitting.LEAST, seed=9), practice_text(100, seed=8), VOCAB_SIZE), self.brief)
-        again.fit(_practice_data(), self.brief)
+        again.fit(fitting.practice_data(), self.brief)
         same = _equal(self.answers(once), self.answers(again))
         return "" if same else "fitted on one text and then on another, it is not as if fitted on the second"
 
     def same_seed(self) -> str:
         """Two fits with the same seed and as many steps give the same model."""
-        if self.model is None:
-            raise _NotReachedError
-        again = self.new().fit(_practice_data(), self.run)
+        again = self.new().fit(fitting.practice_data(), self.run)
         if issubclass(self.kind, Classifier):
             again.fit_labels(practice_examples(150), practice_examples(30, seed=1), self.run)
         return self.differs(again, "two fits with the same seed and as many steps gave different models")
 
     def asking_changes_nothing(self) -> str:
-        """After all these questions the model answers as it did at first: asking teaches it nothing."""
-        if self.model is None:
-            raise _NotReachedError
-        same = not self.at_first or _equal(self.at_first, self.answers(self.model))
+        """The model answers after all other checks as it did before them."""
+        if not self.at_first or _equal(self.at_first, self.answers(self.model)):
+            return ""
         return (
-            ""
-            if same
-            else (
-                "after the other checks' questions it answers differently than before them: predicting must not change "
-                "what was learned (a cache, a counter, a table that grows)"
-            )
+            "after the other checks' questions it answers differently than before them: predicting must not change "
+            "what was learned (a cache, a counter, a table that grows)"
         )
 
     def differs(self, other: Any, message: str) -> str:

@@ -3,7 +3,6 @@
 A LanguageModel is tried from `start()`, a TextToText from `start_after` several sources.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from lmzoo.interface import Decoder, Ids, LanguageModel, State, TextToText
 from lmzoo.testing.practice import (
     TOLERANCE,
     UNSEEN,
+    Property,
     batches,
     close,
     in_vocabulary,
@@ -38,7 +38,8 @@ def sums_to_one(model: Decoder, text: Ids | None = None) -> str:
         for tokens in texts:
             state = start
             for t in range(len(tokens) + 1):
-                where = f"next_log_probs after {t} tokens ({tokens[max(0, t - 5) : t].tolist()} last)"
+                last = f" (the last: {tokens[max(0, t - 5) : t].tolist()})" if t else ""
+                where = f"next_log_probs after {t} tokens{last}"
                 if message := wrong_distributions(model.next_log_probs(state), (model.vocab_size_,), where):
                     return message
                 if t < len(tokens):
@@ -123,15 +124,15 @@ def different_states(model: Decoder, ours: State, theirs: State) -> str:
     x, y = (
         np.array(model.next_log_probs(ours)),
         np.array(model.next_log_probs(theirs)),
-    )  # copies: see `predictions_keep`
+    )  # copies: see `predictions_share_no_buffer`
     if close(x, y):
         return ""
     token = int(np.argmax(np.abs(x - y)))
     return f"log P of token {token} is {x[token]:.5f} instead of {y[token]:.5f}"
 
 
-def predictions_keep(model: Decoder) -> str:
-    """A prediction stays what it was when the next one is asked for."""
+def predictions_share_no_buffer(model: Decoder) -> str:
+    """Each prediction is an array of its own, which the next prediction does not overwrite."""
     for start in starts(model):
         first = np.asarray(model.next_log_probs(start))
         before = first.copy()
@@ -139,8 +140,8 @@ def predictions_keep(model: Decoder) -> str:
             model.next_log_probs(model.advance(start, np.array([token], dtype=np.int32)))
         if not np.array_equal(first, before, equal_nan=True):
             return (
-                "a prediction changed when another one was asked for: next_log_probs must return an array of its own, "
-                "not one buffer for all (many of them are looked at together)"
+                "a prediction changed when another one was asked for: next_log_probs must return a new array each "
+                "time, not one buffer for all"
             )
     return ""
 
@@ -156,11 +157,11 @@ def answers(model: Decoder) -> list[Any]:
     return [model.next_log_probs(model.advance(start, usual_text(model))) for start in starts(model)]
 
 
-CHECKS: dict[str, Callable[[Any], str]] = {
-    "sums_to_one": sums_to_one,
-    "predictions_keep": predictions_keep,
-    "cut_anywhere": cut_anywhere,
-    "states_are_values": states_are_values,
-    "advance_many_equals_the_loop": advance_many_equals_the_loop,
-    "next_log_probs_many_equals_the_loop": next_log_probs_many_equals_the_loop,
-}
+CHECKS: tuple[Property, ...] = (
+    sums_to_one,
+    predictions_share_no_buffer,
+    cut_anywhere,
+    states_are_values,
+    advance_many_equals_the_loop,
+    next_log_probs_many_equals_the_loop,
+)

@@ -1,12 +1,19 @@
 """Checks of an Encoder (a vector a token) and of a SentenceEncoder (a vector a text)."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from lmzoo.interface import Encoder, Ids, SentenceEncoder
-from lmzoo.testing.practice import batches, close_vectors, long_text, replace_from, texts_of_many_lengths, usual_text
+from lmzoo.testing.practice import (
+    Property,
+    batches,
+    close_vectors,
+    long_text,
+    replace_from,
+    texts_of_many_lengths,
+    usual_text,
+)
 
 
 def features_are_rows(model: Any) -> str:
@@ -133,14 +140,14 @@ def encoding_answers(model: SentenceEncoder) -> list[Any]:
     return [model.encode_texts(texts_of_many_lengths(model))]  # type: ignore[arg-type]
 
 
-CHECKS: dict[str, Callable[[Any], str]] = {
-    "features_are_rows": features_are_rows,
-    "layers_count_from_the_top": layers_count_from_the_top,
-    "many_features": many_features,
-    "untrained_is_a_baseline": untrained_is_a_baseline,
-}
-SENTENCE_CHECKS: dict[str, Callable[[Any], str]] = {
-    "encodings_are_rows": encodings_are_rows,
-    "texts_encoded_together": texts_encoded_together,
-    "order_of_texts_does_not_matter": order_of_texts_does_not_matter,
-}
+CHECKS: tuple[Property, ...] = (
+    features_are_rows,
+    layers_count_from_the_top,
+    many_features,
+    untrained_is_a_baseline,
+)
+SENTENCE_CHECKS: tuple[Property, ...] = (
+    encodings_are_rows,
+    texts_encoded_together,
+    order_of_texts_does_not_matter,
+)

@@ -2,8 +2,7 @@
 
     token (16 bytes) | length of the JSON (8) | JSON: {"arrays": [[type, shape, contiguous], …], "value": …} | arrays
 
-The token is drawn anew for each process: what else is written to the pipe is noticed. The examiner believes nothing
-that it reads but that it is an answer of the model.
+The token is random for each process, so that anything else that is written to the pipe is noticed.
 """
 
 import json
@@ -56,7 +55,7 @@ class Frames:
         """The next value. Raises EOFError at the end, TimeoutError, and FrameError for what is no frame."""
         deadline = None if seconds is None else time.monotonic() + seconds
         if bytes(self._exactly(len(self.token), deadline)) != self.token:
-            raise FrameError("something else than an answer was written to the pipe")
+            raise FrameError("something other than an answer was written to the pipe")
         length = int.from_bytes(self._exactly(8, deadline), "little")
         if length > LARGEST:
             raise FrameError("an answer is too large")

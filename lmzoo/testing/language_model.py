@@ -1,6 +1,5 @@
 """Checks of a LanguageModel: what scores a text gives what stepping through it gives, and the future is unknown."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from lmzoo.testing.practice import (
     TOLERANCE,
     UNSEEN,
     VOCAB_SIZE,
+    Property,
     batches,
     close,
     in_vocabulary,
@@ -90,7 +90,7 @@ def distributions_equal_the_loop(model: LanguageModel, text: Ids | None = None) 
 
 
 def reach_is_true(model: LanguageModel, text: Ids | None = None) -> str:
-    """No token further back than `reach` matters, except for how many there were."""
+    """Tokens further back than `reach` do not matter, except for their number."""
     if model.reach is None:
         return ""
     if text is None:
@@ -99,11 +99,11 @@ def reach_is_true(model: LanguageModel, text: Ids | None = None) -> str:
     out_of_reach = max(len(text) - model.reach, 0)
     other = np.concatenate([replace_from(text[:out_of_reach], 0, model.vocab_size_), text[out_of_reach:]])
     message = different_states(model, model.advance(model.start(), text), model.advance(model.start(), other))
-    return f"reach says {model.reach} tokens back, but an older token matters: {message}" if message else ""
+    return f"reach is {model.reach}, but a token further back matters: {message}" if message else ""
 
 
 def empty_text(model: LanguageModel) -> str:
-    """No tokens: no scores, shape (0,), and the state stays."""
+    """A text of no tokens has no scores, shape (0,), and leaves the state as it was."""
     scores, state = model.log_probs(np.array([], dtype=np.int32))
     if np.shape(scores) != (0,):
         return f"log_probs of no tokens has shape {np.shape(scores)}, not (0,)"
@@ -111,8 +111,8 @@ def empty_text(model: LanguageModel) -> str:
     return f"reading nothing changed the state: {message}" if message else ""
 
 
-def nothing_to_read(model: LanguageModel) -> str:
-    """Of no texts there are no scores, and of a text without tokens no rows: (0, V)."""
+def empty_batch(model: LanguageModel) -> str:
+    """A batch of no texts gives an empty list, and `distributions` of no tokens has shape (0, V)."""
     nothing = np.array([], dtype=np.int32)
     if len(model.log_probs_many([])) or len(model.advance_many([], [])):
         return "log_probs_many and advance_many of no texts must give an empty list"
@@ -138,7 +138,7 @@ def ids_of_any_kind(model: LanguageModel) -> str:
         ("in a list", tokens.tolist()),
     ):
         if not close(model.log_probs(ids)[0], expected) or not close(model.log_probs_many([ids])[0], expected):
-            return f"ids {what} score differently than the same ids of 32 bits: let check_ids read them, or np.asarray"
+            return f"ids {what} score differently than the same ids of 32 bits: convert them by check_ids or np.asarray"
     return ""
 
 
@@ -154,7 +154,7 @@ def many_texts(model: LanguageModel) -> str:
 
 
 def texts_of_equal_length(model: LanguageModel) -> str:
-    """So do texts that are all of one length, which need no padding and often have a path of their own."""
+    """Texts of equal length, which need no padding, score together as they do alone."""
     return _scored_together(model, ["of equal length", "of one token"])
 
 
@@ -175,7 +175,7 @@ def _scored_together(model: LanguageModel, kinds: list[str]) -> str:
 
 
 def first_anywhere(model: LanguageModel) -> str:
-    """`first` leaves the scores as they are, wherever in a text it stands: at its start, near its end, behind it."""
+    """`first` does not change the scores, wherever in a text it is: at the start, near the end, after the end."""
     for kind in ("of many lengths", "of equal length"):
         texts = batches(model)[kind]
         alone = [model.log_probs(text)[0] for text in texts]
@@ -211,17 +211,17 @@ def answers(model: LanguageModel) -> list[Any]:
     return [model.log_probs(usual_text(model))[0]]
 
 
-CHECKS: dict[str, Callable[[Any], str]] = {
-    "scoring_equals_stepping": scoring_equals_stepping,
-    "scoring_cut_anywhere": scoring_cut_anywhere,
-    "future_never_matters": future_never_matters,
-    "distributions_equal_the_loop": distributions_equal_the_loop,
-    "reach_is_true": reach_is_true,
-    "empty_text": empty_text,
-    "nothing_to_read": nothing_to_read,
-    "ids_of_any_kind": ids_of_any_kind,
-    "bad_id_is_named": bad_id_is_named,
-    "many_texts": many_texts,
-    "texts_of_equal_length": texts_of_equal_length,
-    "first_anywhere": first_anywhere,
-}
+CHECKS: tuple[Property, ...] = (
+    scoring_equals_stepping,
+    scoring_cut_anywhere,
+    future_never_matters,
+    distributions_equal_the_loop,
+    reach_is_true,
+    empty_text,
+    empty_batch,
+    ids_of_any_kind,
+    bad_id_is_named,
+    many_texts,
+    texts_of_equal_length,
+    first_anywhere,
+)

@@ -5,7 +5,7 @@ everything else is compared with that.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -15,14 +15,22 @@ import numpy as np
 
 from lmzoo.interface import Decoder, Floats, Ids, LanguageModel, State
 from lmzoo.testing.decoder import different_states, starts
-from lmzoo.testing.practice import TOLERANCE, close, in_vocabulary, practice_text, usual_text, wrong_distributions
-from lmzoo.testing.practice import long_text as practice_long_text
+from lmzoo.testing.practice import (
+    TOLERANCE,
+    Property,
+    close,
+    in_vocabulary,
+    long_text,
+    practice_text,
+    usual_text,
+    wrong_distributions,
+)
 
 WINDOWS = (64, 128, 256, 512, 1024)  # where networks cut a text, and caches and buffers end
 PATIENCE = 1.5  # seconds that a model is asked the same things again and again
 ASKED = 60_000  # tokens of which it is then asked at most
 SAME = 1e-6  # nats: the same computation, done again
-ADAPTED = 0.1  # nats, by which a word that was just read may be likelier than one that was not
+ADAPTED = 0.1  # nats by which a token that was just read may be likelier than one that was not
 
 
 @dataclass(eq=False)
@@ -61,7 +69,7 @@ def walk(model: Decoder) -> Walk:
 @lru_cache(maxsize=1)
 def _walk(same: _Same) -> Walk:
     model = same.model
-    tokens, state, states = practice_long_text(model), starts(model)[0], {}
+    tokens, state, states = long_text(model), starts(model)[0], {}
     reach = getattr(model, "reach", None) or 30
     borders = {place for border in (*WINDOWS, reach) for place in (border - 1, border, border + 1)}
     rows = np.empty((len(tokens), model.vocab_size_))
@@ -76,20 +84,20 @@ def _walk(same: _Same) -> Walk:
 # ── Of any decoder ──
 
 
-def sums_along_a_long_text(model: Decoder) -> str:
-    """In every context of a long text, rare, repetitive and unseen ones too, the probabilities sum to one."""
+def sums_to_one_in_long_text(model: Decoder) -> str:
+    """The probabilities sum to one in every context of a long text: common, rare, repeated and unseen ones."""
     taken = walk(model)
     wrong = wrong_distributions(taken.rows, taken.rows.shape, "next_log_probs")
     if not wrong:
         return ""
     sums = np.exp(taken.rows).sum(axis=1)
     t = int(np.argmin(np.isfinite(taken.rows).all(axis=1) & (np.abs(sums - 1) <= TOLERANCE)))
-    before = taken.tokens[max(0, t - 5) : t].tolist()
-    return f"after {t} tokens of a long text, {before} the last, and in such contexts only perhaps: {wrong}"
+    last = f" (the last: {taken.tokens[max(0, t - 5) : t].tolist()})" if t else ""
+    return f"after {t} tokens of a long text{last}, {wrong}"
 
 
 def long_text_cut_anywhere(model: Decoder) -> str:
-    """A long text read at once, or in two pieces cut at the border of a window, ends in the state of the walk."""
+    """A long text ends in the same state whether read at once, token by token, or cut where windows end."""
     taken = walk(model)
     places = sorted(taken.states)
     for start, stop in [
@@ -114,19 +122,19 @@ def long_text_cut_anywhere(model: Decoder) -> str:
     return ""
 
 
-def states_stay(model: Decoder) -> str:
-    """A state still predicts the same once a long text has been read on from it."""
+def states_unchanged_by_long_text(model: Decoder) -> str:
+    """A state predicts the same before and after a long text is read from it."""
     taken = walk(model)
     for place, state in taken.states.items():
         if place < len(taken.rows) and not close(model.next_log_probs(state), taken.rows[place]):
             return (
-                f"the state after {place} tokens predicts something else once the text has been read to its end: "
-                "advance changed it in place (return a new state, at every length of text)"
+                f"the state after {place} tokens predicts something else once the rest of the text has been read: "
+                "advance changed it in place (return a new state, however long the text)"
             )
     return ""
 
 
-def answers_repeat(model: Decoder) -> str:
+def answers_are_repeatable(model: Decoder) -> str:
     """The same question has the same answer, however often and in whatever order questions are asked."""
     rng, deadline, asked = np.random.default_rng(0), time.monotonic() + PATIENCE, 0
     questions = list(_questions(model))
@@ -159,8 +167,8 @@ def _questions(model: Decoder) -> Iterator[tuple[str, int, Any]]:
 # ── Of a language model ──
 
 
-def long_text(model: LanguageModel) -> str:
-    """In a long text each path gives a token the score of the walk: at once, from a state, alone, among others."""
+def long_text_scores(model: LanguageModel) -> str:
+    """A long text has the same scores at once, from a state, alone and in a batch as token by token."""
     taken = walk(model)
     tokens, backwards = taken.tokens, taken.tokens[::-1].copy()
     places = [place for place in taken.states if place < len(tokens)]
@@ -191,13 +199,13 @@ def long_text(model: LanguageModel) -> str:
 
 
 def reach_is_true_of_rare_contexts(model: LanguageModel) -> str:
-    """However different the tokens before the last `reach` are, they do not matter."""
+    """In rare contexts too, tokens further back than `reach` do not matter."""
     reach = model.reach
     if reach is None:
         return ""
     if not isinstance(reach, int | np.integer) or reach < 0:
         return f"reach is {reach!r}: it must be a number of tokens, 0 or more, or None for no limit"
-    rng, text = np.random.default_rng(1), practice_long_text(model)
+    rng, text = np.random.default_rng(1), long_text(model)
     length = 300
     pasts = {
         "a usual text": np.resize(usual_text(model), length),
@@ -213,14 +221,14 @@ def reach_is_true_of_rare_contexts(model: LanguageModel) -> str:
         expected = rows if expected is None else expected
         if not close(rows, expected):
             return (
-                f"reach says {reach} tokens back, but what stood there before them ({what}) changed a prediction: "
-                "say how far it really sees, or None"
+                f"reach is {reach}, but tokens before the last {reach} ({what}) changed a prediction: "
+                "set reach to how far the model sees, or to None"
             )
     return ""
 
 
-def adapting_is_said(model: LanguageModel) -> str:
-    """What predicts the words that it has just been reading, though training gave no reason to, says so: `adapts`."""
+def adaptation_is_declared(model: LanguageModel) -> str:
+    """A model that learns from the text it scores (a cache, dynamic evaluation) declares it: `adapts`."""
     if model.adapts:
         return ""
     between, after = (in_vocabulary(practice_text(20, seed), model) for seed in (7, 8))
@@ -235,21 +243,21 @@ def adapting_is_said(model: LanguageModel) -> str:
             likelier += float(row[read % model.vocab_size_] - row[not_read % model.vocab_size_]) / 2
         if likelier > ADAPTED:
             return (
-                f"lines of one word made that word {likelier:.2f} nats likelier, a line of other words later: the "
-                "model learns from the text that it is scored on; say so with `adapts: ClassVar[bool] = True`, so that "
-                "its figures are marked as dynamic evaluation"
+                f"after lines of one repeated token that token stayed {likelier:.2f} nats likelier a line later: the "
+                "model learns from the text that it is scored on; declare it by `adapts: ClassVar[bool] = True`, so "
+                "that its figures are marked as dynamic evaluation"
             )
     return ""
 
 
-DECODER_CHECKS: dict[str, Callable[[Any], str]] = {
-    "sums_along_a_long_text": sums_along_a_long_text,
-    "long_text_cut_anywhere": long_text_cut_anywhere,
-    "states_stay": states_stay,
-    "answers_repeat": answers_repeat,
-}
-CHECKS: dict[str, Callable[[Any], str]] = {
-    "long_text": long_text,
-    "reach_is_true_of_rare_contexts": reach_is_true_of_rare_contexts,
-    "adapting_is_said": adapting_is_said,
-}
+DECODER_CHECKS: tuple[Property, ...] = (
+    sums_to_one_in_long_text,
+    long_text_cut_anywhere,
+    states_unchanged_by_long_text,
+    answers_are_repeatable,
+)
+CHECKS: tuple[Property, ...] = (
+    long_text_scores,
+    reach_is_true_of_rare_contexts,
+    adaptation_is_declared,
+)

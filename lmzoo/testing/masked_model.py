@@ -1,6 +1,6 @@
 """Checks of a MaskedModel: distributions at the blanks, and nothing of what the blanks hide."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from lmzoo.interface import Ids, MaskedModel
 from lmzoo.testing.ids import bad_ids_are_named
 from lmzoo.testing.practice import (
     VOCAB_SIZE,
+    Property,
     close,
     long_text,
     practice_text,
@@ -55,7 +56,7 @@ def blanks_sum_to_one(model: MaskedModel, text: Ids | None = None, blanks: Blank
 
 
 def blanks_hide_their_tokens(model: MaskedModel, text: Ids | None = None, blanks: Blanks | None = None) -> str:
-    """What stands under a blank cannot matter, neither to its own row nor to another blank's."""
+    """The token under a blank does not matter, neither to its own row nor to another blank's."""
     cases = masked_texts(model) if text is None or blanks is None else [(text, blanks)]
     for tokens, hidden in cases:
         rows = model.fill_log_probs(tokens, hidden)
@@ -134,11 +135,11 @@ def answers(model: MaskedModel) -> list[Any]:
     return [model.fill_log_probs(tokens, np.arange(len(tokens)) % 3 == 0)]
 
 
-CHECKS: dict[str, Callable[[Any], str]] = {
-    "blanks_sum_to_one": blanks_sum_to_one,
-    "blanks_hide_their_tokens": blanks_hide_their_tokens,
-    "rows_follow_the_blanks": rows_follow_the_blanks,
-    "filling_repeats": filling_repeats,
-    "pseudo_log_probs_equal_the_definition": pseudo_log_probs_equal_the_definition,
-    "bad_masked_id_is_named": bad_masked_id_is_named,
-}
+CHECKS: tuple[Property, ...] = (
+    blanks_sum_to_one,
+    blanks_hide_their_tokens,
+    rows_follow_the_blanks,
+    filling_repeats,
+    pseudo_log_probs_equal_the_definition,
+    bad_masked_id_is_named,
+)

@@ -1,5 +1,6 @@
 """Small texts and labelled examples to try a model on, and how two answers are compared."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,6 +10,7 @@ from lmzoo.interface import Array, Examples, Ids
 TOLERANCE = 1e-4  # nats: the rounding error of float32 arithmetic done in another order
 VOCAB_SIZE = 12  # of the practice text; 9 and 10 never occur in it, 11 is `end`
 LONG = 1300  # tokens of a long text: past the borders of the usual windows
+Property = Callable[[Any], str]  # a check: a fitted model → what is wrong with it, "" if nothing is
 UNSEEN = np.array([3, 9, 1, 10, 4, 11, 11, 0, 9], dtype=np.int32)  # with the two tokens that training never shows
 
 

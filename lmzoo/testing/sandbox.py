@@ -1,12 +1,11 @@
-"""The contract of a model that nobody vouches for: its file runs in a process of its own, the checks run here.
+"""Checks of an untrusted model: its file runs in a process of its own, the checks run in this one.
 
     result = check_file("mine.py")              result.checks, result.printed, result.seconds
 
-The examiner never imports the file. It asks the other process, one method at a time, and all that comes back is numbers
-(`frames`): whatever the file does to lmzoo, NumPy or stdout, it does in a process whose word counts for nothing but its
-answers. That process has limits of CPU time, memory and file size (POSIX; elsewhere of waiting time alone), and is
-killed, with all it has started, at the end. It is no jail: it can read and write files, so put strangers' code in a
-container as well.
+The file is never imported here. Each call of a method is sent to the other process, and only numbers come back
+(`frames`), so whatever the file does to lmzoo, NumPy or stdout cannot change a check. That process has limits of CPU
+time, memory and file size (POSIX; elsewhere only of waiting time), and is killed with all that it has started. It is no
+security boundary: it can read and write files, so run strangers' code in a container as well.
 """
 
 import json
@@ -25,13 +24,13 @@ from typing import Any, BinaryIO
 
 import lmzoo
 from lmzoo import errors, interface
-from lmzoo.errors import LmzooError, UsageError
+from lmzoo.errors import LmzooError
 from lmzoo.interface import Data, Examples, Model, Progress, Run
 from lmzoo.testing.contract import Check, EndedError, ModelError, check_model
 from lmzoo.testing.frames import FrameError, Frames, Handle
 
 PRINTED = 4000  # characters of what a model prints that are kept
-# What is asked of a model as it is called here.
+# The methods that are called in the other process, with their arguments by position.
 METHODS = {
     "Model": ("config", "arrays"),
     "Decoder": ("advance", "next_log_probs", "advance_many", "next_log_probs_many"),
@@ -93,18 +92,18 @@ def check_file(
 
 @dataclass
 class Examinee:
-    """The process of one model: what is asked of it, and how it ended."""
+    """The process of one model."""
 
     process: "subprocess.Popen[bytes]"
     frames: Frames
     limits: Limits
     ended: str = ""  # why it gives no more answers
-    released: list[int] = field(default_factory=list)  # states that nobody here speaks of any more
+    released: list[int] = field(default_factory=list)  # states that are no longer used here
 
     def ask(self, what: str, *arguments: Any) -> Any:
         """The answer to a question. Raises what the model raised (ModelError, or an error of lmzoo) and EndedError."""
         if self.ended:
-            raise EndedError(f"not asked: {self.ended}", reached=False)
+            raise EndedError(self.ended, reached=False)
         released, self.released = self.released, []
         seconds = self.limits.fit if what.startswith("fit") else self.limits.answer
         try:
@@ -112,12 +111,12 @@ class Examinee:
             answer = self.frames.read(seconds)
         except TimeoutError:
             self.ended = (
-                f"{what} gave no answer within {seconds:g} seconds (an endless loop?), so its process was ended"
+                f"{what} did not return within {seconds:g} seconds (an endless loop?), so its process was ended"
             )
         except (EOFError, OSError):
             self.ended = self._how_it_ended(what)
         except FrameError as error:
-            self.ended = f"{error}: a model answers by what its methods return, and writes to no descriptor but its own"
+            self.ended = f"{error}: a model must write only to files that it has opened itself"
         if self.ended:
             self.close()
             raise EndedError(self.ended)
@@ -134,11 +133,14 @@ class Examinee:
             self.process.wait(5)
         code = self.process.poll()
         if code in (-getattr(signal, "SIGXCPU", 24), -9):
-            return f"in {what} its process used up its {self.limits.cpu} seconds of CPU, or its memory, and was killed"
+            return (
+                f"in {what} its process was killed: it used more than {self.limits.cpu} seconds of CPU, or the machine "
+                "ran out of memory"
+            )
         if code is not None and code < 0:
             return f"in {what} its process crashed ({signal.Signals(-code).name})"
-        how = f"with exit code {code}" if code is not None else "its side of the pipe"
-        return f"in {what} it ended its own process {how} (os._exit?): a model returns, or raises an error"
+        how = f"ended its own process with exit code {code} (os._exit?)" if code is not None else "closed its pipe"
+        return f"in {what} it {how}: a model must return, or raise an error"
 
     def close(self) -> None:
         """End the process and all that it has started."""
@@ -172,7 +174,7 @@ def examined(path: str | Path, limits: Limits, log: BinaryIO) -> Iterator[Examin
 
 
 class _State:
-    """A state of the other process, which is told when nobody here has it any more."""
+    """A state of the other process, which releases it when it is no longer used here."""
 
     def __init__(self, examinee: Examinee, handle: Handle):
         self.examinee, self.handle = examinee, handle
@@ -238,7 +240,7 @@ def _method(name: str) -> Callable[..., Any]:
 def _attribute(name: str) -> property:
     def value(self: "_Remote") -> Any:
         known = vars(self)
-        if name not in known or name != "vocab_size_":  # that one is wanted all the time
+        if name not in known or name != "vocab_size_":  # that one never changes, and is used all the time
             known[name] = self.examinee.ask("attribute", self, name)
         return known[name]
 
@@ -288,8 +290,5 @@ def _settings(run: Run) -> dict[str, Any]:
 
 
 def printed(path: str, result: Result) -> str:
-    """What the model printed, each line behind the name of its file, so that it passes for nothing else."""
+    """What the model printed, the name of its file before each line, so that it cannot pass for lmzoo's output."""
     return "".join(f"{Path(path).name} printed: {errors.one_line(line)}\n" for line in result.printed.splitlines()[:20])
-
-
-__all__ = ["Examinee", "Limits", "Result", "UsageError", "check_file", "examined", "printed"]

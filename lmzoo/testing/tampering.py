@@ -1,4 +1,4 @@
-"""What code under test must leave alone: the functions of Python, NumPy and lmzoo that it shares with who judges it."""
+"""Detects that a model replaces (monkey-patches) functions of Python, NumPy or lmzoo, which the checks use."""
 
 import re
 import sys
@@ -39,10 +39,7 @@ def replaced(before: Snapshot) -> str:
 
 
 def complaint(name: str) -> str:
-    """What a check says of it."""
+    """What is wrong if a function of this `name` was replaced; "" for none."""
     if not name:
         return ""
-    return (
-        f"it replaced {name}, which is not its own: a model changes nothing outside itself, and the checks are made "
-        "where it cannot reach them"
-    )
+    return f"it replaced {name}, which is not its own: a model must change nothing outside itself"

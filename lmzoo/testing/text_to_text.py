@@ -1,13 +1,10 @@
 """Checks of a TextToText model's sources; that of its targets is the decoder's, from `start_after`."""
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
 from lmzoo.interface import TextToText
 from lmzoo.testing.ids import bad_ids_are_named
-from lmzoo.testing.practice import close, texts_of_many_lengths
+from lmzoo.testing.practice import Property, close, texts_of_many_lengths
 
 
 def sources_stay_apart(model: TextToText) -> str:
@@ -32,7 +29,7 @@ def bad_source_id_is_named(model: TextToText) -> str:
     return bad_ids_are_named(model.vocab_size_, model.start_after)
 
 
-CHECKS: dict[str, Callable[[Any], str]] = {
-    "sources_stay_apart": sources_stay_apart,
-    "bad_source_id_is_named": bad_source_id_is_named,
-}
+CHECKS: tuple[Property, ...] = (
+    sources_stay_apart,
+    bad_source_id_is_named,
+)

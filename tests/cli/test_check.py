@@ -63,7 +63,8 @@ def test_a_model_that_raises_is_told_where(check):
     code, out, _ = check(UNIGRAM.replace("        return ()\n    def next", "        return 1 / 0\n    def next"))
     assert code == 1
     line = UNIGRAM.splitlines().index("    def advance(self, state, tokens):") + 2
-    assert f"! cut anywhere: could not run: it raised ZeroDivisionError: division by zero (line {line})" in out
+    assert f"! sums to one: could not run: it raised ZeroDivisionError: division by zero (line {line})" in out
+    assert "! cut anywhere: could not run: as above" in out
 
 
 def test_what_was_not_reached_is_listed_and_counted(check):

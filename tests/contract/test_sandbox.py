@@ -1,4 +1,4 @@
-"""A file that nobody vouches for: whatever it does in its process, nothing broken passes, and faults have sentences."""
+"""An untrusted file: whatever it does in its process, a broken model does not pass, and each fault has a message."""
 
 import time
 from collections import Counter
@@ -85,7 +85,7 @@ def test_every_ability_is_asked_as_it_would_be_here(tmp_path):
 
 def test_sys_exit_is_an_error_like_any_other(check):
     found = outcomes(check("next_log_probs", "import sys; sys.exit(0)"))
-    assert found["sums_to_one"].message.startswith("it raised SystemExit: 0 (line ")
+    assert found["sums_to_one"].message.startswith("it called sys.exit(0) (line ")
     assert {c.outcome for name, c in found.items() if name in ("fit", "empty_text")} == {"passed", "could not run"}
     assert Counter(c.passed for c in found.values())[False] > 20
 
@@ -94,13 +94,13 @@ def test_sys_exit_is_an_error_like_any_other(check):
     ("does", "limits", "sentence"),
     [
         ("import os; os._exit(0)", PATIENT, "ended its own process with exit code 0"),
-        ("while True: pass", Limits(answer=1), "no answer within 1 seconds (an endless loop?)"),
-        ("while True: pass", Limits(cpu=3), "used up its 3 seconds of CPU"),
+        ("while True: pass", Limits(answer=1), "did not return within 1 seconds (an endless loop?)"),
+        ("while True: pass", Limits(cpu=3), "used more than 3 seconds of CPU"),
         ("import os; os.abort()", PATIENT, "crashed (SIGABRT)"),
         (
             "self.spoil()",
             PATIENT,
-            "something else than an answer was written to the pipe",
+            "something other than an answer was written to the pipe",
         ),
     ],
 )  # fmt: skip
@@ -152,7 +152,7 @@ def test_rewriting_the_checker_is_no_use_and_a_failure_of_its_own(check):
     result = check("next_log_probs", "return np.zeros(self.vocab_size_)", REWRITES)
     found = outcomes(result)
     assert "the probabilities sum to 12.0" in found["sums_to_one"].message
-    assert "it replaced " in found["replaces_nothing"].message
+    assert "it replaced " in found["no_monkey_patching"].message
     assert result.printed == "34 of 34 checks passed\n"
     assert sandbox.printed("a/mine.py", result) == "mine.py printed: 34 of 34 checks passed\n"
 

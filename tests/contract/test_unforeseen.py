@@ -144,18 +144,18 @@ class AnyIdInRows(Bigram):
 
 
 MUTANTS = [
-    (WideIds, "large_ids", "are they kept in a byte?"),
-    (OneBuffer, "predictions_keep", "not one buffer for all"),
+    (WideIds, "ids_above_255", "are they kept in a byte?"),
+    (OneBuffer, "predictions_share_no_buffer", "not one buffer for all"),
     (FitAddsUp, "fit_starts_anew", "fitted on one text and then on another"),
     (SharedByClass, "asking_changes_nothing", "predicting must not change what was learned"),
     (WrongInShort, "scoring_cut_anywhere", "cut after 1 tokens"),
     (OneType, "ids_of_any_kind", "ids of 64 bits"),
     (ChangesSettings, "fit", "fit changed its settings"),
-    (NoEmptyBatch, "nothing_to_read", "it raised ValueError"),
+    (NoEmptyBatch, "empty_batch", "it raised ValueError"),
     (Contiguous, "ids_of_any_kind", "in a view of every second place"),
-    (EmptyRows, "nothing_to_read", "not (0, V)"),
+    (EmptyRows, "empty_batch", "not (0, V)"),
     (ManyCuts, "long_text_cut_anywhere", "read in pieces"),
-    (LazyTable, "any_question_first", "asked for log_probs first"),
+    (LazyTable, "any_question_first", "called first on a model that was just loaded, log_probs gives"),
     (AnyIdInRows, "bad_id_is_named", "went unnoticed"),
 ]
 
