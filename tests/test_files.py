@@ -1,4 +1,4 @@
-"""Only regular files are read, within bounds; files and folders are whole or absent, and locks keep processes apart."""
+"""Only regular files are read, within a limit, and JSON and TOML become typed values."""
 
 import json
 import os
@@ -16,8 +16,6 @@ from hypothesis import strategies as st
 
 from lmzoo import files
 from lmzoo.errors import FormatError, UsageError
-
-# ── Reading ───────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass

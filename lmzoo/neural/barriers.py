@@ -55,7 +55,7 @@ class Load:
 
 
 _lock = threading.Lock()
-_enough: threading.Event | None = None  # ends the thread whose team makes the others sleep
+_stop: threading.Event | None = None  # ends the thread whose team makes the others sleep
 _load: Load | None = None
 
 
@@ -77,27 +77,27 @@ def adapt() -> None:
 
 def sleep() -> None:
     """Let threads sleep at barriers, after spinning for some microseconds. Does nothing where that cannot be chosen."""
-    global _enough
+    global _stop
     with _lock:
-        if _enough is not None or not can_choose():
+        if _stop is not None or not can_choose():
             return
-        started, _enough = threading.Event(), threading.Event()
-        threading.Thread(target=_hold_a_team, args=(started, _enough), daemon=True, name="barriers").start()
+        started, _stop = threading.Event(), threading.Event()
+        threading.Thread(target=_hold_a_team, args=(started, _stop), daemon=True, name="barriers").start()
         started.wait()
 
 
 def spin() -> None:
     """Let threads spin at barriers, as is OpenMP's default."""
-    global _enough
+    global _stop
     with _lock:
-        if _enough is not None:
-            _enough.set()
-            _enough = None
+        if _stop is not None:
+            _stop.set()
+            _stop = None
 
 
 def asleep() -> bool:
     """Whether threads sleep at barriers."""
-    return _enough is not None
+    return _stop is not None
 
 
 def can_choose() -> bool:
@@ -106,7 +106,7 @@ def can_choose() -> bool:
     return torch.get_num_threads() > 1 and not chosen_by_user and _libgomp() is not None
 
 
-def _hold_a_team(started: threading.Event, enough: threading.Event) -> None:
+def _hold_a_team(started: threading.Event, stop: threading.Event) -> None:
     # A thread that starts a team of its own owns its workers until it ends: one more of them than there are cores.
     # What each of them runs is free(NULL), a function of C that does nothing.
     library = _libgomp()
@@ -114,7 +114,7 @@ def _hold_a_team(started: threading.Event, enough: threading.Event) -> None:
     nothing = ctypes.cast(ctypes.CDLL(None).free, ctypes.c_void_p)
     library.GOMP_parallel(nothing, None, ctypes.c_uint(library.omp_get_num_procs() + 1), ctypes.c_uint(0))
     started.set()
-    enough.wait()
+    stop.wait()
 
 
 @cache

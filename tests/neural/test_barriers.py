@@ -31,7 +31,7 @@ def test_sleep_and_spin_can_be_chosen_again_and_again_and_leave_no_thread_behind
     before = names()
     for _ in range(20):
         barriers.sleep()
-        barriers.sleep()  # once is enough
+        barriers.sleep()  # a second call does nothing
         assert barriers.asleep()
         assert names().count("barriers") == 1
         barriers.spin()

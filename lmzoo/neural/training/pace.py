@@ -1,4 +1,4 @@
-"""The pace of a training on a CPU, and what is to be said of a machine that was busy."""
+"""The pace of a training on a CPU, and remarks on a budget that ended early or a machine that was busy."""
 
 import statistics
 
@@ -22,14 +22,14 @@ class Pace:
         self.steps, self.block = 0, [0.0] * BLOCK
 
     def step(self, seconds: float) -> None:
-        """Note that a step took so long."""
+        """Record the time that a step took."""
         self.steps += 1
         self.block[self.steps % BLOCK] = seconds
         if self.on_cpu and self.steps >= WARM_UP + BLOCK:
             self.fastest = min(self.fastest, statistics.median(self.block))
 
     def remarks(self, steps: int, seconds: float, budget: Budget) -> list[str]:
-        """What to say of a wall-clock budget that `steps` have spent in so many `seconds`."""
+        """Remarks on a wall-clock budget that ended after `steps` and so many `seconds`."""
         if seconds < budget.seconds:
             return []
         remarks, others = [], self.load.others()
@@ -39,7 +39,7 @@ class Pace:
             remarks.append(f"the machine was busy: other processes used {others:.1f} of {cores} cores on average")
         expected = int(seconds / self.fastest)  # 0 where too few were measured
         if steps < max(FEW_STEPS, expected / 2):
-            speed = f"; at the speed of its fastest steps {expected:,} were to be expected" if expected > steps else ""
+            speed = f"; at the speed of its fastest steps {expected:,} were expected" if expected > steps else ""
             advice = (
                 "a budget in steps does not depend on what else the machine does"
                 if crowded

@@ -1,4 +1,4 @@
-"""What a training says of its pace and of a busy machine."""
+"""Remarks on the pace of a training and on a busy machine."""
 
 import pytest
 import torch
@@ -15,14 +15,14 @@ def paced(*seconds: float, others: float = 0.0) -> Pace:
     return pace
 
 
-def test_a_budget_in_seconds_of_too_few_steps_says_how_many_were_to_be_expected():
+def test_a_budget_in_seconds_of_too_few_steps_says_how_many_were_expected():
     pace = paced(*[1.0] * 2, *[0.02] * 10, *[5.0] * 12)
     [remark] = pace.remarks(24, 60.0, Budget(seconds=60.0))
-    assert "the budget of 60 s ended after 24 steps; at the speed of its fastest steps 3,000 were to be exp" in remark
+    assert "the budget of 60 s ended after 24 steps; at the speed of its fastest steps 3,000 were expected" in remark
     assert "give it a longer --budget" in remark
 
 
-def test_a_handful_of_steps_is_remarked_though_all_were_as_slow():
+def test_a_few_equally_slow_steps_are_remarked_on():
     [remark] = paced(*[10.0] * 7).remarks(7, 60.0, Budget(seconds=60.0))
     assert "ended after 7 steps: a network needs hundreds" in remark
 
@@ -41,7 +41,7 @@ def test_a_budget_that_sufficed_has_no_remark():
     assert paced(*[0.01] * 20).remarks(1000, 10.0, Budget(seconds=10.0)) == []
 
 
-def test_a_busy_machine_is_said_beside_a_budget_in_seconds():
+def test_a_budget_in_seconds_remarks_on_a_busy_machine():
     pace = paced(*[0.01] * 20, others=100.0)
     [busy] = pace.remarks(1000, 10.0, Budget(seconds=10.0))
     assert "the machine was busy: other processes used 100.0 of" in busy
