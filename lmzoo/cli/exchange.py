@@ -98,7 +98,7 @@ def _export_gpt(run: Path, folder: Path, overwrite: bool, as_json: bool) -> None
     say(f"wrote {folder}: {', '.join(files)}, {size:,} bytes; transformers loads it as GPT2LMHeadModel")
     if "tokenizer.json" not in files:
         spec = text_model.tokenizer.spec
-        say(f"note: transformers has no tokenizer like {spec}, so the folder has none: encode with lmzoo")
+        say(f"note: transformers has no tokenizer like {spec}: encode with lmzoo")
     return None
 
 

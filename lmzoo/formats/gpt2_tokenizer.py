@@ -251,7 +251,9 @@ def read_json(path: Path, kind: type[T]) -> T:
 
 
 def write(text: Tokenizer, window: int, folder: Path) -> None:
-    """Write a byte-pair tokenizer in transformers' files; nothing for any other kind."""
+    """Write a byte-pair tokenizer in transformers' files, an alphabet as `read` wants it; nothing for other kinds."""
+    if isinstance(text, Alphabet):
+        write_json(folder / CHARS, text.pieces(range(text.vocab_size)))
     if isinstance(text, Byte) and not text.lines:
         text = Bpe(f"bpe:{text.vocab_size}", [], lines=False)
     if not isinstance(text, Bpe) or text.lines:
@@ -275,6 +277,6 @@ def write(text: Tokenizer, window: int, folder: Path) -> None:
     )
 
 
-def write_json(path: Path, value: dict[str, Any]) -> None:
+def write_json(path: Path, value: dict[str, Any] | list[str]) -> None:
     """Write a JSON file of the folder."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

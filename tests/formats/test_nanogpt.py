@@ -116,6 +116,8 @@ def test_an_alphabet_names_the_character_that_it_has_not(tmp_path):
     tokenizer = alphabet(tmp_path, '["b", "\\n", "a"]')
     assert tokenizer.encode("ab\nb").tolist() == [1, 0, 2, 0]
     assert tokenizer.decode([1, 0, 2, 0]) == "ab\nb"
+    gpt2_tokenizer.write(tokenizer, WINDOW, tmp_path)
+    assert gpt2_tokenizer.read(tmp_path, {}, 3).tokenizer.encode("ab\nb").tolist() == [1, 0, 2, 0]
     assert from_json(tokenizer.to_json()).encode("ab\nb").tolist() == [1, 0, 2, 0]
     with pytest.raises(TokenizerError, match="line 2, column 3: the character 'x' is none of the 3"):
         tokenizer.encode("ab\nabx")
