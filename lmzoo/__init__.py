@@ -81,7 +81,7 @@ def compare(
     from lmzoo.report.section import sections
 
     run = Run(seed=seed, device=device, **parse_budget(budget))
-    paths = corpora.Paths.said(os.fspath(corpus), "storyworld", train=train, valid=valid, test=test, field=field)
+    paths = corpora.Paths.of_flags(os.fspath(corpus), "storyworld", train=train, valid=valid, test=test, field=field)
     source = corpora.load(paths, mirror=mirror, lines=lines)
     comparison = comparing.compare(models, source, Path(out), run, tokenizer, sections=sections())
     page.write(Path(out), comparison)

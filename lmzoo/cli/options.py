@@ -56,7 +56,7 @@ Mirror = Annotated[
     str | None,
     typer.Option(envvar="LMZOO_MIRROR", help="Folder or URL that has the corpora, laid out as CORPUS/FILE."),
 ]
-Texts = Any  # the type of a parameter `corpus`: what --corpus and PARTS say, as `lmzoo.data.corpus.Paths` or None
+Texts = Any  # the type of a parameter `corpus`: --corpus and the flags of PARTS as `lmzoo.data.corpus.Paths`, or None
 CorpusName = Annotated[Texts, typer.Option("--corpus", help="A name from `lmzoo corpora`, a text file or a folder.")]
 ELSE = "what the corpus says, else the last 5 % of the training text"
 PARTS = {
@@ -119,7 +119,7 @@ def with_flags(function: Any) -> Any:
 
 
 def _with_parts(function: Any) -> Any:
-    """`function` with the flags of PARTS behind `corpus`, which becomes one `Paths` of what they all say, or None."""
+    """`function` with the flags of PARTS behind `corpus`, which becomes one `Paths` of them all, or None."""
     parameters = list(inspect.signature(function).parameters.values())  # after the annotations were made
     at = next(i for i, parameter in enumerate(parameters) if parameter.name == "corpus")
     corpus = parameters[at]
@@ -135,9 +135,9 @@ def _with_parts(function: Any) -> Any:
     def call(*arguments: Any, **flags: Any) -> None:
         from lmzoo.data.corpus import Paths
 
-        said = {name: flags.pop(name, None) for name in PARTS}
-        typed = flags["corpus"] is not None or any(value is not None for value in said.values())
-        paths = Paths.said(flags["corpus"] or "", corpus.default or "", **said) if typed else None
+        given = {name: flags.pop(name, None) for name in PARTS}
+        typed = flags["corpus"] is not None or any(value is not None for value in given.values())
+        paths = Paths.of_flags(flags["corpus"] or "", corpus.default or "", **given) if typed else None
         return function(*arguments, **flags | {"corpus": paths})
 
     behind = parameters[at + 1 :]

@@ -1,10 +1,10 @@
-"""A text of your own → train, valid and test: the split that its folder has, that you say, or that is cut by a rule.
+"""A text of your own → train, valid and test: the split that its folder has, that flags give, or that a rule makes.
 
-- A folder whose file or sub-folder names say train and validation (valid, val, dev) or test keeps that split:
+- A folder with files or sub-folders named train and validation (valid, val, dev) or test keeps that split:
   train.txt, wiki.train.tokens, corpus-test.txt, reviews_dev.jsonl, test/ with any number of files. Its other files are
   left out.
 - What it lacks of validation and test is cut from the end of the training text, 5 % each.
-- Two texts for one part, or a test text without a training text, is an error: --train, --valid and --test say which.
+- Two texts for one part, or a test text without a training text, is an error that asks for --train, --valid or --test.
 - Any other folder is one text, its files joined in order of name, and is cut 90/5/5 (`split.at_ends`).
 """
 
@@ -52,10 +52,10 @@ class Paths:
     field: str | None = None
 
     @classmethod
-    def said(cls, corpus: str, default: str, **parts: str | os.PathLike[str] | None) -> "Paths":
-        """What was said of a corpus, where a `default` that goes with no parts is one that was not said."""
-        said = {name: os.fspath(value) for name, value in parts.items() if value is not None}
-        return cls("" if said and corpus == default else corpus, **said)
+    def of_flags(cls, corpus: str, default: str, **parts: str | os.PathLike[str] | None) -> "Paths":
+        """The values of flags; where parts are given, a `corpus` that is the `default` was not."""
+        given = {name: os.fspath(value) for name, value in parts.items() if value is not None}
+        return cls("" if given and corpus == default else corpus, **given)
 
     @property
     def given(self) -> dict[str, Path]:
@@ -152,7 +152,7 @@ def _raise(error: OSError) -> None:
 
 
 def _labelled(root: Path, files: list[Path], given: Collection[str]) -> tuple[Files, list[Path]]:
-    """The files of a folder by the part that their names say, and those left out; or all of them to train on."""
+    """The files of a folder by the part that they are named after, and those left out; or all of them to train on."""
     candidates: dict[str, Files] = {}
     left_out = []
     for file in files:
@@ -187,10 +187,10 @@ def _labelled(root: Path, files: list[Path], given: Collection[str]) -> tuple[Fi
 
 
 def _label(names: Sequence[str]) -> tuple[str, str]:
-    """The part that a path says, by the first of its names that says one, and the path up to there; ("", "") if none.
+    """The part that a path is named after, by its first name with a label, and the path up to there; or ("", "").
 
-    A name says it between dots, alone or as the first or last of several words: wiki.test.tokens, corpus-test.txt,
-    test-00000-of-00002.jsonl and test_de.txt do, the-test-of-time.txt does not.
+    The label stands between dots, alone or as the first or last of several words: wiki.test.tokens, corpus-test.txt,
+    test-00000-of-00002.jsonl and test_de.txt have one, the-test-of-time.txt has none.
     """
     for depth, name in enumerate(names):
         words = [re.findall("[a-z]+", re.sub("[-_]of[-_]", "-", between)) for between in name.lower().split(".")]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from lmzoo.errors import FormatError
 
-HEAD = 1 << 16  # bytes to tell a file's kind by
+HEAD = 1 << 16  # bytes that decide a file's kind
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ PICKLE = (
 )
 CONVERT = "write it as UTF-8 to a new file, as with `iconv -f {} -t UTF-8 OLD > NEW`"
 FASTTEXT = "use the .vec file beside it, or write one with `fasttext print-word-vectors MODEL.bin < WORDS > NEW.vec`"
+SRILM, IRSTLM = (f"write it again with `{how}`" for how in ("ngram -write-lm", "compile-lm --text=yes"))
 LFS = "the real file is not here; fetch it with `git lfs pull` in its repository"
 
 TEXT = Kind("text", "a text", encoding="utf-8")
@@ -78,20 +79,10 @@ MAGIC = [
         0,
         b"SRILM_BINARY_NGRAM",
         False,
-        Kind("srilm", "a file in SRILM's binary format", "write it again with `ngram -write-lm`"),
+        Kind("srilm", "in SRILM's binary format", SRILM),
     ),
-    (
-        0,
-        b"blmt ",
-        True,
-        Kind("irstlm", "a file in IRSTLM's binary format", "write it again with `compile-lm --text=yes`"),
-    ),
-    (
-        0,
-        b"iARPA\n",
-        False,
-        Kind("iarpa", "an intermediate file of IRSTLM", "write it again with `compile-lm --text=yes`"),
-    ),
+    (0, b"blmt ", True, Kind("irstlm", "in IRSTLM's binary format", IRSTLM)),
+    (0, b"iARPA\n", False, Kind("iarpa", "an intermediate file of IRSTLM", IRSTLM)),
     (0, b"SQLite format 3\0", False, Kind("sqlite", "an SQLite database", EXTRACT)),
     (0, b"PAR1", True, Kind("parquet", "a Parquet table", "save its column of text as .txt or JSON lines")),
     (0, b"ARROW1\0\0", False, Kind("arrow", "an Arrow table", "save its column of text as .txt or JSON lines")),

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lmzoo.data.corpus import SPLITS, Corpus, Paths, trained_on
-from lmzoo.data.own_text import PARTS
+from lmzoo.data.own_text import LONG, PARTS
 from lmzoo.errors import UsageError, naming
 from lmzoo.evaluation.interpolation import Mixture, fit_weights
 from lmzoo.evaluation.perplexity import (
@@ -29,7 +29,6 @@ from lmzoo.runs import store
 from lmzoo.runs.train import SEEN, corpus_for, notes_on, respacing
 from lmzoo.tasks.contamination import training_text
 
-LEAST = 100  # characters: a shorter text can be in another by chance
 # Why all of a text, or only its test part, is scored.
 NEW = "the run was not trained on it"
 UNKNOWN = "what the run was trained on is not known"
@@ -170,7 +169,7 @@ def _seen(source: Corpus, provenance: dict[str, Any], mirror: str | None, progre
     text = training_text(provenance, mirror, progress) or ""
     if hashlib.sha256(text.encode()).hexdigest() == then.get("train"):
         own, trained = (" ".join(one.split()) for one in (source.whole, text))  # whatever its line ends and spaces
-        if min(len(own), len(trained)) >= LEAST and (own in trained or trained in own):
+        if min(len(own), len(trained)) >= LONG and (own in trained or trained in own):
             return PART if own in trained else MORE
     return ""
 

@@ -1,4 +1,4 @@
-"""How a text of your own is split: as its folder says, as you say, or by a rule; no test text leaks."""
+"""How a text of your own is split: as its folder is, by flags, or by a rule; no test text leaks."""
 
 import gzip
 import json
@@ -100,7 +100,7 @@ def test_what_is_missing_is_cut_from_the_end_of_the_training_text(folder, lacks,
     assert "the last 5 % of the training text, cut at line ends" in loaded.split
 
 
-def test_other_files_are_left_out_and_said(folder):
+def test_other_files_are_left_out_and_named(folder):
     files = {"train.txt": LINES, "dev.txt": "d\n", "test.txt": "t\n", "vocab.bin": b"\xff\0", "README.md": "About.\n"}
     loaded = corpus.load(folder(files))
     assert splits(loaded) == [LINES, "d\n", "t\n"]
@@ -140,12 +140,12 @@ def test_an_ambiguous_folder_is_an_error_that_names_files_and_flags(folder, name
         ("a.b.c", ""),
     ],
 )
-def test_what_a_name_says(path, part):
+def test_the_part_that_a_path_is_named_after(path, part):
     assert _label(path.split("/"))[0] == part
 
 
 @given(st.lists(st.sampled_from(["train", "test", "dev", "a", "b.c", "x-1", "of", ".", "-"]), min_size=1, max_size=5))
-def test_any_path_says_one_part_or_none(names):
+def test_any_path_has_one_part_or_none(names):
     part, candidate = _label(names)
     assert (part in SPLITS) == bool(candidate)
     assert "/".join(names).startswith(candidate)
@@ -162,10 +162,10 @@ def test_a_linked_folder_is_read_once(folder):
     assert loaded.test == "to test\n"
 
 
-# The split that you say
+# The split that flags give
 
 
-def test_the_parts_are_said_outright(folder):
+def test_flags_give_the_parts(folder):
     path = folder({"a.txt": LINES, "b.txt": "for validation\n", "c/1.txt": "to\n", "c/2.txt": "test\n"})
     given = Paths(train=f"{path}/a.txt", valid=f"{path}/b.txt", test=f"{path}/c")
     loaded = corpus.load(given)
@@ -176,7 +176,7 @@ def test_the_parts_are_said_outright(folder):
     assert splits(corpus.load(Paths(train=f"{path}/a.txt"))) == splits(corpus.load(path / "a.txt"))
 
 
-def test_a_part_of_a_folder_is_said_and_no_longer_trained_on(folder):
+def test_a_file_of_a_folder_that_a_flag_gives_is_not_trained_on(folder):
     path = folder({"a.txt": LINES, "b.txt": "the secret\n", "c.txt": LINES[::-1]})
     loaded = corpus.load(Paths(str(path), test=f"{path}/b.txt"))
     assert loaded.test == "the secret\n"
@@ -184,7 +184,7 @@ def test_a_part_of_a_folder_is_said_and_no_longer_trained_on(folder):
     assert LINES in loaded.train
 
 
-def test_saying_one_part_settles_what_is_ambiguous(folder):
+def test_a_flag_settles_what_is_ambiguous(folder):
     files = {"train.txt": LINES, "dev.txt": "d\n", "test_a.txt": "a\n", "test_b.txt": "b\n"}
     path = folder(files)
     loaded = corpus.load(Paths(str(path), test=f"{path}/test_b.txt"))
@@ -192,7 +192,7 @@ def test_saying_one_part_settles_what_is_ambiguous(folder):
     assert "left out: test_a.txt" in loaded.split
 
 
-def test_what_cannot_be_said(folder):
+def test_flags_that_do_not_go_together(folder):
     path = folder({"a.txt": LINES})
     assert "--valid and --test go with --train or --corpus" in refused(Paths(test=f"{path}/a.txt"))
     assert "is given for training and for test" in refused(Paths(train=f"{path}/a.txt", test=f"{path}/a.txt"))
@@ -221,12 +221,8 @@ def test_what_is_about_the_texts_is_no_text_unless_there_is_nothing_else(folder)
     path = folder({"README": "About.\n", "LICENSE.txt": "Free.\n", "a.txt": LINES})
     assert "".join(splits(corpus.load(path))) == LINES
     (path / "a.txt").unlink()
-    assert "About." in refused_or_text(path)
-
-
-def refused_or_text(path):
     (path / "README").write_text("About.\n" * 10)
-    return "".join(splits(corpus.load(path)))
+    assert "About." in "".join(splits(corpus.load(path)))
 
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufeff{["), min_size=20))

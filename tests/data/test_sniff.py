@@ -69,7 +69,7 @@ def saved(array):
     ],
     ids=lambda value: "" if isinstance(value, bytes) else value,  # a zip begins with the time: each worker has another
 )
-def test_a_kind_is_told_by_the_first_bytes(head, name):
+def test_a_kind_is_recognised_by_the_first_bytes(head, name):
     assert sniff(head).name == name
     assert sniff(head, "anything.txt").name == name
 
