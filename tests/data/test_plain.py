@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from lmzoo.data import plain
 from lmzoo.errors import FormatError, UsageError
 
-keys = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda k: st.tuples(k, k), max_leaves=4)
+keys = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda k: st.tuples(k, k), max_leaves=3)
 values = st.recursive(
     keys | st.floats(allow_nan=False, allow_infinity=False),
     lambda v: st.lists(v, max_size=3) | st.tuples(v) | st.dictionaries(keys, v, max_size=3) | st.sets(keys, max_size=3),
-    max_leaves=6,
+    max_leaves=4,
 )
 
 
@@ -22,7 +22,7 @@ def there_and_back(value):
     return plain.from_arrays(plain.to_arrays({"counts": value}))["counts"]
 
 
-@given(st.dictionaries(keys, values, max_size=3))
+@given(st.dictionaries(keys, values, max_size=2))
 def test_a_value_comes_back_as_it_was(value):
     assert there_and_back(value) == value
 
