@@ -59,9 +59,9 @@ def show_checks(checks: Sequence["Check"]) -> None:
             ability = check.ability
             show(Text(ability, "bold"))
         message = one_line(check.message)
-        if message == before != "":  # a model that cannot be asked fails many checks for one reason
+        if message and message == before:  # a model that cannot be asked fails many checks for one reason
             message = "as above"
-        else:
+        elif message:
             before = message
         parts = [f" {check.name.replace('_', ' ')}", *([check.outcome] if check.outcome in UNTRIED else []), message]
         show(Text.assemble(MARKS[check.outcome], ": ".join(filter(None, parts))))

@@ -65,7 +65,7 @@ def beats_chance(model: Classifier) -> str:
     examples = practice_examples(150)
     rows = np.asarray(model.class_log_probs(examples.texts))
     mean = float(rows[np.arange(len(rows)), examples.labels].mean())
-    if mean < -np.log(len(examples.classes)) - 1e-9:
+    if not mean >= -np.log(len(examples.classes)) - 1e-9:
         return (
             f"on its own training examples the right class has {mean:.3f} nats on average; guessing among "
             f"{len(examples.classes)} classes gives {-np.log(len(examples.classes)):.3f}"

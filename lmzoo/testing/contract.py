@@ -100,7 +100,8 @@ def _run(candidate: "_Candidate", ability: str, name: str, call: Callable[[], st
     if candidate.model is None and name not in UNFITTED:
         return Check(name, ability, NOT_REACHED, "there is no fitted model to check")
     try:
-        message = call()
+        with np.errstate(all="ignore"):  # a NaN that a model gives is a finding, not a warning
+            message = call()
     except EndedError as error:
         return Check(name, ability, COULD_NOT_RUN if error.reached else NOT_REACHED, str(error))
     except (Exception, SystemExit) as error:  # a student's model may raise anything: that is a finding, not a crash
@@ -331,4 +332,4 @@ class _Candidate:
 
 def _equal(ours: list[Any], theirs: list[Any]) -> bool:
     """Whether two models' answers are the same in every bit."""
-    return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(ours, theirs, strict=True))

@@ -10,11 +10,11 @@ import numpy as np
 from lmzoo.errors import UsageError
 from lmzoo.interface import Decoder, Ids, LanguageModel, State, TextToText
 from lmzoo.testing.practice import (
-    TOLERANCE,
     UNSEEN,
     Property,
     batches,
     close,
+    differing,
     in_vocabulary,
     texts_of_many_lengths,
     usual_text,
@@ -38,8 +38,8 @@ def sums_to_one(model: Decoder, text: Ids | None = None) -> str:
         for tokens in texts:
             state = start
             for t in range(len(tokens) + 1):
-                last = f" (the last: {tokens[max(0, t - 5) : t].tolist()})" if t else ""
-                where = f"next_log_probs after {t} tokens{last}"
+                last = f" (the last: {tokens[max(0, t - 5) : t].tolist()})"
+                where = f"next_log_probs after {t} tokens{last}" if t else "next_log_probs at the start"
                 if message := wrong_distributions(model.next_log_probs(state), (model.vocab_size_,), where):
                     return message
                 if t < len(tokens):
@@ -110,7 +110,7 @@ def next_log_probs_many_equals_the_loop(model: Decoder) -> str:
         )  # copies, of what may be one buffer
         if together.shape != alone.shape:
             return f"next_log_probs_many of {len(states)} states has shape {together.shape}, not {alone.shape}"
-        wrong = np.flatnonzero(~np.isclose(together, alone, atol=TOLERANCE, rtol=0).all(axis=1))
+        wrong = differing(together, alone) // model.vocab_size_
         if len(wrong):
             return (
                 f"next_log_probs_many gives state {wrong[0]} of {len(states)} another prediction than next_log_probs "

@@ -9,7 +9,7 @@ import numpy as np
 from lmzoo.data import cards
 from lmzoo.data.grammar import Grammar
 from lmzoo.interface import Data, Ids, LanguageModel
-from lmzoo.testing.practice import TOLERANCE, VOCAB_SIZE, practice_text, wrong_distributions
+from lmzoo.testing.practice import VOCAB_SIZE, differing, practice_text, wrong_distributions
 
 Fit = Callable[[Data], Any]
 Score = Callable[[Any, Ids], float]  # (model, text) → mean nats a token
@@ -51,7 +51,7 @@ def sums_to_one_on_english(fit: Fit) -> str:
     if message := wrong_distributions(rows, (len(held_out), vocab_size), what):
         return message
     scores = np.asarray(model.log_probs_many([held_out])[0])
-    wrong = np.flatnonzero(~np.isclose(scores, rows[np.arange(len(held_out)), held_out], atol=TOLERANCE, rtol=0))
+    wrong = differing(scores, rows[np.arange(len(held_out)), held_out])
     if len(wrong):
         t = int(wrong[0])
         return (

@@ -40,7 +40,7 @@ class Frames:
         self.written_arrays: list[Array] = []  # of the last frame that was written
 
     def write(self, value: Any) -> None:
-        """Send a value. Raises TypeError for one that has no form here, OSError where nobody reads."""
+        """Send a value. Raises TypeError for one that cannot be sent, OSError where the pipe is closed."""
         self.written_arrays = []
         content = plain.encode(value, self._attach)
         about = [[a.dtype.str, list(a.shape), a.flags.c_contiguous] for a in self.written_arrays]

@@ -19,6 +19,7 @@ from lmzoo.testing.practice import (
     TOLERANCE,
     Property,
     close,
+    differing,
     in_vocabulary,
     long_text,
     practice_text,
@@ -184,7 +185,7 @@ def long_text_scores(model: LanguageModel) -> str:
         found, expected = np.asarray(scores()), taken.scores[start:]
         if found.shape != expected.shape:
             return f"in a long text {what} has shape {found.shape}, not {expected.shape}"
-        wrong = np.flatnonzero(~np.isclose(found, expected, atol=TOLERANCE, rtol=0))
+        wrong = differing(found, expected)
         if len(wrong):
             t = int(wrong[0])
             return (

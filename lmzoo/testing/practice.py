@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lmzoo.interface import Array, Examples, Ids
 
@@ -103,7 +104,15 @@ def replace_from(tokens: Ids, start: int, vocab_size: int) -> Ids:
 
 def close(a: Any, b: Any) -> bool:
     """Whether log-probabilities are equal up to TOLERANCE."""
-    return np.shape(a) == np.shape(b) and bool(np.allclose(a, b, atol=TOLERANCE, rtol=0))
+    return np.shape(a) == np.shape(b) and not len(differing(a, b))
+
+
+def differing(a: Any, b: Any) -> NDArray[np.intp]:
+    """Where log-probabilities of equal shape differ by more than TOLERANCE, as indices into the flattened array.
+
+    NaN equals NaN: that it is no probability is what the checks of sums say, and one fault should fail one check.
+    """
+    return np.flatnonzero(~np.isclose(a, b, atol=TOLERANCE, rtol=0, equal_nan=True))
 
 
 def close_vectors(a: Array, b: Array) -> bool:
@@ -120,7 +129,7 @@ def wrong_distributions(rows: Any, shape: tuple[int, ...], what: str) -> str:
     if not np.isfinite(rows).all():
         at = tuple(int(n) for n in np.argwhere(~np.isfinite(rows))[0])
         return (
-            f"{what}: log P of number {at[-1]} is {rows[at]}: a probability of zero (or NaN) makes a text impossible, "
+            f"{what}: log P of entry {at[-1]} is {rows[at]}: a probability of zero (or NaN) makes a text impossible, "
             "so no bits can be given; smooth towards a shorter context"
         )
     totals = np.exp(rows.astype(np.float64)).sum(axis=-1)

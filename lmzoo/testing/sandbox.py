@@ -291,4 +291,6 @@ def _settings(run: Run) -> dict[str, Any]:
 
 def printed(path: str, result: Result) -> str:
     """What the model printed, the name of its file before each line, so that it cannot pass for lmzoo's output."""
-    return "".join(f"{Path(path).name} printed: {errors.one_line(line)}\n" for line in result.printed.splitlines()[:20])
+    name, lines = Path(path).name, result.printed.splitlines()
+    shown = [f"{name} printed: {errors.one_line(line)}\n" for line in lines[:20]]
+    return "".join([*shown, *([f"{name} printed more, which is not shown\n"] if len(lines) > 20 else [])])

@@ -1,5 +1,6 @@
 """How checks are run: each has an outcome, there are always as many, and what cannot be checked is refused by name."""
 
+import numpy as np
 import pytest
 
 from lmzoo import testing
@@ -65,6 +66,15 @@ def test_a_classifier_that_learns_no_labels_goes_no_further():
     assert found["fit"] == "passed"
     assert found["fit_labels"] == "could not run"
     assert found["classes_sum_to_one"] == found["same_seed"] == "not reached"
+
+
+def test_a_nan_fails_the_checks_that_look_for_it_alone():
+    class Undefined(Bigram):
+        def next_log_probs(self, state):
+            return np.full(self.vocab_size_, np.nan)
+
+    failed = {name for name, outcome in outcomes(Undefined).items() if outcome != "passed"}
+    assert failed == {"sums_to_one", "sums_to_one_in_long_text", "sums_to_one_on_english", "beats_uniform"}
 
 
 def test_a_model_that_cannot_be_made_fails_its_first_check():

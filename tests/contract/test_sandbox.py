@@ -125,9 +125,18 @@ def test_what_the_process_does_not_survive_has_a_sentence(check, does, limits, s
     assert sentence in found["cut_anywhere"].message
 
 
+def test_a_process_that_ends_before_fit_is_asked_no_more(check):
+    found = outcomes(check("start", "import os; os._exit(3)"))
+    first, *others = list(found.values())[2:]
+    assert (first.name, first.outcome) == ("unfitted_says_so", "could not run")
+    assert first.message.startswith("in start it ended its own process with exit code 3")
+    assert {c.outcome for c in others} == {"not reached"}
+    assert found["fit"].message == first.message
+
+
 def test_a_lack_of_memory_is_said(check):
     found = outcomes(check("next_log_probs", "np.ones(1 << 29)", limits=Limits(memory=2 << 30)))
-    assert "MemoryError" in found["sums_to_one"].message
+    assert "MemoryError: it needs more memory than a model may use here" in found["sums_to_one"].message
 
 
 def test_ids_that_it_changes_are_not_changed_here(check):
@@ -155,6 +164,8 @@ def test_rewriting_the_checker_is_no_use_and_a_failure_of_its_own(check):
     assert "it replaced " in found["no_monkey_patching"].message
     assert result.printed == "34 of 34 checks passed\n"
     assert sandbox.printed("a/mine.py", result) == "mine.py printed: 34 of 34 checks passed\n"
+    lines = sandbox.printed("mine.py", sandbox.Result((), "line\n" * 30)).splitlines()
+    assert lines == [*["mine.py printed: line"] * 20, "mine.py printed more, which is not shown"]
 
 
 def test_a_file_that_ends_its_process_when_imported_is_one_line(check):
