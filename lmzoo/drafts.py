@@ -1,8 +1,8 @@
-"""Files and folders that are whole or absent, whoever is killed while writing them; and locks between processes.
+"""Atomic writes: files and folders are whole or absent, even if their writer is killed; and locks between processes.
 
-What is being written stands beside its place under a name that begins with DRAFT, and its writer holds a lock on it
-(flock), which the system takes from a process that ends. So a draft without a lock is what a killed process left, and
-the next that writes there removes it. Where a file system has no locks, a draft is left alone for a day.
+A draft is written beside its place, under a name that begins with DRAFT, and its writer holds a lock on it (flock),
+which the system releases when a process ends. So a draft without a lock was left by a killed process, and the next
+writer in that folder removes it. Where a file system has no locks, a draft is removed after a day.
 """
 
 import errno
@@ -32,7 +32,7 @@ _made: list[Path] = []  # folders that were made for locks, the innermost first
 
 
 class TakenError(LmzooError):
-    """Something is in the place of a result, which is therefore beside it, under a free name."""
+    """The place of a result is taken, so the result was saved beside it, under a free name."""
 
 
 # ── Writing ───────────────────────────────────────────────────────────────────────────────────────
@@ -58,10 +58,10 @@ def write_together(folder: Path, contents: dict[str, bytes]) -> None:
 
 @contextmanager
 def draft_of(path: Path, overwrite: bool = True, durable: bool = True) -> Iterator[Path]:
-    """A file to write, which then becomes `path` (of a link, what it links to); else `path` is left as it was.
+    """A file to write, which becomes `path` (or what `path` links to) at the end; on an error `path` is unchanged.
 
-    Without `overwrite`, nothing that has come there meanwhile is replaced: raises TakenError, naming where the result
-    is. `durable`: it is on the disk before the rename, so that not even a power cut leaves an empty file.
+    Without `overwrite` nothing that appeared there meanwhile is replaced: raises TakenError, which names the file that
+    has the result. `durable`: synced to the disk before the rename, so that a power cut leaves no empty file.
     Raises OSError, also for a device or pipe.
     """
     place = _real(path)
@@ -79,7 +79,7 @@ def draft_of(path: Path, overwrite: bool = True, durable: bool = True) -> Iterat
 
 @contextmanager
 def draft_folder_of(folder: Path, overwrite: bool = True) -> Iterator[Path]:
-    """A folder to fill, which then becomes `folder` as `draft_of` has it for a file. Raises OSError and TakenError."""
+    """A folder to fill, which becomes `folder` at the end, as with `draft_of`. Raises OSError and TakenError."""
     place = _real(folder)  # a link to a folder stays a link
     with temporary_folder(place.parent) as draft:
         yield draft
@@ -109,7 +109,7 @@ def _draft(parent: Path, create: Callable[[Path], None]) -> Iterator[Path]:
     try:
         while handle is None:
             create(draft)
-            handle = _lock(draft, os.O_RDONLY)  # None: another process took it for abandoned before it was locked
+            handle = _lock(draft, os.O_RDONLY)  # None: another process removed it as abandoned before it was locked
         yield draft
     finally:
         _remove(draft)
@@ -126,9 +126,9 @@ def _make_folder(folder: Path) -> None:
 
 
 def _install(draft: Path, place: Path, move: Callable[[Path, Path], None], asked: Path) -> None:
-    """Move `draft` to `place` if that is free, else beside it."""
+    """Move `draft` to `place` if that is free, else beside it. Raises TakenError in the latter case."""
     for number in count(1):
-        free = place if number == 1 else place.with_name(f"{_numbered(place, number, draft.is_dir())}")
+        free = place if number == 1 else place.with_name(_numbered(place, number, draft.is_dir()))
         try:
             move(draft, free)
         except OSError as error:
@@ -189,7 +189,7 @@ def _put_back(old: Path, place: Path) -> None:
 
 def _exchange(a: Path, b: Path) -> bool:
     """Exchange two folders in one step. False where the system cannot."""
-    import ctypes  # where it is needed, for it takes a while and a few systems lack it
+    import ctypes  # here, because it is slow to import and some systems lack it
 
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2  # Linux
@@ -229,7 +229,7 @@ def try_to_write(folder: Path) -> None:
         pass
 
 
-# ── What killed processes left ────────────────────────────────────────────────────────────────────
+# ── Abandoned drafts and locks ────────────────────────────────────────────────────────────────────
 
 
 def remove_abandoned(folder: Path) -> None:

@@ -1,8 +1,8 @@
-"""A spot check of a score: that at places along the text the model's probabilities sum to one, and are those scored.
+"""A spot check of a score: at places along the text, do the probabilities sum to one, and are they those scored?
 
-Bits that a model gives itself are worth something only if its predictions are distributions. So at some places the
-whole prediction is asked for, one state at a time: its probabilities must sum to one, and that of the token that came
-must be the one that `log_probs_many` was believed. `lmzoo check` looks at more, and `lmzoo certify` trusts nothing.
+Bits mean something only if a model's predictions are distributions. So at some places the whole distribution is
+computed, one state at a time: it must sum to one, and the probability of the next token must be the one that
+`log_probs_many` gave. `lmzoo check` tests more, and `lmzoo certify` proves a score by compressing the text.
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ from lmzoo.interface import Array, Ids, LanguageModel, Progress
 PLACES = 100
 READ = 1 << 18  # tokens of a text: places further on would cost as much as scoring it again
 SUM = 1e-3  # how far a sum may be from one: rounding of a large vocabulary in float32
-GAP = 0.01  # nats between the prediction and what was scored: rounding in another order
+GAP = 0.01  # nats between the prediction and the score: rounding in another order
 CHANCE = 20  # bits below the source's own: less likely than one in a million (Markov's inequality)
 
 
 @dataclass(frozen=True)
 class Sums:
-    """What the spot check of a score has found."""
+    """The findings of the spot check of a score."""
 
     places: int  # tokens of the text whose whole prediction was looked at
     total: float  # the sum of probabilities that was furthest from one
@@ -74,7 +74,9 @@ def spot_check(text_model: TextModel, text: str, score: Score, progress: Progres
             places = chosen[(chosen >= begin) & (chosen < begin + len(part))] - begin
             for place, row in zip(places, _predictions(model, part, places), strict=True):
                 scored = log_probs[begin + place]
-                gap = scored - row[part[place]] if np.isfinite(scored) else 0.0  # <unk> may be impossible, and is said
+                gap = (
+                    scored - row[part[place]] if np.isfinite(scored) else 0.0
+                )  # <unk> may be impossible, which has a note of its own
                 found.append((begin + place, np.exp(row.astype(np.float64)).sum(), gap))
                 task.advance()
     at, totals, gaps = (np.array(column) for column in zip(*found, strict=True))

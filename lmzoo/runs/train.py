@@ -58,8 +58,8 @@ def encode(corpus: Corpus, spec: str | None, run: Run) -> Text:
 def respacing(tokenizer: Tokenizer, text: str) -> list[str]:
     """A note on a text whose white space is not in the layout of a closed vocabulary."""
     lines = tokenizer.respaced(text)
-    said = f"the white space of {lines:,} lines was read as that of the training text, and characters are counted so"
-    return [said] if lines else []
+    note = f"the white space of {lines:,} lines was read as that of the training text, and characters are counted so"
+    return [note] if lines else []
 
 
 def parse(spec: str) -> tuple[str, dict[str, str]]:
