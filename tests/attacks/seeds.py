@@ -52,7 +52,7 @@ class Kind:
     @property
     def commands(self) -> list[str]:
         """The lines."""
-        return [line.strip() for line in self.lines.strip().split("\n")]
+        return [line.strip() for line in self.lines.split("\n") if line.strip()]
 
 
 def _corpus(name: str, more: str = "") -> Kind:
