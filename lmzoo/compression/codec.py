@@ -76,7 +76,10 @@ def decompress(text_model: TextModel, file: bytes, progress: Progress | None = N
     coder, reader = _Decoder(container.payload), _Reader(text_model, container.lines, container.lanes)
     if container.tokens * reader.least_bits() > coder.left:
         raise FormatError(f"it cannot have {container.tokens:,} tokens, as its header says, in {len(file):,} bytes")
-    ids = np.zeros(container.tokens, dtype=np.int32)
+    try:
+        ids = np.zeros(container.tokens, dtype=np.int32)
+    except MemoryError:
+        raise FormatError(f"its header says that it has {container.tokens:,} tokens: no memory holds so many") from None
     try:
         reader.read(ids, coder, progress or Progress(), "decompressing")
         data = text_model.tokenizer.decode(ids).encode(*SPELLINGS[container.spelling])

@@ -2,7 +2,7 @@
 
     python -m tests.attacks.inputs                     20,000 inputs, in about ten minutes
     python -m tests.attacks.inputs --inputs 500 --seed 2 --kinds arpa vectors
-    python -m tests.attacks.inputs --only 1234         one again, with what it prints; its files stay
+    python -m tests.attacks.inputs --only 1234         one again; its files stay where it fails
 
 A worker process calls the entrance of the command line, `lmzoo.cli.main.main`, for one input after the other; another
 watches it. Every input must end with code 0, 1 or 2, an error with one line and nothing else on stderr, without a
@@ -59,10 +59,10 @@ class Verdict:
 class Worker:
     """Runs command lines in this process, with stdout and stderr in files."""
 
-    def __init__(self, base: Path, work: Path):
+    def __init__(self, base: Path, work: Path, found: Path):
         # The commands with their flags are made once, not for each input: two thirds of the time went there.
         typer.main.get_command = functools.lru_cache(maxsize=8)(typer.main.get_command)
-        self.base, self.work = base, work
+        self.base, self.work, self.found = base, work, found
         self.captured = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115 (until the process ends)
         self.screen = os.dup(2)
 
@@ -240,6 +240,8 @@ def _work(worker: Worker, numbers: list[int], kinds: list[seeds.Kind], seed: int
             pipe.flush()
             _reset_peak()
             verdict = worker.attack(kind, number, seed)
+            if verdict.wrong:
+                _keep(worker.work, worker.found / str(number), verdict)
             pipe.write(json.dumps(vars(verdict) | {"peak": _peak()}).encode() + b"\n")
             pipe.flush()
         code = 0
@@ -271,7 +273,9 @@ def run(worker: Worker, numbers: list[int], kinds: list[seeds.Kind], seed: int, 
         if why and left:
             kind = kinds[left[0] % len(kinds)]
             command = worker.work / "command"
-            report(Verdict(left[0], kind.name, command.read_text() if command.is_file() else "", "", why), 0)
+            verdict = Verdict(left[0], kind.name, command.read_text() if command.is_file() else "", "", why)
+            _keep(worker.work, worker.found / str(left[0]), verdict)
+            report(verdict, 0)
             left = left[1:]
 
 
@@ -317,7 +321,7 @@ def main() -> int:
         base, work = Path(folder, "base"), Path(folder, "work")
         base.mkdir()
         os.environ["LMZOO_CACHE"] = str(base / "cache")
-        worker = Worker(base, work)
+        worker = Worker(base, work, found)
         began = time.monotonic()
         devnull, screen = os.open(os.devnull, os.O_WRONLY), os.dup(1)
         os.dup2(devnull, 1)
@@ -329,11 +333,8 @@ def main() -> int:
         print(f"{len(kinds)} kinds of good inputs, made and read in {time.monotonic() - began:.0f} s", flush=True)
         numbers = list(range(options.first, options.first + options.inputs))
         if options.only is not None:
-            verdict = worker.attack(kinds[options.only % len(kinds)], options.only, options.seed)
-            _keep(worker.work, found / str(options.only), verdict)
-            print(verdict)
-            return bool(verdict.wrong)
-        return _all(worker, numbers, kinds, options.seed, found)
+            numbers = [options.only]
+        return _all(worker, numbers, kinds, options.seed)
 
 
 def _warm(worker: Worker, kinds: list[seeds.Kind]) -> None:
@@ -348,7 +349,7 @@ def _warm(worker: Worker, kinds: list[seeds.Kind]) -> None:
                     raise SystemExit(f"a good input was refused: lmzoo {command}")
 
 
-def _all(worker: Worker, numbers: list[int], kinds: list[seeds.Kind], seed: int, found: Path) -> int:
+def _all(worker: Worker, numbers: list[int], kinds: list[seeds.Kind], seed: int) -> int:
     began, wrong, codes, peaks = time.monotonic(), Counter(), Counter(), [0]
 
     def report(verdict: Verdict, peak: int) -> None:
@@ -356,8 +357,9 @@ def _all(worker: Worker, numbers: list[int], kinds: list[seeds.Kind], seed: int,
         peaks.append(peak)
         if verdict.wrong:
             wrong[verdict.kind] += 1
-            _keep(worker.work, found / str(verdict.number), verdict)
             print(f"{verdict.number}: {verdict.how}; lmzoo {verdict.command}\n    {verdict.wrong.strip()}", flush=True)
+        elif len(numbers) == 1:
+            print(verdict)
         if sum(codes.values()) % 1000 == 0:
             print(f"  {sum(codes.values()):,} of {len(numbers):,} inputs, {sum(wrong.values())} faults", flush=True)
 
@@ -365,7 +367,7 @@ def _all(worker: Worker, numbers: list[int], kinds: list[seeds.Kind], seed: int,
     counts = ", ".join(f"{n:,} with {code}" for code, n in codes.most_common())
     seconds, memory = time.monotonic() - began, max(peaks) / 1e9
     print(f"{sum(codes.values()):,} inputs in {seconds:.0f} s, ended {counts}; at most {memory:.2f} GB")
-    print(f"{sum(wrong.values())} faults" + (f" (kept in {found}): {dict(wrong)}" if wrong else ""))
+    print(f"{sum(wrong.values())} faults" + (f" (kept in {worker.found}): {dict(wrong)}" if wrong else ""))
     return bool(wrong)
 
 

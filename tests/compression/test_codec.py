@@ -377,6 +377,19 @@ def test_a_header_cannot_claim_more_tokens_than_its_bytes_can_hold():
         decompress(TextModel(*CHAR), crafted(b"1234"))
 
 
+def test_a_header_cannot_claim_more_tokens_than_memory_holds(monkeypatch):
+    zeros = np.zeros
+
+    def no_memory(size, **kind):
+        if size == 10**7:
+            raise MemoryError
+        return zeros(size, **kind)
+
+    monkeypatch.setattr(np, "zeros", no_memory)
+    with pytest.raises(FormatError, match="says that it has 10,000,000 tokens: no memory holds so many"):
+        decompress(TextModel(*CHAR), crafted(b"1234", tokens=10**7))
+
+
 def test_decoding_ends_where_the_bits_do():
     with pytest.raises(LmzooError, match="its tokens take more bits than it has"):
         decompress(TextModel(*CHAR), crafted(b"1234", tokens=10**7))
