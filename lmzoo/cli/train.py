@@ -1,6 +1,7 @@
 """`lmzoo train MODEL`: train a model on a corpus and save it as a run."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -8,6 +9,11 @@ from lmzoo.cli import options
 from lmzoo.cli.app import add_group
 from lmzoo.cli.console import Bars, hold, process, say, show_json, show_notes, show_wrapped
 from lmzoo.errors import LmzooError, UsageError, one_of
+
+if TYPE_CHECKING:
+    from lmzoo.runs.train import Fitted, Text
+
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 @options.with_flags
@@ -40,7 +46,6 @@ def _train(
     from lmzoo.data import corpus as corpora
     from lmzoo.evaluation.perplexity import evaluate
     from lmzoo.interface import LanguageModel, Run
-    from lmzoo.runs import store
     from lmzoo.runs import train as training
 
     model = models.find(name)
@@ -78,8 +83,14 @@ def _train(
             facts["valid_bits_per_character"] = valid.bits_per_character
         except LmzooError as error:
             facts["remarks"].append(f"no bits on the validation text: {error}")
-    if as_json:
-        return show_json(facts)
+    return show_json(facts) if as_json else _show(fitted, text, facts, out)
+
+
+def _show(fitted: "Fitted", text: "Text", facts: dict[str, Any], out: Path) -> None:
+    """What was trained on what, and how the run is scored."""
+    from lmzoo.runs.store import METRICS
+
+    source = text.corpus
     show_wrapped(f"{source.name}: {source.split_in_words}")
     count, unit = fitted.model.size()
     say(
@@ -90,16 +101,12 @@ def _train(
         say(
             f"{facts['steps']:,} steps, {facts['tokens_read']:,} tokens read "
             f"({facts['tokens_read'] / len(text.train):.2f} times the text) on {facts['device']} in "
-            f"{facts['precision']}; the curve is in {out / store.METRICS}"
+            f"{facts['precision']}; the curve is in {out / METRICS}"
         )
     show_notes(facts["remarks"])
     if "valid_bits_per_character" in facts:
         say(f"validation: {facts['valid_bits_per_character']:.4f} bits per character")
     say(f"saved as {out}; score it with: lmzoo eval {out}")
-    return None
-
-
-PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 class _Train(options.ModelCommands):

@@ -105,7 +105,7 @@ def _is_path(name: str) -> bool:
 
 def _check_name(name: str) -> None:
     if name.startswith("_") or not (HERE / f"{name}.py").is_file():  # `names` would parse every model's file
-        raise UsageError(f"no model named {name!r}; the zoo has: {', '.join(names())}{nearest(name, names())}")
+        one_of("model named", name, names())
 
 
 @cache

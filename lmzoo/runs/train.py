@@ -11,7 +11,7 @@ from typing import Any
 from lmzoo import drafts, models
 from lmzoo.data import corpus as corpora
 from lmzoo.data import tokenizers
-from lmzoo.data.corpus import Corpus, Paths, cards, trained_on
+from lmzoo.data.corpus import Corpus, Paths, trained_on
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
@@ -159,15 +159,12 @@ def fit_going_on(name: str, given: dict[str, str], text: Text, run: Run, folder:
 
 def corpus_facts(corpus: Corpus) -> dict[str, Any]:
     """The provenance of a text that a model was trained on."""
+    own = corpus.paths
     return {
         "corpus": corpus.name,
         "source": corpus.source,
-        "corpus_path": own_path(corpus),
-        **(
-            {"corpus_parts": corpus.paths.to_json()}
-            if corpus.paths and corpus.paths != Paths(corpus.paths.corpus)
-            else {}
-        ),
+        "corpus_path": own and str(own.main.absolute()),  # so that it is found from any folder
+        **({"corpus_parts": own.to_json()} if own and own != Paths(own.corpus) else {}),
         "split": corpus.split,
         "split_sizes": corpus.sizes,
         "refit": corpus.refit,
@@ -175,12 +172,6 @@ def corpus_facts(corpus: Corpus) -> dict[str, Any]:
         "lines": corpus.alone,  # each was a text of its own in training
         "sha256": corpus.sha256,
     }
-
-
-def own_path(corpus: Corpus) -> str | None:
-    """The absolute path of a user's own text, so that it is found from any folder; None for a corpus with a card."""
-    card = cards().get(corpus.name)
-    return None if card and card.title == corpus.title else str(Path(corpus.title).absolute())
 
 
 def unfinished(folder: Path) -> Path:
