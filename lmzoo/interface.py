@@ -7,8 +7,8 @@ Letters, the same everywhere:
 
 Conventions, the same everywhere:
 
-- A token is an integer 0 … V-1. The last one, V-1, is `end`: it ends a text (or a line, where a corpus has
-  lines) and, as in GPT-2, it is what a model has just read when it starts.
+- A token is an integer 0 … V-1. The last one, V-1, is `end`: it ends a text (or a line, where a corpus has lines) and,
+  as in GPT-2, is what a model has just read when it starts.
 - Log-probabilities are natural logarithms (nats). Only the evaluator turns them into bits.
 - States are values. No method changes a state it was given, so a prefix is read once and continued many
   ways: sampling, rescoring, coding and the live demo need nothing more.
@@ -135,8 +135,7 @@ class Model(ABC):
     """What every model can do: learn from ids, and be saved as plain arrays."""
 
     name: ClassVar[str] = ""
-    # Of the default settings, for lists of models; `origin` is that of a model as it is set.
-    year: ClassVar[int] = 0
+    year: ClassVar[int] = 0  # with `paper`, of the default settings; `origin` is that of a model as it is set
     paper: ClassVar[str] = ""
     # baseline, count, association, feedforward, recurrent, masked, transformer or other: its colour in a report.
     family: ClassVar[str] = "other"
@@ -144,14 +143,10 @@ class Model(ABC):
     label_settings: ClassVar[Mapping[str, str] | None] = None
 
     vocab_size_: int
-    # Whether fit leaves checkpoints in `Run.folder` and can go on from them.
-    resumes: ClassVar[bool] = False
-    # Where fit deviated from its settings, in words: shown with the result and saved in provenance.json.
-    remarks: Sequence[str] = ()
-    # Measurements of fit (steps, tokens, device, …): saved in provenance.json.
-    facts: Mapping[str, Any] = MappingProxyType({})
-    # The learning curve, a dict for each evaluation during fit: saved as metrics.jsonl.
-    history: Sequence[dict[str, Any]] = ()
+    resumes: ClassVar[bool] = False  # whether fit leaves checkpoints in `Run.folder` and can go on from them
+    remarks: Sequence[str] = ()  # where fit deviated from its settings: shown, and saved in provenance.json
+    facts: Mapping[str, Any] = MappingProxyType({})  # measurements of fit (steps, device, …): in provenance.json
+    history: Sequence[dict[str, Any]] = ()  # the learning curve, a dict for each evaluation: metrics.jsonl
 
     @abstractmethod
     def fit(self, data: Data, run: Run | None = None) -> Self:
@@ -172,7 +167,7 @@ class Model(ABC):
         """What a person would call it in a table: "LSTM, 96 cells", "GloVe"."""
         if self.label_settings is None:
             return ", ".join([self.title, *self.other_settings])
-        named = [labels.count(getattr(self, key), pattern) for key, pattern in self.label_settings.items()]
+        named = (labels.count(getattr(self, key), pattern) for key, pattern in self.label_settings.items())
         return ", ".join([self.title, *named])
 
     @property
@@ -235,8 +230,7 @@ class Decoder(Model):
     def next_log_probs(self, state: State) -> Floats:
         """log P(each token comes next), (V,), in nats; their exponentials sum to one. To be read, not written to."""
 
-    # Written once. A model may replace them by something faster that gives the same numbers:
-    # the contract compares the two.
+    # Written once, as are others below: a model may replace them by something faster; the contract compares the two.
 
     def advance_many(self, states: Sequence[State], texts: Sequence[Ids]) -> list[State]:
         """Each of B states after reading its own text (T,), of any length, also of none."""
@@ -326,10 +320,7 @@ class MaskedModel(Model):
 
 
 class Encoder(ABC):
-    """Something that can be probed: it has a vector for each token of a text, in one layer or in several.
-
-    A language model's vectors know of the tokens up to their own, and of none that follow.
-    """
+    """A vector for each token of a text, in one or several layers: for probes. A Decoder's depend on no later token."""
 
     @property
     def layer_names(self) -> Sequence[str]:
@@ -339,8 +330,6 @@ class Encoder(ABC):
     @abstractmethod
     def features(self, tokens: Ids, layer: int = -1) -> Floats:
         """A vector for each token of a text: (T,) → (T, D). D is the layer's own."""
-
-    # Written once; a model may replace them.
 
     def features_many(self, texts: Sequence[Ids], layers: Sequence[int] = (-1,)) -> list[list[Floats]]:
         """For each of separate texts, its `features` in each of `layers`; batched where a model can.
@@ -407,6 +396,5 @@ def _parameters(value: Any) -> int:
     """The numbers in a learned value: those with a point in arrays, and all that a dictionary counts."""
     if isinstance(value, Mapping):
         return sum(map(_parameters, value.values()))
-    if isinstance(value, np.ndarray):
-        return value.size if value.dtype.kind == "f" and value.ndim else 0
-    return isinstance(value, int | float)
+    is_floats = isinstance(value, np.ndarray) and value.ndim and value.dtype.kind == "f"
+    return value.size if is_floats else isinstance(value, int | float)
