@@ -59,7 +59,7 @@ def test_a_wrong_model_is_told_what_is_wrong_with_it(check):
     assert f" of {len(testing.check_names(LanguageModel))} checks passed, " in out
 
 
-def test_a_model_that_raises_is_told_where(check):
+def test_an_error_in_a_model_is_shown_with_its_line(check):
     code, out, _ = check(UNIGRAM.replace("        return ()\n    def next", "        return 1 / 0\n    def next"))
     assert code == 1
     line = UNIGRAM.splitlines().index("    def advance(self, state, tokens):") + 2

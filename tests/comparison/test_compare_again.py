@@ -129,7 +129,7 @@ def test_two_at_once_in_one_folder_find_the_same(text, undisturbed, tmp_path):
     assert not list((tmp_path / "shared").glob("runs/*.unfinished"))
 
 
-def test_a_full_disk_is_said_in_a_line_and_what_was_there_stays(text, undisturbed, tmp_path):
+def test_a_full_disk_is_a_one_line_error_and_the_old_files_stay(text, undisturbed, tmp_path):
     """A limit on the size of files stands for the end of the disk: what is larger cannot be written."""
     folder = tmp_path / "full"
     finished(started(text, folder, "uniform"))

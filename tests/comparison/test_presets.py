@@ -52,7 +52,7 @@ def test_a_wrong_name_is_named_with_the_right_ones():
 
 
 @pytest.mark.parametrize("text", ["[laptop]\nabout = 'x'\n", "no toml", "laptop = 3"])
-def test_a_file_that_is_no_presets_is_said(text, tmp_path, monkeypatch):
+def test_an_invalid_file_of_presets_is_refused(text, tmp_path, monkeypatch):
     (tmp_path / presets.NAME).write_text(text)
     monkeypatch.setattr(presets, "folder", lambda: tmp_path)
     with pytest.raises(FormatError, match=re.escape(presets.NAME)):

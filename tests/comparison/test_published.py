@@ -107,7 +107,7 @@ def test_what_a_caller_does_with_a_figure_stays_with_the_caller():
         (("same = true", 'same = true\nwhy = "another text"'), "and only then"),
     ],
 )
-def test_a_figure_that_is_not_right_is_one_clear_line(cards, change, said):
+def test_an_invalid_figure_is_one_clear_line(cards, change, said):
     (cards / published.NAME).write_text(GOOD.replace(*change), encoding="utf-8")
     published._read.cache_clear()
     with pytest.raises(FormatError, match=said) as caught:
@@ -121,7 +121,7 @@ def test_a_figure_that_is_not_right_is_one_clear_line(cards, change, said):
     "text",
     ["[[group]", "", "[[group]]\nfigures = 3", "group = 3", "[[group]]\nfigures = [3]", GOOD.replace("1.75", "nan")],
 )
-def test_a_file_that_is_not_right_is_one_clear_line(cards, text):
+def test_an_invalid_file_is_one_clear_line(cards, text):
     (cards / published.NAME).write_text(text, encoding="utf-8")
     published._read.cache_clear()
     with pytest.raises(FormatError, match=re.escape(published.NAME)) as caught:

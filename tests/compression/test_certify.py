@@ -56,7 +56,7 @@ def test_of_lines_only_whole_ones_are_taken_and_of_a_short_text_all(run):
 
 
 @pytest.mark.usefixtures("here")
-def test_what_fails_is_said_in_the_row(run, tmp_path):
+def test_a_failure_is_reported_in_the_row(run, tmp_path):
     folder, (model, made) = run
     assert sample_of(folder, TextModel(model, made), "") == {"error": "there is no text to compress"}
     impossible = fitted(order=3, smoothing="ml")

@@ -285,7 +285,7 @@ def uniform(kind=Uniform, **settings):
         (-np.inf, "token 'c' at position 3 .character 3. a probability of zero"),
     ],
 )
-def test_what_is_no_probability_is_an_error_that_names_the_position(value, said):
+def test_an_invalid_probability_is_an_error_that_names_the_position(value, said):
     with pytest.raises(ScoreError, match=said):
         compress(TextModel(*uniform(Broken, value=value)), b"abbcc")
 

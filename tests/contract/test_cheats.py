@@ -377,7 +377,7 @@ RIGHT = [CountsRead, Trigram, HonestCache, Dictionaries]
 
 
 @pytest.mark.parametrize("right", RIGHT)
-def test_what_is_broken_here_is_right(right):
+def test_the_models_that_are_broken_above_are_right_otherwise(right):
     assert failures(right) == {}
 
 

@@ -134,7 +134,7 @@ def test_a_process_that_ends_before_fit_is_asked_no_more(check):
     assert found["fit"].message == first.message
 
 
-def test_a_lack_of_memory_is_said(check):
+def test_a_lack_of_memory_is_reported(check):
     found = outcomes(check("next_log_probs", "np.ones(1 << 29)", limits=Limits(memory=2 << 30)))
     assert "MemoryError: it needs more memory than a model may use here" in found["sums_to_one"].message
 
@@ -157,7 +157,7 @@ print("34 of 34 checks passed")
 """
 
 
-def test_rewriting_the_checker_is_no_use_and_a_failure_of_its_own(check):
+def test_replacing_functions_of_the_checks_changes_nothing_and_is_a_failure(check):
     result = check("next_log_probs", "return np.zeros(self.vocab_size_)", REWRITES)
     found = outcomes(result)
     assert "the probabilities sum to 12.0" in found["sums_to_one"].message

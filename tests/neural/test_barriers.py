@@ -52,7 +52,7 @@ def test_how_threads_wait_changes_no_digit(two_threads):
 
 
 @pytest.mark.parametrize("variable", ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"])
-def test_a_policy_of_the_environment_stands(two_threads, monkeypatch, variable):
+def test_a_policy_set_in_the_environment_is_kept(two_threads, monkeypatch, variable):
     monkeypatch.setenv(variable, "0")
     barriers.sleep()
     assert not barriers.asleep()

@@ -216,7 +216,7 @@ def test_a_model_of_ones_own_is_loaded_from_its_own_file(tmp_path):
         store.load(run, tmp_path / "other.py")
 
 
-def test_where_there_is_no_run_it_is_said_how_to_make_one(tmp_path):
+def test_the_error_for_a_missing_run_says_how_to_make_one(tmp_path):
     with pytest.raises(UsageError, match=r"no run at .*: lmzoo train MODEL --out"):
         store.load(tmp_path / "nothing")
 
@@ -257,7 +257,7 @@ def test_a_place_that_cannot_be_had(tmp_path, place):
             pass
 
 
-def test_a_folder_that_cannot_be_written_to_is_said_before_any_work(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written_to_is_refused_before_any_work(tmp_path, monkeypatch):
     def refuse(lock, *_):
         raise PermissionError(errno.EACCES, "Permission denied", str(lock))
 
