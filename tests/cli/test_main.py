@@ -244,7 +244,7 @@ def test_a_text_that_cannot_be_trained_on(refuses, here, contents, says):
 @pytest.mark.parametrize(
     ("text", "flags", "remark"),
     [
-        ("a" * 500, [], "too few 1-grams"),  # one token repeated
+        ("a" * 500, [], "too few n-grams"),  # one token repeated
         ("abcdefghij klmno pqrst uvw\n", ["--order", "40"], "no n-grams longer than 25: order 40 adds none"),
         ("\n" * 100, ["--tokenizer", "split"], "V = 1)"),  # a vocabulary of one
     ],

@@ -140,10 +140,10 @@ def test_witten_bell_counts_the_kinds_of_words_that_were_seen():
 @pytest.mark.parametrize(
     ("smoothing", "remark"),
     [
-        ("katz", "order 1: too few 1-grams for Good-Turing (none seen 2 times), nothing was discounted"),
+        ("katz", "too few n-grams for Good-Turing, nothing was discounted (order 1: none seen 2 times)"),
         (
             "absolute",
-            "order 1: too few 1-grams to estimate discounts from (1 seen once and 0 seen twice), used D = 0.75",
+            "too few n-grams to estimate discounts from, used D = 0.75 (order 1: 1 seen once, 0 twice)",
         ),
     ],
 )
