@@ -7,7 +7,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from lmzoo.files import write_atomically
+from lmzoo.drafts import write_atomically
 from lmzoo.report import canvas
 from lmzoo.report.labels import name_ends
 

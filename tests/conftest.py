@@ -1,5 +1,6 @@
 import gc
 import os
+import signal
 
 import pytest
 import typer
@@ -9,6 +10,9 @@ from tests import kernels
 
 # Each worker of pytest-xdist has one core: on two cores, thread pools in every worker make it ten times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell's job in the background ignores Ctrl-C, and so would what the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline for a test, and in CI always the same examples, so that a failure can be reproduced.
 settings.register_profile("lmzoo", deadline=None, derandomize="CI" in os.environ)

@@ -32,7 +32,17 @@ from tests.comparisons import compared, made
 
 CONTESTANTS = ["uniform", "ngram:order=3", "gpt:preset=tiny"]
 # What two runs of one comparison may differ in.
-TIMES = ("seconds", "train_seconds", "training_seconds", "tokens_per_second", "peak_bytes", "date", "command", "name")
+TIMES = (
+    "seconds",
+    "train_seconds",
+    "training_seconds",
+    "tokens_per_second",
+    "peak_bytes",
+    "other_processes_cores",
+    "date",
+    "command",
+    "name",
+)
 
 
 # `lmzoo`, which writes a checkpoint whenever it evaluates, not only once a minute.
