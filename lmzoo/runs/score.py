@@ -145,7 +145,7 @@ def part_for(
     foreign = corpus is not None and source.cut  # it has no split, so what is new in it is up to the run
     seen = _seen(source, provenance, mirror, progress) if foreign else ""
     new = NEW if provenance.get("sha256") else UNKNOWN
-    why = "as asked for" if split else seen or new * foreign
+    why = "as asked for" if split else seen or (new if foreign else "")
     split = split or ("all" if foreign and not seen else "test")
     notes = notes_on(source, split, provenance, own=corpus is None)
     notes += {PART: [SEEN], MORE: [PERHAPS_SEEN]}.get(seen, [])

@@ -36,7 +36,7 @@ def fitted(name, lines, folder):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("names")
-    (place / "names.txt").write_text(names(1000, seed=0))
+    (place / "names.txt").write_text(names(500, seed=0))
     return place
 
 

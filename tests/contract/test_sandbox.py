@@ -68,7 +68,7 @@ def test_a_right_model_passes_with_its_counts_in_dictionaries(check):
     assert result.printed == ""
 
 
-def test_every_ability_is_asked_as_it_would_be_here(tmp_path):
+def test_right_models_of_every_ability_pass_in_another_process(tmp_path):
     """The right models of the tests, each as a file of its own: the same checks, and all of them pass."""
     kinds = [kind for kind in RIGHT if kind is not Bigram]
     for kind in kinds:
@@ -104,7 +104,7 @@ def test_sys_exit_is_an_error_like_any_other(check):
         ),
     ],
 )  # fmt: skip
-def test_what_the_process_does_not_survive_has_a_sentence(check, does, limits, sentence):
+def test_the_end_of_the_process_is_a_message(check, does, limits, sentence):
     after = """
     def spoil(self):
         import os, stat
@@ -125,7 +125,7 @@ def test_what_the_process_does_not_survive_has_a_sentence(check, does, limits, s
     assert sentence in found["cut_anywhere"].message
 
 
-def test_a_process_that_ends_before_fit_is_asked_no_more(check):
+def test_after_the_end_of_the_process_no_check_is_reached(check):
     found = outcomes(check("start", "import os; os._exit(3)"))
     first, *others = list(found.values())[2:]
     assert (first.name, first.outcome) == ("unfitted_says_so", "could not run")
@@ -139,7 +139,7 @@ def test_a_lack_of_memory_is_reported(check):
     assert "MemoryError: it needs more memory than a model may use here" in found["sums_to_one"].message
 
 
-def test_ids_that_it_changes_are_not_changed_here(check):
+def test_changing_the_given_ids_is_a_failure(check):
     found = outcomes(check("advance", "tokens[:] = 0"))
     assert found["cut_anywhere"].message == "advance changed the ids that it was given: work on a copy"
     assert found["constructor_only_stores"].passed
@@ -178,7 +178,7 @@ def test_a_file_without_a_model_is_refused_as_everywhere(check):
         check(after="\nclass Other(Mine): ...\nclass Third(Mine): ...\n")
 
 
-def test_what_it_started_ends_with_it(check, tmp_path):
+def test_processes_that_the_model_started_end_with_it(check, tmp_path):
     mark = tmp_path / "alive"
     forks = (
         f"\nimport os, time\nif not os.fork():\n    for _ in range(300):\n        time.sleep(0.1)\n"
