@@ -186,7 +186,7 @@ class Attack:
         job, place, kills = JOBS[name], self._place(name), 0
         for _ in range(rng.randint(1, most)):
             child = begun(self._next(job, place), place, self.log)
-            time.sleep(rng.uniform(0, 1.05 * self.seconds[name]))
+            self._wait(name, place, rng)
             os.kill(child, signal.SIGKILL)
             code = ended(child)
             kills += code == -signal.SIGKILL
@@ -202,6 +202,19 @@ class Attack:
         if code != (2 if there and job.made != "report" else 0):
             return kills, f"begun anew, it ended with {code}: {self.log.read_text()}"
         return kills, self._difference(name, place)
+
+    def _wait(self, name: str, place: Path, rng: random.Random) -> None:
+        """Until a random moment of all the time that a job takes or, half of the time, soon after it began to write."""
+        end = time.monotonic() + rng.uniform(0, 1.05 * self.seconds[name])
+        if rng.random() < 0.5:
+            end, before = time.monotonic() + 2 * self.seconds[name], set(place.rglob("*"))
+            while time.monotonic() < end:
+                new = set(place.rglob("*")) - before
+                if any(path.suffix != ".lock" for path in new):
+                    end = time.monotonic() + rng.uniform(0, 0.05)
+                    break
+                time.sleep(0.001)
+        time.sleep(max(0, end - time.monotonic()))
 
     def _next(self, job: Job, place: Path) -> str:
         """The command that a user gives next."""
