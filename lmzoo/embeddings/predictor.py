@@ -259,6 +259,12 @@ class LowRank(Association):
                 )
         return self
 
+    def refuse_infinite(self) -> None:
+        """Raise FormatError where the vectors, made from arrays that are finite, are not."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not np.isfinite(self.vectors()).all():
+                raise FormatError("the vectors are too large for single precision: this run is damaged")
+
     def scores(self, words: Ids, contexts: Ids) -> Array:
         """s(w, c) of N pairs: `words` (N,) and `contexts` (N,)."""
         left, right = self.factors()

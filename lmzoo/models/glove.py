@@ -127,6 +127,7 @@ class GloVe(Counted, LowRank):
         super().restore(arrays)
         if np.shape(self.biases_) != (2, self.vocab_size_) or not np.isfinite(self.biases_).all():
             raise FormatError(f"the biases are not 2 × {self.vocab_size_} finite numbers: this run is damaged")
+        self.refuse_infinite()
         return self
 
     def vectors(self) -> Array:

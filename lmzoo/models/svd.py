@@ -58,6 +58,7 @@ class SVD(Counted, LowRank):
         super().restore(arrays)
         if np.shape(self.singular_) != (self.dimensions,):
             raise FormatError(f"there are not {self.dimensions} singular values: this run is damaged")
+        self.refuse_infinite()
         return self
 
     def vectors(self) -> Array:

@@ -79,6 +79,14 @@ def test_a_damaged_run_is_refused():
         SVD(dimensions=5, min_count=1).restore(model.arrays())
 
 
+def test_a_run_whose_vectors_would_be_infinite_is_refused():
+    ids = np.arange(400) * 7 % 11
+    made = SVD(dimensions=2, window=2, min_count=1).fit(Data.of(ids, ids[:0], 12))
+    arrays = {**made.arrays(), "singular": np.full(2, 3e38, np.float32), "words": np.full((12, 2), 3e38, np.float32)}
+    with pytest.raises(FormatError, match="too large for single precision"):
+        SVD(dimensions=2, window=2, min_count=1, eigenvalues=1.0).restore(arrays)
+
+
 def by_the_recipe_of_hyperwords(lines, dimensions, window, least):
     """hyperwords' pipeline as its options describe it, with nothing of lmzoo: pairs, PPMI, SVD, and rows of length one.
 
