@@ -245,6 +245,8 @@ BINARY = b"2 2\nthe " + np.array([0.5, 1], "<f4").tobytes() + b"\nof " + np.arra
         (b"<html>\n<body>\n", "this is no file of vectors: it is an HTML page; save its text"),
         (b'{"a": 1}\n', "this is no file of vectors: it is JSON lines"),
         (b"nan\n", "line 1: 'nan' is neither a header"),
+        (b"\n\n\0", "is neither a header"),
+        (b"\x0b\na", "is neither a header"),
         (b"the nan\n", "line 1: none of the words here has a vector that can be kept"),
         (b"\x93NUMPY\x01\x00", "file is a NumPy array (.npy), not word vectors"),
         (b"PK\x05\x06" + bytes(18), "file is an empty zip archive, not word vectors"),

@@ -57,10 +57,10 @@ def detect(head: bytes, format: str | None, kind: Kind) -> tuple[str, int | None
     if format in ("word2vec", "word2vec-binary"):
         raise FormatError(f"line 1: {shown(first)} is not the two numbers, of words and dimensions, that {format} has")
     lines = head.split(b"\n")
-    complete = [line for line in (lines[:-1] or lines)[:1000] if line.strip()]
+    complete = [line for line in (lines[:-1] or lines)[:1000] if fields(line)]
     # Numbers at the end of a line: D, but for words that end with numbers, "windows 95", and lines that are damaged.
     lengths = Counter(map(_numbers_at_end, complete[:: len(complete) // 100 + 1]))
-    dimensions = max(lengths, key=lambda length: (lengths[length], length))
+    dimensions = max(lengths, key=lambda length: (lengths[length], length), default=0)
     if dimensions < 1 or not is_number(fields(complete[0])[-1]) or (format is None and _CONTROL.search(first)):
         raise FormatError(
             f"line 1: {shown(first)} is neither a header, 'words dimensions', nor a word and its numbers: this is no "
