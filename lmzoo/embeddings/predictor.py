@@ -287,6 +287,9 @@ class LowRank(Association):
         return np.stack([np.einsum("nd,nd->n", mean, _rows(right, column)) for column in contexts.T], axis=1)
 
 
+TOO_LARGE = "its scores are too large to be associations; train it with a lower learning rate"
+
+
 def _count_tokens(tokens: Ids, vocab_size: int) -> Array:
     return np.bincount(tokens, minlength=vocab_size).astype(np.int64)
 
@@ -306,7 +309,10 @@ def _maximise_likelihood(model: Association, contexts: Ids, tokens: Ids, report:
     of_distances = [model.scores(tokens, np.maximum(column, 0)) for column in contexts.T]  # k of (N,)
     seen = np.where(contexts == NOWHERE, 0, np.stack(of_distances, axis=1))  # (N, k)
     # Features are scaled to unit root mean square, so that the optimiser's step suits all distances.
-    size = np.sqrt((seen**2).mean(axis=0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = np.sqrt((seen**2).mean(axis=0))
+    if not np.isfinite(size).all():
+        raise ScoreError(f"{model.name}: the square of a score is no number: {TOO_LARGE}")
     size[size == 0] = 1.0
     observed = np.concatenate([unigrams[tokens, None], seen / size], axis=1).mean(axis=0, dtype=np.float64)  # (1+k,)
 
@@ -323,10 +329,7 @@ def _maximise_likelihood(model: Association, contexts: Ids, tokens: Ids, report:
             expected[1:] += model._expected_scores(probs, contexts[i : i + step]).sum(axis=0, dtype=np.float64) / size
         nats = log_z / len(tokens) - float(observed @ scalars)
         if not np.isfinite(nats):
-            raise ScoreError(
-                f"{model.name}: the predictor's loss is {nats} at β = {scalars[0]:.3g}: its scores are too large to be "
-                "associations; train it with a lower learning rate"
-            )
+            raise ScoreError(f"{model.name}: the predictor's loss is {nats} at β = {scalars[0]:.3g}: {TOO_LARGE}")
         return nats, expected / len(tokens) - observed
 
     start = np.concatenate([[1.0], np.zeros(contexts.shape[1])])

@@ -9,7 +9,7 @@ from lmzoo import testing
 from lmzoo.data import corpus, tokenizers
 from lmzoo.embeddings import gpu
 from lmzoo.embeddings.predictor import NOWHERE
-from lmzoo.errors import FormatError, UsageError
+from lmzoo.errors import FormatError, ScoreError, UsageError
 from lmzoo.interface import Data, Run
 from lmzoo.models.ngram import Ngram
 from lmzoo.models.pmi import PMI
@@ -100,6 +100,13 @@ def test_associations_learned_elsewhere_can_be_weighed_on_another_text(model):
     model.calibrate(TRAIN[:1000], testing.practice_text(300, seed=5))
     assert model.counts_.sum() == 1000
     assert not np.array_equal(model.lambdas_, lambdas)
+
+
+def test_scores_too_large_for_single_precision_are_named():
+    model = SVD(dimensions=5, window=3, min_count=1).fit(Data.of(TRAIN, VALID, V))
+    model.words_ = model.words_ * np.float32(1e30)
+    with pytest.raises(ScoreError, match="svd: the square of a score is no number: its scores are too large"):
+        model.calibrate(TRAIN[:1000], VALID)
 
 
 def test_what_was_fitted_is_told(model):
