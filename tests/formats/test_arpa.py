@@ -405,12 +405,12 @@ class TestRefusals:
                 b"mmap lm http://kheafield.com/code format version 5\n\0",
                 "bad.arpa is a KenLM binary, not an ARPA file: import",
             ),
-            (b"SRILM_BINARY_NGRAM_002\n\0", "bad.arpa is a file in SRILM's binary format, not an ARPA file: write it"),
+            (b"SRILM_BINARY_NGRAM_002\n\0", "bad.arpa is in SRILM's binary format, not an ARPA file: write it"),
             (
                 SRILM.encode("utf-16-le"),
                 "\\data\\ line: it is a text in UTF-16LE without its byte-order mark; write it as UTF-8",
             ),
-            (b"blmt 3 9 9 9\n\0", "bad.arpa is a file in IRSTLM's binary format, not an ARPA file: write it"),
+            (b"blmt 3 9 9 9\n\0", "bad.arpa is in IRSTLM's binary format, not an ARPA file: write it"),
             (
                 b"version https://git-lfs.github.com/spec/v1\n",
                 "bad.arpa is a Git LFS pointer, not an ARPA file: the real",
