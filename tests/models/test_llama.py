@@ -59,7 +59,7 @@ def test_it_steps_as_it_scores_and_learns(kv_heads):
 def test_it_differs_from_gpt_in_architecture_alone():
     """So that `compare gpt llama` tells what the architecture is worth."""
     gpt, llama = GPT().config(), Llama().config()
-    assert {name for name in gpt if gpt[name] != llama.get(name)} == {"norm_first", "bias", "tied"}
+    assert {name for name in gpt if gpt[name] != llama.get(name)} == {"norm_first", "bias", "tied", "exact_gelu"}
     assert set(llama) - set(gpt) == {"kv_heads"}
 
 
