@@ -27,7 +27,7 @@ DRAFT = ".lmzoo-"
 STALE = 86_400  # seconds after which a draft is abandoned, where there are no locks
 _LEFT = re.compile(rf"{re.escape(DRAFT)}[0-9a-z_]{{8,12}}(\.lock|\.was-(?P<was>.+))?", re.DOTALL)
 _OCCUPIED = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
-_held: dict[Path, list[Path]] = {}  # drafts and locks of this process, and the folders that were made for them
+_held: set[Path] = set()  # drafts and locks of this process
 _made: list[Path] = []  # folders that were made for locks, the innermost first
 
 
@@ -104,7 +104,7 @@ def _draft(parent: Path, create: Callable[[Path], None]) -> Iterator[Path]:
     _make_folder(parent)
     remove_abandoned(parent)
     draft = parent / f"{DRAFT}{secrets.token_hex(6)}"
-    _held[draft] = []
+    _held.add(draft)
     handle = None
     try:
         while handle is None:
@@ -113,7 +113,7 @@ def _draft(parent: Path, create: Callable[[Path], None]) -> Iterator[Path]:
         yield draft
     finally:
         _remove(draft)
-        _held.pop(draft, None)
+        _held.discard(draft)
         if handle:
             os.close(handle)
 
@@ -261,13 +261,10 @@ def _remove_if_abandoned(path: Path, was: str | None) -> None:
 
 def remove_held() -> None:
     """Remove the drafts and locks of this process, which is about to end without unwinding."""
-    for path, made in list(_held.items()):
+    for path in list(_held):
         _remove(path)
-        for folder in made:
-            with suppress(OSError):  # something else may be in it
-                folder.rmdir()
-    for folder in _made:
-        with suppress(OSError):  # it is no longer empty
+    for folder in list(_made):
+        with suppress(OSError):  # something else may be in it
             folder.rmdir()
 
 
@@ -323,12 +320,12 @@ def locked(lock: Path, wait: bool = True) -> Iterator[None]:
                 break
             if not attempts_left:  # as in /proc
                 raise FileNotFoundError(errno.ENOENT, "no file can be made here", str(lock.parent))
-        _held[lock] = made
+        _held.add(lock)
         yield
     finally:
         if handle is not None:
             _remove(lock)
-            _held.pop(lock, None)
+            _held.discard(lock)
             os.close(handle)
         for folder in made:
             _made.remove(folder)

@@ -36,10 +36,9 @@ LONGEST_NAME = 60  # characters of what a progress bar is about
 UNITS = ("token", "word")  # of perplexities
 LEAST_WIDTH = 16  # characters of a name that a narrow terminal still shows
 PIPED_WIDTH = 200  # characters: width of a table that is written to a pipe or file
-# click.UsageError, which some versions of Typer import from Click and others bring along.
 OUT_OF_MEMORY = "out of memory: a smaller model, vocabulary or text needs less, and so may other programs"
+# click.UsageError, which some versions of Typer import from Click and others bring along.
 WrongUsage: Any = typer.BadParameter.__mro__[2]
-
 
 _until_the_end = ExitStack()
 

@@ -16,9 +16,9 @@ from types import FrameType
 
 from lmzoo import drafts
 from lmzoo.errors import Terminated
+from lmzoo.neural.training.signals import ONE_REQUEST, REQUESTS
 
 PATIENCE = 1.2  # seconds that the exception has to end the process
-AGAIN = 1.0  # seconds after which a signal is a second request, which a training obeys without saving
 INTERRUPTED, TERMINATED = 130, 143  # 128 + SIGINT and + SIGTERM, as shells count
 NOTHING_LEFT = "interrupted; nothing half-written was left"
 _last_word = threading.Lock()  # held by whoever prints the line with which the process ends
@@ -36,7 +36,7 @@ def watch() -> None:
     _watching = True
     read, write = os.pipe()
     os.set_blocking(write, False)
-    for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+    for number in REQUESTS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _raise)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)  # written to at once, whatever Python is doing
@@ -47,7 +47,7 @@ def watch() -> None:
 def _forget() -> None:
     """In a child process, whose signals are not its parent's."""
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in REQUESTS:
         if signal.getsignal(number) is _raise:
             signal.signal(number, signal.SIG_DFL)
 
@@ -64,7 +64,7 @@ def _wait(read: int) -> None:
     while True:
         number, now = os.read(read, 1)[0], time.monotonic()
         first = min(first, now)
-        if signal.getsignal(number) is _raise or now - first > AGAIN:  # else a training saves first
+        if signal.getsignal(number) is _raise or now - first > ONE_REQUEST:  # else a training saves first
             time.sleep(PATIENCE)
             drafts.remove_held()
             if _last_word.acquire(blocking=False):

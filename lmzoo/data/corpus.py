@@ -26,7 +26,7 @@ from lmzoo.data.own_text import Paths
 from lmzoo.data.split import RULES
 from lmzoo.drafts import write_atomically
 from lmzoo.errors import FormatError, UsageError, nearest
-from lmzoo.files import TEXTS, read_json
+from lmzoo.files import TEXTS, read_file, read_json
 from lmzoo.interface import Progress
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ def _generated(card: Card, cache: Path, progress: Progress) -> tuple[dict[str, s
     recipe = card.generator
     path = folder() / recipe["grammar"]
     try:
-        inputs = [path.read_bytes(), Path(grammar.__file__).read_bytes(), json.dumps(recipe).encode()]
+        inputs = [*map(read_file, (path, grammar.__file__)), json.dumps(recipe).encode()]
     except OSError as error:
         raise FormatError(f"cannot read the grammar {path}: {error.strerror}") from error
     key = hashlib.sha256(b"\0".join(inputs)).hexdigest()

@@ -14,6 +14,7 @@ import numpy as np
 from lmzoo.errors import FormatError, UsageError
 from lmzoo.interface import Array
 
+NUMBERS = "biuf"  # the kinds of NumPy's types that are numbers
 JSON = ".json"  # ends the name of an array that holds the bytes of a value as JSON
 GROUPS: dict[str, Callable[[Any], Any]] = {"tuple": tuple, "set": set, "frozenset": frozenset}
 
@@ -68,7 +69,7 @@ def to_arrays(values: Mapping[str, Any]) -> dict[str, Array]:
     arrays = {}
     for name, value in values.items():
         array = np.asarray(value, order="C") if isinstance(value, np.ndarray | np.generic | int | float) else None
-        if array is not None and array.dtype.kind in "biuf":
+        if array is not None and array.dtype.kind in NUMBERS:
             arrays[name] = array
             continue
         try:
@@ -96,15 +97,20 @@ def from_arrays(arrays: Mapping[str, Array]) -> dict[str, Any]:
     return values
 
 
+def check_array(value: Any) -> None:
+    """Raise TypeError where `value` is no array of numbers."""
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in NUMBERS:
+        raise TypeError(f"it holds a {getattr(value, 'dtype', type(value).__name__)}")
+
+
 def _in_line(value: Any) -> Any:
     """A small array in the JSON of a dictionary."""
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
-        raise TypeError(f"it holds a {getattr(value, 'dtype', type(value).__name__)}")
+    check_array(value)
     return [value.dtype.str, list(value.shape), value.ravel().tolist()]
 
 
 def _out_of_line(content: Any) -> Array:
     dtype, shape, numbers = content
-    if np.dtype(dtype).kind not in "biuf":
+    if np.dtype(dtype).kind not in NUMBERS:
         raise ValueError(f"no array has the type {dtype!r}")
     return np.array(numbers, dtype=dtype).reshape(shape)

@@ -75,12 +75,7 @@ MAGIC = [
     (0, b"\x89HDF\r\n", False, Kind("hdf5", "an HDF5 file", "save it as safetensors or as text")),
     (0, b"\xba\x16\x4f\x2f", False, Kind("fasttext", "a model in fastText's own format", FASTTEXT)),
     (0, b"mmap lm http://kheafield.com/code", True, Kind("kenlm", "a KenLM binary", "import the .arpa file of it")),
-    (
-        0,
-        b"SRILM_BINARY_NGRAM",
-        False,
-        Kind("srilm", "in SRILM's binary format", SRILM),
-    ),
+    (0, b"SRILM_BINARY_NGRAM", False, Kind("srilm", "in SRILM's binary format", SRILM)),
     (0, b"blmt ", True, Kind("irstlm", "in IRSTLM's binary format", IRSTLM)),
     (0, b"iARPA\n", False, Kind("iarpa", "an intermediate file of IRSTLM", IRSTLM)),
     (0, b"SQLite format 3\0", False, Kind("sqlite", "an SQLite database", EXTRACT)),

@@ -60,7 +60,8 @@ class Sums:
 def spot_check(text_model: TextModel, text: str, score: Score, progress: Progress | None = None) -> Sums:
     """Look at the predictions for PLACES tokens of `text`, whose `score` is given."""
     model = text_model.require(LanguageModel, "it has no bits")
-    parts = scored_parts(text_model, text, score.protocol)
+    # A stream is one part, whose ids the score has: encoding the text again would take as long as scoring it.
+    parts = [score.ids] if score.protocol == "stream" else scored_parts(text_model, text, score.protocol)
     log_probs = score.log_probs
     lengths = np.array([len(part) for part in parts])
     begins = np.cumsum(lengths) - lengths
@@ -74,9 +75,8 @@ def spot_check(text_model: TextModel, text: str, score: Score, progress: Progres
             places = chosen[(chosen >= begin) & (chosen < begin + len(part))] - begin
             for place, row in zip(places, _predictions(model, part, places), strict=True):
                 scored = log_probs[begin + place]
-                gap = (
-                    scored - row[part[place]] if np.isfinite(scored) else 0.0
-                )  # <unk> may be impossible, which has a note of its own
+                # <unk> may be impossible, which has a note of its own.
+                gap = scored - row[part[place]] if np.isfinite(scored) else 0.0
                 found.append((begin + place, np.exp(row.astype(np.float64)).sum(), gap))
                 task.advance()
     at, totals, gaps = (np.array(column) for column in zip(*found, strict=True))

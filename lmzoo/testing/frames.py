@@ -64,7 +64,11 @@ class Frames:
             self.read_arrays = []
             for name, shape, contiguous in head["arrays"]:
                 dtype = np.dtype(name)
-                if dtype.kind not in "biuf" or dtype.itemsize > 8 or not all(type(n) is int and n >= 0 for n in shape):
+                if (
+                    dtype.kind not in plain.NUMBERS
+                    or dtype.itemsize > 8
+                    or not all(type(n) is int and n >= 0 for n in shape)
+                ):
                     raise FrameError("an answer is no array of numbers")
                 size = dtype.itemsize * int(np.prod(shape, dtype=object))
                 if size > LARGEST:
@@ -78,8 +82,7 @@ class Frames:
     def _attach(self, value: Any) -> Any:
         if isinstance(value, Handle):
             return value.number
-        if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
-            raise TypeError(f"it holds a {getattr(value, 'dtype', type(value).__name__)}")
+        plain.check_array(value)
         self.written_arrays.append(value.astype(np.float64) if value.dtype.itemsize > 8 else value)
         return [len(self.written_arrays) - 1]
 

@@ -4,7 +4,7 @@
 
 The file is never imported here. Each call of a method is sent to the other process, and only numbers come back
 (`frames`), so whatever the file does to lmzoo, NumPy or stdout cannot change a check. That process has limits of CPU
-time, memory and file size (POSIX; elsewhere only of waiting time), and is killed with all that it has started. It is no
+time, memory, file size and waiting time (POSIX; elsewhere none), and is killed with all that it has started. It is no
 security boundary: it can read and write files, so run strangers' code in a container as well.
 """
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lmzoo.data.tokenizers.base import HOLE, SURROGATES, ByteTokenizer, Tokens, spans, to_bytes
+from lmzoo.data.tokenizers.base import HOLE, SURROGATES, ByteTokenizer, Tokens, line_and_column, spans, to_bytes
 from lmzoo.errors import FormatError, TokenizerError
 
 
@@ -46,7 +46,7 @@ class Alphabet(ByteTokenizer):
             ids = self._ids[np.frombuffer(text[start:end].encode("utf-32-le", "surrogatepass"), np.uint32)]
             if HOLE in ids:
                 place = start + int(np.argmax(ids == HOLE))
-                line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
+                line, column = line_and_column(text, place)
                 raise TokenizerError(
                     f"line {line}, column {column}: the character {text[place]!r} is none of the {self.vocab_size} "
                     "that this model was trained on, and no other token spells it"

@@ -43,6 +43,11 @@ def spans(text: str, longest: int | None = None) -> Iterator[tuple[int, int]]:
         start = end
 
 
+def line_and_column(text: str, position: int) -> tuple[int, int]:
+    """Where a character stands, for messages: both counted from 1."""
+    return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
+
+
 def to_bytes(text: str) -> bytes:
     """UTF-8, where a lone surrogate is spelled like any other code point (Python's "surrogatepass")."""
     return text.encode("utf-8", "surrogatepass")

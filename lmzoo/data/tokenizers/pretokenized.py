@@ -24,7 +24,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lmzoo.data.split import lines_of
-from lmzoo.data.tokenizers.base import HOLE, SURROGATES, Tokenizer, Tokens, is_word, spans, to_bytes
+from lmzoo.data.tokenizers.base import (
+    HOLE,
+    SURROGATES,
+    Tokenizer,
+    Tokens,
+    is_word,
+    line_and_column,
+    spans,
+    to_bytes,
+)
 from lmzoo.data.tokenizers.normalizer import UNKNOWN, Normalizer
 from lmzoo.errors import FormatError, TokenizerError, nearest
 from lmzoo.interface import Ids, Vocabulary, check_ids
@@ -175,7 +184,7 @@ class Split(Tokenizer):
         return ids
 
     def _unknown_word(self, text: str, match: re.Match[str]) -> TokenizerError:
-        line, column = _line_and_column(text, match.start())
+        line, column = line_and_column(text, match.start())
         return TokenizerError(
             f"line {line}, column {column}: the word {match[0]!r} is not in the closed vocabulary of "
             f"{len(self._words)} words{nearest(match[0], self._words)} (split:min=2 would read it as {UNKNOWN}; all "
@@ -221,11 +230,6 @@ def _quick_words(text: str, start: int, end: int, layout: str) -> list[str]:
 def _words(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
     """The words and newlines of text[start:end], whatever other white space it has. Raises TokenizerError."""
     if surrogate := SURROGATES.search(text, start, end):
-        line, column = _line_and_column(text, surrogate.start())
+        line, column = line_and_column(text, surrogate.start())
         raise TokenizerError(f"line {line}, column {column}: {surrogate[0][0]!r}, a lone surrogate, is no text")
     return _WORD_OR_END.finditer(text, start, end)
-
-
-def _line_and_column(text: str, position: int) -> tuple[int, int]:
-    """Both counted from 1."""
-    return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)

@@ -4,6 +4,7 @@ A batch is a function of the seed and the step alone, so a resumed training read
 uninterrupted one would have read.
 """
 
+from abc import ABC, abstractmethod
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -51,7 +52,25 @@ def _moved(ids: Tensor, device: torch.device) -> Tensor:
     return ids.contiguous().pin_memory().to(device, non_blocking=True)
 
 
-class Streams:
+class _Equal(ABC):
+    """Steps of equally many tokens, each one batch of windows."""
+
+    tokens_per_step: int  # in all processes
+
+    @abstractmethod
+    def __call__(self, step: int) -> Batch:
+        """The batch of that step."""
+
+    def parts(self, step: int, count: int = 1) -> list[Batch]:
+        """The batch of that step in so many parts."""
+        return self(step).parts(count)
+
+    def tokens(self, step: int) -> int:  # noqa: ARG002
+        """The tokens of a step, in all processes."""
+        return self.tokens_per_step
+
+
+class Streams(_Equal):
     """Truncated backpropagation through time: B long pieces of the text, read side by side, window after window.
 
     What a recurrent network carries from one window to the next is what came before in the text. Every pass begins at
@@ -81,16 +100,8 @@ class Streams:
         ids = torch.from_numpy(piece.astype(np.int64))
         return Batch(ids[:, :-1], ids[:, 1:], fresh=place == 0)
 
-    def parts(self, step: int, count: int = 1) -> list[Batch]:
-        """The batch of that step in so many parts."""
-        return self(step).parts(count)
 
-    def tokens(self, step: int) -> int:  # noqa: ARG002
-        """The tokens of a step, in all processes."""
-        return self.tokens_per_step
-
-
-class Windows:
+class Windows(_Equal):
     """Windows of the text in random order, each once a pass; every pass is cut at another offset.
 
     Each comes with `left_context` ids before it, which are read and not predicted.
@@ -114,14 +125,6 @@ class Windows:
         places = starts[:, None] + np.arange(self.left_context + self.window + 1)
         ids = torch.from_numpy(self.text[places].astype(np.int64))  # (B, L + T + 1)
         return Batch(ids[:, :-1], ids[:, self.left_context + 1 :], fresh=True)
-
-    def parts(self, step: int, count: int = 1) -> list[Batch]:
-        """The batch of that step in so many parts."""
-        return self(step).parts(count)
-
-    def tokens(self, step: int) -> int:  # noqa: ARG002
-        """The tokens of a step, in all processes."""
-        return self.tokens_per_step
 
     def _passes_begin(self, first: int) -> list[int]:
         """Where in the batch that begins with window number `first` windows of another pass begin."""

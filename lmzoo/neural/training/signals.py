@@ -8,6 +8,8 @@ from typing import Any, Self
 
 from lmzoo.errors import Terminated
 
+# Ctrl-C, `kill` or a scheduler, and a closed terminal, which Windows does not know.
+REQUESTS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 ONE_REQUEST = 1.0  # seconds within which a second signal is the same Ctrl-C, passed on by torchrun
 
 
@@ -25,7 +27,7 @@ class Interruption:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # only there Python handles signals
-            for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            for number in REQUESTS:
                 if signal.getsignal(number) is not signal.SIG_IGN and number not in self._before:
                     self._before[number] = signal.signal(number, self._note)
         return self
