@@ -1,6 +1,6 @@
 """Where a long computation reports how far it is; apart from the interface, for the command line needs no NumPy."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -18,9 +18,15 @@ class Progress:
     def advance(self, amount: float = 1, note: str = "") -> None:
         """`amount` more units are done; `note` is a figure worth showing beside the bar."""
 
-    def track(self, name: str, items: Sequence[Item]) -> Iterator[Item]:
-        """`items`, one after the other, as a task of as many units."""
+    def doing(self, note: str) -> None:
+        """Work on `note` begins: shown beside the bar until the next note."""
+        self.advance(0, note)
+
+    def track(self, name: str, items: Sequence[Item], label: Callable[[Item], str] | None = None) -> Iterator[Item]:
+        """`items`, one after the other, as a task of as many units; the `label` of the one at work is shown."""
         with self.task(name, len(items)) as task:
             for item in items:
+                if label:
+                    task.doing(label(item))
                 yield item
                 task.advance()

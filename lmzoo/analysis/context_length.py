@@ -83,9 +83,11 @@ def facts_of(
     longest = max(contexts[-1], 1)
     with (progress or Progress()).task("context", sum(contexts) + len(contexts) + longest) as task:
         for context in contexts:
+            task.doing(f"{context} tokens")
             bits = bits_within(model, stretches, context)
             facts["allowed"].append({"context": context, **_mean(bits, counted, stretches.which, seed)})
-            task.advance(context + 1, f"{context} tokens")
+            task.advance(context + 1)
+        task.doing("every position")
         facts["positions"] = _by_position(model, stretches, longest, seed)
         task.advance(longest)
     return facts

@@ -103,7 +103,7 @@ def certify_runs(
     one_of("split", split or "all", (*SPLITS, "all"))
     bars = Bars(quiet)
     certificates = [
-        certify(run, corpus, split, characters, code, mirror, bars) for run in bars.track("certifying", runs)
+        certify(run, corpus, split, characters, code, mirror, bars) for run in bars.track("certifying", runs, str)
     ]
     return show_json([one.to_json() for one in certificates]) if as_json else _show(certificates)
 

@@ -341,16 +341,21 @@ class Bars(Progress):
             return
         from rich import progress
         from rich.console import Console
+        from rich.table import Column
 
         console = Console(stderr=True)
         self._bars = progress.Progress(
             progress.SpinnerColumn(),
             progress.TextColumn("{task.description}", markup=False),
-            progress.BarColumn(bar_width=30),
+            progress.BarColumn(bar_width=30 if console.width >= 120 else 12),
             progress.TaskProgressColumn(),
             progress.TimeElapsedColumn(),
             progress.TimeRemainingColumn(),
-            progress.TextColumn("{task.fields[note]}", markup=False),
+            # In a narrow terminal only what is at work is cut, never the time that is left.
+            progress.TextColumn(
+                "{task.fields[note]}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
+            ),
+            expand=True,
             console=console,
             transient=True,
             disable=self.quiet or not console.is_terminal,

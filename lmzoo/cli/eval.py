@@ -34,7 +34,7 @@ def evaluate_runs(
     split = split or ("test" if mix else None)  # the weights of a mixture are fitted on the validation text
     bars = Bars(quiet)
     scored = []
-    for folder in bars.track("scoring", runs):
+    for folder in bars.track("scoring", runs, str):
         scored.append(score.score_run(folder, corpus, split, protocol, code, mirror, bars, device))
     rows = [one.row for one in scored]
     if mix:

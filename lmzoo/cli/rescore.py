@@ -58,7 +58,7 @@ def rescore_lists(
     test = RescoringTest.of(nbest_lists)
     overlaps = Overlaps([[one.reference for one in nbest_lists]], mirror, bars)
     rows, scores = [], {}
-    for run in bars.track("runs", runs):
+    for run in bars.track("rescoring", runs, str):
         row, scores[str(run)] = _rescored(run, test, weight, f"n-best, {name}", code, device, bars)
         (share,) = overlaps.of(store.read_provenance(run)) or [None]
         rows.append(row | {"overlap": share})

@@ -39,7 +39,7 @@ def ask_zeroshot(
     if parts and parts not in kinds:
         raise UsageError(f"no parts {parts!r} in {', '.join(names)}; there are: {', '.join(kinds) or 'none'}")
     overlaps = Overlaps(([item.text for item in test_set.items] for test_set in test_sets), mirror, bars)
-    asked = [_ask(run, test_sets, overlaps, code, device, bars) for run in bars.track("runs", runs)]
+    asked = [_ask(run, test_sets, overlaps, code, device, bars) for run in bars.track("zero-shot tasks", runs, str)]
     published = zeroshot.published(test_sets)
     if as_json:
         return show_json({"runs": asked, "published": published, "limit": limit, "left_out": missing})
@@ -87,7 +87,7 @@ def _ask(
     asker = zeroshot.Asker(text_model, bars)
     grades = []
     shares = shares or [None] * len(test_sets)
-    for test_set, share in bars.track(run.name, list(zip(test_sets, shares, strict=True))):
+    for test_set, share in bars.track(run.name, list(zip(test_sets, shares, strict=True)), lambda asked: asked[0].task):
         for result in zeroshot.ask(test_set, asker):
             parts = {kind: [part.to_json() for part in of_kind] for kind, of_kind in result.parts.items()}
             grades.append({**result.to_json(), **result.details, "overlap": share, "parts": parts})

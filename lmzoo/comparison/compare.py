@@ -97,9 +97,10 @@ def _enter_all(
     entries = []
     with run.progress.task("comparing", len(specs) * seeds) as task:
         for spec in specs:
+            task.doing(spec)
             entry = enter(spec, text, runs, run, cache)
             entries.append(entry)
-            task.advance(1, entry.label)
+            task.advance(1)
             if seeds > 1 and entry.score and not is_run(spec):
                 first = SeedScore(run.seed, entry.score.bits_per_character)
                 entry.row.seeds = [first, *over_seeds(spec, text, runs, run, seeds)]
@@ -134,6 +135,7 @@ def _certify(entries: Sequence[Entry], corpus: Corpus, run: Run) -> None:
     with run.progress.task("certifying", len(entries)) as task:
         for entry in entries:
             assert entry.folder
+            task.doing(entry.label)
             prove = partial(certify.sample_of, entry.folder, entry.text_model, corpus.test, protocol=corpus.protocol,
                             code=entry.code, progress=run.progress)  # fmt: skip
             key = {"model": entry.identity, "test": corpus.sha256["test"]}
@@ -142,7 +144,7 @@ def _certify(entries: Sequence[Entry], corpus: Corpus, run: Run) -> None:
             entry.model.to(run.device)
             if entry.row.certified.error:
                 entry.row.notes.append(f"not certified: {entry.row.certified.error}")
-            task.advance(1, entry.label)
+            task.advance(1)
 
 
 def _differences(entries: Sequence[Entry]) -> list[Difference]:

@@ -66,6 +66,7 @@ class Context:
         with self.progress.task(self.section, len(able)) as task:
             for entry in able:
                 facts: Any = None
+                task.doing(entry.label)
                 try:
                     assert entry.score
                     key = {"model": entry.identity, **text}
@@ -75,5 +76,5 @@ class Context:
                     entry.row.notes.append(f"no {self.section}: {reason}")
                 if facts:
                     rows.append(typed({**entry.named, **facts}, kind, self.section))
-                task.advance(1, entry.label)
+                task.advance(1)
         return tuple(rows)

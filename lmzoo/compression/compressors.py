@@ -47,6 +47,7 @@ def references(train: str, test: str, progress: Progress | None = None) -> list[
     rows, available = [], compressors()
     with (progress or Progress()).task("compressors", len(available)) as task:
         for compressor in available:
+            task.doing(compressor.label)
             for given in (False, True):
                 prefix = before[-compressor.reach(len(text)) :] if given and compressor.reach(len(text)) else b""
                 if given and not prefix:
@@ -55,7 +56,7 @@ def references(train: str, test: str, progress: Progress | None = None) -> list[
                 note = _given(prefix, before) if given else "alone"
                 row = {"label": compressor.label, "given_train": given, "note": note}
                 rows.append({**row, "bits": bits, "bits_per_character": bits / len(test)})
-            task.advance(1, compressor.label)
+            task.advance(1)
     return rows
 
 

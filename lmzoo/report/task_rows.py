@@ -46,11 +46,13 @@ def ask(group: TaskGroup, entries: Sequence[Entry], context: Context) -> Tested:
     beside: list[TaskRow] = []
     with context.progress.task(group.kind, len(entries) + 1) as task:
         for entry in entries:
+            task.doing(entry.label)
             keep = partial(_keep, context, entry.identity)
             for control, results in group.ask(entry.text_model, keep).items():
                 label = f"{entry.label}, {control}" if control else entry.label
                 (beside if control else rows).append(TaskRow(label, entry.row.model, tuple(results)))
-            task.advance(1, entry.label)
+            task.advance(1)
+        task.doing("baselines")
         baselines = [
             TaskRow(name, "", tuple(results)) for name, results in group.baselines(partial(_keep, context, "")).items()
         ]

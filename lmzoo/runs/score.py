@@ -190,7 +190,7 @@ def mix_runs(parts: Sequence[Scored], progress: Progress) -> dict[str, Any]:
         if not np.isfinite(part.score.bits):
             raise UsageError(f"{part.folder} has no bits for the whole text, so it cannot be mixed: leave it out")
     valid_log_probs = []
-    for part in progress.track("scoring validation text", parts):
+    for part in progress.track("scoring validation text", parts, lambda part: part.folder.name):
         score = _evaluate(part.folder, part.text_model, first.corpus.valid, part.protocol)
         valid_log_probs.append(score.log_probs)
     mixture = Mixture([part.text_model.model for part in parts])

@@ -46,10 +46,13 @@ class Text:
 def encode(corpus: Corpus, spec: str | None, run: Run) -> Text:
     """Train the tokenizer `spec` (None: the corpus's own) on the training text and encode train and valid."""
     with run.progress.task("tokenizing", 3) as task:
+        task.doing("vocabulary")
         tokenizer = tokenizers.train(spec or corpus.tokenizer, corpus.train, corpus.lines)
         task.advance(1)
+        task.doing("training text")
         train = tokenizer.encode(corpus.train)
         task.advance(1)
+        task.doing("validation text")
         valid = tokenizer.encode(corpus.valid)
         task.advance(1)
     return Text(corpus, tokenizer, train, valid, corpus.refit)

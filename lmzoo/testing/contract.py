@@ -66,8 +66,9 @@ def check_model(
     checks, outcomes = list(candidate.checks()), []
     with (progress or Progress()).task("checking", len(checks)) as task:
         for ability, check, call in checks:
+            task.doing(check.__name__.replace("_", " "))
             outcomes.append(_run(candidate, ability, check.__name__, call))
-            task.advance(1, check.__name__.replace("_", " "))
+            task.advance(1)
     return outcomes
 
 

@@ -1,10 +1,12 @@
 """Output in the terminal: bars open and close with their work; streams may be closed, full or narrow."""
 
+import io
 import os
 import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 
 from lmzoo.cli import console
 from lmzoo.cli.console import Bars
@@ -30,6 +32,24 @@ def test_an_error_inside_two_loops_closes_both_bars():
         divide()
     assert bars._bars is None
     assert not bars._open
+
+
+def test_what_is_at_work_is_named_before_it_is_done(monkeypatch):
+    notes = []
+    monkeypatch.setattr(Bars, "advance", lambda self, amount=1, note="": notes.append((amount, note)))
+    for letter in Bars(quiet=True).track("letters", "ab", str.upper):
+        notes.append(letter)
+    assert notes == [(0, "A"), "a", (1, ""), (0, "B"), "b", (1, "")]
+
+
+def test_a_narrow_terminal_cuts_what_is_at_work_and_keeps_the_time_left():
+    bars, terminal = Bars(quiet=True), Console(width=80, file=io.StringIO())
+    with bars.task("comparing", 10) as task:
+        task.doing("ngram:order=5,smoothing=modified-kneser-ney,prune=1e-7")
+        terminal.print(bars._bars.get_renderable())
+    shown = terminal.file.getvalue()
+    assert "comparing" in shown and "0%" in shown and "-:--:--" in shown
+    assert "ngram:order=5,smoothing=modified-…" in shown
 
 
 # ── Streams and variables ─────────────────────────────────────────────────────────────────────────

@@ -13,6 +13,7 @@ from lmzoo.evaluation.perplexity import evaluate
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, Run
 from lmzoo.models.ngram import Ngram
+from lmzoo.progress import Progress
 from lmzoo.report import page as report
 from lmzoo.report.sections.orders import ORDERS
 from lmzoo.runs import store
@@ -61,6 +62,23 @@ def outcome(small, tmp_path_factory):
         f"{folder.parent / 'unigram.py'}:add=0.5", str(folder.parent / "fails.py"),
     ]  # fmt: skip
     return compared(contestants, small, folder, Run(seed=1)), folder
+
+
+class Shown(Progress):
+    """What stands beside the bar."""
+
+    note = ""
+
+    def advance(self, amount=1, note=""):
+        self.note = note or self.note
+
+
+def test_the_bar_names_the_model_at_work(small, tmp_path, monkeypatch):
+    shown, during, enter = Shown(), [], compare.enter
+    monkeypatch.setattr(compare, "enter", lambda spec, *rest: during.append((spec, shown.note)) or enter(spec, *rest))
+    specs = ["uniform", "ngram:order=1"]
+    compare.compare(specs, small, tmp_path / "report", Run(progress=shown), None, sections=())
+    assert during == [(spec, spec) for spec in specs]
 
 
 def row(outcome, label):

@@ -119,10 +119,11 @@ def write(
     ):
         file.write(b"\\data\\\n" + b"".join(b"ngram %d=%d\n" % pair for pair in enumerate(counts, start=1)))
         for order in range(1, len(first)):
+            task.doing(f"order {order}")
             file.write(b"\n\\%d-grams:\n" % order)
             for block, done in _blocks(trie, order, first, size, names):
                 file.write(block)
-                task.advance(done, f"order {order}")
+                task.advance(done)
         file.write(b"\n\\end\\\n")
     return counts
 

@@ -95,13 +95,14 @@ def compute(entries: Sequence[Entry], context: Context) -> Facts | None:
             }
             points = []
             for share in shares:
+                task.doing(f"{entry.label}, 1/{1 / share:.0f}")
                 if share == 1 and entry.score:
                     remarks = (entry.row.provenance or {}).get("remarks", [])
                     points.append(whole(text, entry.score, entry.row.train_seconds, remarks))
                 else:
                     learn = partial(point, entry.spec, share, text, context.run)
                     points.append(context.cached(Point, {**key, "share": share}, learn, succeeded))
-                task.advance(1, f"{entry.label}, 1/{1 / share:.0f}")
+                task.advance(1)
             rows.append(curve(entry.label, entry.row.model, points, floor))
     return Rows(tuple(rows))
 

@@ -36,7 +36,9 @@ def compute(entries: Sequence[Entry], context: Context) -> tuple[Point, ...]:
     if len(text.train) > MOST_TOKENS or not smoothings:
         return ()
     points = []
-    for smoothing, order in context.progress.track("n-gram orders", list(product(smoothings, ORDERS))):
+    choices = list(product(smoothings, ORDERS))
+    named = "{0[0]}, order {0[1]}".format
+    for smoothing, order in context.progress.track("n-gram orders", choices, named):
         settings = {"order": str(order), "smoothing": smoothing}
         key = {"training": training.key("ngram", settings, text, run), "test": text.corpus.sha256["test"]}
         points.append(Point(order, smoothing, context.cached(float, key, partial(_bits, settings, text, run))))

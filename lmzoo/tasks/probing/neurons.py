@@ -34,6 +34,7 @@ def curve(
     points: list[dict[str, Any]] = []
     with (progress or Progress()).task(f"fewer labels of {examples.task}", len(all_sizes)) as task:
         for size in all_sizes:
+            task.doing(f"{size:,} labels")
             values = []
             for seed in range(seeds if size < len(split.train) else 1):
                 drawn = split.train[_draw(labels[split.train], size, seed)]
@@ -42,7 +43,7 @@ def curve(
                 best = max(tried, key=lambda one: float(score(labels[split.valid], one.predict(rows[split.valid]))))
                 values.append(float(score(labels[split.test], best.predict(rows[split.test]))))
             points.append({"labels": size, "values": values, "mean": float(np.mean(values))})
-            task.advance(note=f"{size} labels: {points[-1]['mean']:.3f}")
+            task.advance()
     return points
 
 
