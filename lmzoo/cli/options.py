@@ -78,9 +78,10 @@ TokenizerSpec = Annotated[
 Budget = Annotated[
     str | None,
     typer.Option(
-        help="Training budget of each model that trains by steps: wall-clock time (90s, 3m, 1h), steps (2000steps), "
-        "tokens (5Mtokens) or floating-point operations (1e15flops). Models that count have none.",
-        show_default="3m, or that of the preset of `compare`",
+        help="Training budget of each model that trains by steps: steps (2000steps), tokens (5Mtokens) and "
+        "floating-point operations (1e15flops) mean the same on every machine, wall-clock time (90s, 3m, 1h) does not. "
+        "Of several (5Mtokens,3m) the first that is spent ends the training. Models that count have none.",
+        show_default="3m; of `compare` that of its preset",
     ),
 ]
 Refit = Annotated[
@@ -207,30 +208,38 @@ def parse_memory(text: str | None) -> int | None:
     return int(size)
 
 
-BUDGETS = {"s": ("seconds", 1), "m": ("seconds", 60), "h": ("seconds", 3600)}
-BUDGETS |= {"steps": ("steps", 1), "tokens": ("tokens", 1), "flops": ("flops", 1)}
+UNITS = {"s": ("seconds", 1), "m": ("seconds", 60), "h": ("seconds", 3600)}
+UNITS |= {"steps": ("steps", 1), "tokens": ("tokens", 1), "flops": ("flops", 1)}
 SIZES = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+BUDGETS = (
+    "2000steps, 5Mtokens or 1e15flops, a time such as 90s, 3m or 1h, or several, such as 5Mtokens,3m: the first that "
+    "is spent ends the training"
+)
 
 
 def parse_budget(text: str | None) -> dict[str, Any]:
-    """'90s', '3m', '1h', '45', '2000steps', '5Mtokens' or '1e15flops' → {'seconds': 90.0}, {'steps': 2000}, …
+    """'2000steps', '5Mtokens', '1e15flops', '90s', '3m', '1h', or several: '5Mtokens,3m' → {'tokens': 5e6, 'seconds':
+    180.0}.
 
-    Raises UsageError for anything else, and for nothing at all. None → {}.
+    Raises UsageError for anything else, for an amount without a unit, and for nothing at all. None → {}.
     """
-    if text is None:
-        return {}
-    match = re.fullmatch(r"([\d.]+(?:e\d+)?)([kMGTP]?)(s|m|h|steps|tokens|flops|)", text.replace(" ", ""))
-    try:
-        amount = float(match[1]) * SIZES[match[2]] if match else -1.0
-    except ValueError:
-        amount = -1.0
-    name, unit = BUDGETS[(match and match[3]) or "s"]
-    timed_size = match and match[2] and name == "seconds"  # 5M would be five million of what?
-    if not 0 < amount < float("inf") or timed_size or (name == "steps" and amount < 1):
-        raise UsageError(
-            f"a budget is a time above zero, like 90s, 3m or 1h, or 2000steps, 5Mtokens or 1e15flops, not {text!r}"
-        )
-    return {name: int(amount) if name == "steps" else amount * unit}
+    budget: dict[str, Any] = {}
+    for part in [] if text is None else text.split(","):
+        match = re.fullmatch(r"([\d.]+(?:e\d+)?)([kMGTP]?)(s|m|h|steps|tokens|flops|)", part.replace(" ", ""))
+        try:
+            amount = float(match[1]) * SIZES[match[2]] if match else -1.0
+        except ValueError:
+            amount = -1.0
+        name, unit = UNITS.get((match and match[3]) or "", ("", 1))
+        if match and not name:
+            raise UsageError(f"a budget has a unit, and {part.strip()!r} has none: write {BUDGETS}")
+        timed_size = match and match[2] and name == "seconds"  # 5Ms would be five million seconds
+        if not 0 < amount < float("inf") or timed_size or (name == "steps" and amount < 1):
+            raise UsageError(f"a budget is an amount above zero with its unit, not {part.strip()!r}: write {BUDGETS}")
+        if name in budget:
+            raise UsageError(f"the budget {text!r} has two limits in {name}: leave one out")
+        budget[name] = int(amount) if name == "steps" else amount * unit
+    return budget
 
 
 class ModelCommands(Commands):

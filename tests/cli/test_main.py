@@ -198,6 +198,13 @@ def test_what_needs_no_model_loads_none(arguments, tmp_path):
         ("train ngram --budget 0", "'0'"),
         ("train ngram --budget soon", "'soon'"),
         ("train ngram --budget inf", "'inf'"),
+        (
+            "train ngram --budget 45",
+            ["'45' has none", "2000steps, 5Mtokens or 1e15flops, a time such as 90s, 3m or 1h"],
+        ),
+        ("train ngram --budget 5M", "'5M' has none"),
+        ("train ngram --budget 5Mtokens,", "not ''"),
+        ("train ngram --budget 5Mtokens,3Mtokens", "two limits in tokens"),
         ("train ngram --seed x", ["--seed", "'x'"]),
         ("train ngram --order", "--order"),
         ("train nothere.py", "no model file at nothere.py"),

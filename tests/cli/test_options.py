@@ -1,10 +1,11 @@
 """A command's flags are the parameters of its function, and their help is the comment behind each."""
 
+import pytest
 import typer
 from typer.testing import CliRunner
 
 from lmzoo.cli.app import add_all_commands, app
-from lmzoo.cli.options import Size, with_flags
+from lmzoo.cli.options import Size, parse_budget, with_flags
 
 one = typer.Typer()
 
@@ -91,3 +92,20 @@ def test_every_flag_of_every_command_has_help():
     silent = [f"{name} {p.name}" for name, one in commands.items() for p in one.params if not getattr(p, "help", "")]
     assert len(commands) > 20
     assert not silent
+
+
+@pytest.mark.parametrize(
+    ("text", "budget"),
+    [
+        (None, {}),
+        ("90s", {"seconds": 90.0}),
+        ("1.5h", {"seconds": 5400.0}),
+        ("2000steps", {"steps": 2000}),
+        ("5Mtokens", {"tokens": 5e6}),
+        ("1e15flops", {"flops": 1e15}),
+        ("3Mtokens,60s", {"tokens": 3e6, "seconds": 60.0}),
+        ("2 m, 500 ktokens", {"tokens": 5e5, "seconds": 120.0}),
+    ],
+)
+def test_a_budget_is_one_limit_or_several(text, budget):
+    assert parse_budget(text) == budget

@@ -28,8 +28,8 @@ class Pace:
         if self.on_cpu and self.steps >= WARM_UP + BLOCK:
             self.fastest = min(self.fastest, statistics.median(self.block))
 
-    def remarks(self, steps: int, seconds: float, budget: Budget) -> list[str]:
-        """Remarks on a wall-clock budget that ended after `steps` and so many `seconds`."""
+    def remarks(self, steps: int, seconds: float, budget: Budget, tokens_per_step: float = 1) -> list[str]:
+        """Remarks on a training of so many `steps` and `seconds`, where the clock put an end to it."""
         if seconds < budget.seconds:
             return []
         remarks, others = [], self.load.others()
@@ -37,8 +37,11 @@ class Pace:
         if crowded:
             cores = len(self.load.cores)
             remarks.append(f"the machine was busy: other processes used {others:.1f} of {cores} cores on average")
+        if steps < budget.steps < float("inf"):
+            read, all_of_it = (short(count * tokens_per_step) for count in (steps, budget.steps))
+            remarks.append(f"stopped by the clock ({budget.seconds:g} s) after {read} of {all_of_it} tokens")
         expected = int(seconds / self.fastest)  # 0 where too few were measured
-        if steps < max(FEW_STEPS, expected / 2):
+        if steps < max(FEW_STEPS, expected / 2) and steps < budget.steps:
             speed = f"; at the speed of its fastest steps {expected:,} were expected" if expected > steps else ""
             advice = (
                 "a budget in steps does not depend on what else the machine does"
@@ -48,3 +51,11 @@ class Pace:
             ended = f"the budget of {budget.seconds:g} s ended after {steps:,} step{'' if steps == 1 else 's'}"
             remarks.append(f"{ended}{speed}: {advice}")
         return remarks
+
+
+def short(count: float) -> str:
+    """A number of tokens in three digits: 950, 64.5k, 1.2M."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.3g}{unit}"
+    return f"{count:.0f}"

@@ -8,6 +8,7 @@ from lmzoo.interface import Run
 
 DEFAULT_SECONDS = 180.0  # where no budget is given
 FIRST_RATE = 0.05  # share of the peak learning rate that a warm-up starts from
+HURRY = 0.75  # share of the clock from which on the schedule runs to its end by time, where the steps will not
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,20 @@ class Budget:
         return cls(min(limits, default=float("inf")), seconds)
 
     def spent(self, step: int, seconds: float) -> float:
-        """The share of the budget (0 to 1 and more) that so many steps and seconds have spent."""
-        return max(step / self.steps, seconds / self.seconds)
+        """The share of the budget that so many steps and seconds have spent: 0 to 1, or more.
+
+        The schedule follows the steps, so that it is the same on every machine, and the clock only where there are
+        none. A clock that will cut the steps short runs the schedule to its end in its last quarter: from `HURRY` on,
+        the share moves from that of the steps to that of the time, in proportion.
+        """
+        time = seconds / self.seconds
+        steps = step / self.steps if self.steps < float("inf") else time
+        late = (time - HURRY) / (1 - HURRY)
+        return steps + (time - steps) * min(late, 1.0) if late > 0 and time > steps else steps
+
+    def behind(self, step: int, seconds: float) -> bool:
+        """Whether the clock changed the schedule: then the training depends on how fast the machine is."""
+        return self.steps < float("inf") and self.spent(step, seconds) > step / self.steps
 
 
 def rate(spent: float, warmup: float, cooldown: float) -> float:

@@ -33,6 +33,7 @@ REPORTS = 100  # of the training loss, evenly over the budget
 BAR_UPDATES = 1000  # of the progress bar
 CHECKPOINT_EVERY = 60.0  # seconds, but
 CHECKPOINT_SHARE = 0.05  # of the time at most
+HURRIED = "the learning rate fell early, as the clock ({:g} s) seemed to be about to end the training"
 
 
 class Trained(Protocol):
@@ -85,6 +86,7 @@ class Trainer:
         writes = self.parallel.rank == 0
         self.log = MetricsLog(run.folder, run.tensorboard) if writes else MetricsLog(None, None)
         self.step_number, self.seconds, self.earlier_seconds, self.spent = 0, 0.0, 0.0, 0.0
+        self.hurried = False  # the clock changed the learning rate
         self.saved, self.seconds_to_save = time.perf_counter(), 0.0
         self.carried: Carried = ()
         self.history: list[dict[str, Any]] = []
@@ -106,9 +108,10 @@ class Trainer:
                 memory.step_or_advise(self._timed_step, t.batch, t.accumulate, self._memory_use, self._attempt)
                 interruption.to_save = True
                 before, stop, save = self._clock(interruption)
-                if _crossed(shown, self.spent, BAR_UPDATES):
-                    bar.advance(min(self.spent, 1) - shown)
-                    shown = self.spent
+                elapsed = max(self.spent, self.seconds / self.budget.seconds)  # whichever will end it
+                if _crossed(shown, elapsed, BAR_UPDATES):
+                    bar.advance(min(elapsed, 1) - shown)
+                    shown = elapsed
                 if _crossed(before, self.spent, REPORTS):
                     bar.advance(0, self._report())
                 if _crossed(before, self.spent, EVALUATIONS) and self.validation.enabled:
@@ -174,6 +177,7 @@ class Trainer:
         own = [self.earlier_seconds + now - self.began, float(interruption.requested), float(due)]
         self.seconds, stop, save = self.parallel.agree(own)
         before, self.spent = self.spent, self.budget.spent(self.step_number, self.seconds)
+        self.hurried = self.hurried or self.budget.behind(self.step_number, self.seconds)
         return before, bool(stop), bool(save)
 
     def _finish(self) -> None:
@@ -194,7 +198,8 @@ class Trainer:
         elif self.average.count:
             self.average.swap()
         self._check_weights()
-        self.remarks += self.pace.remarks(self.step_number, self.seconds, self.budget)
+        clock = self.pace.remarks(self.step_number, self.seconds, self.budget, self.batches.tokens_per_step)
+        self.remarks += clock or [HURRIED.format(self.budget.seconds)] * self.hurried
         self.facts = {
             "steps": self.step_number,
             "tokens_read": self._tokens(),

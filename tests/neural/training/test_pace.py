@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lmzoo.neural.training.pace import Pace
+from lmzoo.neural.training.pace import Pace, short
 from lmzoo.neural.training.schedule import Budget
 
 
@@ -46,3 +46,16 @@ def test_a_budget_in_seconds_remarks_on_a_busy_machine():
     [busy] = pace.remarks(1000, 10.0, Budget(seconds=10.0))
     assert "the machine was busy: other processes used 100.0 of" in busy
     assert "a budget in steps does not depend" in pace.remarks(10, 10.0, Budget(seconds=10.0))[1]
+
+
+def test_steps_that_the_clock_cut_are_said_in_tokens():
+    budget = Budget(steps=1500, seconds=60.0)
+    assert paced(*[0.1] * 20).remarks(600, 60.0, budget, 2000) == [
+        "stopped by the clock (60 s) after 1.2M of 3M tokens"
+    ]
+    assert paced(*[0.1] * 20).remarks(1500, 60.0, budget, 2000) == []  # all of them
+
+
+@pytest.mark.parametrize(("count", "said"), [(950, "950"), (64_500, "64.5k"), (3e6, "3M"), (1.25e9, "1.25G")])
+def test_numbers_of_tokens_are_short(count, said):
+    assert short(count) == said

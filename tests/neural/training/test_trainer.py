@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import signal
 from dataclasses import replace
 
@@ -186,6 +187,22 @@ def test_a_wall_clock_budget_is_kept():
     model = network().fit(Data.of(TRAIN, VALID, VOCAB_SIZE), Run(seconds=0.4))
     assert 0.4 <= model.facts["training_seconds"] < 10
     assert model.facts["steps"] > 1
+
+
+def test_a_clock_that_is_not_reached_changes_nothing():
+    alone, under_a_clock = (fit(network(), steps=30, seconds=seconds) for seconds in (None, 1e6))
+    assert same_weights(under_a_clock, alone)
+    assert under_a_clock.remarks == alone.remarks
+
+
+def test_a_clock_that_cuts_is_remarked_on_with_what_was_read():
+    model = fit(network(), steps=1_000_000, seconds=0.5)
+    assert any(
+        re.fullmatch(r"stopped by the clock \(0.5 s\) after [\d.]+k? of 256M tokens", remark)
+        for remark in model.remarks
+    ), model.remarks
+    assert model.facts["steps"] < 1_000_000
+    assert len(valid_losses(model)) > 1  # the best weights are still chosen
 
 
 def overfitted(steps=200, run=None, **settings):
