@@ -3,7 +3,8 @@
 PyTorch's threads meet at a barrier after every parallel operation, thousands of times in a training step, and GNU's
 OpenMP lets them spin there for some milliseconds before they sleep. On an idle machine that saves waking them. Where
 another process runs on one of the cores, the thread it displaced is what the others spin for, until the scheduler
-takes a core from one of them: a step becomes 10 to 100 times slower (benchmarks/busy.py).
+takes a core from one of them: training is three times slower beside one process, and all but stands still beside four
+(benchmarks/busy.py).
 
 The policy is read from the environment when the library is loaded, and cannot be set afterwards. But a process with
 more OpenMP threads than cores spins a few hundred turns only, as its manual says (GOMP_SPINCOUNT), and the number of
