@@ -65,16 +65,19 @@ def compare(
     test: str | os.PathLike[str] | None = None,
     field: str | None = None,
     lines: bool = False,
+    overwrite: bool = False,
 ) -> "Comparison":
     """Train and score `models` on the same text and write a report to the folder `out`, as `lmzoo compare` does.
 
     A model is a name with settings ("ngram:order=3"), a run's folder or a FILE.py; `corpus` and `tokenizer` (None: the
     corpus's own) are as on the command line, and so are `budget` (None: three minutes) and, of a text of your own, the
-    paths of its parts, `train`, `valid` and `test`, the `field` of JSON lines, and `lines` (one line is one text). A
-    model that fails leaves its error in its row. Raises UsageError for what cannot be compared at all.
+    paths of its parts, `train`, `valid` and `test`, the `field` of JSON lines, and `lines` (one line is one text).
+    `overwrite`: replace a report on other models or another corpus in that folder. A model that fails leaves its error
+    in its row. Raises UsageError for what cannot be compared at all, or where such a report is there.
     """
     from lmzoo.cli.options import parse_budget
     from lmzoo.comparison import compare as comparing
+    from lmzoo.comparison import place
     from lmzoo.data import corpus as corpora
     from lmzoo.interface import Run
     from lmzoo.report import page
@@ -83,6 +86,8 @@ def compare(
     run = Run(seed=seed, device=device, **parse_budget(budget))
     paths = corpora.Paths.of_flags(os.fspath(corpus), "storyworld", train=train, valid=valid, test=test, field=field)
     source = corpora.load(paths, mirror=mirror, lines=lines)
+    if not overwrite:
+        place.refuse_other(Path(out), source, models)
     comparison = comparing.compare(models, source, Path(out), run, tokenizer, sections=sections())
     page.write(Path(out), comparison)
     return comparison

@@ -33,7 +33,9 @@ def compare_models(
     preset: str | None = None,
     seeds: int = 1,  # Train each model with this many seeds, and show the standard deviation.
     device: options.Device = "auto",
-    out: Path | None = None,  # Folder of the report. [default: reports/CORPUS]
+    # Folder of the report. [default: reports/CORPUS, or with the models that you name reports/CORPUS-MODEL-…]
+    out: Path | None = None,
+    overwrite: bool = False,  # Replace a report on other models or another corpus.
     lines: options.Lines = False,
     refit: options.Refit = False,
     words: bool = False,  # Also evaluate word vectors on word similarity and analogies; downloads the test sets.
@@ -52,7 +54,8 @@ def compare_models(
     quiet: options.Quiet = False,
 ) -> None:
     """Train models on the same text, evaluate them in the same way, and write a report."""
-    from lmzoo.comparison import compare
+    from lmzoo.comparison import compare, place
+    from lmzoo.comparison.entry import check_spec
     from lmzoo.comparison.presets import preset as choose_preset
     from lmzoo.compression import codec
     from lmzoo.data import corpus as corpora
@@ -73,11 +76,15 @@ def compare_models(
     spend = options.parse_budget(budget or (chosen_preset.budget if chosen_preset else None))
     run = Run(seed=seed, device=device, progress=Bars(quiet), **spend)
     source = corpora.load(corpus, mirror=mirror, refit=refit, lines=lines, progress=run.progress)
-    folder = out or Path("reports") / source.name
+    specs = contestants or list(chosen_preset.models if chosen_preset else ())
+    for spec in specs:
+        check_spec(spec)
+    folder = out or place.default(source, specs, chosen_preset)
+    if not overwrite:
+        place.refuse_other(folder, source, specs)
     check_folder(folder)
     word_tests = task_cards.fetch("words", mirror, run.progress) if words else None
     tests = suite.read(tasks, limit, mirror, run.progress) if tasks is not None else None
-    specs = contestants or list(chosen_preset.models if chosen_preset else ())
     try:
         comparison = compare.compare(
             specs,

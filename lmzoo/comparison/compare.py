@@ -77,6 +77,7 @@ def compare(
         **provenance.provenance(),
         seconds=0.0,
         corpus=_corpus_facts(corpus),
+        models=list(specs),
         rows=[entry.row for entry in entries],
         references=_references(corpus, cache, run),
         published=published.beside(corpus),

@@ -137,6 +137,15 @@ def describe(name: str, settings: dict[str, str]) -> str:
     return " ".join([name, *parts])
 
 
+def slug(spec: str) -> str:
+    """A name for a folder: 'ngram:order=3' → 'ngram-order-3'; that of its folder for a run."""
+    return Path(spec).name if is_run(spec) else _slug(*training.parse(spec))
+
+
+def _slug(name: str, settings: dict[str, str]) -> str:
+    return describe(models.find(name).name, settings).replace(" ", "-").replace("/", "_")
+
+
 def enter(spec: str, text: training.Text, runs: Path, run: Run, cache: ResultCache | None = None) -> Entry:
     """Train or load a model and score it. An error becomes its row's."""
     row = Row(spec, spec, None, "", {}, text.tokenizer.spec)
@@ -166,8 +175,8 @@ def enter(spec: str, text: training.Text, runs: Path, run: Run, cache: ResultCac
 
 def _trained(name: str, settings: dict[str, str], text: training.Text, runs: Path, run: Run) -> tuple[TextModel, Path]:
     """The model and its run among `runs`; trained only where there is no such run."""
-    slug = describe(models.find(name).name, settings).replace(" ", "-").replace("/", "_")
-    folder = runs / (f"{slug}-seed-{run.seed}" if run.seed != 1 else slug)
+    named = _slug(name, settings)
+    folder = runs / (f"{named}-seed-{run.seed}" if run.seed != 1 else named)
     code = name if Path(name).is_file() else None
     training.remove_useless(runs)
     with locked(lock_of(folder)):

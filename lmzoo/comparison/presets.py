@@ -8,6 +8,7 @@ from lmzoo.errors import FormatError, UsageError, nearest
 from lmzoo.files import read_toml
 
 NAME = "compare.presets.toml"
+DEFAULT = "laptop"  # that of a machine without an accelerator
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def preset(name: str, device: str) -> Preset:
     """The preset called `name`, or the one for the machine where that is "auto". Raises UsageError for another name."""
     known = presets()
     if name == "auto":
-        name = "gpu" if accelerator(device) else "laptop"
+        name = "gpu" if accelerator(device) else DEFAULT
     if name not in known:
         raise UsageError(f"no preset {name!r}{nearest(name, known)}; there are: auto, {', '.join(known)}")
     return known[name]

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from pathlib import Path
 
 import pytest
 import typer
@@ -11,8 +12,10 @@ from lmzoo.cli.console import Commands
 from lmzoo.cli.console import run as run_commands
 from lmzoo.comparison import compare
 from lmzoo.compression import codec
+from lmzoo.data import corpus as corpora
 from lmzoo.data import task_cards
 from lmzoo.errors import DownloadError, UsageError
+from lmzoo.report import page
 
 TEXT = "the cat sat on the mat\na dog lay on a rug\nthe dog sat on a mat\na cat lay on the rug\n" * 30
 WORD_TESTS = {"EN-MEN-TR-3k": "cat\tdog\t9\nmat\trug\t8\ncat\trug\t1\nsun\tmoon\t5\n"}
@@ -27,10 +30,10 @@ def lmzoo(capsys, tmp_path, monkeypatch):
     app.command("compare")(compare_models)
     app.command("another")(lambda: None)
 
-    def call(*arguments):
-        settings = ["--corpus", "own.txt", "--tokenizer", "split", "--out", "out", "--quiet"]
+    def call(*arguments, models=("svd:dimensions=3,min_count=1",), out=("--out", "out")):
+        settings = ["--corpus", "own.txt", "--tokenizer", "split", *out, "--quiet"]
         with pytest.raises(SystemExit) as exit_:
-            run_commands(app, ["compare", "svd:dimensions=3,min_count=1", *settings, *arguments])
+            run_commands(app, ["compare", *models, *settings, *arguments])
         return exit_.value.code, *capsys.readouterr()
 
     return call
@@ -64,6 +67,30 @@ def test_a_failed_download_is_said_before_anything_is_trained(lmzoo, monkeypatch
     assert code == 1
     assert "could not be fetched" in error
     assert not (tmp_path / "out" / "runs").exists()
+
+
+def test_a_report_on_other_models_is_replaced_only_when_asked(lmzoo, tmp_path):
+    results = tmp_path / "out" / "results.json"
+    results.parent.mkdir()
+    facts = {"name": "own.txt", "sha256": corpora.load(tmp_path / "own.txt").sha256}
+    results.write_text(before := json.dumps({"corpus": facts, "models": ["lstm"]}), encoding="utf-8")
+    code, _, error = lmzoo(models=["uniform", "ngram:order=2"])
+    assert code == 2
+    assert error == (
+        "lmzoo: out has a report on lstm, not on uniform, ngram:order=2: --overwrite replaces it, another --out leaves "
+        "it\n"
+    )
+    assert results.read_text("utf-8") == before
+    assert [*results.parent.iterdir()] == [results]  # it was refused before anything was trained
+    assert lmzoo("--overwrite", models=["uniform"])[0] == 0
+    assert json.loads(results.read_text("utf-8"))["models"] == ["uniform"]
+
+
+def test_models_that_are_named_have_a_folder_of_their_own(lmzoo, monkeypatch):
+    monkeypatch.setattr(page, "render", lambda _: {"index.html": b""})
+    code, out, _ = lmzoo(models=["uniform", "ngram:order=2"], out=())
+    assert code == 0
+    assert f"report: {Path('reports/own-uniform-ngram-order-2/index.html')}" in out
 
 
 def test_ctrl_c_says_how_to_go_on(lmzoo, monkeypatch):
