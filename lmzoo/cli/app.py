@@ -14,7 +14,7 @@ from lmzoo.cli.options import with_flags
 # What `lmzoo --help` shows, in this order. A command that is not listed stands below, under "Commands".
 PANELS = {
     "Start": ("train", "compare", "eval", "generate", "models", "corpora"),
-    "Look": ("explain", "ngrams", "classes"),
+    "Look": ("score", "tokenize", "explain", "ngrams", "classes"),
     "Knowledge": ("probe", "zeroshot", "rescore", "solve"),
     "Vectors": ("neighbours", "analogy", "similarity", "odd", "map"),
     "Files": ("export", "import", "compress", "decompress", "certify"),

@@ -593,3 +593,21 @@ def test_encoding_does_not_need_ten_times_the_text_in_memory(spec, tmp_path):
     path.write_bytes(text)
     done = subprocess.run([sys.executable, "-c", MEASURE, spec, path], stdout=subprocess.PIPE, check=True)
     assert int(done.stdout) < 10 * len(text)
+
+
+@given(st.text(alphabet="abn \n<é", max_size=40))
+def test_merging_step_by_step_ends_at_what_encode_gives(text):
+    bpe = train("bpe:280", "banana bandana ab ab nab <é> <é>\n" * 3)
+    steps = bpe.merging(text)
+    assert [number for number, _ in steps] == sorted({number for number, _ in steps})
+    assert steps[-1][1] == [bpe.token(token) for token in bpe.encode(text).tolist()]
+    assert len(steps[0][1]) == len(text.encode())
+
+
+def test_unknown_words_are_those_without_a_token_each_time_they_occur():
+    word = train("word:10", "the cat sat. the cat sat.")
+    assert word.unknown_words("the cat sats, sats!") == (["sats", "sats"], 4)
+    assert word.unknown_words("cat the") == (["cat"], 2)  # " cat" is a token, and "cat" is not
+    split = train("split:min=2", "the cat\nthe cat\na dog\n")
+    assert split.unknown_words("the zebra sat\n") == (["zebra", "sat"], 3)
+    assert train("bpe:300", "the cat").unknown_words("zebra") == ([], 0)

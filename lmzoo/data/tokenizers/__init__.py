@@ -140,6 +140,11 @@ class Word(ByteTokenizer):
         """What `from_json` needs: the header and `words`."""
         return {**self._header(), "words": self._words}
 
+    def unknown_words(self, text: str) -> tuple[list[str], int]:
+        """See `Tokenizer.unknown_words`; a word with the space before it is another token than one without."""
+        words = [piece for piece in self.PIECE.findall(text) if re.search(r"\w", piece)]
+        return [word.strip() for word in words if word not in self._ids], len(words)
+
     def _is_whole(self, text: str) -> bool:  # noqa: ARG002
         return True
 

@@ -152,6 +152,13 @@ class Tokenizer(ABC):
         """The share of the words of `texts`, once normalized, that are not in a closed vocabulary: 0 to 1."""
         return 0.0
 
+    def unknown_words(self, text: str) -> tuple[list[str], int]:  # noqa: ARG002
+        """The words of `text` that are no token, each as often as it stands there, and how many words there are in all.
+
+        They are spelled in bytes or read as `<unk>`. None, of 0, where words are cut into pieces (byte, char, bpe).
+        """
+        return [], 0
+
     def respaced(self, text: str) -> int:  # noqa: ARG002
         """The lines of `text` whose white space is read as another: none, where nothing is lost."""
         return 0

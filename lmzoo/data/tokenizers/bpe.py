@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from lmzoo.data import reading
-from lmzoo.data.tokenizers.base import BYTES, NEWLINE, SURROGATES, ByteTokenizer, Tokens, spans, to_bytes
+from lmzoo.data.tokenizers.base import BYTES, NEWLINE, SURROGATES, ByteTokenizer, Tokens, printable, spans, to_bytes
 from lmzoo.errors import FormatError, TokenizerError
 from lmzoo.files import SETTINGS, parse_json
 
@@ -103,6 +103,32 @@ class Bpe(ByteTokenizer):
         merges = json.loads(tokenizer.to_str())["model"]["merges"]
         return cls(f"bpe:{size}", [m if isinstance(m, str) else " ".join(m) for m in merges], lines)
 
+    def merging(self, text: str) -> list[tuple[int, list[str]]]:
+        """How `text` is merged: the number of each merge that applies to it, in order, and the tokens after it.
+
+        The first is (-1, the single bytes). Tokens are written as `token` does.
+        """
+        ranks = {tuple(merge.split(" ")): n for n, merge in reversed(list(enumerate(self.merges)))}
+        # No merge crosses the border of two tokens, so each can be merged by itself, whatever the rule that cut pieces.
+        words = [[_PRINTED[byte] for byte in self._spellings[token]] for token in self.encode(text).tolist()]
+        steps = [(-1, [*map(self._name, _joined(words))])]
+        whole = {n for n, word in enumerate(words) if "".join(word) in self.ids_of_tokens}  # not one that was added
+        while True:
+            pairs = {ranks[pair] for n in whole for pair in zip(words[n], words[n][1:], strict=False) if pair in ranks}
+            if not pairs:
+                return steps
+            first, second = self.merges[min(pairs)].split(" ")
+            words = [_merged(word, first, second) if n in whole else word for n, word in enumerate(words)]
+            steps.append((min(pairs), [*map(self._name, _joined(words))]))
+
+    def _name(self, printed: str) -> str:
+        return printable(bytes(map(_BYTE.__getitem__, printed)))
+
+    def merge_names(self, number: int) -> tuple[str, str]:
+        """The two tokens that a merge joins, written as `token` does."""
+        first, second = self.merges[number].split(" ")
+        return self._name(first), self._name(second)
+
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Bpe":
         """The inverse of `to_json`. Raises FormatError for anything else."""
@@ -156,6 +182,21 @@ class Bpe(ByteTokenizer):
         merged = [np.array(encoding.ids, np.int32) for encoding in self._merge(parts[::2])]
         spelled = [self._byte_ids[list(to_bytes(part))] for part in parts[1::2]]
         return np.concatenate([ids for pair in zip_longest(merged, spelled, fillvalue=merged[0][:0]) for ids in pair])
+
+
+def _joined(words: Iterable[list[str]]) -> list[str]:
+    return [token for word in words for token in word]
+
+
+def _merged(tokens: list[str], first: str, second: str) -> list[str]:
+    """`tokens` with each `first` before a `second` joined to it, from the left."""
+    merged: list[str] = []
+    for token in tokens:
+        if merged and (merged[-1], token) == (first, second):
+            merged[-1] += token  # which is never `first` again
+        else:
+            merged.append(token)
+    return merged
 
 
 def load_gpt2(folder: str | Path, lines: bool = False) -> Bpe:

@@ -87,6 +87,11 @@ class Split(Tokenizer):
         """The share of the words of `texts`, once normalized, that are not in the vocabulary."""
         return self.normalizer.unknown_share(texts)
 
+    def unknown_words(self, text: str) -> tuple[list[str], int]:
+        """See `Tokenizer.unknown_words`."""
+        words = text.split()
+        return [word for word in words if word not in self._ids], len(words)
+
     def word(self, token_id: int) -> str:
         """Every token is a word but `end`, and `<unk>`, which stands for many."""
         (checked,) = check_ids([token_id], self.vocab_size).tolist()
