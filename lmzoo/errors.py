@@ -19,6 +19,79 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from math import inf
 
+# What else people call models, smoothings, settings, corpora, tokenizers and commands; spelled as by `_plain`. Of the
+# names, the first counts that is known where the word was typed.
+ALSO_CALLED = {
+    "transformer gpt2 gpt3 decoder attention nanogpt mingpt": ("gpt",),
+    "llama2 llama3": ("llama",),
+    "awd awdlstm": ("lstm:preset=awd",),
+    "elman simplernn vanillarnn srn recurrent": ("rnn",),
+    "bengio nnlm nplm feedforward ffn ffnn": ("mlp",),
+    "skipgram sgns sg w2v": ("word2vec",),
+    "cbow": ("word2vec:architecture=cbow",),
+    "lsa lsi pca vectors embeddings": ("svd",),
+    "ppmi": ("pmi",),
+    "brown": ("classes",),
+    "random zerogram chance": ("uniform",),
+    "unigram": ("bpe:1000", "ngram:order=1"),
+    "bigram": ("ngram:order=2",),
+    "trigram": ("ngram:order=3",),
+    "4gram fourgram": ("ngram:order=4",),
+    "5gram fivegram kenlm": ("ngram:order=5",),
+    "markov ngrams": ("ngram",),
+    "kn kneserney": ("kneser-ney", "ngram:smoothing=kneser-ney"),
+    "mkn modkn modifiedkneserney": ("modified-kneser-ney", "ngram:smoothing=modified-kneser-ney"),
+    "wb wittenbell": ("witten-bell", "ngram:smoothing=witten-bell"),
+    "jm jelinekmercer": ("jelinek-mercer", "ngram:smoothing=jelinek-mercer"),
+    "goodturing gt katz": ("katz", "ngram:smoothing=katz"),
+    "laplace lidstone addone add1 addk": ("add-k", "ngram:smoothing=add-k"),
+    "mle unsmoothed none": ("ml", "ngram:smoothing=ml"),
+    "backoff": ("stupid-backoff", "ngram:smoothing=stupid-backoff"),
+    "shakespear tinyshakespeare": ("shakespeare",),
+    "penn treebank penntreebank": ("ptb",),
+    "wikitext wiki wikipedia wt2": ("wikitext2",),
+    "gutenberg bookcorpus": ("books",),
+    "character characters chars letters": ("char",),
+    "bytes utf8": ("byte",),
+    "words": ("word:5000",),
+    "subword wordpiece sentencepiece": ("bpe:1000",),
+    "tiktoken": ("gpt2",),
+    "perplexity ppl bits measure evaluate test": ("eval",),
+    "sample complete continue write predict": ("generate",),
+    "fit learn": ("train",),
+    "report benchmark": ("compare",),
+    "surprisal sentence logprob": ("score",),
+    "tokenise tokens": ("tokenize",),
+    "similar closest nearest neighbors": ("neighbours",),
+    "tsne plot draw": ("map",),
+    "blimp lambada": ("zeroshot",),
+    "encode zip gzip": ("compress",),
+    "decode unzip gunzip": ("decompress",),
+    "fetch download data datasets corpus": ("corpora",),
+    "convert save arpa": ("export",),
+    "load": ("import",),
+    "grade": ("check",),
+    "list zoo animals": ("models",),
+    "v": ("--version",),
+    "lr": ("learning-rate",),
+    "n": ("order", "length", "top", "limit"),
+    "epochs steps iterations iters time seconds minutes": ("budget",),
+    "dataset input": ("corpus",),
+    "cells size units hiddensize nhidden": ("hidden", "width"),
+    "dim dims size dmodel nembd": ("dimensions", "width", "embedding"),
+    "depth nlayers nlayer": ("layers",),
+    "nheads nhead": ("heads",),
+    "contextlength blocksize bptt seqlen context": ("context", "window"),
+    "batchsize": ("batch",),
+    "vocab vocabulary vocabsize": ("tokenizer",),
+    "output folder dir o": ("out",),
+    "force f": ("overwrite",),
+    "gpu cuda": ("device",),
+    "maxtokens tokens words": ("length", "words"),
+    "temp t": ("temperature",),
+    "k": ("top-k", "top"),
+    "p": ("top-p",),
+}
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 # What PyTorch's allocators, the loader of shared libraries and memory mapping say where memory runs out.
 _OUT_OF_MEMORY = re.compile(
@@ -80,8 +153,18 @@ def not_installed(what: str, package: str) -> UsageError:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """'; did you mean X?' or '' — to put behind "no such NAME" in a message."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else ""
+    by_plain = {_plain(one): one for one in reversed(list(known))}
+    meant = [by_plain[_plain(name)]] if _plain(name) in by_plain else []
+    for others, names in ALSO_CALLED.items():
+        for head, colon, rest in (one.partition(":") for one in names if _plain(name) in others.split()):
+            meant += [by_plain[_plain(head)] + colon + rest] if _plain(head) in by_plain else []
+    meant += difflib.get_close_matches(name, by_plain.values(), n=1, cutoff=0.5)
+    return f"; did you mean {meant[0]}?" if meant else ""
+
+
+def _plain(name: str) -> str:
+    """'--Skip_gram' → 'skipgram'."""
+    return re.sub("[-_ ]", "", name).lower()
 
 
 def one_of(kind: str, value: str, known: Collection[str]) -> None:

@@ -21,6 +21,8 @@ def compare_models(
     contestants: Annotated[
         list[str] | None,
         typer.Argument(
+            parser=options.read_contestant,
+            metavar="MODEL|RUN|FILE.py...",
             help="Models (ngram, or with settings ngram:order=3,smoothing=ml), runs, or FILE.py of your own.",
             show_default="those of the preset",
         ),

@@ -62,9 +62,9 @@ class Commands(TyperGroup):
         """The command that `args` ask for."""
         known = self.list_commands(ctx)
         if args[0] not in known:
-            raise UsageError(
-                f"no command {args[0]!r} in {ctx.command_path}{nearest(args[0], known)}; there are: {', '.join(known)}"
-            )
+            flags = (flag for one in ctx.command.get_params(ctx) for flag in one.opts)  # also `version`, `help`
+            near = nearest(args[0], [*known, *flags])
+            raise UsageError(f"no command {args[0]!r} in {ctx.command_path}{near}; there are: {', '.join(known)}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, hold, say, show_facts, show_json, show_notes
-from lmzoo.cli.options import Json, Mirror, Quiet, Texts, option
+from lmzoo.cli.options import Json, Mirror, Quiet, Texts, option, run_argument
 from lmzoo.drafts import reserved, try_to_write, write_atomically
 from lmzoo.errors import LmzooError, UsageError, one_of
 from lmzoo.files import sha256_of
@@ -25,7 +25,7 @@ KENLM_MAX_ORDER = 6  # unless it is built with more: "but KenLM was compiled to 
     "lmzoo export runs/gpt my-gpt",
 )
 def export_run(
-    run: Path,  # Folder of a run: an n-gram, a gpt or word vectors.
+    run: Annotated[Path, run_argument("Run of an n-gram, a gpt or word vectors: its folder, or its name in runs/.")],
     # What to write: for an n-gram an ARPA file (.arpa.gz is compressed), for a gpt a folder, for word vectors
     # vectors.txt, vectors.bin (word2vec's formats), vectors.glove.txt or vectors.kv (gensim's).
     file: Path,

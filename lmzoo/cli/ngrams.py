@@ -8,12 +8,12 @@ import typer
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import figure, show_json, show_table
-from lmzoo.cli.options import Code, Json, Size, option
+from lmzoo.cli.options import Code, Json, Size, option, run_argument
 from lmzoo.errors import UsageError, one_line
 
 WIDTH = 80
 
-RunFolder = Annotated[Path, typer.Argument(help="Folder of a run of the n-gram.")]
+RunFolder = Annotated[Path, run_argument("Folder of a run of the n-gram, or its name in runs/.")]
 
 
 @command("explain", epilog="Example: lmzoo explain runs/storyworld-ngram 'The cat sat'")
@@ -135,7 +135,7 @@ def _quoted(context: list[str]) -> str:
     epilog="Example: lmzoo train classes --corpus storyworld, then lmzoo classes runs/storyworld-classes --words 12",
 )
 def show_classes(
-    run: Path,  # Folder of a run that `lmzoo train classes` made.
+    run: Annotated[Path, run_argument("Folder of a run that `lmzoo train classes` made, or its name in runs/.")],
     words: Size = 10,  # How many words of each class to show, 1 or more.
     as_json: Json = False,
 ) -> None:

@@ -9,7 +9,7 @@ import functools
 import inspect
 import linecache
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -47,8 +47,29 @@ def _reader(flag: str, kind: type, expected: str, least: int | None = None) -> C
     return read
 
 
-Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
+def run_argument(help: str, metavar: str = "RUN") -> Any:
+    """An argument that is a run's folder, or its name alone where the folder is in `runs/`."""
+
+    def read(text: str) -> Path:
+        from lmzoo.runs import store
+
+        return store.named(text)
+
+    return typer.Argument(parser=read, metavar=metavar, help=help)
+
+
+def read_contestant(text: str) -> str:
+    """A model's name, with settings or not, a FILE.py or a run's folder; the name alone of a run in `runs/` is too."""
+    from lmzoo import models
+    from lmzoo.runs import store
+
+    if text.partition(":")[0] in models.names() or store.named(text) == Path(text):
+        return text
+    return str(store.named(text))
+
+
+Runs = Annotated[list[Path], run_argument("Folders of runs, or their names in runs/.", "RUN...")]
+RunFolder = Annotated[Path, run_argument("Folder of a run, or its name in runs/.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bars.")]
 Seed = Annotated[int, whole("--seed", help="Random seed, 0 or more: the same seed gives the same result.")]
@@ -266,11 +287,19 @@ class ModelCommands(Commands):
         """The command that trains a model, named or given as a FILE.py, with all its flags."""
         if args[0].startswith("-"):
             raise UsageError(f"say which model before its flags: lmzoo train MODEL {args[0]} …")
-        return args[0], model_command(args[0], type(self).action), args[1:]
+        name, given = args[0], dict[str, str]()
+        if ":" in name and not Path(name).is_file():  # as in `lmzoo compare`
+            from lmzoo.runs.train import parse
+
+            name, given = parse(name)
+        return name, model_command(name, type(self).action, given), args[1:]
 
 
-def model_command(name: str, action: Callable[..., None]) -> Any:
-    """The command that trains the model `name`: the model's own flags first, then the keyword flags of `action`."""
+def model_command(name: str, action: Callable[..., None], given: Mapping[str, str]) -> Any:
+    """The command that trains the model `name`: the model's own flags first, then the keyword flags of `action`.
+
+    What is typed in flags overrides the settings `given` with the name.
+    """
     from lmzoo import models
 
     model = models.outline(name)
@@ -285,7 +314,7 @@ def model_command(name: str, action: Callable[..., None]) -> Any:
         values = {setting.name: flags.pop(setting.name) for setting in settings}
         # What was not typed comes from the preset, or the model's defaults.
         typed = {key for key in values if click_context.get_parameter_source(key).name != "DEFAULT"}  # type: ignore[union-attr]
-        chosen = {key: str(value) for key, value in values.items() if key in typed and value is not None}
+        chosen = dict(given) | {key: str(value) for key, value in values.items() if key in typed and value is not None}
         if flags.get("preset"):
             chosen["preset"] = flags["preset"]
         action(name, chosen, **{key: value for key, value in flags.items() if key != "preset"})

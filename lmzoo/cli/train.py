@@ -47,6 +47,7 @@ def _train(
     from lmzoo.evaluation.perplexity import evaluate
     from lmzoo.interface import LanguageModel, Run
     from lmzoo.runs import train as training
+    from lmzoo.runs.store import RUNS
 
     model = models.find(name)
     models.make(model, settings)  # raises for wrong settings before anything is read
@@ -54,7 +55,7 @@ def _train(
     one_of("answer to --compile", compiled, ("auto", "yes", "no"))
     if resume and not model.resumes:
         raise UsageError(f"{name} is not trained by steps, so there is nothing to resume: leave --resume out")
-    out = out or Path("runs") / f"{corpus.main.stem}-{Path(name).stem}"
+    out = out or RUNS / f"{corpus.main.stem}-{Path(name).stem}"
     run = Run(
         seed,
         device,

@@ -8,7 +8,7 @@ import typer
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, figure, show_facts, show_json, show_table
-from lmzoo.cli.options import Code, Json, Mirror, Quiet, Seed, Size, whole
+from lmzoo.cli.options import Code, Json, Mirror, Quiet, Seed, Size, run_argument, whole
 from lmzoo.errors import UsageError, naming, one_line, one_of
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ ABREAST = 4  # columns of neighbours that fit on a slide
 TASK, QUESTIONS, PAIRS = "words", "questions-words", "EN-"
 
 Source = Annotated[
-    Path, typer.Argument(metavar="RUN", help="Folder of a run of pmi, svd, glove or word2vec, or a file of vectors.")
+    Path, run_argument("Run of pmi, svd, glove or word2vec (folder, or name in runs/), or a file of vectors.")
 ]
 Top = Annotated[int, whole("--top", "How many to show, 1 or more.", least=1)]
 

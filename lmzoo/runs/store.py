@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 
 from lmzoo import drafts, files, models
 from lmzoo.data import plain, tokenizers
-from lmzoo.errors import FormatError, LmzooError, UsageError, is_out_of_memory, naming, one_line
+from lmzoo.errors import FormatError, LmzooError, UsageError, is_out_of_memory, naming, nearest, one_line
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Array, Model
 from lmzoo.runs import tensors, upgrade
@@ -29,6 +29,7 @@ FORMAT = 1
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "provenance.json")  # the first three identify a run
 METRICS = "metrics.jsonl"
 SUMS = "SHA256SUMS"
+RUNS = Path("runs")  # where runs are saved, unless the user says otherwise
 
 
 class Config(TypedDict):
@@ -149,10 +150,24 @@ def _class(folder: Path, config: dict[str, Any], code: str | Path | None) -> typ
     return cls
 
 
+def named(name: str) -> Path:
+    """The folder of the run that a user calls `name`: a path, or its name alone where it is in `runs/`.
+
+    Raises UsageError where there is something of that name here as well.
+    """
+    inside = RUNS / name
+    if Path(name).name != name or name in ("", "..") or not (inside / SUMS).is_file():
+        return Path(name)
+    if Path(name).exists():
+        raise UsageError(f"there are two called {name}: write {inside} or ./{name}")
+    return inside
+
+
 def verify(folder: Path) -> None:
     """Check every file against SHA256SUMS. Raises FormatError naming the first that differs."""
     if not folder.is_dir():
-        raise UsageError(f"no run at {folder}: lmzoo train MODEL --out {folder} makes one")
+        there = [str(sums.parent) for sums in RUNS.glob(f"*/{SUMS}")]
+        raise UsageError(f"no run at {folder}{nearest(str(folder), there)}: lmzoo train MODEL --out {folder} makes one")
     sums = _read_sums(folder)
     for name in (*FILES, *([METRICS] if METRICS in sums else [])):
         path = folder / name

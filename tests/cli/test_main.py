@@ -220,6 +220,27 @@ def test_what_needs_no_model_loads_none(arguments, tmp_path):
         ("check nothere.py", "no model file at nothere.py"),
         ("check ngrm", "did you mean ngram?"),
         ("corpora fetch storywrld", "did you mean storyworld?"),
+        # What others call it.
+        ("version", "did you mean --version?"),
+        ("help", "did you mean --help?"),
+        ("sample", "did you mean generate?"),
+        ("perplexity runs/x", "did you mean eval?"),
+        ("train transformer", "did you mean gpt?"),
+        ("train GPT", "did you mean gpt?"),
+        ("train skip-gram", "did you mean word2vec?"),
+        ("train elman", "did you mean rnn?"),
+        ("train trigram", "did you mean ngram:order=3?"),
+        ("train kn", "did you mean ngram:smoothing=kneser-ney?"),
+        ("train ngram --smoothing kn", "did you mean kneser-ney?"),
+        ("compare unigram", "did you mean ngram:order=1?"),
+        ("train ngram --tokenizer unigram", "did you mean bpe:1000?"),
+        ("train ngram --tokenizer characters", "did you mean char?"),
+        ("train ngram --corpus tinyshakespeare", "did you mean shakespeare?"),
+        ("train ngram --corpus shakespear", "did you mean shakespeare?"),
+        ("train lstm --epochs 3", "did you mean --budget?"),
+        ("train gpt --n_layer 3", "did you mean --layers?"),
+        ("compare ngram:n=3", "did you mean order?"),
+        ("generate runs/x --max-tokens 3", "did you mean --length?"),
     ],
 )
 def test_one_line_says_what_is_wrong_and_what_comes_nearest(refuses, here, arguments, says):
@@ -270,6 +291,13 @@ def test_a_folder_that_exists_is_named_before_any_work(refuses, here):
     refuses("train", "ngram", "--corpus", "there is none", "--out", "full", says=["full exists already", "--overwrite"])
     refuses("train", "ngram", "--out", "full", "--overwrite", says="not a run, so it is not overwritten")
     assert (here / "full" / "thesis.txt").read_text() == "mine"
+
+
+def test_settings_may_stand_behind_the_name_as_in_compare(lmzoo, here):
+    given = ("train", "ngram:order=3,smoothing=ml", "--corpus", "own.txt", "--json")
+    config = lmzoo(*given).json["config"]
+    assert (config["order"], config["smoothing"]) == (3, "ml")
+    assert lmzoo(*given, "--order", "2", "--overwrite").json["config"]["order"] == 2
 
 
 def test_overwrite_replaces_a_run(lmzoo, run):
@@ -364,6 +392,27 @@ def test_a_run_finds_its_own_text_from_anywhere(lmzoo, run, tmp_path_factory, mo
     row = lmzoo("eval", run, "--json").json[0]
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     assert lmzoo("eval", run, "--json").json[0]["sha256"] == row["sha256"]
+
+
+def test_a_run_in_runs_is_found_by_its_name(lmzoo, refuses, here):
+    lmzoo("train", "ngram", "--order", "2", "--corpus", "own.txt", "--out", "runs/bigram")
+    lmzoo("train", "svd", "--dimensions", "2", "--corpus", "own.txt", "--tokenizer", "word:9", "--out", "runs/svd")
+    assert lmzoo("eval", "bigram", "--json").json[0]["run"] == "runs/bigram"
+    for command in (
+        "generate bigram",
+        "explain bigram the",
+        "ngrams bigram",
+        "export bigram a.arpa",
+        "neighbours svd the",
+    ):
+        assert lmzoo(*command.split()).code == 0, command
+    compared = lmzoo("compare", "uniform", "bigram", "--corpus", "own.txt", "--json").json
+    assert [row["label"] for row in compared["rows"]] == ["uniform", "bigram"]
+    refuses("eval", "bigrams", says="did you mean runs/bigram?")
+    (here / "bigram").mkdir()
+    refuses("eval", "bigram", says="there are two called bigram: write runs/bigram or ./bigram")
+    refuses("eval", "./bigram", says="not a whole run")
+    assert lmzoo("eval", "runs/bigram").code == 0
 
 
 def test_eval_says_that_the_text_has_changed_since(lmzoo, run, here):
