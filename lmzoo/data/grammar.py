@@ -13,7 +13,7 @@ import math
 import random
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,13 +24,19 @@ from lmzoo.files import read_toml
 
 Memory = dict[str, tuple[Word, str]]  # variable → the word it stands for, and the form it was drawn in
 Todo = tuple[Step, Any] | None  # the steps still to do: (the next one, the rest)
+Item = tuple[float, Steps, Word | None]  # log2 probability, steps to take, the last one first, word to remember
 
 
 class Alternatives(NamedTuple):
-    """The alternatives of one choice; their probabilities sum to one."""
+    """The alternatives of one choice; the probabilities of those that are open sum to one."""
 
     upto: list[float]  # cumulative weights, to draw from
-    items: list[tuple[float, Steps, Word | None]]  # log2 probability, steps to take, word to remember
+    items: list[Item]
+    last: int  # the last one that is open
+    weight: float  # of those that are open
+    log2_share: float  # log2 of their share of the weight of all: what the items' probabilities are divided by
+    gaps: tuple[tuple[float, float], ...]  # where the closed ones begin among the cumulative weights, and their weights
+    closed: frozenset[int]
 
 
 class State(NamedTuple):
@@ -68,10 +74,13 @@ class Grammar:
             raise FormatError(f"{name}: {error}") from None
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise FormatError(f"{name} is not a grammar: {type(error).__name__}: {error}") from None
-        self._start = _weigh((w, (Slot(kind, tag=kind), END), None) for kind, w in self.kinds.items())
-        self._steps = lru_cache(maxsize=None)(read_template)
-        self._rule = lru_cache(maxsize=None)(self._weigh_rule)
-        self._draw = lru_cache(maxsize=4096)(self._weigh_words)
+        self._first = Slot("documents")
+        self._steps = lru_cache(maxsize=None)(lambda template, capital: read_template(template, capital)[::-1])
+        documents = _weigh((w, (END, Slot(kind, tag=kind)), None) for kind, w in self.kinds.items())
+        self._known = {self._first: documents}  # the choices that do not depend on what is remembered
+        self._only = lru_cache(maxsize=None)(self._weigh_one)
+        self._all = lru_cache(maxsize=None)(self._weigh_words)
+        self._open = lru_cache(maxsize=1 << 14)(self._close)
 
     @classmethod
     def load(cls, path: Path) -> "Grammar":
@@ -83,39 +92,64 @@ class Grammar:
 
     def generate(self, characters: int, seed: int | str) -> list[str]:
         """The texts of `draw`."""
-        return [document.text for document in self.draw(characters, seed)]
+        return [text for text, _ in self.draw(characters, seed)]
 
-    def draw(self, characters: int, seed: int | str) -> list[Derivation]:
+    def draw(self, characters: int, seed: int | str) -> Iterator[tuple[str, float]]:
         """Documents, each ending in a blank line, until there are at least `characters` characters.
 
-        The same seed gives the same bytes on every machine; give each split its own seed ("7/train"). Each comes with
-        its log2 probability: to find that by parsing takes seven times as long.
+        The same seed gives the same bytes on every machine, and less of them is their beginning; give each split its
+        own seed ("7/train"). Each comes with its log2 probability: to find that by parsing takes fifty times as long.
         """
-        source, written, documents = random.Random(seed), 0, []
+        source, written = random.Random(seed), 0
         while written < characters:
-            documents.append(self.sample(source))
-            written += len(documents[-1].text)
-        return documents
+            pieces, log2_prob, _ = self._write(source)
+            text = "".join(pieces)
+            yield text, log2_prob
+            written += len(text)
 
     def sample(self, source: random.Random) -> Derivation:
         """One document, with the log2 probability of its choices."""
-        log2_prob, steps, _ = _pick(self._start, source)
-        state, text = State(0, log2_prob, {}, (), _push(steps, None)), ""
-        while state.todo:
-            step, todo = state.todo
-            if isinstance(step, str):
-                text += step
-                state = state._replace(position=len(text), todo=todo)
-            elif isinstance(step, Close):
-                state = _close(step, state)
+        pieces, log2_prob, marks = self._write(source)
+        ends = list(itertools.accumulate(map(len, pieces), initial=0))
+        return _derivation("".join(pieces), log2_prob, [(tag, ends[first], ends[last]) for tag, first, last in marks])
+
+    def _write(self, source: random.Random) -> tuple[list[str], float, list[tuple[str, int, int]]]:
+        """A document in pieces, its log2 probability, and the pieces of each tagged slot: from the first to the last.
+
+        A loop over a stack, with all that it needs in local variables: ten megabytes are drawn by it.
+        """
+        uniform, known, memory = source.random, self._known, Memory()
+        pieces: list[str] = []
+        marks: list[tuple[str, int, int]] = []
+        log2_prob, todo = 0.0, list[Any]((self._first,))  # the next step is the last
+        while todo:
+            step = todo.pop()
+            if type(step) is str:
+                pieces.append(step)
+            elif type(step) is tuple:
+                marks.append((*step, len(pieces)))
             else:
-                state = _follow(step, _pick(self._alternatives(step, state.memory), source), state)
-        return _derivation(text, state)
+                upto, items, last, weight, log2_share, gaps, _ = known.get(step) or self._alternatives(step, memory)
+                if last:
+                    at = uniform() * weight
+                    for start, width in gaps:
+                        if at >= start:
+                            at += width
+                    more, steps, word = items[bisect_right(upto, at, 0, last)]
+                else:
+                    more, steps, word = items[0]
+                log2_prob += more - log2_share
+                if step.tag:
+                    todo.append((step.tag, len(pieces)))
+                if step.variable and word:
+                    memory[step.variable] = word, _form(step, memory)
+                todo += steps
+        return pieces, log2_prob, marks
 
     def derivations(self, text: str, prefix: bool = False) -> list[Derivation]:
         """Every derivation of the document `text`, or (`prefix`) of documents that begin with it; [] if none."""
         complete = []
-        agenda = [State(0, p, {}, (), _push(steps, None)) for p, steps, _ in self._start.items]
+        agenda = [State(0, 0.0, {}, (), (self._first, None))]
         while agenda:
             state = agenda.pop()
             position, todo = state.position, state.todo
@@ -124,7 +158,7 @@ class Grammar:
             state = state._replace(position=position, todo=todo)
             cut_short = prefix and (position == len(text) or _runs_out(text, position, todo))
             if cut_short or (not todo and position == len(text)):
-                complete.append(_derivation(text, state))
+                complete.append(_derivation(text, state.log2_prob, state.spans))
             elif todo and isinstance(todo[0], Close):
                 agenda.append(_close(todo[0], state))
             elif todo and isinstance(todo[0], Slot):
@@ -149,52 +183,69 @@ class Grammar:
 
     def _agreeing(self, slot: Slot, state: State, text: str, prefix: bool) -> Iterable[State]:
         # Most alternatives begin with different letters: those that the text does not have are dropped at once.
-        for item in self._alternatives(slot, state.memory).items:
-            first = item[1][0] if item[1] else None
+        choice = self._known.get(slot) or self._alternatives(slot, state.memory)
+        for number, (log2_prob, steps, word) in enumerate(choice.items):
+            first = steps[-1] if steps else None
             agrees = not isinstance(first, str) or text.startswith(first, state.position)
-            if agrees or (prefix and _runs_out(text, state.position, item[1])):
-                yield _follow(slot, item, state)
+            if number not in choice.closed and (
+                agrees or (prefix and _runs_out(text, state.position, (first, None)))
+            ):
+                yield _follow(slot, (log2_prob - choice.log2_share, steps, word), state)
 
     def _alternatives(self, slot: Slot, memory: Memory) -> Alternatives:
         if slot.name in self.rules:
-            return self._rule(slot.name, slot.argument, slot.capital)
-        form = slot.form or (_number(slot.agree, memory) if slot.agree else "base")
+            self._known[slot] = choice = self._weigh_rule(slot)
+            return choice
+        form = _form(slot, memory)
         if slot.name not in self.words:
-            word, _ = _recall(slot.name, memory)
-            return self._only(word, form, slot.capital)
+            return self._only(_recall(slot.name, memory)[0], form, slot.capital)
         if slot.total:
             return self._only(self._with_value(slot.name, _total(slot.total, memory)), form, slot.capital)
         of = _recall(slot.of, memory)[0] if slot.of else None
-        without = tuple(memory[variable][0] for variable in slot.without if variable in memory)
-        below = _value(slot.below, memory) if slot.below else None
-        return self._draw(slot.name, form, slot.capital, of, without, below)
+        choice = self._all(slot.name, form, slot.capital, of)
+        if slot.without or slot.below:
+            without = tuple(memory[variable][0] for variable in slot.without if variable in memory)
+            below = _value(slot.below, memory) if slot.below else None
+            return self._open(slot.name, form, slot.capital, of, without, below)
+        if not (slot.agree or of):
+            self._known[slot] = choice
+        return choice
 
-    def _only(self, word: Word, form: str, capital: bool) -> Alternatives:
-        return Alternatives([1.0], [(0.0, self._steps(_feature(word, form), capital), word)])
+    def _weigh_rule(self, slot: Slot) -> Alternatives:
+        templates = [(weight, text.replace("$", slot.argument or "$")) for weight, text in self.rules[slot.name]]
+        return _weigh((weight, self._steps(text, slot.capital), None) for weight, text in templates)
 
-    def _weigh_rule(self, rule: str, argument: str | None, capital: bool) -> Alternatives:
-        templates = [(weight, text.replace("$", argument or "$")) for weight, text in self.rules[rule]]
-        return _weigh((weight, self._steps(text, capital), None) for weight, text in templates)
+    def _weigh_one(self, word: Word, form: str, capital: bool) -> Alternatives:
+        return _weigh([(1.0, self._steps(_feature(word, form), capital), word)])
 
-    def _weigh_words(
-        self,
-        table: str,
-        form: str,
-        capital: bool,
-        of: Word | None,
-        without: tuple[Word, ...],
-        below: int | None,
-    ) -> Alternatives:
+    def _weigh_words(self, table: str, form: str, capital: bool, of: Word | None) -> Alternatives:
         weights = {name: word.features["weight"] for name, word in self.words[table].items()}
         if of is not None:
             weights = of.features.get(table) or {}
             if strange := [name for name in weights if name not in self.words[table]]:
                 raise FormatError(f"{self.name}: {of.name!r} prefers {strange[0]!r}, which is no {table}")
+        if not weights:
+            raise FormatError(f"{self.name}: no {table} is left to draw (of {of and of.name})")
         words = [(weight, self.words[table][name]) for name, weight in weights.items()]
-        left = [(w, x) for w, x in words if x not in without and (below is None or x.features["value"] < below)]
+        return _weigh((w, self._steps(_feature(x, form), capital), x) for w, x in words)
+
+    def _close(
+        self, table: str, form: str, capital: bool, of: Word | None, without: tuple[Word, ...], below: int | None
+    ) -> Alternatives:
+        """`_weigh_words` without some words and without values from `below` on."""
+        every = self._all(table, form, capital, of)
+        words = [word for _, _, word in every.items if word]
+        left = [n for n, x in enumerate(words) if x not in without and (below is None or x.features["value"] < below)]
         if not left:
             raise FormatError(f"{self.name}: no {table} is left to draw (of {of and of.name}, below {below})")
-        return _weigh((w, self._steps(_feature(x, form), capital), x) for w, x in left)
+        if len(left) == 1:
+            return self._only(words[left[0]], form, capital)
+        closed = [n for n in range(len(words)) if n not in left]
+        edges = [0.0, *every.upto]
+        gaps = tuple((edges[n], edges[n + 1] - edges[n]) for n in closed)
+        weight = every.weight - sum(width for _, width in gaps)
+        share = math.log2(weight / every.weight)
+        return every._replace(last=left[-1], weight=weight, log2_share=share, gaps=gaps, closed=frozenset(closed))
 
     def _with_value(self, table: str, value: int) -> Word:
         for word in self.words[table].values():
@@ -216,34 +267,28 @@ class Grammar:
         )
 
 
-def _weigh(items: Iterable[tuple[float, Steps, Word | None]]) -> Alternatives:
+def _weigh(items: Iterable[Item]) -> Alternatives:
     listed = list(items)
     if any(weight <= 0 for weight, _, _ in listed):
         raise FormatError("a weight in the grammar is not above 0: leave out what never happens")
     upto = list(itertools.accumulate(weight for weight, _, _ in listed))
-    return Alternatives(upto, [(math.log2(weight / upto[-1]), steps, word) for weight, steps, word in listed])
+    drawn = [(math.log2(weight / upto[-1]), steps, word) for weight, steps, word in listed]
+    return Alternatives(upto, drawn, len(drawn) - 1, upto[-1], 0.0, (), frozenset())
 
 
-def _pick(choice: Alternatives, source: random.Random) -> tuple[float, Steps, Word | None]:
-    if len(choice.items) == 1:
-        return choice.items[0]
-    return choice.items[min(bisect_right(choice.upto, source.random() * choice.upto[-1]), len(choice.upto) - 1)]
-
-
-def _follow(slot: Slot, item: tuple[float, Steps, Word | None], state: State) -> State:
+def _follow(slot: Slot, item: Item, state: State) -> State:
     log2_prob, steps, word = item
     assert state.todo is not None
     todo, memory = state.todo[1], state.memory
     if slot.tag:
         todo = (Close(slot.tag, state.position), todo)
     if slot.variable and word:
-        form = _number(slot.agree, memory) if slot.agree else slot.form or "base"
-        memory = memory | {slot.variable: (word, form)}
+        memory = memory | {slot.variable: (word, _form(slot, memory))}
     return State(state.position, state.log2_prob + log2_prob, memory, state.spans, _push(steps, todo))
 
 
 def _push(steps: Steps, todo: Todo) -> Todo:
-    for step in reversed(steps):
+    for step in steps:
         todo = (step, todo)
     return todo
 
@@ -254,11 +299,11 @@ def _close(step: Close, state: State) -> State:
     return state._replace(spans=spans, todo=state.todo[1])
 
 
-def _derivation(text: str, state: State) -> Derivation:
-    return Derivation(text, state.log2_prob, tuple(sorted(state.spans, key=lambda span: (span[1], -span[2]))))
+def _derivation(text: str, log2_prob: float, spans: Iterable[tuple[str, int, int]]) -> Derivation:
+    return Derivation(text, log2_prob, tuple(sorted(spans, key=lambda span: (span[1], -span[2]))))
 
 
-def _runs_out(text: str, position: int, todo: Todo | Steps) -> bool:
+def _runs_out(text: str, position: int, todo: Todo) -> bool:
     # Does the text end in the middle of the next step?
     return bool(todo) and isinstance(todo[0], str) and todo[0].startswith(text[position:])  # type: ignore[index]
 
@@ -267,6 +312,10 @@ def _recall(variable: str | None, memory: Memory) -> tuple[Word, str]:
     if variable not in memory:
         raise FormatError(f"the grammar uses {variable!r}, which is no list and not remembered at that point")
     return memory[variable]
+
+
+def _form(slot: Slot, memory: Memory) -> str:
+    return _number(slot.agree, memory) if slot.agree else slot.form or "base"
 
 
 def _number(variable: str | None, memory: Memory) -> str:

@@ -29,9 +29,9 @@ class Word:
     features: dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Slot:
-    """What stands between braces in a template, taken apart."""
+    """What stands between braces in a template, taken apart; each is itself alone, and quickly found in a table."""
 
     name: str
     capital: bool = False
