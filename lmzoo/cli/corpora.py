@@ -9,7 +9,7 @@ from lmzoo.cli.console import Bars, Commands, say, show_facts, show_json, show_n
 from lmzoo.cli.options import Json, Mirror, Quiet, Texts, with_flags
 from lmzoo.errors import cleaned
 
-CardName = Annotated[str, typer.Argument(help="A name from `lmzoo corpora`.")]
+CardName = Annotated[str, typer.Argument(help="A name from `lmzoo corpora`; storyworld:2MB: 2 MB of it.")]
 
 corpora_app = typer.Typer(
     cls=Commands,
@@ -50,7 +50,7 @@ def fetch_corpus(name: CardName, mirror: Mirror = None, as_json: Json = False, q
 @corpora_app.command("show")
 @with_flags
 def show_corpus(
-    corpus: Texts,  # A name from `lmzoo corpora`, a text file or a folder.
+    corpus: Texts,  # A name from `lmzoo corpora`, a text file or a folder; storyworld:2MB: 2 MB of it.
     mirror: Mirror = None,
     as_json: Json = False,
     quiet: Quiet = False,

@@ -78,7 +78,13 @@ Mirror = Annotated[
     typer.Option(envvar="LMZOO_MIRROR", help="Folder or URL that has the corpora, laid out as CORPUS/FILE."),
 ]
 Texts = Any  # the type of a parameter `corpus`: --corpus and the flags of PARTS as `lmzoo.data.corpus.Paths`, or None
-CorpusName = Annotated[Texts, typer.Option("--corpus", help="A name from `lmzoo corpora`, a text file or a folder.")]
+CorpusName = Annotated[
+    Texts,
+    typer.Option(
+        "--corpus",
+        help="A name from `lmzoo corpora`, a text file or a folder; storyworld:2MB: 2 MB of its training text.",
+    ),
+]
 ELSE = "what the corpus says, else the last 5 % of the training text"
 PARTS = {
     "train": option("--train", "The training text, a file or folder: a split of your own.", "what the corpus says"),

@@ -55,7 +55,7 @@ def _train(
     one_of("answer to --compile", compiled, ("auto", "yes", "no"))
     if resume and not model.resumes:
         raise UsageError(f"{name} is not trained by steps, so there is nothing to resume: leave --resume out")
-    out = out or RUNS / f"{corpus.main.stem}-{Path(name).stem}"
+    out = out or RUNS / f"{corpus.main.stem.replace(':', '-')}-{Path(name).stem}"
     run = Run(
         seed,
         device,

@@ -1,16 +1,19 @@
 """The card of a corpus: licence, files, split and counts. `corpora/README.md` says how to write one."""
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
 from lmzoo.data.download import File
 from lmzoo.data.split import RULES
-from lmzoo.errors import FormatError
+from lmzoo.errors import FormatError, UsageError
 from lmzoo.files import read_toml, typed
 
 SPLITS = ("train", "valid", "test")
+UNITS = {"MB": 1_000_000, "kB": 1_000, "": 1}
+LARGEST = 1_000_000_000  # characters of generated training text
 PACKAGE = Path(__file__).parents[1]
 Described = TypeVar("Described")  # what a card describes
 
@@ -52,6 +55,31 @@ class Card:
 def cards() -> dict[str, Card]:
     """Every card, by name. Raises FormatError naming an invalid card."""
     return {path.stem: _card(path) for path in sorted(folder().glob("*.toml")) if "." not in path.stem}
+
+
+def find(name: str) -> Card | None:
+    """The card of that name, None where there is none; "storyworld:2MB" has so much training text.
+
+    Less text is the beginning of more. Raises UsageError for a size that is none, and for a text that is not generated.
+    """
+    base, colon, size = name.partition(":")
+    card = cards().get(base)
+    if card is None or not colon:
+        return card
+    if not card.generator:
+        raise UsageError(f"{name}: {base} is a text of one size; only generated ones have another, as storyworld:2MB")
+    match = re.fullmatch(r"([0-9]{1,10})(MB|KB|)", size.upper())
+    characters = int(match[1]) * UNITS[match[2].replace("K", "k")] if match else 0
+    if not 1_000 <= characters <= LARGEST:
+        raise UsageError(
+            f"{name}: the size of the training text is a whole number of characters, kB or MB, from 1kB to 1000MB, "
+            f"as in {base}:2MB"
+        )
+    if characters == card.generator["train"]:
+        return card
+    unit = next(unit for unit, times in UNITS.items() if characters % times == 0)
+    named = f"{base}:{characters // UNITS[unit]}{unit}"
+    return replace(card, name=named, generator=card.generator | {"train": characters})
 
 
 def folder() -> Path:

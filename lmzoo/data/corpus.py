@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmzoo.data import download, own_text
-from lmzoo.data.cards import SPLITS, Card, cards, folder
+from lmzoo.data.cards import SPLITS, Card, cards, find, folder
 from lmzoo.data.download import Obtained
 from lmzoo.data.own_text import Paths
 from lmzoo.data.split import RULES
@@ -97,6 +97,7 @@ def load(
 ) -> Corpus:
     """The corpus of that name, else the text file or folder of text files at that path, or at those `Paths`.
 
+    A generated one is of the size that its name ends in, "storyworld:2MB": so many characters of training text.
     A named one is looked for in `cache` (default: LMZOO_CACHE, else the system's folder for caches), then in `mirror`
     (a folder or URL; default: LMZOO_MIRROR), then at its public address. `refit` appends the validation text to the
     training text, for the final fit once settings are chosen (`valid` stays, but is no longer unseen). `lines`: each
@@ -105,8 +106,8 @@ def load(
     where there is no such corpus or its text is empty, not UTF-8, or too short to split.
     """
     paths = name_or_path if isinstance(name_or_path, Paths) else Paths(os.fspath(name_or_path))
-    card = cards().get(paths.corpus)
-    if card and paths == Paths(card.name):
+    card = find(paths.corpus)
+    if card and paths == Paths(paths.corpus):
         corpus = _from_card(card, _mirror(mirror), cache_folder(cache), progress or Progress())
     elif card:
         raise UsageError(
@@ -130,7 +131,7 @@ def fetch(
     `cached` is False for a file where the cache cannot be written, which does not matter while a mirror has it. Raises
     as `load` does.
     """
-    card = cards().get(name)
+    card = find(name)
     if card is None:
         raise UsageError(_unknown(name))
     if card.generator:
@@ -194,7 +195,7 @@ def _exists(name: str) -> bool:
 def _unknown(name: str) -> str:
     known = list(cards())
     return (
-        f"no corpus, file or folder is called {name!r}{nearest(name, known)} "
+        f"no corpus, file or folder is called {name!r}{nearest(name.partition(':')[0], known)} "
         f"(corpora: {', '.join(known)}; or the path of a text file or a folder of text files)"
     )
 
@@ -279,7 +280,7 @@ def _generated(card: Card, cache: Path, progress: Progress) -> tuple[dict[str, s
     except OSError as error:
         raise FormatError(f"cannot read the grammar {path}: {error.strerror}") from error
     key = hashlib.sha256(b"\0".join(inputs)).hexdigest()
-    file = cache / card.name / f"{key[:16]}.json"
+    file = cache / card.name.partition(":")[0] / f"{key[:16]}.json"
     generated = _read_generated(file)
     if generated is None:
         generated = _generate(grammar.Grammar.load(path), recipe, progress)
@@ -292,8 +293,8 @@ def grammar_of(corpus: Corpus) -> "Grammar | None":
     """The grammar that generated a corpus; None for any other corpus."""
     from lmzoo.data.grammar import Grammar
 
-    card = cards().get(corpus.name)
-    if card is None or not card.generator or corpus.floor_bits is None:
+    card = find(corpus.name) if corpus.floor_bits else None
+    if card is None or not card.generator:
         return None
     return Grammar.load(folder() / card.generator["grammar"])
 
@@ -302,10 +303,13 @@ def _generate(source: Any, recipe: dict[str, Any], progress: Progress) -> dict[s
     texts, floor = {}, {}
     with progress.task("generating the corpus", sum(recipe[split] for split in SPLITS)) as task:
         for split in SPLITS:  # each has its own seed: one can grow without changing the others
-            drawn = source.draw(recipe[split], f"{recipe['seed']}/{split}")
-            texts[split] = "".join(document.text for document in drawn)
-            floor[split] = -math.fsum(document.log2_prob for document in drawn)
-            task.advance(recipe[split])
+            documents, logs = [], []
+            for document, log2_prob in source.draw(recipe[split], f"{recipe['seed']}/{split}"):
+                documents.append(document)
+                logs.append(log2_prob)
+                if len(documents) % 100 == 0:  # to draw a bar takes as long as to write a document
+                    task.advance(sum(map(len, documents[-100:])))
+            texts[split], floor[split] = "".join(documents), -math.fsum(logs)
     return {"texts": texts, "floor_bits": floor, "sha256": _hashes(texts)}
 
 

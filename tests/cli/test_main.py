@@ -649,7 +649,7 @@ def test_lists_as_json(lmzoo, here):
     shown = lmzoo("corpora", "show", "own.txt", "--json").json
     characters = sum(count["characters"] for count in shown["counts"].values())
     assert characters == len((here / "own.txt").read_text(encoding="utf-8"))
-    assert lmzoo("corpora", "fetch", "storyworld", "--json").json == []
+    assert lmzoo("corpora", "fetch", "storyworld:200kB", "--json").json == []
 
 
 def test_version(lmzoo):

@@ -232,7 +232,7 @@ class TestTheBuiltInCorpus:
     """The floor is exact: no model is below the true source by more than chance."""
 
     def test_no_model_beats_the_true_source(self, tmp_path):
-        text = corpora.load("storyworld")
+        text = corpora.load("storyworld:200kB")
         outcome = compared(["uniform", "ngram:order=2", "ngram:order=5"], text, tmp_path, Run())
         grammar = Grammar.load(cards.folder() / "storyworld.grammar.toml")
         assert text.floor_bits["test"] == pytest.approx(-sum(map(grammar.log2_prob, grammar.documents(text.test))))

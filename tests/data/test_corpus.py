@@ -17,6 +17,7 @@ from lmzoo.data.corpus import Paths
 from lmzoo.data.grammar import Grammar
 from lmzoo.data.split import RULES, at_ends, by_bytes, by_characters, by_tenth_lines, by_words
 from lmzoo.errors import FormatError, UsageError
+from lmzoo.runs import train as training
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 CARDS = corpus.cards()
@@ -357,7 +358,7 @@ def small_world(tmp_path, monkeypatch):
     """Storyworld with fewer characters; returns the folder of its card."""
     card, grammar = (cards.folder() / name for name in ("storyworld.toml", "storyworld.grammar.toml"))
     (tmp_path / "cards").mkdir()
-    small = re.sub(r"= 2_000_000", "= 4_000", card.read_text()).replace("= 200_000", "= 2_000")
+    small = re.sub(r"(train|valid|test) = [0-9_]+", r"\1 = 2_000", card.read_text()).replace("train = 2", "train = 4")
     (tmp_path / "cards/storyworld.toml").write_text(small)
     (tmp_path / "cards/storyworld.grammar.toml").write_text(grammar.read_text())
     for module in (cards, corpus):
@@ -382,10 +383,40 @@ def test_refit_adds_the_floors(small_world):
     assert refit.floor_bits["test"] == plain.floor_bits["test"]
 
 
+@pytest.mark.parametrize("size", ["2kB", "2KB", "2000"])
+def test_so_much_training_text_is_the_beginning_of_more(small_world, size):
+    whole, part = corpus.load("storyworld"), corpus.load(f"storyworld:{size}")
+    assert part.name == "storyworld:2kB"
+    assert whole.train.startswith(part.train)
+    assert 2000 <= len(part.train) < len(whole.train)
+    assert (part.valid, part.test) == (whole.valid, whole.test)
+    source = corpus.grammar_of(part)
+    floor = -sum(map(source.log2_prob, source.documents(part.train)))
+    assert part.floor_bits == whole.floor_bits | {"train": pytest.approx(floor, rel=1e-9)}
+
+
+def test_a_run_finds_so_much_text_again(small_world):
+    part = corpus.load("storyworld:2kB")
+    assert corpus.load(corpus.trained_on(training.corpus_facts(part))) == part
+    assert corpus.load("storyworld:4kB") == corpus.load("storyworld")
+
+
+@pytest.mark.parametrize("size", ["0", "-3", "", "2GB", "2MBs", "1e6", "9", "1001MB", "2 MB", "1" * 999])
+def test_what_is_no_size(size):
+    assert re.match(
+        f"storyworld:{size}: the size .* whole number .* as in storyworld:2MB", refused(f"storyworld:{size}")
+    )
+
+
+def test_a_text_that_is_not_generated_has_one_size():
+    assert refused("shakespeare:2MB").startswith("shakespeare:2MB: shakespeare is a text of one size")
+    assert "did you mean storyworld?" in refused("storywrld:2MB")
+
+
 def test_storyworld_is_made_once(small_world, monkeypatch):
     first = corpus.load("storyworld")
     with monkeypatch.context() as patch:
-        patch.setattr(Grammar, "sample", lambda *_: pytest.fail("made again"))
+        patch.setattr(Grammar, "draw", lambda *_: pytest.fail("made again"))
         assert corpus.load("storyworld") == first
         assert corpus.fetch("storyworld") == []
 

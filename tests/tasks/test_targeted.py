@@ -31,7 +31,7 @@ def world():
 
 @pytest.fixture(scope="module")
 def training():
-    return corpus.load("storyworld").train
+    return corpus.load("storyworld:2MB").train
 
 
 @pytest.fixture(scope="module")
