@@ -19,7 +19,7 @@ learns is held by attributes that end in an underscore. `models/uniform.py` is t
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -57,6 +57,8 @@ class Run:
     memory: int | None = None  # bytes to make do with, where a model can; None: as many as it likes
     folder: Path | None = None  # where checkpoints go; None: there are none
     resume: bool = False  # go on from the checkpoint in `folder`
+    checkpoints: int = 0  # log-spaced points of a training by steps at which `keep` is given the model as it is then
+    keep: "Callable[[Model, dict[str, Any]], object] | None" = None  # … with its steps, tokens read, seconds and losses
     tensorboard: Path | None = None  # where to write TensorBoard's files; None: nowhere
     tokens_per_character: float | None = None  # of the training text, so that progress can be shown in bits of it
     progress: Progress = field(default_factory=Progress)

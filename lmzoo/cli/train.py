@@ -8,11 +8,12 @@ import typer
 from lmzoo.cli import options
 from lmzoo.cli.app import add_group
 from lmzoo.cli.console import Bars, hold, process, say, show_json, show_notes, show_wrapped
-from lmzoo.errors import LmzooError, UsageError, one_of
+from lmzoo.errors import LmzooError, UsageError, in_range, one_of
 
 if TYPE_CHECKING:
     from lmzoo.runs.train import Fitted, Text
 
+MOST_CHECKPOINTS = 1000
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -32,6 +33,9 @@ def _train(
     # float32, bfloat16, or auto: bfloat16 for matrix products where the hardware is faster with it.
     precision: str = "auto",
     compiled: options.Compile = "auto",
+    # Keep the model at so many points of its training, evenly on a logarithmic scale (of ten, each has read twice as
+    # much as the one before). Each is a run itself, OUT/checkpoints/stepN, that every command can be given.
+    checkpoints: int = 0,
     resume: bool = False,  # Resume the training to --out that was interrupted or killed.
     tensorboard: Path | None = None,  # Folder for TensorBoard logs, written during training.
     # Approximate memory limit (500M, 1G) of models that can work out of core (ngram, pmi, svd, glove). [default: no
@@ -53,8 +57,10 @@ def _train(
     models.make(model, settings)  # raises for wrong settings before anything is read
     one_of("precision", precision, PRECISIONS)
     one_of("answer to --compile", compiled, ("auto", "yes", "no"))
-    if resume and not model.resumes:
-        raise UsageError(f"{name} is not trained by steps, so there is nothing to resume: leave --resume out")
+    in_range("checkpoints", checkpoints, 0, MOST_CHECKPOINTS)
+    if not model.resumes and (resume or checkpoints):
+        nothing, flag = ("to resume", "--resume") if resume else ("between its start and its end", "--checkpoints")
+        raise UsageError(f"{name} is not trained by steps, so there is nothing {nothing}: leave {flag} out")
     out = out or RUNS / f"{corpus.main.stem.replace(':', '-')}-{Path(name).stem}"
     run = Run(
         seed,
@@ -64,6 +70,7 @@ def _train(
         memory=options.parse_memory(memory),
         folder=training.unfinished(out),
         resume=resume,
+        checkpoints=checkpoints,
         tensorboard=tensorboard,
         progress=Bars(quiet),
         **options.parse_budget(budget),
@@ -89,7 +96,7 @@ def _train(
 
 def _show(fitted: "Fitted", text: "Text", facts: dict[str, Any], out: Path) -> None:
     """What was trained on what, and how the run is scored."""
-    from lmzoo.runs.store import METRICS
+    from lmzoo.runs import store
 
     source = text.corpus
     show_wrapped(f"{source.name}: {source.split_in_words}")
@@ -102,8 +109,11 @@ def _show(fitted: "Fitted", text: "Text", facts: dict[str, Any], out: Path) -> N
         say(
             f"{facts['steps']:,} steps, {facts['tokens_read']:,} tokens read "
             f"({facts['tokens_read'] / len(text.train):.2f} times the text) on {facts['device']} in "
-            f"{facts['precision']}; the curve is in {out / METRICS}"
+            f"{facts['precision']}; the curve is in {out / store.METRICS}"
         )
+    if points := facts.get("checkpoints"):
+        first = store.checkpoint(out, points[0]["step"])
+        say(f"{len(points)} checkpoints are in {first.parent}, each a run, as in: lmzoo eval {first}")
     show_notes(facts["remarks"])
     if "valid_bits_per_character" in facts:
         say(f"validation: {facts['valid_bits_per_character']:.4f} bits per character")

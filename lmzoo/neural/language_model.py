@@ -7,6 +7,7 @@ without a carried state reads texts longer than its window is in `windowed`; the
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -121,6 +122,12 @@ class Network(LanguageModel, Encoder):
         self.net_, self.vocab_size_ = module.eval(), data.vocab_size
         self.history, self.facts, self.remarks = trainer.history, trainer.facts, trainer.remarks
         return self
+
+    def holding(self, module: Module, vocab_size: int) -> Self:
+        """A fitted model with these settings and the weights of `module`, which is not copied."""
+        model = copy(self)
+        model.net_, model.vocab_size_ = module, vocab_size
+        return model
 
     def _build_on(self, device: torch.device, vocab_size: int) -> Module:
         try:

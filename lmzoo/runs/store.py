@@ -6,15 +6,18 @@ tokenizer.json      the tokenizer
 provenance.json     data and its hashes, seed, versions, machine, command
 metrics.jsonl       the learning curve, of a model that trains by steps
 SHA256SUMS          checksums of the files above: `sha256sum -c SHA256SUMS`
+checkpoints/stepN   runs themselves: the model after N steps, with `--checkpoints`; provenance.json lists them
 """
 
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from safetensors import SafetensorError
 
@@ -42,6 +45,16 @@ class Config(TypedDict):
     outside: bool
 
 
+class Point(TypedDict):
+    """A point of a training: what has been read, and losses as in metrics.jsonl."""
+
+    step: int
+    tokens: int
+    seconds: float
+    train_nats_per_token: float
+    valid_nats_per_token: NotRequired[float]
+
+
 class Provenance(TypedDict, total=False):
     """What is read of a run's provenance.json; there is more in it for people."""
 
@@ -54,6 +67,7 @@ class Provenance(TypedDict, total=False):
     remarks: list[str]
     training_seconds: float | None
     peak_bytes: int | None
+    checkpoints: list[Point]
 
 
 def save(
@@ -62,8 +76,11 @@ def save(
     provenance: dict[str, Any] | None = None,
     history: Sequence[dict[str, Any]] = (),
     overwrite: bool = False,
+    unfinished: Path | None = None,
 ) -> Path:
-    """Write a run. If something is there that is not to be replaced, it is kept beside it, and TakenError says where.
+    """Write a run, with the checkpoints that its provenance lists and the folder of its training, `unfinished`, holds.
+
+    If something is there that is not to be replaced, it is kept beside it, and TakenError says where.
 
     Raises UsageError or LmzooError in one line.
     """
@@ -89,7 +106,24 @@ def save(
             names = (*FILES, METRICS)
         sums = [f"{files.sha256_of(draft / name)}  {name}\n" for name in names]
         (draft / SUMS).write_text("".join(sums), encoding="utf-8")
+        if unfinished:
+            for point in (provenance or {}).get("checkpoints", []):
+                own, copy = (checkpoint(place, point["step"]) for place in (unfinished, draft))
+                shutil.copytree(own, copy, copy_function=_link)
     return folder
+
+
+def _link(source: str, copy: str) -> None:
+    """A second name of the file instead of a second copy, where the disk has such."""
+    try:
+        os.link(source, copy)
+    except OSError:
+        shutil.copy2(source, copy)
+
+
+def checkpoint(folder: str | Path, step: int) -> Path:
+    """The run in a run that is the model after so many steps of its training."""
+    return Path(folder) / "checkpoints" / f"step{step}"
 
 
 def _as_numbers(model: Model) -> dict[str, Array]:
@@ -166,6 +200,9 @@ def named(name: str) -> Path:
 def verify(folder: Path) -> None:
     """Check every file against SHA256SUMS. Raises FormatError naming the first that differs."""
     if not folder.is_dir():
+        if beside := [path.name for path in folder.parent.glob("step*") if (path / SUMS).is_file()]:
+            there = ", ".join(sorted(beside, key=lambda name: (len(name), name)))
+            raise UsageError(f"no checkpoint {folder.name} in {folder.parent}; there are: {there}")
         there = [str(sums.parent) for sums in RUNS.glob(f"*/{SUMS}")]
         raise UsageError(f"no run at {folder}{nearest(str(folder), there)}: lmzoo train MODEL --out {folder} makes one")
     sums = _read_sums(folder)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,7 @@ def key(name: str, given: dict[str, str], text: Text, run: Run) -> str:
             "tokenizer": [text.tokenizer.spec, text.tokenizer.vocab_size],
             "tokens": [len(text.train), len(text.valid)],  # a point of a learning curve uses the beginning of the text
             "run": {name: getattr(run, name) for name in (*BUDGETS, *HOW)},
+            "checkpoints": run.checkpoints if model.resumes else 0,
             **machine.circumstances(),
         }
     )
@@ -116,22 +118,27 @@ def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
     """Make the model `name` (or the one in that file) with the settings `given` and fit it on `text`."""
     model = models.make(models.find(name), given)
     model.warm_up()
-    run = replace(run, tokens_per_character=len(text.train) / len(text.corpus.train))
-    began = time.perf_counter()
-    with machine.peak_memory() as peak:
-        model.fit(text.data, run)
-    seconds = time.perf_counter() - began
-    provenance = {
+    known = {
         "model": model.name,
         "config": model.config(),
         **corpus_facts(text.corpus),
         "tokenizer": text.tokenizer.spec,
         "vocab_size": text.tokenizer.vocab_size,
         "training_tokens": len(text.train),
-        "training_seconds": round(seconds, 3),
-        **({"peak_bytes": peak.bytes} if peak.bytes else {}),
         "budget": {name: value for name in BUDGETS if (value := getattr(run, name)) is not None},
         "seed": run.seed,
+    }
+    run = replace(run, tokens_per_character=len(text.train) / len(text.corpus.train))
+    if run.checkpoints and run.folder:
+        run = replace(run, keep=partial(_keep, run.folder, text.tokenizer, known | machine.provenance()))
+    began = time.perf_counter()
+    with machine.peak_memory() as peak:
+        model.fit(text.data, run)
+    seconds = time.perf_counter() - began
+    provenance = {
+        **known,
+        "training_seconds": round(seconds, 3),
+        **({"peak_bytes": peak.bytes} if peak.bytes else {}),
         "key": key(name, given, text, run),
         "device": "cpu",
         **model.facts,
@@ -141,11 +148,17 @@ def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
     return Fitted(TextModel(model, text.tokenizer), seconds, provenance)
 
 
+def _keep(left: Path, tokenizer: Tokenizer, known: dict[str, Any], model: Model, point: dict[str, Any]) -> None:
+    """Save the model at a point of its training as a run of its own, beside the checkpoint to resume from."""
+    facts = {"steps": point["step"], "tokens_read": point["tokens"], "training_seconds": point["seconds"]}
+    store.save(TextModel(model, tokenizer), store.checkpoint(left, point["step"]), known | facts, overwrite=True)
+
+
 def fit_going_on(name: str, given: dict[str, str], text: Text, run: Run, folder: Path) -> Fitted:
     """`fit` for the run `folder`, resumed where an interrupted training with the same key left checkpoints."""
     left = unfinished(folder)
     mark, this = left / KEY, key(name, given, text, run)
-    if mark.is_file() and list(left.glob("checkpoint*")):
+    if mark.is_file() and list(left.glob("checkpoint.*")):
         try:
             if read_text(mark) == this:
                 return fit(name, given, text, replace(run, folder=left, resume=True))
@@ -207,7 +220,7 @@ def claimed(folder: Path, resume: bool, overwrite: bool) -> Iterator[None]:
 
 
 def _check_for_checkpoints(left: Path, resume: bool, overwrite: bool) -> None:
-    checkpoints = list(left.glob("checkpoint*"))
+    checkpoints = list(left.glob("checkpoint.*"))
     if resume and not checkpoints:
         raise UsageError(f"there is nothing to resume: {left} holds no unfinished training; train without --resume")
     if checkpoints and not (resume or overwrite):
@@ -236,7 +249,8 @@ def _remove_useless(left: Path) -> None:
 def save(fitted: Fitted, folder: Path, overwrite: bool = False) -> Path:
     """Write the run and remove its checkpoints. Raises as `store.save`."""
     try:
-        store.save(fitted.text_model, folder, fitted.provenance, fitted.model.history, overwrite)
+        history = fitted.model.history
+        store.save(fitted.text_model, folder, fitted.provenance, history, overwrite, unfinished(folder))
     except drafts.TakenError:  # it is saved all the same
         drafts.remove_folder(unfinished(folder))
         raise

@@ -56,7 +56,7 @@ class Job:
 JOBS = {
     "train ngram": Job("train ngram --order 5 --corpus ../text.txt --tokenizer bpe:400 --quiet --out run", "run"),
     "train lstm": Job(f"train lstm {NETWORK}", "run", resumes=True),
-    "train gpt": Job(f"train gpt {NETWORK}", "run", resumes=True),
+    "train gpt": Job(f"train gpt {NETWORK} --checkpoints 6", "run", resumes=True),
     "compare": Job(COMPARE, "report"),
     "report": Job(COMPARE, "report", begun=True),  # all is trained and scored: the report is written anew
     "export": Job("export ../ngram model.arpa.gz --quiet", "model.arpa.gz"),
@@ -219,7 +219,7 @@ class Attack:
     def _next(self, job: Job, place: Path) -> str:
         """The command that a user gives next."""
         left = place / f"{job.made}.unfinished"
-        resumes = job.resumes and not (place / job.made).exists() and any(left.glob("checkpoint*"))
+        resumes = job.resumes and not (place / job.made).exists() and any(left.glob("checkpoint.*"))
         return job.command + " --resume" * resumes
 
     def _difference(self, name: str, place: Path) -> str:

@@ -124,6 +124,39 @@ def test_killed_while_it_saves_it_goes_on_from_the_save_before(here, lmzoo):
     assert weights("run") == weights("whole")
 
 
+def points(run):
+    """The weights at each point that was kept, by the name of its folder."""
+    return {path.parent.name: path.read_bytes() for path in Path(run).glob("checkpoints/*/model.safetensors")}
+
+
+def test_a_killed_training_keeps_the_points_it_had_and_resumes_to_the_same(here, lmzoo):
+    keep = "--checkpoints 10"
+    code, out, _ = lmzoo(train(out="whole", more=keep))
+    assert code == 0
+    assert "7 checkpoints are in whole/checkpoints, each a run, as in: lmzoo eval whole/checkpoints/step1\n" in out
+    assert blow("SIGKILL", train(more=keep)).returncode == -signal.SIGKILL
+    had = points("run.unfinished")
+    assert had.keys() == {"step1", "step2", "step3", "step5", "step10", "step20"}
+    assert lmzoo("eval run.unfinished/checkpoints/step20")[0] == 0  # a run, already
+    assert lmzoo(train(more=f"{keep} --resume"))[0] == 0
+    assert points("run") == points("whole")
+    assert had.items() < points("run").items()
+    assert points("run")["step40"] == weights("run")
+    assert sorted(path.name for path in here.iterdir()) == ["blow.py", "own.txt", "run", "whole"]
+
+
+def test_a_point_is_a_run_with_its_own_provenance(here, lmzoo):
+    assert lmzoo(train(more="--checkpoints 3"))[0] == 0
+    store.verify(Path("run/checkpoints/step2"))
+    listed = store.read_provenance("run")["checkpoints"]
+    assert [(point["step"], point["tokens"]) for point in listed] == [(1, 256), (2, 512), (40, 10240)]
+    assert listed[0]["valid_nats_per_token"] > listed[-1]["valid_nats_per_token"]
+    own = store.read_provenance("run/checkpoints/step2")
+    assert (own["steps"], own["tokens_read"], own["corpus"]) == (2, 512, "own.txt")
+    code, _, said = lmzoo("eval run/checkpoints/step3")
+    assert (code, said) == (2, "lmzoo: no checkpoint step3 in run/checkpoints; there are: step1, step2, step40\n")
+
+
 @pytest.mark.parametrize("how", ["SIGINT", "SIGTERM"])
 def test_a_stop_on_request_says_how_to_go_on(here, lmzoo, how, monkeypatch):
     assert lmzoo(train(out="whole"))[0] == 0
@@ -172,6 +205,11 @@ def test_an_unfinished_training_is_begun_anew_only_on_request(here, lmzoo, monke
         ("train lstm --corpus own.txt --seed -1", "seed"),
         ("train lstm --corpus own.txt --resume", "there is nothing to resume: runs/own-lstm.unfinished"),
         ("train ngram --corpus own.txt --resume", "there is nothing to resume"),
+        (
+            "train ngram --corpus own.txt --checkpoints 3",
+            "ngram is not trained by steps, so there is nothing between its start and its end: leave --checkpoints out",
+        ),
+        ("train lstm --corpus own.txt --checkpoints -1", "checkpoints must be 0 to 1000, not -1"),
         ("eval run --device nonsense", "no device 'nonsense'"),
         ("generate run --device nonsense", "no device 'nonsense'"),
     ],

@@ -21,7 +21,7 @@ from lmzoo.interface import Data, Ids, Run
 from lmzoo.neural.device import Compute
 from lmzoo.neural.training.parallel import Parallel
 
-FORMAT = 2  # to be raised whenever the contents of a checkpoint change
+FORMAT = 3  # to be raised whenever the contents of a checkpoint change
 Tensors = dict[str, torch.Tensor]
 
 
@@ -44,6 +44,7 @@ def fingerprint(
         "validation text": _digest_of_ids(data.valid),
         "seed": run.seed,
         "budget of": budget,
+        "number of checkpoints to keep": run.checkpoints,
         "precision": "bfloat16" if compute.bf16 else "float32",
         "number of processes": parallel.size,
     }
@@ -150,6 +151,11 @@ def load_rng_state(device: torch.device, states: Tensors) -> None:
     torch.set_rng_state(states["cpu"])
     if device.type == "cuda" and "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"], device)
+
+
+def in_order(tensors: Tensors, device: torch.device) -> list[torch.Tensor]:
+    """Tensors named 0, 1, …, on the device."""
+    return [tensors[str(n)].to(device) for n in range(len(tensors))]
 
 
 def under(tensors: Tensors, prefix: str) -> Tensors:

@@ -1,5 +1,6 @@
 """The budget of a training, and the learning rate schedule over it."""
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,6 +10,7 @@ from lmzoo.interface import Run
 DEFAULT_SECONDS = 180.0  # where no budget is given
 FIRST_RATE = 0.05  # share of the peak learning rate that a warm-up starts from
 HURRY = 0.75  # share of the clock from which on the schedule runs to its end by time, where the steps will not
+DOUBLINGS = 9  # from the first of several log-spaced points of a training to the last: of ten, each is twice the last
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,16 @@ class Budget:
     def behind(self, step: int, seconds: float) -> bool:
         """Whether the clock changed the schedule: then the training depends on how fast the machine is."""
         return self.steps < float("inf") and self.spent(step, seconds) > step / self.steps
+
+
+def crossed(before: float, after: float, marks: int) -> bool:
+    """Whether one of `marks` even marks lies between two shares of the budget; the end is one."""
+    return math.floor(before * marks) < math.floor(min(after, 1.0) * marks)
+
+
+def log_spaced(points: int) -> list[float]:
+    """Shares of the budget, evenly on a logarithmic scale, the last of them 1."""
+    return [2.0 ** (-DOUBLINGS * n / max(points - 1, 1)) for n in reversed(range(points))]
 
 
 def rate(spent: float, warmup: float, cooldown: float) -> float:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lmzoo.errors import LmzooError, UsageError
-from lmzoo.interface import Data, Run
+from lmzoo.interface import Data, Model, Run
 from lmzoo.neural import barriers
 from lmzoo.neural import device as _device
 from lmzoo.neural.module import Carried, Module
@@ -25,7 +25,7 @@ from lmzoo.neural.training.config import Training
 from lmzoo.neural.training.metrics import LossMeter, MetricsLog, speed
 from lmzoo.neural.training.objectives import Loss, Objective
 from lmzoo.neural.training.pace import Pace
-from lmzoo.neural.training.schedule import Budget, rate
+from lmzoo.neural.training.schedule import Budget, crossed, log_spaced, rate
 from lmzoo.neural.training.signals import Interruption
 from lmzoo.neural.training.validation import EVALUATIONS, Validation
 
@@ -50,6 +50,9 @@ class Trained(Protocol):
 
     def objective(self, vocab_size: int) -> Objective:
         """What it is trained to do."""
+
+    def holding(self, module: Module, vocab_size: int) -> Model:
+        """A fitted model with the weights of `module`."""
 
 
 class Trainer:
@@ -90,6 +93,8 @@ class Trainer:
         self.saved, self.seconds_to_save = time.perf_counter(), 0.0
         self.carried: Carried = ()
         self.history: list[dict[str, Any]] = []
+        self.marks = log_spaced(run.checkpoints) if run.keep is not None else []  # shares of the budget
+        self.points: list[dict[str, Any]] = []  # that were given to `run.keep`
         self.facts: dict[str, Any] = {}
 
     # ── The loop ──────────────────────────────────────────────────────────────────────────────────
@@ -109,15 +114,17 @@ class Trainer:
                 interruption.to_save = True
                 before, stop, save = self._clock(interruption)
                 elapsed = max(self.spent, self.seconds / self.budget.seconds)  # whichever will end it
-                if _crossed(shown, elapsed, BAR_UPDATES):
+                if crossed(shown, elapsed, BAR_UPDATES):
                     bar.advance(min(elapsed, 1) - shown)
                     shown = elapsed
-                if _crossed(before, self.spent, REPORTS):
+                if crossed(before, self.spent, REPORTS):
                     bar.advance(0, self._report())
-                if _crossed(before, self.spent, EVALUATIONS) and self.validation.enabled:
+                if crossed(before, self.spent, EVALUATIONS) and self.validation.enabled:
                     self._validate()
                     if self.validation.out_of_patience and self.spent < 1:
                         break
+                if self.spent < 1 and any(before < mark <= self.spent for mark in self.marks):
+                    self._keep()
                 if stop or save:
                     self.save()
                 if stop:
@@ -198,6 +205,8 @@ class Trainer:
         elif self.average.count:
             self.average.swap()
         self._check_weights()
+        if self.marks:
+            self._keep(finished=True)
         clock = self.pace.remarks(self.step_number, self.seconds, self.budget, self.batches.tokens_per_step)
         self.remarks += clock or [HURRIED.format(self.budget.seconds)] * self.hurried
         self.facts = {
@@ -210,8 +219,26 @@ class Trainer:
             "compiled": self.compute.compiled,
             "processes": self.parallel.size,
             "other_processes_cores": round(self.pace.load.others(), 2),
+            **({"checkpoints": self.points} if self.points else {}),
         }
         self.log.close()
+
+    def _keep(self, finished: bool = False) -> None:
+        """Give the model as it is now to be kept, and save, so that a killed run keeps it. The clock stands still."""
+        began = time.perf_counter()
+        self._check_weights()
+        reported = [row["train_nats_per_token"] for row in self.history if "train_nats_per_token" in row]
+        since = float(self.losses.sum) / self.losses.count if self.losses.count else reported[-1]
+        point = self._now() | {"train_nats_per_token": since}
+        if self.validation.enabled:
+            loss = self.validation.loss_aside(self.module, self.compute, self._tokens() / self.spent)
+            point["valid_nats_per_token"] = self.parallel.agree([loss])[0]
+        self.points = [*(one for one in self.points if one["step"] < self.step_number), point]
+        if self.run.keep is not None and self.parallel.rank == 0:
+            self.run.keep(self.model.holding(self.module, self.data.vocab_size), point)
+        if not finished:
+            self.save()
+        self.began += time.perf_counter() - began
 
     # ── Reports ───────────────────────────────────────────────────────────────────────────────────
 
@@ -246,9 +273,11 @@ class Trainer:
         return round(self.step_number * self.batches.tokens_per_step)
 
     def _write(self, figures: dict[str, float]) -> None:
-        when = {"step": self.step_number, "tokens": self._tokens(), "seconds": round(self.seconds, 3)}
-        self.history.append(when | figures)
-        self.log.write(when | figures)
+        self.history.append(self._now() | figures)
+        self.log.write(self.history[-1])
+
+    def _now(self) -> dict[str, Any]:
+        return {"step": self.step_number, "tokens": self._tokens(), "seconds": round(self.seconds, 3)}
 
     def _check_loss(self) -> None:
         bad = float(self.losses.first_bad_step)
@@ -339,6 +368,7 @@ class Trainer:
                 "of": self._fingerprint,
                 "step_number": self.step_number, "seconds": self.seconds, "spent": self.spent,
                 "losses_summed": self.losses.count, "averaged": self.average.count, "history": self.history,
+                "points": self.points,
                 "validation": [v.tokens, v.best_loss, v.best_step, v.without_improvement],
             }  # fmt: skip
             checkpoint.write(self.run.folder, tensors, facts)
@@ -354,22 +384,12 @@ class Trainer:
         self.module.load_weights(checkpoint.under(tensors, "module"))
         v.best_weights = checkpoint.under(tensors, "best")
         v.tokens, v.best_loss, v.best_step, v.without_improvement = facts["validation"]
-        self.average.mean = _in_order(checkpoint.under(tensors, "mean"), device)
+        self.average.mean = checkpoint.in_order(checkpoint.under(tensors, "mean"), device)
         self.average.count = facts["averaged"]
         own = {n: value[self.parallel.rank].clone() for n, value in checkpoint.under(tensors, "each").items()}
-        self.carried = tuple(_in_order(checkpoint.under(own, "carried"), device))
+        self.carried = tuple(checkpoint.in_order(checkpoint.under(own, "carried"), device))
         checkpoint.load_optimizer_state(self.optimizers, tensors)
         checkpoint.load_rng_state(device, checkpoint.under(own, "random"))
         self.losses.sum, self.losses.count = tensors["sum_of_losses"].to(device), facts["losses_summed"]
         self.step_number, self.seconds, self.spent = facts["step_number"], facts["seconds"], facts["spent"]
-        self.earlier_seconds, self.history = self.seconds, facts["history"]
-
-
-def _in_order(tensors: checkpoint.Tensors, device: torch.device) -> list[Tensor]:
-    """Tensors named 0, 1, …, on the device."""
-    return [tensors[str(n)].to(device) for n in range(len(tensors))]
-
-
-def _crossed(before: float, after: float, marks: int) -> bool:
-    """Whether one of `marks` even marks lies between two shares of the budget; the end is one."""
-    return math.floor(before * marks) < math.floor(min(after, 1.0) * marks)
+        self.earlier_seconds, self.history, self.points = self.seconds, facts["history"], facts["points"]

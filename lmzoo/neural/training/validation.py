@@ -57,6 +57,14 @@ class Validation:
         module.train()
         return float(total) / batches.steps_per_pass
 
+    def loss_aside(self, module: Module, compute: Compute, tokens_in_budget: float) -> float:
+        """`loss` at any moment: it decides nothing, neither the weights nor how much text an evaluation reads."""
+        decided = self.tokens
+        self.size_by(tokens_in_budget)
+        loss = self.loss(module, compute)
+        self.tokens = decided
+        return loss
+
     def update(self, loss: float, step: int, module: Module) -> None:
         """Keep the weights, if none had a lower loss."""
         if loss < self.best_loss:

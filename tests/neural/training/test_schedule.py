@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lmzoo.errors import UsageError
 from lmzoo.interface import Run
-from lmzoo.neural.training.schedule import DEFAULT_SECONDS, Budget, rate
+from lmzoo.neural.training.schedule import DEFAULT_SECONDS, Budget, log_spaced, rate
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,12 @@ def test_the_default_budget_is_three_minutes():
 def test_a_budget_of_zero_is_an_error(name, value):
     with pytest.raises(UsageError, match=f"{name} is nothing to train with"):
         Budget.of(Run(**{name: value}), 100, 1.0)
+
+
+def test_of_ten_points_each_has_twice_the_tokens_of_the_last():
+    assert log_spaced(10) == [2.0**n for n in range(-9, 1)]  # exactly: a step must not come late
+    assert log_spaced(2) == pytest.approx([1 / 512, 1])
+    assert (log_spaced(1), log_spaced(0)) == ([1], [])
 
 
 @pytest.mark.parametrize("limit", [{"steps": 40}, {"tokens": 4000}, {"flops": 40 * 100 * 3.0}, {"seconds": 8.0}])

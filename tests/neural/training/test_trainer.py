@@ -339,6 +339,97 @@ def test_the_advice_names_an_excessive_learning_rate():
         fit(network(learning_rate=1e30, clip=0.0, optimizer="sgd"))
 
 
+# ── Points of the training that are kept ───────────────────────────────────────────────────────────
+
+
+class Kept(dict):
+    """What `Run.keep` was given: (facts, weights) by step."""
+
+    def __call__(self, model, point):
+        self[point["step"]] = (point, {name: value.copy() for name, value in model.arrays().items()})
+
+
+def same_arrays(a, b):
+    return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
+
+
+def losses_of(model):
+    return [{name: value for name, value in row.items() if "nats" in name} for row in model.history]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_keeping_points_changes_no_digit_and_the_last_is_the_finished_model(name):
+    kept = Kept()
+    plain, model = fit(network(name)), fit(network(name), checkpoints=4, keep=kept)
+    assert same_weights(plain, model)
+    assert losses_of(plain) == losses_of(model)
+    assert list(kept) == [1, 3, 20]  # 20/512 and 20/64 of a step are both the first
+    assert same_arrays(kept[20][1], model.arrays())
+    assert not same_arrays(kept[3][1], model.arrays())
+    assert [point for point, _ in kept.values()] == model.facts["checkpoints"]
+
+
+def test_a_point_is_a_training_that_was_stopped_there_where_the_rate_is_constant():
+    """Elsewhere it is not: the learning rate follows the budget."""
+    kept, constant = Kept(), {"warmup": 0.0, "cooldown": 0.0}
+    fit(network(**constant), valid=NOTHING, checkpoints=4, keep=kept)
+    stopped = fit(network(**constant), valid=NOTHING, steps=3)
+    assert same_arrays(kept[3][1], stopped.arrays())
+    assert kept[3][0]["train_nats_per_token"] == stopped.history[-1]["train_nats_per_token"]
+    assert "valid_nats_per_token" not in kept[3][0]
+
+
+def test_the_last_point_has_the_best_weights_and_their_loss():
+    kept = Kept()
+    model, noise = overfitted(run={"checkpoints": 10, "keep": kept})
+    point, arrays = kept[200]
+    assert same_arrays(arrays, model.arrays())
+    assert point["valid_nats_per_token"] == pytest.approx(min(valid_losses(model)), abs=1e-6)
+    assert -model.log_probs(noise)[0].mean() == pytest.approx(point["valid_nats_per_token"], abs=0.1)
+
+
+def test_the_clock_stands_still_while_a_point_is_kept(monkeypatch):
+    now = [0.0]
+
+    def clock():
+        now[0] += 0.001
+        return now[0]
+
+    def slow(model, point):
+        now[0] += 1000
+
+    monkeypatch.setattr(_trainer.time, "perf_counter", clock)
+    model = fit(network(), checkpoints=4, keep=slow)
+    assert model.facts["training_seconds"] < 100 < now[0]
+    assert [point["step"] for point in model.facts["checkpoints"]] == [1, 3, 20]
+
+
+def test_the_loss_at_a_point_decides_nothing():
+    trainer = begin(network())
+    aside = trainer.validation.loss_aside(trainer.module, trainer.compute, 1e9)
+    assert (trainer.validation.tokens, trainer.validation.best_weights) == (0, {})
+    trainer.validation.size_by(1e9)
+    assert aside == trainer.validation.loss(trainer.module, trainer.compute)
+
+
+@pytest.mark.parametrize("stopped", [1, 2, 3, 11, 19])
+def test_a_killed_training_resumes_to_the_same_points(monkeypatch, tmp_path, stopped):
+    whole, kept = Kept(), Kept()
+    fit(network(dropout=0.3), checkpoints=7, keep=whole)
+    with monkeypatch.context() as patch:
+        stop_at(patch, stopped + 1, kill)
+        with pytest.raises(Killed):
+            fit(network(dropout=0.3), checkpoints=7, keep=kept, folder=tmp_path)
+    assert list(kept) == [step for step in whole if step <= stopped]
+    with pytest.raises(UsageError, match=r"another number of checkpoints to keep \(7, and now 6\)"):
+        fit(network(dropout=0.3), checkpoints=6, keep=kept, folder=tmp_path, resume=True)
+    model = fit(network(dropout=0.3), checkpoints=7, keep=kept, folder=tmp_path, resume=True)
+    assert list(kept) == list(whole) == [point["step"] for point in model.facts["checkpoints"]]
+    for step, (point, arrays) in whole.items():
+        assert same_arrays(kept[step][1], arrays)
+        assert kept[step][0] | {"seconds": 0} == point | {"seconds": 0}
+
+
 # ── Resuming ─────────────────────────────────────────────────────────────────────────
 
 
