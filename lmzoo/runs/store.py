@@ -201,8 +201,8 @@ def verify(folder: Path) -> None:
     """Check every file against SHA256SUMS. Raises FormatError naming the first that differs."""
     if not folder.is_dir():
         if beside := [path.name for path in folder.parent.glob("step*") if (path / SUMS).is_file()]:
-            there = ", ".join(sorted(beside, key=lambda name: (len(name), name)))
-            raise UsageError(f"no checkpoint {folder.name} in {folder.parent}; there are: {there}")
+            steps = ", ".join(sorted(beside, key=lambda name: (len(name), name)))
+            raise UsageError(f"no checkpoint {folder.name} in {folder.parent}; there are: {steps}")
         there = [str(sums.parent) for sums in RUNS.glob(f"*/{SUMS}")]
         raise UsageError(f"no run at {folder}{nearest(str(folder), there)}: lmzoo train MODEL --out {folder} makes one")
     sums = _read_sums(folder)
