@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from lmzoo.comparison.results import Comparison, Computed, OfModel, nothing
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Labelled = TypeVar("Labelled", bound=OfModel)
 FOLDER = Path(__file__).parent / "sections"
+# Of the page, from top to bottom. The first picture of the headline stands beside the finding; the appendix is folded.
+Part = Literal["headline", "knowledge", "text", "cost", "appendix"]
+FEW = 6  # models whose texts are shown
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,13 @@ class Section(Computed):
     """
 
     title: str
-    place: int  # on the page, ascending
+    place: int  # within its part of the page, ascending
+    part: Part = "appendix"
     table: "Callable[[Any, Comparison], Table | Sequence[Table] | None]" = nothing
     figure: "Callable[[Any, Comparison, Canvas], tuple[Any, str] | None]" = nothing  # matplotlib's, and in words
     view: Callable[[Any, Comparison], dict[str, Any] | None] = nothing  # further variables for the template
     columns: "Callable[[Any], Sequence[Column]]" = lambda _: ()  # of the main table
+    findings: Callable[[Any, Comparison], Sequence[str]] = lambda *_: ()  # sentences for the top of the page
     summary: bool = False  # whether its first table is part of the README, too
 
     @property
@@ -47,7 +52,7 @@ class Section(Computed):
 def sections() -> tuple[Section, ...]:
     """All sections, in the order of the page."""
     every = [find(path.stem) for path in sorted(FOLDER.glob("*.py")) if path.stem != "__init__"]
-    return tuple(sorted(every, key=lambda section: section.place))
+    return tuple(sorted(every, key=lambda section: (get_args(Part).index(section.part), section.place)))
 
 
 def find(name: str) -> Section:
@@ -85,3 +90,16 @@ def by_year(entries: Sequence[Labelled], comparison: Comparison) -> list[Labelle
         return comparison.year(entry.label) or 0, -row.bits if row and row.score else 0.0
 
     return sorted(entries, key=order)
+
+
+def a_few(entries: Sequence[Labelled], comparison: Comparison) -> list[Labelled]:
+    """At most six of the rows, by year: the best of each family, then the oldest; entries of no row are all there."""
+    best: dict[str, Labelled] = {}
+    of_models = [entry for entry in in_order(entries, comparison) if comparison.row(entry.label)]
+    for entry in of_models:
+        best.setdefault(comparison.family(entry.label), entry)
+    first = [entry for family, entry in best.items() if family != "baseline"]
+    rest = [entry for entry in by_year(of_models, comparison) if entry not in first]
+    rest.sort(key=lambda entry: comparison.family(entry.label) == "baseline")
+    shown = [*first, *rest][:FEW]
+    return by_year([entry for entry in entries if entry in shown or entry not in of_models], comparison)

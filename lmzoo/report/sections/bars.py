@@ -67,4 +67,4 @@ def _coded(one: Reference | None) -> Cell:
     return Cell(f"{one.bits_per_character:.3f}", f"{one.bits / 8:,.0f} bytes{given}")
 
 
-section = Section("bars", "Bits per character", 30, table=table, figure=figure)
+section = Section("bars", "Bits per character", 10, "headline", table=table, figure=figure)

@@ -113,4 +113,4 @@ def _cells(row: Reliability) -> list[Cell]:
     ]
 
 
-section = Section("calibration", "Calibration", 90, facts=Facts, compute=compute, table=table, figure=figure)
+section = Section("calibration", "Calibration", 20, facts=Facts, compute=compute, table=table, figure=figure)

@@ -226,4 +226,4 @@ def _span(one: Position) -> str:
     return str(one.first) if one.first == one.last else f"{one.first}{DASH}{one.last}"
 
 
-section = Section("context", "Context length", 80, facts=Facts, compute=compute, table=table, figure=figure, view=view)
+section = Section("context", "Context length", 30, facts=Facts, compute=compute, table=table, figure=figure, view=view)

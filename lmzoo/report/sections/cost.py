@@ -97,4 +97,4 @@ def _in_words(panels: list[tuple[Cost, list[Point]]]) -> str:
     return f"Bits per character against cost, and the models on the Pareto front. By {'; by '.join(said)}."
 
 
-section = Section("cost", "Bits against cost", 50, figure=figure)
+section = Section("cost", "Cost", 10, "cost", figure=figure)

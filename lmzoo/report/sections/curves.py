@@ -336,4 +336,6 @@ def view(facts: Facts, _: Comparison) -> dict[str, Any] | None:
 _DIGITS = re.compile(r"-?\d[\d,.]*")
 
 
-section = Section("curves", "Learning curves", 60, facts=Facts, compute=compute, table=table, figure=figure, view=view)
+section = Section(
+    "curves", "Learning curves", 20, "cost", facts=Facts, compute=compute, table=table, figure=figure, view=view
+)

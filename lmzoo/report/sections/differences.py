@@ -21,4 +21,4 @@ def verdict(pair: Difference) -> str:
     return f"{pair.a if pair.delta < 0 else pair.b} is better" if pair.is_real else "level, within chance"
 
 
-section = Section("differences", "Significant differences", 40, table=table)
+section = Section("differences", "Significant differences", 10, table=table)

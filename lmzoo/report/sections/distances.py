@@ -82,5 +82,5 @@ def table(rows: Sequence[Distances], _: Comparison) -> Table:
 
 
 section = Section(
-    "distances", "Weight by distance", 140, facts=tuple[Distances, ...], compute=compute, table=table, figure=figure
+    "distances", "Weights by distance", 50, facts=tuple[Distances, ...], compute=compute, table=table, figure=figure
 )

@@ -80,4 +80,6 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
-section = Section("exam", "Grammar exam", 100, facts=Exam, compute=compute, table=table, figure=figure, columns=columns)
+section = Section(
+    "exam", "Grammar exam", 20, "knowledge", facts=Exam, compute=compute, table=table, figure=figure, columns=columns
+)

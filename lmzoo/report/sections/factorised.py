@@ -230,7 +230,7 @@ def table(rows: Sequence[Factorised], _: Comparison) -> Table:
 section = Section(
     "factorised",
     "Skip-gram factorises PMI",
-    150,
+    60,
     facts=tuple[Factorised, ...],
     compute=compute,
     table=table,

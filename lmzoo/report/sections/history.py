@@ -151,4 +151,4 @@ def view(_: None, comparison: Comparison) -> dict[str, Any] | None:
     return {"published": comparison.published} if comparison.published else None
 
 
-section = Section("history", "History", 20, figure=figure, view=view)
+section = Section("history", "History", 30, "headline", figure=figure, view=view)

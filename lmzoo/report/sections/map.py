@@ -65,4 +65,4 @@ def _in_words(facts: WordMap) -> str:
     return f"{len(facts.words)} words where the vectors of {facts.label} put them in the plane: {words}."
 
 
-section = Section("map", "Word map", 170, facts=WordMap, compute=compute, figure=figure)
+section = Section("map", "Word map", 70, facts=WordMap, compute=compute, figure=figure)

@@ -74,4 +74,4 @@ def table(facts: Neighbours, _: Comparison) -> Table:
     return Table("word", [row.label for row in facts.rows], lines, prose=True)
 
 
-section = Section("neighbours", "Nearest neighbours", 165, facts=Neighbours, compute=compute, table=table)
+section = Section("neighbours", "Nearest neighbours", 80, facts=Neighbours, compute=compute, table=table)

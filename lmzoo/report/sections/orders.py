@@ -100,4 +100,4 @@ def _in_words(curves: dict[str, list[tuple[int, float]]]) -> str:
     return f"Bits per character against order: {'; '.join(said)}."
 
 
-section = Section("orders", "N-gram order", 70, facts=tuple[Point, ...], compute=compute, figure=figure)
+section = Section("orders", "N-gram order", 40, facts=tuple[Point, ...], compute=compute, figure=figure)

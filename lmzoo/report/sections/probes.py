@@ -35,4 +35,4 @@ def _column(task: str, facts: Tested) -> Column:
     return Column(task, meaning, lambda row: values.get(row.label), percent, terminal=False)
 
 
-section = Section("probes", "Probes", 110, compute=compute, figure=tested_figure, columns=columns, **TESTED)
+section = Section("probes", "Probes", 30, "knowledge", compute=compute, figure=tested_figure, columns=columns, **TESTED)

@@ -11,4 +11,4 @@ def view(_: None, comparison: Comparison) -> dict[str, Any]:
     return {"rows": comparison.ranked()}
 
 
-section = Section("provenance", "Provenance", 200, view=view)
+section = Section("provenance", "Provenance and settings", 100, view=view)

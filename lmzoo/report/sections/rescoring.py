@@ -16,4 +16,4 @@ def compute(entries: Sequence[Entry], context: Context) -> Tested | None:
     return ask(group, able, context) if lists and able else None
 
 
-section = Section("rescoring", "N-best rescoring", 130, compute=compute, **TESTED)
+section = Section("rescoring", "N-best rescoring", 50, "knowledge", compute=compute, **TESTED)

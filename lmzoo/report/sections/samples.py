@@ -49,4 +49,4 @@ def view(samples: Sequence[Sample], comparison: Comparison) -> dict[str, Any] | 
     return {"samples": by_year(samples, comparison), "least": least} if samples else None
 
 
-section = Section("samples", "Generated text", 190, facts=tuple[Sample, ...], compute=compute, view=view)
+section = Section("samples", "Generated text", 20, "text", facts=tuple[Sample, ...], compute=compute, view=view)

@@ -55,4 +55,4 @@ def view(_: None, comparison: Comparison) -> dict[str, Any] | None:
     return {"main": main_table(comparison)} if comparison.rows else None
 
 
-section = Section("table", "Results", 10, view=view)
+section = Section("table", "Results", 20, "headline", view=view)

@@ -139,5 +139,12 @@ def _solved(solved: Solved) -> Cell:
 
 
 section = Section(
-    "word_tests", "Word similarity and analogies", 160, facts=WordTests, compute=compute, table=table, summary=True
+    "word_tests",
+    "Word similarity and analogies",
+    60,
+    "knowledge",
+    facts=WordTests,
+    compute=compute,
+    table=table,
+    summary=True,
 )

@@ -20,4 +20,4 @@ def compute(entries: Sequence[Entry], context: Context) -> Tested | None:
     return replace(ask(group, able, context), published=tuple(group.published()))
 
 
-section = Section("zeroshot", "Zero-shot tasks", 120, compute=compute, figure=tested_figure, **TESTED)
+section = Section("zeroshot", "Zero-shot tasks", 40, "knowledge", compute=compute, figure=tested_figure, **TESTED)
