@@ -1,4 +1,17 @@
 "use strict";
+// A link into a folded part opens it, and paper shows everything.
+const unfold = () => {
+  const target = location.hash && document.getElementById(location.hash.slice(1));
+  if (!target) return;
+  for (let outer = target.querySelector(":scope > details") ?? target.closest("details"); outer; outer = outer.parentElement.closest("details")) outer.open = true;
+  target.scrollIntoView();
+};
+addEventListener("hashchange", unfold);
+unfold();
+const folded = () => document.querySelectorAll("details:not([open])");
+let opened = [];
+addEventListener("beforeprint", () => { for (const one of opened = [...folded()]) one.open = true; });
+addEventListener("afterprint", () => { for (const one of opened) one.open = false; });
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {

@@ -21,9 +21,10 @@ from lmzoo.comparison.results import Comparison
 from lmzoo.drafts import write_together
 from lmzoo.errors import UsageError, one_line
 from lmzoo.report.canvas import COLOURS, Picture, picture
+from lmzoo.report.finding import finding
 from lmzoo.report.section import FOLDER, Section, sections
 from lmzoo.report.sections.table import main_table
-from lmzoo.report.summary import finding, plain, visible
+from lmzoo.report.summary import plain, visible
 from lmzoo.report.table import Table, amount, citation
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from lmzoo.comparison.results import Comparison, Computed, OfModel, nothing
 
 if TYPE_CHECKING:
     from lmzoo.report.canvas import Canvas
-    from lmzoo.report.table import Column, Table
+    from lmzoo.report.table import Column, Measure, Table
 
 
 Labelled = TypeVar("Labelled", bound=OfModel)
@@ -39,6 +39,7 @@ class Section(Computed):
     figure: "Callable[[Any, Comparison, Canvas], tuple[Any, str] | None]" = nothing  # matplotlib's, and in words
     view: Callable[[Any, Comparison], dict[str, Any] | None] = nothing  # further variables for the template
     columns: "Callable[[Any], Sequence[Column]]" = lambda _: ()  # of the main table
+    measure: "Callable[[Any, Comparison], Measure | None]" = nothing  # what each model knows, as one number
     findings: Callable[[Any, Comparison], Sequence[str]] = lambda *_: ()  # sentences for the top of the page
     summary: bool = False  # whether its first table is part of the README, too
 
@@ -64,17 +65,25 @@ def find(name: str) -> Section:
     return instances[0]
 
 
-def columns_of(comparison: Comparison) -> "list[Column]":
-    """The columns of the main table, those that sections add included."""
-    from lmzoo.report.table import columns
-
-    further = [
-        column
+def measures_of(comparison: Comparison) -> "list[Measure]":
+    """What the sections measured of the models' knowledge, in the order of the page."""
+    found = [
+        section.measure(comparison.facts[section.id], comparison)
         for section in sections()
         if comparison.facts.get(section.id) is not None
-        for column in section.columns(comparison.facts[section.id])
     ]
-    return columns(comparison.corpus.floor, further)
+    return [one for one in found if one and any(value is not None for value in one.values.values())]
+
+
+def columns_of(comparison: Comparison) -> "list[Column]":
+    """The columns of the main table, those that sections add included; the first measure of knowledge leads."""
+    from lmzoo.report.table import columns
+
+    further = [one.column(leads=not n) for n, one in enumerate(measures_of(comparison))]
+    for section in sections():
+        if comparison.facts.get(section.id) is not None:
+            further += section.columns(comparison.facts[section.id])
+    return columns(comparison, further)
 
 
 def in_order(rows: Sequence[Labelled], comparison: Comparison) -> list[Labelled]:

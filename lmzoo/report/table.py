@@ -6,14 +6,17 @@ A column without a number in any row is left out, so there is a column for whate
 import math
 import re
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from lmzoo.comparison.results import Interval, Row
+from lmzoo.comparison.results import Comparison, Interval, Row
+from lmzoo.report.units import PERPLEXITY, unit_of
 
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 UNLIMITED = 10**15  # tokens: sorts an unlimited reach after every other
+WHOLE = 0.95  # passes over the training text, from which on a model has read it
 FLOPS_PER_WEIGHT = 6  # for each token read, forward and backward (Kaplan et al. 2020, section 2.1)
 
 
@@ -46,6 +49,7 @@ class Column:
     text: Callable[[float], str]
     aside: Callable[[Row], str] = lambda row: ""  # noqa: ARG005
     terminal: bool = True  # whether there is room for it in a terminal
+    leads: bool = False  # whether it is among the first columns, and the others behind a switch
 
     def cell(self, row: Row) -> Cell:
         """The cell of `row`: a dash where there is no number."""
@@ -53,14 +57,32 @@ class Column:
         return Cell(DASH) if number is None else Cell(self.text(number), self.aside(row), number)
 
 
+@dataclass(frozen=True)
+class Measure:
+    """What each model knows, as one number: a column of the main table, and a clause of the finding."""
+
+    head: str
+    meaning: str
+    values: Mapping[str, float | None]  # a share, by label
+    name: str  # "exam score"
+    clause: str  # "scores {} in the exam"; then, of another model, only
+    again: str  # "scores {}"
+    places: int = 0  # of the percentage in a sentence
+
+    def column(self, leads: bool) -> Column:
+        """Of the main table."""
+        text = partial(percent, places=max(1, self.places))
+        return Column(self.head, self.meaning, lambda row: self.values.get(row.label), text, leads=leads)
+
+
 def signed(bits: float) -> str:
     """A difference with its sign, to three places, with a true minus."""
     return f"{bits:+.3f}".replace("-", MINUS)
 
 
-def percent(share: float) -> str:
+def percent(share: float, places: int = 1) -> str:
     """0.375 → '37.5 %'."""
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.{places}f} %"
 
 
 def span(interval: Interval | None, places: int = 3) -> str:
@@ -97,6 +119,13 @@ def flops(row: Row) -> float | None:
     return None
 
 
+def passes(row: Row) -> float | None:
+    """How often a model that trains by steps read the training text."""
+    known = row.provenance or {}
+    read, there = known.get("tokens_read"), known.get("training_tokens")
+    return float(read / there) if read and there else None
+
+
 # ── The columns of the main table ─────────────────────────────────────────────────────────────────
 
 
@@ -131,35 +160,51 @@ def _reach(row: Row) -> float | None:
     return None if not row.score else UNLIMITED if row.reach is None else float(row.reach)
 
 
-def columns(floor: float | None, further: Sequence[Column] = ()) -> list[Column]:
-    """All columns in order; `floor` is the true source's bits per character, `further` are those of the sections."""
+def columns(comparison: Comparison, further: Sequence[Column] = ()) -> list[Column]:
+    """All columns, those that lead first; `further` are those of the sections."""
+    floor = comparison.corpus.floor
 
     def above(row: Row) -> float | None:
         return row.score.bits_per_character - floor if row.score and floor is not None else None
 
-    return [
-        Column("year", "of the paper", lambda row: row.year or None, lambda year: f"{year:.0f}"),
-        Column("bits/char", "bits per character, with the 95 % bootstrap interval",
-               lambda row: row.score.bits_per_character if row.score else None, _three,
-               aside=lambda row: span(row.interval)),
+    of_characters = all(row.score.tokens == row.score.characters for row in comparison.rows if row.score)
+    bits = Column("bits/char", "bits per character, with the 95 % bootstrap interval",
+                  lambda row: row.score.bits_per_character if row.score else None, _three,
+                  aside=lambda row: span(row.interval), leads=True)  # fmt: skip
+    per_token = Column(
+        "ppl/token",
+        "perplexity per token, comparable only where the tokenizer is the same",
+        lambda row: row.score.perplexity_per_token if row.score else None,
+        amount,
+        leads=of_characters,
+    )
+    per_word = Column(
+        "ppl/word",
+        "perplexity per word of the corpus",
+        lambda row: row.score.perplexity_per_word if row.score else None,
+        amount,
+        leads=not of_characters,
+    )
+    ruler = [per_word, bits, per_token] if unit_of(comparison) == PERPLEXITY else [bits, per_word, per_token]
+    every = [
+        Column("year", "of the paper", lambda row: row.year or None, lambda year: f"{year:.0f}", leads=True),
+        *ruler,
+        *further,
+        Column("above", "bits per character above the true source", above, _three),
         Column("± seeds", "standard deviation of bits per character over training seeds", _spread, _three,
                aside=_seeds, terminal=False),
         Column("certified", "bits per character of a compressed file of the beginning of the test text, which another "
                "process decompressed; in brackets, the bits that the evaluator computes for it",
                lambda row: row.certified.bits_per_character if row.certified else None, _three, aside=_claimed),
-        Column("above", "bits per character above the true source", above, _three),
-        Column("ppl/token", "perplexity per token, comparable only where the tokenizer is the same",
-               lambda row: row.score.perplexity_per_token if row.score else None, amount),
-        Column("ppl/word", "perplexity per word of the corpus",
-               lambda row: row.score.perplexity_per_word if row.score else None, amount),
         Column("pseudo-ppl", "pseudo-perplexity per token of a masked model, which sees the context on both sides: "
                "comparable with no perplexity, and never bits (Salazar et al. 2020)",
                lambda row: row.pseudo.pseudo_perplexity if row.pseudo else None, amount),
-        *further,
         Column("size", "number of parameters or counts", lambda row: row.size.count if row.size else None, amount,
                aside=lambda row: row.size.unit if row.size else ""),
         Column("on disk", "bytes of the saved model", lambda row: row.size.bytes if row.size else None, _bytes),
         Column("train", "training time in seconds", lambda row: row.train_seconds, lambda value: f"{amount(value)} s"),
+        Column("passes", "how often a model that trains by steps read the training text", passes,
+               lambda value: f"{value:.3g}", terminal=False),
         Column("FLOPs", "floating-point operations of training by steps: six for each weight and token read (Kaplan "
                "et al. 2020), and those of attention", flops, amount, terminal=False),
         Column("peak memory", "peak resident memory of the process during training", lambda row: row.peak_bytes,
@@ -168,3 +213,4 @@ def columns(floor: float | None, further: Sequence[Column] = ()) -> list[Column]
         Column("reach", "tokens of context that the model can use", _reach,
                lambda tokens: "all" if tokens >= UNLIMITED else f"{tokens:,.0f}", terminal=False),
     ]  # fmt: skip
+    return sorted(every, key=lambda column: not column.leads)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from statistics import fmean
 from typing import Any
 
 from lmzoo.comparison.context import Context
@@ -108,16 +109,54 @@ def tested_table(facts: Tested, _: Comparison) -> Table:
     return Table("task", heads, lines)
 
 
-def tested_view(facts: Tested, _: Comparison) -> dict[str, list[str]]:
-    """The notes of grades, each once, with the models they are of."""
+def tested_view(facts: Tested, _: Comparison) -> dict[str, Any]:
+    """The notes of grades, each once, with the models they are of, and how many grades are at chance."""
     said: dict[str, list[str]] = {}
     for row in facts.rows:
         for note in dict.fromkeys(grade.note for grade in row.grades if grade.note):
             said.setdefault(note, []).append(row.label)
-    return {"notes": [f"{', '.join(labels)}: {note}" for note, labels in said.items()]}
+    return {"notes": [f"{', '.join(labels)}: {note}" for note, labels in said.items()], "counted": counted(facts.rows)}
 
 
 TESTED: Any = {"facts": Tested, "table": tested_table, "view": tested_view}  # of a section on public test sets
+
+
+def mean_accuracy(rows: Sequence[TaskRow]) -> dict[str, float | None]:
+    """The mean of each row's accuracies, by label; None where a task could not be asked."""
+    means: dict[str, float | None] = {}
+    for row in rows:
+        values = [grade.value for grade in row.grades if grade.metric == "accuracy"]
+        known = [value for value in values if value is not None]
+        means[row.label] = fmean(known) if known and len(known) == len(values) else None
+    return means
+
+
+def at_chance(grade: TaskResult) -> bool:
+    """Whether the interval of a grade contains what guessing scores."""
+    return bool(grade.interval and grade.chance is not None and grade.interval[0] <= grade.chance <= grade.interval[1])
+
+
+def telling(rows: Sequence[TaskRow]) -> list[int]:
+    """The places of the tasks in which any model is not at chance."""
+    models = [row for row in rows if row.model]
+    graded = range(len(rows[0].grades)) if rows else ()
+    return [
+        n for n in graded if any(row.grades[n].value is not None and not at_chance(row.grades[n]) for row in models)
+    ]
+
+
+def counted(rows: Sequence[TaskRow]) -> str:
+    """How many tasks tell no model from guessing, and how many grades: '' where all of them tell."""
+    models = [row for row in rows if row.model]
+    known = [grade for row in models for grade in row.grades if grade.value is not None and grade.chance is not None]
+    chance, tasks = sum(map(at_chance, known)), len(rows[0].grades) if rows else 0
+    silent = tasks - len(telling(rows))
+    if not chance:
+        return ""
+    of_tasks = f"In {silent} of {tasks} rows every model is at chance. " if silent else ""
+    return (
+        f"{of_tasks}{chance} of {len(known)} grades are at chance: their 95 % interval contains what guessing scores."
+    )
 
 
 def grade_cell(grade: TaskResult) -> Cell:

@@ -1,6 +1,7 @@
 """One file, one section: found by its name, cached by its own version, and alone in its failure."""
 
 from dataclasses import dataclass
+from typing import get_args
 
 import pytest
 
@@ -8,7 +9,7 @@ from lmzoo.comparison import compare as comparing
 from lmzoo.data import corpus as corpora
 from lmzoo.interface import Run
 from lmzoo.report import section as finder
-from lmzoo.report.section import FOLDER, Section, find, sections
+from lmzoo.report.section import FOLDER, Part, Section, find, sections
 
 NEW = """
 from dataclasses import dataclass
@@ -26,8 +27,11 @@ def test_every_file_is_a_section_with_its_template_and_no_two_share_a_place():
     names = {path.stem for path in FOLDER.glob("*.py")} - {"__init__"}
     assert {section.id for section in sections()} == names
     assert all((FOLDER / section.template).is_file() for section in sections())
-    places = [section.place for section in sections()]
-    assert places == sorted(set(places))
+    parts = [section.part for section in sections()]
+    assert sorted(parts, key=get_args(Part).index) == parts
+    for part in get_args(Part):
+        places = [section.place for section in sections() if section.part == part]
+        assert places == sorted(set(places))
 
 
 def test_titles_are_short_and_none_is_used_twice():

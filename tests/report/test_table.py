@@ -61,7 +61,7 @@ def test_flops_are_the_trainers_or_six_for_each_weight_and_token_read():
 def test_what_sees_everything_is_sorted_behind_what_sees_much():
     rows = [row("lstm", 1.0, reach=None), row("gpt", 1.1, reach=1024), row("uniform", 2.0, reach=0), row("bad", None)]
     assert texts(comparison(rows=rows), "reach") == ["all", "1,024", "0", DASH]
-    (reach,) = [column for column in columns(None) if column.head == "reach"]
+    (reach,) = [column for column in columns(made(comparison(rows=rows))) if column.head == "reach"]
     assert reach.number(typed(rows[0])) == UNLIMITED > reach.number(typed(rows[1]))
 
 

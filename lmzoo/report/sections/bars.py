@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from lmzoo.comparison.results import Comparison, Reference, Row
+from lmzoo.comparison.results import Comparison, Row
 from lmzoo.report.canvas import Canvas, Drawing, bare_axes, colour, outline, short
 from lmzoo.report.labels import name_verticals
 from lmzoo.report.section import Section
 from lmzoo.report.summary import lines as reference_lines
-from lmzoo.report.table import DASH, Cell, Table
 
 
 def figure(_: None, comparison: Comparison, canvas: Canvas) -> Drawing | None:
@@ -52,19 +51,4 @@ def _in_words(rows: list[Row], lines: list[tuple[str, float]]) -> str:
     return f"Bits per character, fewest first: {values}." + (f" For comparison: {marks}." if marks else "")
 
 
-def table(_: None, comparison: Comparison) -> Table | None:
-    """What each compressor makes of the test text, alone and given training text."""
-    rows = {(one.label, one.given_train): one for one in comparison.references}
-    labels = dict.fromkeys(label for label, _ in rows)
-    lines = [(label, [_coded(rows.get((label, given))) for given in (False, True)]) for label in labels]
-    return Table("compressor", ("alone", "given training text"), lines) if lines else None
-
-
-def _coded(one: Reference | None) -> Cell:
-    if one is None:
-        return Cell(DASH)
-    given = f", {one.note}" if one.given_train else ""
-    return Cell(f"{one.bits_per_character:.3f}", f"{one.bits / 8:,.0f} bytes{given}")
-
-
-section = Section("bars", "Bits per character", 10, "headline", table=table, figure=figure)
+section = Section("bars", "Bits per character", 10, "headline", figure=figure)

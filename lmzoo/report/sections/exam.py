@@ -11,8 +11,8 @@ from lmzoo.files import typed
 from lmzoo.report.canvas import Canvas, Drawing
 from lmzoo.report.heatmap import heat_map
 from lmzoo.report.section import Section
-from lmzoo.report.table import Cell, Column, Table, percent
-from lmzoo.report.task_rows import TaskRow, ask, chance_cell, grade_cell
+from lmzoo.report.table import Cell, Measure, Table
+from lmzoo.report.task_rows import TaskRow, ask, chance_cell, grade_cell, mean_accuracy
 from lmzoo.tasks import suite
 from lmzoo.tasks.result import TaskResult
 
@@ -68,18 +68,13 @@ def table(facts: Exam, _: Comparison) -> Table:
     return Table("phenomenon", heads, lines)
 
 
-def columns(facts: Exam) -> list[Column]:
+def measure(facts: Exam, _: Comparison) -> Measure:
     """The mean over phenomena, each counting alike; no mean where one of them could not be asked."""
-    means = {row.label: _mean([grade.value for grade in row.grades]) for row in facts.rows}
     meaning = "accuracy in the grammar exam, the mean over its phenomena"
-    return [Column("exam", meaning, lambda row: means.get(row.label), percent)]
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None
+    values = mean_accuracy(facts.rows)
+    return Measure("exam", meaning, values, "exam score", "scores {} in the exam", "scores {}")
 
 
 section = Section(
-    "exam", "Grammar exam", 20, "knowledge", facts=Exam, compute=compute, table=table, figure=figure, columns=columns
+    "exam", "Grammar exam", 20, "knowledge", facts=Exam, compute=compute, table=table, figure=figure, measure=measure
 )

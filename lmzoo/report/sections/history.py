@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from lmzoo.comparison.results import Comparison, Published, Scored
+from lmzoo.comparison.results import Comparison, Published
 from lmzoo.report.canvas import (
     REFERENCE_LINE,
     SOURCE,
@@ -20,9 +20,8 @@ from lmzoo.report.points import Point, draw_points, pareto_front
 from lmzoo.report.section import Section
 from lmzoo.report.summary import lines as reference_lines
 from lmzoo.report.table import DASH
+from lmzoo.report.units import PERPLEXITY, comparable, in_unit, unit_of
 
-BITS = "bits per character"
-PERPLEXITY = "perplexity per token"
 BAND: Any = {"color": "#cc79a7", "alpha": 0.18, "linewidth": 0}
 
 
@@ -58,20 +57,12 @@ def figure(_: None, comparison: Comparison, canvas: Canvas) -> Drawing | None:
     return figure, _in_words(unit, ours, theirs, lines, bands)
 
 
-def unit_of(comparison: Comparison) -> str:
-    """The unit of what was published for this corpus, if any row can be given in it; else bits per character."""
-    units = [one.unit for one in comparison.published if one.value is not None]
-    return next((unit for unit in units if _ours(comparison, unit)), BITS)
-
-
 def _ours(comparison: Comparison, unit: str) -> list[Point]:
-    """The rows with a score and a year. Perplexities compare only if tokens are the words of the text."""
+    """The rows with a year and a score that can be given in that unit."""
     points = []
     for row in comparison.ranked():
         score = row.score
-        if not score or row.year is None:
-            continue
-        if unit == PERPLEXITY and not (score.tokens == score.words and score.perplexity_per_token):
+        if not score or row.year is None or not comparable(score, unit):
             continue
         value = in_unit(score.bits, score, unit)
         low, high = row.interval or (score.bits_per_character,) * 2
@@ -85,13 +76,6 @@ def _theirs(one: Published) -> Point:
     value = one.value or 0.0
     said = f"{one.system} ({one.year}) {number(value)}"
     return Point(one.year, value, one.system, said, colour(one.family), value, value)
-
-
-def in_unit(bits: float, score: Scored, unit: str) -> float:
-    """Bits of the test text in `unit`, divided by what `score` counted in it."""
-    if unit == PERPLEXITY:
-        return float(2 ** min(1000.0, bits / score.tokens))
-    return float(bits / (score.bytes if unit == "bits per byte" else score.characters))
 
 
 def _lines(comparison: Comparison, unit: str, ours: list[Point]) -> list[tuple[str, float]]:

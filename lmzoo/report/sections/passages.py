@@ -10,7 +10,7 @@ from lmzoo.analysis import surprisal
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
 from lmzoo.comparison.results import OPTIONAL, Comparison, OfModel
-from lmzoo.report.section import Section, by_year
+from lmzoo.report.section import Section, a_few
 from lmzoo.report.table import amount
 
 
@@ -80,8 +80,8 @@ SCALE = (
 
 
 def view(passages: Sequence[Passage], comparison: Comparison) -> dict[str, Any] | None:
-    """The passages by the year of the model's idea, then from most bits to fewest; the best is chosen."""
-    shown = [one for one in by_year(passages, comparison) if one.pieces]
+    """Six of the passages by the year of the model's idea, then from most bits to fewest; the best is chosen."""
+    shown = a_few([one for one in passages if one.pieces], comparison)
     if not shown:
         return None
     of_template = {"level": level, "piece_said": piece_said, "word_said": word_said, "scale": SCALE, "edges": EDGES}

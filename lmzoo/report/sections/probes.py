@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
+from lmzoo.comparison.results import Comparison
 from lmzoo.report.heatmap import tested_figure
 from lmzoo.report.section import Section
-from lmzoo.report.table import Column, percent
-from lmzoo.report.task_rows import TESTED, Tested, ask
+from lmzoo.report.table import Column, Measure, percent
+from lmzoo.report.task_rows import TESTED, Tested, ask, mean_accuracy
 from lmzoo.tasks import suite
 
 IN_TABLE = ("SST-2", "tags")  # the probes that have a column in the main table
@@ -35,4 +36,22 @@ def _column(task: str, facts: Tested) -> Column:
     return Column(task, meaning, lambda row: values.get(row.label), percent, terminal=False)
 
 
-section = Section("probes", "Probes", 30, "knowledge", compute=compute, figure=tested_figure, columns=columns, **TESTED)
+def measure(facts: Tested, _: Comparison) -> Measure:
+    """The mean accuracy, each task counting alike."""
+    values = mean_accuracy(facts.rows)
+    return Measure(
+        "probes", "mean accuracy of the probes", values, "probe accuracy", "scores {} in the probes", "scores {}"
+    )
+
+
+section = Section(
+    "probes",
+    "Probes",
+    30,
+    "knowledge",
+    compute=compute,
+    figure=tested_figure,
+    columns=columns,
+    measure=measure,
+    **TESTED,
+)

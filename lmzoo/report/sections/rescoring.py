@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry, scored
+from lmzoo.comparison.results import Comparison
 from lmzoo.report.section import Section
+from lmzoo.report.table import Measure, percent
 from lmzoo.report.task_rows import TESTED, Tested, ask
 from lmzoo.tasks import suite
 
@@ -16,4 +18,13 @@ def compute(entries: Sequence[Entry], context: Context) -> Tested | None:
     return ask(group, able, context) if lists and able else None
 
 
-section = Section("rescoring", "N-best rescoring", 50, "knowledge", compute=compute, **TESTED)
+def measure(facts: Tested, _: Comparison) -> Measure | None:
+    """The word error rate, and from what the model brought it there."""
+    first = facts.rows[0].grades[0].chance
+    errors = {row.label: row.grades[0].value for row in facts.rows}
+    clause = f"brings word errors from {percent(first, 2)} to {{}}" if first else "leaves {} word errors"
+    meaning = "word error rate after n-best rescoring"
+    return Measure("word errors", meaning, errors, "word error rate", clause, "brings them to {}", places=2)
+
+
+section = Section("rescoring", "N-best rescoring", 50, "knowledge", compute=compute, measure=measure, **TESTED)

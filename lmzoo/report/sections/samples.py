@@ -10,7 +10,7 @@ from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
 from lmzoo.comparison.results import OPTIONAL, Comparison, OfModel
 from lmzoo.files import typed
-from lmzoo.report.section import Section, by_year
+from lmzoo.report.section import Section, a_few
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ def compute(entries: Sequence[Entry], context: Context) -> tuple[Sample, ...]:
 
 
 def view(samples: Sequence[Sample], comparison: Comparison) -> dict[str, Any] | None:
-    """The samples, in the order of the passages."""
+    """The samples of the same six models, in the order of the passages."""
     least = next((one.least for one in samples if one.least), None)
-    return {"samples": by_year(samples, comparison), "least": least} if samples else None
+    return {"samples": a_few(samples, comparison), "least": least} if samples else None
 
 
 section = Section("samples", "Generated text", 20, "text", facts=tuple[Sample, ...], compute=compute, view=view)

@@ -5,16 +5,17 @@ from typing import Any
 
 from lmzoo.comparison.results import Comparison, Row
 from lmzoo.report.section import Section, columns_of
-from lmzoo.report.table import Cell, Column
+from lmzoo.report.table import WHOLE, Cell, Column, passes
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the table: its cells, and the numbers of its footnotes."""
+    """A row of the table: its cells, the numbers of its footnotes, and what makes it unlike the others."""
 
     row: Row
     notes: tuple[int, ...]
     cells: tuple[Cell, ...]
+    marks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,15 @@ def main_table(comparison: Comparison) -> MainTable:
     for row in rows:
         remarks = dict.fromkeys([*([row.error] if row.error else []), *row.notes, *_uncertified(row), *_checked(row)])
         numbers = tuple(notes.setdefault(remark, len(notes) + 1) for remark in remarks)
-        lines.append(Line(row, numbers, tuple(one.cell(row) for one in shown)))
+        lines.append(Line(row, numbers, tuple(one.cell(row) for one in shown), tuple(_marks(row))))
     return MainTable(tuple(shown), tuple(lines), tuple(notes))
+
+
+def _marks(row: Row) -> list[str]:
+    """Warnings beside a label: what makes its figures unlike those of the others."""
+    read = passes(row)
+    adaptive = ["adaptive"] if row.adapts_at_test_time else []
+    return [*adaptive, *([f"{read:.2g} passes over the text"] if read and read < WHOLE else [])]
 
 
 def _uncertified(row: Row) -> list[str]:
