@@ -187,7 +187,9 @@ class Grammar:
         for number, (log2_prob, steps, word) in enumerate(choice.items):
             first = steps[-1] if steps else None
             agrees = not isinstance(first, str) or text.startswith(first, state.position)
-            if number not in choice.closed and (agrees or (prefix and _runs_out(text, state.position, (first, None)))):
+            if number not in choice.closed and (
+                agrees or (prefix and _runs_out(text, state.position, (first, None) if first else None))
+            ):
                 yield _follow(slot, (log2_prob - choice.log2_share, steps, word), state)
 
     def _alternatives(self, slot: Slot, memory: Memory) -> Alternatives:

@@ -46,12 +46,9 @@ class Text:
 
 def encode(corpus: Corpus, spec: str | None, run: Run) -> Text:
     """Train the tokenizer `spec` (None: the corpus's own) on the training text and encode train and valid."""
-    with run.progress.task("tokenizing", 3) as task:
-        task.doing("vocabulary")
-        tokenizer = tokenizers.train(spec or corpus.tokenizer, corpus.train, corpus.lines)
-        task.advance(1)
+    with run.progress.task("tokenizing", 2) as task:
         task.doing("training text")
-        train = tokenizer.encode(corpus.train)
+        tokenizer, train = tokenizers.train_and_encode(spec or corpus.tokenizer, corpus.train, corpus.lines)
         task.advance(1)
         task.doing("validation text")
         valid = tokenizer.encode(corpus.valid)

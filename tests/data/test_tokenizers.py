@@ -94,6 +94,19 @@ class TestNothingIsLost:
         assert ids.dtype == np.int32
         assert ids.ndim == 1
 
+    @given(specs | st.just("word:1"), texts, st.booleans())
+    def test_a_text_that_is_read_once_gets_the_same_vocabulary_and_ids(self, spec, text, lines):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(base, "CHUNK", 8)
+            made, ids = tokenizer.train_and_encode(spec, text, lines)
+            assert made.to_json() == train(spec, text, lines).to_json()
+            assert ids.tolist() == made.encode(text).tolist()
+
+    def test_the_words_are_the_most_frequent_of_several_bytes(self):
+        made, ids = tokenizer.train_and_encode("word:3", "é a b b. é cc dd b. cc b ee ee")
+        assert [made.token(number) for number in range(256, made.end)] == [" b", " cc", " ee"]
+        assert made.decode(ids) == "é a b b. é cc dd b. cc b ee ee"
+
     @given(specs, texts, texts, st.booleans())
     def test_pieces_join_to_the_text(self, spec, trained_on, text, lines):
         t = train(spec, trained_on, lines)

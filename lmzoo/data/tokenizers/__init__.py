@@ -20,9 +20,9 @@ Ids 0 … 255 are the bytes (for gpt2 in another order), then come the learned t
 """
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import repeat
+from itertools import count, repeat
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,20 @@ from lmzoo.data.tokenizers.bpe import LARGEST, Bpe, find_gpt2, load_gpt2
 from lmzoo.data.tokenizers.pretokenized import Split
 from lmzoo.errors import FormatError, TokenizerError, nearest
 
-__all__ = ["KINDS", "Alphabet", "Bpe", "Byte", "Char", "Split", "Tokenizer", "Word", "from_json", "load_gpt2", "train"]
+__all__ = [
+    "KINDS",
+    "Alphabet",
+    "Bpe",
+    "Byte",
+    "Char",
+    "Split",
+    "Tokenizer",
+    "Word",
+    "from_json",
+    "load_gpt2",
+    "train",
+    "train_and_encode",
+]
 
 KINDS = ("byte", "char", "word:K", "bpe:K", "split", "split:min=N", "gpt2")
 
@@ -122,14 +135,24 @@ class Word(ByteTokenizer):
             self._ids["\n"] = self.end
 
     @classmethod
-    def train(cls, size: int, text: str, lines: bool) -> "Word":
-        """The `size` most frequent pieces of `text` of more than one byte; ties by first occurrence."""
-        counts: Counter[str] = Counter()
-        for start, end in spans(text):
-            counts.update(cls.PIECE.findall(text, start, end))
-        frequent = (piece for piece, _ in counts.most_common() if _can_be_learned(piece))
+    def train(cls, size: int, text: str, lines: bool) -> tuple["Word", Tokens]:
+        """The `size` most frequent pieces of `text` of more than one byte, ties by first occurrence; the ids of `text`.
+
+        Its pieces are found once for both, and looked up once for each distinct one.
+        """
+        number: defaultdict[str, int] = defaultdict(count().__next__)  # of each piece, by first occurrence
+        chunks = [
+            np.fromiter(map(number.__getitem__, cls.PIECE.findall(text, start, end)), np.int32)
+            for start, end in spans(text)
+        ]
+        pieces = np.array(list(number), object)
+        counts = sum((np.bincount(chunk, minlength=len(pieces)) for chunk in chunks), np.zeros(len(pieces), np.int64))
+        frequent = (piece for piece in pieces[np.argsort(-counts, kind="stable")] if _can_be_learned(piece))
         words = [word for word, _ in zip(frequent, range(size), strict=False)]
-        return cls(f"word:{size}", words, lines)
+        tokenizer = cls(f"word:{size}", words, lines)
+        ids = np.fromiter(map(tokenizer._ids.get, pieces, repeat(HOLE)), np.int32, len(pieces))
+        spelled = [spell_holes(ids[chunk], pieces[chunk]) for chunk in chunks]
+        return tokenizer, np.concatenate([np.empty(0, np.int32), *spelled])
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Word":
@@ -164,7 +187,7 @@ def train(spec: str, text: str, lines: bool = False) -> Tokenizer:
     """
     kind, size = _parse(spec)
     if kind == "word":
-        return Word.train(size, text, lines)
+        return Word.train(size, text, lines)[0]
     if kind == "bpe":
         return Bpe.train(size, text, lines)
     if kind == "char":
@@ -172,6 +195,15 @@ def train(spec: str, text: str, lines: bool = False) -> Tokenizer:
     if kind == "split":
         return Split.train(text, least=size or 1)
     return load_gpt2(find_gpt2(), lines) if kind == "gpt2" else Byte(lines)
+
+
+def train_and_encode(spec: str, text: str, lines: bool = False) -> tuple[Tokenizer, Tokens]:
+    """The tokenizer of `train`, and the ids of `text`, (T,) int32: `word` reads it once for both."""
+    kind, size = _parse(spec)
+    if kind == "word":
+        return Word.train(size, text, lines)
+    tokenizer = train(spec, text, lines)
+    return tokenizer, tokenizer.encode(text)
 
 
 def from_json(saved: Any) -> Tokenizer:
