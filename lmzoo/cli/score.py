@@ -142,7 +142,13 @@ def _score(run: Path, asked: _Asked, before: str, code: Path | None, device: str
         notes.append("pseudo-bits: each token is predicted from those on both sides (Salazar et al. 2020)")
     elif not text_model.model.is_distribution:
         notes.append("its scores do not sum to one: they rank sentences, and are no bits")
-    facts = {"run": str(run), "model": text_model.name, "tokenizer": text_model.tokenizer.spec, "pseudo": pseudo}
+    facts = {
+        "run": str(run),
+        "model": text_model.name,
+        "tokenizer": text_model.tokenizer.spec,
+        "trained_on": store.read_provenance(run).get("corpus"),
+        "pseudo": pseudo,
+    }
     groups = [[_facts(scored[sentence]) for sentence in group] for group in asked.groups]
     if asked.pairs:
         return {**facts, "notes": notes, "pairs": [_pair(*group) for group in groups]}
@@ -240,4 +246,5 @@ def _notes(fact: dict[str, Any], shown: Sequence[dict[str, Any]]) -> list[str]:
     unknown = list(dict.fromkeys(word for one in shown for word in one["unknown"]))
     how = "read as <unk>" if any("<unk>" in name for one in shown for name, _ in one["tokens"]) else "spelled in bytes"
     listed = ", ".join(unknown[:10]) + (" …" if len(unknown) > 10 else "")
-    return [*fact["notes"], *([f"not in its vocabulary, and {how}: {listed}"] if unknown else [])]
+    home = f", learned from {fact['trained_on']}," if fact["trained_on"] else ""
+    return [*fact["notes"], *([f"not in its vocabulary{home} and {how}: {listed}"] if unknown else [])]

@@ -16,6 +16,7 @@ from lmzoo.data.corpus import Corpus
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.drafts import lock_of, locked
 from lmzoo.errors import LmzooError, UsageError
+from lmzoo.evaluation import out_of_domain
 from lmzoo.evaluation.perplexity import ADAPTS, Array, PseudoScore, Score, evaluate, pseudo_evaluate
 from lmzoo.evaluation.sums import Sums, below_source, floor_of, spot_check
 from lmzoo.evaluation.text_model import TextModel
@@ -166,6 +167,10 @@ def enter(spec: str, text: training.Text, runs: Path, run: Run, cache: ResultCac
         if is_run(spec):
             row.notes += _trained_elsewhere(text.corpus, row.provenance or {})
         _score(entry, text.corpus)
+        if is_run(spec) and entry.score:
+            row.notes += out_of_domain.notes(
+                text_model, text.corpus, text.corpus.test, entry.score, row.provenance or {}
+            )
     except LmzooError as error:
         row.error = str(error)
     except Exception as error:  # somebody's own file may fail in any way: that is its row's result

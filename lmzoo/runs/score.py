@@ -12,6 +12,7 @@ import numpy as np
 from lmzoo.data.corpus import SPLITS, Corpus, Paths, trained_on
 from lmzoo.data.own_text import LONG, PARTS
 from lmzoo.errors import UsageError, naming
+from lmzoo.evaluation import out_of_domain
 from lmzoo.evaluation.interpolation import Mixture, fit_weights
 from lmzoo.evaluation.perplexity import (
     ADAPTS,
@@ -102,6 +103,7 @@ def score_run(
         notes.append(ADAPTS)
     sums = spot_check(text_model, text, score, progress)
     notes += [note for note in (sums.note, below_source(score, floor_of(source, split))) if note]
+    notes += out_of_domain.notes(text_model, source, text, score, provenance)
     row = {
         "run": str(folder),
         "model": model.name,

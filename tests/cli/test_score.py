@@ -48,7 +48,7 @@ def test_sentences_are_sorted_by_their_bits_with_the_difference_to_the_likeliest
     assert [" ".join(row[:3]) for row in (first, second, third)] == ["the cat sat.", "the hyena sat.", "the cat sats."]
     assert len(first) == 6  # no difference
     assert float(second[3]) - float(first[3]) == pytest.approx(float(second[-1]), abs=0.11)
-    assert "note: not in its vocabulary, and spelled in bytes: sats" in out
+    assert "note: not in its vocabulary and spelled in bytes: sats" in out
     assert "  the " in out and "␣cat " in out
     assert max(map(len, out.splitlines())) <= 80
 
