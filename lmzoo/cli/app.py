@@ -13,11 +13,12 @@ from lmzoo.cli.options import with_flags
 
 # What `lmzoo --help` shows, in this order. A command that is not listed stands below, under "Commands".
 PANELS = {
-    "Start": ("train", "compare", "eval", "generate", "models", "corpora"),
-    "Look": ("score", "tokenize", "explain", "ngrams", "classes"),
+    "Start": ("compare", "models", "corpora"),
+    "Train and measure": ("train", "eval", "score", "generate"),
+    "Look inside": ("tokenize", "explain", "ngrams", "classes"),
+    "Word vectors": ("neighbours", "analogy", "similarity", "odd", "map"),
     "Knowledge": ("probe", "zeroshot", "rescore", "solve"),
-    "Vectors": ("neighbours", "analogy", "similarity", "odd", "map"),
-    "Files": ("export", "import", "compress", "decompress", "certify"),
+    "Exchange and compress": ("export", "import", "compress", "decompress", "certify"),
     "Teach": ("check",),
 }
 ORDER = [name for names in PANELS.values() for name in names]

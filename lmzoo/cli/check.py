@@ -26,7 +26,9 @@ def check_file(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Grade a model against the contract: one line for each check, and what is wrong where one fails.
+    """Grade a model of your own, check by check.
+
+    A line for each check of the contract, and what is wrong where one fails.
 
     A FILE.py runs in a process of its own, with limits on its time and memory.
     """

@@ -55,7 +55,7 @@ def compare_models(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train models on the same text, evaluate them in the same way, and write a report."""
+    """Train models on one text, score them, and write a report."""
     from lmzoo.comparison import compare, place
     from lmzoo.comparison.entry import check_spec
     from lmzoo.comparison.presets import preset as choose_preset

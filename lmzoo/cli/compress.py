@@ -33,7 +33,10 @@ def compress_file(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compress a file with a run's probabilities: only the same run decompresses it, on the same kind of machine."""
+    """Compress a file with a run's probabilities.
+
+    Only the same run decompresses it, on the same kind of machine.
+    """
     from lmzoo.compression import codec
 
     out = out or Path(f"{file}{SUFFIX}")
@@ -65,7 +68,7 @@ def decompress_file(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Decompress a file to the same bytes, or say why that is not possible."""
+    """Decompress a file to the same bytes, or say why not."""
     from lmzoo.compression import codec
 
     if out is None and file.suffix != SUFFIX:
@@ -96,7 +99,10 @@ def certify_runs(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compress a test text and decompress it in another process: real bits per character beside the evaluator's."""
+    """Compress a text for real: bytes beside the evaluator's bits.
+
+    Another process decompresses it.
+    """
     from lmzoo.compression.certify import certify
     from lmzoo.data.corpus import SPLITS
 

@@ -34,7 +34,7 @@ def list_corpora(context: typer.Context, as_json: Json = False) -> None:
     return None
 
 
-@corpora_app.command("fetch")
+@corpora_app.command("fetch", epilog="Example: lmzoo corpora fetch shakespeare")
 def fetch_corpus(name: CardName, mirror: Mirror = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """Download a corpus, or copy it from the mirror, check it and cache it."""
     from lmzoo.data import corpus
@@ -47,7 +47,7 @@ def fetch_corpus(name: CardName, mirror: Mirror = None, as_json: Json = False, q
     show_facts(facts, as_json, *(lines or [f"{name} is built in: nothing to fetch"]))
 
 
-@corpora_app.command("show")
+@corpora_app.command("show", epilog="Example: lmzoo corpora show storyworld")
 @with_flags
 def show_corpus(
     corpus: Texts,  # A name from `lmzoo corpora`, a text file or a folder; storyworld:2MB: 2 MB of it.

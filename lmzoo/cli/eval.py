@@ -22,7 +22,10 @@ def evaluate_runs(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score runs: bits per character and byte, and perplexities, with their denominators."""
+    """Score runs on a text: bits per character, and perplexities.
+
+    Numerators and denominators are printed too, with the sha256 of the text.
+    """
     from lmzoo.data.corpus import SPLITS
     from lmzoo.evaluation.perplexity import PROTOCOLS
     from lmzoo.runs import score

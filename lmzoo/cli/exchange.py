@@ -35,8 +35,9 @@ def export_run(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a run in another toolkit's format: an n-gram as ARPA, word vectors as word2vec, GloVe or gensim, a gpt as
-    Hugging Face's GPT-2.
+    """Write a run in another toolkit's format.
+
+    An n-gram as ARPA; word vectors as word2vec, GloVe or gensim; a gpt as Hugging Face's GPT-2.
     """
     from lmzoo.embeddings.predictor import Association
     from lmzoo.formats import arpa
@@ -122,8 +123,9 @@ def import_file(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Read another toolkit's model and save it as a run: an ARPA file of n-grams, word vectors in the formats of
-    word2vec, GloVe or gensim, or GPT-2's weights.
+    """Read another toolkit's model and save it as a run.
+
+    An ARPA file of n-grams, word vectors in the formats of word2vec, GloVe or gensim, or GPT-2's weights.
     """
     from lmzoo.formats import vectors
     from lmzoo.runs import store

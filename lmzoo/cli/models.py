@@ -5,9 +5,9 @@ from lmzoo.cli.console import show_json, show_table
 from lmzoo.cli.options import Json
 
 
-@command("models")
+@command("models", epilog="Example: lmzoo models")
 def list_models(as_json: Json = False) -> None:
-    """The animals: the models there are, oldest idea first."""
+    """List the models, the oldest idea first."""
     from lmzoo import models
 
     facts = [models.about(name) for name in models.names()]

@@ -24,7 +24,10 @@ def explain_text(
     code: Code = None,
     as_json: Json = False,
 ) -> None:
-    """Show how an n-gram model arrives at each probability: counts, weights and the sum, to check by hand."""
+    """Show each probability of an n-gram as a sum to check by hand.
+
+    A row for each order, with its counts, discount and weight.
+    """
     from lmzoo.analysis import explain_ngram
     from lmzoo.runs import store
 
@@ -46,7 +49,7 @@ def list_ngrams(
     code: Code = None,
     as_json: Json = False,
 ) -> None:
-    """List what followed a context in training, with counts and probabilities."""
+    """List what followed a context in training, and how often."""
     from lmzoo.analysis import explain_ngram
     from lmzoo.runs import store
 
@@ -132,14 +135,17 @@ def _quoted(context: list[str]) -> str:
 
 @command(
     "classes",
-    epilog="Example: lmzoo train classes --corpus storyworld, then lmzoo classes runs/storyworld-classes --words 12",
+    epilog="Example: lmzoo train classes --corpus storyworld; lmzoo classes runs/storyworld-classes --words 12",
 )
 def show_classes(
     run: Annotated[Path, run_argument("Folder of a run that `lmzoo train classes` made, or its name in runs/.")],
     words: Size = 10,  # How many words of each class to show, 1 or more.
     as_json: Json = False,
 ) -> None:
-    """Show the word classes of a run, the most used first, each with its most frequent words."""
+    """Show the word classes of a run, with their frequent words.
+
+    The most used class comes first.
+    """
     facts = describe(run, words)
     if as_json:
         return show_json({"run": str(run), "classes": facts})

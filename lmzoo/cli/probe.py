@@ -48,7 +48,10 @@ def probe_runs(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Probe models: classifiers on their frozen features, beside controls and baselines."""
+    """Train classifiers on the frozen features of runs.
+
+    Beside them stand controls (an untrained network, shuffled labels) and baselines (TF-IDF, the majority class).
+    """
     from lmzoo.tasks.contamination import Overlaps
     from lmzoo.tasks.probing import baselines as classical
     from lmzoo.tasks.probing import datasets, probe

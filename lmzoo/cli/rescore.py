@@ -35,7 +35,10 @@ def rescore_lists(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Rescore n-best lists: models choose what was said, and their word error rates are compared."""
+    """Rescore n-best lists, and compare word error rates.
+
+    Models choose what was said among the candidates of a noisy channel.
+    """
     if corpus and nbest:
         raise UsageError("--corpus makes n-best lists and --nbest reads them: give one of the two")
     if weight is not None and not 0 <= weight < float("inf"):

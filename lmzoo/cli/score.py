@@ -58,7 +58,10 @@ def score_sentences(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score sentences of your own: bits in all and per token, the likeliest first, and by how much."""
+    """Score sentences of your own, the likeliest first.
+
+    Bits in all and per token, and by how many bits each is behind.
+    """
     runs, typed = _split(arguments)
     if bool(typed) == bool(file):
         raise UsageError("give sentences behind the runs or a --file of them" + (", not both" if file else ""))
@@ -80,16 +83,24 @@ def score_sentences(
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """The runs, which are folders or look like paths, and the sentences, from the first argument that is neither."""
+    """The runs, which are folders, names in runs/ or look like paths, and the sentences, from what is none of these."""
+    from lmzoo.runs import store
+
     count = 0
     while count < len(arguments) and (not count or _is_run(arguments[count])):
         count += 1
-    return list(map(Path, arguments[:count])), list(arguments[count:])
+    return list(map(store.named, arguments[:count])), list(arguments[count:])
 
 
 def _is_run(argument: str) -> bool:
+    from lmzoo.runs import store
+
     try:
-        return Path(argument).is_dir() or ("/" in argument and len(argument.split()) == 1)
+        return (
+            Path(argument).is_dir()
+            or store.named(argument) != Path(argument)
+            or ("/" in argument and len(argument.split()) == 1)
+        )
     except (OSError, ValueError):  # too long for a path, or with a zero byte in it
         return False
 

@@ -30,7 +30,10 @@ def solve_questions(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Answer multiple-choice questions by PMI: the option that co-occurs with the question in a training text."""
+    """Answer multiple-choice questions by PMI.
+
+    The answer is the option that co-occurs with the question in a training text.
+    """
     from lmzoo.data import corpus as corpora
     from lmzoo.tasks import multiple_choice
     from lmzoo.tasks.pmi_solver import PmiSolver

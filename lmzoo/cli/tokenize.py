@@ -32,7 +32,10 @@ def tokenize_text(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Cut a text into tokens: the pieces, their ids and how many; of byte pairs also the merges, one by one."""
+    """Cut a text into tokens; with --merges, step by step.
+
+    The pieces, their ids and how many; of byte pairs also the merges, in order.
+    """
     if not text and not merges:
         raise UsageError("give a text to cut into tokens, in quotes; or --merges, to list what was learned")
     in_range("--top", top, 0)

@@ -8,6 +8,7 @@ import typer
 from lmzoo.cli import options
 from lmzoo.cli.app import add_group
 from lmzoo.cli.console import Bars, hold, process, say, show_json, show_notes, show_wrapped
+from lmzoo.cli.model_flags import ModelCommands
 from lmzoo.errors import LmzooError, UsageError, in_range, one_of
 
 if TYPE_CHECKING:
@@ -120,13 +121,13 @@ def _show(fitted: "Fitted", text: "Text", facts: dict[str, Any], out: Path) -> N
     say(f"saved as {out}; score it with: lmzoo eval {out}")
 
 
-class _Train(options.ModelCommands):
+class _Train(ModelCommands):
     action = staticmethod(_train)
 
 
 train_app = typer.Typer(
     cls=_Train,
-    help="Train a model on a corpus and save it as a run. `lmzoo train MODEL --help` lists the model's own flags; "
+    help="Train a model on a corpus and save it as a run.\n\n`lmzoo train MODEL --help` lists the model's own flags; "
     "a FILE.py works wherever a model's name does.",
     epilog="Example: lmzoo train ngram --corpus shakespeare --tokenizer char --order 6 --out runs/shakespeare-6gram",
     subcommand_metavar="MODEL [FLAGS]...",

@@ -69,7 +69,7 @@ def show_analogy(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Solve an analogy, or measure the accuracy on Mikolov et al.'s questions."""
+    """Solve an analogy, or all 19,544 of Mikolov et al."""
     from lmzoo.analysis.word_vectors import METHODS
 
     one_of("method", method, (*METHODS, "both"))
@@ -142,7 +142,10 @@ def show_similarity(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show the cosine of two words, or the correlation of cosines with human similarity judgments."""
+    """Compare two words, or all similarities with people's.
+
+    The cosine of two words, or the correlation of cosines with human similarity judgments.
+    """
     if words and len(words) != 2:
         raise UsageError(f"give two words to compare, or none for the sets of human judgments; not {len(words)}")
     vectors = open_vectors(run, code, quiet)
@@ -173,7 +176,10 @@ def show_odd(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show the odd one out of several words: the one farthest from their mean."""
+    """Show which of several words does not belong.
+
+    It is the one farthest from their mean.
+    """
     scored = open_vectors(run, code, quiet).odd_one_out(words)
     if as_json:
         return show_json({"run": str(run), "odd": scored[0][0], "words": _facts(scored, "cosine")})

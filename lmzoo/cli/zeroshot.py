@@ -28,7 +28,10 @@ def ask_zeroshot(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Zero-shot tasks: minimal pairs, sentiment, coreference, causes, science questions, a passage's last word."""
+    """Ask runs which of two texts is likelier: BLiMP, COPA, ARC …
+
+    Zero-shot tasks: minimal pairs, sentiment, coreference, causes, science questions, a passage's last word.
+    """
     from lmzoo.tasks import zeroshot, zeroshot_items
     from lmzoo.tasks.contamination import Overlaps
 

@@ -1,8 +1,11 @@
 """The command line as a person meets it: what it prints, what it leaves behind, and what it says when it cannot."""
 
+import functools
 import json
 import os
 import random
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,9 +13,13 @@ import time
 from pathlib import Path
 
 import pytest
+import typer
 
-from lmzoo import drafts
+from lmzoo import drafts, models
+from lmzoo.cli.app import PANELS, add_all_commands, app
 from lmzoo.cli.main import main
+from lmzoo.cli.model_flags import model_command
+from lmzoo.cli.train import _Train
 from lmzoo.runs import store
 
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "the", "dog", "ran", "off", "to", "see", "café", "😀", "trees"]
@@ -120,12 +127,15 @@ def folders(path):
 
 def test_commands_are_listed_as_a_newcomer_needs_them(lmzoo):
     out = lmzoo("--help").out
-    titles = [f"─ {panel} ─" for panel in ("Start", "Look", "Knowledge", "Vectors", "Files", "Teach")]
-    commands = [f"│ {name} " for name in ("train", "compare", "eval", "generate", "models", "corpora", "check")]
+    titles = [f"─ {panel} ─" for panel in PANELS]
+    commands = [f"│ {name} " for names in PANELS.values() for name in names]
     for shown in (titles, commands):
         places = [out.index(text) for text in shown]
         assert places == sorted(places)
     assert "─ Commands ─" not in out  # none is without a panel
+    assert all(
+        line[2] != " " for line in out[out.index("─ Start ─") :].splitlines() if line.startswith("│")
+    )  # a line each
 
 
 def test_a_command_is_a_file_that_nothing_else_names(tmp_path):
@@ -144,9 +154,43 @@ def test_without_arguments_there_is_help(lmzoo):
     assert "compare" in outcome.out
 
 
-@pytest.mark.parametrize("command", ["compare", "train", "eval", "generate", "corpora", "check"])
-def test_help_has_an_example(lmzoo, command):
-    assert f": lmzoo {command}" in lmzoo(command, "--help").out
+def _noted(called, command, /, **_):
+    called.append(command)
+
+
+def test_every_help_has_examples_whose_words_and_flags_there_are(monkeypatch):
+    add_all_commands()
+    root = typer.main.get_command(app)
+    called, examples = [], []
+    trained = functools.wraps(_Train.action)(lambda *_, **__: called.append("train"))  # with the same flags
+    monkeypatch.setattr(_Train, "action", staticmethod(trained))
+    asked = {name: one for name, one in root.commands.items() if name not in ("train", "corpora")}
+    asked |= {f"corpora {name}": one for name, one in root.commands["corpora"].commands.items()}
+    for name, one in asked.items():
+        one.callback = functools.partial(_noted, called, name.split()[0])
+    for name, one in asked.items() | {("train", root.commands["train"])}:
+        found = re.findall(r"lmzoo [^;·]+", one.epilog or "")
+        assert any(line.startswith(f"lmzoo {name}") for line in found), name
+        examples += found
+    for name in models.names():
+        examples += re.findall(r"lmzoo .+", model_command(name, _Train.action, {}).epilog)
+    for line in examples:
+        root(shlex.split(line)[1:], standalone_mode=False)
+        assert called.pop() == line.split()[1], line
+
+
+def test_help_of_a_model_shows_ten_flags_and_help_all_every_one(lmzoo):
+    few, every = ("train", "lstm", "--help"), ("train", "lstm", "--help-all")
+    shown = [
+        set(re.findall(r"│ (--[a-z0-9-]+)", lmzoo(*command).out)) - {"--help", "--help-all"} for command in (few, every)
+    ]
+    few, every = shown
+    assert few == {"--layers", "--hidden", "--embedding", "--dropout", "--preset", "--corpus", "--tokenizer", "--out",
+                   "--budget", "--seed"}  # fmt: skip
+    assert few < every > {"--weight-drop", "--learning-rate", "--refit", "--json", "--mirror"}
+    assert f"Show all {len(every)} flags" in lmzoo("train", "lstm", "--help").out
+    assert "--smoothing" in lmzoo("train", "ngram", "--help").out
+    assert "--budget" not in lmzoo("train", "ngram", "--help").out
 
 
 def test_a_models_own_settings_come_first_with_their_ranges(lmzoo):

@@ -163,7 +163,7 @@ def test_a_map_of_no_words_in_particular_shows_frequent_ones(lmzoo, folder, tmp_
     assert (tmp_path / "map.png").exists()
 
 
-@pytest.mark.parametrize("command", PANELS["Vectors"])
+@pytest.mark.parametrize("command", PANELS["Word vectors"])
 def test_each_command_has_help_with_an_example(lmzoo, command):
     code, out, _ = lmzoo(command, "--help")
     assert code == 0
