@@ -1,12 +1,16 @@
 "use strict";
 // A link into a folded part opens it, and paper shows everything.
-const unfold = () => {
-  const target = location.hash && document.getElementById(location.hash.slice(1));
+const unfold = (hash = location.hash) => {
+  const target = hash && document.getElementById(hash.slice(1));
   if (!target) return;
   for (let outer = target.querySelector(":scope > details") ?? target.closest("details"); outer; outer = outer.parentElement.closest("details")) outer.open = true;
   target.scrollIntoView();
 };
-addEventListener("hashchange", unfold);
+addEventListener("hashchange", () => unfold());
+addEventListener("click", event => {
+  const link = event.target.closest("a[href^='#']");
+  if (link) unfold(link.getAttribute("href")); // a second time, too
+});
 unfold();
 const folded = () => document.querySelectorAll("details:not([open])");
 let opened = [];

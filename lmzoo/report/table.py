@@ -207,7 +207,7 @@ def columns(comparison: Comparison, further: Sequence[Column] = ()) -> list[Colu
                lambda value: f"{value:.3g}", terminal=False),
         Column("FLOPs", "floating-point operations of training by steps: six for each weight and token read (Kaplan "
                "et al. 2020), and those of attention", flops, amount, terminal=False),
-        Column("peak memory", "peak resident memory of the process during training", lambda row: row.peak_bytes,
+        Column("memory", "peak resident memory of the process during training", lambda row: row.peak_bytes,
                _bytes, terminal=False),
         Column("tokens/s", "tokens scored per second", lambda row: row.tokens_per_second, amount),
         Column("reach", "tokens of context that the model can use", _reach,

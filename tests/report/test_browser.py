@@ -46,16 +46,38 @@ PROBE = """<!doctype html><title>waiting</title><script>
 const told = {}, source = PAGE;
 const looks = WIDTHS.map(width => new Promise(done => {
   const frame = document.createElement("iframe");
-  Object.assign(frame, { width, height: 900, srcdoc: source, onload: () => done(look(frame, width)) });
+  Object.assign(frame, { width, height: 720, srcdoc: source, onload: () => look(frame, width).then(done) });
   document.documentElement.append(frame);
 }));
-function look(frame, width) {
+async function look(frame, width) {
   const page = frame.contentDocument, root = page.documentElement, said = told[width] = {};
   const overflow = () => Math.max(root.scrollWidth, page.body.scrollWidth) - root.clientWidth;
   const first = () => page.querySelector("tbody th").dataset.value;
   const head = n => page.querySelectorAll("thead th")[n];
   const press = (node, key) => node.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+  const region = page.querySelector(".main").parentElement, columns = () => [...page.querySelectorAll(".main thead th")].filter(shown => shown.offsetParent).length;
+  const places = () => [...page.querySelectorAll(".main tr, main > section")].map(node => node.getBoundingClientRect().top);
+  const folds = [...page.querySelectorAll("main > section > details")], open = () => folds.filter(one => one.open).length;
   said.width = root.clientWidth;
+  said.hero = page.querySelector(".hero img").getBoundingClientRect().bottom;
+  said.sentence = page.querySelector(".finding").getBoundingClientRect().bottom;
+  said.columns = [columns()];
+  said.cut = region.scrollWidth - region.clientWidth;
+  const before = places(), every = page.querySelector("#every-column");
+  every.focus({ preventScroll: true });
+  said.switch = page.activeElement === every;
+  every.click();
+  said.columns.push(columns());
+  said.jump = Math.max(...places().map((top, n) => Math.abs(top - before[n])));
+  every.click();
+  said.folded = [folds.length, open()];
+  page.defaultView.location.hash = page.querySelector("nav a[href='#calibration']").getAttribute("href");
+  await new Promise(done => setTimeout(done, 100));
+  said.folded.push(open(), page.querySelector("#calibration > details").open);
+  page.defaultView.dispatchEvent(new Event("beforeprint"));
+  said.folded.push(page.querySelectorAll("details:not([open])").length);
+  page.defaultView.dispatchEvent(new Event("afterprint"));
+  said.folded.push(open());
   said.overflow = overflow();
   said.order = [first()];
   head(1).querySelector("button").click();
@@ -124,6 +146,31 @@ def test_nothing_is_wider_than_the_screen_closed_or_opened(looked, width):
     assert (told["overflow"], told["opened"]) == (0, 0)
     assert told["images"]
     assert told["small"] >= 10
+
+
+def test_finding_and_picture_are_on_the_first_screen(looked):
+    for width in (1280, 1920):
+        told = looked[0][str(width)]
+        assert told["sentence"] < told["hero"] <= 720
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_table_begins_with_five_columns_whole_and_a_switch_shows_all_without_a_jump(looked, width):
+    told = looked[0][str(width)]
+    few, every = told["columns"]
+    assert few == (4 if width == 360 else 5)  # the year is beside the name there
+    assert every > 10
+    assert told["cut"] == 0
+    assert told["switch"]
+    assert told["jump"] <= 1
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_appendix_is_folded_until_a_link_or_paper_opens_it(looked, width):
+    parts, open_at_first, after_link, is_that_one, closed_on_paper, afterwards = looked[0][str(width)]["folded"]
+    assert parts > 5
+    assert (open_at_first, after_link, is_that_one) == (0, 1, True)
+    assert (closed_on_paper, afterwards) == (0, 1)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -1,6 +1,7 @@
 """The main table: a row for each model, a column for whatever is known of any of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any
 
 from lmzoo.comparison.results import Comparison, Row
@@ -26,6 +27,13 @@ class MainTable:
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
 
+    @property
+    def leading(self) -> "MainTable":
+        """The same with its first columns only."""
+        leads = [column.leads for column in self.columns]
+        lines = (replace(line, cells=tuple(compress(line.cells, leads))) for line in self.lines)
+        return replace(self, columns=tuple(compress(self.columns, leads)), lines=tuple(lines))
+
 
 def main_table(comparison: Comparison) -> MainTable:
     """The table as the page, the README and the terminal show it."""
@@ -44,7 +52,7 @@ def _marks(row: Row) -> list[str]:
     """Warnings beside a label: what makes its figures unlike those of the others."""
     read = passes(row)
     adaptive = ["adaptive"] if row.adapts_at_test_time else []
-    return [*adaptive, *([f"{read:.2g} passes over the text"] if read and read < WHOLE else [])]
+    return [*adaptive, *([f"{read:.2g} passes"] if read and read < WHOLE else [])]
 
 
 def _uncertified(row: Row) -> list[str]:

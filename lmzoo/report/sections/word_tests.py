@@ -103,7 +103,7 @@ def table(facts: WordTests, comparison: Comparison) -> tuple[Table, Table]:
 def _reported(facts: WordTests, comparison: Comparison) -> Table:
     sets = [name for name in REPORTED if name in facts.sets]
     asked = [(method, part) for method, part in PARTS if all(method in row.analogies for row in facts.rows)]
-    costs = [column for column in columns(comparison) if column.head in ("train", "peak memory", "bits/char")]
+    costs = [column for column in columns(comparison) if column.head in ("train", "memory", "bits/char")]
     lines = []
     for row in facts.rows:
         cells = [_judged(row.sets[name]) for name in sets]

@@ -30,7 +30,7 @@ def test_what_vectors_know_stands_beside_what_they_cost():
     grid, _ = tables("word_tests", with_associations())
     assert grid.heads[:3] == ("WordSim-353", "SimLex-999", "MEN")
     assert grid.heads[3:] == (
-        "3CosAdd", "3CosAdd, semantic", "3CosAdd, syntactic", "3CosMul", "bits/char", "train", "peak memory",
+        "3CosAdd", "3CosAdd, semantic", "3CosAdd, syntactic", "3CosMul", "bits/char", "train", "memory",
     )  # fmt: skip
     pmi, word2vec = (pairs(cells) for _, cells in grid.lines)
     assert pmi[0] == ("0.500", "300 of 353")
