@@ -38,8 +38,8 @@ def refuse_other(folder: Path, corpus: Corpus, specs: Sequence[str]) -> None:
         return
     try:
         found = read_json(folder / RESULTS, dict[str, Any], TEXTS)
-        named = found.get("models") or (found.get("preset") or {}).get("models")
-        models = typed(named, list[str] | None, "models")
+        named = found.get("models") or (found.get("preset") or {}).get("models") or []
+        models = typed(named, list[str], "models")
         of, sums = str(found["corpus"]["name"]), found["corpus"]["sha256"]
         same_text = all(sums[part] == corpus.sha256[part] for part in ("valid", "test"))  # --refit changes train
     except (FormatError, UsageError, OSError, KeyError, TypeError, AttributeError):
@@ -49,7 +49,7 @@ def refuse_other(folder: Path, corpus: Corpus, specs: Sequence[str]) -> None:
             there = f"has a report on {of}, not on {corpus.name}"
         elif not same_text:
             there = f"has a report on another text of the name {corpus.name}"
-        elif models is None:
+        elif not models:
             there = "has a report that does not say of which models"
         elif set(models) != set(specs):
             there = f"has a report on {_some(models)}, not on {_some(specs)}"
