@@ -30,8 +30,8 @@ def compare_models(
     corpus: options.CorpusName = "storyworld",
     tokenizer: options.TokenizerSpec = None,
     budget: options.Budget = None,
-    # Which models to compare where none is named: laptop or gpu; models and budgets are in
-    # corpora/compare.presets.toml. [default: by the machine]
+    # Which models to compare where none is named: laptop, own (for a text of your own) or gpu; models and budgets are
+    # in corpora/compare.presets.toml. [default: by machine and text]
     preset: str | None = None,
     seeds: int = 1,  # Train each model with this many seeds, and show the standard deviation.
     device: options.Device = "auto",
@@ -72,12 +72,15 @@ def compare_models(
         raise UsageError("--preset says which models to compare, and so do you: leave one out")
     if not 1 <= seeds <= 100:
         raise UsageError(f"--seeds must be 1 to 100, not {seeds}")
-    chosen_preset = None if contestants else choose_preset(preset or "auto", device)
+    choose_preset(preset, device)  # raises for a wrong name before anything is read
     if certify:
         codec.need_coder()
+    options.parse_budget(budget)
+    progress = Bars(quiet)
+    source = corpora.load(corpus, mirror=mirror, refit=refit, lines=lines, progress=progress)
+    chosen_preset = None if contestants else choose_preset(preset, device, own=source.paths is not None)
     spend = options.parse_budget(budget or (chosen_preset.budget if chosen_preset else None))
-    run = Run(seed=seed, device=device, progress=Bars(quiet), **spend)
-    source = corpora.load(corpus, mirror=mirror, refit=refit, lines=lines, progress=run.progress)
+    run = Run(seed=seed, device=device, progress=progress, **spend)
     specs = contestants or list(chosen_preset.models if chosen_preset else ())
     for spec in specs:
         check_spec(spec)
@@ -109,6 +112,8 @@ def compare_models(
         show_json(comparison.to_json())
     else:
         show_wrapped(f"{source.name}: {source.split_in_words}")
+        if comparison.reading:
+            show_wrapped(comparison.reading)
         show(report.table(comparison))
         for note in comparison.untested:
             say(f"not computed: {one_line(note)}")

@@ -97,7 +97,7 @@ TokenizerSpec = Annotated[
         help="byte, char, word:K (the K most frequent words, as in word:5000), bpe:K (byte-pair encoding with K "
         "tokens), split (words of a text that is tokenised already), split:min=N (words that occur less than N times "
         "become <unk>) or gpt2.",
-        show_default="the corpus's own",
+        show_default="the corpus's own; of a text of your own words, where it has spaces, else characters",
     ),
 ]
 Budget = Annotated[

@@ -101,6 +101,8 @@ def _show(fitted: "Fitted", text: "Text", facts: dict[str, Any], out: Path) -> N
 
     source = text.corpus
     show_wrapped(f"{source.name}: {source.split_in_words}")
+    if text.reading:
+        show_wrapped(text.reading)
     count, unit = fitted.model.size()
     say(
         f"{fitted.model.name} learned {len(text.train):,} tokens of {source.name} ({text.tokenizer.spec}, "

@@ -78,6 +78,7 @@ def compare(
         seconds=0.0,
         corpus=_corpus_facts(corpus),
         models=list(specs),
+        reading=text.reading,
         rows=[entry.row for entry in entries],
         references=_references(corpus, cache, run),
         published=published.beside(corpus),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lmzoo.comparison.entry import slug
-from lmzoo.comparison.presets import DEFAULT, Preset
+from lmzoo.comparison.presets import GPU, Preset
 from lmzoo.data.corpus import Corpus
 from lmzoo.errors import FormatError, UsageError
 from lmzoo.files import TEXTS, read_json, typed
@@ -19,10 +19,10 @@ LONGEST = 60  # characters of a folder's name that name models
 
 
 def default(corpus: Corpus, specs: Sequence[str], preset: Preset | None = None) -> Path:
-    """reports/CORPUS for the models of the first preset; the name of another preset, or those of the models, follow."""
+    """reports/CORPUS for the models of a preset for laptops; what was chosen for a GPU, or by name, has that added."""
     text = (corpus.paths.main.stem if corpus.paths else corpus.name).replace(":", "-")
     if preset:
-        return Path("reports") / (text if preset.name == DEFAULT else f"{text}-{preset.name}")
+        return Path("reports") / (f"{text}-{GPU}" if preset.name == GPU else text)
     names: list[str] = []
     for spec in specs:
         if names and len("-".join([*names, slug(spec)])) > LONGEST:

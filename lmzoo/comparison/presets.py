@@ -8,7 +8,7 @@ from lmzoo.errors import FormatError, UsageError, nearest
 from lmzoo.files import read_toml
 
 NAME = "compare.presets.toml"
-DEFAULT = "laptop"  # that of a machine without an accelerator
+LAPTOP, GPU, OWN = "laptop", "gpu", "own"  # OWN is for a text of one's own where there is no accelerator
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,14 @@ def presets() -> dict[str, Preset]:
         raise FormatError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def preset(name: str, device: str) -> Preset:
-    """The preset called `name`, or the one for the machine where that is "auto". Raises UsageError for another name."""
+def preset(name: str | None, device: str, own: bool = False) -> Preset:
+    """The preset called `name`; where that is "auto" or None, the one for this machine and a text of one's `own`.
+
+    Raises UsageError for another name.
+    """
     known = presets()
-    if name == "auto":
-        name = "gpu" if accelerator(device) else DEFAULT
+    if name in (None, "auto"):
+        name = GPU if accelerator(device) else OWN if own else LAPTOP
     if name not in known:
-        raise UsageError(f"no preset {name!r}{nearest(name, known)}; there are: auto, {', '.join(known)}")
+        raise UsageError(f"no preset {name!r}{nearest(str(name), known)}; there are: auto, {', '.join(known)}")
     return known[name]

@@ -221,6 +221,7 @@ class Comparison:
     differences: list[Difference] = field(default_factory=list)
     preset: dict[str, Any] | None = None
     models: list[str] = field(default_factory=list)  # as they were named; older reports do not say
+    reading: str = ""  # the tokenizer that was chosen, where nobody named one
     # What could not be computed: test sets that were not fetched, and sections that failed.
     untested: list[str] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)  # of sections, by id

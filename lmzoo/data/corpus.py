@@ -44,7 +44,7 @@ class Corpus:
     licence: str
     citation: str
     lines: bool
-    tokenizer: str
+    tokenizer: str  # "" for a text of one's own: chosen by what the text is (`tokenizers.choose`)
     train: str = field(repr=False)
     valid: str = field(repr=False)
     test: str = field(repr=False)
@@ -261,7 +261,7 @@ def _from_paths(paths: Paths, progress: Progress, short: bool) -> Corpus:
         own = own_text.load(paths, progress, short)
     except OSError as error:
         raise UsageError(f"cannot read {error.filename or main}: {error.strerror}") from error
-    card = Card(main.name, str(main), "your own", "", "char", {"words": own.rule})
+    card = Card(main.name, str(main), "your own", "", "", {"words": own.rule})
     corpus = _corpus(card, own.texts, f"{'folder' if main.is_dir() else 'file'} {main} ({own.rule})")
     return replace(corpus, notes=tuple(own.notes), paths=paths, cut=own.cut)
 

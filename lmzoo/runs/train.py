@@ -37,23 +37,42 @@ class Text:
     train: Ids
     valid: Ids
     refit: bool = False  # `train` ends with `valid`
+    chosen: bool = False  # nobody named the tokenizer
 
     @property
     def data(self) -> Data:
         """The argument of `fit`."""
         return Data(self.train, self.valid, self.tokenizer.vocabulary, self.refit, self.corpus.alone)
 
+    @property
+    def reading(self) -> str:
+        """A line on the tokenizer that was chosen for a text of one's own; "" where the user or the corpus names it."""
+        spec = self.tokenizer.spec
+        if not self.chosen:
+            return ""
+        if spec == "char":
+            return "read by characters, as it has few spaces: --tokenizer chooses another (word:5000, bpe:1000, byte)"
+        return (
+            f"read as {spec}: words that occur {tokenizers.SEEN} times or more are tokens, others are spelled in "
+            "bytes; --tokenizer chooses another (char, bpe:1000, split)"
+        )
+
 
 def encode(corpus: Corpus, spec: str | None, run: Run) -> Text:
-    """Train the tokenizer `spec` (None: the corpus's own) on the training text and encode train and valid."""
+    """Train the tokenizer `spec` (None: the corpus's own, else one that fits the text) on the training text and encode
+    train and valid.
+    """
+    named = spec or corpus.tokenizer
     with run.progress.task("tokenizing", 2) as task:
         task.doing("training text")
-        tokenizer, train = tokenizers.train_and_encode(spec or corpus.tokenizer, corpus.train, corpus.lines)
+        tokenizer, train = tokenizers.train_and_encode(
+            named or tokenizers.choose(corpus.train), corpus.train, corpus.lines
+        )
         task.advance(1)
         task.doing("validation text")
         valid = tokenizer.encode(corpus.valid)
         task.advance(1)
-    return Text(corpus, tokenizer, train, valid, corpus.refit)
+    return Text(corpus, tokenizer, train, valid, corpus.refit, chosen=not named)
 
 
 def respacing(tokenizer: Tokenizer, text: str) -> list[str]:

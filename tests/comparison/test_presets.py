@@ -40,9 +40,11 @@ def test_each_tells_the_whole_story_in_order():
 
 
 def test_auto_is_as_the_machine_is(monkeypatch):
-    assert presets.preset("auto", "cpu").name == "laptop"
+    assert presets.preset("auto", "cpu").name == presets.preset(None, "cpu").name == "laptop"
+    assert presets.preset(None, "cpu", own=True).name == "own"
     monkeypatch.setattr(presets, "accelerator", lambda device: "cuda:0")
     assert presets.preset("auto", "auto").name == "gpu"
+    assert presets.preset("auto", "auto", own=True).name == "gpu"
     assert presets.preset("laptop", "auto").name == "laptop"
 
 
@@ -57,3 +59,8 @@ def test_an_invalid_file_of_presets_is_refused(text, tmp_path, monkeypatch):
     monkeypatch.setattr(presets, "folder", lambda: tmp_path)
     with pytest.raises(FormatError, match=re.escape(presets.NAME)):
         presets.presets()
+
+
+def test_a_text_of_ones_own_gets_the_order_that_its_validation_text_chooses():
+    laptop, own = (presets.presets()[name].models for name in ("laptop", "own"))
+    assert [(a, b) for a, b in zip(laptop, own, strict=True) if a != b] == [("ngram:order=5", "ngram:order=auto")]

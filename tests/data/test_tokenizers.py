@@ -22,7 +22,7 @@ from tokenizers import Tokenizer as HuggingFace
 from tokenizers import models, pre_tokenizers
 
 from lmzoo.data import tokenizers as tokenizer
-from lmzoo.data.tokenizers import Bpe, Char, Tokenizer, Word, base, bpe, train
+from lmzoo.data.tokenizers import Bpe, Char, Tokenizer, Word, base, bpe, choose, train
 from lmzoo.data.tokenizers.bpe import FIELD
 from lmzoo.errors import FormatError, TokenizerError, UsageError
 
@@ -222,6 +222,31 @@ class TestVocabularies:
 
     def test_a_character_in_several_bytes_stands_at_the_last_of_them(self):
         assert train("byte", "").pieces([*"a€".encode(), 0xE2]) == ["a", "", "", "€", "\ufffd"]
+
+
+class TestChoice:
+    """The tokenizer of a text whose tokenizer nobody names."""
+
+    def test_a_text_with_spaces_is_read_by_its_words_that_are_not_rare(self):
+        text = "the cats sat and the cats ran\nthe dog sat\n" * 2 + "a dog sat and ran\n"
+        spec = choose(text)
+        # " the" and "the", " cats", " sat", " and", " ran" and " dog" three times or more; "a" is one byte
+        pieces = {"the": 4, " the": 2, " cats": 4, " sat": 5, " and": 3, " ran": 3, " dog": 3, "a": 1}
+        assert spec == f"word:{sum(n >= 3 for n in pieces.values())}" == "word:6"
+        assert train(spec, text).decode(train(spec, text).encode("the zebra sat")) == "the zebra sat"
+
+    @pytest.mark.parametrize(
+        "text",
+        ["猫坐在垫子上。狗也坐在那里。 " * 20, "ACGTTGCA\n" * 50, "Anna\nMary Ann\nLouise\nMargaret\n" * 9],
+    )
+    def test_a_text_with_few_spaces_is_read_by_characters(self, text):
+        assert choose(text) == "char"
+
+    def test_a_text_of_rare_words_still_has_a_vocabulary(self):
+        assert choose("every word here is new to you") == "word:1"
+
+    def test_at_most_so_many_words(self):
+        assert choose(" ".join(f"w{n} " * 3 for n in range(12_000))) == "word:10000"
 
 
 class TestChunks:

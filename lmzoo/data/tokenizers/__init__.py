@@ -61,6 +61,11 @@ __all__ = [
 
 KINDS = ("byte", "char", "word:K", "bpe:K", "split", "split:min=N", "gpt2")
 
+# Of a text whose tokenizer nobody names: words, where it has a space in so many characters; those seen so often, in so
+# many of its first characters, and at most so many words. Rarer words are spelled in bytes, so that there is text to
+# learn such spellings from.
+CHARACTERS_A_SPACE, SEEN, LOOKED_AT, MOST_WORDS = 12, 3, 1 << 21, 10_000
+
 _BYTE_SPELLINGS = [bytes([byte]) for byte in range(BYTES)]
 
 
@@ -197,6 +202,7 @@ def train(spec: str, text: str, lines: bool = False) -> Tokenizer:
     return load_gpt2(find_gpt2(), lines) if kind == "gpt2" else Byte(lines)
 
 
+<<<<<<< HEAD
 def train_and_encode(spec: str, text: str, lines: bool = False) -> tuple[Tokenizer, Tokens]:
     """The tokenizer of `train`, and the ids of `text`, (T,) int32: `word` reads it once for both."""
     kind, size = _parse(spec)
@@ -204,6 +210,16 @@ def train_and_encode(spec: str, text: str, lines: bool = False) -> tuple[Tokeniz
         return Word.train(size, text, lines)
     tokenizer = train(spec, text, lines)
     return tokenizer, tokenizer.encode(text)
+=======
+def choose(text: str) -> str:
+    """The spec for a text whose tokenizer nobody names: words where it has spaces between them, else characters."""
+    beginning = text[:LOOKED_AT]
+    if beginning.count(" ") * CHARACTERS_A_SPACE < len(beginning):
+        return "char"
+    counts = Counter(Word.PIECE.findall(beginning))
+    frequent = sum(count >= SEEN and len(piece) > 1 for piece, count in counts.items())
+    return f"word:{min(max(frequent, 1), MOST_WORDS)}"
+>>>>>>> 2002cb9 (Read a text of one's own by words where it has spaces, and choose the order of its best n-gram)
 
 
 def from_json(saved: Any) -> Tokenizer:
