@@ -22,6 +22,10 @@ class Progress:
         """Work on `note` begins: shown beside the bar until the next note."""
         self.advance(0, note)
 
+    def beside(self) -> "Progress":
+        """Where work that runs beside this reports: its tasks are not inside this one's."""
+        return self
+
     def track(self, name: str, items: Sequence[Item], label: Callable[[Item], str] | None = None) -> Iterator[Item]:
         """`items`, one after the other, as a task of as many units; the `label` of the one at work is shown."""
         with self.task(name, len(items)) as task:

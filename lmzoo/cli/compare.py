@@ -60,6 +60,7 @@ def compare_models(
     from lmzoo.comparison.entry import check_spec
     from lmzoo.comparison.presets import preset as choose_preset
     from lmzoo.compression import codec
+    from lmzoo.comparison.side_by_side import workers
     from lmzoo.data import corpus as corpora
     from lmzoo.data import task_cards
     from lmzoo.interface import Run
@@ -103,6 +104,7 @@ def compare_models(
             shares=SHARES if curves else (),
             certified=certify,
             sections=sections(),
+            processes=workers(specs, seeds, run),
         )
     except KeyboardInterrupt as stop:
         raise type(stop)("interrupted; the same command goes on from what is finished") from None

@@ -313,6 +313,7 @@ class Bars(Progress):
         self.quiet = quiet or process() > 0
         self._bars: Any = None
         self._open: list[Any] = []
+        self._borrowed = False  # the display is another's
 
     @contextmanager
     def task(self, name: str, total: float | None = None) -> Iterator["Bars"]:
@@ -325,7 +326,7 @@ class Bars(Progress):
         finally:
             self._open.remove(bar)  # not `pop`: after an error a loop over `track` may close before those inside it
             self._bars.remove_task(bar)
-            if not self._open:
+            if not self._open and not self._borrowed:
                 self._bars.stop()
                 self._bars = None
 
@@ -335,6 +336,12 @@ class Bars(Progress):
             self._bars.update(
                 self._open[-1], advance=amount, **({"note": one_line(note, LONGEST_NAME)} if note else {})
             )
+
+    def beside(self) -> "Bars":
+        """Bars below those that are open: it must be closed before they are."""
+        other = Bars(self.quiet)
+        other._bars, other._borrowed = self._bars, self._bars is not None
+        return other
 
     def _start(self) -> None:
         if self._bars is not None:

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from lmzoo.comparison import published
+from lmzoo.comparison import published, side_by_side
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry, check_spec, enter, is_run, make_labels_unique, over_seeds, scored
 from lmzoo.comparison.results import (
@@ -46,6 +46,7 @@ def compare(
     shares: Sequence[float] = (),
     certified: bool = False,
     sections: Sequence[Computed] = (),
+    processes: int = 1,
 ) -> Comparison:
     """Train, score and compare the models `specs` on `corpus`; `report.page.write` shows what is returned.
 
@@ -53,6 +54,9 @@ def compare(
     read from there the next time, and an interrupted one is resumed. `tokenizer` is a specification (None: the
     corpus's own). Each model is trained with `seeds` seeds; its row is that of the first, `run`'s. `certified`: each
     model compresses the beginning of the test text, and another process decompresses it.
+
+    `processes`: how many train models side by side (`side_by_side.workers` knows how many help); with more than one, the
+    main module must be importable, as `multiprocessing` asks.
 
     `sections` compute what the comparison shows beyond its rows (all of the report's: `report.section.sections()`),
     some only where asked: `word_tests` is what `task_cards.fetch("words")` returns, `tests` are public test sets,
@@ -63,6 +67,8 @@ def compare(
         check_spec(spec)
     text = training.encode(corpus, tokenizer, run)
     cache = ResultCache(folder / "kept")
+    if processes > 1:
+        side_by_side.train(specs, text, folder / "runs", run, cache, seeds, processes)
     entries = _enter_all(specs, text, folder / "runs", run, cache, seeds)
     for entry in scored(entries):
         assert entry.score

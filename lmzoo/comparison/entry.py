@@ -147,6 +147,21 @@ def _slug(name: str, settings: dict[str, str]) -> str:
     return describe(models.find(name).name, settings).replace(" ", "-").replace("/", "_")
 
 
+def _folder(name: str, settings: dict[str, str], runs: Path, run: Run) -> Path:
+    named = _slug(name, settings)
+    return runs / (f"{named}-seed-{run.seed}" if run.seed != 1 else named)
+
+
+def is_trained(spec: str, text: training.Text, runs: Path, run: Run) -> bool:
+    """Whether the model `spec`, no run itself, is among `runs` as this `run` would train it."""
+    name, settings = training.parse(spec)
+    try:
+        found = store.read_provenance(_folder(name, settings, runs, run)).get("key")
+        return bool(found == training.key(name, settings, text, run))
+    except LmzooError:
+        return False
+
+
 def enter(spec: str, text: training.Text, runs: Path, run: Run, cache: ResultCache | None = None) -> Entry:
     """Train or load a model and score it. An error becomes its row's."""
     row = Row(spec, spec, None, "", {}, text.tokenizer.spec)
@@ -180,8 +195,7 @@ def enter(spec: str, text: training.Text, runs: Path, run: Run, cache: ResultCac
 
 def _trained(name: str, settings: dict[str, str], text: training.Text, runs: Path, run: Run) -> tuple[TextModel, Path]:
     """The model and its run among `runs`; trained only where there is no such run."""
-    named = _slug(name, settings)
-    folder = runs / (f"{named}-seed-{run.seed}" if run.seed != 1 else named)
+    folder = _folder(name, settings, runs, run)
     code = name if Path(name).is_file() else None
     training.remove_useless(runs)
     with locked(lock_of(folder)):

@@ -1,0 +1,242 @@
+"""The models of a comparison trained in several processes at once, each with its share of the cores.
+
+A small network makes poor use of a second core, so two networks side by side take less time than one after the other.
+Each process trains and scores models into the folder of runs and the cache, where the comparison then finds them. What
+a process left undone, because it was killed or ran out of memory, the comparison does itself.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from itertools import count
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from lmzoo import models
+from lmzoo.comparison.entry import enter, is_run, is_trained
+from lmzoo.embeddings.gpu import accelerator
+from lmzoo.interface import Progress, Run
+from lmzoo.neural.training.signals import Interruption
+from lmzoo.runs import train as training
+from lmzoo.runs.cache import ResultCache
+
+MOST = 4  # processes: each holds the text, and PyTorch
+THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")  # variables of the environment, which libraries read once
+PATIENCE = 1.0  # seconds that a process has to end, unless
+TO_SAVE = 60.0  # a network has a checkpoint to write
+Job = tuple[str, int]  # a model and its seed
+
+
+def cores() -> int:
+    """How many threads this process may use: OMP_NUM_THREADS, else the cores it may run on."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, int(given)) if given.isdecimal() else available
+
+
+def workers(specs: Sequence[str], seeds: int, run: Run) -> int:
+    """How many processes to train `specs` in: 1 where fewer than two networks are among them, or on a GPU.
+
+    It depends on no more than that, and so do the threads of each process and the rounding of what it computes: an
+    interrupted comparison that goes on finds the figures of an undisturbed one.
+    """
+    named = [training.parse(spec)[0] for spec in specs if not is_run(spec)]
+    networks = seeds * sum(models.find(name).resumes for name in named)
+    return min(MOST, cores(), networks) if networks > 1 and not accelerator(run.device) else 1
+
+
+def train(
+    specs: Sequence[str], text: training.Text, runs: Path, run: Run, cache: ResultCache, seeds: int, processes: int
+) -> None:
+    """Train and score what of `specs`, with `seeds` seeds each, is not among `runs` yet; errors are found again later.
+
+    Ctrl-C stops the processes, which first write their checkpoints. The last models begin first: they take longest.
+    """
+    jobs = [(spec, seed) for spec in specs if not is_run(spec) for seed in range(run.seed, run.seed + seeds)]
+    jobs = [(spec, seed) for spec, seed in jobs if not is_trained(spec, text, runs, replace(run, seed=seed))]
+    if not jobs:
+        return
+    progress = run.progress
+    task_ = (text, runs, replace(run, progress=Progress()), cache.folder)
+    with (
+        Interruption() as stop,
+        progress.task("training", len(jobs)) as bar,
+        _started(min(processes, len(jobs)), max(1, cores() // processes), task_, progress) as team,
+    ):
+        stop.to_save = True
+        for worker in team:
+            worker.give(jobs)
+        while busy := [worker for worker in team if worker.job]:
+            for pipe in wait([worker.pipe for worker in busy], timeout=0.2):
+                worker = next(one for one in busy if one.pipe is pipe)
+                if worker.listen():
+                    bar.advance(1)
+                    worker.give(jobs)
+            if stop.requested:
+                for worker in team:
+                    worker.interrupt()
+                raise stop.error("interrupted")
+
+
+# ── In the comparison's process ───────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Worker:
+    """A process that trains, as the comparison sees it."""
+
+    process: BaseProcess
+    pipe: "Connection[Any, Any]"
+    progress: Progress
+    job: Job | None = None
+    bars: dict[int, tuple[ExitStack, Progress]] = field(default_factory=dict)  # of the tasks it is at, by number
+
+    def give(self, jobs: list[Job]) -> None:
+        """Have it do the last of `jobs`, if there is one and it is alive."""
+        self.job = None
+        if jobs and self.process.is_alive():
+            with suppress(OSError):
+                self.pipe.send(jobs[-1])
+                self.job = jobs.pop()
+
+    def listen(self) -> bool:
+        """Take what it says of its progress; True where it is done with its job, or dead."""
+        try:
+            kind, *facts = self.pipe.recv()
+        except (EOFError, OSError):
+            self._close()
+            return True
+        if kind == "begin":
+            number, name, total = facts
+            stack = ExitStack()
+            self.bars[number] = stack, stack.enter_context(self.progress.task(name, total))
+        elif kind == "advance":
+            number, amount, note = facts
+            self.bars[number][1].advance(amount, note)
+        elif kind == "end":
+            self.bars.pop(facts[0])[0].close()
+        return bool(kind == "done")
+
+    def interrupt(self) -> None:
+        """Pass Ctrl-C on, and wait until it has ended: a network first writes its checkpoint."""
+        saves = self.job is not None and models.find(training.parse(self.job[0])[0]).resumes
+        if self.process.is_alive() and self.process.pid:
+            os.kill(self.process.pid, signal.SIGINT)
+            self.process.join(TO_SAVE if saves else PATIENCE)
+        self.end()
+
+    def end(self) -> None:
+        """End it, whatever it is at."""
+        self.process.kill()
+        self.process.join()
+        self._close()
+
+    def _close(self) -> None:
+        for stack, _ in reversed(self.bars.values()):
+            stack.close()
+        self.bars.clear()
+        self.pipe.close()
+
+
+@contextmanager
+def _started(number: int, threads: int, task_: tuple[Any, ...], progress: Progress) -> Iterator[list[Worker]]:
+    """So many processes with so many threads each; they are ended with the block."""
+    context = multiprocessing.get_context("spawn")  # a fork of a process that has threads may hang
+    before = {name: os.environ.get(name) for name in THREADS}
+    team: list[Worker] = []
+    try:
+        os.environ.update(dict.fromkeys(THREADS, str(threads)))
+        with _deaf():
+            for _ in range(number):
+                ours, theirs = context.Pipe()
+                process = context.Process(target=_work, args=(theirs, *task_), daemon=True)
+                process.start()
+                theirs.close()
+                team.append(Worker(process, ours, progress.beside()))
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            os.environ.update({name: value} if value is not None else {})
+    try:
+        yield team
+    finally:
+        for worker in team:
+            worker.end()
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Ignore Ctrl-C for a moment, which what is started meanwhile does until it says otherwise."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+# ── In each of the others ─────────────────────────────────────────────────────────────────────────
+
+
+def _work(pipe: "Connection[Any, Any]", text: training.Text, runs: Path, run: Run, cache: Path | None) -> None:
+    """Do the jobs that come through `pipe`, until it is closed."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(EOFError, OSError, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        while True:
+            spec, seed = pipe.recv()
+            enter(spec, text, runs, replace(run, seed=seed, progress=Relay(pipe)), ResultCache(cache))
+            pipe.send(("done",))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)
+
+
+class Relay(Progress):
+    """Sends what is reported through a pipe, a few times a second."""
+
+    EVERY = 0.1  # seconds
+
+    def __init__(self, pipe: "Connection[Any, Any]"):
+        self.pipe, self.numbers = pipe, count()
+        self.open: list[int] = []
+        self.waiting, self.sent = (0.0, ""), 0.0
+
+    @contextmanager
+    def task(self, name: str, total: float | None = None) -> Iterator["Relay"]:
+        """As of any progress."""
+        self._send()
+        number = next(self.numbers)
+        self.pipe.send(("begin", number, name, total))
+        self.open.append(number)
+        try:
+            yield self
+        finally:
+            self._send()
+            self.open.remove(number)
+            self.pipe.send(("end", number))
+
+    def advance(self, amount: float = 1, note: str = "") -> None:
+        """As of any progress."""
+        self.waiting = self.waiting[0] + amount, note or self.waiting[1]
+        if time.monotonic() - self.sent > self.EVERY:
+            self._send()
+
+    def _send(self) -> None:
+        if self.open and self.waiting != (0.0, ""):
+            self.pipe.send(("advance", self.open[-1], *self.waiting))
+            self.sent = time.monotonic()
+        self.waiting = 0.0, ""
