@@ -59,8 +59,8 @@ def compare_models(
     from lmzoo.comparison import compare, place
     from lmzoo.comparison.entry import check_spec
     from lmzoo.comparison.presets import preset as choose_preset
-    from lmzoo.compression import codec
     from lmzoo.comparison.side_by_side import workers
+    from lmzoo.compression import codec
     from lmzoo.data import corpus as corpora
     from lmzoo.data import task_cards
     from lmzoo.interface import Run

@@ -55,8 +55,8 @@ def compare(
     corpus's own). Each model is trained with `seeds` seeds; its row is that of the first, `run`'s. `certified`: each
     model compresses the beginning of the test text, and another process decompresses it.
 
-    `processes`: how many train models side by side (`side_by_side.workers` knows how many help); with more than one, the
-    main module must be importable, as `multiprocessing` asks.
+    `processes`: how many train models side by side (`side_by_side.workers` says how many help); with more than one,
+    the main module must be importable, as `multiprocessing` asks.
 
     `sections` compute what the comparison shows beyond its rows (all of the report's: `report.section.sections()`),
     some only where asked: `word_tests` is what `task_cards.fetch("words")` returns, `tests` are public test sets,

@@ -232,6 +232,10 @@ def _fill(entry: Entry, text_model: TextModel, folder: Path) -> None:
     row.train_seconds, row.peak_bytes = provenance.get("training_seconds"), provenance.get("peak_bytes")
     row.size = Size(count, unit, store.bytes_on_disk(folder))
     row.notes, row.provenance = list(provenance.get("remarks", [])), provenance
+    read, of = provenance.get("tokens_read"), provenance.get("training_tokens")
+    if isinstance(read, int) and isinstance(of, int) and of > 0:
+        row.tokens_read, row.passes = read, round(read / of, 3)
+        row.notes += [f"read {row.passes:.0%} of the training text"] if row.passes < 0.995 else []
     if isinstance(model, LanguageModel):
         row.reach, row.adapts_at_test_time = model.reach, model.adapts
         row.notes += [ADAPTS] if model.adapts else []

@@ -111,6 +111,8 @@ class Row:
     tokenizer: str
     train_seconds: float | None = None
     peak_bytes: int | None = None
+    tokens_read: int | None = field(default=None, metadata=OPTIONAL)  # in training, of a model that trains by steps
+    passes: float | None = field(default=None, metadata=OPTIONAL)  # over the training text, that so many tokens are
     size: Size | None = None
     tokens_per_second: float | None = None
     reach: int | None = None

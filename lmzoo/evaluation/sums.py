@@ -16,7 +16,9 @@ from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Array, Ids, LanguageModel, Progress
 
 PLACES = 100
-READ = 1 << 18  # tokens of a text: places further on would cost as much as scoring it again
+# Places are among the first tokens of a text, or of each line, as all before a place are read once more to predict it:
+# a tenth of the text, or LEAST tokens of a short one, and at most MOST. So the check costs little beside the score.
+SHARE, LEAST, MOST = 0.1, 1 << 12, 1 << 18
 SUM = 1e-3  # how far a sum may be from one: rounding of a large vocabulary in float32
 GAP = 0.01  # nats between the prediction and the score: rounding in another order
 CHANCE = 20  # bits below the source's own: less likely than one in a million (Markov's inequality)
@@ -65,7 +67,8 @@ def spot_check(text_model: TextModel, text: str, score: Score, progress: Progres
     log_probs = score.log_probs
     lengths = np.array([len(part) for part in parts])
     begins = np.cumsum(lengths) - lengths
-    near = np.concatenate([np.arange(b, b + min(n, READ)) for b, n in zip(begins, lengths, strict=True)])
+    read = int(min(max(SHARE * lengths.sum(), LEAST), MOST))
+    near = np.concatenate([np.arange(b, b + min(n, read)) for b, n in zip(begins, lengths, strict=True)])
     chosen = np.unique(
         np.append(np.random.default_rng(0).choice(near, min(PLACES, len(near)), replace=False), near[[0, -1]])
     )

@@ -63,11 +63,10 @@ def encode(corpus: Corpus, spec: str | None, run: Run) -> Text:
     train and valid.
     """
     named = spec or corpus.tokenizer
+    alone = corpus.train[: -len(corpus.valid)] if corpus.refit and corpus.valid else corpus.train
     with run.progress.task("tokenizing", 2) as task:
         task.doing("training text")
-        tokenizer, train = tokenizers.train_and_encode(
-            named or tokenizers.choose(corpus.train), corpus.train, corpus.lines
-        )
+        tokenizer, train = tokenizers.train_and_encode(named or tokenizers.choose(alone), corpus.train, corpus.lines)
         task.advance(1)
         task.doing("validation text")
         valid = tokenizer.encode(corpus.valid)

@@ -317,7 +317,11 @@ def test_a_text_that_cannot_be_trained_on(refuses, here, contents, says):
     ("text", "flags", "remark"),
     [
         ("a" * 500, [], "too few n-grams"),  # one token repeated
-        ("abcdefghij klmno pqrst uvw\n", ["--order", "40"], "no n-grams longer than 25: order 40 adds none"),
+        (
+            "abcdefghij klmno pqrst uvw\n",
+            ["--order", "40", "--tokenizer", "char"],
+            "no n-grams longer than 25: order 40 adds none",
+        ),
         ("\n" * 100, ["--tokenizer", "split"], "V = 1)"),  # a vocabulary of one
     ],
 )
@@ -506,9 +510,11 @@ def test_eval_mixes_runs_with_weights_fitted_on_the_validation_text(lmzoo, run):
     assert f"weight: {mixture['weights'][1]['weight']:.4f} cache" in out
 
 
-def test_a_mixture_says_that_its_weights_trust_a_part_too_much(lmzoo, run):
-    lmzoo("train", "ngram", "--order", "1", "--corpus", "own.txt", "--out", "refit", "--refit")
-    notes = lmzoo("eval", run, "refit", "--mix", "--json").json[-1]["notes"]
+def test_a_mixture_says_that_its_weights_trust_a_part_too_much(lmzoo):
+    settings = ("--corpus", "own.txt", "--tokenizer", "char")
+    lmzoo("train", "ngram", "--order", "2", *settings, "--out", "first")
+    lmzoo("train", "ngram", "--order", "1", *settings, "--out", "refit", "--refit")
+    notes = lmzoo("eval", "first", "refit", "--mix", "--json").json[-1]["notes"]
     assert notes == ["the weights were fitted on training text of refit, which so has too much weight"]
 
 

@@ -61,7 +61,7 @@ def outcome(small, tmp_path_factory):
         "uniform", "ngram:order=2", "ngram:order=3,smoothing=ml", "ngram:order=4", str(run),
         f"{folder.parent / 'unigram.py'}:add=0.5", str(folder.parent / "fails.py"),
     ]  # fmt: skip
-    return compared(contestants, small, folder, Run(seed=1)), folder
+    return compared(contestants, small, folder, Run(seed=1), "char"), folder
 
 
 class Shown(Progress):

@@ -77,3 +77,22 @@ def test_fewer_bits_than_the_source_needs_are_noted():
     note = below_source(score, score.bits + 1000)
     assert note.startswith(f"{score.bits:,.0f} bits are fewer than the {score.bits + 1000:,.0f} of the source")
     assert below_source(replace(score, replaced=3), score.bits + 1000) == ""
+
+
+class Counts(Ngram):
+    """Counts the tokens that it is asked to read one after the other."""
+
+    read = 0
+
+    def advance(self, state, tokens):
+        self.read += len(tokens)
+        return super().advance(state, tokens)
+
+
+@pytest.mark.parametrize(("times", "least", "most"), [(1, 700, 880), (100, 8_000, 8_800)])
+def test_the_check_reads_a_tenth_of_a_long_text_and_all_of_a_short_one(times, least, most):
+    text_model, text = fitted(Counts), TEXT * times
+    score = evaluate(text_model, text)
+    text_model.model.read = 0
+    assert spot_check(text_model, text, score).places > PLACES
+    assert least <= text_model.model.read <= most

@@ -20,7 +20,7 @@ Ids 0 … 255 are the bytes (for gpt2 in another order), then come the learned t
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import count, repeat
 from typing import Any
@@ -202,7 +202,6 @@ def train(spec: str, text: str, lines: bool = False) -> Tokenizer:
     return load_gpt2(find_gpt2(), lines) if kind == "gpt2" else Byte(lines)
 
 
-<<<<<<< HEAD
 def train_and_encode(spec: str, text: str, lines: bool = False) -> tuple[Tokenizer, Tokens]:
     """The tokenizer of `train`, and the ids of `text`, (T,) int32: `word` reads it once for both."""
     kind, size = _parse(spec)
@@ -210,7 +209,8 @@ def train_and_encode(spec: str, text: str, lines: bool = False) -> tuple[Tokeniz
         return Word.train(size, text, lines)
     tokenizer = train(spec, text, lines)
     return tokenizer, tokenizer.encode(text)
-=======
+
+
 def choose(text: str) -> str:
     """The spec for a text whose tokenizer nobody names: words where it has spaces between them, else characters."""
     beginning = text[:LOOKED_AT]
@@ -219,7 +219,6 @@ def choose(text: str) -> str:
     counts = Counter(Word.PIECE.findall(beginning))
     frequent = sum(count >= SEEN and len(piece) > 1 for piece, count in counts.items())
     return f"word:{min(max(frequent, 1), MOST_WORDS)}"
->>>>>>> 2002cb9 (Read a text of one's own by words where it has spaces, and choose the order of its best n-gram)
 
 
 def from_json(saved: Any) -> Tokenizer:
