@@ -299,7 +299,10 @@ def grammar_of(corpus: Corpus) -> "Grammar | None":
     return Grammar.load(folder() / card.generator["grammar"])
 
 
-def _generate(source: Any, recipe: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def _generate(source: "Grammar", recipe: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    from lmzoo.data import ambiguity
+
+    ambiguity.refuse(source, recipe["seed"])
     texts, floor = {}, {}
     with progress.task("generating the corpus", sum(recipe[split] for split in SPLITS)) as task:
         for split in SPLITS:  # each has its own seed: one can grow without changing the others

@@ -47,6 +47,7 @@ class State(NamedTuple):
     memory: Memory
     spans: tuple[tuple[str, int, int], ...]
     todo: Todo
+    taken: Any = None  # its choices: (the last one as position, slot and number of the alternative, those before it)
 
 
 class Derivation(NamedTuple):
@@ -69,26 +70,31 @@ class Grammar:
             self.rules = {rule: read_rule(options) for rule, options in tree["rules"].items()}
             self.words = {table: read_table(table, rows) for table, rows in tree.get("words", {}).items()}
             self.kinds = {kind: float(weight) for kind, weight in tree["documents"].items()}
-            check(self.rules, self.words, self.kinds)
+            self.reached = check(self.rules, self.words, self.kinds)
         except FormatError as error:
             raise FormatError(f"{name}: {error}") from None
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise FormatError(f"{name} is not a grammar: {type(error).__name__}: {error}") from None
-        self._first = Slot("documents")
+        self.first = Slot("documents")  # the choice between the kinds
         self._steps = lru_cache(maxsize=None)(lambda template, capital: read_template(template, capital)[::-1])
         documents = _weigh((w, (END, Slot(kind, tag=kind)), None) for kind, w in self.kinds.items())
-        self._known = {self._first: documents}  # the choices that do not depend on what is remembered
+        self._known = {self.first: documents}  # the choices that do not depend on what is remembered
         self._only = lru_cache(maxsize=None)(self._weigh_one)
         self._all = lru_cache(maxsize=None)(self._weigh_words)
         self._open = lru_cache(maxsize=1 << 14)(self._close)
 
     @classmethod
     def load(cls, path: Path) -> "Grammar":
-        """The grammar in the TOML file `path`. Raises FormatError where it is not one."""
+        """The grammar in the TOML file `path`. Raises FormatError where it is not one, or has what never occurs."""
         try:
-            return cls(read_toml(path, dict[str, Any]), path.name)
+            made = cls(read_toml(path, dict[str, Any]), path.name)
         except OSError as error:
             raise FormatError(f"cannot read the grammar {path}: {error.strerror}") from None
+        names = {name for name, _ in made.reached}
+        for what, every in (("rule", made.rules), ("word table", made.words)):
+            if unused := [name for name in every if name not in names]:
+                raise FormatError(f"{path.name}: the {what} {unused[0]!r} never occurs: no document leads to it")
+        return made
 
     def generate(self, characters: int, seed: int | str) -> list[str]:
         """The texts of `draw`."""
@@ -121,7 +127,7 @@ class Grammar:
         uniform, known, memory = source.random, self._known, Memory()
         pieces: list[str] = []
         marks: list[tuple[str, int, int]] = []
-        log2_prob, todo = 0.0, list[Any]((self._first,))  # the next step is the last
+        log2_prob, todo = 0.0, list[Any]((self.first,))  # the next step is the last
         while todo:
             step = todo.pop()
             if type(step) is str:
@@ -129,7 +135,7 @@ class Grammar:
             elif type(step) is tuple:
                 marks.append((*step, len(pieces)))
             else:
-                upto, items, last, weight, log2_share, gaps, _ = known.get(step) or self._alternatives(step, memory)
+                upto, items, last, weight, log2_share, gaps, _ = known.get(step) or self.alternatives(step, memory)
                 if last:
                     at = uniform() * weight
                     for start, width in gaps:
@@ -142,14 +148,29 @@ class Grammar:
                 if step.tag:
                     todo.append((step.tag, len(pieces)))
                 if step.variable and word:
-                    memory[step.variable] = word, _form(step, memory)
+                    memory[step.variable] = word, form_of(step, memory)
                 todo += steps
         return pieces, log2_prob, marks
 
     def derivations(self, text: str, prefix: bool = False) -> list[Derivation]:
         """Every derivation of the document `text`, or (`prefix`) of documents that begin with it; [] if none."""
+        return [_derivation(text, state.log2_prob, state.spans) for state in self._derived(text, prefix)]
+
+    def two_ways(self, text: str) -> tuple[int, Slot, int, int] | None:
+        """Where two derivations of `text`, a document, part: position, slot, both alternatives; None if one is all."""
+        ways: list[list[tuple[int, Slot, int]]] = []
+        for state in self._derived(text, prefix=False)[:2]:
+            ways.append([])
+            while state.taken:
+                last, before = state.taken
+                ways[-1].insert(0, last)
+                state = state._replace(taken=before)
+        parting = ((one, other[2]) for one, other in zip(*ways, strict=False) if one != other) if ways[1:] else iter(())
+        return next(((*one, other) for one, other in parting), None)
+
+    def _derived(self, text: str, prefix: bool) -> list[State]:
         complete = []
-        agenda = [State(0, 0.0, {}, (), (self._first, None))]
+        agenda = [State(0, 0.0, {}, (), (self.first, None))]
         while agenda:
             state = agenda.pop()
             position, todo = state.position, state.todo
@@ -158,7 +179,7 @@ class Grammar:
             state = state._replace(position=position, todo=todo)
             cut_short = prefix and (position == len(text) or _runs_out(text, position, todo))
             if cut_short or (not todo and position == len(text)):
-                complete.append(_derivation(text, state.log2_prob, state.spans))
+                complete.append(state)
             elif todo and isinstance(todo[0], Close):
                 agenda.append(_close(todo[0], state))
             elif todo and isinstance(todo[0], Slot):
@@ -183,20 +204,24 @@ class Grammar:
 
     def _agreeing(self, slot: Slot, state: State, text: str, prefix: bool) -> Iterable[State]:
         # Most alternatives begin with different letters: those that the text does not have are dropped at once.
-        choice = self._known.get(slot) or self._alternatives(slot, state.memory)
+        choice = self.alternatives(slot, state.memory)
         for number, (log2_prob, steps, word) in enumerate(choice.items):
             first = steps[-1] if steps else None
             agrees = not isinstance(first, str) or text.startswith(first, state.position)
             if number not in choice.closed and (
                 agrees or (prefix and _runs_out(text, state.position, (first, None) if first else None))
             ):
-                yield _follow(slot, (log2_prob - choice.log2_share, steps, word), state)
+                taken = ((state.position, slot, number), state.taken)
+                yield _follow(slot, (log2_prob - choice.log2_share, steps, word), state, taken)
 
-    def _alternatives(self, slot: Slot, memory: Memory) -> Alternatives:
+    def alternatives(self, slot: Slot, memory: Memory) -> Alternatives:
+        """The alternatives of a slot, given what is remembered."""
+        if slot in self._known:
+            return self._known[slot]
         if slot.name in self.rules:
             self._known[slot] = choice = self._weigh_rule(slot)
             return choice
-        form = _form(slot, memory)
+        form = form_of(slot, memory)
         if slot.name not in self.words:
             return self._only(_recall(slot.name, memory)[0], form, slot.capital)
         if slot.total:
@@ -276,18 +301,19 @@ def _weigh(items: Iterable[Item]) -> Alternatives:
     return Alternatives(upto, drawn, len(drawn) - 1, upto[-1], 0.0, (), frozenset())
 
 
-def _follow(slot: Slot, item: Item, state: State) -> State:
+def _follow(slot: Slot, item: Item, state: State, taken: Any) -> State:
     log2_prob, steps, word = item
     assert state.todo is not None
     todo, memory = state.todo[1], state.memory
     if slot.tag:
         todo = (Close(slot.tag, state.position), todo)
     if slot.variable and word:
-        memory = memory | {slot.variable: (word, _form(slot, memory))}
-    return State(state.position, state.log2_prob + log2_prob, memory, state.spans, _push(steps, todo))
+        memory = memory | {slot.variable: (word, form_of(slot, memory))}
+    return State(state.position, state.log2_prob + log2_prob, memory, state.spans, push(steps, todo), taken)
 
 
-def _push(steps: Steps, todo: Todo) -> Todo:
+def push(steps: Steps, todo: Todo) -> Todo:
+    """`steps`, the last one first, before those of `todo`."""
     for step in steps:
         todo = (step, todo)
     return todo
@@ -314,7 +340,8 @@ def _recall(variable: str | None, memory: Memory) -> tuple[Word, str]:
     return memory[variable]
 
 
-def _form(slot: Slot, memory: Memory) -> str:
+def form_of(slot: Slot, memory: Memory) -> str:
+    """The form in which a slot's word is drawn or repeated."""
     return _number(slot.agree, memory) if slot.agree else slot.form or "base"
 
 

@@ -106,11 +106,12 @@ def read_slot(source: str) -> Slot:
     return Slot(**parts | {"capital": "capital" in parts})
 
 
-def check(rules: Rules, words: Words, kinds: dict[str, float]) -> None:
+def check(rules: Rules, words: Words, kinds: dict[str, float]) -> set[tuple[str, str]]:
     """Refuse what a student is likely to get wrong. Raises FormatError naming the rule, table or slot.
 
-    That alternatives differ and that no word begins another is needed for one text to have one derivation;
-    that a whole document has only one is for the tests to see.
+    Returns the rules that some document has, each with its argument ("$" for none), and the names of its other slots.
+    That alternatives differ and that no word begins another is needed for one text to have one derivation; that a
+    whole document has only one is what `data/ambiguity.py` looks for.
     """
     for rule, options in rules.items():
         texts = [text for _, text in options]
@@ -133,6 +134,7 @@ def check(rules: Rules, words: Words, kinds: dict[str, float]) -> None:
             raise FormatError(f"{name!r} is no rule, no word table and never remembered{close}")
     if twice := [x for x in known if x and (x in rules) + (x in words) + any(s.variable == x for s in slots) > 1]:
         raise FormatError(f"{twice[0]!r} names two things: rules, word tables and variables need names of their own")
+    return set(reached)
 
 
 def _reach(

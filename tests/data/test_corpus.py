@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmzoo.data import cards, corpus, reading
+from lmzoo.data import ambiguity, cards, corpus, reading
 from lmzoo.data.corpus import Paths
 from lmzoo.data.grammar import Grammar
 from lmzoo.data.split import RULES, at_ends, by_bytes, by_characters, by_tenth_lines, by_words
@@ -22,6 +22,7 @@ from lmzoo.runs import train as training
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 CARDS = corpus.cards()
 MIRROR = os.environ.get("LMZOO_MIRROR", "")
+REFUSE = ambiguity.refuse
 NO_MIRROR = "set LMZOO_MIRROR to a folder with the public data sets"
 
 
@@ -364,6 +365,7 @@ def small_world(tmp_path, monkeypatch):
     for module in (cards, corpus):
         monkeypatch.setattr(module, "folder", lambda: tmp_path / "cards")
     monkeypatch.setenv("LMZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(ambiguity, "refuse", lambda *_: None)  # half a second for each
     return tmp_path / "cards"
 
 
@@ -435,6 +437,17 @@ def test_a_damaged_storyworld_is_made_again(small_world, tmp_path, damage):
     (kept,) = (tmp_path / "cache/storyworld").glob("*.json")
     kept.write_bytes(damage(kept.read_bytes()))
     assert corpus.load("storyworld") == first
+
+
+def test_a_grammar_of_two_derivations_for_a_text_is_refused_before_it_writes_a_corpus(
+    small_world, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(ambiguity, "refuse", REFUSE)
+    (small_world / "storyworld.grammar.toml").write_text(
+        "documents = { a = 1 }\nrules = { a = ['the {x}', '{y}'], x = ['cat'], y = ['the cat'] }"
+    )
+    assert "storyworld.grammar.toml: the rule 'a' has two ways to write 'the cat'" in refused("storyworld")
+    assert not (tmp_path / "cache/storyworld").exists()
 
 
 def test_storyworld_needs_no_cache(small_world, tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lmzoo.data import ambiguity
 from lmzoo.data.grammar import Grammar
 from lmzoo.data.grammar_file import END
 from lmzoo.errors import FormatError, UsageError
@@ -286,6 +287,66 @@ class TestWhatBadInputGets:
             Grammar({"documents": {"a": 1}, "rules": rules}, "mine.toml")
         assert "mine.toml" in str(error.value)
         assert "\n" not in str(error.value)
+
+    @pytest.mark.parametrize(
+        ("rules", "complaint"),
+        [
+            # the same text of two alternatives; of two kinds of documents
+            (
+                {"a": ["{x}b", "{y}"], "x": ["a"], "y": ["ab", "c"]},
+                "the rule 'a' has two ways to write 'ab', '{x}b' and",
+            ),
+            ({"a": ["a b", "{x}", "{y}"], "x": ["c"], "y": ["d", "{z} b"], "z": ["a"]}, "'a b', 'a b' and '{y}'"),
+            ({"a": ["one"], "b": ["one", "two"]}, "the table 'documents' has two ways to write 'one', 'a' and 'b'"),
+            # what is behind decides
+            (
+                {"a": ["{x}{y}."], "x": ["a", "ab"], "y": ["bc", "c"]},
+                "the rule 'x' has two ways to write 'abc.', 'a' and 'ab'",
+            ),
+            ({"a": ["{x} {pet}{y}"], "x": ["c", "{pet}"], "y": ["", "d"]}, ""),
+            # words of one table; of the same word in two forms
+            ({"a": ["the {p=pet.pl} {p}"]}, ""),
+            ({"a": ["the {pet.pl}"]}, "the table 'pet' has two ways to write 'sheep', 'lamb' and 'ram'"),
+            ({"a": ["{cow} and {x}"], "x": ["{cow}", "{cow.pl}"]}, ""),
+            # found only by reading documents: what depends on an earlier word is not followed
+            (
+                {"a": ["{p=pet}: {x}"], "x": ["{p}s", "{p.many}", "none"]},
+                "has two ways to write 'lambs', '{p}s' and '{p.many}'",
+            ),
+        ],
+    )
+    def test_a_text_of_two_derivations_is_refused_with_the_rule(self, rules, complaint, monkeypatch):
+        if "lambs" not in complaint:
+            monkeypatch.setattr(ambiguity, "DOCUMENTS", 0)
+        pets = {"*": {"many": "*s"}, "cat": {"pl": "cats"}, "lamb": {"pl": "sheep"}, "ram": {"pl": "sheep"}}
+        grammar = Grammar(
+            {
+                "documents": {kind: 1 for kind in rules if kind in "ab"},
+                "rules": rules,
+                "words": {"pet": pets, "cow": {"cow": {"pl": "cows"}}},
+            }
+        )
+        if complaint:
+            with pytest.raises(FormatError, match=re.escape(complaint)) as error:
+                ambiguity.refuse(grammar, 1)
+            assert "\n" not in str(error.value)
+        else:
+            ambiguity.refuse(grammar, 1)
+
+    @pytest.mark.parametrize(
+        ("part", "complaint"),
+        [
+            ('rules = { a = ["x"], b = ["y #tag"] }', "the rule 'b' never occurs"),
+            ('rules = { a = ["x"] }\nwords = { pet = ["cat"] }', "the word table 'pet' never occurs"),
+        ],
+    )
+    def test_what_never_occurs_is_refused(self, tmp_path, part, complaint):
+        (tmp_path / "mine.toml").write_text(f"documents = {{ a = 1 }}\n{part}\n")
+        with pytest.raises(FormatError, match=rf"^mine\.toml: {complaint}"):
+            Grammar.load(tmp_path / "mine.toml")
+
+    def test_the_built_in_grammar_writes_each_text_in_one_way(self, world):
+        ambiguity.refuse(world, 1)
 
     def test_words_that_begin_other_words_are_refused(self):
         with pytest.raises(FormatError, match="'red' begins 'red hot'"):

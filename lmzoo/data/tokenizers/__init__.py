@@ -156,7 +156,7 @@ class Word(ByteTokenizer):
         words = [word for word, _ in zip(frequent, range(size), strict=False)]
         tokenizer = cls(f"word:{size}", words, lines)
         ids = np.fromiter(map(tokenizer._ids.get, pieces, repeat(HOLE)), np.int32, len(pieces))
-        spelled = [spell_holes(ids[chunk], pieces[chunk]) for chunk in chunks]
+        spelled = [spell_holes(ids[chunk], pieces[chunk].tolist()) for chunk in chunks]
         return tokenizer, np.concatenate([np.empty(0, np.int32), *spelled])
 
     @classmethod
