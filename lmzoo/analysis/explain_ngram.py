@@ -23,7 +23,8 @@ def explain(text_model: TextModel, text: str) -> list[dict[str, Any]]:
 
     Each has `token`, `probability`, `log_probability` (nats), `bits` and `log10` (None for a probability of 0),
     `history` (the tokens within the model's reach), `context` (as much of it as occurred in training), `order` of the
-    longest n-gram used, `formula` of the smoothing, `terms` (one for each order from the longest context down, see
+    longest n-gram used, `formula` of the smoothing, `starts` (texts or lines whose beginning was
+    counted), `terms` (one for each order from the longest context down, see
     `Reader.term`) and `sum`, the terms as one expression. Raises UsageError for a model without n-grams, or no text.
     """
     reader = Reader(text_model)
@@ -93,6 +94,9 @@ class Reader:
         smoothing = SMOOTHINGS.get(self.smoothing)
         pruned = float(getattr(model, "prune", 0)) > 0  # pruning changes γ and not p, so α = p − γ p(w | h⁻) is off
         cut = any(part.strip("0 ") for part in str(getattr(model, "cutoffs", "")).split(","))
+        # How many texts, or lines, of the training text have their beginning listed.
+        start = self.after(np.array([self.end]))
+        self.starts = int(trie.counts[self.children(start)].sum()) if self.counted and start else None
         self.complete = smoothing is not None and not pruned and not cut  # it has all n-grams
         # Where it backs off, a listed p is final: no lower-order term is added.
         self.backs_off = smoothing is None or smoothing.backs_off or pruned
@@ -170,6 +174,7 @@ class Reader:
             "formula": _FORMULAS.get(self.smoothing, _LISTED) if self.complete else _LISTED,
             "is_distribution": self.is_distribution,
             "vocabulary": self.vocab_size,
+            "starts": self.starts,
             "probability": p,
             "log_probability": log_p,
             "bits": None if log_p is None else -log_p / math.log(2),
@@ -259,8 +264,27 @@ _FORMULAS = {
     "modified-kneser-ney": "p(w|h) = α(w|h) + γ(h) p(w|h⁻), α(w|h) = (a(hw) − D) / a(h·)",
     "stupid-backoff": f"{_BACKING_OFF.replace('p(', 's(')}, α(w|h) = c(hw) / c(h·)",
 }
+_MEANINGS = {
+    "c(": "c(hw): how often w followed h in training; c(h·): how often anything did",
+    "a(": "a(hw): words seen before hw (of the longest n-grams c(hw)); a(h·): their sum",
+    "N₁₊(": "N₁₊(h·): the number of different words seen after h",
+    "D": "D: the discount, taken from each count",
+    "d ": "d: the share of its count that Katz's discounting leaves to hw",
+    "λ": "λ: the weight of the longer context",
+    "k": "k: what is added to each count",
+    "γ(": "γ(h): what is left of the probability for h⁻, h without its oldest word",
+    "V": "V: the size of the vocabulary",
+}
 _COUNTS = ("count", "adjusted", "total", "kinds")
 _WEIGHTS = {"absolute": "D", "kneser-ney": "D", "modified-kneser-ney": "D", "katz": "d", "jelinek-mercer": "λ"}
+
+
+def legend(fact: dict[str, Any]) -> list[str]:
+    """A line for each symbol in the formula of `explain` and in its table."""
+    shown = fact["formula"] + " c(" * any(term["count"] is not None for term in fact["terms"]) + " γ("
+    lines = [meaning for symbol, meaning in _MEANINGS.items() if symbol in shown]
+    three = ": of 1, of 2, and of 3 and more" if fact["smoothing"] == "modified-kneser-ney" else ""
+    return [line + three * line.startswith("D:") for line in lines]
 
 
 def _written(term: dict[str, Any], lower: str) -> str:

@@ -8,7 +8,7 @@ import typer
 
 from lmzoo.cli import options
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, say, show, show_json, show_wrapped
+from lmzoo.cli.console import Bars, say, show, show_json, show_wrapped, width
 from lmzoo.cli.exchange import check_folder
 from lmzoo.errors import UsageError, one_line
 
@@ -65,6 +65,7 @@ def compare_models(
     from lmzoo.data import task_cards
     from lmzoo.interface import Run
     from lmzoo.report import page as report
+    from lmzoo.report import terminal
     from lmzoo.report.section import sections
     from lmzoo.report.sections.curves import SHARES
     from lmzoo.tasks import suite
@@ -116,9 +117,9 @@ def compare_models(
         show_wrapped(f"{source.name}: {source.split_in_words}")
         if comparison.reading:
             show_wrapped(comparison.reading)
-        show(report.table(comparison))
+        show(terminal.table(comparison, width()))
         for note in comparison.untested:
-            say(f"not computed: {one_line(note)}")
+            show_wrapped(f"not computed: {one_line(note)}")
         say("", f"report: {page}")
     if all(row.error for row in comparison.rows):
         raise typer.Exit(1)

@@ -173,13 +173,19 @@ def _forget_stdout() -> int:
 # ── Results ───────────────────────────────────────────────────────────────────────────────────────
 
 
+def width() -> int:
+    """Characters in a line: of the terminal, and more where there is no terminal."""
+    from rich.console import Console
+
+    console = Console()
+    return console.width if console.is_terminal or "COLUMNS" in os.environ else PIPED_WIDTH
+
+
 def show(renderable: Any) -> None:
     """Print a table or text, as wide as the terminal; wider where there is no terminal."""
     from rich.console import Console
 
-    console = Console()
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(width=PIPED_WIDTH)
+    console = Console(width=width())
     console.print(renderable, soft_wrap=not hasattr(renderable, "add_row"))
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import figure, show_json, show_table
+from lmzoo.cli.console import figure, show_json, show_table, show_wrapped
 from lmzoo.cli.options import Code, Json, Size, option, run_argument
 from lmzoo.errors import UsageError, one_line
 
@@ -20,6 +20,7 @@ RunFolder = Annotated[Path, run_argument("Folder of a run of the n-gram, or its 
 def explain_text(
     run: RunFolder,
     text: str,  # The text to explain, token by token, from the start.
+    start: bool = False,  # Also explain the first token where the training text has one beginning only.
     log10: bool = False,  # Show log₁₀ p beside bits, as KenLM and ARPA files do.
     code: Code = None,
     as_json: Json = False,
@@ -34,7 +35,18 @@ def explain_text(
     facts = explain_ngram.explain(store.load(run, code), text)
     if as_json:
         return show_json(facts)
-    print(f"{facts[0]['formula']}\n")
+    print(facts[0]["formula"])
+    for line in explain_ngram.legend(facts[0]):
+        show_wrapped(f"  {line}")
+    print()
+    first = facts[0]
+    if len(facts) > 1 and first["history"] and first["starts"] == 1 and not start:
+        show_wrapped(
+            f"“{first['token']}” is read as context: the training text has one beginning, so nothing is known of how "
+            f"texts begin ({first['bits']:.2f} bits; --start explains them)"
+        )
+        print()
+        facts = facts[1:]
     for fact in facts:
         show_sum(fact, log10)
     return None

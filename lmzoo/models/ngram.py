@@ -166,10 +166,29 @@ class Ngram(TrieModel):
         if data.refit:
             best.fit(data, run)
         self.__dict__ |= {key: value for key, value in vars(best).items() if key.endswith("_")}
-        listed = "; ".join(f"{model.smoothing} {model.order}: {bits:.4f}" for bits, model in tried)
-        self.remarks = [f"chosen by validation text: {best.smoothing} {best.order} (bits a token: {listed})"]
-        self.remarks += best.remarks
+        self.remarks = [self._choice(tried, best), *best.remarks]
         return self
+
+    def _choice(self, tried: list[tuple[float, "Ngram"]], best: "Ngram") -> str:
+        """What `_choose` took, with its perplexity and that of what is nearest to it: one line."""
+        lowest = {name: min(bits for bits, model in tried if model.smoothing == name) for _, one in tried
+                  for name in [one.smoothing]}  # fmt: skip
+        others = []
+        for bits, model in tried:
+            if model.smoothing == best.smoothing:
+                near = abs(int(model.order) - int(best.order)) == 1
+            else:
+                near = bits == lowest[model.smoothing]
+            if near:
+                others.append(f"{_perplexity(bits)} ({self._title(model)})")
+        taken = _perplexity(lowest[best.smoothing])
+        against = f" against {', '.join(others)}" if others else ""
+        return f"{self._title(best)} chosen on the validation text: perplexity {taken}{against}"
+
+    def _title(self, tried: "Ngram") -> str:
+        """The settings of `tried` that were chosen."""
+        order = f"order {tried.order}" if self.order == "auto" else ""
+        return ", ".join(filter(None, [order, tried.smoothing if self.smoothing == "auto" else ""]))
 
     def arrays(self) -> dict[str, Array]:
         """The trie's arrays, the order, V, and the name of the smoothing as bytes."""
@@ -182,6 +201,10 @@ class Ngram(TrieModel):
         if self.smoothing_ not in SMOOTHINGS:
             raise FormatError(f"there is no smoothing named {self.smoothing_!r}: damaged, or of a later version")
         return super().restore(columns)
+
+
+def _perplexity(bits: float) -> str:
+    return f"{np.exp2(bits):.5g}" if bits < 100 else "infinite" if np.isinf(bits) else f"2^{bits:.0f}"
 
 
 def _interpolate(levels: list[Level], smoothing: Smoothing, scratch: Scratch) -> tuple[list[Array], list[Array]]:

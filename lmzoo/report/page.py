@@ -1,7 +1,6 @@
 """A comparison as files: one page that loads nothing from outside, its figures, a README, and its JSON.
 
     page.write(Path("reports/storyworld"), comparison)   # index.html, *.png, *.svg, README.md, results.json
-    rich.print(page.table(comparison))                   # the main table in the terminal
 
 Labels, titles and samples are other people's text: the templates escape all of it, `visible` strips control
 characters, and nothing is trusted.
@@ -13,9 +12,8 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lmzoo.comparison.results import Comparison
 from lmzoo.drafts import write_together
@@ -26,9 +24,6 @@ from lmzoo.report.section import FOLDER, Section, sections
 from lmzoo.report.sections.table import main_table
 from lmzoo.report.summary import plain, visible
 from lmzoo.report.table import Table, amount, citation
-
-if TYPE_CHECKING:
-    from rich.table import Table as TerminalTable
 
 
 @dataclass(frozen=True)
@@ -95,29 +90,6 @@ def _show(section: Section, comparison: Comparison) -> Shown | None:
 
 
 # ── The terminal ──────────────────────────────────────────────────────────────────────────────────
-
-
-def table(comparison: Comparison) -> "TerminalTable":
-    """The main table for a terminal (a rich Table), best first, footnotes as its caption."""
-    from rich import box
-    from rich.table import Table as TerminalTable
-    from rich.text import Text
-
-    main = main_table(Comparison.from_json(plain(comparison.to_json()), sections()))
-    # Tight, and only the labels may be broken, so that all ten columns fit into 80 characters.
-    drawn = TerminalTable(box=box.SIMPLE_HEAD, padding=0, show_edge=False, caption_justify="left")
-    drawn.add_column("model", overflow="fold")
-    fits = [column.terminal for column in main.columns]
-    for column in compress(main.columns, fits):
-        drawn.add_column(column.head.replace("/", "/\n"), justify="right", no_wrap=True)
-    for line in main.lines:
-        marks = "".join(f" [{mark}]" for mark in line.notes)
-        label = Text(one_line(line.row.label) + marks)
-        cells = ("\n".join(filter(None, (cell.text, cell.aside))) for cell in compress(line.cells, fits))
-        drawn.add_row(label, *map(Text, cells))
-    notes = [f"[{number}] {one_line(note)}" for number, note in enumerate(main.notes, 1)]
-    drawn.caption = Text("\n".join(notes)) if notes else None
-    return drawn
 
 
 # ── Templates ─────────────────────────────────────────────────────────────────────────────────────

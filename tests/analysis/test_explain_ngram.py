@@ -301,6 +301,23 @@ class TestPages:
         assert "log₁₀" not in out
         assert "log₁₀" in page("explain", "the cat sat", "--log10")[1]
 
+    def test_say_what_their_letters_mean(self, page):
+        _, out, _ = page("explain", "the cat sat")
+        for letter in ("c(hw)", "a(hw)", "D", "γ(h)"):
+            assert f"\n  {letter}: " in out
+        assert "\n  V: " not in out and "\n  λ: " not in out
+        assert "\n  λ: " in page("explain", "the cat", smoothing="jelinek-mercer")[1]
+
+    def test_do_not_explain_the_one_beginning_of_a_running_text(self, page, tmp_path):
+        model, letters = fitted("modified-kneser-ney", spec="char")  # a stream: no token ends a line
+        store.save(TextModel(model, letters), tmp_path / "modified-kneser-ney")
+        asked = [line for line in page("explain", "the")[1].splitlines() if line.startswith("P(")]
+        assert asked == ["P(h | <end> t)", "P(e | t h)"]
+        assert "“t” is read as context" in page("explain", "the")[1]
+        assert "P(t | <end>)" in page("explain", "the", "--start")[1]
+        assert "P(t | <end>)" in page("explain", "t")[1]
+        assert [fact["token"] for fact in json.loads(page("explain", "the", "--json")[1])] == ["t", "h", "e"]
+
     def test_say_what_was_never_seen(self, page):
         out = page("explain", "mat dog ran")[1]
         assert "“mat dog” was never followed by anything: the model backs off to “dog”" in out

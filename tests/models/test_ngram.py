@@ -305,7 +305,11 @@ class TestChoosing:
         by_hand = min(range(1, 7), key=lambda order: self.bits(Ngram(order=order)))
         assert chosen.order_ == by_hand
         assert chosen.reach == by_hand - 1
-        assert chosen.remarks[0].startswith(f"chosen by validation text: modified-kneser-ney {by_hand}")
+        perplexity = [f"{np.exp(self.bits(Ngram(order=by_hand + n)) / len(self.valid)):.5g}" for n in (-1, 0, 1)]
+        assert chosen.remarks[0] == (
+            f"order {by_hand} chosen on the validation text: perplexity {perplexity[1]} against "
+            f"{perplexity[0]} (order {by_hand - 1}), {perplexity[2]} (order {by_hand + 1})"
+        )
 
     def test_one_order_that_does_not_help_does_not_end_the_search(self):
         """Each token follows from the one before the last, and nothing from the last: a bigram is worse than none."""
@@ -316,13 +320,17 @@ class TestChoosing:
                 text[t] = (text[t - 2] + 1) % 4
         model = Ngram(order="auto", smoothing="witten-bell").fit(Data.of(text[:5000], text[5000:], 5))
         assert model.order_ == 3
-        bits = [float(figure) for figure in re.findall(r"witten-bell \d: ([\d.]+)", model.remarks[0])]
-        assert bits[2] < bits[0] < bits[1]
+        data = Data.of(text[:5000], text[5000:], 5)
+        of = [-Ngram(n, "witten-bell").fit(data).log_probs(data.valid)[0].mean() for n in (1, 2, 3)]
+        assert of[2] < of[0] < of[1]
 
     def test_auto_takes_the_best_smoothing_too(self):
         chosen = Ngram(order="auto", smoothing="auto").fit(Data.of(self.train, self.valid, 12))
         best = min(self.bits(Ngram(order=order, smoothing=name)) for name in TRIED for order in range(1, 7))
         assert self.bits(Ngram(chosen.order_, chosen.smoothing_)) == pytest.approx(best)
+        assert chosen.remarks[0].startswith(f"order {chosen.order_}, {chosen.smoothing_} chosen on the validation text")
+        for other in set(TRIED) - {chosen.smoothing_}:  # each with its best order
+            assert chosen.remarks[0].count(f", {other})") == 1
 
     def test_the_choice_is_saved(self):
         chosen = Ngram(order="auto", smoothing="auto").fit(Data.of(self.train, self.valid, 12))
