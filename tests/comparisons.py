@@ -299,7 +299,8 @@ def examination() -> dict:
         return [grade("agreement", agreement, 0.5), grade("stars", stars, 0.25)]
 
     def about(name: str, candidates: list[str]) -> dict:
-        return {"phenomenon": name, "about": f"What is asked of {name}.", "items": 100, "words_back": 7.5,
+        return {"phenomenon": name, "group": "long", "about": f"What is asked of {name}.", "occurrences": 300.0,
+                "items": 100, "words_back": 7.5,
                 "characters_back": 31.0, "beginning": "The dogs that watch the cat", "candidates": candidates,
                 "answer": 1}  # fmt: skip
 

@@ -7,12 +7,12 @@ that the deciding word, and how far back it is, is known and not guessed.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from functools import cached_property
 from typing import NamedTuple
 
 from lmzoo.data.grammar import Derivation, Grammar
-from lmzoo.data.grammar_file import read_slot
-from lmzoo.errors import UsageError
+from lmzoo.data.grammar_file import Word, read_slot
 
 NEXT_PIECE = re.compile(r" ?\w+|[^\w\s]+|\s+")  # a word or punctuation: it ends a candidate for every tokenizer
 
@@ -62,18 +62,23 @@ class Document:
         shown = [other for other in self.marks if other.end < mark.start and other.shows(variable)]
         return shown[-1] if shown else None
 
-    def entry_of(self, variable: str, table: str) -> str:
-        """The name of the entry of `table` that `variable` stands for."""
-        word = self.word(self.named(variable)).lower()
-        return next(name for name, row in self.grammar.words[table].items() if word in row.features.values())
+    def row(self, mark: Mark) -> Word:
+        """The row of a word table that was drawn at `mark`."""
+        rows, word = self.grammar.words[mark.name].values(), self.word(mark).lower()
+        return next(row for row in rows if word in {str(feature).lower() for feature in row.features.values()})
 
     def word(self, mark: Mark) -> str:
         """The text of the mark."""
         return self.text[mark.start : mark.end]
 
-    def named(self, variable: str) -> Mark:
-        """The mark where `variable` was drawn."""
-        return next(mark for mark in self.marks if mark.variable == variable)
+    @cached_property
+    def variables(self) -> frozenset[str]:
+        """The variables that were drawn."""
+        return frozenset(mark.variable for mark in self.marks)
+
+    def drawn(self, variable: str, before: Mark) -> Mark:
+        """The mark where what `variable` stands for at `before` was drawn."""
+        return [mark for mark in self.marks if mark.variable == variable and mark.end <= before.start][-1]
 
     def item(self, mark: Mark, clue: Mark, others: Iterable[str], skip: int = 0) -> Item | None:
         """The question for `mark` without its first `skip` characters; None where the next word gives it away."""
@@ -88,27 +93,15 @@ class Document:
         return Item(self.text[:start], candidates, behind[0], answer, len(back), len(back.split()) + 1)
 
 
-def narrowed(grammar: Grammar, kind: str, only: Mapping[str, str]) -> Grammar:
-    """The grammar with one kind of document, and of each rule in `only` the options that contain that text.
-
-    Every slot that depends on a variable is tagged for `Document`. Raises UsageError where the grammar has no such
-    kind, rule or option: it is not storyworld's.
-    """
+def marked(grammar: Grammar) -> Grammar:
+    """The same grammar with every slot tagged for `Document`."""
 
     def tagged(template: str) -> str:
         return re.sub(r"\{([^{}]*)\}", lambda slot: "{" + _with_mark(slot[1], grammar) + "}", template)
 
-    rules = {
-        rule: [[weight, tagged(text)] for weight, text in options if only.get(rule, "") in text]
-        for rule, options in grammar.rules.items()
-    }
-    missing = [rule for rule in only if not rules.get(rule)] or [kind] * (kind not in grammar.kinds)
-    if missing:
-        raise UsageError(
-            f"{grammar.name} has no {missing[0]!r} to ask about: the exam is made for storyworld's own grammar"
-        )
+    rules = {rule: [[weight, tagged(text)] for weight, text in options] for rule, options in grammar.rules.items()}
     words = {table: {name: word.features for name, word in rows.items()} for table, rows in grammar.words.items()}
-    return Grammar({"documents": {kind: 1.0}, "rules": rules, "words": words}, grammar.name)
+    return Grammar({"documents": grammar.kinds, "rules": rules, "words": words}, grammar.name)
 
 
 def _with_mark(source: str, grammar: Grammar) -> str:

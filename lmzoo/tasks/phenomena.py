@@ -1,60 +1,58 @@
-"""The phenomena of storyworld's grammar, and how to find questions about each in its documents."""
+"""The phenomena of storyworld's grammar, in four groups, and how a marked word becomes a question about each.
+
+A phenomenon is a tag in `corpora/storyworld.grammar.toml`. Its groups are by what a model must know: the word before or
+behind (local), a word at most four back with others between (near), what goes with what, in whatever order
+(associative), or a word further back than a 5-gram sees, with others between that could be mistaken for it (long).
+"""
 
 import random
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from lmzoo.data.grammar import Grammar
+from lmzoo.data.grammar_file import Word
 from lmzoo.tasks.exam_documents import Document, Item, Mark
 
+GROUPS = ("local", "near", "associative", "long")
+FAR = 8  # words
 PEOPLE = ("hero", "friend", "third")  # the variables that stand for people
-NEAR, FAR = 12, 20  # words
 
-Drawn = tuple[Item, str]  # with the class of its answer: every class gets as many items
-Find = Callable[[Document, random.Random], Iterator[Drawn]]
+# The question at a mark with the class of its answer, every class of which gets as many items; None: there is none.
+Find = Callable[[Document, Mark, random.Random], tuple[Item, str] | None]
 
 
 @dataclass(frozen=True)
 class Phenomenon:
-    """Something a model of the corpus may have learned, and where to find it."""
+    """Something a model of the corpus may have learned: the slots with `tags`, and how to ask about one."""
 
     name: str
     about: str  # in a sentence
-    kind: str  # of the documents that have it
+    group: str  # of GROUPS
+    tags: tuple[str, ...]
     find: Find
-    only: Mapping[str, str] = field(default_factory=dict)  # rule → text that its options must contain
     classes: int = 1  # of right answers, which are equally frequent
-    certain: bool = True  # whether the grammar rules out all candidates but one
 
 
-# ── Finding it ────────────────────────────────────────────────────────────────────────────────────
+def _like(model: str, word: str) -> str:
+    return word[0].upper() + word[1:] if model[0].isupper() else word
 
 
-def _agreement(where: Callable[[Document, Mark, Mark], bool]) -> Find:
-    """A verb or pronoun of animals in the right number, or in the other."""
-
-    def find(doc: Document, source: random.Random) -> Iterator[Drawn]:  # noqa: ARG001
-        for mark in doc.marks:
-            clue = doc.clue(mark, mark.by)
-            if mark.tag in ("agreement", "pronoun") and mark.by in ("a", "b") and clue and where(doc, clue, mark):
-                number, other = _in_other_number(doc, mark)
-                if item := doc.item(mark, clue, [other]):
-                    yield item, number
-
-    return find
+def _classed(item: Item | None, of_class: str) -> tuple[Item, str] | None:
+    return item and (item, of_class)
 
 
-def _behind_its_noun(doc: Document, clue: Mark, mark: Mark) -> bool:
-    # Not in the first sentence: much of that stands word for word in the training text.
-    return clue.name in ("animal", "a", "b") and mark.start == clue.end + 1 and "." in doc.text[: mark.start]
+def _number(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:  # noqa: ARG001
+    """A verb, noun or pronoun in the right number, or in the other."""
+    clue = doc.clue(mark, mark.by)
+    assert clue, f"{mark} agrees with nothing"
+    number, other = _in_other_number(doc, mark)
+    return _classed(doc.item(mark, clue, [other]), number)
 
 
-def _main_verb(doc: Document, clue: Mark, mark: Mark) -> bool:  # noqa: ARG001
-    return mark.name == "does" and mark.by == "a"
-
-
-def _pronoun(doc: Document, clue: Mark, mark: Mark) -> bool:  # noqa: ARG001
-    return mark.tag == "pronoun"
+def _over_a_noun(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:
+    """The same behind another noun: of the same number in half of the items, of the other in the other half."""
+    nouns = [other for other in doc.marks if other.end < mark.start and other.name in ("animal", "job")]
+    found = _number(doc, mark, source)
+    return found and (found[0], f"{found[1]} behind {nouns[-1].form or 'sg'}")
 
 
 def _in_other_number(doc: Document, mark: Mark) -> tuple[str, str]:
@@ -67,195 +65,112 @@ def _in_other_number(doc: Document, mark: Mark) -> tuple[str, str]:
     raise AssertionError(f"{word!r} is no form of a word of {mark.name}")
 
 
-def _like(model: str, word: str) -> str:
-    return word[0].upper() + word[1:] if model[0].isupper() else word
+def _article(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:
+    """A or an, by the word behind the candidates; or a noun behind this or these."""
+    if mark.tag != "article":
+        return _number(doc, mark, source)
+    article = doc.word(mark).split()[0]
+    alone = mark._replace(end=mark.start + len(article))
+    other = _like(article, "an" if article.lower() == "a" else "a")
+    return _classed(doc.item(alone, alone, [other]), article.lower())
 
 
-def _he_or_she(where: Callable[[Document, Mark, Mark], bool]) -> Find:
-    """He or she, him or her, his or her: of somebody who was named or referred to before."""
-
-    def find(doc: Document, source: random.Random) -> Iterator[Drawn]:  # noqa: ARG001
-        for mark in doc.marks:
-            clue = doc.clue(mark, mark.by)
-            if mark.tag == "pronoun" and mark.by in PEOPLE and clue and where(doc, clue, mark):
-                sex = doc.named(mark.by).name
-                (anybody, *_) = doc.grammar.words["man" if sex == "woman" else "woman"].values()
-                if item := doc.item(mark, clue, [_like(doc.word(mark), anybody.features[mark.form])]):
-                    yield item, sex
-
-    return find
+def _swapped(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:  # noqa: ARG001
+    """An adjective and its noun, or the noun and its adjective."""
+    noun = next(other for other in doc.marks if other.start == mark.end + 1)
+    both = mark._replace(end=noun.end)
+    return _classed(doc.item(both, mark._replace(end=mark.start - 1), [f"{doc.word(noun)} {doc.word(mark)}"]), "")
 
 
-def _near(doc: Document, clue: Mark, mark: Mark) -> bool:
-    return _words(doc, clue, mark) <= NEAR and not _rival(doc, clue, mark)
+def _case(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:  # noqa: ARG001
+    """He or him, she or her: of the same person."""
+    word, clue, person = doc.word(mark), doc.clue(mark, mark.by), doc.row(doc.drawn(mark.by, mark))
+    assert clue
+    other = person.features["him" if mark.form == "he" else "he"]
+    return _classed(doc.item(mark, clue, [_like(word, other)]), word.lower())
 
 
-def _far(doc: Document, clue: Mark, mark: Mark) -> bool:
-    return _words(doc, clue, mark) >= FAR and not _rival(doc, clue, mark)
+def _sex(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:  # noqa: ARG001
+    """His or her, of somebody named right before."""
+    clue, sex = doc.clue(mark, mark.by), doc.drawn(mark.by, mark).name
+    assert clue
+    (anybody, *_) = doc.grammar.words["man" if sex == "woman" else "woman"].values()
+    return _classed(doc.item(mark, clue, [_like(doc.word(mark), anybody.features[mark.form])]), sex)
 
 
-def _words(doc: Document, clue: Mark, mark: Mark) -> int:
-    return len(doc.text[clue.end : mark.start].split()) + 1
+def _he_or_she(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:  # noqa: ARG001
+    """He or she, him or her: of the hero, with somebody of the other sex named in between."""
+    clue, sex = doc.clue(mark, mark.by), doc.drawn(mark.by, mark).name
+    assert clue
+    between = {x.name for x in doc.marks if clue.end <= x.start < mark.start and x.variable in PEOPLE}
+    if between <= {sex}:
+        return None
+    (anybody, *_) = doc.grammar.words["man" if sex == "woman" else "woman"].values()
+    return _classed(doc.item(mark, clue, [_like(doc.word(mark), anybody.features[mark.form])]), sex)
 
 
-def _rival(doc: Document, clue: Mark, mark: Mark) -> bool:
-    """Whether somebody of the other sex is mentioned between."""
-    shown = {by for x in doc.marks if clue.end <= x.start < mark.start for by in (x.variable, x.by) if by in PEOPLE}
-    return any(doc.named(person).name != doc.named(mark.by).name for person in shown)
+def _selection(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:
+    """What goes with a word, and what goes only with others of its kind."""
+    chooser, table = doc.drawn(mark.of, mark), doc.grammar.words[mark.name]
+    weights = _of_others(doc.grammar.words[chooser.name], mark.name, doc.row(chooser).features[mark.name])
+    form = next(f for f in ("base", "pl") if any(row.features.get(f) == doc.word(mark) for row in table.values()))
+    (other,) = source.choices(list(weights), list(weights.values()))
+    clues = [x for x in doc.marks if x.end < mark.start and (x.shows(mark.of) or x.of == mark.of)]
+    return _classed(doc.item(mark, clues[-1], [table[other].features[form]]), "")
 
 
-def _name(doc: Document, source: random.Random) -> Iterator[Drawn]:
-    """Somebody named before, or a new name of the same length, drawn by its frequency."""
-    for mark in doc.marks:
-        if mark.name not in PEOPLE or mark.form:
-            continue
-        word, table = doc.word(mark), doc.grammar.words[doc.named(mark.by).name]
-        strangers = [name for name in table if len(name) == len(word) and name not in doc.text]
-        if strangers:
-            (stranger,) = source.choices(strangers, [table[name].features["weight"] for name in strangers])
-            mentions = [x for x in doc.marks if x.end < mark.start and x.shows(mark.by) and doc.word(x) == word]
-            if item := doc.item(mark, mentions[-1], [stranger]):
-                yield item, ""
-
-
-def _selection(table: str, chooser: str, possible: bool = False) -> Find:
-    """What fits a word of `chooser`, and what fits only others; or (`possible`) what fits the same word as well.
-
-    Candidates differ in their last word only.
-    """
-
-    def find(doc: Document, source: random.Random) -> Iterator[Drawn]:
-        for mark in doc.marks:
-            if mark.name != table or not mark.of or (possible and mark.tag != "preference"):
-                continue
-            weights = _others(doc.grammar, table, chooser, doc.entry_of(mark.of, chooser), possible)
-            rows, (head, _, right) = doc.grammar.words[table], doc.word(mark).rpartition(" ")
-            forms = {str(rows[name].features[mark.form or "base"]).rpartition(" "): w for name, w in weights.items()}
-            fitting = {last: w for (first, _, last), w in forms.items() if first == head and last != right}
-            if fitting:
-                others = source.choices(list(fitting), list(fitting.values()))
-                mentions = [x for x in doc.marks if x.end < mark.start and mark.of in (x.variable, x.name)]
-                if item := doc.item(mark, mentions[-1], others, len(head) + (head != "")):
-                    yield item, ""
-
-    return find
-
-
-def _others(grammar: Grammar, table: str, chooser: str, of: str, possible: bool) -> dict[str, float]:
-    """Weights of the words of `table`: equal for what fits `of`; of what does not, how often it is drawn."""
-    own = grammar.words[chooser][of].features[table]
-    if possible:
-        return dict.fromkeys(own, 1.0)
+def _of_others(choosers: Mapping[str, Word], table: str, own: Mapping[str, float]) -> dict[str, float]:
+    """Of the words of `table` that are not in `own`: how often each is drawn."""
     weights: dict[str, float] = {}
-    for row in grammar.words[chooser].values():
-        for name in row.features[table].keys() - own.keys():
-            share = row.features["weight"] * row.features[table][name] / sum(row.features[table].values())
+    for row in choosers.values():
+        preferred = row.features[table]
+        for name in preferred.keys() - own.keys():
+            share = row.features["weight"] * preferred[name] / sum(preferred.values())
             weights[name] = weights.get(name, 0) + share
     return dict(sorted(weights.items()))  # the order of a set varies, and draws must not
 
 
-def _fact(one: str, other: str) -> Find:
-    """Which of two facts: those that `one` and `other` stand for."""
+def _one_of(others: int, clue: str, *tables: str) -> Find:
+    """The right word, and `others` more of its table (or of `tables`); `clue` is the variable or tag that decides."""
 
-    def find(doc: Document, source: random.Random) -> Iterator[Drawn]:  # noqa: ARG001
-        for mark in doc.marks:
-            if mark.tag == "fact" and mark.by in (one, other):
-                clue, wrong = doc.named(mark.by), doc.word(doc.named(other if mark.by == one else one))
-                if len(wrong.split()) == len(doc.word(mark).split()) and (item := doc.item(mark, clue, [wrong])):
-                    yield item, mark.by
-
-    return find
-
-
-def _result(first: str, sign: int) -> Find:
-    """x + y or x - y, and three results of other such sums."""
-
-    def find(doc: Document, source: random.Random) -> Iterator[Drawn]:
-        numbers = {row.features["value"]: name for name, row in doc.grammar.words["number"].items()}
-        for mark in doc.marks:
-            if mark.tag != "sum":
-                continue
-            others: set[str] = set()
-            while len(others) < 3:
-                x, y = _value(doc.grammar, first, source), _value(doc.grammar, "few", source)
-                others |= {numbers[x + sign * y]} - {doc.word(mark), "one"}
-            if doc.word(mark) != "one" and (item := doc.item(mark, doc.named("x"), others)):
-                yield item, ""
+    def find(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:
+        word = doc.word(mark)
+        shown = [x for x in doc.marks if x.end < mark.start and clue in (x.variable, x.tag)]
+        if shown and clue == "c" and len(doc.text[doc.clue(mark, "c").end : mark.start].split()) < FAR:  # type: ignore[union-attr]
+            return None
+        repeats = [x for x in shown if x.variable == mark.by]
+        wrong = [_like(word, name) for name in _forms(doc, mark, repeats, tables)]
+        wrong = source.sample([name for name in wrong if name != word], others)
+        return _classed(doc.item(mark, (shown or doc.marks)[-1 if shown else 0], wrong), word.lower())
 
     return find
 
 
-def _value(grammar: Grammar, table: str, source: random.Random) -> int:
-    rows = grammar.words[table].values()
-    (row,) = source.choices(list(rows), [row.features["weight"] for row in rows])
-    return int(row.features["value"])
-
-
-def _stars(doc: Document, source: random.Random) -> Iterator[Drawn]:  # noqa: ARG001
-    counts = [name for name in doc.grammar.words["stars"] if name.endswith("stars")]
-    for mark in doc.marks:
-        others = [count for count in counts if count != doc.word(mark)]
-        if mark.tag == "stars" and len(others) < len(counts) and (item := doc.item(mark, doc.named("j"), others)):
-            yield item, doc.word(mark)
+def _forms(doc: Document, mark: Mark, repeats: Sequence[Mark], tables: Sequence[str]) -> list[str]:
+    """What could stand at `mark`: the words of `tables`, else of the table of what it repeats, else of its own."""
+    names = tables or [x.name for x in repeats[-1:]] or [mark.name]
+    rows = [row for name in names for row in doc.grammar.words[name].values()]
+    return [str(row.features[mark.form if repeats else "base"] if mark.form else row.name) for row in rows]
 
 
 PHENOMENA = (
-    Phenomenon(
-        "agreement, next word", "The noun is right before its verb.",
-        "animals", _agreement(_behind_its_noun), classes=2,
-    ),
-    Phenomenon(
-        "agreement over an object relative",
-        "The cat that the dogs watch sits. In this grammar the verb right before is a clue too.",
-        "animals", _agreement(_main_verb), {"subject": "creatures", "creatures": "that the"}, classes=2,
-    ),
-    Phenomenon(
-        "agreement over a subject relative",
-        "The cat that watches the old dogs sits: a noun of the other number is right before the verb.",
-        "animals", _agreement(_main_verb), {"subject": "creatures", "creatures": "} that {"}, classes=2,
-    ),
-    Phenomenon("it or they", "A pronoun for one animal or for several.", "animals", _agreement(_pronoun), classes=2),
-    Phenomenon(
-        "he or she, near", f"The person was mentioned at most {NEAR} words back.", "story", _he_or_she(_near), classes=2
-    ),
-    Phenomenon(
-        "he or she, far", f"The person was mentioned {FAR} words back or more, and nobody else since.",
-        "chronicle", _he_or_she(_far), classes=2,
-    ),
-    Phenomenon(
-        "he or she, another between", "Somebody of the other sex was mentioned since.",
-        "story", _he_or_she(_rival), classes=2,
-    ),
-    Phenomenon(
-        "a name again", "Somebody named before, or a new name.", "dialogue", _name, {"dialogue": " met "}
-    ),
-    Phenomenon(
-        "where an animal is", "A place that fits the animal, or one that fits only others.",
-        "animals", _selection("spot", "animal"), {"animals_more": "meeting"},
-    ),
-    Phenomenon(
-        "where it likes to be", "Two places that fit the animal, one more often than the other.",
-        "animals", _selection("spot", "animal", possible=True), certain=False,
-    ),
-    Phenomenon(
-        "what an animal eats", "Food of the animal, or food of others only, a sentence or more later.",
-        "animals", _selection("food", "animal"), {"animals_more": "about_them", "about_them": "{food of a}"},
-    ),
-    Phenomenon(
-        "a tool for the job", "What mends the broken thing, or what mends only others, a few sentences later.",
-        "story", _selection("tool", "gadget"),
-    ),
-    Phenomenon(
-        "where a thing is", "Two things and their places were named; the question is about one of them.",
-        "facts", _fact("p", "q"), {"question_of_two": "it_is", "facts_more": "question_of_two"}, classes=2,
-    ),
-    Phenomenon(
-        "what colour a thing is", "Two things and their colours were named; the question is about one of them.",
-        "facts", _fact("c", "d"), {"question_of_two": "colour", "facts_more": "question_of_two"}, classes=2,
-    ),
-    Phenomenon("a sum", "x and y, and four numbers.", "sums", _result("few", 1), {"sums_more": "addition"}),
-    Phenomenon(
-        "a difference", "x minus y, and four numbers.", "sums", _result("many", -1), {"sums_more": "subtraction"}
-    ),
-    Phenomenon("stars", "One star, and one more for each of four kind words.", "review", _stars, classes=4),
+    Phenomenon("article and noun", "An old cat, this lamp, these lamps.", "local", ("article", "noun"), _article, 4),
+    Phenomenon("verb behind its noun", "The cats sleep.", "local", ("beside",), _number, 2),
+    Phenomenon("word order", "A small lamp, not a lamp small.", "local", ("adjective",), _swapped),
+    Phenomenon("he or him", "She smiled, he met her.", "local", ("case",), _case, 4),
+    Phenomenon("his or her", "Somebody was named right before: Nora lost her hat.", "near", ("his",), _sex, 2),
+    Phenomenon("noun over an adjective", "This small lamp, two small lamps.", "near", ("far_noun",), _number, 2),
+    Phenomenon("verb over a phrase", "The sailors with the hat are tired.", "near", ("phrase",), _number, 2),
+    Phenomenon("both and, neither nor", "Neither the small lamp nor the key.", "near", ("pair",), _one_of(1, "q"), 3),
+    Phenomenon("animals", "What this animal eats and where it lives.", "associative", ("food", "home"), _selection),
+    Phenomenon("tools of a trade", "What a baker uses, or only others use.", "associative", ("tool",), _selection),
+    Phenomenon("topic", "What is seen in a harbour, or only elsewhere.", "associative", ("topic",), _selection),
+    Phenomenon("verb over a relative clause", "The cat that the dogs fear sleeps, the cats that met the dog sleep.",
+               "long", ("object", "subject"), _over_a_noun, 4),
+    Phenomenon("he or she", "The hero, with somebody of the other sex between.", "long", ("pronoun",), _he_or_she, 2),
+    Phenomenon("stars", "One, and one more for each of three kind words.", "long", ("stars",), _one_of(3, "l"), 4),
+    Phenomenon("a colour again", "The colour of a thing that was stated once.", "long", ("colour",),
+               _one_of(3, "c"), 6),
+    Phenomenon("closing what was opened", "A quotation or brackets.", "long", ("close",),
+               _one_of(1, "opened", "quote", "bracket"), 2),
 )  # fmt: skip

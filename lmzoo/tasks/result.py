@@ -19,6 +19,7 @@ class TaskResult:
     kind: str = ""  # probe, zero-shot, rescoring, exam, multiple choice
     protocol: str = ""  # how it was scored, in a few words
     note: str = ""  # a footnote
+    group: str = ""  # of an exam's phenomenon: local, near, associative or long
     # What only this kind of task has to report: the scoring rule, a fitted weight, … Not part of `to_json`.
     details: Mapping[str, Any] = field(default_factory=dict)
     # The same metric on groups of the items: {"phenomenon": [a result each], …}. Not part of `to_json`.
@@ -32,7 +33,8 @@ class TaskResult:
     def from_json(cls, facts: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`."""
         interval = facts.get("interval")
-        return cls(**{name: facts[name] for name in KEYS} | {"interval": interval and tuple(interval)})
+        known = {name: facts[name] for name in KEYS if name in facts or name != "group"}  # runs of old have no groups
+        return cls(**known | {"interval": interval and tuple(interval)})
 
 
 KEYS = tuple(part.name for part in fields(TaskResult) if part.name not in ("details", "parts"))

@@ -185,7 +185,7 @@ class Exam(TaskGroup):
 
     def about(self) -> list[dict[str, Any]]:
         """Each phenomenon, with an example."""
-        return targeted.about(self.questions)
+        return targeted.about(self.questions, self.grammar)
 
     @cached_property
     def questions(self) -> targeted.Questions:

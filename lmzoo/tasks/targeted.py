@@ -12,7 +12,9 @@ guessing. The source takes the exam too: its exact log P of each candidate is th
 
 import math
 import random
+import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,13 +27,15 @@ from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluation.statistics import credit, interval
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Progress
-from lmzoo.tasks.exam_documents import Document, Item, narrowed
-from lmzoo.tasks.phenomena import PHENOMENA, Phenomenon
+from lmzoo.tasks.exam_documents import Document, Item, marked
+from lmzoo.tasks.phenomena import PHENOMENA
 from lmzoo.tasks.result import TaskResult
 from lmzoo.tasks.scoring import PSEUDO, continuation_scores, is_pseudo
 
-ITEMS = 100  # of each phenomenon
+ITEMS = 240  # of each phenomenon
+SAMPLE = 3000  # documents in which occurrences are counted
 MAX_DOCUMENTS = 100  # per item: a grammar that has no item in so many lacks the phenomenon
+GROUP_OF = {one.name: one.group for one in PHENOMENA}
 Questions = Mapping[str, Sequence[Item]]
 Scores = NDArray[np.float64]
 
@@ -42,29 +46,39 @@ def questions(grammar: Grammar, seed: int, training: str = "", items: int = ITEM
     No document gives two questions to one phenomenon, and no question begins a document of `training`. Raises
     UsageError for a grammar that lacks a phenomenon.
     """
-    training_documents, exam = sorted(Grammar.documents(training)), {}
-    for phenomenon in PHENOMENA:
-        source = random.Random(f"{seed}/exam/{phenomenon.name}")
-        exam[phenomenon.name] = _draw(phenomenon, grammar, source, training_documents, items)
-    return exam
-
-
-def _draw(
-    phenomenon: Phenomenon, grammar: Grammar, source: random.Random, training: Sequence[str], items: int
-) -> list[Item]:
-    """The questions about one phenomenon, as many of each class of answers."""
-    writer = narrowed(grammar, phenomenon.kind, phenomenon.only)
-    most, drawn, of_class = math.ceil(items / phenomenon.classes), [], dict[str, int]()
+    writer, source = marked(grammar), random.Random(f"{seed}/exam")
+    _refuse_without(grammar)
+    known, exam = sorted(Grammar.documents(training)), {one.name: list[Item]() for one in PHENOMENA}
+    classes, wanted = Counter[tuple[str, str]](), {tag: one for one in PHENOMENA for tag in one.tags}
     for _ in range(items * MAX_DOCUMENTS):
-        for item, name in phenomenon.find(Document(writer, writer.sample(source)), source):
-            known = any(_begins_one(item.beginning + text, training) for text in item.continuations)
-            if not known and of_class.get(name, 0) < most:
-                drawn.append(item)
-                of_class[name] = of_class.get(name, 0) + 1
-                break  # one per document: the first, since short texts are scored fastest
-        if len(drawn) == items:
-            return drawn
-    raise UsageError(f"{grammar.name} has too little of {phenomenon.name!r}: {len(drawn)} of {items} questions found")
+        doc, asked = Document(writer, writer.sample(source)), set[str]()
+        for mark in doc.marks:
+            one = wanted.get(mark.tag)
+            if one is None or one.name in asked or not (drawn := one.find(doc, mark, source)):
+                continue
+            item, of_class = drawn
+            full = classes[one.name, of_class] >= math.ceil(items / one.classes)
+            if not full and not any(_begins_one(item.beginning + text, known) for text in item.continuations):
+                classes[one.name, of_class] += 1
+                exam[one.name].append(item)
+                asked.add(one.name)  # one per document: the first, since short texts are scored fastest
+                if len(exam[one.name]) == items:
+                    wanted = {tag: other for tag, other in wanted.items() if other is not one}
+        if not wanted:
+            return exam
+    rare = next(iter(wanted.values()))
+    raise UsageError(
+        f"{grammar.name} has too little of {rare.name!r}: {len(exam[rare.name])} of {items} questions found"
+    )
+
+
+def _refuse_without(grammar: Grammar) -> None:
+    tags = {tag for options in grammar.rules.values() for _, text in options for tag in re.findall(r"#(\w+)", text)}
+    if missing := [(tag, one.name) for one in PHENOMENA for tag in one.tags if tag not in tags]:
+        raise UsageError(
+            f"{grammar.name} has no slot tagged #{missing[0][0]} ({missing[0][1]}) to ask about: the exam is made for "
+            "storyworld's own grammar"
+        )
 
 
 def _begins_one(text: str, documents: Sequence[str]) -> bool:
@@ -94,18 +108,16 @@ def ask(text_model: TextModel, questions: Questions, progress: Progress | None =
 
 
 def ceiling(questions: Questions, grammar: Grammar, prove: bool = False) -> list[TaskResult]:
-    """The source's own accuracy, the best that any model can expect.
+    """The source's own accuracy: 1, as the grammar rules out all candidates but one.
 
-    Where the grammar rules out all candidates but one it is 1, and computed only with `prove`: some milliseconds for
-    each candidate.
+    Computed only with `prove`: some milliseconds for each candidate.
     """
-    certain = {phenomenon.name for phenomenon in PHENOMENA if phenomenon.certain}
     results = []
     for name, items in questions.items():
-        if name in certain and not prove:
-            scores = [np.where(np.arange(len(item.candidates)) == item.answer, 0.0, -np.inf) for item in items]
-        else:
+        if prove:
             scores = [_source_scores(grammar, item) for item in items]
+        else:
+            scores = [np.where(np.arange(len(item.candidates)) == item.answer, 0.0, -np.inf) for item in items]
         results.append(_result(name, items, scores))
     return results
 
@@ -129,6 +141,7 @@ def _result(name: str, items: Sequence[Item], scores: Sequence[Scores] | None, n
         chance=float(np.mean([1 / len(item.candidates) for item in items])),
         items=len(items),
         kind="exam",
+        group=GROUP_OF.get(name, ""),
         protocol="the most likely candidate, given the document before it",
         note=note,
     )
@@ -139,13 +152,18 @@ def credits_of(items: Sequence[Item], scores: Sequence[Scores]) -> Scores:
     return np.array([credit(of_item, item.answer) for item, of_item in zip(items, scores, strict=True)])
 
 
-def about(questions: Questions) -> list[dict[str, Any]]:
-    """Each phenomenon: what it is, how far back the deciding word is (medians), and an example."""
-    descriptions = {phenomenon.name: phenomenon.about for phenomenon in PHENOMENA}
+def about(questions: Questions, grammar: Grammar) -> list[dict[str, Any]]:
+    """Each phenomenon: its group, how often it occurs, how far back the deciding word is, and an example.
+
+    `occurrences` are those in 100,000 words of the grammar's text; distances are medians.
+    """
+    rates, described = occurrences(grammar), {phenomenon.name: phenomenon for phenomenon in PHENOMENA}
     return [
         {
             "phenomenon": name,
-            "about": descriptions[name],
+            "group": described[name].group,
+            "about": described[name].about,
+            "occurrences": sum(rates[tag] for tag in described[name].tags),
             "items": len(items),
             "words_back": float(np.median([item.words_back for item in items])),
             "characters_back": float(np.median([item.back for item in items])),
@@ -155,3 +173,12 @@ def about(questions: Questions) -> list[dict[str, Any]]:
         }
         for name, items in questions.items()
     ]
+
+
+def occurrences(grammar: Grammar, documents: int = SAMPLE) -> dict[str, float]:
+    """How often each tag occurs in 100,000 words of the grammar's text, estimated from a sample of documents."""
+    source, tags, words = random.Random(f"{grammar.name}/occurrences"), Counter[str](), 0
+    for written in (grammar.sample(source) for _ in range(documents)):
+        tags.update(tag for tag, _, _ in written.spans)
+        words += len(written.text.split())
+    return {tag: count * 100_000 / words for tag, count in tags.items()}

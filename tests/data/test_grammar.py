@@ -18,11 +18,6 @@ from lmzoo.errors import FormatError, UsageError
 
 FILE = Path(__file__).parents[2] / "corpora" / "storyworld.grammar.toml"
 
-JUDGEMENTS = re.compile(
-    r" the \w+ (?:is|are) (\w+)(?: and (\w+))?\.|found the \w+ (\w+),? and the \w+ (\w+)\.|(?:was|it) (\w+)[.:]",
-    re.IGNORECASE,
-)
-
 
 @pytest.fixture(scope="module")
 def world():
@@ -107,7 +102,7 @@ class TestTheProbabilityIsExact:
 class TestTheTextIsReproducible:
     def test_the_same_bytes_for_a_seed_everywhere(self, world):
         written = "".join(world.generate(20_000, "7/train")).encode("ascii")
-        assert hashlib.sha256(written).hexdigest() == "8b4e111e36d0763099c907f54b885851924e7586437bc828e54acdedf677a622"
+        assert hashlib.sha256(written).hexdigest() == "a57aedd5222bce377fd2ec48571cf13e3a43efa9a6f594963cfe3a2066e43e61"
 
     def test_another_seed_writes_another_text(self, world):
         splits = [set(world.generate(20_000, f"{seed}/{split}")) for seed in (0, 1) for split in ("train", "test")]
@@ -142,7 +137,7 @@ class TestTheFloor:
     def test_no_two_documents_of_two_megabytes_are_alike(self, world, sample):
         documents = world.generate(2_000_000, "0/train")
         assert len(set(documents)) == len(documents)
-        assert min(-document.log2_prob for document in sample) > 45
+        assert min(-document.log2_prob for document in sample) > 25
 
     def test_it_is_plain_ascii_in_documents_that_end_in_a_blank_line(self, sample):
         for document in sample:
@@ -170,86 +165,86 @@ class TestWhatThereIsToLearn:
     def test_kinds_and_phenomena_are_tagged(self, world, sample):
         assert {document.spans[0][0] for document in sample} == set(world.kinds)
         tags = {tag for document in sample for tag, _, _ in document.spans} - set(world.kinds)
-        assert tags == {"agreement", "pronoun", "preference", "stars", "sum", "fact"}
+        explained = set(re.findall(r"#(\w+)", FILE.read_text().partition("\n[documents]")[0].partition("The tags")[2]))
+        assert tags == explained
 
-    def test_verbs_agree_with_their_animals(self, world, text):
+    def test_verbs_agree_with_the_noun_before_them(self, world, text):
         one, many = forms(world, "animal", "sg"), forms(world, "animal", "pl")
         sits, sit = forms(world, "does", "sg"), forms(world, "does", "pl")
         simple = [s for s in re.split(r"[.\n]", text) if " that " not in s]
-        assert sum(len(re.findall(rf"\b({one}) ({sits})\b", s)) for s in simple) > 20
-        assert sum(len(re.findall(rf"\b({many}) ({sit})\b", s)) for s in simple) > 20
+        assert sum(len(re.findall(rf"\b({one}) ({sits})\b", s)) for s in simple) > 3
+        assert sum(len(re.findall(rf"\b({many}) ({sit})\b", s)) for s in simple) > 3
         assert not any(re.search(rf"\b({one}) ({sit})\b|\b({many}) ({sits})\b", s) for s in simple)
 
-    def test_also_across_a_relative_clause(self, world, text):
-        one, many = forms(world, "animal", "sg"), forms(world, "animal", "pl")
-        sits, sit = forms(world, "does", "sg"), forms(world, "does", "pl")
-        sees, see = forms(world, "sees", "sg"), forms(world, "sees", "pl")
-        assert re.search(rf"({one}) that the ({many}) ({see}) ({sits}) ", text)
-        assert re.search(rf"({many}) that the \w+ ({one}) ({sees}) ({sit}) ", text)
-        assert not re.search(rf"\b({one}) that the (\w+ )?({one}|{many}) ({sees}|{see}) ({sit}) ", text)
-        assert not re.search(rf"\b({many}) that the (\w+ )?({one}|{many}) ({sees}|{see}) ({sits}) ", text)
+    @pytest.mark.parametrize(
+        "between",
+        ["that the (?:{temper} )?({one}|{many}) (?:{adverb} )?(?:{sees})", "that (?:{met}) the ({one}|{many})"],
+    )
+    def test_and_with_the_noun_before_a_relative_clause(self, world, between):
+        text = "".join(world.generate(500_000, "relative clauses"))
+        of = {"temper": r"\w+", "adverb": r"\w+", "met": forms(world, "greeted", "base"), **numbers(world, "animal")}
+        clause = between.format(sees=forms(world, "sees", "sg") + "|" + forms(world, "sees", "pl"), **of)
+        seen = Counter()
+        for head, nearer, verb in re.findall(rf"\b({of['one']}|{of['many']}) {clause} (\w+)", text):
+            verbs = {"sg": forms(world, "does", "sg").split("|"), "pl": forms(world, "does", "pl").split("|")}
+            if verb in verbs["sg"] + verbs["pl"]:
+                plural = [bool(re.fullmatch(of["many"], noun)) for noun in (head, nearer)]
+                assert verb in verbs["pl" if plural[0] else "sg"]
+                seen[plural[0] == plural[1]] += 1
+        assert min(seen.values()) > 0.3 * seen.total() > 8  # a noun between is as often of the other number
 
-    def test_pronouns_agree_with_a_name_sentences_back(self, world, sample):
-        women = set(world.words["woman"])
-        distances = []
+    def test_he_and_she_mean_whoever_was_named_first(self, world, sample):
+        women, others_between = set(world.words["woman"]), 0
         for document in sample:
-            if document.spans[0][0] not in ("story", "chronicle"):
+            if document.spans[0][0] != "story":
                 continue
-            hero = re.search(names(world), document.text)
-            assert hero
-            right = {"she", "her"} if hero.group() in women else {"he", "him", "his"}
-            for tag, start, end in document.spans:
-                if tag == "pronoun" and not re.match(r" laughed, \w+ laughed", document.text[end:]):
-                    assert document.text[start:end].lower() in right
-                    distances.append(document.text[hero.end() : start].count(". "))
-        assert max(distances) >= 3
+            spans = [document.text[start:end].lower() for tag, start, end in document.spans if tag == "pronoun"]
+            named = re.findall(names(world), document.text)
+            assert set(spans) == {"she" if named[0] in women else "he"}
+            others_between += len({name in women for name in named}) > 1
+        assert others_between > 50
 
-    def test_cats_sit_on_mats_and_hyenas_do_not(self, text):
-        assert re.search(r"\bcats? sits? on the mat\b", text)
-        assert not re.search(r"hyenas? \w+ (on the mat|in the pond|on the sofa)", text)
-        assert re.search(r"hyenas? \w+ on the savanna", text)
-
-    def test_sums_add_up(self, world, text):
-        value = {name: rank for rank, name in enumerate(world.words["number"], start=1)}
-        more = re.findall(r"has (\S+) (\w+) and buys (\S+) more\. Now \w+ has (\S+) (\w+)\.", text)
-        gone = re.findall(r"has (\S+) \w+ and gives (\S+) to \w+\. That leaves (\S+) \w+\.", text)
-        assert len(more) > 10
-        assert len(gone) > 5
-        assert all(value[x] + value[y] == value[n] and t == u for x, t, y, n, u in more)
-        assert all(value[x] - value[y] == value[n] for x, y, n in gone)
+    def test_who_eats_what_and_what_belongs_to_a_trade(self, world, text):
+        assert re.search(r"hyenas? full of (carrion|zebra|bones)\b", text)
+        assert not re.search(r"hyenas? full of (cream|bread|hay)", text)
+        assert not re.search(r"bakers? with an? \w+ (anchor|rope|razor)\b", text)
 
     def test_stars_count_the_kind_judgements(self, world, sample):
         values = {name: value for value, table in enumerate(("bad", "good")) for name in world.words[table]}
-        stars = dict(
-            zip(["one star", "two stars", "three stars", "four stars", "five stars"], range(1, 6), strict=True)
-        )
-        seen = Counter()
+        figures, seen = dict(zip(world.words["figure"], range(1, 5), strict=True)), Counter()
         for document in sample:
             if document.spans[0][0] == "review":
-                judgement = document.text.rstrip(".\n")
-                found = re.search(r"(one star|\w+ stars)$", judgement)
-                said = re.findall(JUDGEMENTS, judgement)
-                kind = [word for group in said for word in group if word in values]
-                assert len(kind) == 4
-                assert stars[found.group()] == 1 + sum(values[word] for word in kind)
-                seen[found.group()] += 1
-        assert len(seen) == 5
+                (said,) = re.findall(
+                    r"(?:The|We found the) (?:acting|music|plot|ending|\w+ing|scenery|hall|clown) .*?\.", document.text
+                )
+                (figure,) = re.findall(r"gave it (\w+) points", document.text)
+                kind = [values[word] for word in re.findall(r"\w+", said) if word in values]
+                assert len(kind) == 3
+                assert figures[figure] == 1 + sum(kind)
+                seen[figure] += 1
+        assert len(seen) == 4
 
-    def test_facts_are_remembered(self, sample):
-        asked = 0
+    def test_a_colour_is_that_of_the_thing_before(self, world, sample):
+        colours, again = forms(world, "colour", "base"), 0
         for document in sample:
-            if question := re.search(
-                r"(?:Where is the|know where the|asks for the) (\w+)( is)?[?.] .*it is (.*)\.", document.text, re.I
-            ):
-                thing, place = question.group(1), question.group(3)
-                assert re.search(rf"\b{thing} (is )?{place}[.,]", document.text[: question.start()])
-                asked += 1
-        assert asked > 30
+            found = re.findall(rf"\b({colours})\b", document.text) if document.spans[0][0] in ("story", "facts") else []
+            assert len(set(found)) <= 1, document.text
+            again += len(found) > 1
+        assert again > 200
 
-    def test_people_speak_in_quotation_marks(self, sample):
-        spoken = [document.text for document in sample if document.spans[0][0] == "dialogue"]
-        assert spoken
-        assert all(text.count('"') >= 4 and text.count('"') % 2 == 0 and "\n" in text[:-2] for text in spoken)
+    def test_what_is_opened_is_closed(self, sample):
+        opened = Counter()
+        for document in sample:
+            assert document.text.count("(") == document.text.count(")")
+            assert document.text.count('"') % 2 == 0
+            assert not re.search(r"\([^)]*\"|\"[^\"]*\([^\"]*\"", document.text)
+            opened += Counter(document.text)
+        assert min(opened["("], opened['"']) > 20
+
+    def test_lists_are_in_order(self, sample):
+        for document in sample:
+            listed = re.findall(r"\b(First|Second|Third|Fourth),", document.text)
+            assert listed == ["First", "Second", "Third", "Fourth"][: len(listed)]
 
 
 class TestWhatBadInputGets:
@@ -370,3 +365,7 @@ def forms(world, table, form):
 
 def names(world):
     return r"\b(" + "|".join([*world.words["woman"], *world.words["man"]]) + r")\b"
+
+
+def numbers(world, table):
+    return {"one": forms(world, table, "sg"), "many": forms(world, table, "pl")}

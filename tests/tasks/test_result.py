@@ -15,7 +15,11 @@ def test_json_comes_back_as_the_same_result():
     assert TaskResult.from_json(json.loads(json.dumps(RESULT.to_json()))) == RESULT
 
 
+def test_a_result_of_before_there_were_groups_has_none():
+    assert TaskResult.from_json({key: x for key, x in RESULT.to_json().items() if key != "group"}) == RESULT
+
+
 def test_the_keys_are_those_of_results_json():
     assert list(RESULT.to_json()) == [
-        "task", "metric", "value", "interval", "chance", "items", "training", "kind", "protocol", "note",
+        "task", "metric", "value", "interval", "chance", "items", "training", "kind", "protocol", "note", "group",
     ]  # fmt: skip

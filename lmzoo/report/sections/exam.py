@@ -22,7 +22,9 @@ class About:
     """A phenomenon: what is asked, how far back the deciding word is (medians), and an example."""
 
     phenomenon: str
+    group: str
     about: str
+    occurrences: float  # in 100,000 words of the source's text
     items: int
     words_back: float
     characters_back: float
