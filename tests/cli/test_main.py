@@ -510,7 +510,7 @@ def test_eval_mixes_runs_with_weights_fitted_on_the_validation_text(lmzoo, run):
     assert f"weight: {mixture['weights'][1]['weight']:.4f} cache" in out
 
 
-def test_a_mixture_says_that_its_weights_trust_a_part_too_much(lmzoo):
+def test_a_mixture_says_that_its_weights_trust_a_part_too_much(lmzoo, here):
     settings = ("--corpus", "own.txt", "--tokenizer", "char")
     lmzoo("train", "ngram", "--order", "2", *settings, "--out", "first")
     lmzoo("train", "ngram", "--order", "1", *settings, "--out", "refit", "--refit")

@@ -20,6 +20,7 @@ from lmzoo.neural import barriers
 from lmzoo.neural import device as _device
 from lmzoo.neural.module import Carried, Module
 from lmzoo.neural.training import checkpoint, memory, optimizers, parallel
+from lmzoo.neural.training.advice import advice
 from lmzoo.neural.training.batches import Batch
 from lmzoo.neural.training.config import Training
 from lmzoo.neural.training.metrics import LossMeter, MetricsLog, speed
@@ -33,6 +34,7 @@ REPORTS = 100  # of the training loss, evenly over the budget
 BAR_UPDATES = 1000  # of the progress bar
 CHECKPOINT_EVERY = 60.0  # seconds, but
 CHECKPOINT_SHARE = 0.05  # of the time at most
+SETTLED = 10  # steps after which the pace is known
 HURRIED = "the learning rate fell early, as the clock ({:g} s) seemed to be about to end the training"
 
 
@@ -90,6 +92,7 @@ class Trainer:
         self.log = MetricsLog(run.folder, run.tensorboard) if writes else MetricsLog(None, None)
         self.step_number, self.seconds, self.earlier_seconds, self.spent = 0, 0.0, 0.0, 0.0
         self.hurried = False  # the clock changed the learning rate
+        self.advice: str | None = None  # on its size; None: too early to say
         self.saved, self.seconds_to_save = time.perf_counter(), 0.0
         self.carried: Carried = ()
         self.history: list[dict[str, Any]] = []
@@ -208,6 +211,7 @@ class Trainer:
         if self.marks:
             self._keep(finished=True)
         clock = self.pace.remarks(self.step_number, self.seconds, self.budget, self.batches.tokens_per_step)
+        self.remarks += [self.advice] if self.advice else []
         self.remarks += clock or [HURRIED.format(self.budget.seconds)] * self.hurried
         self.facts = {
             "steps": self.step_number,
@@ -252,11 +256,21 @@ class Trainer:
         if self.run.tokens_per_character:
             note = f"{loss / math.log(2) * self.run.tokens_per_character:.3f} bits/char"
         note += f" · {pace:,.0f} tokens/s"
+        if self.advice is None and self.pace.steps >= SETTLED:
+            self.advice = self._size_advice()
+        note = self.advice or note
         if self.peak_flops:
             figures["mfu"] = pace * self.module.flops(self.training.window) / self.peak_flops
             note += f" · {figures['mfu']:.0%} MFU"
         self._write(figures)
         return note
+
+    def _size_advice(self) -> str:
+        """Whether the network is too large for its budget, told by the pace of its first steps."""
+        steps = min(self.budget.steps, self.budget.seconds / min(self.pace.fastest, self.seconds / self.step_number))
+        tokens, slower = steps * self.batches.tokens_per_step, self.budget.steps == math.inf or bool(self.run.flops)
+        passes = tokens / max(1, len(self.data.train))
+        return advice(self.model, self.module, self.data.vocab_size, tokens, passes, slower)
 
     def _validate(self) -> None:
         """Measure the loss on validation text and keep the best weights."""

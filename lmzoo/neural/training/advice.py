@@ -1,0 +1,40 @@
+"""A word on a network that is too large for its budget: what the budget lets it read, and which preset fits."""
+
+from typing import Any
+
+import torch
+
+from lmzoo.neural.module import Module
+from lmzoo.neural.training.pace import short
+
+PER_WEIGHT = 5  # tokens that a network should read for each of its weights: a quarter of Hoffmann et al. (2022)
+
+
+def advice(model: Any, module: Module, vocab_size: int, tokens: float, passes: float, slower: bool) -> str:
+    """'reads 300k tokens in this budget, 0.1 times the text, and …: --preset small fits'; "" where the size is right.
+
+    `slower`: whether a larger network reads less in this budget, as in one of time.
+    """
+    weights = _size(module)
+    if passes >= 1 or tokens >= PER_WEIGHT * weights:
+        return ""
+    line = (
+        f"reads {short(tokens)} tokens in this budget, {passes:.2g} times the text, to learn {short(weights)} weights"
+    )
+    others = {}
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):  # neither memory nor chance
+        for name, settings in getattr(model, "PRESETS", {}).items():
+            other = type(model).from_config(model.config() | settings)
+            built = other.build(vocab_size)
+            gain = module.flops(model.training.window) / built.flops(other.training.window) if slower else 1.0
+            others[name] = _size(built), tokens * gain
+    smaller = {name: (size, read) for name, (size, read) in others.items() if size < weights}
+    fitting = [name for name, (size, read) in smaller.items() if read >= PER_WEIGHT * size]
+    if not smaller:
+        return line
+    best = max(fitting, key=lambda name: smaller[name][0]) if fitting else min(smaller, key=lambda n: smaller[n][0])
+    return f"{line}: --preset {best} has {short(smaller[best][0])}"
+
+
+def _size(module: Module) -> int:
+    return sum(weight.numel() for weight in module.parameters())
