@@ -30,9 +30,8 @@ Item = tuple[float, Steps, Word | None]  # log2 probability, steps to take, the 
 class Alternatives(NamedTuple):
     """The alternatives of one choice; the probabilities of those that are open sum to one."""
 
-    upto: list[float]  # cumulative weights, to draw from
+    edges: list[float]  # cumulative weights, to draw from, without the last: nothing lies behind it
     items: list[Item]
-    last: int  # the last one that is open
     weight: float  # of those that are open
     log2_share: float  # log2 of their share of the weight of all: what the items' probabilities are divided by
     gaps: tuple[tuple[float, float], ...]  # where the closed ones begin among the cumulative weights, and their weights
@@ -135,13 +134,14 @@ class Grammar:
             elif type(step) is tuple:
                 marks.append((*step, len(pieces)))
             else:
-                upto, items, last, weight, log2_share, gaps, _ = known.get(step) or self.alternatives(step, memory)
-                if last:
+                edges, items, weight, log2_share, gaps, _ = known.get(step) or self.alternatives(step, memory)
+                if edges:
                     at = uniform() * weight
-                    for start, width in gaps:
-                        if at >= start:
-                            at += width
-                    more, steps, word = items[bisect_right(upto, at, 0, last)]
+                    if gaps:
+                        for start, width in gaps:
+                            if at >= start:
+                                at += width
+                    more, steps, word = items[bisect_right(edges, at)]
                 else:
                     more, steps, word = items[0]
                 log2_prob += more - log2_share
@@ -266,11 +266,11 @@ class Grammar:
         if len(left) == 1:
             return self._only(words[left[0]], form, capital)
         closed = [n for n in range(len(words)) if n not in left]
-        edges = [0.0, *every.upto]
+        edges = [0.0, *every.edges, every.weight]
         gaps = tuple((edges[n], edges[n + 1] - edges[n]) for n in closed)
         weight = every.weight - sum(width for _, width in gaps)
         share = math.log2(weight / every.weight)
-        return every._replace(last=left[-1], weight=weight, log2_share=share, gaps=gaps, closed=frozenset(closed))
+        return Alternatives(every.edges[: left[-1]], every.items, weight, share, gaps, frozenset(closed))
 
     def _with_value(self, table: str, value: int) -> Word:
         for word in self.words[table].values():
@@ -296,9 +296,9 @@ def _weigh(items: Iterable[Item]) -> Alternatives:
     listed = list(items)
     if any(weight <= 0 for weight, _, _ in listed):
         raise FormatError("a weight in the grammar is not above 0: leave out what never happens")
-    upto = list(itertools.accumulate(weight for weight, _, _ in listed))
-    drawn = [(math.log2(weight / upto[-1]), steps, word) for weight, steps, word in listed]
-    return Alternatives(upto, drawn, len(drawn) - 1, upto[-1], 0.0, (), frozenset())
+    *edges, total = itertools.accumulate(weight for weight, _, _ in listed)
+    items = [(math.log2(weight / total), steps, word) for weight, steps, word in listed]
+    return Alternatives(edges, items, total, 0.0, (), frozenset())
 
 
 def _follow(slot: Slot, item: Item, state: State, taken: Any) -> State:

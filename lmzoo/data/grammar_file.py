@@ -113,8 +113,12 @@ def check(rules: Rules, words: Words, kinds: dict[str, float]) -> set[tuple[str,
     That alternatives differ and that no word begins another is needed for one text to have one derivation; that a
     whole document has only one is what `data/ambiguity.py` looks for.
     """
+    if not kinds:
+        raise FormatError("there is no kind of document: [documents] names one at least")
     for rule, options in rules.items():
         texts = [text for _, text in options]
+        if not texts:
+            raise FormatError(f"rule {rule!r} has no template")
         if repeated := [text for text in texts if texts.count(text) > 1]:
             raise FormatError(f"rule {rule!r} has {repeated[0]!r} twice: join their weights")
         if any(weight <= 0 for weight, _ in options) or any(END in text for text in texts):

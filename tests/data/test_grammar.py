@@ -275,6 +275,7 @@ class TestWhatBadInputGets:
             ({"a": ["x\n\ny"]}, "blank line"),
             ({"a": [["x"]]}, "not a grammar"),
             ({"b": ["x"]}, "'a' is no rule"),
+            ({"a": []}, "rule 'a' has no template"),
         ],
     )
     def test_a_grammar_that_cannot_work_is_refused(self, rules, complaint):
@@ -342,6 +343,10 @@ class TestWhatBadInputGets:
 
     def test_the_built_in_grammar_writes_each_text_in_one_way(self, world):
         ambiguity.refuse(world, 1)
+
+    def test_a_grammar_has_documents(self):
+        with pytest.raises(FormatError, match=r"there is no kind of document: \[documents\] names one"):
+            Grammar({"documents": {}, "rules": {"a": ["x"]}})
 
     def test_words_that_begin_other_words_are_refused(self):
         with pytest.raises(FormatError, match="'red' begins 'red hot'"):
