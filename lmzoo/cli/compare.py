@@ -38,6 +38,7 @@ def compare_models(
     # Folder of the report. [default: reports/CORPUS, or with the models that you name reports/CORPUS-MODEL-…]
     out: Path | None = None,
     overwrite: bool = False,  # Replace a report on other models or another corpus.
+    redraw: Path | None = None,  # Write the report in this folder again from its results.json, and do nothing else.
     lines: options.Lines = False,
     refit: options.Refit = False,
     words: bool = False,  # Also evaluate word vectors on word similarity and analogies; downloads the test sets.
@@ -70,6 +71,9 @@ def compare_models(
     from lmzoo.report.sections.curves import SHARES
     from lmzoo.tasks import suite
 
+    if redraw:
+        say(f"report: {report.redraw(redraw)}")
+        return
     if contestants and preset:
         raise UsageError("--preset says which models to compare, and so do you: leave one out")
     if not 1 <= seeds <= 100:

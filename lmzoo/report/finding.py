@@ -137,7 +137,7 @@ def _adaptive(comparison: Comparison) -> list[str]:
 
 def _unread(rows: Sequence[Row]) -> list[str]:
     """Models that were not trained on all of the training text even once."""
-    short = [f"{one_line(row.label)} ({read:.1f} passes)" for row in rows if (read := passes(row)) and read < WHOLE]
+    short = [f"{one_line(row.label)} ({read:.2g} passes)" for row in rows if (read := passes(row)) and read < WHOLE]
     if not short:
         return []
     return [f"Not trained on the whole training text even once: {', '.join(short)}."]

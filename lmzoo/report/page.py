@@ -1,6 +1,7 @@
 """A comparison as files: one page that loads nothing from outside, its figures, a README, and its JSON.
 
     page.write(Path("reports/storyworld"), comparison)   # index.html, *.png, *.svg, README.md, results.json
+    page.redraw(Path("reports/storyworld"))              # again from its results.json: nothing is trained
 
 Labels, titles and samples are other people's text: the templates escape all of it, `visible` strips control
 characters, and nothing is trusted.
@@ -15,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lmzoo import models
 from lmzoo.comparison.results import Comparison
 from lmzoo.drafts import write_together
 from lmzoo.errors import UsageError, one_line
+from lmzoo.files import TEXTS, read_json
 from lmzoo.report.canvas import COLOURS, Picture, picture
 from lmzoo.report.finding import finding
 from lmzoo.report.section import FOLDER, Section, sections
@@ -51,6 +54,23 @@ def write(folder: Path, comparison: Comparison) -> Path:
     except OSError as error:
         raise UsageError(f"cannot write the report into {folder}: {error.strerror or error}") from error
     return folder / "index.html"
+
+
+def redraw(folder: Path) -> Path:
+    """Write a report again from its results.json, as this version lays it out; returns the path of index.html.
+
+    Raises FormatError naming what is wrong with results.json, UsageError where there is none.
+    """
+    path = folder / "results.json"
+    try:
+        results = read_json(path, dict[str, Any], TEXTS)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    comparison = Comparison.from_json(results, sections())
+    for row in comparison.rows:
+        if row.family == "other" and row.model in models.names():  # of a version that did not save it
+            row.family = models.find(row.model).family
+    return write(folder, comparison)
 
 
 def render(comparison: Comparison) -> dict[str, bytes]:

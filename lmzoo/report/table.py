@@ -16,7 +16,7 @@ from lmzoo.report.units import PERPLEXITY, unit_of
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 UNLIMITED = 10**15  # tokens: sorts an unlimited reach after every other
-WHOLE = 0.95  # passes over the training text, from which on a model has read it
+WHOLE = 0.995  # passes over the training text, from which on a model has read it
 FLOPS_PER_WEIGHT = 6  # for each token read, forward and backward (Kaplan et al. 2020, section 2.1)
 
 
@@ -123,7 +123,7 @@ def passes(row: Row) -> float | None:
     """How often a model that trains by steps read the training text."""
     known = row.provenance or {}
     read, there = known.get("tokens_read"), known.get("training_tokens")
-    return float(read / there) if read and there else None
+    return row.passes or (float(read / there) if read and there else None)
 
 
 # ── The columns of the main table ─────────────────────────────────────────────────────────────────

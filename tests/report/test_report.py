@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from lmzoo.errors import ScoreError, UsageError
+from lmzoo.errors import FormatError, ScoreError, UsageError
 from lmzoo.report import page, terminal
 from tests.comparisons import comparison, made, render, row, with_associations
 
@@ -84,6 +84,28 @@ def test_a_section_that_could_not_be_computed_says_so():
     files = render(comparison(errors={"exam": "no such grammar"}))
     assert "This section could not be computed: <bdi>no such grammar</bdi>" in files["index.html"].decode()
     assert json.loads(files["results.json"])["errors"] == {"exam": "no such grammar"}
+
+
+def test_a_report_is_written_again_from_its_numbers_alone(tmp_path):
+    given = comparison()
+    given["rows"] = [one | {"model": "lstm"} for one in given["rows"]]
+    del given["rows"][1]["family"]  # as in reports of older versions
+    page.write(tmp_path, made(given))
+    for file in ("index.html", "README.md", "bars.svg"):
+        (tmp_path / file).unlink()
+    assert page.redraw(tmp_path) == tmp_path / "index.html"
+    assert (tmp_path / "bars.svg").is_file()
+    rows = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["rows"]
+    assert rows[1]["family"] == "recurrent"
+
+
+def test_what_is_no_report_is_not_written_again(tmp_path):
+    with pytest.raises(UsageError, match=r"results\.json cannot be read: No such file"):
+        page.redraw(tmp_path)
+    (tmp_path / "results.json").write_text('{"rows": "none"}')
+    with pytest.raises(FormatError):
+        page.redraw(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["results.json"]
 
 
 def test_a_failure_of_the_page_leaves_the_old_report(tmp_path, monkeypatch):
