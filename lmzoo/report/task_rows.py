@@ -123,12 +123,13 @@ TESTED: Any = {"facts": Tested, "table": tested_table, "view": tested_view}  # o
 
 def mean_accuracy(rows: Sequence[TaskRow]) -> dict[str, float | None]:
     """The mean of each row's accuracies, by label; None where a task could not be asked."""
-    means: dict[str, float | None] = {}
-    for row in rows:
-        values = [grade.value for grade in row.grades if grade.metric == "accuracy"]
-        known = [value for value in values if value is not None]
-        means[row.label] = fmean(known) if known and len(known) == len(values) else None
-    return means
+    return {row.label: mean([grade.value for grade in row.grades if grade.metric == "accuracy"]) for row in rows}
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Of values that are all known, and at least one; else None."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known and len(known) == len(values) else None
 
 
 def at_chance(grade: TaskResult) -> bool:

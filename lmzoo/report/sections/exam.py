@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry, ranking
@@ -11,9 +12,11 @@ from lmzoo.files import typed
 from lmzoo.report.canvas import Canvas, Drawing
 from lmzoo.report.heatmap import heat_map
 from lmzoo.report.section import Section
-from lmzoo.report.table import Cell, Measure, Table
-from lmzoo.report.task_rows import TaskRow, ask, chance_cell, grade_cell, mean_accuracy
+from lmzoo.report.summary import rivals
+from lmzoo.report.table import DASH, Cell, Measure, Table, percent
+from lmzoo.report.task_rows import TaskRow, ask, at_chance, chance_cell, counted, grade_cell, mean, mean_accuracy
 from lmzoo.tasks import suite
+from lmzoo.tasks.phenomena import GROUPS
 from lmzoo.tasks.result import TaskResult
 
 
@@ -22,15 +25,15 @@ class About:
     """A phenomenon: what is asked, how far back the deciding word is (medians), and an example."""
 
     phenomenon: str
-    group: str
     about: str
-    occurrences: float  # in 100,000 words of the source's text
     items: int
     words_back: float
     characters_back: float
     beginning: str
     candidates: tuple[str, ...]
     answer: int  # place of the right one
+    group: str = ""
+    occurrences: float | None = None  # in 100,000 words of the source's text
 
 
 @dataclass(frozen=True)
@@ -59,15 +62,42 @@ def figure(facts: Exam, comparison: Comparison, canvas: Canvas) -> Drawing:
 
 
 def table(facts: Exam, _: Comparison) -> Table:
-    """A line for each phenomenon, a column for each model."""
+    """A line for each phenomenon, those of a group together, and how many are at chance; a column for each model."""
     of_all = [*(row.grades for row in facts.rows), facts.ceiling]
     lines = []
-    for n, about in enumerate(facts.about):
-        distance = Cell(f"{about.words_back:.0f}", "words")
-        cells = [distance, chance_cell(facts.ceiling[n]), *(grade_cell(grades[n]) for grades in of_all)]
+    for n, about in sorted(enumerate(facts.about), key=lambda one: _group(one[1])):
+        often = DASH if about.occurrences is None else f"{about.occurrences:,.0f}"
+        known = [Cell(about.group or DASH), Cell(often), Cell(f"{about.words_back:.0f}", "words")]
+        cells = [*known, chance_cell(facts.ceiling[n]), *(grade_cell(grades[n]) for grades in of_all)]
         lines.append((about.phenomenon, cells))
-    heads = ("distance", "chance", *(row.label for row in facts.rows), "the source")
+    counts = [Cell(f"{sum(map(at_chance, grades))} of {len(grades)}") for grades in of_all]
+    lines.append(("at chance", [*(Cell("") for _ in range(4)), *counts]))
+    heads = ("group", "occurrences", "distance", "chance", *(row.label for row in facts.rows), "the source")
     return Table("phenomenon", heads, lines)
+
+
+def _group(about: About) -> int:
+    return GROUPS.index(about.group) if about.group in GROUPS else len(GROUPS)
+
+
+def view(facts: Exam, _: Comparison) -> dict[str, Any]:
+    """How many grades are at chance, and the phenomena by their groups."""
+    return {"counted": counted(facts.rows), "about": sorted(facts.about, key=_group)}
+
+
+def findings(facts: Exam, comparison: Comparison) -> list[str]:
+    """The best model beside the best of the other kind, group by group."""
+    grades = {row.label: row.grades for row in facts.rows}
+    pair = [grades[row.label] for row in rivals(comparison) or () if row.label in grades]
+    if len(pair) < 2:
+        return []
+    said = []
+    for group in GROUPS:
+        asked = [n for n, about in enumerate(facts.about) if about.group == group]
+        best, other = (mean([one[n].value for n in asked]) for one in pair)
+        if best is not None and other is not None:
+            said.append(f"{group} {percent(best, 0)} against {percent(other, 0)}")
+    return [f"By groups of phenomena: {', '.join(said)}."] if said else []
 
 
 def measure(facts: Exam, _: Comparison) -> Measure:
@@ -78,5 +108,15 @@ def measure(facts: Exam, _: Comparison) -> Measure:
 
 
 section = Section(
-    "exam", "Grammar exam", 20, "knowledge", facts=Exam, compute=compute, table=table, figure=figure, measure=measure
+    "exam",
+    "Grammar exam",
+    20,
+    "knowledge",
+    facts=Exam,
+    compute=compute,
+    table=table,
+    figure=figure,
+    view=view,
+    measure=measure,
+    findings=findings,
 )
