@@ -84,8 +84,9 @@ def compare_models(
     options.parse_budget(budget)
     progress = Bars(quiet)
     source = corpora.load(corpus, mirror=mirror, refit=refit, lines=lines, progress=progress)
-    chosen_preset = None if contestants else choose_preset(preset, device, own=source.paths is not None)
-    spend = options.parse_budget(budget or (chosen_preset.budget if chosen_preset else None))
+    for_here = choose_preset(preset, device, own=source.paths is not None)
+    chosen_preset = None if contestants else for_here
+    spend = options.parse_budget(budget or for_here.budget)
     run = Run(seed=seed, device=device, progress=progress, **spend)
     specs = contestants or list(chosen_preset.models if chosen_preset else ())
     for spec in specs:

@@ -106,7 +106,7 @@ Budget = Annotated[
         help="Training budget of each model that trains by steps: steps (2000steps), tokens (5Mtokens) and "
         "floating-point operations (1e15flops) mean the same on every machine, wall-clock time (90s, 3m, 1h) does not. "
         "Of several (5Mtokens,3m) the first that is spent ends the training. Models that count have none.",
-        show_default="3m; of `compare` that of its preset",
+        show_default="3m; of `compare` that of the preset for this machine",
     ),
 ]
 Refit = Annotated[

@@ -13,16 +13,16 @@ from pathlib import Path
 from lmzoo.comparison import published, side_by_side
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry, check_spec, enter, is_run, make_labels_unique, over_seeds, scored
+from lmzoo.comparison.references import references
 from lmzoo.comparison.results import (
     Certificate,
     Comparison,
     Computed,
     CorpusFacts,
     Difference,
-    Reference,
     SeedScore,
 )
-from lmzoo.compression import certify, compressors
+from lmzoo.compression import certify
 from lmzoo.data.corpus import SPLITS, Corpus, describe
 from lmzoo.errors import LmzooError
 from lmzoo.evaluation.perplexity import block_bits, block_interval
@@ -86,7 +86,7 @@ def compare(
         models=list(specs),
         reading=text.reading,
         rows=[entry.row for entry in entries],
-        references=_references(corpus, cache, run),
+        references=references(corpus, cache, run.progress),
         published=published.beside(corpus),
         differences=_differences(scored(entries)),
         untested=list(tests.missing),
@@ -130,12 +130,6 @@ def _compute(section: Computed, entries: Sequence[Entry], context: Context, comp
             comparison.facts[section.id] = facts
         return
     comparison.untested.append(f"{section.id}: {comparison.errors[section.id]}")
-
-
-def _references(corpus: Corpus, cache: ResultCache, run: Run) -> list[Reference]:
-    key = {"train": corpus.sha256["train"], "test": corpus.sha256["test"]}
-    rows = cache.get("compressors", key, lambda: compressors.references(corpus.train, corpus.test, run.progress))
-    return typed(rows, list[Reference], "references")
 
 
 def _certify(entries: Sequence[Entry], corpus: Corpus, run: Run) -> None:

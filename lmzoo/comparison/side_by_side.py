@@ -21,6 +21,7 @@ from typing import Any
 
 from lmzoo import models
 from lmzoo.comparison.entry import enter, is_run, is_trained
+from lmzoo.comparison.references import references
 from lmzoo.embeddings.gpu import accelerator
 from lmzoo.interface import Progress, Run
 from lmzoo.neural.training.signals import Interruption
@@ -31,7 +32,8 @@ MOST = 4  # processes: each holds the text, and PyTorch
 THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")  # variables of the environment, which libraries read once
 PATIENCE = 1.0  # seconds that a process has to end, unless
 TO_SAVE = 60.0  # a network has a checkpoint to write
-Job = tuple[str, int]  # a model and its seed
+Job = tuple[str, int]  # a model and its seed, or
+COMPRESSORS: Job = "", 0  # which take as long as a model where the training text is long
 
 
 def cores() -> int:
@@ -63,6 +65,7 @@ def train(
     jobs = [(spec, seed) for spec, seed in jobs if not is_trained(spec, text, runs, replace(run, seed=seed))]
     if not jobs:
         return
+    jobs.insert(0, COMPRESSORS)
     progress = run.progress
     task_ = (text, runs, replace(run, progress=Progress()), cache.folder)
     with (
@@ -126,7 +129,7 @@ class Worker:
 
     def interrupt(self) -> None:
         """Pass Ctrl-C on, and wait until it has ended: a network first writes its checkpoint."""
-        saves = self.job is not None and models.find(training.parse(self.job[0])[0]).resumes
+        saves = self.job not in (None, COMPRESSORS) and models.find(training.parse(self.job[0])[0]).resumes
         if self.process.is_alive() and self.process.pid:
             os.kill(self.process.pid, signal.SIGINT)
             self.process.join(TO_SAVE if saves else PATIENCE)
@@ -194,7 +197,10 @@ def _work(pipe: "Connection[Any, Any]", text: training.Text, runs: Path, run: Ru
         signal.signal(signal.SIGINT, signal.default_int_handler)
         while True:
             spec, seed = pipe.recv()
-            enter(spec, text, runs, replace(run, seed=seed, progress=Relay(pipe)), ResultCache(cache))
+            if (spec, seed) == COMPRESSORS:
+                references(text.corpus, ResultCache(cache), Relay(pipe))
+            else:
+                enter(spec, text, runs, replace(run, seed=seed, progress=Relay(pipe)), ResultCache(cache))
             pipe.send(("done",))
 
 

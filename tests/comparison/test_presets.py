@@ -17,7 +17,7 @@ def test_every_model_of_a_preset_can_be_made(name):
     for words in preset.models:
         kind, given = parse(words)
         models.make(models.find(kind), given)
-    assert parse_budget(preset.budget)["seconds"] > 0
+    assert {*parse_budget(preset.budget)} == {"tokens", "seconds"}  # the same on every machine, within a bound
     assert preset.about
 
 
