@@ -160,6 +160,11 @@ class Model(ABC):
         return Origin(self.year, self.paper)
 
     @property
+    def recipe(self) -> str:
+        """How it is trained: "period", as at the time of `origin`; or "today", with what was found since."""
+        return "period"
+
+    @property
     def title(self) -> str:
         """What the model is called in a sentence, without its settings: "LSTM", "GloVe"."""
         return self.name

@@ -228,6 +228,7 @@ def _fill(entry: Entry, text_model: TextModel, folder: Path) -> None:
     row = entry.row
     row.model, row.family = model.name, model.family
     row.year, row.paper = model.origin.year, model.origin.paper
+    row.recipe = model.recipe
     row.config, row.tokenizer = model.config(), tokenizer.spec
     row.train_seconds, row.peak_bytes = provenance.get("training_seconds"), provenance.get("peak_bytes")
     row.size = Size(count, unit, store.bytes_on_disk(folder))

@@ -126,6 +126,7 @@ class Row:
     certified: Certificate | None = field(default=None, metadata=OPTIONAL)
     pseudo: PseudoScore | None = field(default=None, metadata=OPTIONAL)
     family: str = "other"
+    recipe: str = ""  # "period": trained as in its year; "today": with what was found since; "": unknown
     # Whether its probabilities sum to one and are those scored, along the scored text; None: that was not checked.
     sums: Sums | None = field(default=None, metadata=OPTIONAL)
 

@@ -54,6 +54,8 @@ class GPT(Transformer):
         "gpt2-xl": {**GPT2, "layers": 48, "heads": 25, "width": 1600},  # 1,558 million
     }  # fmt: skip
 
+    PERIOD: ClassVar[Mapping[str, Any]] = {"optimizer": "adamw", "tied": True, "bias": True}  # Adam, warmed up
+
     layers: int = 4  # of attention and MLP
     heads: int = 4  # of attention, in each layer
     width: int = 128  # features of a token

@@ -64,6 +64,12 @@ class LSTM(Network):
         },  # 57.3 there, after a second training that is not done here (Merity et al. 2018, table 1)
     }  # fmt: skip
 
+    # By gradient descent, without dropout in any form: Zaremba's small network of 2014 is trained so, too.
+    PERIOD: ClassVar[Mapping[str, Any]] = {
+        "optimizer": "sgd", "tied": False, "dropout": 0.0, "dropout_between": 0.0, "dropout_inputs": 0.0,
+        "dropout_words": 0.0, "weight_drop": 0.0, "alpha": 0.0, "beta": 0.0, "average": 0.0,
+    }  # fmt: skip
+
     layers: int = 1  # stacked LSTMs
     hidden: int = 384  # cells of each
     embedding: int = 64  # size of a token's vector

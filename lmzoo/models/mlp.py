@@ -47,6 +47,9 @@ class MLP(Network):
         },  # for ten seconds of a laptop, chosen on storyworld's validation text
     }  # fmt: skip
 
+    # Section 3: stochastic gradient ascent. Neither Adam (2015) nor dropout (2014) was known.
+    PERIOD: ClassVar[Mapping[str, Any]] = {"optimizer": "sgd", "dropout": 0.0, "layers": 1, "activation": "tanh"}
+
     context: int = 16  # tokens that it sees; an n-gram of order n sees n - 1
     embedding: int = 48  # size of a token's vector
     hidden: int = 512  # units of a hidden layer

@@ -50,6 +50,9 @@ class RNN(Network):
         },  # for ten seconds of a laptop, chosen on storyworld's validation text
     }  # fmt: skip
 
+    # As Mikolov trained Elman's network in 2010.
+    PERIOD: ClassVar[Mapping[str, Any]] = {"optimizer": "sgd", "dropout": 0.0, "tied": False}
+
     cell: str = "elman"  # elman, or gru: the gated recurrent unit
     layers: int = 1  # stacked recurrent layers
     hidden: int = 512  # units of each

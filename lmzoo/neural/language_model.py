@@ -52,6 +52,17 @@ class Network(LanguageModel, Encoder):
     # Whether states are carried from window to window of a text in training, or windows drawn in random order.
     carries_state: ClassVar[bool] = True
 
+    # The settings that make it what it was in its year, as `config` has them: with others it is trained as today. None:
+    # the idea itself is of today.
+    PERIOD: ClassVar[Mapping[str, Any] | None] = None
+
+    @property
+    def recipe(self) -> str:
+        """ "period" if all settings in `PERIOD` have those values, else "today"."""
+        config = self.config()
+        as_then = self.PERIOD is not None and all(config[name] == value for name, value in self.PERIOD.items())
+        return "period" if as_then else "today"
+
     def __post_init__(self) -> None:
         # A field of the model with the name of one of Training is one value with it: a transformer's window is how
         # far it sees as well as what it is trained on.

@@ -1,8 +1,11 @@
-"""What the figures of a report share: two sizes, one colour for each family of models, axes, and files.
+"""What the figures of a report share: their sizes, one colour for each family of models, axes, and files.
 
 A section's `figure` draws on a Canvas and returns a matplotlib Figure with its content in words (the alternative
-text), or None where there is nothing to draw. It is called twice: WIDE for screens and slides, NARROW for telephones,
-where a wide figure scaled down could not be read.
+text), or None where there is nothing to draw. It is called with WIDE for screens and with NARROW for telephones, where
+a wide figure scaled down could not be read; with SLIDE for `--slides`.
+
+In an SVG, text is text: it can be searched, copied, and edited on a slide. It is measured in DejaVu Sans, which is
+wider than what a reader without it has instead, so that no name grows into another.
 
 matplotlib is imported inside the functions, because `import lmzoo` must not pay for it, and without pyplot, because a
 library must not leave figures open behind its caller.
@@ -18,18 +21,24 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
-# Okabe & Ito (2008), "Color Universal Design": colours that every common kind of colour vision tells apart. Yellow is
-# left out, being hard to see on white.
+from lmzoo.report.dark import darkened
+
+# Chosen to be told apart by every common kind of colour vision (as Machado et al. 2009 simulate it), with a contrast
+# of at least 3 to white; `lmzoo.report.dark` makes those of dark pages.
 COLOURS = {
-    "baseline": "#999999",
-    "count": "#0072b2",
-    "association": "#009e73",
-    "feedforward": "#e69f00",
-    "recurrent": "#56b4e9",
-    "masked": "#cc79a7",
-    "transformer": "#d55e00",
-    "other": "#444444",
+    "baseline": "#8f8f8f",
+    "count": "#1a46ba",
+    "association": "#1f7a5d",
+    "feedforward": "#b3770b",
+    "recurrent": "#a658d9",
+    "masked": "#8d1d88",
+    "transformer": "#b02a04",
+    "other": "#333333",
 }
+FAMILY_NAMES = {
+    "baseline": "baseline", "count": "counts", "association": "word vectors", "feedforward": "feed-forward",
+    "recurrent": "recurrent", "masked": "masked", "transformer": "attention", "other": "other",
+}  # fmt: skip
 SHADES = (1.0, 0.72, 0.46, 0.2)  # members of one family differ in darkness: this share of the colour's light is left
 
 SOURCE = "true source"
@@ -49,10 +58,21 @@ class Canvas:
     bar: float
     font: float
     narrow: bool  # where width is too dear to put labels at the left
+    height: float | None = None  # inches, where that is fixed
+    least: float = 0.0  # points of the smallest text
+
+    def size(self, share: float) -> float:
+        """Points of a text that is to be `share` of the usual size."""
+        return max(self.least, self.font * share)
+
+    def tall(self, inches: float) -> float:
+        """The height of a figure that would like to be so many inches high."""
+        return self.height or inches
 
 
-WIDE = Canvas(width=11, bar=0.62, font=17, narrow=False)
-NARROW = Canvas(width=3.7, bar=0.52, font=10.5, narrow=True)
+WIDE = Canvas(width=11, bar=0.29, font=13, narrow=False)
+NARROW = Canvas(width=3.7, bar=0.3, font=10.5, narrow=True)
+SLIDE = Canvas(width=40 / 3, bar=0.36, font=20, narrow=False, height=7.5, least=18)  # 16:9
 
 
 @dataclass(frozen=True)
@@ -63,6 +83,16 @@ class Picture:
     wide: bytes
     narrow: bytes
     png: bytes
+
+    @property
+    def dark(self) -> bytes:
+        """The wide SVG for a dark page."""
+        return darkened(self.wide)
+
+    @property
+    def narrow_dark(self) -> bytes:
+        """The narrow SVG for a dark page."""
+        return darkened(self.narrow)
 
 
 def colour(family: str) -> str:
@@ -83,28 +113,27 @@ def strokes() -> list[tuple[str, str]]:
 
 def picture(draw: Callable[[Canvas], Drawing | None]) -> Picture | None:
     """Draw a figure in both sizes; the same facts give the same bytes. None: nothing to draw."""
-    with _style():
+    with style():
         wide, narrow = draw(WIDE), draw(NARROW)
         if wide is None or narrow is None:
             return None
-        svg = save(wide[0], "svg")
-        wide[0].set_layout_engine("none")  # the PNG is laid out as the SVG was
-        return Picture(wide[1], svg, save(narrow[0], "svg"), save(wide[0], "png"))
+        return Picture(wide[1], save(wide[0], "svg"), save(narrow[0], "svg"), save(wide[0], "png"))
 
 
 def image(draw: Callable[[], Any], kind: str) -> bytes:
     """A single figure as a file of one kind: png or svg."""
-    with _style():
+    with style():
         return save(draw(), kind)
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
+    """matplotlib's defaults, whatever the user's own matplotlibrc says, with the text of figures as text."""
     import matplotlib
 
-    style: Any = {"font.family": "DejaVu Sans", "svg.hashsalt": "lmzoo", "svg.fonttype": "path"}
+    style: Any = {"font.family": FONT, "svg.hashsalt": "lmzoo", "svg.fonttype": "none", "hatch.linewidth": 1.6}
     with matplotlib.rc_context(), warnings.catch_warnings():
-        matplotlib.rcdefaults()  # whatever the user's own matplotlibrc says
+        matplotlib.rcdefaults()
         matplotlib.rcParams.update(style)
         # A label may be in a script that the bundled font lacks: it then shows boxes, which is no error.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
@@ -116,7 +145,7 @@ def new_figure(width: float, height: float) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white", dpi=DPI)
     FigureCanvasAgg(figure)  # measures texts; without it, each measurement would begin to draw the whole figure
     return figure
 
@@ -126,7 +155,7 @@ def bare_axes(canvas: Canvas, height: float) -> tuple[Any, Any]:
     figure = new_figure(canvas.width, height)
     axes = figure.add_subplot()
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(labelsize=canvas.font * 0.9)
+    axes.tick_params(labelsize=canvas.size(0.9))
     axes.xaxis.label.set_fontsize(canvas.font)
     axes.yaxis.label.set_fontsize(canvas.font)
     return figure, axes
@@ -134,24 +163,17 @@ def bare_axes(canvas: Canvas, height: float) -> tuple[Any, Any]:
 
 def curve_height(canvas: Canvas, shape: float, curves: int) -> float:
     """The height of a figure with so many curves: `shape` of its width, or room for a name of two lines each."""
-    names = 3.2 * canvas.font / 72 * (curves + 1)
-    return max(canvas.width * (0.9 if canvas.narrow else shape), names + 1)
+    names = 2.2 * canvas.font / 72 * (curves + 1)
+    return canvas.tall(max(canvas.width * (0.9 if canvas.narrow else shape), names + 1))
 
 
-def draw_curves(axes: Any, canvas: Canvas, curves: Iterable[Curve]) -> list[tuple[float, str]]:
-    """Draw each curve with a marker and dash of its own; returns their ends (height, name) for `labels.name_ends`."""
+def draw_curves(axes: Any, canvas: Canvas, curves: Iterable[Curve]) -> list[tuple[float, str, str]]:
+    """Draw each curve with a marker and dash of its own; returns their ends for `labels.name_ends`."""
     ends = []
     for (name, x, y, hue), (marker, dash) in zip(curves, cycle(strokes()), strict=False):
         axes.plot(x, y, dash, color=hue, marker=marker, linewidth=canvas.font / 5, markersize=canvas.font / 2, zorder=3)
-        ends.append((y[-1], f"{MARKERS[marker]} {name}"))
+        ends.append((y[-1], f"{MARKERS[marker]} {name}", hue))
     return ends
-
-
-def outline(text: Any, width: float = 4) -> None:
-    """A white rim, so that a text stays readable where a line crosses it."""
-    from matplotlib.patheffects import withStroke
-
-    text.set_path_effects([withStroke(linewidth=width, foreground="white")])
 
 
 def short(text: str, width: int, lines: int = 2) -> str:
@@ -160,24 +182,67 @@ def short(text: str, width: int, lines: int = 2) -> str:
     return "\n".join(wrapped) or "?"
 
 
+def in_two(name: str, width: int = 16) -> str:
+    """A name of more than `width` letters on two lines of about one length."""
+    name = short(name, 44, lines=1)
+    spaces = [at for at, letter in enumerate(name) if letter == " "]
+    if len(name) <= width or not spaces:
+        return name
+    middle = min(spaces, key=lambda at: max(at, len(name) - at - 1))
+    return f"{name[:middle]}\n{name[middle + 1 :]}"
+
+
+def distinct(names: Sequence[str], width: int) -> list[str]:
+    """Names of at most `width` letters: a long one loses its settings, or its middle if it would be another's."""
+    heads = [name.split(",")[0] for name in names]
+    short_enough = [
+        name if len(name) <= width or heads.count(head) > 1 else head for name, head in zip(names, heads, strict=True)
+    ]
+    half = (width - 1) // 2
+    return [
+        name if len(name) <= width else f"{name[: width - 1 - half].rstrip(' ,')}…{name[-half:].lstrip()}"
+        for name in short_enough
+    ]
+
+
 def number(value: float) -> str:
     """A figure in an alternative text or beside a line: 1.31, 141.2, 12,345."""
     return f"{value:.2f}" if value < 10 else f"{value:.4g}" if value < 1000 else f"{value:,.0f}"
 
 
+def hold(figure: Any) -> None:
+    """Lay the figure out once and for all: what is measured must not move when the figure is saved."""
+    if figure.get_layout_engine():
+        figure.get_layout_engine().execute(figure)
+        figure.set_layout_engine("none")
+
+
 def save(figure: Any, kind: str) -> bytes:
     """A figure as a file: svg or png."""
+    hold(figure)  # not `savefig`, which draws everything twice to lay it out again
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
-    return _shorter(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
+    if kind == "svg":
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+        return _smaller(buffer.getvalue())
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure.dpi = DPI
+    FigureCanvasAgg(figure).print_png(buffer, pil_kwargs={"compress_level": 6})
+    return buffer.getvalue()
 
 
-def _shorter(svg: bytes) -> bytes:
-    """The same paths with coordinates to a hundredth of a point: outlined letters have thousands of them."""
+def _smaller(svg: bytes) -> bytes:
+    """The same picture in fewer bytes, with coordinates to a hundredth of a point; and the fonts to take."""
+    svg = svg.replace(f"'{FONT}'".encode(), FONTS.encode())
     return _PATH.sub(
         lambda path: _NUMBER.sub(lambda found: b"%.2f" % float(found[0]), path[0]).replace(b"\n", b""), svg
     )
 
 
+DPI = 144  # of a PNG: a slide has 1920 × 1080 pixels
+FONT = "DejaVu Sans"  # what matplotlib brings and measures
+FONTS = f"'{FONT}', Verdana, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 _PATH = re.compile(rb' d="[^"]*"')
 _NUMBER = re.compile(rb"\d+\.\d{3,}")

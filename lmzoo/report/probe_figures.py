@@ -17,7 +17,7 @@ def unit(rows: Sequence[dict[str, Any]], canvas: Canvas) -> Drawing | None:
     if not rows:
         return None
     row = max(rows, key=lambda one: one["accuracy"])
-    figure, axes = bare_axes(canvas, canvas.width * (0.8 if canvas.narrow else 0.45))
+    figure, axes = bare_axes(canvas, canvas.tall(canvas.width * (0.8 if canvas.narrow else 0.42)))
     edges, highest = row["edges"], max(map(max, row["counts"]))
     for n, (name, counts, hue) in enumerate(zip(row["classes"], row["counts"], CLASSES, strict=True)):
         axes.stairs(counts, edges, fill=True, color=hue, alpha=0.35, zorder=2)
@@ -47,7 +47,9 @@ def label_curves(rows: Sequence[dict[str, Any]], canvas: Canvas) -> Drawing | No
     rows = [row for row in rows if row["task"] == rows[0]["task"]]
     if not rows:
         return None
-    height = max(canvas.width * (0.9 if canvas.narrow else 0.5), 1.8 * canvas.font / 72 * (len(rows) + 2) + 1)
+    height = max(
+        canvas.tall(canvas.width * (0.9 if canvas.narrow else 0.42)), 1.8 * canvas.font / 72 * (len(rows) + 2) + 1
+    )
     figure, axes = bare_axes(canvas, height)
     curves = []
     for row in rows:
@@ -62,7 +64,7 @@ def label_curves(rows: Sequence[dict[str, Any]], canvas: Canvas) -> Drawing | No
     axes.minorticks_off()
     axes.axhline(rows[0]["chance"], zorder=1, **REFERENCE_LINE)
     axes.annotate("chance", (sizes[-1], rows[0]["chance"]), (0, -canvas.font * 0.3), textcoords="offset points",
-                  ha="right", va="top", size=canvas.font * 0.9, color=REFERENCE_LINE["color"])  # fmt: skip
+                  ha="right", va="top", size=canvas.size(0.9), color=REFERENCE_LINE["color"])  # fmt: skip
     axes.set_xlabel("labels")
     axes.set_ylabel(f"{rows[0]['task']}: {rows[0]['metric']}")
     name_ends(figure, axes, canvas, ends)

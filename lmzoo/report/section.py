@@ -37,6 +37,7 @@ class Section(Computed):
     part: Part = "appendix"
     table: "Callable[[Any, Comparison], Table | Sequence[Table] | None]" = nothing
     figure: "Callable[[Any, Comparison, Canvas], tuple[Any, str] | None]" = nothing  # matplotlib's, and in words
+    data: Callable[[Any, Comparison], Sequence[dict[str, Any]] | None] = nothing  # that `figure` shows: lines of a CSV
     view: Callable[[Any, Comparison], dict[str, Any] | None] = nothing  # further variables for the template
     columns: "Callable[[Any], Sequence[Column]]" = lambda _: ()  # of the main table
     measure: "Callable[[Any, Comparison], Measure | None]" = nothing  # what each model knows, as one number

@@ -1,14 +1,14 @@
 """Calibration: whether a token that a model calls 80 % likely comes in four of five cases."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from lmzoo.analysis import calibration
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
 from lmzoo.comparison.results import Comparison, Interval, OfModel, Rows
-from lmzoo.report.canvas import SOURCE_LINE, Canvas, Drawing, colour, new_figure, short
+from lmzoo.report.canvas import SOURCE_LINE, Canvas, Drawing, colour, in_two, new_figure
 from lmzoo.report.section import Section, in_order
 from lmzoo.report.table import Cell, Table, span
 
@@ -54,19 +54,30 @@ def figure(facts: Facts, comparison: Comparison, canvas: Canvas) -> Drawing | No
     rows = in_order(facts.rows, comparison)
     if not rows:
         return None
-    across = min(len(rows), 3 if canvas.narrow else 5)
+    said = _in_words(rows)
+    most = 3 if canvas.narrow else 4 if canvas.height else 5
+    if canvas.height:  # a slide has room for eight
+        rows = _of_all_families(rows, comparison, 8)
+    across = min(len(rows), most)
     down = -(-len(rows) // across)
-    side = canvas.width / (3 if canvas.narrow else 5)
-    figure = new_figure(canvas.width, side * 1.2 * down + 0.5)
+    side = canvas.width / most
+    figure = new_figure(canvas.width, canvas.tall(side * 1.2 * down + 0.5))
     panels = list(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat)
     for axes, row in zip(panels, rows, strict=False):
         _reliability(axes, canvas, row, colour(comparison.family(row.label)))
     for n, axes in enumerate(panels):
         axes.set_visible(n < len(rows))
         axes.xaxis.set_tick_params(labelbottom=n + across >= len(rows))
-    figure.supxlabel("confidence: probability of the likeliest token", size=canvas.font * 0.85)
-    figure.supylabel("accuracy", size=canvas.font * 0.85)
-    return figure, _in_words(rows)
+    figure.supxlabel("confidence: probability of the likeliest token", size=canvas.size(0.85))
+    figure.supylabel("accuracy", size=canvas.size(0.85))
+    return figure, said
+
+
+def _of_all_families(rows: Sequence[Reliability], comparison: Comparison, count: int) -> list[Reliability]:
+    """So many of `rows`: the first of each family, then the first of the others, in their order."""
+    families = [comparison.family(row.label) for row in rows]
+    by_need = sorted(range(len(rows)), key=lambda n: (families[n] in families[:n], n))
+    return [rows[n] for n in sorted(by_need[:count])]
 
 
 def _reliability(axes: Any, canvas: Canvas, row: Reliability, hue: str) -> None:
@@ -80,10 +91,10 @@ def _reliability(axes: Any, canvas: Canvas, row: Reliability, hue: str) -> None:
     axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
     axes.set_xticks([0, 0.5, 1], ["0", "½", "1"])
     axes.set_yticks([0, 0.5, 1], ["0", "½", "1"])
-    axes.tick_params(labelsize=canvas.font * 0.7)
-    size = canvas.font * (0.66 if canvas.narrow else 0.68)
-    axes.set_title(short(row.label, 18 if canvas.narrow else 20), size=size, parse_math=False)
-    axes.text(0.99, 0.02, f"{row.error:.3f}", size=size, ha="right")
+    axes.tick_params(labelsize=canvas.size(0.7))
+    size = canvas.size(0.66 if canvas.narrow else 0.72)
+    axes.set_title(in_two(row.label, 20 if canvas.height else 16), size=size, parse_math=False)
+    axes.text(0, 0.99, f"{row.error:.3f}", size=size, va="top")
 
 
 def _in_words(rows: Sequence[Reliability]) -> str:
@@ -92,6 +103,11 @@ def _in_words(rows: Sequence[Reliability]) -> str:
         bias = "overconfident" if row.confidence > row.accuracy else "underconfident"
         said.append(f"{row.label} {row.error:.3f}" + (f", {bias}" if row.error > row.by_chance else ""))
     return f"Expected calibration error, a diagram for each model: {'; '.join(said)}."
+
+
+def data(facts: Facts, comparison: Comparison) -> list[dict[str, Any]]:
+    """A line for each point of each diagram."""
+    return [{"label": row.label, **asdict(one)} for row in in_order(facts.rows, comparison) for one in row.bins]
 
 
 def table(facts: Facts, comparison: Comparison) -> Table | None:
@@ -113,4 +129,4 @@ def _cells(row: Reliability) -> list[Cell]:
     ]
 
 
-section = Section("calibration", "Calibration", 20, facts=Facts, compute=compute, table=table, figure=figure)
+section = Section("calibration", "Calibration", 20, facts=Facts, compute=compute, table=table, figure=figure, data=data)

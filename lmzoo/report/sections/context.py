@@ -10,7 +10,7 @@ from lmzoo.analysis import context_length
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
 from lmzoo.comparison.results import Comparison, Interval, OfModel, Rows
-from lmzoo.report.canvas import MARKERS, Canvas, Drawing, colour, new_figure, shade, short
+from lmzoo.report.canvas import MARKERS, Canvas, Drawing, colour, distinct, new_figure, shade
 from lmzoo.report.labels import spread
 from lmzoo.report.section import Section, in_order
 from lmzoo.report.table import DASH, Cell, Table, span
@@ -106,8 +106,8 @@ def _powers(furthest: int) -> list[int]:
 
 def _two_panels(canvas: Canvas, count: int) -> tuple[Any, tuple[Any, Any, Any, Any]]:
     """Axes of allowed context, of its names, of positions and (where narrow) of their names."""
-    height = max(canvas.width * (0.9 if canvas.narrow else 0.58), canvas.font / 72 * 1.25 * (count + 3))
-    figure = new_figure(canvas.width, height * (2 if canvas.narrow else 1))
+    height = max(canvas.width * (0.9 if canvas.narrow else 0.48), canvas.font / 72 * 1.25 * (count + 3))
+    figure = new_figure(canvas.width, canvas.tall(height * (2 if canvas.narrow else 1)))
     if canvas.narrow:
         allowed, names, positions, more = figure.subplots(2, 2, sharey="row", width_ratios=(1.8, 1)).flat
     else:
@@ -115,12 +115,12 @@ def _two_panels(canvas: Canvas, count: int) -> tuple[Any, tuple[Any, Any, Any, A
         more = None
     for axes in (allowed, positions):
         axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=canvas.font * 0.75)
+        axes.tick_params(labelsize=canvas.size(0.75))
     for axes in filter(None, (names, more)):
         axes.set_axis_off()
         axes.set_xlim(0, 1)
     for axes in (allowed, positions) if canvas.narrow else (positions,):
-        axes.set_ylabel("bits per character", size=canvas.font * 0.85)
+        axes.set_ylabel("bits per character", size=canvas.size(0.85))
     return figure, (allowed, names, positions, more)
 
 
@@ -139,7 +139,7 @@ def _draw(axes: Any, canvas: Canvas, x: Sequence[float], y: Sequence[float], hue
 
 
 def _label(axes: Any, canvas: Canvas, title: str, ticks: Iterable[int], right: float) -> None:
-    axes.set_xlabel(title, size=canvas.font * 0.85)
+    axes.set_xlabel(title, size=canvas.size(0.85))
     shown = [tick for tick in ticks if tick in (0, 1, 2) or not canvas.narrow or place_of(tick) % 2 == 1]
     axes.set_xticks([place_of(tick) for tick in shown], [str(tick) for tick in shown])
     axes.set_xlim(min(map(place_of, shown)) - 0.25, right)
@@ -147,14 +147,15 @@ def _label(axes: Any, canvas: Canvas, title: str, ticks: Iterable[int], right: f
 
 def _name(axes: Any, canvas: Canvas, ends: Ends) -> None:
     """The names of curves, as near to the heights of their ends as legible, each with a line to its end."""
-    size = canvas.font * 0.72
+    size = canvas.size(0.72)
     low, high = axes.get_ylim()
     line = 1.25 * size / 72 * axes.figure.dpi / axes.get_window_extent().height * (high - low)
     ends = sorted(ends, key=lambda end: end[0])
-    for (y, label, hue, marker), free in zip(ends, spread([end[0] for end in ends], line, low, high), strict=True):
+    names = distinct([end[1] for end in ends], 19 if canvas.narrow else 30)
+    heights = spread([end[0] for end in ends], line, low, high)
+    for (y, _, hue, marker), name, free in zip(ends, names, heights, strict=True):
         axes.plot([0, 0.13], [y, free], color=hue, linewidth=canvas.font / 16, clip_on=False)
         axes.plot([0.19], [free], marker, color=hue, markersize=size * 0.6, clip_on=False)
-        name = short(label, 19 if canvas.narrow else 28, lines=1)
         axes.text(0.26, free, name, size=size, va="center", parse_math=False)
     axes.set_xlim(0, 1)
     axes.set_ylim(low, high)
@@ -173,6 +174,18 @@ def _in_words(rows: Sequence[ContextUse]) -> str:
                 f"{tokens}{', its reach' if row.reach == last.context else ''}"
             )
     return f"Bits per character by the context that each model is allowed: {'; '.join(said)}."
+
+
+def data(facts: Facts, comparison: Comparison) -> list[dict[str, Any]]:
+    """A line for each point of both panels."""
+    lines = []
+    for row in in_order(facts.rows, comparison):
+        points: list[tuple[str, int, Allowed | Position]] = [("allowed", one.context, one) for one in row.allowed]
+        for panel, tokens, one in [*points, *(("read", one.last, one) for one in row.positions)]:
+            low, high = one.interval or (None, None)
+            lines.append({"label": row.label, "panel": panel, "tokens": tokens,
+                          "bits per character": one.bits_per_character, "low": low, "high": high})  # fmt: skip
+    return lines
 
 
 # ── The tables ──
@@ -226,4 +239,6 @@ def _span(one: Position) -> str:
     return str(one.first) if one.first == one.last else f"{one.first}{DASH}{one.last}"
 
 
-section = Section("context", "Context length", 30, facts=Facts, compute=compute, table=table, figure=figure, view=view)
+section = Section(
+    "context", "Context length", 30, facts=Facts, compute=compute, table=table, figure=figure, data=data, view=view
+)

@@ -189,7 +189,9 @@ def figure(facts: Facts, comparison: Comparison, canvas: Canvas) -> Drawing | No
     floor = comparison.corpus.floor
     if not rows:
         return None
-    figure, axes = bare_axes(canvas, max(curve_height(canvas, 0.56, len(rows)), canvas.width * 1.15 * canvas.narrow))
+    figure, axes = bare_axes(
+        canvas, max(curve_height(canvas, 0.5, len(rows)), canvas.tall(canvas.width * 1.15) * canvas.narrow)
+    )
     axes.spines["left"].set_visible(True)
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -202,7 +204,9 @@ def figure(facts: Facts, comparison: Comparison, canvas: Canvas) -> Drawing | No
         above = _above(points, floor)
         if above:
             _draw(axes, canvas, row, above, floor, marker, look)
-            ends.append((above[-1][1], f"{MARKERS[marker]} {short(row.label, 15, lines=1)} {_exponent(row)}"))
+            ends.append(
+                (above[-1][1], f"{MARKERS[marker]} {short(row.label, 24, lines=1)} {_exponent(row)}", look["color"])
+            )
     if not ends:
         return None
     _ticks(axes, canvas)
@@ -283,6 +287,16 @@ def _in_words(rows: Sequence[tuple[Curve, list[tuple[int, float]]]]) -> str:
     return f"Bits per character against characters of training text, on logarithmic axes: {'; '.join(said)}."
 
 
+def data(facts: Facts, _: Comparison) -> list[dict[str, Any]]:
+    """A line for each point."""
+    return [
+        {"label": row.label, "characters": one.characters, "tokens": one.tokens,
+         "bits per character": one.bits_per_character}
+        for row in facts.rows
+        for one in row.points
+    ]  # fmt: skip
+
+
 # ── The table ──
 
 
@@ -337,5 +351,14 @@ _DIGITS = re.compile(r"-?\d[\d,.]*")
 
 
 section = Section(
-    "curves", "Learning curves", 20, "cost", facts=Facts, compute=compute, table=table, figure=figure, view=view
+    "curves",
+    "Learning curves",
+    20,
+    "cost",
+    facts=Facts,
+    compute=compute,
+    table=table,
+    figure=figure,
+    data=data,
+    view=view,
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def _of(entry: Entry) -> Distances:
 
 def figure(rows: Sequence[Distances], comparison: Comparison, canvas: Canvas) -> Drawing:
     """λ_d against the distance d: a curve for each association."""
-    figure, axes = bare_axes(canvas, curve_height(canvas, 0.5, len(rows)))
+    figure, axes = bare_axes(canvas, curve_height(canvas, 0.42, len(rows)))
     curves = [
         (row.label, range(1, len(row.lambdas) + 1), row.lambdas, shade(colour(comparison.family(row.label)), i))
         for i, row in enumerate(rows)
@@ -70,6 +71,13 @@ def _in_words(rows: Sequence[Distances]) -> str:
     return f"The weight of a token's score in predicting the next token, against its distance: {'; '.join(said)}."
 
 
+def data(rows: Sequence[Distances], _: Comparison) -> list[dict[str, Any]]:
+    """A line for each point."""
+    return [
+        {"label": row.label, "distance": n, "weight": weight} for row in rows for n, weight in enumerate(row.lambdas, 1)
+    ]
+
+
 def table(rows: Sequence[Distances], _: Comparison) -> Table:
     """What each association saves of the unigram's bits, with its β and its λ."""
     lines = []
@@ -82,5 +90,12 @@ def table(rows: Sequence[Distances], _: Comparison) -> Table:
 
 
 section = Section(
-    "distances", "Weights by distance", 50, facts=tuple[Distances, ...], compute=compute, table=table, figure=figure
+    "distances",
+    "Weights by distance",
+    50,
+    facts=tuple[Distances, ...],
+    compute=compute,
+    table=table,
+    figure=figure,
+    data=data,
 )

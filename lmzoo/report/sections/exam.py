@@ -10,7 +10,8 @@ from lmzoo.comparison.results import Comparison
 from lmzoo.data import corpus as corpora
 from lmzoo.files import typed
 from lmzoo.report.canvas import Canvas, Drawing
-from lmzoo.report.heatmap import heat_map
+from lmzoo.report.heatmap import data as cells
+from lmzoo.report.heatmap import heat_map, in_history
 from lmzoo.report.section import Section
 from lmzoo.report.summary import rivals
 from lmzoo.report.table import DASH, Cell, Measure, Table, percent
@@ -56,9 +57,18 @@ def compute(entries: Sequence[Entry], context: Context) -> Exam | None:
     return Exam(group.seed, typed(group.about(), tuple[About, ...], "exam"), source.grades, tuple(rows))
 
 
-def figure(facts: Exam, comparison: Comparison, canvas: Canvas) -> Drawing:
-    """A heat map: phenomena × models, and the source that generated the text."""
-    return heat_map([*facts.rows, TaskRow("the source", "", facts.ceiling)], comparison, canvas)
+def figure(facts: Exam, comparison: Comparison, canvas: Canvas) -> Drawing | None:
+    """A heat map: phenomena in their groups × models by year, and the source that generated the text."""
+    return heat_map(_rows(facts, comparison), comparison, canvas)
+
+
+def data(facts: Exam, comparison: Comparison) -> list[dict[str, Any]]:
+    """A line for each model and phenomenon."""
+    return cells(_rows(facts, comparison))
+
+
+def _rows(facts: Exam, comparison: Comparison) -> list[TaskRow]:
+    return [*in_history(facts.rows, comparison), TaskRow("the source", "", facts.ceiling)]
 
 
 def table(facts: Exam, _: Comparison) -> Table:
@@ -116,6 +126,7 @@ section = Section(
     compute=compute,
     table=table,
     figure=figure,
+    data=data,
     view=view,
     measure=measure,
     findings=findings,

@@ -160,7 +160,7 @@ def figure(rows: Sequence[Factorised], comparison: Comparison, canvas: Canvas) -
     if not drawn:
         return None
     row = drawn[0]
-    figure, axes = bare_axes(canvas, canvas.width * (1.2 if canvas.narrow else 0.6))
+    figure, axes = bare_axes(canvas, canvas.tall(canvas.width * (1.2 if canvas.narrow else 0.5)))
     axes.spines["left"].set_visible(True)
     hue = colour(comparison.family(row.label))
     cells = _draw_hexagons(axes, row.hexagons, hue, 1 if canvas.narrow else 1.5)
@@ -209,12 +209,18 @@ def _scale(figure: Any, axes: Any, canvas: Canvas, cells: Any) -> None:
                           ticks=powers, format="{x:,.0f}")  # fmt: skip
     bar.outline.set_visible(False)
     bar.minorticks_off()
-    bar.ax.tick_params(labelsize=canvas.font * 0.9)
-    bar.set_label("pairs per hexagon", size=canvas.font * 0.9)
+    bar.ax.tick_params(labelsize=canvas.size(0.9))
+    bar.set_label("pairs per hexagon", size=canvas.size(0.9))
 
 
 def _correlations(row: Factorised, between: str) -> str:
     return f"{short(row.label, 30, lines=1)}: Pearson {row.pearson:.2f}{between}Spearman {row.spearman:.2f}"
+
+
+def data(rows: Sequence[Factorised], _: Comparison) -> list[dict[str, Any]]:
+    """A line for each hexagon."""
+    cells = [row.hexagons.cells for row in rows if row.hexagons][:1]
+    return [{"PMI": x, "score": y, "pairs": pairs} for x, y, pairs in (cells[0] if cells else ())]
 
 
 def table(rows: Sequence[Factorised], _: Comparison) -> Table:
@@ -235,4 +241,5 @@ section = Section(
     compute=compute,
     table=table,
     figure=figure,
+    data=data,
 )

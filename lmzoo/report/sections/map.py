@@ -55,7 +55,7 @@ def figure(facts: WordMap, comparison: Comparison, canvas: Canvas) -> Drawing:
     if canvas.narrow:
         shown = replace(facts, words=facts.words[:NARROW_WORDS], points=facts.points[:NARROW_WORDS])
     title = "" if canvas.narrow else facts.label
-    height = canvas.width * (1.2 if canvas.narrow else 0.65)
+    height = canvas.tall(canvas.width * (1.2 if canvas.narrow else 0.55))
     hue = colour(comparison.family(facts.label))
     return draw_map(asdict(shown), title, canvas.width, height, canvas.font * 0.95, hue), _in_words(facts)
 
@@ -65,4 +65,9 @@ def _in_words(facts: WordMap) -> str:
     return f"{len(facts.words)} words where the vectors of {facts.label} put them in the plane: {words}."
 
 
-section = Section("map", "Word map", 70, facts=WordMap, compute=compute, figure=figure)
+def data(facts: WordMap, _: Comparison) -> list[dict[str, Any]]:
+    """A line for each word."""
+    return [{"word": word, "x": x, "y": y} for word, (x, y) in zip(facts.words, facts.points, strict=True)]
+
+
+section = Section("map", "Word map", 70, facts=WordMap, compute=compute, figure=figure, data=data)

@@ -1,9 +1,10 @@
 """Bits per character against the order of the n-gram, for each smoothing among the models."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
+from typing import Any
 
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry, scored
@@ -55,7 +56,7 @@ def figure(points: Sequence[Point], comparison: Comparison, canvas: Canvas) -> D
     curves = _curves(points)
     if not curves:
         return None
-    figure, axes = bare_axes(canvas, curve_height(canvas, 0.52, len(curves)))
+    figure, axes = bare_axes(canvas, curve_height(canvas, 0.42, len(curves)))
     hue = colour("count")
     lines = [(spelled(name), [n for n, _ in curve], [bits for _, bits in curve], hue) for name, curve in curves.items()]
     ends = draw_curves(axes, canvas, lines)
@@ -67,7 +68,7 @@ def figure(points: Sequence[Point], comparison: Comparison, canvas: Canvas) -> D
     floor = comparison.corpus.floor
     if floor is not None:
         axes.axhline(floor, linewidth=canvas.font / 8, **SOURCE_LINE)
-        ends.append((floor, SOURCE))
+        ends.append((floor, SOURCE, "black"))
     name_ends(figure, axes, canvas, ends)
     return figure, _in_words(curves)
 
@@ -100,4 +101,9 @@ def _in_words(curves: dict[str, list[tuple[int, float]]]) -> str:
     return f"Bits per character against order: {'; '.join(said)}."
 
 
-section = Section("orders", "N-gram order", 40, facts=tuple[Point, ...], compute=compute, figure=figure)
+def data(points: Sequence[Point], _: Comparison) -> list[dict[str, Any]]:
+    """A line for each point."""
+    return [asdict(point) for point in points]
+
+
+section = Section("orders", "N-gram order", 40, facts=tuple[Point, ...], compute=compute, figure=figure, data=data)

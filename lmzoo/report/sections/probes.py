@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
 from lmzoo.comparison.results import Comparison
-from lmzoo.report.heatmap import tested_figure
+from lmzoo.report.heatmap import tested_data, tested_figure
 from lmzoo.report.section import Section
 from lmzoo.report.table import Column, Measure, percent
 from lmzoo.report.task_rows import TESTED, Tested, ask, mean_accuracy
@@ -51,6 +51,7 @@ section = Section(
     "knowledge",
     compute=compute,
     figure=tested_figure,
+    data=tested_data,
     columns=columns,
     measure=measure,
     **TESTED,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry, ranking
-from lmzoo.report.heatmap import tested_figure
+from lmzoo.report.heatmap import tested_data, tested_figure
 from lmzoo.report.section import Section
 from lmzoo.report.task_rows import TESTED, Tested, ask
 from lmzoo.tasks import suite
@@ -20,4 +20,6 @@ def compute(entries: Sequence[Entry], context: Context) -> Tested | None:
     return replace(ask(group, able, context), published=tuple(group.published()))
 
 
-section = Section("zeroshot", "Zero-shot tasks", 40, "knowledge", compute=compute, figure=tested_figure, **TESTED)
+section = Section(
+    "zeroshot", "Zero-shot tasks", 40, "knowledge", compute=compute, figure=tested_figure, data=tested_data, **TESTED
+)
