@@ -39,7 +39,7 @@ FAMILY_NAMES = {
     "baseline": "baseline", "count": "counts", "association": "word vectors", "feedforward": "feed-forward",
     "recurrent": "recurrent", "masked": "masked", "transformer": "attention", "other": "other",
 }  # fmt: skip
-SHADES = (1.0, 0.72, 0.46, 0.2)  # members of one family differ in darkness: this share of the colour's light is left
+SHADES = (1.0, 0.6, 0.2)  # members of one family differ in darkness: this share of the colour's light is left
 
 SOURCE = "true source"
 SOURCE_LINE: Any = {"color": "black", "linestyle": (0, (4, 2))}
@@ -200,7 +200,7 @@ def distinct(names: Sequence[str], width: int) -> list[str]:
     ]
     half = (width - 1) // 2
     return [
-        name if len(name) <= width else f"{name[: width - 1 - half].rstrip(' ,')}…{name[-half:].lstrip()}"
+        name if len(name) <= width else f"{name[: width - 1 - half].rstrip(' ,')}…{name[-half:].lstrip(' ,')}"
         for name in short_enough
     ]
 

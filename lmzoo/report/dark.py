@@ -38,10 +38,8 @@ def darkened(svg: bytes) -> bytes:
 def turn(colour: str) -> str:
     """What a colour, as #rrggbb, is in the dark."""
     lightness, *chroma = _lab(colour)
-    ends = _lab(INK)[0], _lab(PAGE)[0]
-    lightness = ends[0] - (ends[0] - ends[1]) * lightness**BEND
-    shares = np.linspace(1, 0, 65)[:, None] * chroma  # (65, 2), from all of the chroma to grey
-    light = _light(np.column_stack([np.full(len(shares), lightness), shares]))
+    grey = _lab(INK) + lightness**BEND * (_lab(PAGE) - _lab(INK))
+    light = _light(grey + np.linspace(1, 0, 65)[:, None] * [0, *chroma])  # (65, 3), from all of the chroma to grey
     shown = ((light > -1e-4) & (light < 1 + 1e-4)).all(axis=1)
     return _spelled(light[int(np.argmax(shown))].clip(0, 1))
 
@@ -58,9 +56,8 @@ def _linear(colour: str) -> Array:
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
-def _lab(colour: str) -> list[float]:
-    lab: list[float] = (_TO_LAB @ np.cbrt(_TO_CONES @ _linear(colour))).tolist()
-    return lab
+def _lab(colour: str) -> Array:
+    return np.asarray(_TO_LAB @ np.cbrt(_TO_CONES @ _linear(colour)))
 
 
 def _light(labs: Array) -> Array:

@@ -12,12 +12,13 @@ from typing import Any
 
 from lmzoo.comparison.results import Comparison
 from lmzoo.report.canvas import Canvas, Drawing, bare_axes, colour, distinct, shade
-from lmzoo.report.dark import contrast
 from lmzoo.report.table import DASH, MINUS
 from lmzoo.report.task_rows import TaskRow, Tested
 from lmzoo.tasks.result import TaskResult
 
-SHADES = ("#dcebf7", "#8cc0e3", "#2a78bd", "#08306b")  # from just beyond chance to a perfect score
+# From just beyond chance to half of the way, and from there to a perfect score: with no shade between, on which neither
+# black nor white could be read both by day and by night.
+PALE, DEEP = ("#e2eff9", "#a5cff0"), ("#2a70b4", "#08306b")
 AT_CHANCE, UNKNOWN = "#efefef", "#ffffff"
 FAINT = "#666666"  # of the number in a cell at chance
 LOWER_IS_BETTER = ("word error rate", "perplexity")
@@ -247,8 +248,8 @@ def colours(cell: Cell) -> tuple[str, str]:
         return UNKNOWN, "#000000"
     if not cell.beyond:
         return AT_CHANCE, FAINT
-    fill = to_hex(LinearSegmentedColormap.from_list("grades", SHADES)(cell.way))
-    return fill, max(("#000000", "#ffffff"), key=lambda ink: contrast(ink, fill))
+    ends, ink = (PALE, "#000000") if cell.way < 0.5 else (DEEP, "#ffffff")
+    return to_hex(LinearSegmentedColormap.from_list("grades", ends)(2 * cell.way % 1 if cell.way < 1 else 1.0)), ink
 
 
 def _in_words(rows: Sequence[TaskRow], count: int) -> str:

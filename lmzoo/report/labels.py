@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmzoo.interface import Array
-from lmzoo.report.canvas import Canvas, hold, in_two, short
+from lmzoo.report.canvas import Canvas, distinct, hold, in_two, short
 from lmzoo.report.points import Point
 
 Frame = tuple[float, float, float, float]  # left, bottom, right, top
 
-ROUNDS = 3  # how often each label is placed anew, once all others are there
+ROUNDS = 4  # at most: how often each label is placed anew, once all others are there
 RINGS = 20  # of candidate places around a point
 ANGLES = (0, 180, 90, 270, 45, 135, 315, 225, 22.5, 157.5, 337.5, 202.5, 67.5, 112.5, 292.5, 247.5)
-CROSSED = 400.0  # the cost of a line that crosses another name or point; 1000 is that of a covered name
+CROSSED = 400.0  # the cost of a line that crosses another name or point; that of a letter further away is 1
 CLEAR = 0.29  # of a letter: what is nearer to a small point covers it
 NEAREST = 0.6  # and to a large one
 FAR, FURTHER = 4.5, 14.0  # letters from a point to its name, where that may be left out
@@ -39,19 +39,21 @@ def name_points(
     paths: Sequence[Sequence[tuple[float, float]]] = (),
     drop: bool = True,
     sure: int | None = None,
+    width: int = 44,
 ) -> None:
     """Write the names of `named`, most important first, in letters of `size` points.
 
     A name stays inside the axes and covers no other, none of `points` nor their intervals, and no part of a line
     through one of `paths`, which run along the axes; where it stands off its point, a thin line leads to it. With
     `drop`, a name that finds no room is left out; names after the first `sure` stay near their points.
+    Names are of `width` letters at most.
     """
     if not named:
         return
     texts = [
-        axes.text(point.x, point.y, in_two(point.name), size=size, ha="center", va="center", linespacing=1.0,
+        axes.text(point.x, point.y, in_two(name), size=size, ha="center", va="center", linespacing=1.0,
                   parse_math=False, zorder=6)
-        for point in named
+        for point, name in zip(named, distinct([point.name for point in named], width), strict=True)
     ]  # fmt: skip
     em = size * axes.figure.dpi / 72  # pixels
     boxes = [text.get_window_extent() for text in texts]
@@ -103,18 +105,28 @@ def place_labels(
     sure = len(dots) if sure is None else min(sure, len(dots))
     centres = np.full(dots.shape, np.nan)
     lines: dict[int, list[Frame]] = {}  # to labels, in small boxes
-    again = np.tile(_most_crowded(dots[:sure], em), ROUNDS).tolist()
-    last = list(range(sure))[::-1] if drop else []
-    for turn, i in enumerate([*again, *last, *range(sure, len(dots))]):
+    free = np.zeros(len(dots), bool)
+
+    def place(i: int, has_to_be: bool) -> None:
         others = ~np.isnan(centres[:, 0]) & (np.arange(len(dots)) != i)
         labels = (centres[others], sizes[others])
         taken = [*walls, *(box for j, boxes in lines.items() if j != i for box in boxes)]
         reach = float(np.hypot(frame[2] - frame[0], frame[3] - frame[1])) if not drop else FURTHER * em
         reach = reach if i < sure else FAR * em
-        place, is_free = _best_place(dots[i], sizes[i], frame, em, points, taken, labels, clear, reach)
-        has_to_be = not drop or turn < len(again)
-        centres[i] = place if is_free or has_to_be else np.nan
-        lines[i] = _leader(dots[i], place, sizes[i], em) if is_free or has_to_be else []
+        centre, free[i] = _best_place(dots[i], sizes[i], frame, em, points, taken, labels, clear, reach)
+        centres[i] = centre if free[i] or has_to_be else np.nan
+        lines[i] = _leader(dots[i], centre, sizes[i], em) if free[i] or has_to_be else []
+
+    settled = False
+    for _ in range(ROUNDS):
+        for i in _most_crowded(dots[:sure], em).tolist():
+            place(i, True)
+        if settled and free[:sure].all():
+            break  # not at once: what had to go far may find a nearer place now
+        settled = bool(free[:sure].all())
+    last = list(range(sure))[::-1] if drop and not free[:sure].all() else []
+    for i in [*last, *range(sure, len(dots))]:
+        place(i, not drop)
     return centres
 
 
@@ -133,17 +145,18 @@ def _best_place(
     low, high = np.array(frame[:2]), np.array(frame[2:])
     places = np.clip(dot + _rings(size, em, reach, clear), low + size / 2, high - size / 2)  # (m, 2)
     ends = np.array(walls).reshape(-1, 2, 2)  # (w, corners, 2)
-    covered = _overlaps(places, size, *labels) + _overlaps(places, size, ends.mean(axis=1), np.ptp(ends, axis=1))
+    on_lines = _overlaps(places, size, ends.mean(axis=1), np.ptp(ends, axis=1))
+    on_labels = _overlaps(places, size, *labels)
     away = np.linalg.norm(np.maximum(np.abs(places[:, None] - points) - size / 2, 0), axis=2) / em  # (m, M)
     is_own = np.linalg.norm(points - dot, axis=1) < 1e-6
     own = np.linalg.norm(np.maximum(np.abs(places - dot) - size / 2, 0), axis=1) / em
     nearest_other = away[:, ~is_own].min(axis=1, initial=np.inf)
     dotted = np.minimum(own, nearest_other) < clear - 0.05
-    crossed = _crosses(dot, places, size, em, points[~is_own], *labels)
     # No distance is too long to keep off another label, and none beyond six letters worth keeping off a point.
-    cost = 1e3 * covered + CROSSED * crossed + 6 * dotted + 1.5 * (nearest_other < own) + np.maximum(own, 0.45)
-    best = int(np.argmin(cost))
-    return np.asarray(places[best]), not (covered[best] or dotted[best] or crossed[best])
+    cost = 1e4 * on_labels + 1e3 * on_lines + 6 * dotted + 1.5 * (nearest_other < own) + np.maximum(own, 0.45)
+    crossed = _crosses(dot, places, size, em, points[~is_own], *labels)
+    best = int(np.argmin(cost + CROSSED * crossed))
+    return np.asarray(places[best]), not (on_labels[best] or on_lines[best] or dotted[best] or crossed[best])
 
 
 def _most_crowded(dots: Array, em: float) -> Array:
@@ -176,11 +189,14 @@ def _leader(dot: Array, place: Array, size: Array, em: float) -> list[Frame]:
 
 def _crosses(dot: Array, places: Array, size: Array, em: float, dots: Array, labels: Array, sizes: Array) -> Array:
     """Whether the line from a label at each of `places` (m, 2) to its dot crosses another dot or label: (m,)."""
-    steps = np.linspace(0, 1, 24)[:, None, None]
-    line = dot + steps * (_foot(dot, places, size) - dot)  # (24, m, 2)
-    near = np.linalg.norm(line[:, :, None] - dots, axis=3) < 0.3 * em
-    through = (np.abs(line[:, :, None] - labels) < sizes / 2).all(axis=3)
-    return near.any(axis=(0, 2)) | through.any(axis=(0, 2))
+    line = _foot(dot, places, size) - dot  # (m, 2)
+    line = np.where(np.abs(line) < 1e-9, 1e-9, line)
+    along = ((dots - dot) @ line.T / (line**2).sum(axis=1)).clip(0, 1).T  # (m, M): where it is nearest to each dot
+    near = np.linalg.norm(along[:, :, None] * line[:, None] + dot - dots, axis=2) < 0.3 * em
+    edges = (labels - dot + np.array([[[-0.5]], [[0.5]]]) * sizes)[:, None] / line[:, None]  # (2, m, n, 2)
+    enters, leaves = edges.min(axis=0).max(axis=2), edges.max(axis=0).min(axis=2)
+    through = (enters < leaves) & (leaves > 0) & (enters < 1)
+    return near.any(axis=1) | through.any(axis=1)
 
 
 def _overlaps(places: Array, size: Array, others: Array, sizes: Array) -> Array:
@@ -205,7 +221,7 @@ def name_ends(figure: Any, axes: Any, canvas: Canvas, ends: Sequence[tuple[float
     right = axes.get_xlim()[1]
     size, gap = canvas.size(0.85), 1.6 * canvas.font
     texts = [
-        axes.annotate(short(name, 16 if canvas.narrow else 24), (right, y), (gap, 0), textcoords="offset points",
+        axes.annotate(short(name, 19 if canvas.narrow else 24), (right, y), (gap, 0), textcoords="offset points",
                       size=size, va="center", parse_math=False, annotation_clip=False, linespacing=1.0, arrowprops={
                           "arrowstyle": "-", "color": hue, "linewidth": size / 14, "shrinkA": 0, "shrinkB": 0,
                           "relpos": (0, 0.5)})

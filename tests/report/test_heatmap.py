@@ -1,16 +1,15 @@
 """The map of grades: every grade in its cell, and no darker than it has earned."""
 
 import pytest
-from matplotlib.colors import to_rgb
 
 from lmzoo.files import typed
 from lmzoo.report import heatmap as drawn
 from lmzoo.report.canvas import NARROW, WIDE
+from lmzoo.report.dark import contrast, turn
 from lmzoo.report.task_rows import TaskRow
 from lmzoo.tasks.result import TaskResult
 from tests.comparisons import comparison, draw, examination, made
 from tests.report.test_canvas import texts
-from tests.report.test_page import luminance
 
 
 def grade(value, chance=0.5, metric="accuracy"):
@@ -55,7 +54,10 @@ def test_every_model_and_the_source_have_a_cell_in_every_row():
     assert [label.get_text() for label in axes.get_xticklabels()] == ["uniform", "ngram order=5", "the source"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["agreement", "stars"]
     assert {"50", "25", "90", "–", "100", "75"} <= set(texts(figure))
-    assert alt == ("The best of 2 models in each task, in per cent. agreement: ngram order=5 90; stars: uniform 25.")
+    assert alt == (
+        "The best of 2 models in each task, in per cent. agreement: ngram order=5 90. "
+        "In 1 of 2 tasks no model is above chance."
+    )
 
 
 @pytest.mark.parametrize("key", ["probes", "zeroshot"])
@@ -63,17 +65,37 @@ def test_test_sets_are_drawn_where_there_are_any(key):
     assert draw(key, comparison(), WIDE) is None
     figure, alt = draw(key, comparison(**{key: {"rows": examination()["exam"]["rows"]}}), WIDE)
     assert "agreement: ngram order=5 90" in alt
-    assert len(figure.axes[0].patches) == 4
+    assert len(figure.axes[0].patches) == 2  # nobody knows about stars: noise is counted, and not drawn
+    assert figure.axes[0].get_xlabel() == "no model is above chance in 1 of 2"
 
 
-def test_numbers_can_be_read_on_every_shade():
-    shades = drawn._shades()
-    for step in range(101):
-        red, green, blue = (round(255 * part) for part in to_rgb(shades(step / 100)))
-        light = luminance(f"#{red:02x}{green:02x}{blue:02x}")
-        ink = 1.0 if step / 100 > drawn.WHITE_FROM else 0.0
-        brighter, darker = max(light, ink), min(light, ink)
-        assert (brighter + 0.05) / (darker + 0.05) >= 4.5, step  # WCAG 2.2, of text
+def test_numbers_can_be_read_on_every_shade_by_day_and_by_night():
+    cells = [drawn.Cell("50", way / 100, True) for way in range(101)]
+    for cell in [*cells, drawn.Cell("50", 0.0, False), drawn.Cell("–", None, False)]:
+        fill, ink = drawn.colours(cell)
+        assert contrast(fill, ink) >= 4.5, cell  # WCAG 2.2, of text
+        assert contrast(turn(fill), turn(ink)) >= 4.5, cell
+
+
+def test_a_cell_whose_interval_contains_chance_or_lies_below_it_is_grey():
+    def known(low, high, metric="accuracy"):
+        return TaskResult("t", metric, (low + high) / 2, interval=(low, high), chance=0.5)
+
+    assert drawn.beyond_chance(known(0.51, 0.6))
+    assert not drawn.beyond_chance(known(0.49, 0.6))
+    assert not drawn.beyond_chance(known(0.2, 0.4))
+    assert drawn.beyond_chance(known(0.2, 0.4, "word error rate"))
+    assert not drawn.beyond_chance(grade(None))
+    assert drawn.colours(drawn.Cell("45", 0.0, False))[0] == drawn.AT_CHANCE
+
+
+def test_the_mean_of_a_group_counts_each_task_alike_and_its_interval_is_narrower():
+    one = TaskResult("a", "accuracy", 0.6, interval=(0.5, 0.7), chance=0.5)
+    other = TaskResult("b", "accuracy", 0.9, interval=(0.8, 1.0), chance=0.25)
+    mean = drawn.mean_of([one, other])
+    assert (mean.value, mean.chance) == (pytest.approx(0.75), 0.375)
+    assert mean.interval == (pytest.approx(0.75 - 0.1 / 2**0.5), pytest.approx(0.75 + 0.1 / 2**0.5))
+    assert drawn.mean_of([one, grade(None)]) is None
 
 
 def test_twenty_models_fit_and_their_names_do_not_overlap():

@@ -8,7 +8,7 @@ from lmzoo.analysis import calibration
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
 from lmzoo.comparison.results import Comparison, Interval, OfModel, Rows
-from lmzoo.report.canvas import SOURCE_LINE, Canvas, Drawing, colour, in_two, new_figure
+from lmzoo.report.canvas import SOURCE_LINE, Canvas, Drawing, colour, distinct, in_two, new_figure
 from lmzoo.report.section import Section, in_order
 from lmzoo.report.table import Cell, Table, span
 
@@ -63,13 +63,14 @@ def figure(facts: Facts, comparison: Comparison, canvas: Canvas) -> Drawing | No
     side = canvas.width / most
     figure = new_figure(canvas.width, canvas.tall(side * 1.2 * down + 0.5))
     panels = list(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat)
-    for axes, row in zip(panels, rows, strict=False):
-        _reliability(axes, canvas, row, colour(comparison.family(row.label)))
+    for axes, row, name in zip(panels, rows, distinct([row.label for row in rows], 28), strict=False):
+        _reliability(axes, canvas, row, name, colour(comparison.family(row.label)))
     for n, axes in enumerate(panels):
         axes.set_visible(n < len(rows))
         axes.xaxis.set_tick_params(labelbottom=n + across >= len(rows))
     figure.supxlabel("confidence: probability of the likeliest token", size=canvas.size(0.85))
     figure.supylabel("accuracy", size=canvas.size(0.85))
+    figure.get_layout_engine().execute(figure)  # square panels are laid out right the second time
     return figure, said
 
 
@@ -80,7 +81,7 @@ def _of_all_families(rows: Sequence[Reliability], comparison: Comparison, count:
     return [rows[n] for n in sorted(by_need[:count])]
 
 
-def _reliability(axes: Any, canvas: Canvas, row: Reliability, hue: str) -> None:
+def _reliability(axes: Any, canvas: Canvas, row: Reliability, name: str, hue: str) -> None:
     """One model's diagram: the diagonal, a point for each bin with its interval, and the error in its corner."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.plot([0, 1], [0, 1], linewidth=canvas.font / 14, zorder=1, **SOURCE_LINE)
@@ -93,7 +94,7 @@ def _reliability(axes: Any, canvas: Canvas, row: Reliability, hue: str) -> None:
     axes.set_yticks([0, 0.5, 1], ["0", "½", "1"])
     axes.tick_params(labelsize=canvas.size(0.7))
     size = canvas.size(0.66 if canvas.narrow else 0.72)
-    axes.set_title(in_two(row.label, 20 if canvas.height else 16), size=size, parse_math=False)
+    axes.set_title(in_two(name, 20 if canvas.height else 16), size=size, parse_math=False)
     axes.text(0, 0.99, f"{row.error:.3f}", size=size, va="top")
 
 

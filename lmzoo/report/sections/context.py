@@ -151,7 +151,7 @@ def _name(axes: Any, canvas: Canvas, ends: Ends) -> None:
     low, high = axes.get_ylim()
     line = 1.25 * size / 72 * axes.figure.dpi / axes.get_window_extent().height * (high - low)
     ends = sorted(ends, key=lambda end: end[0])
-    names = distinct([end[1] for end in ends], 19 if canvas.narrow else 30)
+    names = distinct([end[1] for end in ends], 19 if canvas.narrow else 26)
     heights = spread([end[0] for end in ends], line, low, high)
     for (y, _, hue, marker), name, free in zip(ends, names, heights, strict=True):
         axes.plot([0, 0.13], [y, free], color=hue, linewidth=canvas.font / 16, clip_on=False)

@@ -42,8 +42,9 @@ def figure(_: None, comparison: Comparison, canvas: Canvas) -> Drawing | None:
     for axes in all_axes if canvas.narrow else all_axes[:1]:
         axes.set_ylabel("bits per character", size=canvas.size(0.9))
     hold(figure)
+    width = 20 if canvas.narrow or canvas.height else 44
     for axes, (_kind, points) in zip(all_axes, panels, strict=True):
-        name_points(axes, canvas.size(0.8), pareto_front(points)[::-1], points, [_stairs(points)], sure=0)
+        name_points(axes, canvas.size(0.8), pareto_front(points)[::-1], points, [_stairs(points)], sure=0, width=width)
     return figure, said
 
 

@@ -58,10 +58,11 @@ def figure(_: None, comparison: Comparison, canvas: Canvas) -> Drawing | None:
     if unit == PERPLEXITY:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:,.0f}")
-    paths = [*_join(axes, canvas, shown.ours), *_draw_lines(axes, canvas, shown)]
+    paths = _join(axes, canvas, shown.ours)
     draw_points(axes, canvas, shown.theirs, hollow=True)
     draw_points(axes, canvas, shown.ours)
     _set_limits(axes, [*shown.ours, *shown.theirs])
+    paths += _draw_lines(axes, canvas, shown)
     axes.set_xlabel("year of the idea")
     axes.set_ylabel(unit)
     axes.set_title(_heading(shown, canvas), loc="left", size=canvas.size(0.85), linespacing=1.4, parse_math=False)
@@ -70,8 +71,9 @@ def figure(_: None, comparison: Comparison, canvas: Canvas) -> Drawing | None:
     first = sorted(shown.ours, key=lambda point: point.y) + [point for point in shown.theirs if point in front]
     others = [] if canvas.narrow else [point for point in shown.theirs if point not in front]
     hold(figure)
+    width = 20 if canvas.narrow or canvas.height else 44
     every = [*shown.ours, *shown.theirs]
-    name_points(axes, canvas.size(0.8), [*first, *others], every, paths, sure=len(shown.ours))
+    name_points(axes, canvas.size(0.8), [*first, *others], every, paths, sure=len(shown.ours), width=width)
     return figure, _in_words(unit, everything)
 
 
@@ -145,8 +147,10 @@ def _draw_lines(axes: Any, canvas: Canvas, shown: Shown) -> list[list[tuple[floa
     paths = []
     for name, height in shown.lines:
         if name == SOURCE:
+            bottom, top = axes.get_ylim()
             axes.axhline(height, zorder=1, linewidth=canvas.font / 8, **SOURCE_LINE)
-            paths.append([(0.0, height), (9999.0, height)])
+            axes.set_ylim(min(bottom, height - 0.04 * (top - height)), top)
+            paths.append([(0.0, bottom), (9999.0, height)])  # no name below it, to which a line would cross it
     for band in shown.bands:
         assert band.range
         axes.axhspan(*band.range, zorder=0, color=BAND, linewidth=0)

@@ -90,7 +90,7 @@ def test_small_exponents_have_a_place_more():
     given = comparison(**learning_curves())
     given["curves"]["rows"][0]["fit"]["exponent"] = 0.0768
     figure, alt = draw("curves", given, WIDE)
-    assert f"● ngram order=5\nα{SPACE}0.077" in texts(figure)
+    assert f"● ngram order=5 α{SPACE}0.077" in texts(figure)
     assert "exponent 0.077 towards 1.10" in alt
 
 

@@ -43,10 +43,11 @@ def names(figure, known: set[str]) -> list[Text]:
 
 def test_every_model_stands_at_the_year_of_its_idea_with_its_interval():
     figure, alt = draw("history", comparison(), WIDE)
-    assert circles(figure) == [(1928, 2.46), (1995, 1.31), (1995, 1.47)]
+    assert circles(figure) == [(1995, 1.31), (1995, 1.47)]  # uniform would squeeze them into a corner
+    assert figure.axes[0].get_title(loc="left") == "▲ above the axis: xz 1.91, bz2 alone 2.00, uniform 2.46, gzip 2.52"
     whiskers = [list(line.get_ydata()) for line in figure.axes[0].lines if line.get_color() == "black"]
     assert [1.31 - 0.02, 1.31 + 0.02] in whiskers
-    assert {"uniform", "ngram order=5", "xz 1.91", "bz2 alone 2.00", "true source 1.10"} <= set(texts(figure))
+    assert {"ngram order=5", "true source 1.10"} <= set(texts(figure))
     assert alt == (
         "Bits per character against the year of the idea: uniform (1928) 2.46, ngram order=5 (1995) 1.31, "
         "ngram order=3 (1995) 1.47. For comparison: true source 1.10, xz 1.91, bz2 alone 2.00, gzip 2.52."
@@ -82,7 +83,7 @@ def test_perplexities_have_intervals_and_compressors_in_their_unit_and_a_log_axi
     assert (1998, pytest.approx(2 ** (1.3 * 4))) in circles(figure)
     ends = [list(line.get_ydata()) for line in axes.lines if line.get_color() == "black" and len(line.get_ydata()) == 2]
     assert any(end == pytest.approx([2 ** (1.28 * 4), 2 ** (1.32 * 4)]) for end in ends)
-    assert f"xz {2 ** (1.91 * 4):.4g}" in texts(figure)
+    assert f"xz {2 ** (1.91 * 4):.4g}" in figure.axes[0].get_title(loc="left")
     assert "Good–Turing 5-gram (1987) 162.3" in alt
 
 
@@ -109,6 +110,21 @@ def test_a_row_without_an_interval_is_a_point_too(canvas):
 def test_records_are_what_was_lower_than_all_before():
     points = [clouds.Point(x, y, "", "", "") for x, y in [(3, 2.0), (1, 3.0), (2, 3.5), (3, 1.0), (4, 1.0)]]
     assert [(point.x, point.y) for point in clouds.pareto_front(points)] == [(1, 3.0), (3, 1.0)]
+
+
+def test_models_trained_as_in_their_year_and_as_today_are_two_kinds_of_points_and_a_line_joins_a_pair():
+    rows = [
+        row("lstm sgd", 1.3, year=1997, recipe="period"), row("lstm", 1.2, year=1997, recipe="today"),
+        row("ngram", 1.4, year=1998, recipe="period"), row("gpt", 1.1, year=2019, recipe="today"),
+    ]  # fmt: skip
+    figure, alt = draw("history", comparison(rows=rows), WIDE)
+    axes = figure.axes[0]
+    kinds = {line.get_ydata()[0]: line.get_marker() for line in axes.lines if line.get_marker() in ("o", "D")}
+    assert kinds == {1.3: "o", 1.2: "D", 1.4: "o", 1.1: "D"}
+    joined = [line for line in axes.lines if list(line.get_xdata()) == [1997, 1997] and line.get_zorder() == 2]
+    assert [list(line.get_ydata()) for line in joined] == [[1.3, 1.2]]
+    assert axes.get_title(loc="left").startswith("● as trained in its year   ◆ with today's training")
+    assert "With today's training: lstm, gpt; the others as in their year." in alt
 
 
 # Names
@@ -150,7 +166,7 @@ def test_a_name_that_finds_no_room_is_left_out_and_the_first_has_the_right_of_wa
 
 def spenders() -> dict:
     """Three models: one cheap, one good, one neither."""
-    prices = (("uniform", 2.46, 0.01), ("ngram", 1.3, 2.0), ("lstm", 1.5, 30.0))
+    prices = (("pmi", 2.46, 0.01), ("ngram", 1.3, 2.0), ("lstm", 1.5, 30.0))
     size = {"unit": "parameters", "bytes": 5000}
     return comparison(
         rows=[row(name, bits, train_seconds=s, size=size | {"count": int(s * 100)}) for name, bits, s in prices]
@@ -163,11 +179,11 @@ def test_the_front_is_stairs_and_only_those_on_it_are_named():
     assert [axes.get_xscale() for axes in figure.axes] == ["log"] * 3
     (stairs,) = [line for line in time.lines if len(line.get_xdata()) > 2]
     assert list(zip(*stairs.get_data(), strict=True)) == [(0.01, 2.46), (2.0, 2.46), (2.0, 1.3), (30.0, 1.3)]
-    assert [text.get_text() for text in time.texts] == ["ngram", "uniform"]
+    assert [text.get_text() for text in time.texts] == ["ngram", "pmi"]
     assert [text.get_text() for text in disk.texts] == ["ngram"]  # all are as large, so only the best is on it
     assert alt == (
-        "Bits per character against cost, and the models on the Pareto front. By training time: uniform (0.0100 s) "
-        "2.46, ngram (2 s) 1.30; by parameters or counts: uniform (1 parameters) 2.46, ngram (200 parameters) "
+        "Bits per character against cost, and the models on the Pareto front. By training time: pmi (0.0100 s) "
+        "2.46, ngram (2 s) 1.30; by parameters or counts: pmi (1 parameters) 2.46, ngram (200 parameters) "
         "1.30; by size on disk: ngram (5.00 kB) 1.30."
     )
 
@@ -179,7 +195,15 @@ def test_what_cost_nothing_that_was_measured_has_no_place_on_a_log_axis(canvas):
     given["rows"][0]["size"] = {"count": 0, "unit": "parameters", "bytes": 0}
     figure, alt = draw("cost", given, canvas)
     assert len(figure.axes) == 3
-    assert "uniform" not in alt
+    assert "pmi" not in alt
+
+
+def test_a_model_that_knows_nothing_does_not_squeeze_the_others_into_a_corner():
+    given = spenders()
+    given["rows"].append(row("uniform", 9.0, train_seconds=0.001))
+    figure, alt = draw("cost", given, WIDE)
+    assert figure.axes[0].get_ylim()[1] < 3
+    assert "uniform (0.00100 s) 9.00" in alt
 
 
 @BOTH
