@@ -113,11 +113,6 @@ def named(grade: TaskResult) -> str:
     return grade.task if grade.metric in ("accuracy", "perplexity") else f"{grade.task}, {grade.metric}"
 
 
-def group_of(grade: TaskResult) -> str:
-    """The group of a task, "" where it is in none."""
-    return str(getattr(grade, "group", ""))
-
-
 def in_cell(grade: TaskResult) -> str:
     """A grade in a cell: shares in per cent, correlations times a hundred, perplexities in k, M, G, T."""
     if grade.value is None:
@@ -139,7 +134,7 @@ def mean_of(grades: Sequence[TaskResult]) -> TaskResult | None:
     value, chance = math.fsum(values) / len(values), math.fsum(chances) / len(values)
     ends = [grade.interval or (grade.value or 0.0,) * 2 for grade in grades]
     half = math.sqrt(math.fsum(((high - low) / 2) ** 2 for low, high in ends)) / len(values)
-    return TaskResult(group_of(grades[0]), grades[0].metric, value, (value - half, value + half), chance)
+    return TaskResult(grades[0].group, grades[0].metric, value, (value - half, value + half), chance)
 
 
 def tested_data(facts: Tested, comparison: Comparison) -> list[dict[str, Any]]:
@@ -150,7 +145,7 @@ def tested_data(facts: Tested, comparison: Comparison) -> list[dict[str, Any]]:
 def data(rows: Sequence[TaskRow]) -> list[dict[str, Any]]:
     """A line of a CSV for each cell."""
     return [
-        {"label": row.label, "task": grade.task, "group": group_of(grade), "metric": grade.metric, "value": grade.value,
+        {"label": row.label, "task": grade.task, "group": grade.group, "metric": grade.metric, "value": grade.value,
          "low": (grade.interval or [None])[0], "high": (grade.interval or [None])[-1], "chance": grade.chance}
         for row in rows
         for grade in row.grades
@@ -161,8 +156,8 @@ def _lines(rows: Sequence[TaskRow], tasks: Sequence[int]) -> list[Line]:
     """A line for each task, those of a group below the means of the group."""
     lines = []
     grades = rows[0].grades
-    for group in dict.fromkeys(group_of(grades[n]) for n in tasks):
-        members = [n for n in tasks if group_of(grades[n]) == group]
+    for group in dict.fromkeys(grades[n].group for n in tasks):
+        members = [n for n in tasks if grades[n].group == group]
         if group:
             means = [mean_of([row.grades[n] for n in members]) for row in rows]
             lines.append(Line(group, tuple(_cell(mean) if mean else Cell(DASH, None, False) for mean in means), True))
