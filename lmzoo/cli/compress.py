@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, hold, say, show_facts, show_json, show_notes, show_table
+from lmzoo.cli.console import Bars, hold, say, show_facts, show_json, show_notes, show_table, show_wrapped
 from lmzoo.cli.exchange import claimed_file, write_file
 from lmzoo.cli.options import Code, Json, Mirror, Quiet, RunFolder, Runs, Texts, whole
 from lmzoo.errors import UsageError, naming, one_of
@@ -132,7 +132,7 @@ def _show(certificates: "Sequence[Certificate]") -> None:
     say("seconds: to compress, and to decompress in a new process")
     for one in certificates:
         say(f"{one.run}: {one.bits:,} bits over {one.characters:,} characters; every byte came back")
-        say(f"  {one.corpus} {one.split}, {one.protocol}, {one.tokenizer}; sha256 {one.sha256}")
+        show_wrapped(f"  {one.corpus} {one.split}, {one.protocol}, {one.tokenizer}; sha256 {one.sha256}")
         show_notes(one.notes)
 
 

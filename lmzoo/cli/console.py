@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -232,9 +232,11 @@ class _Cells(string.Formatter):
 _CELLS = _Cells()
 
 
-def show_wrapped(line: str) -> None:
-    """Print a long line of text on lines of at most 80 characters."""
-    print(textwrap.fill(cleaned(line), 80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+def show_wrapped(line: str, file: TextIO | None = None) -> None:
+    """Print a long line of text, indented or not, on lines of at most 80 characters."""
+    indent = " " * (2 + len(line) - len(line.lstrip()))
+    wrapped = textwrap.fill(cleaned(line), 80, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    print(wrapped, file=file)
 
 
 def show_json(value: Any) -> None:
@@ -263,7 +265,7 @@ def show_notes(notes: Sequence[str]) -> None:
     """Remarks on a result: all of them, or the first two and the last of more than four."""
     shown = notes if len(notes) <= 4 else [*notes[:2], f"{len(notes) - 3} more such notes are in the run", notes[-1]]
     for note in shown:
-        say(f"note: {note}")
+        show_wrapped(f"note: {note}")
 
 
 def show_scores(rows: Sequence[dict[str, Any]]) -> None:
@@ -292,13 +294,13 @@ def show_scores(rows: Sequence[dict[str, Any]]) -> None:
         counts = ", ".join(f"{row[key]:,} {key}" for key in ("characters", "bytes", "tokens", "words"))
         bits = "no" if row["bits"] is None else f"{row['bits']:,.1f}"
         say(f"{row['run']}: {bits} bits over {counts}")
-        say(f"  {row['corpus']} {row['split']}, {row['protocol']}, {row['tokenizer']}; sha256 {row['sha256']}")
+        show_wrapped(f"  {row['corpus']} {row['split']}, {row['protocol']}, {row['tokenizer']}; sha256 {row['sha256']}")
         for part in row.get("weights", []):
             say(f"  weight: {part['weight']:.4f} {part['run']}")
         if not Sums(**row["sums"]).note:  # else it is among the notes
-            say(f"  {Sums(**row['sums']).remark}")
+            show_wrapped(f"  {Sums(**row['sums']).remark}")
         for note in row["notes"]:
-            say(f"  note: {note}")
+            show_wrapped(f"  note: {note}")
 
 
 def _perplexity(row: dict[str, Any], unit: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, hold, say, show_facts, show_json, show_notes
+from lmzoo.cli.console import Bars, hold, say, show_facts, show_json, show_notes, show_wrapped
 from lmzoo.cli.options import Json, Mirror, Quiet, Texts, option, run_argument
 from lmzoo.drafts import reserved, try_to_write, write_atomically
 from lmzoo.errors import LmzooError, UsageError, one_of
@@ -61,12 +61,14 @@ def export_run(
         return show_json(facts)
     say(f"wrote {file}: {sum(counts):,} n-grams of order 1 to {len(counts)}, {facts['bytes']:,} bytes; log10 p")
     if len(counts) > KENLM_MAX_ORDER:
-        say(
+        show_wrapped(
             f"note: KenLM as it is commonly built stops at order {KENLM_MAX_ORDER}: for this file, build it with "
             f"cmake -DKENLM_MAX_ORDER={len(counts)}, or export a model of a lower --order"
         )
     if not tokenizer.closed:
-        say(f"note: {tokenizer.spec} tokens are written as words: a space is ▁, and what cannot be shown is <0xNN>")
+        show_wrapped(
+            f"note: {tokenizer.spec} tokens are written as words: a space is ▁, and what cannot be shown is <0xNN>"
+        )
     return None
 
 
@@ -96,10 +98,10 @@ def _export_gpt(run: Path, folder: Path, overwrite: bool, as_json: bool) -> None
     size = sum((folder / name).stat().st_size for name in files)
     if as_json:
         return show_json({"run": str(run), "folder": str(folder), "files": files, "bytes": size})
-    say(f"wrote {folder}: {', '.join(files)}, {size:,} bytes; transformers loads it as GPT2LMHeadModel")
+    show_wrapped(f"wrote {folder}: {', '.join(files)}, {size:,} bytes; transformers loads it as GPT2LMHeadModel")
     if "tokenizer.json" not in files:
         spec = text_model.tokenizer.spec
-        say(f"note: transformers has no tokenizer like {spec}: encode with lmzoo")
+        show_wrapped(f"note: transformers has no tokenizer like {spec}: encode with lmzoo")
     return None
 
 

@@ -75,7 +75,7 @@ def show_sum(fact: dict[str, Any], log10: bool = False) -> None:
     print(f"{'P' if fact['is_distribution'] else 'score'}({asked})")
     if len(fact["context"]) < len(fact["history"]):
         unseen = " ".join(fact["history"][-len(fact["context"]) - 1 :])
-        print(f"  “{unseen}” was never followed by anything: the model backs off to {_quoted(fact['context'])}")
+        show_wrapped(f"  “{unseen}” was never followed by anything: the model backs off to {_quoted(fact['context'])}")
     _show_terms(fact)
     value = fact["probability"]
     lines = textwrap.wrap(f"= {fact['sum']}", WIDTH - 2, break_long_words=False)
@@ -131,7 +131,7 @@ def show_continuations(facts: dict[str, Any]) -> None:
     asked, context = facts["asked"], facts["context"]
     if len(context) < len(asked):
         unseen = " ".join(asked[-len(context) - 1 :])
-        print(f"“{unseen}” was never followed by anything: the model backs off to {_quoted(context)}")
+        show_wrapped(f"“{unseen}” was never followed by anything: the model backs off to {_quoted(context)}")
     after = f" after {_quoted(context)}" if context else ""
     times = "" if facts["total"] is None else f", {facts['total']:,} times in all"
     print(f"{facts['kinds']:,} different tokens seen{after}{times}")

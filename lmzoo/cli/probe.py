@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, figure, say, show_json, show_notes, show_rows, show_table
+from lmzoo.cli.console import Bars, figure, say, show_json, show_notes, show_rows, show_table, show_wrapped
 from lmzoo.cli.exchange import check_folder, write_file
 from lmzoo.cli.options import Code, Count, Device, Json, Mirror, Quiet, Runs
 from lmzoo.errors import UsageError
@@ -168,9 +168,9 @@ def _show(facts: dict[str, Any]) -> None:
             _show_run(row, facts["overlap"][row["run"]])
     for curve in facts["label_curves"]:
         points = ", ".join(f"{point['mean']:.3f} ({point['labels']:,})" for point in curve["points"])
-        say(f"{curve['label']}, {curve['task']}, {curve['metric']} by labels: {points}")
+        show_wrapped(f"{curve['label']}, {curve['task']}, {curve['metric']} by labels: {points}")
     for unit in facts["units"]:
-        say(
+        show_wrapped(
             f"{unit['label']}, {unit['task']}: unit {unit['unit']} of {unit['layer']} ({unit['pooling']}) alone "
             f"{unit['accuracy']:.3f}; above {unit['threshold']:.3g} it is {unit['classes'][unit['above']]}"
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, hold, say, show_json, show_rows
+from lmzoo.cli.console import Bars, hold, show_json, show_rows, show_wrapped
 from lmzoo.cli.exchange import claimed_file, write_file
 from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, Seed, Texts
 from lmzoo.errors import UsageError
@@ -133,11 +133,13 @@ def _show(rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
     shown += [row["grade"] | row | {"name": Path(row["run"]).name or row["run"]} for row in rows]
     shown += [unknown | facts["oracle"] | {"name": "oracle: best candidates"}]
     show_rows(shown, columns, numbers_from=1)
-    say(
+    show_wrapped(
         f"{facts['lists']}: {facts['tested']:,} lists tested, of {facts['words']:,} words; {facts['fitted_on']:,} more "
         f"are for fitting weights; the reference is in {facts['with_reference']:.0%} of the lists"
     )
-    say("overlap: the share of the references' 8-grams that occur in the run's training text, where it is available")
+    show_wrapped(
+        "overlap: the share of the references' 8-grams that occur in the run's training text, where it is available"
+    )
     for row in rows:
         if row["grade"]["note"]:
-            say(f"note: {row['run']}: {row['grade']['note']}")
+            show_wrapped(f"note: {row['run']}: {row['grade']['note']}")

@@ -104,12 +104,12 @@ def _show(fitted: "Fitted", text: "Text", facts: dict[str, Any], out: Path) -> N
     if text.reading:
         show_wrapped(text.reading)
     count, unit = fitted.model.size()
-    say(
+    show_wrapped(
         f"{fitted.model.name} learned {len(text.train):,} tokens of {source.name} ({text.tokenizer.spec}, "
         f"V = {text.tokenizer.vocab_size:,}) in {facts['training_seconds']:.2f} s: {count:,} {unit}"
     )
     if "steps" in facts:
-        say(
+        show_wrapped(
             f"{facts['steps']:,} steps, {facts['tokens_read']:,} tokens read "
             f"({facts['tokens_read'] / len(text.train):.2f} times the text) on {facts['device']} in "
             f"{facts['precision']}; the curve is in {out / store.METRICS}"

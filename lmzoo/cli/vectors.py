@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, figure, show_facts, show_json, show_table
+from lmzoo.cli.console import Bars, figure, show_facts, show_json, show_table, show_wrapped
 from lmzoo.cli.options import Code, Json, Mirror, Quiet, Seed, Size, run_argument, whole
 from lmzoo.errors import UsageError, naming, one_line, one_of
 
@@ -117,8 +117,10 @@ def _show_questions(
     columns = [column for one in methods for column in (one, "right")]
     show_table(("section", *columns, "asked", "of all"), rows, numbers_from=1)
     asked, limit = first["total"]["questions"], first["restrict"]
-    print(f"{asked:,} of {asked + first['unanswerable']:,} questions could be asked: their words are all among the "
-          f"{limit:,} most frequent")  # fmt: skip
+    show_wrapped(
+        f"{asked:,} of {asked + first['unanswerable']:,} questions could be asked: their words are all among the "
+        f"{limit:,} most frequent"
+    )
     return None
 
 
@@ -164,7 +166,7 @@ def show_similarity(
         figures = [figure(facts[key], ".3f") for key in ("spearman", "pearson")]
         rows.append([name, *figures, f"{facts['pairs']:,}", f"{facts['pairs'] + facts['unknown']:,}"])
     show_table(("human judgments", "Spearman", "Pearson", "pairs", "of all"), rows, numbers_from=1)
-    print("pairs: those whose words are both known; only figures over the same pairs can be compared")
+    show_wrapped("pairs: those whose words are both known; only figures over the same pairs can be compared")
     return None
 
 
@@ -229,7 +231,7 @@ def open_vectors(source: Path, code: Path | None = None, quiet: bool = True) -> 
 
         found = vector_files.read(source, progress=Bars(quiet))
         for note in [] if quiet else found.notes:
-            print(f"note: {source}: {one_line(note)}", file=sys.stderr)  # stdout may be JSON
+            show_wrapped(f"note: {source}: {one_line(note)}", sys.stderr)  # stdout may be JSON
         return Vectors(found.words, found.matrix)
     text_model = store.load(source, code)
     with naming(source):

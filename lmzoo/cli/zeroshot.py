@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, say, show_json, show_table
+from lmzoo.cli.console import Bars, show_json, show_table, show_wrapped
 from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs
 from lmzoo.errors import DownloadError, UsageError, one_line
 
@@ -52,9 +52,9 @@ def ask_zeroshot(
     _show_notes(asked)
     _show_published(published)
     for name, why in missing.items():
-        say(f"{name} was left out: {one_line(why)}")
+        show_wrapped(f"{name} was left out: {one_line(why)}")
     if limit:
-        say(f"at most {limit:,} items of each set were asked: figures of all of them may differ")
+        show_wrapped(f"at most {limit:,} items of each set were asked: figures of all of them may differ")
     return None
 
 
@@ -118,7 +118,7 @@ def _show(runs: Sequence[dict[str, Any]]) -> None:
             row += [_figure("accuracy", result["overlap"])]
         rows.append(row)
     show_table(columns, rows, numbers_from=2)
-    say("overlap: the share of a test set's 8-grams that occur in the run's training text")
+    show_wrapped("overlap: the share of a test set's 8-grams that occur in the run's training text")
 
 
 def _figure(metric: str, value: float | None) -> str:
@@ -150,9 +150,9 @@ def _show_notes(runs: Sequence[dict[str, Any]]) -> None:
             if result["note"]:
                 tasks_of.setdefault(result["note"], []).append(result["task"])
         for note, tasks in tasks_of.items():
-            say(f"{Path(run['run']).name}: {'; '.join(tasks)}: {one_line(note)}")
+            show_wrapped(f"{Path(run['run']).name}: {'; '.join(tasks)}: {one_line(note)}")
         if run["note"]:
-            say(f"{Path(run['run']).name}: {one_line(run['note'])}")
+            show_wrapped(f"{Path(run['run']).name}: {one_line(run['note'])}")
 
 
 def _show_published(figures: Sequence[dict[str, Any]]) -> None:

@@ -123,6 +123,16 @@ def test_a_lack_of_memory_is_called_that(calling, command):
     assert calling(go=command)() == (1, "", f"lmzoo: {console.OUT_OF_MEMORY}\n")
 
 
+def test_notes_are_wrapped_at_80_characters_and_no_name_or_command_is_broken(capsys):
+    path = "/a/very/long-folder/" * 5
+    console.show_notes([f"{path} has been read as UTF-16, {'of which much could be said ' * 3}"])
+    console.show_wrapped("  note: " + "word " * 30)
+    first, second, third, *rest = capsys.readouterr().out.splitlines()
+    assert (first, second) == ("note:", f"  {path}")
+    assert third.startswith("  has been read as UTF-16")
+    assert rest[-1].startswith("    word") and len(rest[-2]) <= 80
+
+
 def test_names_of_files_are_cleaned_wherever_they_are_shown(capsys, monkeypatch):
     console.say("saved as r\x1b[31m\nx")
     console.show_table(("name",), [["r\x1b[31m"]], numbers_from=1)

@@ -72,7 +72,7 @@ def test_a_leak_is_noted_wherever_it_matters(lmzoo, here):
     leak = f"the test text is in the training text, whole: {LEAK}"
     assert lmzoo("train uniform --train a.txt --test b.txt --json")["remarks"] == [leak]
     assert lmzoo("eval runs/a-uniform --json")[0]["notes"] == [leak]
-    assert f"note: {leak}" in lmzoo("corpora show a.txt --test b.txt")
+    assert f"note: {leak}" in " ".join(lmzoo("corpora show a.txt --test b.txt").split())
 
 
 def test_the_default_corpus_is_not_meant_where_parts_are_said(lmzoo):

@@ -88,6 +88,7 @@ def curve(run):
 
 def test_it_says_what_it_did_and_where_its_curve_is(here, lmzoo):
     code, out, _ = lmzoo(train())
+    out = " ".join(out.split())
     assert code == 0
     assert "40 steps, 10,240 tokens read (" in out
     assert "on cpu in float32; the curve is in run/metrics.jsonl" in out
