@@ -18,10 +18,18 @@ def test_numpy_numbers_and_tuples_become_plain():
 
 
 def test_the_same_note_is_printed_once():
-    rows = [row("ngram", 1.3, notes=["counts too few"]), row("uniform", 2, notes=["counts too few", "other"])]
+    rows = [row("ngram", 1.3, notes=["counts too few"]), row("uniform", 2, notes=["counts too few", "other"]),
+            row("mlp", 3)]  # fmt: skip
     view = main_table(made(comparison(rows=rows)))
     assert view.notes == ("counts too few", "other")
-    assert [line.notes for line in view.lines] == [(1,), (1, 2)]
+    assert [line.notes for line in view.lines] == [(1,), (1, 2), ()]
+
+
+def test_a_note_on_every_row_is_said_once_of_all():
+    rows = [row("ngram", 1.3, notes=["checked", "other"]), row("uniform", 2, notes=["checked"])]
+    view = main_table(made(comparison(rows=rows)))
+    assert view.notes == ("other", "all models: checked")
+    assert [line.notes for line in view.lines] == [(1,), ()]
 
 
 def test_differences_are_called_real_only_when_zero_is_outside():

@@ -39,13 +39,16 @@ def main_table(comparison: Comparison) -> MainTable:
     """The table as the page, the README and the terminal show it."""
     rows = comparison.ranked()
     shown = [one for one in columns_of(comparison) if any(one.number(row) is not None for row in rows)]
-    notes: dict[str, int] = {}  # each remark and its number
+    remarks = [
+        dict.fromkeys([*filter(None, [row.error]), *row.notes, *_uncertified(row), *_checked(row)]) for row in rows
+    ]
+    of_all = [note for note in remarks[0] if all(note in others for others in remarks)] if len(rows) > 1 else []
+    numbers: dict[str, int] = {}  # of each remark
     lines = []
-    for row in rows:
-        remarks = dict.fromkeys([*([row.error] if row.error else []), *row.notes, *_uncertified(row), *_checked(row)])
-        numbers = tuple(notes.setdefault(remark, len(notes) + 1) for remark in remarks)
-        lines.append(Line(row, numbers, tuple(one.cell(row) for one in shown), tuple(_marks(row))))
-    return MainTable(tuple(shown), tuple(lines), tuple(notes))
+    for row, said in zip(rows, remarks, strict=True):
+        notes = tuple(numbers.setdefault(note, len(numbers) + 1) for note in said if note not in of_all)
+        lines.append(Line(row, notes, tuple(one.cell(row) for one in shown), tuple(_marks(row))))
+    return MainTable(tuple(shown), tuple(lines), (*numbers, *(f"all models: {note}" for note in of_all)))
 
 
 def _marks(row: Row) -> list[str]:
