@@ -11,7 +11,7 @@ from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, figure, say, show_json, show_notes, show_rows, show_table, show_wrapped
 from lmzoo.cli.exchange import check_folder, write_file
 from lmzoo.cli.options import Code, Count, Device, Json, Mirror, Quiet, Runs
-from lmzoo.errors import UsageError
+from lmzoo.errors import UsageError, one_of
 
 if TYPE_CHECKING:
     from lmzoo.evaluation.text_model import TextModel
@@ -34,8 +34,9 @@ class _Loaded:
 )
 def probe_runs(
     runs: Runs,
-    # Names with commas: sst2, trec, mr, cr, subj, mpqa (sentences), cola (acceptability), sick (pairs), brown-tags
-    # (parts of speech). [default: all]
+    # Names with commas. Written by a grammar, so nothing is downloaded: storyworld, which is kind, topic, stars,
+    # grammatical, number and meant. Public: sst2, trec, mr, cr, subj, mpqa (sentences), cola (acceptability), sick
+    # (pairs), brown-tags (parts of speech). [default: storyworld of a run of storyworld; all public ones of others]
     tasks: str | None = None,
     limit: Count = 0,  # At most so many examples of each part of a set, for a first look; 0: all.
     curves: bool = False,  # Also the score of a probe trained on 10, 30, 100 … labels.
@@ -54,15 +55,15 @@ def probe_runs(
     """
     from lmzoo.tasks.contamination import Overlaps
     from lmzoo.tasks.probing import baselines as classical
-    from lmzoo.tasks.probing import datasets, probe
+    from lmzoo.tasks.probing import probe
 
     if out:
         check_folder(out)
     bars = Bars(quiet)
-    names = [name.strip() for name in tasks.split(",")] if tasks is not None else datasets.names()
-    sets = [examples for name in names for examples in datasets.load(name, mirror, bars)]
-    sets = [examples.limited(limit) for examples in sets] if limit else sets
+    names = _names(tasks)
     loaded = [_load(folder, code, device) for folder in runs]
+    names, sets = _sets(names, loaded[0].provenance, mirror, bars)
+    sets = [examples.limited(limit) for examples in sets] if limit else sets
     rows: list[dict[str, Any]] = []
     facts: dict[str, Any] = {"tasks": names, "limit": limit, "rows": rows}
     with _interruptible(), bars.task("probing", len(runs) + baselines):
@@ -74,7 +75,9 @@ def probe_runs(
             rows.append({"run": "", "model": "", "kind": kind, "grades": results})
         facts |= _curves_and_units(loaded, sets, curves, units, bars)
         facts["overlap"] = {}
-        overlaps = Overlaps((examples.test_texts() for examples in sets), mirror, bars)
+        # What a grammar wrote was held against the training text before.
+        texts = ([] if examples.generated else examples.test_texts() for examples in sets)
+        overlaps = Overlaps(texts, mirror, bars)
         for run in loaded:
             shares = overlaps.of(run.provenance)
             named = dict(zip([examples.task for examples in sets], shares, strict=True)) if shares else None
@@ -86,6 +89,39 @@ def probe_runs(
             facts | {"rows": [row | {"grades": [result.to_json() for result in row["grades"]]} for row in rows]}
         )
     return _show(facts)
+
+
+def _names(tasks: str | None) -> list[str]:
+    """The tasks that were asked for. Raises UsageError for one that there is not."""
+    from lmzoo.tasks import grammar_probes
+    from lmzoo.tasks.probing import datasets
+
+    names = [name.strip() for name in tasks.split(",")] if tasks is not None else []
+    for name in names:
+        one_of("probing task", name, [*grammar_probes.names(), *datasets.names()])
+    return names
+
+
+def _sets(
+    names: Sequence[str], provenance: dict[str, Any], mirror: str | None, bars: Bars
+) -> "tuple[list[str], list[ProbeSet]]":
+    """The tasks and their sets. Of no names: those of the grammar that wrote the run's training text, else all."""
+    from lmzoo.data import corpus as corpora
+    from lmzoo.tasks import grammar_probes
+    from lmzoo.tasks.probing import datasets
+
+    of_run, story = str(provenance.get("corpus", "")), grammar_probes.ALL
+    at_home = of_run.partition(":")[0] == story  # of any size
+    chosen = list(names) or ([story] if at_home else datasets.names())
+    sets: list[ProbeSet] = []
+    if written := [name for name in chosen if name in grammar_probes.names()]:
+        corpus = corpora.load(of_run if at_home else story, mirror=mirror, progress=bars)
+        grammar = corpora.grammar_of(corpus)
+        assert grammar
+        sets = grammar_probes.sets(grammar, corpus.train, written, progress=bars)
+    for name in chosen:
+        sets += [] if name in written else datasets.load(name, mirror, bars)
+    return chosen, sets
 
 
 @contextmanager

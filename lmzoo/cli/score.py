@@ -83,26 +83,19 @@ def score_sentences(
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """The runs, which are folders, names in runs/ or look like paths, and the sentences, from what is none of these."""
+    """The runs, which are folders, names in runs/ or look like paths, and the sentences, which begin behind them."""
     from lmzoo.runs import store
 
-    count = 0
-    while count < len(arguments) and (not count or _is_run(arguments[count])):
+    def is_run(argument: str) -> bool:
+        try:
+            return store.named(argument).is_dir() or ("/" in argument and len(argument.split()) == 1)
+        except (OSError, ValueError):  # too long for a path, or with a zero byte in it
+            return False
+
+    count = 1
+    while count < len(arguments) and is_run(arguments[count]):
         count += 1
-    return list(map(store.named, arguments[:count])), list(arguments[count:])
-
-
-def _is_run(argument: str) -> bool:
-    from lmzoo.runs import store
-
-    try:
-        return (
-            Path(argument).is_dir()
-            or store.named(argument) != Path(argument)
-            or ("/" in argument and len(argument.split()) == 1)
-        )
-    except (OSError, ValueError):  # too long for a path, or with a zero byte in it
-        return False
+    return [store.named(argument) for argument in arguments[:count]], list(arguments[count:])
 
 
 def _grouped(sentences: Sequence[str], pairs: bool) -> _Asked:

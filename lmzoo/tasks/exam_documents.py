@@ -54,7 +54,7 @@ class Document:
     """A document with its marks, in the order of the text."""
 
     def __init__(self, grammar: Grammar, written: Derivation):
-        self.grammar, self.text = grammar, written.text
+        self.grammar, self.text, self.kind = grammar, written.text, written.spans[0][0]
         self.marks = [Mark._make([*tag.split("__"), start, end]) for tag, start, end in written.spans if "__" in tag]
 
     def clue(self, mark: Mark, variable: str) -> Mark | None:

@@ -77,8 +77,10 @@ class Probing(TaskGroup):
         return _cached_rows(keep, "baselines", self._of(), lambda: baselines.baselines(self.sets, self.progress))
 
     def test_texts(self) -> list[list[str]]:
-        """The tested texts of each set."""
-        return [list(examples.test_texts()) for examples in self.sets]
+        """The tested texts of each set; none of one that was written so that the training text does not have them."""
+        if all(examples.generated for examples in self.sets):
+            return []
+        return [[] if examples.generated else list(examples.test_texts()) for examples in self.sets]
 
     def set_of_result(self) -> list[int]:
         """A set has a result for each of its metrics."""

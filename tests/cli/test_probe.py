@@ -13,6 +13,7 @@ from lmzoo.models.lstm import LSTM
 from lmzoo.models.uniform import Uniform
 from lmzoo.neural.training.config import Training
 from lmzoo.runs import store
+from lmzoo.tasks import grammar_probes
 from lmzoo.tasks.probing import datasets
 from lmzoo.tasks.probing.datasets import TEST, TRAIN, VALID, ProbeSet
 from lmzoo.testing import practice_text
@@ -147,3 +148,24 @@ def test_ctrl_c_says_that_features_are_cached(lmzoo, monkeypatch):
     code, _, err = lmzoo("small-lstm")
     assert code == 130
     assert "the same command continues from the cached features" in err
+
+
+def test_a_runsaved_is_probed_with_what_its_grammar_labels(lmzoo, runs, monkeypatch):
+    written = [ProbeSet(key, (SENTENCES,), np.arange(120) % 2, PARTS, generated=True) for key in ("stars", "topic")]
+    asked = []
+
+    def sets(grammar, training, wanted, progress):
+        asked.append((len(training), wanted))
+        return written if "storyworld" in wanted else [one for one in written if one.task in wanted]
+
+    monkeypatch.setattr(grammar_probes, "sets", sets)
+    saved = store.load(runs / "small-lstm")
+    store.save(saved, runs / "story", {"corpus": "storyworld:200kB"}, overwrite=True)
+    facts = json.loads(lmzoo("story", "--json")[1])
+    assert facts["tasks"] == ["storyworld"]
+    assert [grade["task"] for grade in facts["rows"][0]["grades"]] == ["stars", "topic"]
+    assert facts["overlap"]["story"] in (None, {"stars": None, "topic": None})
+    facts = json.loads(lmzoo("story", "--tasks", "topic,mr", "--json")[1])
+    assert [grade["task"] for grade in facts["rows"][0]["grades"]] == ["topic", "mr"]
+    assert [wanted for _, wanted in asked] == [["storyworld"], ["topic"]]
+    assert {length for length, _ in asked} == {len(corpus.load("storyworld:200kB").train)}

@@ -117,6 +117,14 @@ def test_tokens_are_shown_of_a_few_sentences_or_when_asked_for(lmzoo):
     assert "␣cat" in lmzoo("trigram", *many, "--tokens")[1]
 
 
+def test_a_run_in_the_folder_of_runs_is_found_by_its_name(lmzoo, tmp_path, monkeypatch, folder):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "mine").symlink_to(folder / "trigram")
+    monkeypatch.chdir(tmp_path)
+    (run,) = json.loads(lmzoo("mine", "the cat sat.", "--json")[1])["runs"]
+    assert run["run"] == "runs/mine"
+
+
 def test_mistakes_are_one_line(lmzoo):
     assert lmzoo("nothing", "the cat sat.")[0] == 2
     assert "no run at runs/nothing" in lmzoo("trigram", "runs/nothing", "the cat sat.")[2]

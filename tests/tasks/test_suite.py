@@ -1,5 +1,7 @@
 """All tasks through one interface, with models of every ability."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -88,6 +90,13 @@ def test_baselines_are_named(groups):
 def test_the_exam_has_no_texts_that_a_training_text_could_contain():
     story = corpus.load("storyworld:200kB")
     assert Exam(corpus.grammar_of(story), story).test_texts() == []  # its questions are drawn to be new
+
+
+def test_only_sets_that_were_not_written_to_be_new_have_texts_a_training_text_could_contain(groups):
+    (films,) = groups["probes"].sets
+    written = replace(films, task="written", generated=True)
+    assert Probing([written]).test_texts() == []
+    assert Probing([written, films]).test_texts() == [[], list(films.test_texts())]
 
 
 def test_a_name_that_is_no_task_is_answered_with_the_nearest():

@@ -1,23 +1,37 @@
 """Probes: what a linear classifier reads off a model's features, with control tasks and baselines."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
 from lmzoo.comparison.results import Comparison
+from lmzoo.data import corpus as corpora
 from lmzoo.report.heatmap import tested_data, tested_figure
 from lmzoo.report.section import Section
 from lmzoo.report.table import Column, Measure, percent
-from lmzoo.report.task_rows import TESTED, Tested, ask, mean_accuracy
-from lmzoo.tasks import suite
+from lmzoo.report.task_rows import TESTED, Tested, ask, mean_accuracy, tested_view
+from lmzoo.tasks import grammar_probes, suite
 
 IN_TABLE = ("SST-2", "tags")  # the probes that have a column in the main table
 
 
 def compute(entries: Sequence[Entry], context: Context) -> Tested | None:
-    """A row for each model that can be compared and each baseline, where probe tasks were asked for."""
-    sets, able = context.tests.probes, [entry for entry in entries if entry.loaded]
-    return ask(suite.Probing(sets, context.progress), able, context) if sets and able else None
+    """A row for each model that can be compared and each baseline: of the sets that the corpus's own grammar labels,
+    which need no download, and of the probe tasks that were asked for.
+    """
+    able, grammar = [entry for entry in entries if entry.loaded], corpora.grammar_of(context.corpus)
+    if not able or not (grammar or context.tests.probes):
+        return None
+    own = grammar_probes.sets(grammar, context.corpus.train, progress=context.progress) if grammar else []
+    return ask(suite.Probing([*own, *context.tests.probes], context.progress), able, context)
+
+
+def view(facts: Tested, comparison: Comparison) -> dict[str, Any]:
+    """Beside the notes: what each of the grammar's own sets asks."""
+    tasks = {grade.task for grade in facts.rows[0].grades}
+    own = [question for question in grammar_probes.QUESTIONS if question.name in tasks]
+    return {**tested_view(facts, comparison), "own": own}
 
 
 def columns(facts: Tested) -> list[Column]:
@@ -54,5 +68,5 @@ section = Section(
     data=tested_data,
     columns=columns,
     measure=measure,
-    **TESTED,
+    **TESTED | {"view": view},
 )

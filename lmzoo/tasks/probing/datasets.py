@@ -29,6 +29,7 @@ class ProbeSet:
     metric: str = "accuracy"  # or MCC, or Pearson
     classes: tuple[str, ...] = ()  # the names of the classes 0, 1, …, where they are known
     word_labels: bool = False  # whether words have labels: the texts are then words with single spaces between
+    generated: bool = False  # whether the corpus's own grammar wrote it, which sees to it that no training text has it
 
     @property
     def is_regression(self) -> bool:

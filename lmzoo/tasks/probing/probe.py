@@ -69,6 +69,15 @@ def probe_model(
     return rows
 
 
+def probe_once(text_model: TextModel, sets: Sequence[ProbeSet], progress: Progress | None = None) -> list[TaskResult]:
+    """A model's results on each of `sets` alone, with nothing cached: for checkpoints of a training."""
+    try:
+        reader = FeatureReader(text_model, None, progress)
+    except UsageError as error:
+        return [result for examples in sets for result in refused(examples, str(error))]
+    return _results_of(reader, sets, (PROBE,))[PROBE]
+
+
 def _results_of(reader: FeatureReader, sets: Sequence[ProbeSet], rows: tuple[str, ...]) -> dict[str, list[TaskResult]]:
     """The results of its features in the first of `rows`, and with labels shuffled in the second, if there is one."""
     of_rows: dict[str, list[TaskResult]] = {row: [] for row in rows}

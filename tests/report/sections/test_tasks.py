@@ -15,7 +15,8 @@ from lmzoo.interface import Run
 from lmzoo.report.section import find
 from lmzoo.report.sections import exam, zeroshot
 from lmzoo.runs import train
-from lmzoo.tasks import suite
+from lmzoo.tasks import grammar_probes, suite
+from lmzoo.tasks.probing.datasets import TEST, TRAIN, VALID
 
 PASSAGE = "Who should Ann hug? He said so to the dogs"
 
@@ -97,14 +98,33 @@ def test_a_comparison_asks_what_it_is_told_to():
         "zeroshot": models,
         "rescoring": [*models, "the channel's first choice", "the best candidate"],
     }
-    assert [grade["task"] for grade in facts["probes"]["rows"][0]["grades"]] == ["TREC", "CoLA"]
+    assert [grade["task"] for grade in facts["probes"]["rows"][0]["grades"]][-2:] == ["TREC", "CoLA"]
     assert all(
         grade["value"] is None and "no vectors" in grade["note"] for grade in facts["probes"]["rows"][0]["grades"]
     )
-    assert all(0 <= grade["value"] <= 1 for grade in facts["probes"]["rows"][3]["grades"][:1])
+    assert all(0 <= grade["value"] <= 1 for grade in facts["probes"]["rows"][3]["grades"][:-1])
     for key in ("probes", "zeroshot", "rescoring"):
         assert len(facts[key]["overlap"]) == len(facts[key]["rows"][0]["grades"])
     model, channel, best = (facts["rescoring"]["rows"][i]["grades"][0] for i in (0, 2, 3))
     assert model["items"] + model["training"] == 40
     assert best["value"] < channel["value"]
     assert best["value"] <= model["value"]
+
+
+def test_probes_need_no_download_where_a_grammar_labels_texts(monkeypatch):
+    monkeypatch.setattr(grammar_probes, "SIZES", {TRAIN: 40, VALID: 40, TEST: 80})
+    text = train.encode(corpus.load("storyworld:200kB"), None, Run())
+    entries = [entry_of(spec, text) for spec in ("ngram:order=2", "svd")]
+    facts = find("probes").compute(entries, Context(text, Run()))
+    names = [question.name for question in grammar_probes.QUESTIONS]
+    rows = {row.label: row.grades for row in facts.rows}
+    assert list(rows) == ["ngram:order=2", "svd", "majority class", "TF-IDF"]
+    assert all([grade.task for grade in grades] == names for grades in rows.values())
+    assert all(grade.value is None for grade in rows["ngram:order=2"])
+    topic = names.index("topic")
+    assert rows["svd"][topic].value > rows["majority class"][topic].value + 0.2
+    assert facts.overlap is None  # the texts were drawn to be new
+    measure = find("probes").measure(facts, None)
+    assert measure.values["svd"] == pytest.approx(np.mean([grade.value for grade in rows["svd"]]))
+    assert measure.values["ngram:order=2"] is None
+    assert [one.key for one in find("probes").view(facts, None)["own"]] == grammar_probes.names()[1:]
