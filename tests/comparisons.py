@@ -7,6 +7,7 @@ from typing import Any
 
 from lmzoo.comparison.compare import compare
 from lmzoo.comparison.results import Comparison
+from lmzoo.evaluation.statistics import wilson
 from lmzoo.report import page
 from lmzoo.report.canvas import Canvas
 from lmzoo.report.section import find, sections
@@ -310,6 +311,32 @@ def examination() -> dict:
     ]
     abouts = [about("agreement", [" sits", " sit"]), about("stars", ["one", "two", "three", "four"])]
     return {"exam": {"seed": 1, "about": abouts, "ceiling": grades(1.0, 0.75), "rows": rows}}
+
+
+def arrivals(near: float | None = 4000) -> dict:
+    """What is learned when: a 5-gram learns what is local at 1,000 tokens, an LSTM the rest at `near` and at 16,000."""
+
+    def grade(tokens: int, half: float | None, items: int = 100) -> dict:
+        accuracy = 0.5 if half is None or tokens < half else 0.75 if tokens == half else 1.0
+        return {"accuracy": accuracy, "interval": list(wilson(accuracy * items, items)), "phenomena": [accuracy]}
+
+    def curve(label: str, title: str, model: str, family: str, halves: list[float | None]) -> dict:
+        points = [
+            {"tokens": n, "bits_per_character": 1 + 250 / n, "grades": [grade(n, half) for half in halves]}
+            for n in (500, 1000, 2000, 4000, 8000, 16000, 32000)
+        ]
+        return {"label": label, "title": title, "model": model, "family": family, "points": points}
+
+    groups = [
+        {"name": name, "phenomena": [f"{name} one"], "items": 100, "chance": 0.5, "ceiling": 1.0}
+        for name in ("local", "near", "long")
+    ]
+    curves = [
+        curve("5-gram, Kneser–Ney", "5-gram", "ngram", "count", [1000, None, None]),
+        curve("LSTM, 96 cells", "LSTM", "lstm", "recurrent", [1000, near, 16000]),
+    ]
+    facts = {"test": "the grammar exam", "groups": groups, "curves": curves, "characters": 39_000, "source": 0.9}
+    return {"arrival": facts}
 
 
 def public_sets() -> dict:

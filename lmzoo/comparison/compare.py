@@ -6,6 +6,7 @@ A model is given as its name with settings ("ngram:order=3"), a file of your own
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -65,6 +66,7 @@ def compare(
     began = time.perf_counter()
     for spec in specs:
         check_spec(spec)
+    run = replace(run, checkpoints=max((section.checkpoints for section in sections), default=run.checkpoints))
     text = training.encode(corpus, tokenizer, run)
     cache = ResultCache(folder / "kept")
     if processes > 1:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from lmzoo.comparison.entry import Entry, scored
 from lmzoo.comparison.results import Computed, to_json
+from lmzoo.data import corpus as corpora
 from lmzoo.data.corpus import Corpus
 from lmzoo.errors import LmzooError
 from lmzoo.evaluation.perplexity import Score
@@ -14,7 +15,7 @@ from lmzoo.files import typed
 from lmzoo.interface import Progress, Run
 from lmzoo.runs.cache import Condition, ResultCache, always
 from lmzoo.runs.train import Text
-from lmzoo.tasks.suite import Suite
+from lmzoo.tasks.suite import Exam, Suite
 
 T = TypeVar("T")
 
@@ -31,6 +32,16 @@ class Context:
     shares: Sequence[float] = ()  # of the training text, for learning curves
     section: str = ""  # whose cache it is
     version: int = 0
+    shared: dict[str, Any] = field(default_factory=dict)  # what several sections need
+
+    @property
+    def exam(self) -> Exam | None:
+        """On the grammar that generated the text, its questions drawn once for all sections; None of any other text."""
+        grammar = corpora.grammar_of(self.corpus)
+        if grammar is None:
+            return None
+        exam: Exam = self.shared.setdefault("exam", Exam(grammar, self.corpus, progress=self.progress))
+        return exam
 
     @property
     def corpus(self) -> Corpus:

@@ -8,7 +8,7 @@ fields in braces, {choice} for the candidate, and, where the card says `cut`, {s
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from string import Formatter
 from typing import Any
 
@@ -117,6 +117,10 @@ class ZeroShotSet:
     card: ZeroShotCard
     items: list[Item]
     training: list[Item]  # on which a threshold is fitted; mostly none
+
+    def limited(self, limit: int) -> "ZeroShotSet":
+        """The same with at most `limit` items, evenly spaced."""
+        return replace(self, items=_spread(self.items, limit))
 
     def digest(self) -> str:
         """SHA-256 of its items and of how they are scored."""

@@ -11,19 +11,28 @@ from lmzoo.comparison.results import Comparison, to_json
 from lmzoo.errors import FormatError
 from lmzoo.files import typed
 from lmzoo.report.section import sections
-from tests.comparisons import comparison, contexts, examination, learning_curves, made, public_sets, with_associations
+from tests.comparisons import (
+    arrivals,
+    comparison,
+    contexts,
+    examination,
+    learning_curves,
+    made,
+    public_sets,
+    with_associations,
+)
 
 REPORTS = Path(__file__).parents[2] / "reports"
 KEYS = {
     "rows", "references", "published", "differences", "orders", "curves", "passages", "samples", "context",
     "calibration", "distances", "factorised", "word_tests", "neighbours", "map", "exam", "probes", "zeroshot",
-    "rescoring", "untested",
+    "rescoring", "untested", "arrival",
 }  # fmt: skip
 
 
 def whole() -> dict:
     """A comparison that has everything."""
-    parts = (contexts(), examination(), learning_curves(), public_sets())
+    parts = (arrivals(), contexts(), examination(), learning_curves(), public_sets())
     return with_associations() | {key: facts for part in parts for key, facts in part.items()} | {"untested": ["sst2"]}
 
 

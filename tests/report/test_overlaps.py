@@ -17,7 +17,7 @@ from tests.report.crowded import LABELS, crowded
 CANVASES = pytest.mark.parametrize("canvas", [WIDE, NARROW, SLIDE], ids=["wide", "narrow", "slide"])
 SECTIONS = (
     "bars", "history", "cost", "orders", "curves", "context", "calibration", "exam", "probes", "distances",
-    "factorised", "map",
+    "factorised", "map", "arrival",
 )  # fmt: skip
 
 
