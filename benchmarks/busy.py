@@ -36,7 +36,7 @@ def speeds(model: str, steps: int) -> list[float]:
     from lmzoo.data import corpus, tokenizers
     from lmzoo.interface import Data, Run
 
-    source = corpus.load("storyworld")
+    source = corpus.load("storyworld:2MB")
     tokenizer = tokenizers.train(source.tokenizer, source.train)
     data = Data(tokenizer.encode(source.train), tokenizer.encode("")[:0], tokenizer.vocabulary)
     network = lmzoo.models.find(model)()

@@ -238,7 +238,7 @@ def books(device: str, options: argparse.Namespace) -> dict[str, Any]:
     from lmzoo.interface import Run
     from lmzoo.runs import train
 
-    source = corpus.load("storyworld" if options.rehearse else options.corpus, mirror=options.mirror)
+    source = corpus.load("storyworld:2MB" if options.rehearse else options.corpus, mirror=options.mirror)
     seconds = 1.0 if options.rehearse else 60 * options.minutes
     run = Run(seconds=seconds, device=device)
     text = train.encode(source, "char", run)
