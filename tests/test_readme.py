@@ -21,10 +21,10 @@ def commands(kind):
 
 
 def smaller(command):
-    """The command with a fifth of the built-in text, where it takes that."""
+    """The command with little of the built-in text, where it takes that."""
     if re.match("lmzoo (train|compare) ", command) and "--corpus" not in command:
         command = f"{command} --corpus storyworld"
-    return re.sub(r"\bstoryworld(?= |$)", "storyworld:2MB", command)
+    return re.sub(r"\bstoryworld(?= |$)", "storyworld:500kB", command)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_the_readme_shows_commands():
 
 def test_what_you_can_do(run, folder):
     run(commands(""))
-    assert list((folder / "reports").glob("storyworld-2MB*/index.html"))
+    assert list((folder / "reports").glob("storyworld-500kB*/index.html"))
     (python,) = [block for language, _, block in BLOCKS if language == "python"]
     done = subprocess.run([sys.executable, "-c", python], capture_output=True, text=True, check=True)
     assert len(done.stdout.split()) >= 5
