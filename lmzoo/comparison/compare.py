@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lmzoo.comparison import published, side_by_side
 from lmzoo.comparison.context import Context
-from lmzoo.comparison.entry import Entry, check_spec, enter, is_run, make_labels_unique, over_seeds, scored
+from lmzoo.comparison.entry import Entry, check_spec, enter, finish, is_run, over_seeds, scored
 from lmzoo.comparison.references import references
 from lmzoo.comparison.results import (
     Certificate,
@@ -26,7 +26,7 @@ from lmzoo.comparison.results import (
 from lmzoo.compression import certify
 from lmzoo.data.corpus import SPLITS, Corpus, describe
 from lmzoo.errors import LmzooError
-from lmzoo.evaluation.perplexity import block_bits, block_interval
+from lmzoo.evaluation.perplexity import block_interval
 from lmzoo.files import typed
 from lmzoo.interface import Run
 from lmzoo.runs import provenance
@@ -72,10 +72,7 @@ def compare(
     if processes > 1:
         side_by_side.train(specs, text, folder / "runs", run, cache, seeds, processes)
     entries = _enter_all(specs, text, folder / "runs", run, cache, seeds)
-    for entry in scored(entries):
-        assert entry.score
-        entry.blocks = block_bits(entry.score, entry.tokenizer)
-        entry.row.interval = block_interval(*entry.blocks)
+    finish(entries)
     if certified:
         _certify(scored(entries), corpus, run)
     tests = tests or Suite()
@@ -94,8 +91,9 @@ def compare(
         untested=list(tests.missing),
     )
     context = Context(text, run, cache, word_tests, tests, shares)
-    for section in sections:
-        if section.facts is not None:
+    computed = [section for section in sections if section.facts is not None]
+    with side_by_side.assisted(entries, computed, context, folder / "runs", processes):
+        for section in computed:
             _compute(section, entries, context.of(section), comparison)
     comparison.seconds = time.perf_counter() - began
     return comparison
@@ -115,7 +113,6 @@ def _enter_all(
                 first = SeedScore(run.seed, entry.score.bits_per_character)
                 entry.row.seeds = [first, *over_seeds(spec, text, runs, run, seeds)]
             task.advance(seeds - 1)
-    make_labels_unique(entries)
     return entries
 
 

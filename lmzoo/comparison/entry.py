@@ -17,7 +17,16 @@ from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.drafts import lock_of, locked
 from lmzoo.errors import LmzooError, UsageError
 from lmzoo.evaluation import out_of_domain
-from lmzoo.evaluation.perplexity import ADAPTS, Array, PseudoScore, Score, evaluate, pseudo_evaluate
+from lmzoo.evaluation.perplexity import (
+    ADAPTS,
+    Array,
+    PseudoScore,
+    Score,
+    block_bits,
+    block_interval,
+    evaluate,
+    pseudo_evaluate,
+)
 from lmzoo.evaluation.sums import Sums, below_source, floor_of, spot_check
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.files import typed
@@ -107,6 +116,15 @@ def make_labels_unique(entries: Sequence[Entry]) -> None:
     for label, same in _by_label(entries).items():
         for number, entry in enumerate(same, 1):
             entry.row.label = f"{label} ({number})"
+
+
+def finish(entries: Sequence[Entry]) -> None:
+    """What the entries of a comparison have only together: unique labels, and scores by block, with intervals."""
+    make_labels_unique(entries)
+    for entry in scored(entries):
+        assert entry.score
+        entry.blocks = block_bits(entry.score, entry.tokenizer)
+        entry.row.interval = block_interval(*entry.blocks)
 
 
 def _by_label(entries: Sequence[Entry]) -> dict[str, list[Entry]]:

@@ -1,8 +1,9 @@
-"""The models of a comparison trained in several processes at once, each with its share of the cores.
+"""A comparison in several processes at once, each with its share of the cores.
 
 A small network makes poor use of a second core, so two networks side by side take less time than one after the other.
-Each process trains and scores models into the folder of runs and the cache, where the comparison then finds them. What
-a process left undone, because it was killed or ran out of memory, the comparison does itself.
+Each process trains and scores models into the folder of runs and the cache, where the comparison then finds them; and
+while the comparison computes its sections from the first on, another does so from the last on, into the same cache.
+What a process left undone, because it was killed or ran out of memory, the comparison does itself.
 """
 
 import multiprocessing
@@ -10,9 +11,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import count
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -20,8 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from lmzoo import models
-from lmzoo.comparison.entry import enter, is_run, is_trained
+from lmzoo.comparison.context import Context
+from lmzoo.comparison.entry import Entry, enter, finish, is_run, is_trained
 from lmzoo.comparison.references import references
+from lmzoo.comparison.results import Computed
 from lmzoo.embeddings.gpu import accelerator
 from lmzoo.interface import Progress, Run
 from lmzoo.neural.training.signals import Interruption
@@ -88,6 +91,32 @@ def train(
                 raise stop.error("interrupted")
 
 
+@contextmanager
+def assisted(
+    entries: Sequence[Entry], sections: Sequence[Computed], context: Context, runs: Path, processes: int
+) -> Iterator[None]:
+    """While the block computes `sections` in order, another process does so from the last on; both fill the cache."""
+    if processes == 1 or len(sections) < 2:
+        yield
+        return
+    import torch
+
+    threads = torch.get_num_threads()
+    each = max(1, cores() // processes)
+    specs = [entry.spec for entry in entries if entry.loaded and not entry.row.error]
+    # Without how they are shown.
+    computed = [Computed(**{part.name: getattr(one, part.name) for part in fields(Computed)}) for one in sections]
+    silent = replace(context, run=replace(context.run, progress=Progress()))
+    process = _spawned(_assist, each, (specs, computed, silent, runs))
+    torch.set_num_threads(each)  # as many as there: the rounding is the same, whoever is first
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        process.kill()
+        process.join()
+
+
 # ── In the comparison's process ───────────────────────────────────────────────────────────────────
 
 
@@ -150,28 +179,34 @@ class Worker:
 
 @contextmanager
 def _started(number: int, threads: int, task_: tuple[Any, ...], progress: Progress) -> Iterator[list[Worker]]:
-    """So many processes with so many threads each; they are ended with the block."""
-    context = multiprocessing.get_context("spawn")  # a fork of a process that has threads may hang
-    before = {name: os.environ.get(name) for name in THREADS}
+    """So many processes with so many threads each that wait for jobs; they are ended with the block."""
     team: list[Worker] = []
     try:
-        os.environ.update(dict.fromkeys(THREADS, str(threads)))
-        with _deaf():
-            for _ in range(number):
-                ours, theirs = context.Pipe()
-                process = context.Process(target=_work, args=(theirs, *task_), daemon=True)
-                process.start()
-                theirs.close()
-                team.append(Worker(process, ours, progress.beside()))
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            os.environ.update({name: value} if value is not None else {})
-    try:
+        for _ in range(number):
+            ours, theirs = multiprocessing.Pipe()
+            process = _spawned(_work, threads, (theirs, *task_))
+            theirs.close()
+            team.append(Worker(process, ours, progress.beside()))
         yield team
     finally:
         for worker in team:
             worker.end()
+
+
+def _spawned(work: Callable[..., None], threads: int, arguments: tuple[Any, ...]) -> BaseProcess:
+    """A process with so many threads that does `work` and ends with this one."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    # No fork: that of a process that has threads may hang.
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments, daemon=True)
+    try:
+        os.environ.update(dict.fromkeys(THREADS, str(threads)))
+        with _deaf():
+            process.start()
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            os.environ.update({name: value} if value is not None else {})
+    return process
 
 
 @contextmanager
@@ -209,6 +244,16 @@ def _end_with_parent() -> None:
     if parent:
         parent.join()
         os._exit(1)
+
+
+def _assist(specs: Sequence[str], sections: Sequence[Computed], context: Context, runs: Path) -> None:
+    """Compute the sections from the last on, for what they leave in the cache; the comparison says what fails."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    entries = [enter(spec, context.text, runs, context.run, context.cache) for spec in specs]
+    finish(entries)
+    for section in reversed(sections):
+        with suppress(Exception):
+            section.compute(entries, context.of(section))
 
 
 class Relay(Progress):

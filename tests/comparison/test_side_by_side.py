@@ -1,18 +1,22 @@
 """Models trained in several processes are those that one process trains, and none is lost with a process."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 
 import pytest
 
 from lmzoo.comparison import side_by_side
 from lmzoo.comparison.compare import compare
+from lmzoo.comparison.results import Computed
 from lmzoo.data import corpus as corpora
 from lmzoo.interface import Run
 from lmzoo.progress import Progress
+from lmzoo.report.section import sections
 from lmzoo.runs import train as training
 
 TEXT = "".join(f"the {n % 7} cats sat on {n % 11} mats.\n" for n in range(600))
@@ -30,6 +34,25 @@ class Dies(Uniform):
             os._exit(3)
         return super().fit(data, run)
 """
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Which process computed it."""
+
+    process: int
+
+
+def first(entries, context):
+    """Computed here, and not before the other is."""
+    deadline = time.monotonic() + 120
+    while not [*context.cache.folder.glob("last-*.json")] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return last(entries, context)
+
+
+def last(entries, context):
+    return context.cached(Facts, {"models": [entry.identity for entry in entries]}, lambda: Facts(os.getpid()))
 
 
 class Noted(Progress):
@@ -64,6 +87,18 @@ def test_two_processes_train_what_one_would_and_one_that_dies_is_made_up_for(own
     assert bits(beside) == bits(alone)
     assert trained == [str(tmp_path / "dies.py")]  # all others were there already
     assert {"training", "learning"} <= {*run.progress.names}  # what the others do is shown
+
+
+def test_another_process_computes_the_last_sections(own, tmp_path):
+    both = [Computed("first", facts=Facts, compute=first), Computed("last", facts=Facts, compute=last)]
+    outcome = compare(["uniform", "ngram:order=2"], own, tmp_path, Run(seed=1), "char", sections=both, processes=2)
+    assert outcome.errors == {}
+    assert outcome.facts["first"].process == os.getpid() != outcome.facts["last"].process
+
+
+def test_what_the_sections_of_a_report_compute_can_be_sent_to_it():
+    for section in sections():
+        pickle.dumps((section.compute, section.facts, section.id))
 
 
 def test_nothing_is_started_where_all_is_trained(own, tmp_path, monkeypatch):
