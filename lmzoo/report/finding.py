@@ -11,7 +11,7 @@ from lmzoo.errors import one_line
 from lmzoo.report.section import measures_of, sections
 from lmzoo.report.summary import frozen, rivals
 from lmzoo.report.table import MINUS, WHOLE, Measure, passes, percent
-from lmzoo.report.units import PERPLEXITY, unit_of
+from lmzoo.report.units import PERPLEXITY, shared_unit
 
 FEWEST = 5  # models, of a rank correlation
 LEVEL = 0.05  # of its significance
@@ -50,7 +50,7 @@ def _headline(comparison: Comparison, measures: Sequence[Measure]) -> list[str]:
 
 def _predicts(row: Row, comparison: Comparison, first: bool) -> str:
     """'needs 0.50 bits per character, 0.09 above the true source', or 'has a perplexity of 129.5'."""
-    if unit_of(comparison) == PERPLEXITY and row.score and row.score.perplexity_per_token:
+    if shared_unit(comparison) == PERPLEXITY and row.score and row.score.perplexity_per_token:
         value = f"{row.score.perplexity_per_token:,.1f}"
         return f"has a perplexity of {value}" if first else f"has {value}"
     floor = comparison.corpus.floor

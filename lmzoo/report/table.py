@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from lmzoo.comparison.results import Comparison, Interval, Row
-from lmzoo.report.units import PERPLEXITY, unit_of
+from lmzoo.report.units import PERPLEXITY, shared_unit
 
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -185,7 +185,7 @@ def columns(comparison: Comparison, further: Sequence[Column] = ()) -> list[Colu
         amount,
         leads=not of_characters,
     )
-    ruler = [per_word, bits, per_token] if unit_of(comparison) == PERPLEXITY else [bits, per_word, per_token]
+    ruler = [per_word, bits, per_token] if shared_unit(comparison) == PERPLEXITY else [bits, per_word, per_token]
     every = [
         Column("year", "of the paper", lambda row: row.year or None, lambda year: f"{year:.0f}", leads=True),
         *ruler,

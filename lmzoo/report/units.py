@@ -13,6 +13,12 @@ def unit_of(comparison: Comparison) -> str:
     return next((unit for unit in units if any(comparable(score, unit) for score in scores)), BITS)
 
 
+def shared_unit(comparison: Comparison) -> str:
+    """The same, where every score can be given in it: of figures and sentences that set all models side by side."""
+    unit = unit_of(comparison)
+    return unit if all(comparable(row.score, unit) for row in comparison.rows if row.score) else BITS
+
+
 def comparable(score: Scored, unit: str) -> bool:
     """Whether a score can be given in that unit. Perplexities compare only if tokens are the words of the text."""
     return unit != PERPLEXITY or bool(score.tokens == score.words and score.perplexity_per_token)

@@ -9,7 +9,7 @@ from lmzoo import models
 from lmzoo.comparison import results
 from lmzoo.report import canvas as figures
 from lmzoo.report.canvas import NARROW, WIDE, colour
-from tests.comparisons import comparison, draw, row
+from tests.comparisons import comparison, draw, others_figures, row
 
 
 def texts(figure) -> list[str]:
@@ -116,3 +116,11 @@ def test_close_models_are_told_apart_by_a_third_place():
     assert {"0.607", "0.610"} <= set(texts(draw("bars", comparison(rows=close), WIDE)[0]))
     apart = [row("ngram order=5", 0.607), row("ngram order=4", 0.7)]
     assert {"0.61", "0.70"} <= set(texts(draw("bars", comparison(rows=apart), WIDE)[0]))
+
+
+def test_bars_are_perplexities_where_the_figures_of_a_corpus_are():
+    published = [one | {"unit": "perplexity per token"} for one in others_figures() if "value" in one]
+    rows = [row("lstm", 1.0, tokenizer="split"), row("ngram", 1.25, tokenizer="split")]
+    figure, alt = draw("bars", comparison(rows=rows, published=published, references=[]), WIDE)
+    assert alt == "Perplexity per token, fewest first: lstm 16.00, ngram 32.00."
+    assert {"16.0", "32.0", "perplexity per token"} <= set(texts(figure))

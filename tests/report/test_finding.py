@@ -115,3 +115,9 @@ def test_a_model_below_the_true_source_is_remarked_upon():
 )
 def test_a_sentence_begins_with_a_capital_unless_that_would_change_a_name(label, subject):
     assert said(rows=[row(label, 1.3)])[0].startswith(f"{subject} needs")
+
+
+def test_where_one_model_has_other_tokens_perplexities_are_not_set_side_by_side():
+    figures = [one | {"unit": "perplexity per token"} for one in others_figures() if "value" in one]
+    rows = [row("lstm", 1.0, tokenizer="split"), row("gpt", 1.25)]
+    assert said(rows=rows, published=figures)[0].startswith("Lstm needs 1.00 bits per character")

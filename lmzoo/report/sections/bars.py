@@ -1,13 +1,17 @@
-"""Bits per character of every model and of the compressors, with the true source as a line."""
+"""Bits per character of every model and of the compressors, with the true source as a line.
+
+On a corpus whose figures are perplexities, the perplexity.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lmzoo.comparison.results import Comparison, Interval
+from lmzoo.comparison.results import Comparison, Interval, Row
 from lmzoo.report.canvas import FAMILY_NAMES, SOURCE, SOURCE_LINE, Canvas, Drawing, bare_axes, colour, short
 from lmzoo.report.section import Section
 from lmzoo.report.summary import best_references
+from lmzoo.report.units import BITS, PERPLEXITY, in_unit, shared_unit
 
 ADAPTIVE = "#6f6f6f"  # of a compressor, which learns while it reads
 TODAY: dict[str, Any] = {"hatch": "//", "edgecolor": "white", "linewidth": 0.0}  # of a model that was trained as today
@@ -19,7 +23,7 @@ class Bar:
     """A model, or a compressor."""
 
     label: str
-    bits: float
+    value: float
     interval: Interval
     family: str  # "": a compressor
     recipe: str
@@ -30,12 +34,15 @@ def figure(_: None, comparison: Comparison, canvas: Canvas) -> Drawing | None:
     bars = _bars(comparison)
     if not any(bar.family for bar in bars):
         return None
-    said = _in_words(bars, comparison.corpus.floor)
+    unit = shared_unit(comparison)
+    said = _in_words(bars, unit, comparison.corpus.floor)
     bars, left_out = _that_fit(bars, canvas)
     rows = canvas.bar * len(bars) * (1.45 if canvas.narrow else 1)
     figure, axes = bare_axes(canvas, canvas.tall(rows + canvas.font / 72 * 8))
     # Two places can be read from afar, unless they would make different models look alike.
-    places = 2 if len({round(bar.bits, 2) for bar in bars}) == len({bar.bits for bar in bars}) else 3
+    places = 2 if len({round(bar.value, 2) for bar in bars}) == len({bar.value for bar in bars}) else 3
+    if unit == PERPLEXITY:
+        places = 1
     end = _end(bars)
     for y, bar in enumerate(bars):
         _draw(axes, canvas, y, bar, places, end)
@@ -45,25 +52,28 @@ def figure(_: None, comparison: Comparison, canvas: Canvas) -> Drawing | None:
     if not canvas.narrow:
         axes.set_yticks(range(len(bars)), [short(bar.label, 34, lines=1) for bar in bars], parse_math=False)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("bits per character" + (f" ({left_out} more in the table)" if left_out else ""))
+    axes.set_xlabel(unit + (f" ({left_out} more in the table)" if left_out else ""))
     _legend(figure, canvas, bars)
-    if comparison.corpus.floor is not None:
+    if comparison.corpus.floor is not None and unit == BITS:
         _source(axes, canvas, comparison.corpus.floor, len(bars))
     return figure, said
 
 
 def _bars(comparison: Comparison) -> list[Bar]:
+    unit, scored = shared_unit(comparison), [row for row in comparison.ranked() if row.score]
+
+    def value(bits: float, row: Row) -> float:
+        return in_unit(bits * row.score.characters, row.score, unit) if row.score else bits
+
     models = [
-        Bar(row.label, row.bits, row.interval or (row.bits, row.bits), row.family, row.recipe)
-        for row in comparison.ranked()
-        if row.score
+        Bar(row.label, value(row.bits, row), (value(low, row), value(high, row)), row.family, row.recipe)
+        for row in scored
+        for low, high in [row.interval or (row.bits, row.bits)]
     ]
-    compressors = [
-        Bar(f"{one.label}{'' if one.given_train else ' alone'}, adaptive", one.bits_per_character,
-            (one.bits_per_character,) * 2, "", "")
-        for one in best_references(comparison)
-    ]  # fmt: skip
-    return sorted([*models, *compressors], key=lambda bar: bar.bits)
+    for one in best_references(comparison) if scored else ():
+        bits = value(one.bits_per_character, scored[0])  # of the same text
+        models.append(Bar(f"{one.label}{'' if one.given_train else ' alone'}, adaptive", bits, (bits, bits), "", ""))
+    return sorted(models, key=lambda bar: bar.value)
 
 
 def _that_fit(bars: list[Bar], canvas: Canvas) -> tuple[list[Bar], int]:
@@ -77,14 +87,14 @@ def _that_fit(bars: list[Bar], canvas: Canvas) -> tuple[list[Bar], int]:
 
 def _end(bars: Sequence[Bar]) -> float:
     """The length of the longest bar that counts: a model that knows nothing is not what the others are compared by."""
-    longest = max([bar.bits for bar in bars if bar.family not in ("", "baseline")] or [bar.bits for bar in bars])
-    return max(bar.bits for bar in bars if bar.bits <= longest * BEYOND)
+    longest = max([bar.value for bar in bars if bar.family not in ("", "baseline")] or [bar.value for bar in bars])
+    return max(bar.value for bar in bars if bar.value <= longest * BEYOND)
 
 
 def _draw(axes: Any, canvas: Canvas, y: int, bar: Bar, places: int, end: float) -> None:
     """A bar from zero, its interval as a whisker, its value behind it; a bar that is cut has a gap near its end."""
-    cut = bar.bits > end
-    length = min(bar.bits, end)
+    cut = bar.value > end
+    length = min(bar.value, end)
     low, high = bar.interval
     look: dict[str, Any] = {"height": 0.4 if canvas.narrow else 0.66, "zorder": 2}
     if bar.family:
@@ -95,7 +105,7 @@ def _draw(axes: Any, canvas: Canvas, y: int, bar: Bar, places: int, end: float) 
         axes.barh(y, end * 0.012, left=end * 0.96, height=look["height"] * 1.2, color="white", zorder=3)
     elif low < high:
         axes.plot([low, high], [y, y], color="black", linewidth=canvas.font / 8, zorder=4)
-    axes.annotate(f"{bar.bits:.{places}f}", (length if cut else max(length, high), y), (canvas.font / 3, 0),
+    axes.annotate(f"{bar.value:,.{places}f}", (length if cut else max(length, high), y), (canvas.font / 3, 0),
                   va="center_baseline", zorder=5, textcoords="offset points", size=canvas.size(0.95),
                   weight="bold" if bar.family else "normal")  # fmt: skip
     if canvas.narrow:
@@ -131,19 +141,20 @@ def _legend(figure: Any, canvas: Canvas, bars: Sequence[Bar]) -> None:
                   borderaxespad=0.2, labelspacing=0.3)  # fmt: skip
 
 
-def _in_words(bars: Sequence[Bar], floor: float | None) -> str:
-    values = ", ".join(f"{bar.label} {bar.bits:.2f}" for bar in bars if bar.family)
-    others = [f"{bar.label} {bar.bits:.2f}" for bar in bars if not bar.family]
-    marks = ", ".join(([] if floor is None else [f"{SOURCE} {floor:.2f}"]) + others)
-    return f"Bits per character, fewest first: {values}." + (f" For comparison: {marks}." if marks else "")
+def _in_words(bars: Sequence[Bar], unit: str, floor: float | None) -> str:
+    values = ", ".join(f"{bar.label} {bar.value:.2f}" for bar in bars if bar.family)
+    others = [f"{bar.label} {bar.value:.2f}" for bar in bars if not bar.family]
+    marks = ", ".join(([] if floor is None or unit != BITS else [f"{SOURCE} {floor:.2f}"]) + others)
+    return f"{unit.capitalize()}, fewest first: {values}." + (f" For comparison: {marks}." if marks else "")
 
 
 def data(_: None, comparison: Comparison) -> list[dict[str, Any]]:
     """A line for each bar, and one for the true source."""
     floor = comparison.corpus.floor
-    source = [] if floor is None else [Bar(SOURCE, floor, (floor, floor), "", "")]
+    unit = shared_unit(comparison)
+    source = [] if floor is None or unit != BITS else [Bar(SOURCE, floor, (floor, floor), "", "")]
     return [
-        {"label": bar.label, "bits per character": bar.bits, "low": bar.interval[0], "high": bar.interval[1],
+        {"label": bar.label, unit: bar.value, "low": bar.interval[0], "high": bar.interval[1],
          "family": bar.family, "recipe": bar.recipe}
         for bar in [*source, *_bars(comparison)]
     ]  # fmt: skip
