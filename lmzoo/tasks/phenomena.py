@@ -90,23 +90,19 @@ def _case(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] 
     return _classed(doc.item(mark, clue, [_like(word, other)]), word.lower())
 
 
-def _sex(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:  # noqa: ARG001
-    """His or her, of somebody named right before."""
+def _his(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:  # noqa: ARG001
+    """His or her, he or she: of the sex that the name has, or the other."""
     clue, sex = doc.clue(mark, mark.by), doc.drawn(mark.by, mark).name
     assert clue
     (anybody, *_) = doc.grammar.words["man" if sex == "woman" else "woman"].values()
     return _classed(doc.item(mark, clue, [_like(doc.word(mark), anybody.features[mark.form])]), sex)
 
 
-def _he_or_she(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:  # noqa: ARG001
-    """He or she, him or her: of the hero, with somebody of the other sex named in between."""
+def _he_or_she(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:
+    """He or she, with somebody of the other sex named since the hero was meant."""
     clue, sex = doc.clue(mark, mark.by), doc.drawn(mark.by, mark).name
-    assert clue
-    between = {x.name for x in doc.marks if clue.end <= x.start < mark.start and x.variable in PEOPLE}
-    if between <= {sex}:
-        return None
-    (anybody, *_) = doc.grammar.words["man" if sex == "woman" else "woman"].values()
-    return _classed(doc.item(mark, clue, [_like(doc.word(mark), anybody.features[mark.form])]), sex)
+    between = {x.name for x in doc.marks if clue and clue.end <= x.start < mark.start and x.variable in PEOPLE}
+    return None if between <= {sex} else _his(doc, mark, source)
 
 
 def _selection(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:
@@ -130,27 +126,38 @@ def _of_others(choosers: Mapping[str, Word], table: str, own: Mapping[str, float
     return dict(sorted(weights.items()))  # the order of a set varies, and draws must not
 
 
-def _one_of(others: int, clue: str, *tables: str) -> Find:
-    """The right word, and `others` more of its table (or of `tables`); `clue` is the variable or tag that decides."""
-
-    def find(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:
-        word = doc.word(mark)
-        shown = [x for x in doc.marks if x.end < mark.start and clue in (x.variable, x.tag)]
-        if shown and clue == "c" and len(doc.text[doc.clue(mark, "c").end : mark.start].split()) < FAR:  # type: ignore[union-attr]
-            return None
-        repeats = [x for x in shown if x.variable == mark.by]
-        wrong = [_like(word, name) for name in _forms(doc, mark, repeats, tables)]
-        wrong = source.sample([name for name in wrong if name != word], others)
-        return _classed(doc.item(mark, (shown or doc.marks)[-1 if shown else 0], wrong), word.lower())
-
-    return find
+def _pair(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:
+    """What follows both, neither or either, and what follows another of them."""
+    clue = doc.drawn(mark.by, mark)
+    rows = doc.grammar.words[clue.name].values()
+    return _among([row.features[mark.form] for row in rows], 1, doc, mark, clue, source)
 
 
-def _forms(doc: Document, mark: Mark, repeats: Sequence[Mark], tables: Sequence[str]) -> list[str]:
-    """What could stand at `mark`: the words of `tables`, else of the table of what it repeats, else of its own."""
-    names = tables or [x.name for x in repeats[-1:]] or [mark.name]
-    rows = [row for name in names for row in doc.grammar.words[name].values()]
-    return [str(row.features[mark.form if repeats else "base"] if mark.form else row.name) for row in rows]
+def _stars(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:
+    """The right figure and all others; the last judgement decides."""
+    return _among(list(doc.grammar.words[mark.name]), 3, doc, mark, doc.drawn("l", mark), source)
+
+
+def _colour(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:
+    """The colour that was stated and three others, at least FAR words after it was last mentioned."""
+    clue = doc.clue(mark, mark.by)
+    if clue is None or len(doc.text[clue.end : mark.start].split()) < FAR:
+        return None
+    return _among(list(doc.grammar.words[doc.drawn(mark.by, mark).name]), 3, doc, mark, clue, source)
+
+
+def _closing(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:
+    """The mark that closes what was opened, and the one that closes the other kind."""
+    opened = max(doc.text.rfind(opening, 0, mark.start) for opening in '("')
+    return _among(['"', ")"], 1, doc, mark, mark._replace(start=opened, end=opened + 1), source)
+
+
+def _among(
+    words: Sequence[str], others: int, doc: Document, mark: Mark, clue: Mark, source: random.Random
+) -> tuple[Item, str] | None:
+    """The word at `mark`, and `others` more of `words`."""
+    right = doc.word(mark)
+    return _classed(doc.item(mark, clue, source.sample([word for word in words if word != right], others)), right)
 
 
 PHENOMENA = (
@@ -158,19 +165,17 @@ PHENOMENA = (
     Phenomenon("verb behind its noun", "The cats sleep.", "local", ("beside",), _number, 2),
     Phenomenon("word order", "A small lamp, not a lamp small.", "local", ("adjective",), _swapped),
     Phenomenon("he or him", "She smiled, he met her.", "local", ("case",), _case, 4),
-    Phenomenon("his or her", "Somebody was named right before: Nora lost her hat.", "near", ("his",), _sex, 2),
+    Phenomenon("his or her", "Somebody was named right before: Nora lost her hat.", "near", ("his",), _his, 2),
     Phenomenon("noun over an adjective", "This small lamp, two small lamps.", "near", ("far_noun",), _number, 2),
     Phenomenon("verb over a phrase", "The sailors with the hat are tired.", "near", ("phrase",), _number, 2),
-    Phenomenon("both and, neither nor", "Neither the small lamp nor the key.", "near", ("pair",), _one_of(1, "q"), 3),
+    Phenomenon("both and, neither nor", "Neither the small lamp nor the key.", "near", ("pair",), _pair, 3),
     Phenomenon("animals", "What this animal eats and where it lives.", "associative", ("food", "home"), _selection),
     Phenomenon("tools of a trade", "What a baker uses, or only others use.", "associative", ("tool",), _selection),
     Phenomenon("topic", "What is seen in a harbour, or only elsewhere.", "associative", ("topic",), _selection),
     Phenomenon("verb over a relative clause", "The cat that the dogs fear sleeps, the cats that met the dog sleep.",
                "long", ("object", "subject"), _over_a_noun, 4),
     Phenomenon("he or she", "The hero, with somebody of the other sex between.", "long", ("pronoun",), _he_or_she, 2),
-    Phenomenon("stars", "One, and one more for each of three kind words.", "long", ("stars",), _one_of(3, "l"), 4),
-    Phenomenon("a colour again", "The colour of a thing that was stated once.", "long", ("colour",),
-               _one_of(3, "c"), 6),
-    Phenomenon("closing what was opened", "A quotation or brackets.", "long", ("close",),
-               _one_of(1, "opened", "quote", "bracket"), 2),
+    Phenomenon("stars", "One, and one more for each of three kind words.", "long", ("stars",), _stars, 4),
+    Phenomenon("a colour again", "The colour of a thing that was stated once.", "long", ("colour",), _colour, 6),
+    Phenomenon("closing what was opened", "A quotation or brackets.", "long", ("close",), _closing, 2),
 )  # fmt: skip
