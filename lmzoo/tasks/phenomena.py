@@ -134,7 +134,9 @@ def _pair(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] 
 
 
 def _stars(doc: Document, mark: Mark, source: random.Random) -> tuple[Item, str] | None:
-    """The right figure and all others; the last judgement decides."""
+    """The right figure and all others, after three judgements; the last decides."""
+    if not any(other.variable == "l" for other in doc.marks):
+        return None
     return _among(list(doc.grammar.words[mark.name]), 3, doc, mark, doc.drawn("l", mark), source)
 
 

@@ -102,7 +102,7 @@ class TestTheProbabilityIsExact:
 class TestTheTextIsReproducible:
     def test_the_same_bytes_for_a_seed_everywhere(self, world):
         written = "".join(world.generate(20_000, "7/train")).encode("ascii")
-        assert hashlib.sha256(written).hexdigest() == "a57aedd5222bce377fd2ec48571cf13e3a43efa9a6f594963cfe3a2066e43e61"
+        assert hashlib.sha256(written).hexdigest() == "29f36d357372db16f7be24aae01d6c6a813bc01577e9ec789dac0125116edc69"
 
     def test_another_seed_writes_another_text(self, world):
         splits = [set(world.generate(20_000, f"{seed}/{split}")) for seed in (0, 1) for split in ("train", "test")]
@@ -214,12 +214,11 @@ class TestWhatThereIsToLearn:
         figures, seen = dict(zip(world.words["figure"], range(1, 5), strict=True)), Counter()
         for document in sample:
             if document.spans[0][0] == "review":
-                (said,) = re.findall(
-                    r"(?:The|We found the) (?:acting|music|plot|ending|\w+ing|scenery|hall|clown) .*?\.", document.text
-                )
-                (figure,) = re.findall(r"gave it (\w+) points", document.text)
-                kind = [values[word] for word in re.findall(r"\w+", said) if word in values]
-                assert len(kind) == 3
+                judgements, figure = re.search(
+                    r"[.] (The [a-z]+ was [^.]*)[.] .*gave it ([a-z]+) of four", document.text
+                ).groups()
+                kind = [values[word] for word in re.findall(r"\w+", judgements) if word in values]
+                assert len(kind) == 1 + judgements.count(",") + judgements.count(" and ")
                 assert figures[figure] == 1 + sum(kind)
                 seen[figure] += 1
         assert len(seen) == 4

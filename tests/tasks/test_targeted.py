@@ -92,8 +92,8 @@ def test_no_question_occurs_in_the_training_text(asked, training):
 def test_a_question_from_the_training_text_is_not_asked(world):
     (first, *others) = targeted.questions(world, 1, items=12)["stars"]
     again = targeted.questions(world, 1, first.beginning + first.continuations[0] + ", and more.\n\n", items=12)
-    assert again["stars"][:11] == others
     assert first not in again["stars"]
+    assert set(others) < set(again["stars"])
 
 
 def test_candidates_differ_and_their_context_does_not(asked):
@@ -176,10 +176,11 @@ def test_right_answers_are_balanced(asked):
 def test_a_noun_between_is_as_often_of_the_other_number(asked, world):
     plural = {str(row.features["pl"]) for table in ("animal", "job") for row in world.words[table].values()}
     singular = {str(row.features["sg"]) for table in ("animal", "job") for row in world.words[table].values()}
+    sleep = {str(row.features["pl"]) for table in ("does", "be") for row in world.words[table].values()}
     seen = Counter()
     for item in asked["verb over a relative clause"]:
         nearest = [word for word in item.beginning.split() if word in plural | singular][-1]
-        seen[item.candidates[item.answer] == min(item.candidates, key=len), nearest in plural] += 1
+        seen[item.candidates[item.answer] in sleep, nearest in plural] += 1
     assert set(seen.values()) == {targeted.ITEMS // 4}
 
 
