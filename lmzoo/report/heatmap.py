@@ -45,8 +45,12 @@ class Line:
 
 def tested_figure(facts: Tested, comparison: Comparison, canvas: Canvas) -> Drawing | None:
     """A heat map of the tasks in which any model is better than chance; of the others, how many there are."""
-    rows = in_history(facts.rows, comparison)
-    above = [n for n in range(len(rows[0].grades)) if any(row.model and beyond_chance(row.grades[n]) for row in rows)]
+    # A model without the ability would be an empty column: the table has its dashes.
+    able = [row for row in facts.rows if any(grade.value is not None for grade in row.grades)]
+    rows = in_history(able, comparison)
+    above = [
+        n for n in range(len(facts.rows[0].grades)) if any(row.model and beyond_chance(row.grades[n]) for row in rows)
+    ]
     return heat_map(rows, comparison, canvas, above)
 
 

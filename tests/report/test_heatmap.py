@@ -69,6 +69,14 @@ def test_test_sets_are_drawn_where_there_are_any(key):
     assert figure.axes[0].get_xlabel() == "no model is above chance in 1 of 2"
 
 
+def test_a_model_that_could_do_no_task_has_no_column():
+    able, *others = examination()["exam"]["rows"]
+    none = able | {"label": "trigram", "grades": [grade | {"value": None} for grade in able["grades"]]}
+    figure, _ = draw("probes", comparison(probes={"rows": [none, able, *others]}), WIDE)
+    assert "trigram" not in [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert len(figure.axes[0].patches) == 2
+
+
 def test_numbers_can_be_read_on_every_shade_by_day_and_by_night():
     cells = [drawn.Cell("50", way / 100, True) for way in range(101)]
     for cell in [*cells, drawn.Cell("50", 0.0, False), drawn.Cell("–", None, False)]:
