@@ -254,7 +254,7 @@ def _fill(entry: Entry, text_model: TextModel, folder: Path) -> None:
     read, of = provenance.get("tokens_read"), provenance.get("training_tokens")
     if isinstance(read, int) and isinstance(of, int) and of > 0:
         row.tokens_read, row.passes = read, round(read / of, 3)
-        row.notes += [f"read {row.passes:.0%} of the training text"] if row.passes < 0.995 else []
+        row.notes += [f"read {row.passes:.0%} of the training text"] if row.passes < 0.99 else []
     if isinstance(model, LanguageModel):
         row.reach, row.adapts_at_test_time = model.reach, model.adapts
         row.notes += [ADAPTS] if model.adapts else []

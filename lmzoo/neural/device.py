@@ -19,7 +19,7 @@ from lmzoo.errors import UsageError, one_of, whole_number_in
 from lmzoo.interface import Run
 
 # Below this width the casts of bf16 autocast cost more on a CPU than its faster products save (benchmarks/neural.py).
-NARROWEST_BF16 = 128
+NARROWEST_BF16 = 64
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
 PRECISIONS = ("auto", "float32", "bfloat16")
 COMPILE = ("auto", "yes", "no")
