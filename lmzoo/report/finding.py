@@ -14,6 +14,7 @@ from lmzoo.report.table import MINUS, WHOLE, Measure, passes, percent
 from lmzoo.report.units import PERPLEXITY, shared_unit
 
 FEWEST = 5  # models, of a rank correlation
+MOST = 2  # measures of knowledge that the headline has room for
 LEVEL = 0.05  # of its significance
 
 
@@ -39,7 +40,7 @@ def _headline(comparison: Comparison, measures: Sequence[Measure]) -> list[str]:
         return []
     best, other = rivals(comparison) or (rows[0], None)
     both = [one for one in measures if all(row and one.values.get(row.label) is not None for row in (best, other))]
-    shown = both if other else [one for one in measures if one.values.get(best.label) is not None]
+    shown = (both if other else [one for one in measures if one.values.get(best.label) is not None])[:MOST]
     of_best = [_predicts(best, comparison, first=True), *(_scores(one, best, first=True) for one in shown)]
     said = f"{_subject(best)} {_listed(of_best)}"
     if other:
@@ -113,7 +114,9 @@ def _runner_up(comparison: Comparison) -> list[str]:
         return [f"{_subject(second)} {_is_level(gap)}"]
     ends = sorted((abs(pair.low), abs(pair.high))) if pair else ()
     interval = f" (95 % interval {ends[0]:.3f} to {ends[1]:.3f})" if ends else ""
-    return [f"The next best, {one_line(second.label)}, needs {_gap(gap)} bits per character more{interval}."]
+    perplexity = second.score and second.score.perplexity_per_token
+    in_unit = f"has {perplexity:,.1f} and " if perplexity and shared_unit(comparison) == PERPLEXITY else ""
+    return [f"The next best, {one_line(second.label)}, {in_unit}needs {_gap(gap)} bits per character more{interval}."]
 
 
 def _is_level(gap: float) -> str:

@@ -124,3 +124,9 @@ def test_bars_are_perplexities_where_the_figures_of_a_corpus_are():
     figure, alt = draw("bars", comparison(rows=rows, published=published, references=[]), WIDE)
     assert alt == "Perplexity per token, fewest first: lstm 16.00, ngram 32.00."
     assert {"16.0", "32.0", "perplexity per token"} <= set(texts(figure))
+
+
+def test_a_model_that_learns_from_the_test_text_is_marked_as_a_compressor_is():
+    _, alt = draw("bars", comparison(rows=[row("cache", 1.2, adapts_at_test_time=True), row("ngram", 1.3)]), WIDE)
+    assert alt.startswith("Bits per character, fewest first: cache, adaptive 1.20, ngram 1.30.")
+    assert "xz, adaptive 1.91" in alt

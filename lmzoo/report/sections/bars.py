@@ -66,7 +66,13 @@ def _bars(comparison: Comparison) -> list[Bar]:
         return in_unit(bits * row.score.characters, row.score, unit) if row.score else bits
 
     models = [
-        Bar(row.label, value(row.bits, row), (value(low, row), value(high, row)), row.family, row.recipe)
+        Bar(
+            f"{row.label}, adaptive" if row.adapts_at_test_time else row.label,
+            value(row.bits, row),
+            (value(low, row), value(high, row)),
+            row.family,
+            row.recipe,
+        )
         for row in scored
         for low, high in [row.interval or (row.bits, row.bits)]
     ]
