@@ -38,6 +38,7 @@ def compare_models(
     # Folder of the report. [default: reports/CORPUS, or with the models that you name reports/CORPUS-MODEL-…]
     out: Path | None = None,
     overwrite: bool = False,  # Replace a report on other models or another corpus.
+    slides: bool = False,  # Also draw each figure for a slide (16:9) with its data (CSV), in the folder slides.
     redraw: Path | None = None,  # Write the report in this folder again from its results.json, and do nothing else.
     lines: options.Lines = False,
     refit: options.Refit = False,
@@ -72,7 +73,7 @@ def compare_models(
     from lmzoo.tasks import suite
 
     if redraw:
-        say(f"report: {report.redraw(redraw)}")
+        say(f"report: {report.redraw(redraw, slides)}")
         return
     if contestants and preset:
         raise UsageError("--preset says which models to compare, and so do you: leave one out")
@@ -115,7 +116,7 @@ def compare_models(
     except KeyboardInterrupt as stop:
         raise type(stop)("interrupted; the same command goes on from what is finished") from None
     comparison.preset = {**asdict(chosen_preset), "budget": budget or chosen_preset.budget} if chosen_preset else None
-    page = report.write(folder, comparison)
+    page = report.write(folder, comparison, slides)
     if as_json:
         show_json(comparison.to_json())
     else:

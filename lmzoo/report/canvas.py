@@ -144,8 +144,10 @@ def new_figure(width: float, height: float) -> Any:
     """A white matplotlib Figure whose axes are laid out to make room for their labels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white", dpi=DPI)
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.06)  # inches: other fonts than DejaVu Sans may be wider
+    figure = Figure(figsize=(width, height), layout=layout, facecolor="white", dpi=DPI)
     FigureCanvasAgg(figure)  # measures texts; without it, each measurement would begin to draw the whole figure
     return figure
 
@@ -193,16 +195,24 @@ def in_two(name: str, width: int = 16) -> str:
 
 
 def distinct(names: Sequence[str], width: int) -> list[str]:
-    """Names of at most `width` letters: a long one loses its settings, or its middle if it would be another's."""
+    """Names of at most `width` letters. A long one loses its settings or, if it would be another's then, its middle."""
     heads = [name.split(",")[0] for name in names]
-    short_enough = [
-        name if len(name) <= width or heads.count(head) > 1 else head for name, head in zip(names, heads, strict=True)
-    ]
-    half = (width - 1) // 2
     return [
-        name if len(name) <= width else f"{name[: width - 1 - half].rstrip(' ,')}…{name[-half:].lstrip(' ,')}"
-        for name in short_enough
+        name if len(name) <= width else _cut(name if heads.count(head) > 1 else head, width)
+        for name, head in zip(names, heads, strict=True)
     ]
+
+
+def _cut(name: str, width: int) -> str:
+    """Beginning … end, of whole words where there are any: "modified… 3-gram"."""
+    if len(name) <= width:
+        return name
+    head, _, tail = name.rpartition(" ")
+    if not head or len(tail) > width * 2 // 3:
+        tail = name[-(width // 2) :]
+    room = width - len(tail) - 2
+    whole = name[: room + 1].rpartition(" ")[0]
+    return f"{whole or name[:room]}… {tail}".replace(",…", "…")
 
 
 def number(value: float) -> str:

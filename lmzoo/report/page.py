@@ -21,6 +21,7 @@ from lmzoo.comparison.results import Comparison
 from lmzoo.drafts import write_together
 from lmzoo.errors import UsageError, one_line
 from lmzoo.files import TEXTS, read_json
+from lmzoo.report import slides
 from lmzoo.report.canvas import COLOURS, Picture, picture
 from lmzoo.report.finding import finding
 from lmzoo.report.section import FOLDER, Section, sections
@@ -40,7 +41,7 @@ class Shown:
     error: str = ""
 
 
-def write(folder: Path, comparison: Comparison) -> Path:
+def write(folder: Path, comparison: Comparison, with_slides: bool = False) -> Path:
     """Write the report of `comparison` into `folder`, which is created if missing; returns the path of index.html.
 
     Everything is drawn before anything is written, and every file is renamed into place, index.html last: an old
@@ -53,10 +54,12 @@ def write(folder: Path, comparison: Comparison) -> Path:
         _install(folder, files)
     except OSError as error:
         raise UsageError(f"cannot write the report into {folder}: {error.strerror or error}") from error
+    if with_slides:
+        slides.write(folder, comparison)
     return folder / "index.html"
 
 
-def redraw(folder: Path) -> Path:
+def redraw(folder: Path, with_slides: bool = False) -> Path:
     """Write a report again from its results.json, as this version lays it out; returns the path of index.html.
 
     Raises FormatError naming what is wrong with results.json, UsageError where there is none.
@@ -70,7 +73,7 @@ def redraw(folder: Path) -> Path:
     for row in comparison.rows:
         if row.family == "other" and row.model in models.names():  # of a version that did not save it
             row.family = models.find(row.model).family
-    return write(folder, comparison)
+    return write(folder, comparison, with_slides)
 
 
 def render(comparison: Comparison) -> dict[str, bytes]:
