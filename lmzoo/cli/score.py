@@ -11,7 +11,7 @@ import typer
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_table
-from lmzoo.cli.options import Code, Device, Json, Quiet
+from lmzoo.cli.options import Code, Device, Json, Quiet, option
 from lmzoo.errors import FormatError, UsageError, cleaned, naming, one_line
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ LONGEST = 36  # characters of a sentence in a table
 MOST = 100_000  # sentences of a file
 
 Arguments = Annotated[
-    list[str], typer.Argument(metavar="RUN... SENTENCE...", help="Folders of runs, then the sentences, each in quotes.")
+    list[str], typer.Argument(metavar="RUN... SENTENCE...", help="Runs, then the sentences, each in quotes.")
 ]
 
 
@@ -52,7 +52,9 @@ def score_sentences(
     # Text that is read before each sentence and not scored (\n in it is a line end). By default each sentence is read
     # as the start of a text, as in `zeroshot`; ' ' makes it the middle of a line, where "the" is a common word.
     after: str = "",
-    tokens: bool | None = None,  # Show the bits of each token. [default: of ten sentences or fewer]
+    tokens: Annotated[
+        bool | None, option("--tokens/--no-tokens", "Show the bits of each token.", "of ten sentences or fewer")
+    ] = None,
     code: Code = None,
     device: Device = "auto",
     as_json: Json = False,

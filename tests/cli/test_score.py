@@ -111,7 +111,8 @@ def test_after_is_read_and_not_scored(lmzoo):
 
 
 def test_tokens_are_shown_of_a_few_sentences_or_when_asked_for(lmzoo):
-    assert "␣cat" not in lmzoo("trigram", "the cat sat.", "--no-tokens")[1]
+    code, out, _ = lmzoo("trigram", "the cat sat.", "--no-tokens")
+    assert code == 0 and "the cat sat." in out and "␣cat" not in out
     many = [f"the cat sat{'.' * n}" for n in range(11)]
     assert "␣cat" not in lmzoo("trigram", *many)[1]
     assert "␣cat" in lmzoo("trigram", *many, "--tokens")[1]
