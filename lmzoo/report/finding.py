@@ -10,7 +10,7 @@ from lmzoo.comparison.results import Comparison, Difference, Row
 from lmzoo.errors import one_line
 from lmzoo.report.section import measures_of, sections
 from lmzoo.report.summary import frozen, rivals
-from lmzoo.report.table import MINUS, WHOLE, Measure, passes, percent
+from lmzoo.report.table import MINUS, WHOLE, Measure, cut, passes, percent
 from lmzoo.report.units import PERPLEXITY, shared_unit
 
 FEWEST = 5  # models, of a rank correlation
@@ -139,11 +139,11 @@ def _adaptive(comparison: Comparison) -> list[str]:
 
 
 def _unread(rows: Sequence[Row]) -> list[str]:
-    """Models that were not trained on all of the training text even once."""
+    """Models that were not trained on all of the training text even once, and those that the clock stopped."""
     short = [f"{one_line(row.label)} ({read:.2g} passes)" for row in rows if (read := passes(row)) and read < WHOLE]
-    if not short:
-        return []
-    return [f"Not trained on the whole training text even once: {', '.join(short)}."]
+    stopped = [f"{one_line(row.label)} ({percent(share, 0)})" for row in rows if (share := cut(row))]
+    said = [f"Not trained on the whole training text even once: {', '.join(short)}."] if short else []
+    return said + ([f"Stopped by the clock before the end of the budget: {', '.join(stopped)}."] if stopped else [])
 
 
 def _named(row: Row) -> str:

@@ -126,6 +126,19 @@ def passes(row: Row) -> float | None:
     return row.passes or (float(read / there) if read and there else None)
 
 
+def cut(row: Row) -> float | None:
+    """The share of its budget of tokens or steps that a model had read when the clock ended its training."""
+    known = row.provenance or {}
+    budget = known.get("budget") or {}
+    shares = [
+        known[spent] / budget[limit]
+        for limit, spent in (("tokens", "tokens_read"), ("steps", "steps"))
+        if budget.get(limit) and known.get(spent) is not None
+    ]
+    by_clock = budget.get("seconds") and (known.get("training_seconds") or 0) >= budget["seconds"]
+    return max(shares) if shares and by_clock and max(shares) < WHOLE else None
+
+
 # ── The columns of the main table ─────────────────────────────────────────────────────────────────
 
 

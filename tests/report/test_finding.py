@@ -96,6 +96,19 @@ def test_a_model_that_did_not_read_the_text_once_is_named_with_what_it_read():
     assert "Not trained on the whole training text even once: gpt (0.5 passes)." in said(rows=rows)
 
 
+def test_a_training_that_the_clock_stopped_is_named_with_how_far_it_came():
+    read = {
+        "tokens_read": 600,
+        "training_tokens": 500,
+        "training_seconds": 60.5,
+        "budget": {"tokens": 1000.0, "seconds": 60.0},
+    }
+    rows = [row("gpt", 1.2, provenance=read), row("lstm", 1.3, provenance=read | {"tokens_read": 1001})]
+    assert "Stopped by the clock before the end of the budget: gpt (60 %)." in said(rows=rows)
+    for change in ({"budget": {"seconds": 60.0}}, {"training_seconds": 30.0}):  # no other limit, or stopped early
+        assert "clock" not in " ".join(said(rows=[row("gpt", 1.2, provenance=read | change)]))
+
+
 def test_how_far_behind_the_next_best_is():
     given = comparison(references=[], differences=[])
     given["rows"][0]["score"] = score(1.004)

@@ -6,7 +6,7 @@ from typing import Any
 
 from lmzoo.comparison.results import Comparison, Row
 from lmzoo.report.section import Section, columns_of
-from lmzoo.report.table import WHOLE, Cell, Column, passes
+from lmzoo.report.table import WHOLE, Cell, Column, cut, passes, percent
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,10 @@ def main_table(comparison: Comparison) -> MainTable:
 
 def _marks(row: Row) -> list[str]:
     """Warnings beside a label: what makes its figures unlike those of the others."""
-    read = passes(row)
+    read, share = passes(row), cut(row)
+    clock = [f"stopped by the clock at {percent(share, 0)}"] if share else []
     adaptive = ["adaptive"] if row.adapts_at_test_time else []
-    return [*adaptive, *([f"{read:.2g} passes"] if read and read < WHOLE else [])]
+    return [*adaptive, *([f"{read:.2g} passes"] if read and read < WHOLE else []), *clock]
 
 
 def _uncertified(row: Row) -> list[str]:
