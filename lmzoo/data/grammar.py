@@ -294,8 +294,6 @@ class Grammar:
 
 def _weigh(items: Iterable[Item]) -> Alternatives:
     listed = list(items)
-    if any(weight <= 0 for weight, _, _ in listed):
-        raise FormatError("a weight in the grammar is not above 0: leave out what never happens")
     *edges, total = itertools.accumulate(weight for weight, _, _ in listed)
     items = [(math.log2(weight / total), steps, word) for weight, steps, word in listed]
     return Alternatives(edges, items, total, 0.0, (), frozenset())

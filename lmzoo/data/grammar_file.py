@@ -11,6 +11,7 @@ from typing import Any
 from lmzoo.errors import FormatError, nearest
 
 END = "\n\n"  # ends every document, and is nowhere inside one
+WEIGHTS = (1e-9, 1e9)  # a weight beyond is a misprint, and the sum of such weights no number
 
 SLOT = re.compile(
     r"""(?P<capital>\^)?  (?:(?P<variable>\w+)=)?  (?P<name>\w+)  (?:\((?P<argument>\w+)\))?
@@ -77,11 +78,31 @@ def read_table(table: str, rows: dict[str, Any] | list[str]) -> dict[str, Word]:
         listed |= {plain: listed.get(plain, {}) for plain in own} if isinstance(own, list) else {name: own}
     words = {}
     for rank, (name, own) in enumerate(listed.items(), start=1):
+        if not name:
+            raise FormatError(f"{table!r} has a word without a name")
         article = "an *" if name[0] in "aeiou" else "a *"
         features = {"base": "*", "a": article, "weight": 1 / (rank + 4), "value": rank} | every | own
+        for key, x in features.items():
+            _check_feature(table, name, key, x)
         starred = {key: x.replace("*", name) if isinstance(x, str) else x for key, x in features.items()}
         words[name] = Word(table, name, starred)
     return words
+
+
+def _check_feature(table: str, name: str, key: str, x: Any) -> None:
+    """Refuse a weight or value that is no number, and what is neither a form nor weights of other words."""
+    if key == "value":
+        fine = isinstance(x, int | float) and not isinstance(x, bool)
+    elif key == "weight":
+        fine = _is_weight(x)
+    else:
+        fine = isinstance(x, str) or (isinstance(x, dict) and all(map(_is_weight, x.values())))
+    if not fine:
+        raise FormatError(f"{name!r} of {table!r} has {key} = {x!r}: a form is text, a weight a number above 0")
+
+
+def _is_weight(x: Any) -> bool:
+    return isinstance(x, int | float) and not isinstance(x, bool) and WEIGHTS[0] <= x <= WEIGHTS[1]
 
 
 def read_template(template: str, capital: bool = False) -> Steps:
@@ -115,14 +136,20 @@ def check(rules: Rules, words: Words, kinds: dict[str, float]) -> set[tuple[str,
     """
     if not kinds:
         raise FormatError("there is no kind of document: [documents] names one at least")
+    if strange := [kind for kind, weight in kinds.items() if not _is_weight(weight)]:
+        raise FormatError(
+            f"documents {strange[0]!r} have the weight {kinds[strange[0]]}, which is not above 0 or too large"
+        )
     for rule, options in rules.items():
         texts = [text for _, text in options]
         if not texts:
             raise FormatError(f"rule {rule!r} has no template")
         if repeated := [text for text in texts if texts.count(text) > 1]:
             raise FormatError(f"rule {rule!r} has {repeated[0]!r} twice: join their weights")
-        if any(weight <= 0 for weight, _ in options) or any(END in text for text in texts):
-            raise FormatError(f"rule {rule!r} has a weight that is not above 0, or a blank line, which ends documents")
+        if strange := [weight for weight, _ in options if not _is_weight(weight)]:
+            raise FormatError(f"rule {rule!r} has the weight {strange[0]}, which is not above 0 or is too large")
+        if any(END in text for text in texts):
+            raise FormatError(f"rule {rule!r} has a blank line, which ends documents")
     for table, rows in words.items():
         for one, other in itertools.permutations(rows, 2):
             if other.startswith(one + " "):

@@ -343,6 +343,25 @@ class TestWhatBadInputGets:
     def test_the_built_in_grammar_writes_each_text_in_one_way(self, world):
         ambiguity.refuse(world, 1)
 
+    @pytest.mark.parametrize(
+        "word",
+        [
+            {"weight": 0},
+            {"weight": "3"},
+            {"weight": 1e300},
+            {"weight": True},
+            {"value": "two"},
+            {"pl": 3},
+            {"pl": ["x"]},
+            {"spot": {"mat": -1}},
+            {"spot": {"mat": {}}},
+        ],
+    )
+    def test_a_word_whose_features_are_none_is_refused(self, word):
+        (key,) = word
+        with pytest.raises(FormatError, match=rf"^mine\.toml: 'cat' of 'pet' has {key} = "):
+            Grammar({"documents": {"a": 1}, "rules": {"a": ["{pet}"]}, "words": {"pet": {"cat": word}}}, "mine.toml")
+
     def test_a_grammar_has_documents(self):
         with pytest.raises(FormatError, match=r"there is no kind of document: \[documents\] names one"):
             Grammar({"documents": {}, "rules": {"a": ["x"]}})
