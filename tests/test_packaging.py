@@ -67,6 +67,7 @@ def test_the_wheel_holds_the_package_its_templates_and_the_corpora(built):
     assert "corpora/ptb.toml" in cards
     assert package | {f"lmzoo/{name}" for name in cards} <= in_wheel
     assert package | cards <= in_sdist
+    assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} <= in_sdist
 
 
 def test_neither_holds_tests_or_reports(built):

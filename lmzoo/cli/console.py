@@ -293,7 +293,7 @@ def show_scores(rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         counts = ", ".join(f"{row[key]:,} {key}" for key in ("characters", "bytes", "tokens", "words"))
         bits = "no" if row["bits"] is None else f"{row['bits']:,.1f}"
-        say(f"{row['run']}: {bits} bits over {counts}")
+        show_wrapped(f"{row['run']}: {bits} bits over {counts}")
         show_wrapped(f"  {row['corpus']} {row['split']}, {row['protocol']}, {row['tokenizer']}; sha256 {row['sha256']}")
         for part in row.get("weights", []):
             say(f"  weight: {part['weight']:.4f} {part['run']}")

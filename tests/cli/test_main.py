@@ -431,7 +431,7 @@ def test_eval_as_json_has_every_numerator_and_denominator(lmzoo, run):
 
 def test_eval_shows_what_the_bits_were_divided_by(lmzoo, run):
     row = lmzoo("eval", run, "--json").json[0]
-    out = lmzoo("eval", run).out
+    out = " ".join(lmzoo("eval", run).out.split())
     assert f"{row['characters']:,} characters, {row['bytes']:,} bytes, {row['tokens']:,} tokens" in out
     assert row["sha256"] in out
 
