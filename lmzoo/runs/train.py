@@ -50,7 +50,8 @@ class Text:
         spec = self.tokenizer.spec
         if not self.chosen:
             return ""
-        if spec == "char":
+        _, words = self.tokenizer.unknown_words("word")
+        if not words:  # it has no vocabulary of words
             return "read by characters, as it has few spaces: --tokenizer chooses another (word:5000, bpe:1000, byte)"
         return (
             f"read as {spec}: words that occur {tokenizers.SEEN} times or more are tokens, others are spelled in "
