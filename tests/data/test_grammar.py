@@ -169,11 +169,11 @@ class TestWhatThereIsToLearn:
         assert tags == explained
 
     def test_verbs_agree_with_the_noun_before_them(self, world, text):
-        one, many = forms(world, "animal", "sg"), forms(world, "animal", "pl")
-        sits, sit = forms(world, "does", "sg"), forms(world, "does", "pl")
+        one, many = (f"{forms(world, 'animal', n)}|{forms(world, 'job', n)}" for n in ("sg", "pl"))
+        sits, sit = (f"{forms(world, 'does', n)}|{forms(world, 'be', n)}" for n in ("sg", "pl"))
         simple = [s for s in re.split(r"[.\n]", text) if " that " not in s]
-        assert sum(len(re.findall(rf"\b({one}) ({sits})\b", s)) for s in simple) > 3
-        assert sum(len(re.findall(rf"\b({many}) ({sit})\b", s)) for s in simple) > 3
+        assert sum(len(re.findall(rf"\b({one}) ({sits})\b", s)) for s in simple) > 20
+        assert sum(len(re.findall(rf"\b({many}) ({sit})\b", s)) for s in simple) > 20
         assert not any(re.search(rf"\b({one}) ({sit})\b|\b({many}) ({sits})\b", s) for s in simple)
 
     @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ class TestWhatThereIsToLearn:
         ["that the (?:{temper} )?({one}|{many}) (?:{adverb} )?(?:{sees})", "that (?:{met}) the ({one}|{many})"],
     )
     def test_and_with_the_noun_before_a_relative_clause(self, world, between):
-        text = "".join(world.generate(500_000, "relative clauses"))
+        text = "".join(world.generate(1_500_000, "relative clauses"))
         of = {"temper": r"\w+", "adverb": r"\w+", "met": forms(world, "greeted", "base"), **numbers(world, "animal")}
         clause = between.format(sees=forms(world, "sees", "sg") + "|" + forms(world, "sees", "pl"), **of)
         seen = Counter()
@@ -191,7 +191,7 @@ class TestWhatThereIsToLearn:
                 plural = [bool(re.fullmatch(of["many"], noun)) for noun in (head, nearer)]
                 assert verb in verbs["pl" if plural[0] else "sg"]
                 seen[plural[0] == plural[1]] += 1
-        assert min(seen.values()) > 0.3 * seen.total() > 8  # a noun between is as often of the other number
+        assert min(seen.values()) > 0.35 * seen.total() > 20  # a noun between is as often of the other number
 
     def test_he_and_she_mean_whoever_was_named_first(self, world, sample):
         women, others_between = set(world.words["woman"]), 0
