@@ -5,6 +5,7 @@ training is resumed; scores are cached by a digest of the model. Two comparisons
 rather than train the same model twice.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -152,7 +153,11 @@ def is_run(spec: str) -> bool:
 
 def describe(name: str, settings: dict[str, str]) -> str:
     """('ngram', {'order': '3', 'smoothing': 'ml'}) → 'ngram order 3 ml': numbers with their names."""
-    parts = [v if v.isidentifier() or "-" in v[1:] else f"{key} {v}" for key, v in settings.items()]
+    numbers = re.compile(r"[-+.\d]+(e[-+]?\d+)?")
+    parts = [
+        v if (v.isidentifier() or "-" in v[1:]) and not numbers.fullmatch(v) else f"{key} {v}"
+        for key, v in settings.items()
+    ]
     return " ".join([name, *parts])
 
 

@@ -45,6 +45,7 @@ def test_the_default_models_have_the_folder_of_the_corpus(corpus):
     [
         (MODELS, "own-uniform-ngram-order-2"),
         (["ngram:order=3,smoothing=ml"], "own-ngram-order-3-ml"),
+        (["rnn:preset=small,learning_rate=1e-2"], "own-rnn-small-learning_rate-1e-2"),
         (["gpt:width=64,layers=2"] * 4, "own-gpt-width-64-layers-2-gpt-width-64-layers-2-and-2-more"),
     ],
 )
