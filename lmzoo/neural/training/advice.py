@@ -7,7 +7,7 @@ import torch
 from lmzoo.neural.module import Module
 from lmzoo.neural.training.pace import short
 
-PER_WEIGHT = 5  # tokens that a network should read for each of its weights: a quarter of Hoffmann et al. (2022)
+PER_WEIGHT = 2  # tokens that a network should read for each of its weights; Hoffmann et al. (2022) advise 20
 
 
 def advice(model: Any, module: Module, vocab_size: int, tokens: float, passes: float, slower: bool) -> str:

@@ -28,20 +28,25 @@ class Pace:
         if self.on_cpu and self.steps >= WARM_UP + BLOCK:
             self.fastest = min(self.fastest, statistics.median(self.block))
 
+    @property
+    def crowded(self) -> bool:
+        """Whether other processes used cores that this one needed."""
+        return self.on_cpu and self.load.others() > self.load.spare()
+
     def remarks(self, steps: int, seconds: float, budget: Budget, tokens_per_step: float = 1) -> list[str]:
         """Remarks on a training of so many `steps` and `seconds`, where the clock put an end to it."""
         if seconds < budget.seconds:
             return []
-        remarks, others = [], self.load.others()
-        crowded = self.on_cpu and others > self.load.spare()
+        remarks, crowded = [], self.crowded
         if crowded:
-            cores = len(self.load.cores)
-            remarks.append(f"the machine was busy: other processes used {others:.1f} of {cores} cores on average")
-        if steps < budget.steps < float("inf"):
-            read, all_of_it = (short(count * tokens_per_step) for count in (steps, budget.steps))
-            remarks.append(f"stopped by the clock ({budget.seconds:g} s) after {read} of {all_of_it} tokens")
+            used, cores = self.load.others(), len(self.load.cores)
+            remarks.append(f"the machine was busy: other processes used {used:.1f} of {cores} cores on average")
         expected = int(seconds / self.fastest)  # 0 where too few were measured
-        if steps < max(FEW_STEPS, expected / 2) and steps < budget.steps:
+        if budget.steps < float("inf"):
+            read, all_of_it = (short(count * tokens_per_step) for count in (steps, budget.steps))
+            if steps < budget.steps:
+                remarks.append(f"stopped by the clock ({budget.seconds:g} s) after {read} of {all_of_it} tokens")
+        elif steps < max(FEW_STEPS, expected / 2):
             speed = f"; at the speed of its fastest steps {expected:,} were expected" if expected > steps else ""
             advice = (
                 "a budget in steps does not depend on what else the machine does"

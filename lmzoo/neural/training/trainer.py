@@ -211,7 +211,7 @@ class Trainer:
         if self.marks:
             self._keep(finished=True)
         clock = self.pace.remarks(self.step_number, self.seconds, self.budget, self.batches.tokens_per_step)
-        self.remarks += [self.advice] if self.advice else []
+        self.remarks += [self.advice] if self.advice and not self.pace.crowded else []
         self.remarks += clock or [HURRIED.format(self.budget.seconds)] * self.hurried
         self.facts = {
             "steps": self.step_number,

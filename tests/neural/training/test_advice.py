@@ -19,7 +19,7 @@ def test_it_says_what_the_budget_lets_it_read_and_which_preset_fits():
     # (1500 + 64) 64 + 2 (12 · 64² + 13 · 64) + 2 · 64 = 200,192
     line = "reads {} tokens in this budget, 0.5 times the text, to learn 1M weights: --preset {} has {}"
     assert said(1.1e6) == line.format("1.1M", "small", "200k")
-    assert said(9e5) == line.format("900k", "tiny", "74k")
+    assert said(3e5) == line.format("300k", "tiny", "74k")
     assert said(2e3) == line.format("2k", "tiny", "74k")  # too few for any: the smallest
 
 
