@@ -136,18 +136,18 @@ def check(rules: Rules, words: Words, kinds: dict[str, float]) -> set[tuple[str,
     """
     if not kinds:
         raise FormatError("there is no kind of document: [documents] names one at least")
-    if strange := [kind for kind, weight in kinds.items() if not _is_weight(weight)]:
-        raise FormatError(
-            f"documents {strange[0]!r} have the weight {kinds[strange[0]]}, which is not above 0 or too large"
-        )
+    for kind, weight in kinds.items():
+        if not _is_weight(weight):
+            raise FormatError(f"documents {kind!r} have the weight {weight}, which is not above 0 or is too large")
     for rule, options in rules.items():
         texts = [text for _, text in options]
         if not texts:
             raise FormatError(f"rule {rule!r} has no template")
         if repeated := [text for text in texts if texts.count(text) > 1]:
             raise FormatError(f"rule {rule!r} has {repeated[0]!r} twice: join their weights")
-        if strange := [weight for weight, _ in options if not _is_weight(weight)]:
-            raise FormatError(f"rule {rule!r} has the weight {strange[0]}, which is not above 0 or is too large")
+        for weight, _ in options:
+            if not _is_weight(weight):
+                raise FormatError(f"rule {rule!r} has the weight {weight}, which is not above 0 or is too large")
         if any(END in text for text in texts):
             raise FormatError(f"rule {rule!r} has a blank line, which ends documents")
     for table, rows in words.items():

@@ -32,7 +32,7 @@ def entry_of(spec: str, text: train.Text, **provenance: object) -> Entry:
 @pytest.fixture(scope="module")
 def examined():
     """Two models on the built-in corpus, with their grammar exam."""
-    text = train.encode(corpus.load("storyworld:2MB"), None, Run())
+    text = train.encode(corpus.load("storyworld:500kB"), None, Run())
     entries = [entry_of(spec, text) for spec in ("uniform", "ngram:order=3")]
     return to_json(exam.section.compute(entries, Context(text, Run())))
 
@@ -87,7 +87,7 @@ def test_a_run_that_was_trained_on_another_text_is_told_how_much_of_that_the_tes
 @pytest.mark.data
 def test_a_comparison_asks_what_it_is_told_to():
     """Few items of a probe, of a zero-shot task and of both, and n-best lists."""
-    text = train.encode(corpus.load("storyworld:2MB"), None, Run())
+    text = train.encode(corpus.load("storyworld:500kB"), None, Run())
     entries = [entry_of(spec, text) for spec in ("ngram:order=2", "classes:classes=20,rounds=1")]
     context = Context(text, Run(), tests=suite.read("trec,cola,blimp,rescoring", limit=40))
     facts = {one.id: to_json(one.compute(entries, context)) for one in map(find, ("probes", "zeroshot", "rescoring"))}
