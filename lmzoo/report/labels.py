@@ -18,6 +18,7 @@ from lmzoo.report.points import Point
 
 Frame = tuple[float, float, float, float]  # left, bottom, right, top
 
+MANY = 24  # labels: of more than so many, only one order is tried
 ROUNDS = 4  # at most: how often each label is placed anew, once all others are there
 RINGS = 20  # of candidate places around a point
 ANGLES = (0, 180, 90, 270, 45, 135, 315, 225, 22.5, 157.5, 337.5, 202.5, 67.5, 112.5, 292.5, 247.5)
@@ -103,27 +104,31 @@ def place_labels(
     em = em or float(sizes[:, 1].max())
     points = dots if points is None else points
     sure = len(dots) if sure is None else min(sure, len(dots))
+    reaches = [FURTHER * em if drop else float(np.hypot(frame[2] - frame[0], frame[3] - frame[1])), FAR * em]
     centres = np.full(dots.shape, np.nan)
-    lines: dict[int, list[Frame]] = {}  # to labels, in small boxes
     free = np.zeros(len(dots), bool)
 
     def place(i: int, has_to_be: bool) -> None:
         others = ~np.isnan(centres[:, 0]) & (np.arange(len(dots)) != i)
-        labels = (centres[others], sizes[others])
-        taken = [*walls, *(box for j, boxes in lines.items() if j != i for box in boxes)]
-        reach = float(np.hypot(frame[2] - frame[0], frame[3] - frame[1])) if not drop else FURTHER * em
-        reach = reach if i < sure else FAR * em
-        centre, free[i] = _best_place(dots[i], sizes[i], frame, em, points, taken, labels, clear, reach)
+        around = (walls, centres[others], sizes[others], dots[others])
+        centre, free[i] = _best_place(dots[i], sizes[i], frame, em, points, around, clear, reaches[i >= sure])
         centres[i] = centre if free[i] or has_to_be else np.nan
-        lines[i] = _leader(dots[i], centre, sizes[i], em) if free[i] or has_to_be else []
 
-    settled = False
-    for _ in range(ROUNDS):
-        for i in _most_crowded(dots[:sure], em).tolist():
-            place(i, True)
-        if settled and free[:sure].all():
-            break  # not at once: what had to go far may find a nearer place now
-        settled = bool(free[:sure].all())
+    best = centres.copy(), free.copy()
+    crowded = _most_crowded(dots[:sure], em)
+    for order in (crowded, np.argsort(dots[:sure, 0], kind="stable"), crowded[::-1]):
+        centres[:], free[:] = np.nan, False
+        for _ in range(ROUNDS):
+            settled = free[:sure].all()
+            for i in order.tolist():
+                place(i, True)
+            if settled and free[:sure].all():
+                break  # not at once: what had to go far may find a nearer place now
+        if free.sum() > best[1].sum() or np.isnan(best[0][:sure]).any():
+            best = centres.copy(), free.copy()
+        if free[:sure].all() or sure > MANY:
+            break
+    centres[:], free[:] = best
     last = list(range(sure))[::-1] if drop and not free[:sure].all() else []
     for i in [*last, *range(sure, len(dots))]:
         place(i, not drop)
@@ -136,17 +141,20 @@ def _best_place(
     frame: Frame,
     em: float,
     points: Array,
-    walls: Sequence[Frame],
-    labels: tuple[Array, Array],
+    around: tuple[Sequence[Frame], Array, Array, Array],
     clear: float,
     reach: float,
 ) -> tuple[Array, bool]:
-    """The centre of a label, and whether it covers nothing there."""
+    """The centre of a label, and whether it covers nothing there; `around` are walls, and labels with their dots."""
+    walls, centres, sizes, dots = around
     low, high = np.array(frame[:2]), np.array(frame[2:])
     places = np.clip(dot + _rings(size, em, reach, clear), low + size / 2, high - size / 2)  # (m, 2)
     ends = np.array(walls).reshape(-1, 2, 2)  # (w, corners, 2)
     on_lines = _overlaps(places, size, ends.mean(axis=1), np.ptp(ends, axis=1))
-    on_labels = _overlaps(places, size, *labels)
+    on_labels = _overlaps(places, size, centres, sizes)
+    feet = _foot(dots, centres, sizes)
+    led = np.linalg.norm(feet - dots, axis=1) > LED * em
+    on_lines = on_lines + _meets(dots[led], feet[led], places, size).sum(axis=0)
     away = np.linalg.norm(np.maximum(np.abs(places[:, None] - points) - size / 2, 0), axis=2) / em  # (m, M)
     is_own = np.linalg.norm(points - dot, axis=1) < 1e-6
     own = np.linalg.norm(np.maximum(np.abs(places - dot) - size / 2, 0), axis=1) / em
@@ -154,7 +162,7 @@ def _best_place(
     dotted = np.minimum(own, nearest_other) < clear - 0.05
     # No distance is too long to keep off another label, and none beyond six letters worth keeping off a point.
     cost = 1e4 * on_labels + 1e3 * on_lines + 6 * dotted + 1.5 * (nearest_other < own) + np.maximum(own, 0.45)
-    crossed = _crosses(dot, places, size, em, points[~is_own], *labels)
+    crossed = _crosses(dot, places, size, em, points[~is_own], centres, sizes)
     best = int(np.argmin(cost + CROSSED * crossed))
     return np.asarray(places[best]), not (on_labels[best] or on_lines[best] or dotted[best] or crossed[best])
 
@@ -178,25 +186,21 @@ def _foot(dot: Array, places: Array, size: Array) -> Array:
     return np.clip(dot, places - size / 2, places + size / 2)
 
 
-def _leader(dot: Array, place: Array, size: Array, em: float) -> list[Frame]:
-    """Small boxes along the line from a label to its dot, both ends left out; none where there is no line."""
-    foot = _foot(dot, place, size)
-    if np.linalg.norm(foot - dot) <= LED * em:
-        return []
-    steps = dot + np.linspace(0, 1, 17)[1:-1, None] * (foot - dot)
-    return [_hull(step, step, 1.0) for step in steps]
-
-
 def _crosses(dot: Array, places: Array, size: Array, em: float, dots: Array, labels: Array, sizes: Array) -> Array:
     """Whether the line from a label at each of `places` (m, 2) to its dot crosses another dot or label: (m,)."""
     line = _foot(dot, places, size) - dot  # (m, 2)
     line = np.where(np.abs(line) < 1e-9, 1e-9, line)
     along = ((dots - dot) @ line.T / (line**2).sum(axis=1)).clip(0, 1).T  # (m, M): where it is nearest to each dot
     near = np.linalg.norm(along[:, :, None] * line[:, None] + dot - dots, axis=2) < 0.3 * em
-    edges = (labels - dot + np.array([[[-0.5]], [[0.5]]]) * sizes)[:, None] / line[:, None]  # (2, m, n, 2)
-    enters, leaves = edges.min(axis=0).max(axis=2), edges.max(axis=0).min(axis=2)
-    through = (enters < leaves) & (leaves > 0) & (enters < 1)
-    return near.any(axis=1) | through.any(axis=1)
+    return near.any(axis=1) | _meets(dot[None], dot + line, labels, sizes).any(axis=1)
+
+
+def _meets(starts: Array, ends: Array, centres: Array, sizes: Array) -> Array:
+    """Whether each line from one of `starts` to one of `ends` (s, 2) meets each box (n, 2): (s, n)."""
+    ways = np.where(np.abs(ends - starts) < 1e-9, 1e-9, ends - starts)[:, None]  # (s, 1, 2)
+    edges = [(centres + side * sizes / 2 - starts[:, None]) / ways for side in (-1, 1)]  # (s, n, 2) each
+    enters, leaves = np.minimum(*edges).max(axis=2), np.maximum(*edges).min(axis=2)
+    return np.asarray((enters < leaves) & (leaves > 0) & (enters < 1))
 
 
 def _overlaps(places: Array, size: Array, others: Array, sizes: Array) -> Array:

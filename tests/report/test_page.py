@@ -438,7 +438,7 @@ def test_tables_and_figures_can_be_heard(page):
     assert "By training time: ngram order=5 (1.23 s) 1.31; by parameters" in cost
     assert first == (
         "Bits per character, fewest first: ngram order=5 1.31, ngram order=3 1.47, uniform 2.46. "
-        "For comparison: true source 1.10, xz 1.91, bz2 alone 2.00, gzip 2.52."
+        "For comparison: true source 1.10, xz, adaptive 1.91, bz2 alone, adaptive 2.00, gzip, adaptive 2.52."
     )
     assert "best at order 6" in second
     assert reader.all("html")[0]["lang"] == "en"

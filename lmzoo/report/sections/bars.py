@@ -149,7 +149,7 @@ def _legend(figure: Any, canvas: Canvas, bars: Sequence[Bar]) -> None:
 
 def _in_words(bars: Sequence[Bar], unit: str, floor: float | None) -> str:
     values = ", ".join(f"{bar.label} {bar.value:.2f}" for bar in bars if bar.family)
-    others = [f"{bar.label.removesuffix(', adaptive')} {bar.value:.2f}" for bar in bars if not bar.family]
+    others = [f"{bar.label} {bar.value:.2f}" for bar in bars if not bar.family]
     marks = ", ".join(([] if floor is None or unit != BITS else [f"{SOURCE} {floor:.2f}"]) + others)
     return f"{unit.capitalize()}, fewest first: {values}." + (f" For comparison: {marks}." if marks else "")
 

@@ -66,7 +66,7 @@ def figure(_: None, comparison: Comparison, canvas: Canvas) -> Drawing | None:
     axes.set_xlabel("year of the idea")
     axes.set_ylabel(unit)
     axes.set_title(_heading(shown, canvas), loc="left", size=canvas.size(0.85), linespacing=1.4, parse_math=False)
-    name_ends(figure, axes, canvas, _ends(axes, shown))
+    name_ends(figure, axes, canvas, _ends(shown))
     front = pareto_front([*shown.ours, *shown.theirs])
     first = sorted(shown.ours, key=lambda point: point.y) + [point for point in shown.theirs if point in front]
     others = [] if canvas.narrow else [point for point in shown.theirs if point not in front]
@@ -143,26 +143,28 @@ def _join(axes: Any, canvas: Canvas, points: Sequence[Point]) -> list[list[tuple
 
 
 def _draw_lines(axes: Any, canvas: Canvas, shown: Shown) -> list[list[tuple[float, float]]]:
-    """The true source as a line through all years, and bands; returns what names have to keep off."""
+    """The true source as a line through all years, compressors as marks, and bands; returns what names keep off."""
     paths = []
+    left, right = axes.get_xlim()
     for name, height in shown.lines:
         if name == SOURCE:
             bottom, top = axes.get_ylim()
             axes.axhline(height, zorder=1, linewidth=canvas.font / 8, **SOURCE_LINE)
             axes.set_ylim(min(bottom, height - 0.04 * (top - height)), top)
             paths.append([(0.0, bottom), (9999.0, height)])  # no name below it, to which a line would cross it
+        else:
+            paths.append([(right - 0.015 * (right - left), height), (right, height)])
+            axes.plot(*zip(*paths[-1], strict=True), color=MARK, linewidth=1.5, scalex=False, scaley=False)
     for band in shown.bands:
         assert band.range
         axes.axhspan(*band.range, zorder=0, color=BAND, linewidth=0)
     return paths
 
 
-def _ends(axes: Any, shown: Shown) -> list[tuple[float, str, str]]:
+def _ends(shown: Shown) -> list[tuple[float, str, str]]:
     """What stands at the right of the axes: the names of lines and bands, and the compressors, each a short mark."""
     ends = []
     for name, height in shown.lines:
-        if name != SOURCE:
-            axes.plot([0.985, 1], [height] * 2, color=MARK, transform=axes.get_yaxis_transform(), linewidth=1.5)
         ends.append((height, f"{short(name, 14, lines=1)} {number(height)}", "black" if name == SOURCE else MARK))
     for band in shown.bands:
         assert band.range
