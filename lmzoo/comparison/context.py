@@ -15,6 +15,8 @@ from lmzoo.files import typed
 from lmzoo.interface import Progress, Run
 from lmzoo.runs.cache import Condition, ResultCache, always
 from lmzoo.runs.train import Text
+from lmzoo.tasks import grammar_probes
+from lmzoo.tasks.probing.datasets import ProbeSet
 from lmzoo.tasks.suite import Exam, Suite
 
 T = TypeVar("T")
@@ -42,6 +44,16 @@ class Context:
             return None
         exam: Exam = self.shared.setdefault("exam", Exam(grammar, self.corpus, progress=self.progress))
         return exam
+
+    @property
+    def own_probes(self) -> list[ProbeSet]:
+        """What that grammar labels, drawn once for all sections; none of any other text."""
+        grammar = corpora.grammar_of(self.corpus)
+        if grammar is None:
+            return []
+        if "probes" not in self.shared:
+            self.shared["probes"] = grammar_probes.sets(grammar, self.corpus.train, progress=self.progress)
+        return list(self.shared["probes"])
 
     @property
     def corpus(self) -> Corpus:

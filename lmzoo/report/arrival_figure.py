@@ -9,8 +9,9 @@ from lmzoo.report.canvas import SOURCE, SOURCE_LINE, Canvas, Drawing, colour, ne
 from lmzoo.report.labels import name_ends
 from lmzoo.report.table import amount
 
-HUES = ("#1b7f79", "#b3770b", "#6a51a3", "#b3123f")  # of the groups, in their order
-MARKS = ("o", "s", "^", "D")
+PROBES = "probes"  # the group of what a linear classifier reads off a model's vectors, which n-grams do not have
+HUES = ("#1b7f79", "#b3770b", "#6a51a3", "#b3123f", "#555555")  # of the groups, in their order
+MARKS = ("o", "s", "^", "D", "v")
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,11 @@ class Grade:
 
 @dataclass(frozen=True)
 class Point:
-    """A model that has read so many tokens: bits per character, and a grade in each group."""
+    """A model that has read so many tokens: bits per character, and a grade in each group where it has one."""
 
     tokens: int
     bits_per_character: float
-    grades: tuple[Grade, ...]
+    grades: tuple[Grade | None, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +67,17 @@ class Arrival:
     source: float | None  # bits per character on them of the source, where it is known
 
 
+def graded(curve: Curve, place: int) -> list[tuple[int, Grade]]:
+    """Tokens read, and the grade in the group at that place, wherever there is one."""
+    return [(one.tokens, grade) for one in curve.points if (grade := one.grades[place])]
+
+
 def half(curve: Curve, group: Group, place: int) -> float | None:
     """Tokens read when a model was first half of the way from guessing to the source, between points on a log scale.
 
     None where it never is. `place` is the group's among the grades.
     """
-    ways = [(one.tokens, group.way(one.grades[place].accuracy)) for one in curve.points if one.grades]
+    ways = [(n, group.way(grade.accuracy)) for n, grade in graded(curve, place)]
     if ways and ways[0][1] >= 0.5:
         return float(ways[0][0])
     for (before, low), (after, high) in pairwise(ways):
@@ -94,7 +100,7 @@ def figure(facts: Arrival, comparison: Comparison, canvas: Canvas) -> Drawing | 
             _draw_knowledge(axes, canvas, curve, facts)
         for axes in panels.flat[len(facts.curves) :]:
             axes.set_visible(False)
-        handles, names = panels[0, 0].get_legend_handles_labels()
+        handles, names = panels.flat[len(facts.curves) - 1].get_legend_handles_labels()
         parts[0].legend(handles, names, loc="outside upper center", ncols=2 if canvas.narrow else len(names),
                         fontsize=canvas.font, frameon=False, handlelength=1.6, columnspacing=1.4)  # fmt: skip
     _draw_bits(figure, parts[-1].subplots(), canvas, facts)
@@ -103,12 +109,14 @@ def figure(facts: Arrival, comparison: Comparison, canvas: Canvas) -> Drawing | 
 
 def _draw_knowledge(axes: Any, canvas: Canvas, curve: Curve, facts: Arrival) -> None:
     """A model's way from guessing to the source in each group, with 95 % intervals as bands."""
-    x = [one.tokens for one in curve.points]
     for place, (group, hue, mark) in enumerate(zip(facts.groups, HUES, MARKS, strict=False)):
-        grades = [one.grades[place] for one in curve.points]
+        if not (known := graded(curve, place)):
+            continue
+        x, grades = [tokens for tokens, _ in known], [grade for _, grade in known]
         low, high = ([group.way(grade.interval[end]) for grade in grades] for end in (0, 1))
         axes.fill_between(x, low, high, color=hue, alpha=0.18, linewidth=0)
         axes.plot(x, [group.way(grade.accuracy) for grade in grades], color=hue, marker=mark, label=group.name,
+                  linestyle="--" if group.name == PROBES else "-",
                   linewidth=canvas.font / 6, markersize=canvas.font / 2.5)  # fmt: skip
     axes.axhline(1, **SOURCE_LINE, linewidth=1, zorder=1)
     axes.axhline(0, color="#777777", linewidth=1, zorder=1)
@@ -169,8 +177,9 @@ def data(facts: Arrival, _: Comparison) -> list[dict[str, Any]]:
     for curve in facts.curves:
         for one in curve.points:
             line: dict[str, Any] = {"label": curve.label, "tokens": one.tokens}
-            for group, grade in zip(facts.groups, one.grades, strict=True):
-                low, high = grade.interval
-                line |= {group.name: grade.accuracy, f"{group.name}, low": low, f"{group.name}, high": high}
+            for group, grade in zip(facts.groups if one.grades else (), one.grades, strict=True):
+                low, high = grade.interval if grade else (None, None)
+                accuracy = grade and grade.accuracy
+                line |= {group.name: accuracy, f"{group.name}, low": low, f"{group.name}, high": high}
             lines.append(line | {"bits per character": one.bits_per_character})
     return lines

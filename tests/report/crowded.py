@@ -144,12 +144,14 @@ def _map() -> dict:
 
 
 def _arrived() -> dict:
-    """Four groups, two n-grams and two networks, which end as close to one another as they do."""
+    """Five groups, two n-grams and two networks, which end as close to one another as they do."""
     made = arrivals()["arrival"]
     made["groups"].insert(2, made["groups"][1] | {"name": "associative"})
+    made["groups"].append(made["groups"][1] | {"name": "probes"})
     for one in made["curves"]:
         for point in one["points"]:
             point["grades"].insert(2, point["grades"][1])
+            point["grades"].append(None if one["model"] == "ngram" else point["grades"][1])
     counts, network = made["curves"]
     made["curves"] = [counts | {"title": "bigram"}, counts, network, network | {"title": "Speedrun transformer"}]
     return {"arrival": made}

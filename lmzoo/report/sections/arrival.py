@@ -24,21 +24,24 @@ from lmzoo.evaluation.perplexity import evaluate
 from lmzoo.evaluation.statistics import wilson
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Run
-from lmzoo.report.arrival_figure import Arrival, Curve, Grade, Group, Point, data, figure, half
+from lmzoo.report.arrival_figure import PROBES, Arrival, Curve, Grade, Group, Point, data, figure, half
 from lmzoo.report.section import Section
 from lmzoo.report.table import DASH, Cell, Table, amount, percent
 from lmzoo.runs import store
-from lmzoo.tasks import targeted, zeroshot
+from lmzoo.tasks import grammar_probes, targeted, zeroshot
 from lmzoo.tasks.phenomena import GROUPS
+from lmzoo.tasks.probing.datasets import TEST, TRAIN, VALID, ProbeSet
 from lmzoo.tasks.suite import EXAM_SEED
 
 T = TypeVar("T")
 POINTS = 10  # of each training
-ITEMS = 100  # questions about each phenomenon
+ITEMS = 80  # questions about each phenomenon
+TEXTS = 120  # of each part of a probe's set: training, validation, test
 PAIRS = 2010  # of BLiMP: 30 of each of its 67 sets
 CHARACTERS = 40_000  # of the test text
 FAMILIES = ("recurrent", "transformer")  # the best network of each
 EXAM, DISTANCES = "the grammar exam", ("local", "near", "long")
+PROBE = "{}, a probe"  # the name of one among the phenomena
 NGRAMS = {"bigram": {"order": "2"}, "5-gram": {"order": "5"}}
 # The fields of linguistics under which Warstadt et al. 2020 (table 4) have BLiMP's phenomena.
 FIELDS = {
@@ -99,9 +102,14 @@ class Test:
         assert self.exam
         return {name: items[:ITEMS] for name, items in self.exam.questions.items()}
 
+    @cached_property
+    def probes(self) -> list[ProbeSet]:
+        """Fewer texts than where each model is probed once."""
+        return [first(one, TEXTS) for one in self.context.own_probes]
+
     def cached(self, kind: type[T], key: Mapping[str, Any], compute: Callable[[], Any]) -> T:
         """What `compute` returns, cached by what it depends on beside `key`."""
-        asked = {"pairs": self.pairs.digest()} if self.pairs else {"seed": EXAM_SEED, "items": ITEMS}
+        asked = {"pairs": self.pairs.digest()} if self.pairs else {"seed": EXAM_SEED, "items": ITEMS, "texts": TEXTS}
         of = {"text": self.corpus.sha256, "protocol": self.corpus.protocol, "until": len(self.beginning)}
         return self.context.cached(kind, {**key, **of, **asked}, compute)
 
@@ -110,7 +118,9 @@ class Test:
         if self.exam:
             ceilings = targeted.ceiling(self.questions, self.exam.grammar)
             asked = [Asked(r.task, r.group, r.items, r.chance or 0.0, r.value or 1.0) for r in ceilings]
-            return sorted(asked, key=lambda one: GROUPS.index(one.group))
+            asked.sort(key=lambda one: GROUPS.index(one.group))
+            chances = {PROBE.format(one.task): 1 / len(one.classes) for one in self.probes}
+            return asked + [Asked(name, PROBES, TEXTS, chance, 1.0) for name, chance in chances.items()]
         counts = Counter(item.groups["phenomenon"] for item in self.pairs.items) if self.pairs else Counter[str]()
         fields = [(field, name) for field, names in FIELDS.items() for name in names if counts[name]]
         return [Asked(name, field, counts[name], 0.5, 1.0) for field, name in fields]
@@ -130,7 +140,17 @@ class Test:
         results = targeted.ask(text_model, self.questions) if self.exam else []
         if self.pairs:
             results = list(zeroshot.ask(self.pairs, zeroshot.Asker(text_model))[0].parts["phenomenon"])
+        if self.exam:
+            probed = grammar_probes.evaluate(text_model, self.probes)
+            results += [replace(result, task=PROBE.format(result.task)) for result in probed]
         return Scores(score.bits_per_character, {r.task: r.value for r in results if r.value is not None})
+
+
+def first(probes: ProbeSet, count: int) -> ProbeSet:
+    """Of each part the first `count` texts, in which the classes take turns."""
+    chosen = [n for part in (TRAIN, VALID, TEST) for n in (probes.parts == part).nonzero()[0][:count].tolist()]
+    texts = [probes.texts[0][n] for n in chosen]
+    return replace(probes, texts=(texts,), labels=probes.labels[chosen], parts=probes.parts[chosen])
 
 
 def compute(entries: Sequence[Entry], context: Context) -> Arrival | None:
@@ -216,12 +236,15 @@ def _group(name: str, asked: Sequence[Asked]) -> Group:
 
 
 def _point(tokens: int, scores: Scores, groups: Sequence[Group]) -> Point:
-    grades = []
-    for group in groups if scores.accuracy else ():
-        of_each = tuple(scores.accuracy[name] for name in group.phenomena)
-        mean = _mean(of_each)
-        grades.append(Grade(mean, wilson(mean * group.items, group.items), of_each))
-    return Point(tokens, scores.bits_per_character, tuple(grades))
+    return Point(tokens, scores.bits_per_character, tuple(_grade(scores, group) for group in groups))
+
+
+def _grade(scores: Scores, group: Group) -> Grade | None:
+    of_each = tuple(scores.accuracy[name] for name in group.phenomena if name in scores.accuracy)
+    if len(of_each) < len(group.phenomena):
+        return None
+    mean = _mean(of_each)
+    return Grade(mean, wilson(mean * group.items, group.items), of_each)
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -240,7 +263,8 @@ def table(facts: Arrival, _: Comparison) -> list[Table]:
     lines = []
     for curve in facts.curves:
         for one in curve.points:
-            grades = [Cell(percent(g.accuracy), DASH.join(map(percent, g.interval)), g.accuracy) for g in one.grades]
+            grades = [Cell(percent(g.accuracy), DASH.join(map(percent, g.interval)), g.accuracy) if g else Cell(DASH)
+                      for g in one.grades]  # fmt: skip
             bits = Cell(f"{one.bits_per_character:.3f}", "", one.bits_per_character)
             lines.append((curve.label, [Cell(amount(one.tokens), "", one.tokens), bits, *grades]))
     names = [group.name for group in facts.groups]

@@ -6,7 +6,6 @@ from typing import Any
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
 from lmzoo.comparison.results import Comparison
-from lmzoo.data import corpus as corpora
 from lmzoo.report.heatmap import tested_data, tested_figure
 from lmzoo.report.section import Section
 from lmzoo.report.table import Column, Measure, percent
@@ -20,11 +19,9 @@ def compute(entries: Sequence[Entry], context: Context) -> Tested | None:
     """A row for each model that can be compared and each baseline: of the sets that the corpus's own grammar labels,
     which need no download, and of the probe tasks that were asked for.
     """
-    able, grammar = [entry for entry in entries if entry.loaded], corpora.grammar_of(context.corpus)
-    if not able or not (grammar or context.tests.probes):
-        return None
-    own = grammar_probes.sets(grammar, context.corpus.train, progress=context.progress) if grammar else []
-    return ask(suite.Probing([*own, *context.tests.probes], context.progress), able, context)
+    able = [entry for entry in entries if entry.loaded]
+    sets = [*context.own_probes, *context.tests.probes] if able else []
+    return ask(suite.Probing(sets, context.progress), able, context) if sets else None
 
 
 def view(facts: Tested, comparison: Comparison) -> dict[str, Any]:

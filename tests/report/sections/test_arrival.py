@@ -17,13 +17,13 @@ from lmzoo.report.canvas import NARROW, WIDE, colour
 from lmzoo.report.section import find
 from lmzoo.report.sections import arrival
 from lmzoo.runs import store
-from lmzoo.tasks import suite, targeted
+from lmzoo.tasks import grammar_probes, suite, targeted
 from lmzoo.tasks.zeroshot_items import Item, ZeroShotCard, ZeroShotSet
 from tests.comparisons import arrivals, comparison, draw, pairs, render, tables
 
 MODELS = ["ngram:order=2", "lstm:preset=tiny"]
 RUN = Run(steps=24, seed=1)
-SMALL = {"ITEMS": 8, "CHARACTERS": 5000}
+SMALL = {"ITEMS": 8, "TEXTS": 40, "CHARACTERS": 5000}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -78,12 +78,23 @@ def test_the_last_point_of_a_network_has_the_figures_of_the_finished_one(told, s
     questions = suite.Exam(corpora.grammar_of(story), story).questions
     asked = targeted.ask(model, {name: items[:8] for name, items in questions.items()})
     by_name = {result.task: result.value for result in asked}
-    for group, grade in zip(facts.groups, curve.points[-1].grades, strict=True):
+    for group, grade in zip(facts.groups[:4], curve.points[-1].grades, strict=False):
         assert grade.phenomena == tuple(by_name[name] for name in group.phenomena)
         assert grade.accuracy == pytest.approx(np.mean(grade.phenomena))
         assert grade.interval == wilson(grade.accuracy * group.items, group.items)
         assert group.items == 8 * len(group.phenomena)
-    assert [group.name for group in facts.groups] == ["local", "near", "associative", "long"]
+    assert [group.name for group in facts.groups] == ["local", "near", "associative", "long", "probes"]
+
+
+def test_networks_are_probed_and_n_grams_have_no_vectors_to_be(told, story):
+    facts = told[1].facts["arrival"]
+    assert all(point.grades[4] is None for curve in facts.curves[:2] for point in curve.points)
+    sets = [arrival.first(one, SMALL["TEXTS"]) for one in grammar_probes.sets(corpora.grammar_of(story), story.train)]
+    results = grammar_probes.evaluate(store.load(told[0] / "runs" / "lstm-tiny"), sets)
+    assert facts.curves[2].points[-1].grades[4].phenomena == tuple(result.value for result in results)
+    assert facts.groups[4].chance == pytest.approx(np.mean([result.chance for result in results]))
+    assert [len(one.labels) for one in sets] == [3 * SMALL["TEXTS"]] * len(sets)
+    assert facts.groups[4].items == sum(result.items for result in results)
 
 
 def test_the_source_is_that_of_the_beginning(told, story):
