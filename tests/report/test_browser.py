@@ -121,7 +121,8 @@ def page(tmp_path_factory) -> Path:
     parts = (associations(), contexts(), examination(), learning_curves(), public_sets())
     full = comparison(published=others_figures(), **{key: facts for part in parts for key, facts in part.items()})
     full["rows"] += [row("pmi", 1.5), row("word2vec dimensions 50", 1.6)]
-    one = canvas.picture(lambda size: draw("bars", full, size))
+    many = comparison(rows=[row(f"gpt {n}", 1.5 + n / 100) for n in range(40)])  # too high for a screen
+    one = canvas.picture(lambda size: draw("bars", many, size))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "picture", lambda _: one)
         return report.write(tmp_path_factory.mktemp("report"), made(full))
