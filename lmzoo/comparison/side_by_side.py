@@ -249,7 +249,9 @@ def _end_with_parent() -> None:
 def _assist(specs: Sequence[str], sections: Sequence[Computed], context: Context, runs: Path) -> None:
     """Compute the sections from the last on, for what they leave in the cache; the comparison says what fails."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    entries = [enter(spec, context.text, runs, context.run, context.cache) for spec in specs]
+    text, run = context.text, context.run
+    ready = [spec for spec in specs if is_run(spec) or is_trained(spec, text, runs, run)]  # never to train one twice
+    entries = [enter(spec, text, runs, run, context.cache) for spec in ready]
     finish(entries)
     for section in reversed(sections):
         with suppress(Exception):
