@@ -13,6 +13,7 @@ import random
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,10 +32,10 @@ ALL = "storyworld"  # all these sets, as a task
 SEED = 1  # the same texts in every report
 SIZES = {TRAIN: 240, VALID: 80, TEST: 400}  # texts of a set, of which each part is balanced
 MAX_DOCUMENTS = 60_000  # a grammar whose documents are too seldom of a class lacks what is asked for
-FIRST_LOOK = 2_000  # documents in which each question must have been met
+FIRST_LOOK = 2_000  # documents in which a question must have been met
 
 BEGIN = re.compile(r'(?:\A|[.:"]\s|\n)(?=\S)')  # of a sentence
-LONGEST = 100  # characters of a text that are compared with the training text
+LONGEST = 200  # characters of a text that are compared with the training text
 SENTENCE = re.compile(r"[^.\n][^.]*\.")
 PRONOUN = re.compile(r"\b([Hh]e|[Hh]im|[Hh]is|[Ss]he|[Hh]er|[Hh]ers)\b")
 VERBS = ("beside", "phrase", "object", "subject")  # tags of verbs that agree with their subject
@@ -63,6 +64,7 @@ class Question:
     about: str  # in a few words
     find: Find
     strata: int  # how many there are
+    kind: str = ""  # of the documents that have it; "": all
 
 
 def _kind(doc: Document, source: random.Random) -> Labelled | None:
@@ -141,11 +143,11 @@ def _with_names(doc: Document, end: Mark) -> str:
 
 QUESTIONS = (
     Question("kind", "document kind", "of eight, from a sentence", _kind, 8),
-    Question("topic", "topic", "of ten, from what was seen there", _topic, 10),
-    Question("stars", "stars", "from a review without its last words", _stars, 4),
+    Question("topic", "topic", "of ten, from what was seen there", _topic, 10, "chronicle"),
+    Question("stars", "stars", "from a review without its last words", _stars, 4, "review"),
     Question("grammatical", "grammatical", "whether the verb has the number of its subject", _grammatical, 4),
     Question("number", "subject's number", "singular or plural, behind a relative clause", _number, 4),
-    Question("meant", "who is meant", "a man or a woman, with somebody of the other sex named since", _meant, 2),
+    Question("meant", "who is meant", "a man or a woman, with one of the other sex named since", _meant, 2, "story"),
 )
 
 
@@ -167,51 +169,52 @@ def sets(
     No text is in `training`, or in a set twice. `sizes` says how many there are of each part (None: SIZES). Raises
     UsageError for a grammar that has too little of what is asked for.
     """
-    sizes = sizes or SIZES
+    known, sizes = _Known(training), sizes or SIZES
     questions = [one for one in QUESTIONS if ALL in wanted or one.key in wanted]
-    writer, known = marked(grammar), _Known(training)
-    drawing = {one.key: _Drawing(one, random.Random(f"{seed}/{one.key}"), sum(sizes.values())) for one in questions}
-    source, open_ = random.Random(f"{seed}/probes"), list(drawing.values())
-    for n in (progress or Progress()).track("writing labelled texts", range(MAX_DOCUMENTS)):
-        doc = Document(writer, writer.sample(source))
-        for one in open_:
-            one.look(doc, known)
-        open_ = [one for one in open_ if not one.is_full]
-        if n == FIRST_LOOK and not all(one.found for one in open_):
-            break
-        if not open_:
-            return [one.made(sizes) for one in drawing.values()]
-    missing = ", ".join(one.question.key for one in open_)
-    raise UsageError(f"{grammar.name} has no {missing} to label: the probes are made for storyworld's own grammar")
+    writers = {kind: _writer(grammar, kind) for kind in dict.fromkeys(one.kind for one in questions)}
+    made = []
+    for one in (progress or Progress()).track("writing labelled texts", questions):
+        found = _drawn(one, writers[one.kind], random.Random(f"{seed}/{one.key}"), known, sum(sizes.values()))
+        made.append(_as_set(one, found, sizes))
+    return made
 
 
-class _Drawing:
-    """The texts of one set while they are drawn: as many of each stratum."""
+def _writer(grammar: Grammar, kind: str) -> Grammar:
+    """What writes marked documents of that kind, or of all kinds (""). Raises UsageError where there is none of it."""
+    if kind and kind not in grammar.kinds:
+        raise UsageError(f"{grammar.name} has no {kind!r} to label: the probes are made for storyworld's own grammar")
+    narrowed = copy(grammar)
+    narrowed.kinds = {kind: 1.0} if kind else grammar.kinds
+    return marked(narrowed)
 
-    def __init__(self, question: Question, source: random.Random, count: int):
-        self.question, self.source, self.most = question, source, count // question.strata
-        self.found: dict[str, dict[str, str]] = {}  # stratum → text → label
 
-    @property
-    def is_full(self) -> bool:
-        return sum(map(len, self.found.values())) == self.most * self.question.strata
-
-    def look(self, doc: Document, known: "_Known") -> None:
-        """Take the text that `doc` has, if one is wanted that is new."""
-        drawn = self.question.find(doc, self.source)
-        of = self.found.setdefault(drawn.stratum, {}) if drawn else {}
-        if drawn and len(of) < self.most and drawn.text not in of and not known.has(drawn.text):
+def _drawn(
+    question: Question, writer: Grammar, source: random.Random, known: "_Known", count: int
+) -> list[list[tuple[str, str]]]:
+    """As many new texts of each stratum, with their labels: `count` in all, or a little less."""
+    most, found = count // question.strata, dict[str, dict[str, str]]()  # stratum → text → label
+    for n in range(MAX_DOCUMENTS):
+        drawn = question.find(Document(writer, writer.sample(source)), source)
+        of = found.setdefault(drawn.stratum, {}) if drawn else {}
+        if drawn and len(of) < most and drawn.text not in of and not known.has(drawn.text):
             of[drawn.text] = drawn.label
+            if sum(map(len, found.values())) == most * question.strata:
+                return [list(found[stratum].items()) for stratum in sorted(found)]
+        if n == FIRST_LOOK and not found:
+            break
+    raise UsageError(
+        f"{writer.name} has too few texts for a probe of its {question.name!r}: it is not storyworld's own"
+    )
 
-    def made(self, sizes: Mapping[int, int]) -> ProbeSet:
-        """The parts, in each of which, and in each beginning of them, the strata take turns."""
-        columns = [list(self.found[stratum].items()) for stratum in sorted(self.found)]
-        turns = [labelled for turn in zip(*columns, strict=True) for labelled in turn]
-        classes = tuple(sorted({label for _, label in turns}))
-        labels = np.array([classes.index(label) for _, label in turns])
-        parts = np.repeat(list(sizes), list(sizes.values()))[: len(turns)]
-        texts = [END + text for text, _ in turns]  # read as documents stand in the corpus: after a blank line
-        return ProbeSet(self.question.name, (texts,), labels, parts, classes=classes, generated=True)
+
+def _as_set(question: Question, columns: Sequence[Sequence[tuple[str, str]]], sizes: Mapping[int, int]) -> ProbeSet:
+    """The parts, in each of which, and in each beginning of them, the strata take turns."""
+    turns = [labelled for turn in zip(*columns, strict=True) for labelled in turn]
+    classes = tuple(sorted({label for _, label in turns}))
+    labels = np.array([classes.index(label) for _, label in turns])
+    parts = np.repeat(list(sizes), list(sizes.values()))[: len(turns)]
+    texts = [END + text for text, _ in turns]  # read as documents stand in the corpus: after a blank line
+    return ProbeSet(question.name, (texts,), labels, parts, classes=classes, generated=True)
 
 
 class _Known:

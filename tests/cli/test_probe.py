@@ -150,7 +150,7 @@ def test_ctrl_c_says_that_features_are_cached(lmzoo, monkeypatch):
     assert "the same command continues from the cached features" in err
 
 
-def test_a_runsaved_is_probed_with_what_its_grammar_labels(lmzoo, runs, monkeypatch):
+def test_a_run_of_storyworld_is_probed_with_what_its_grammar_labels(lmzoo, runs, monkeypatch):
     written = [ProbeSet(key, (SENTENCES,), np.arange(120) % 2, PARTS, generated=True) for key in ("stars", "topic")]
     asked = []
 

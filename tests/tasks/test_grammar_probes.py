@@ -147,5 +147,5 @@ def test_a_model_with_vectors_is_scored_and_one_without_has_a_note(sets):
 def test_another_grammar_is_refused(tmp_path):
     (tmp_path / "g.toml").write_text('documents = {a = 1}\nrules = {a = ["x {word}"]}\nwords = {word = ["b", "c"]}\n')
     grammar = Grammar.load(Path(tmp_path / "g.toml"))
-    with pytest.raises(UsageError, match="has no kind, topic, stars, grammatical, number, meant to label"):
+    with pytest.raises(UsageError, match="no 'chronicle' to label: the probes are made for storyworld"):
         grammar_probes.sets(grammar)
