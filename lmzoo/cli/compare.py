@@ -73,7 +73,9 @@ def compare_models(
     from lmzoo.tasks import suite
 
     if redraw:
-        say(f"report: {report.redraw(redraw, slides)}")
+        with Bars(quiet).task("drawing the report"):
+            page = report.redraw(redraw, slides)
+        say(f"report: {page}")
         return
     if contestants and preset:
         raise UsageError("--preset says which models to compare, and so do you: leave one out")
@@ -116,7 +118,8 @@ def compare_models(
     except KeyboardInterrupt as stop:
         raise type(stop)("interrupted; the same command goes on from what is finished") from None
     comparison.preset = {**asdict(chosen_preset), "budget": budget or chosen_preset.budget} if chosen_preset else None
-    page = report.write(folder, comparison, slides)
+    with run.progress.task("drawing the report"):
+        page = report.write(folder, comparison, slides)
     if as_json:
         show_json(comparison.to_json())
     else:

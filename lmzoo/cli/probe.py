@@ -68,9 +68,11 @@ def probe_runs(
     facts: dict[str, Any] = {"tasks": names, "limit": limit, "rows": rows}
     with _interruptible(), bars.task("probing", len(runs) + baselines):
         for run in loaded:
+            bars.doing(run.label)
             for kind, results in probe.probe_model(run.text_model, sets, bars).items():
                 rows.append({"run": run.label, "model": run.text_model.name, "kind": kind, "grades": results})
             bars.advance()
+        bars.doing("baselines")
         for kind, results in classical.baselines(sets, bars).items() if baselines else ():
             rows.append({"run": "", "model": "", "kind": kind, "grades": results})
         facts |= _curves_and_units(loaded, sets, curves, units, bars)
