@@ -245,7 +245,9 @@ def save(figure: Any, kind: str) -> bytes:
 
 def _smaller(svg: bytes) -> bytes:
     """The same picture in fewer bytes, with coordinates to a hundredth of a point; and the fonts to take."""
-    svg = svg.replace(f"'{FONT}'".encode(), FONTS.encode())
+    svg = svg.replace(b"<svg ", f'<svg font-family="{FONTS}" '.encode(), 1)
+    svg = svg.replace(f"font-family: '{FONT}'; ".encode(), b"")  # of each text: it is that of the whole
+    svg = _USELESS.sub(b"", svg)
     return _PATH.sub(
         lambda path: _NUMBER.sub(lambda found: b"%.2f" % float(found[0]), path[0]).replace(b"\n", b""), svg
     )
@@ -254,5 +256,6 @@ def _smaller(svg: bytes) -> bytes:
 DPI = 144  # of a PNG: a slide has 1920 × 1080 pixels
 FONT = "DejaVu Sans"  # what matplotlib brings and measures
 FONTS = f"'{FONT}', Verdana, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
+_USELESS = re.compile(rb'\s*<!--.*?-->| transform="rotate\(-0 [^)]*\)"|(?<=>)\n *(?=<)', re.DOTALL)
 _PATH = re.compile(rb' d="[^"]*"')
 _NUMBER = re.compile(rb"\d+\.\d{3,}")

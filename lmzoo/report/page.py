@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from lmzoo import models
 from lmzoo.comparison.results import Comparison
 from lmzoo.drafts import write_together
-from lmzoo.errors import UsageError, one_line
+from lmzoo.errors import LmzooError, UsageError, one_line
 from lmzoo.files import TEXTS, read_json
 from lmzoo.report import slides
 from lmzoo.report.canvas import COLOURS, Picture, picture
@@ -73,6 +74,9 @@ def redraw(folder: Path, with_slides: bool = False) -> Path:
     for row in comparison.rows:
         if row.family == "other" and row.model in models.names():  # of a version that did not save it
             row.family = models.find(row.model).family
+        if not row.recipe and row.model in models.names():
+            with suppress(TypeError, KeyError, LmzooError):  # settings that this version does not have
+                row.recipe = models.find(row.model).from_config(row.config).recipe
     return write(folder, comparison, with_slides)
 
 

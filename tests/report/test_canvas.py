@@ -95,7 +95,8 @@ def test_two_sizes_one_of_them_for_a_telephone():
     widths = [float(re.search(rb'width="([\d.]+)pt"', svg).group(1)) for svg in (made.wide, made.narrow)]
     assert widths == pytest.approx([WIDE.width * 72, NARROW.width * 72])
     assert b">uniform</text>" in made.wide  # text is text
-    assert b"'DejaVu Sans', Verdana" in made.wide
+    assert b"""font-family="'DejaVu Sans', Verdana""" in made.wide
+    assert made.wide.count(b"DejaVu Sans") == 1
 
 
 def test_coordinates_are_short_and_the_same_to_a_hundredth_of_a_point():

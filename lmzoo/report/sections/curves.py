@@ -29,7 +29,7 @@ from lmzoo.errors import LmzooError, UsageError
 from lmzoo.evaluation.perplexity import Score, evaluate
 from lmzoo.files import typed
 from lmzoo.interface import Run
-from lmzoo.report.canvas import MARKERS, Canvas, Drawing, bare_axes, colour, curve_height, shade, short, strokes
+from lmzoo.report.canvas import MARKERS, Canvas, Drawing, bare_axes, colour, curve_height, distinct, shade, strokes
 from lmzoo.report.labels import name_ends
 from lmzoo.report.section import Section
 from lmzoo.report.table import DASH, MINUS, Cell, Table, amount
@@ -197,16 +197,15 @@ def figure(facts: Facts, comparison: Comparison, canvas: Canvas) -> Drawing | No
     axes.set_yscale("log")
     ends = []
     members: Counter[str] = Counter()
-    for (row, points), (marker, _) in zip(rows, cycle(strokes()), strict=False):
+    names = distinct([row.label for row, _ in rows], 22)
+    for (row, points), name, (marker, _) in zip(rows, names, cycle(strokes()), strict=False):
         family = comparison.family(row.label)
         look: Any = {"color": shade(colour(family), members[family]), "zorder": 3}
         members[family] += 1
         above = _above(points, floor)
         if above:
             _draw(axes, canvas, row, above, floor, marker, look)
-            ends.append(
-                (above[-1][1], f"{MARKERS[marker]} {short(row.label, 24, lines=1)} {_exponent(row)}", look["color"])
-            )
+            ends.append((above[-1][1], f"{MARKERS[marker]} {name} {_exponent(row)}", look["color"]))
     if not ends:
         return None
     _ticks(axes, canvas)
