@@ -34,7 +34,9 @@ def commands(kind):
 
 
 def smaller(command):
-    """The command with little of the built-in text, where it takes that."""
+    """The command with little of the built-in text, where it takes that; of comparisons one has it, with its exam."""
+    if re.match("lmzoo compare ", command) and not re.search("--corpus|--slides", command):
+        return f"{command} --corpus own.txt"
     if re.match("lmzoo (train|compare|tokenize) ", command) and "--corpus" not in command:
         command = f"{command} --corpus storyworld"
     return re.sub(r"\bstoryworld(?= |$)", "storyworld:500kB", command)
@@ -44,6 +46,7 @@ def smaller(command):
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     shutil.copy(ROOT / "lmzoo" / "models" / "uniform.py", folder / "mine.py")
+    shutil.copy(ROOT / "CHANGELOG.md", folder / "own.txt")
     return folder
 
 
