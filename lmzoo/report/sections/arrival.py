@@ -278,11 +278,11 @@ def findings(facts: Arrival, _: Comparison) -> list[str]:
         return []
     places = [n for n, group in enumerate(facts.groups) if group.name in DISTANCES]
     for curve in reversed([one for one in facts.curves if one.family in FAMILIES]):
-        tokens = [half(curve, facts.groups[n], n) for n in places]
-        known = [one for one in tokens if one is not None]
-        if len(known) == len(DISTANCES) and known == sorted(known):
-            when = ", ".join(f"{name} after {amount(one)}" for name, one in zip(DISTANCES, known, strict=True))
-            return [f"{curve.label} learned what is near before what is far: half of the way {when} tokens."]
+        tokens = [half(curve, facts.groups[n], n) or math.inf for n in places]
+        if tokens == sorted(tokens) and max(tokens[:2]) < math.inf:
+            local, near, far = ("not yet" if one == math.inf else f"after {amount(one)}" for one in tokens)
+            when = f"local {local} tokens, near {near}, long {far}"
+            return [f"{curve.label} learned what is near before what is far: half of the way {when}."]
     return []
 
 
