@@ -20,7 +20,7 @@ BLOCKS = [(page, *block) for page in PAGES for block in FENCED.findall(page.read
 # What the commands of a block take from those of another.
 NEEDS = {
     "study": (),
-    "show": ("trigram", "lstm", "svd"),
+    "show": ("trigram", "svd"),
     "measure": ("trigram", "lstm"),
     "networks": ("lstm",),
     "vectors": ("svd",),
