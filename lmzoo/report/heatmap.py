@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmzoo.comparison.results import Comparison
-from lmzoo.report.canvas import Canvas, Drawing, bare_axes, colour, distinct, shade
+from lmzoo.report.canvas import COLOURS, Canvas, Drawing, bare_axes, colour, distinct, shade
 from lmzoo.report.table import DASH, MINUS
 from lmzoo.report.task_rows import TaskRow, Tested
 from lmzoo.tasks.result import TaskResult
@@ -55,11 +55,13 @@ def tested_figure(facts: Tested, comparison: Comparison, canvas: Canvas) -> Draw
 
 
 def in_history(rows: Sequence[TaskRow], comparison: Comparison) -> list[TaskRow]:
-    """Models by the year of their idea, those of one year from most bits to fewest; then baselines as they come."""
+    """Models by family, each by the year of the idea and from most bits to fewest; then baselines as they come."""
+    families = list(COLOURS)
 
-    def order(row: TaskRow) -> tuple[bool, int, float]:
-        known = comparison.row(row.label)
-        return not row.model, (known and known.year) or 0, -known.bits if known and known.score else 0.0
+    def order(row: TaskRow) -> tuple[bool, int, int, float]:
+        known, family = comparison.row(row.label), comparison.family(row.label)
+        place = families.index(family) if family in families else len(families)
+        return not row.model, place, (known and known.year) or 0, -known.bits if known and known.score else 0.0
 
     return sorted(rows, key=order)
 

@@ -277,13 +277,18 @@ def findings(facts: Arrival, _: Comparison) -> list[str]:
     if facts.test != EXAM:
         return []
     places = [n for n, group in enumerate(facts.groups) if group.name in DISTANCES]
-    for curve in reversed([one for one in facts.curves if one.family in FAMILIES]):
-        tokens = [half(curve, facts.groups[n], n) or math.inf for n in places]
-        if tokens == sorted(tokens) and max(tokens[:2]) < math.inf:
-            local, near, far = ("not yet" if one == math.inf else f"after {amount(one)}" for one in tokens)
-            when = f"local {local} tokens, near {near}, long {far}"
-            return [f"{curve.label} learned what is near before what is far: half of the way {when}."]
-    return []
+    reached = {
+        curve.label: [half(curve, facts.groups[n], n) or math.inf for n in places]
+        for curve in facts.curves
+        if curve.family in FAMILIES
+    }
+    ordered = {label: tokens for label, tokens in reached.items() if tokens == sorted(tokens) and tokens[1] < math.inf}
+    if not ordered:
+        return []
+    label = min(ordered, key=lambda one: ordered[one][::-1])  # the one that learned what is far first
+    local, near, far = ("not yet" if one == math.inf else f"after {amount(one)}" for one in ordered[label])
+    when = f"local {local} tokens, near {near}, long {far}"
+    return [f"{label} learned what is near before what is far: half of the way {when}."]
 
 
 section = Section(

@@ -55,7 +55,7 @@ def compute(entries: Sequence[Entry], context: Context) -> Exam | None:
 
 
 def figure(facts: Exam, comparison: Comparison, canvas: Canvas) -> Drawing | None:
-    """A heat map: phenomena in their groups × models by year, and the source that generated the text."""
+    """A heat map: phenomena in their groups × models by family and year, and the source that generated the text."""
     return heat_map(_rows(facts, comparison), comparison, canvas)
 
 
