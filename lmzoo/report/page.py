@@ -29,6 +29,7 @@ from lmzoo.report.section import FOLDER, Section, sections
 from lmzoo.report.sections.table import main_table
 from lmzoo.report.summary import plain, visible
 from lmzoo.report.table import Table, amount, citation
+from lmzoo.runs import upgrade
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,14 @@ def redraw(folder: Path, with_slides: bool = False) -> Path:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     comparison = Comparison.from_json(results, sections())
     for row in comparison.rows:
-        if row.family == "other" and row.model in models.names():  # of a version that did not save it
+        if row.model not in models.names():
+            continue
+        if row.family == "other":  # of a version that did not save it
             row.family = models.find(row.model).family
-        if not row.recipe and row.model in models.names():
+        if not row.recipe:
+            name, config = upgrade.current(row.model, row.config)  # what was gpt may be today's speedrun
             with suppress(TypeError, KeyError, LmzooError):  # settings that this version does not have
-                row.recipe = models.find(row.model).from_config(row.config).recipe
+                row.recipe = models.find(name).from_config(config).recipe
     return write(folder, comparison, with_slides)
 
 
