@@ -267,12 +267,12 @@ def draw(
         colour = canvas.shade(canvas.colour("count"), i)
         axes.plot(*zip(*points, strict=True), dash, color=colour, marker=marker, linewidth=size.font / 6,
                   markersize=size.font / 2.2)  # fmt: skip
-        ends.append((points[-1][1], f"{canvas.MARKERS[marker]} {NAMES[name]}", points[-1][1]))
+        ends.append((points[-1][1], f"{canvas.MARKERS[marker]} {NAMES[name]}", colour))
     axes.set_xticks(sorted({order for points in lines.values() for order, _ in points}))
     axes.set_xlabel("order: tokens of an n-gram")
     axes.set_ylabel(title)
     axes.yaxis.set_major_formatter(f"{{x:{'+' if '+' in spec else ','}g}}")
     axes.yaxis.set_minor_formatter("{x:g}")
-    name_ends(figure, axes, size, [(y, name) for y, name, _ in ends])
-    ordered = ", ".join(f"{name[2:]} {value:{spec}}" for _, name, value in sorted(ends))
+    name_ends(figure, axes, size, ends)
+    ordered = ", ".join(f"{name[2:]} {value:{spec}}" for value, name, _ in sorted(ends))
     return figure, f"{title[0].upper()}{title[1:]} against order, at the highest order: {ordered}."

@@ -73,6 +73,7 @@ class Canvas:
 WIDE = Canvas(width=11, bar=0.29, font=13, narrow=False)
 NARROW = Canvas(width=3.7, bar=0.3, font=10.5, narrow=True)
 SLIDE = Canvas(width=40 / 3, bar=0.36, font=20, narrow=False, height=7.5, least=18)  # 16:9
+TALLER = 4  # attempts to lay a figure out, each a third higher than the one before
 
 
 @dataclass(frozen=True)
@@ -222,9 +223,17 @@ def number(value: float) -> str:
 
 def hold(figure: Any) -> None:
     """Lay the figure out once and for all: what is measured must not move when the figure is saved."""
-    if figure.get_layout_engine():
-        figure.get_layout_engine().execute(figure)
-        figure.set_layout_engine("none")
+    if not figure.get_layout_engine():
+        return
+    for _ in range(TALLER):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            try:
+                figure.get_layout_engine().execute(figure)
+                break
+            except UserWarning:  # names left no room for the axes: a figure of one line, say
+                figure.set_figheight(1.3 * figure.get_figheight())
+    figure.set_layout_engine("none")
 
 
 def save(figure: Any, kind: str) -> bytes:

@@ -180,7 +180,7 @@ def _upright(lines: Sequence[Line], rows: Sequence[TaskRow], canvas: Canvas, not
     # As high as wide, within what can be read and what fits on a page.
     side = min(0.42, max(0.15, canvas.width * 0.62 / len(rows)))
     names = distinct([row.label for row in rows], 17 if canvas.height else 30)
-    head = max(map(len, names)) * size * 0.0085 + 0.5
+    head = max(map(len, names)) * size * 0.0085 + (0.9 if note else 0.5)
     if canvas.height:
         room = int((canvas.height - head) / (1.25 * size / 72))
         note = f"{len(lines) - room} more in the table" if len(lines) > room else note

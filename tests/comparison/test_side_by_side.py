@@ -1,5 +1,6 @@
 """Models trained in several processes are those that one process trains, and none is lost with a process."""
 
+import multiprocessing
 import os
 import pickle
 import signal
@@ -44,9 +45,10 @@ class Facts:
 
 
 def first(entries, context):
-    """Computed here, and not before the other is."""
+    """Computed by the comparison, and not before the other process has computed the last."""
+    awaited = "first" if multiprocessing.parent_process() else "last"
     deadline = time.monotonic() + 120
-    while not [*context.cache.folder.glob("last-*.json")] and time.monotonic() < deadline:
+    while not [*context.cache.folder.glob(f"{awaited}-*.json")] and time.monotonic() < deadline:
         time.sleep(0.02)
     return last(entries, context)
 
