@@ -67,6 +67,7 @@ def test_bz2_is_given_what_fits_into_its_block_beside_the_text(monkeypatch):
 
 def test_xz_and_ppmd_are_given_no_more_than_they_have_time_for(monkeypatch):
     monkeypatch.setattr(compressors, "LARGEST_PREFIX", 2000)
+    monkeypatch.setattr(compressors, "XZ_PREFIX", 2000)
     limited, short = references(TRAIN, TEXT), references(TRAIN[-2000:], TEXT)
     assert bits(limited)["xz", True] == bits(short)["xz", True]
     assert {row["note"] for row in limited if row["label"] in ("xz", "PPMd") and row["given_train"]} == {
