@@ -140,9 +140,14 @@ def _adaptive(comparison: Comparison) -> list[str]:
 
 def _unread(rows: Sequence[Row]) -> list[str]:
     """Models that were not trained on all of the training text even once, and those that the clock stopped."""
-    short = [f"{one_line(row.label)} ({read:.2g} passes)" for row in rows if (read := passes(row)) and read < WHOLE]
+    read = {one_line(row.label): f"{count:.2g}" for row in rows if (count := passes(row)) and count < WHOLE}
+    networks = sum(passes(row) is not None for row in rows)
     stopped = [f"{one_line(row.label)} ({percent(share, 0)})" for row in rows if (share := cut(row))]
-    said = [f"Not trained on the whole training text even once: {', '.join(short)}."] if short else []
+    if len(read) == networks > 1 and len(set(read.values())) == 1:
+        said = [f"No network read all of the training text ({[*read.values()][0]} passes each)."]
+    else:
+        short = ", ".join(f"{label} ({count} passes)" for label, count in read.items())
+        said = [f"Not trained on the whole training text even once: {short}."] if short else []
     return said + ([f"Stopped by the clock before the end of the budget: {', '.join(stopped)}."] if stopped else [])
 
 

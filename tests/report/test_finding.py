@@ -94,6 +94,8 @@ def test_a_model_that_did_not_read_the_text_once_is_named_with_what_it_read():
     read = {"tokens_read": 500, "training_tokens": 1000}
     rows = [row("gpt", 1.2, provenance=read), row("lstm", 1.3, provenance=read | {"tokens_read": 2000})]
     assert "Not trained on the whole training text even once: gpt (0.5 passes)." in said(rows=rows)
+    rows = [row("gpt", 1.2, provenance=read), row("lstm", 1.3, provenance=read)]
+    assert "No network read all of the training text (0.5 passes each)." in said(rows=rows)
 
 
 def test_a_training_that_the_clock_stopped_is_named_with_how_far_it_came():
