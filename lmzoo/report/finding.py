@@ -144,7 +144,7 @@ def _unread(rows: Sequence[Row]) -> list[str]:
     networks = sum(passes(row) is not None for row in rows)
     stopped = [f"{one_line(row.label)} ({percent(share, 0)})" for row in rows if (share := cut(row))]
     if len(read) == networks > 1 and len(set(read.values())) == 1:
-        said = [f"No network read all of the training text ({[*read.values()][0]} passes each)."]
+        said = [f"No network read all of the training text ({next(iter(read.values()))} passes each)."]
     else:
         short = ", ".join(f"{label} ({count} passes)" for label, count in read.items())
         said = [f"Not trained on the whole training text even once: {short}."] if short else []
