@@ -1,6 +1,6 @@
 """Processes killed at random moments (SIGKILL), again and again: what is begun anew ends with the same bits.
 
-    python -m tests.attacks.kills                      100 kills of every kind of work, in about ten minutes
+    python -m tests.attacks.kills                      100 kills of every kind of work, in 15 minutes or more
     python -m tests.attacks.kills --kills 20 --seed 2 --jobs train export
 
 Each job is done once undisturbed. Then it is done again, and killed one to three times before it may end. The command
