@@ -211,7 +211,10 @@ class Trainer:
         if self.marks:
             self._keep(finished=True)
         clock = self.pace.remarks(self.step_number, self.seconds, self.budget, self.batches.tokens_per_step)
-        self.remarks += [self.advice] if self.advice and not self.pace.crowded else []
+        by_steps = self.budget.seconds == math.inf  # then the advice depends on neither pace nor load, nor on a resume
+        if by_steps and self.advice is None and self.step_number >= SETTLED:
+            self.advice = self._size_advice()
+        self.remarks += [self.advice] if self.advice and (by_steps or not self.pace.crowded) else []
         self.remarks += clock or [HURRIED.format(self.budget.seconds)] * self.hurried
         self.facts = {
             "steps": self.step_number,
