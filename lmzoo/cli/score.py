@@ -1,7 +1,6 @@
 """`lmzoo score RUN… "SENTENCE" …`: bits of one's own sentences, token by token, for several runs at once."""
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, show_json, show_table
+from lmzoo.cli.console import Bars, show_json, show_notes, show_table, show_wrapped
 from lmzoo.cli.options import Code, Device, Json, Quiet, option
 from lmzoo.errors import FormatError, UsageError, cleaned, naming, one_line
 
 if TYPE_CHECKING:
     from lmzoo.evaluation.sentences import SentenceBits
 
-WIDTH = 80
 SPELLED_OUT = 10  # sentences of which each token is shown, unless --tokens says so
 LONGEST = 36  # characters of a sentence in a table
 MOST = 100_000  # sentences of a file
@@ -214,9 +212,8 @@ def _show(fact: dict[str, Any], pairs: bool, spelled_out: bool) -> None:
     shown = fact.get("sentences") or both
     for one in shown if spelled_out else ():
         line = "  ".join(f"{name.replace(' ', '␣')} {_bits(bits)}" for name, bits in one["tokens"])
-        print(textwrap.fill(cleaned(line), WIDTH, initial_indent="  ", subsequent_indent="    "))
-    for note in _notes(fact, shown):
-        print(textwrap.fill(cleaned(f"note: {note}"), WIDTH, subsequent_indent="  "))
+        show_wrapped(f"  {line}")
+    show_notes(_notes(fact, shown))
 
 
 def _show_pairs(pairs: Sequence[dict[str, Any]], heads: list[str]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, show_json, show_table
+from lmzoo.cli.console import Bars, show_json, show_notes, show_table
 from lmzoo.cli.options import Count, Json, Mirror, Quiet, Texts, TokenizerSpec
 from lmzoo.errors import UsageError, cleaned, in_range
 
@@ -109,8 +109,7 @@ def _show(facts: dict[str, Any]) -> None:
         print(textwrap.fill(cleaned(line), WIDTH, initial_indent="  ", subsequent_indent="  "))
     if facts["unknown"]:
         how = "read as <unk>" if "<unk>" in tokens else "spelled in bytes"
-        note = f"note: not in the vocabulary, and {how}: {', '.join(facts['unknown'])}"
-        print(textwrap.fill(cleaned(note), WIDTH, subsequent_indent="  "))
+        show_notes([f"not in the vocabulary, and {how}: {', '.join(facts['unknown'])}"])
     if "steps" in facts:
         _show_merges(facts)
 

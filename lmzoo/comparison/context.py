@@ -39,21 +39,22 @@ class Context:
     @property
     def exam(self) -> Exam | None:
         """On the grammar that generated the text, its questions drawn once for all sections; None of any other text."""
-        grammar = corpora.grammar_of(self.corpus)
-        if grammar is None:
-            return None
-        exam: Exam = self.shared.setdefault("exam", Exam(grammar, self.corpus, progress=self.progress))
-        return exam
+        grammar = self._once("grammar", lambda: corpora.grammar_of(self.corpus))
+        return grammar and self._once("exam", lambda: Exam(grammar, self.corpus, progress=self.progress))
 
     @property
     def own_probes(self) -> list[ProbeSet]:
         """What that grammar labels, drawn once for all sections; none of any other text."""
-        grammar = corpora.grammar_of(self.corpus)
+        grammar = self._once("grammar", lambda: corpora.grammar_of(self.corpus))
         if grammar is None:
             return []
-        if "probes" not in self.shared:
-            self.shared["probes"] = grammar_probes.sets(grammar, self.corpus.train, progress=self.progress)
-        return list(self.shared["probes"])
+        draw = partial(grammar_probes.sets, grammar, self.corpus.train, progress=self.progress)
+        return list(self._once("probes", draw))
+
+    def _once(self, name: str, compute: Callable[[], Any]) -> Any:
+        if name not in self.shared:
+            self.shared[name] = compute()
+        return self.shared[name]
 
     @property
     def corpus(self) -> Corpus:

@@ -41,9 +41,10 @@ COMPRESSORS: Job = "", 0  # which take as long as a model where the training tex
 
 def cores() -> int:
     """How many threads this process may use: OMP_NUM_THREADS, else the cores it may run on."""
+    from lmzoo.neural.barriers import available_cores  # with PyTorch, which a comparison without networks does not need
+
     given = os.environ.get("OMP_NUM_THREADS", "")
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, int(given)) if given.isdecimal() else available
+    return max(1, int(given)) if given.isdecimal() else len(available_cores())
 
 
 def workers(specs: Sequence[str], seeds: int, run: Run) -> int:

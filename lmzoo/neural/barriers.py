@@ -26,11 +26,16 @@ BETWEEN = 0.5  # seconds at least between two looks at the load: the kernel coun
 TOLERATED = 0.45  # cores: a busy process takes two thirds of one from two spinning threads, and sampling errs by 0.2
 
 
+def available_cores() -> set[int]:
+    """The cores that this process may run on, by number."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
+
 class Load:
     """What other processes take of this process's cores, since the object was made."""
 
     def __init__(self) -> None:
-        self.cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+        self.cores = available_cores()
         self.since, self._busy = time.perf_counter(), self._busy_seconds()
 
     def others(self) -> float:

@@ -8,6 +8,7 @@ grey: differences between such cells are noise. Tasks in groups have a line with
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from lmzoo.comparison.results import Comparison
@@ -137,7 +138,7 @@ def mean_of(grades: Sequence[TaskResult]) -> TaskResult | None:
     chances = [grade.chance for grade in grades if grade.chance is not None]
     if not values or not len(values) == len(chances) == len(grades):
         return None
-    value, chance = math.fsum(values) / len(values), math.fsum(chances) / len(values)
+    value, chance = fmean(values), fmean(chances)
     ends = [grade.interval or (grade.value or 0.0,) * 2 for grade in grades]
     half = math.sqrt(math.fsum(((high - low) / 2) ** 2 for low, high in ends)) / len(values)
     return TaskResult(grades[0].group, grades[0].metric, value, (value - half, value + half), chance)
@@ -180,7 +181,7 @@ def _upright(lines: Sequence[Line], rows: Sequence[TaskRow], canvas: Canvas, not
     # As high as wide, within what can be read and what fits on a page.
     side = min(0.42, max(0.15, canvas.width * 0.62 / len(rows)))
     names = distinct([row.label for row in rows], 17 if canvas.height else 30)
-    head = max(map(len, names)) * size * 0.0085 + (0.9 if note else 0.5)
+    head = max(map(len, names)) * size * 0.0085 + 0.5
     if canvas.height:
         room = int((canvas.height - head) / (1.25 * size / 72))
         note = f"{len(lines) - room} more in the table" if len(lines) > room else note

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lmzoo import models
+from lmzoo.comparison.place import RESULTS
 from lmzoo.comparison.results import Comparison
 from lmzoo.drafts import write_together
 from lmzoo.errors import LmzooError, UsageError, one_line
@@ -66,7 +67,7 @@ def redraw(folder: Path, with_slides: bool = False) -> Path:
 
     Raises FormatError naming what is wrong with results.json, UsageError where there is none.
     """
-    path = folder / "results.json"
+    path = folder / RESULTS
     try:
         results = read_json(path, dict[str, Any], TEXTS)
     except OSError as error:
@@ -88,7 +89,7 @@ def render(comparison: Comparison) -> dict[str, bytes]:
     """The report as {file name: content}, index.html last. The same comparison gives the same bytes."""
     results = plain(comparison.to_json())
     comparison = Comparison.from_json(results, sections())  # what is shown is what is in results.json, and no more
-    files = {"results.json": (json.dumps(results, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()}
+    files = {RESULTS: (json.dumps(results, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()}
     shown = [(section, one) for section in sections() if (one := _show(section, comparison))]
     for section, one in shown:
         if one.picture:

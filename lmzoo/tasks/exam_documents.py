@@ -7,7 +7,8 @@ that the deciding word, and how far back it is, is known and not guessed.
 """
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -91,6 +92,12 @@ class Document:
         candidates = tuple(sorted({right, *others}))
         answer = candidates.index(right)
         return Item(self.text[:start], candidates, behind[0], answer, len(back), len(back.split()) + 1)
+
+
+def begins_one(text: str, documents: Sequence[str]) -> bool:
+    """Whether one of the sorted `documents` begins with `text`."""
+    at = bisect_left(documents, text)
+    return at < len(documents) and documents[at].startswith(text)
 
 
 def marked(grammar: Grammar) -> Grammar:

@@ -11,7 +11,6 @@ text; the first n training texts are as balanced, for curves over few labels.
 
 import random
 import re
-from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from lmzoo.data.grammar_file import END
 from lmzoo.errors import UsageError
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Progress
-from lmzoo.tasks.exam_documents import Document, Mark, marked
+from lmzoo.tasks.exam_documents import Document, Mark, begins_one, marked
 from lmzoo.tasks.probing import probe
 from lmzoo.tasks.probing.datasets import TEST, TRAIN, VALID, ProbeSet
 from lmzoo.tasks.result import TaskResult
@@ -226,8 +225,7 @@ class _Known:
 
     def has(self, text: str) -> bool:
         """Whether some sentence of it, with what is behind, begins so."""
-        at = bisect_left(self.beginnings, text[:LONGEST])
-        return at < len(self.beginnings) and self.beginnings[at].startswith(text[:LONGEST])
+        return begins_one(text[:LONGEST], self.beginnings)
 
 
 def evaluate(text_model: TextModel, sets: Sequence[ProbeSet], progress: Progress | None = None) -> list[TaskResult]:

@@ -13,7 +13,6 @@ guessing. The source takes the exam too: its exact log P of each candidate is th
 import math
 import random
 import re
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,7 +26,7 @@ from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluation.statistics import credit, interval
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Progress
-from lmzoo.tasks.exam_documents import Document, Item, marked
+from lmzoo.tasks.exam_documents import Document, Item, begins_one, marked
 from lmzoo.tasks.phenomena import PHENOMENA
 from lmzoo.tasks.result import TaskResult
 from lmzoo.tasks.scoring import PSEUDO, continuation_scores, is_pseudo
@@ -58,7 +57,7 @@ def questions(grammar: Grammar, seed: int, training: str = "", items: int = ITEM
                 continue
             item, of_class = drawn
             full = classes[one.name, of_class] >= math.ceil(items / one.classes)
-            if not full and not any(_begins_one(item.beginning + text, known) for text in item.continuations):
+            if not full and not any(begins_one(item.beginning + text, known) for text in item.continuations):
                 classes[one.name, of_class] += 1
                 exam[one.name].append(item)
                 asked.add(one.name)  # one per document: the first, since short texts are scored fastest
@@ -79,12 +78,6 @@ def _refuse_without(grammar: Grammar) -> None:
             f"{grammar.name} has no slot tagged #{missing[0][0]} ({missing[0][1]}) to ask about: the exam is made for "
             "storyworld's own grammar"
         )
-
-
-def _begins_one(text: str, documents: Sequence[str]) -> bool:
-    """Whether one of the sorted documents begins with `text`."""
-    at = bisect_left(documents, text)
-    return at < len(documents) and documents[at].startswith(text)
 
 
 def ask(text_model: TextModel, questions: Questions, progress: Progress | None = None) -> list[TaskResult]:

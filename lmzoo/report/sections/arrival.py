@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any, TypeVar
 
 from lmzoo import models
@@ -231,7 +232,7 @@ def _counted(settings: dict[str, str], tokens: int, context: Context) -> TextMod
 
 
 def _group(name: str, asked: Sequence[Asked]) -> Group:
-    chance, ceiling = (_mean([getattr(one, what) for one in asked]) for what in ("chance", "ceiling"))
+    chance, ceiling = (fmean([getattr(one, what) for one in asked]) for what in ("chance", "ceiling"))
     return Group(name, tuple(one.name for one in asked), sum(one.items for one in asked), chance, ceiling)
 
 
@@ -243,12 +244,8 @@ def _grade(scores: Scores, group: Group) -> Grade | None:
     of_each = tuple(scores.accuracy[name] for name in group.phenomena if name in scores.accuracy)
     if len(of_each) < len(group.phenomena):
         return None
-    mean = _mean(of_each)
+    mean = fmean(of_each)
     return Grade(mean, wilson(mean * group.items, group.items), of_each)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
 
 
 # ── Tables ────────────────────────────────────────────────────────────────────────────────────────
