@@ -1,4 +1,4 @@
-"""A model scored far from home: is the text so unlike its training text that the figure says little else?
+"""Scoring out of domain: is the text so unlike its training text that the figure says little else?
 
 Two measurements, each with a threshold that no text of a model's own corpus comes near to:
 
@@ -23,9 +23,9 @@ MARGIN = 1.1  # times the entropy of the characters: a text of random letters le
 
 
 def notes(text_model: TextModel, corpus: Corpus, text: str, score: Score, provenance: Mapping[str, Any]) -> list[str]:
-    """What is measured where `text`, of `corpus`, is far from what a run was trained on; nothing where it is not.
+    """What is measured where `text`, of `corpus`, is out of the domain that a run was trained on, else nothing.
 
-    `provenance` is the run's own: a text of the corpus that it was trained on is at home whatever it needs.
+    `provenance` is the run's own: a text of the corpus that it was trained on is in domain whatever it needs.
     """
     if (provenance.get("sha256") or {}).get("train") == corpus.sha256["train"]:
         return []
@@ -39,8 +39,8 @@ def notes(text_model: TextModel, corpus: Corpus, text: str, score: Score, proven
         found.append(
             f"{bits:.2f} bits per character are more than the {of_letters:.2f} of the frequencies of its characters"
         )
-    home = provenance.get("corpus") or "another text"
-    return [f"far from home: {', and '.join(found)}; it was trained on {home}"] if found else []
+    domain = provenance.get("corpus") or "another text"
+    return [f"out of domain: {', and '.join(found)}; it was trained on {domain}"] if found else []
 
 
 def character_entropy(text: str) -> float:

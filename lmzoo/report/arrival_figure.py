@@ -73,7 +73,7 @@ def graded(curve: Curve, place: int) -> list[tuple[int, Grade]]:
 
 
 def half(curve: Curve, group: Group, place: int) -> float | None:
-    """Tokens read when a model was first half of the way from guessing to the source, between points on a log scale.
+    """Tokens read when a model was first halfway from guessing to the source, between points on a log scale.
 
     None where it never is. `place` is the group's among the grades.
     """
@@ -163,7 +163,7 @@ def _in_words(facts: Arrival) -> str:
         bits = f"{last.bits_per_character:.2f} bits per character after {amount(last.tokens)} tokens"
         when = [f"{group.name} {_when(half(curve, group, n))}" for n, group in enumerate(facts.groups)]
         said.append(f"{curve.label}: {', '.join([*when, bits])}")
-    learned = f"{facts.test}: half of the way from guessing to the source; and bits" if facts.test else "Bits"
+    learned = f"{facts.test}: halfway from guessing to the source; and bits" if facts.test else "Bits"
     return f"{learned} against tokens read, on a logarithmic axis. {'; '.join(said)}."
 
 

@@ -17,7 +17,7 @@ from lmzoo.report.table import DASH, MINUS
 from lmzoo.report.task_rows import TaskRow, Tested
 from lmzoo.tasks.result import TaskResult
 
-# From just beyond chance to half of the way, and from there to a perfect score: with no shade between, on which neither
+# From just beyond chance to halfway, and from there to a perfect score: with no shade between, on which neither
 # black nor white could be read both by day and by night.
 PALE, DEEP = ("#e2eff9", "#a5cff0"), ("#2a70b4", "#08306b")
 AT_CHANCE, UNKNOWN = "#efefef", "#ffffff"

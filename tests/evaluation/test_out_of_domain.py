@@ -1,4 +1,4 @@
-"""A score far from home says so, with what was measured; ordinary test texts do not."""
+"""A score out of domain says so, with what was measured; ordinary test texts do not."""
 
 import math
 from types import SimpleNamespace
@@ -33,13 +33,13 @@ def test_the_share_of_words_outside_the_vocabulary_is_stated():
     (note,) = notes(trained("word:50"), AWAY)
     unknown, words = tokenizers.train("word:50", HOME).unknown_words(AWAY)
     assert (len(unknown), words) == (3 * 13, 3 * 15)
-    assert note.startswith("far from home: 87% of the words of this text are not in its vocabulary, and ")
+    assert note.startswith("out of domain: 87% of the words of this text are not in its vocabulary, and ")
     assert note.endswith(" of the frequencies of its characters; it was trained on storyworld")
 
 
 def test_more_bits_than_the_characters_own_frequencies_are_said_of_any_tokenizer():
     (note,) = notes(trained("char"), "zzzz yyyy zzzz yyyy qqqq")
-    assert note.startswith("far from home: ")
+    assert note.startswith("out of domain: ")
     assert "are more than the 2.0" in note or "are more than the 1.9" in note
     assert "vocabulary" not in note
 

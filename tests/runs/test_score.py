@@ -151,7 +151,7 @@ def test_white_space_of_another_layout_is_read_and_noted(here):
 def test_a_text_far_from_home_is_noted_and_another_of_the_same_kind_is_not(here):
     train()
     Path("far.txt").write_text("WXYZ WXYZ ZZZZ WWWW XYXY ZYXW\n" * 20)
-    (note,) = [note for note in scored("far.txt").row["notes"] if note.startswith("far from home")]
+    (note,) = [note for note in scored("far.txt").row["notes"] if note.startswith("out of domain")]
     assert note.endswith("it was trained on old.txt")
     for text in (None, "new.txt"):
-        assert not any("far from home" in note for note in scored(text).row["notes"])
+        assert not any("out of domain" in note for note in scored(text).row["notes"])

@@ -270,7 +270,7 @@ def table(facts: Arrival, _: Comparison) -> list[Table]:
 
 
 def findings(facts: Arrival, _: Comparison) -> list[str]:
-    """That a network learned what is near before what is far, where it did."""
+    """That a network learned short dependencies before long ones, where it did."""
     if facts.test != EXAM:
         return []
     places = [n for n, group in enumerate(facts.groups) if group.name in DISTANCES]
@@ -284,8 +284,10 @@ def findings(facts: Arrival, _: Comparison) -> list[str]:
         return []
     label = min(ordered, key=lambda one: ordered[one][::-1])  # the one that learned what is far first
     local, near, far = ("not yet" if one == math.inf else f"after {amount(one)}" for one in ordered[label])
-    when = f"local {local} tokens, near {near}, long {far}"
-    return [f"{label} learned what is near before what is far: half of the way {when}."]
+    return [
+        f"Short dependencies are learned before long ones: in {label}, local phenomena are halfway from chance to the "
+        f"source {local} tokens, near ones {near}, long ones {far}."
+    ]
 
 
 section = Section(
