@@ -21,7 +21,7 @@ from lmzoo.interface import Data, Ids, Run
 from lmzoo.neural.device import Compute
 from lmzoo.neural.training.parallel import Parallel
 
-FORMAT = 3  # to be raised whenever the contents of a checkpoint change
+FORMAT = 4  # to be raised whenever the contents of a checkpoint change
 Tensors = dict[str, torch.Tensor]
 
 

@@ -1,12 +1,12 @@
 """Optimisers under the names of their papers, and the average of the weights."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+import math
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import _muon
 
 from lmzoo.errors import one_of
 from lmzoo.neural.device import cpu_has_bf16
@@ -14,6 +14,7 @@ from lmzoo.neural.module import FusedLinear, Module
 from lmzoo.neural.training.config import Training
 
 NAMES = ("adamw", "muon", "sgd")
+AT_ONCE = 1 << 24  # numbers of the matrices that are orthogonalised together; bounds the memory of a step
 
 
 def create(module: Module, training: Training) -> list[torch.optim.Optimizer]:
@@ -66,63 +67,59 @@ def fused_rows(module: Module) -> dict[int, list[int]]:
 
 
 class FusedMuon(torch.optim.Muon):
-    """Muon (Jordan 2024) that orthogonalises each matrix of a fused weight by itself.
+    """Muon (Jordan 2024) that orthogonalises each matrix of a fused weight by itself, and all of one shape at once.
 
     `rows` are those of each matrix, by the weight's id; a weight that is not in it is one matrix.
     """
 
     def __init__(self, weights: list[nn.Parameter], rows: dict[int, list[int]], rate: float, decay: float):
-        self.weights = weights
-        self.parts = [
-            [nn.Parameter(part) for part in weight.detach().split(rows.get(id(weight), [len(weight)]))]
-            for weight in weights
-        ]
-        # With updates scaled to the RMS of AdamW's, one rate suits matrices of every shape.
-        super().__init__(
-            [part for parts in self.parts for part in parts], rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
-        )
+        super().__init__(weights, rate, weight_decay=decay)
+        self.rows = [rows.get(id(weight), [len(weight)]) for weight in weights]
 
-    def step(self, closure: Any = None) -> Any:
-        """Give each part its rows of the gradient, and step: parts are views of the weights."""
-        for weight, parts in zip(self.weights, self.parts, strict=True):
-            sizes = [len(part) for part in parts]
-            gradients = (None,) * len(parts) if weight.grad is None else weight.grad.split(sizes)
-            for part, rows, gradient in zip(parts, weight.detach().split(sizes), gradients, strict=True):
-                part.data, part.grad = rows, gradient  # the view is taken again, as the weight may have moved
-        on_cpu = self.weights[0].device.type == "cpu"
-        with _orthogonalising_in_float32() if on_cpu and not cpu_has_bf16() else nullcontext():
-            return super().step(closure)
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:  # noqa: ARG002 (PyTorch's signature)
+        """M ← μM + (1-μ)G, W ← (1-ηλ)W - 0.2 η √(longer side) · orthogonalised(μM + (1-μ)G) (Nesterov)."""
+        (group,) = self.param_groups
+        rate, inertia = group["lr"], group["momentum"]
+        alike: dict[tuple[int, ...], list[tuple[Tensor, ...]]] = defaultdict(list)  # matrix, gradient, momentum
+        for weight, rows in zip(group["params"], self.rows, strict=True):
+            if weight.grad is None:
+                continue
+            state = self.state[weight]
+            if not state:
+                state["momentum_buffer"] = torch.zeros_like(weight)
+            momentum = state["momentum_buffer"].lerp_(weight.grad, 1 - inertia)
+            weight.mul_(1 - rate * group["weight_decay"])
+            for part in zip(weight.split(rows), weight.grad.split(rows), momentum.split(rows), strict=True):
+                tall = len(part[0]) > part[0].shape[1]  # lying down, the Gram matrix is the smaller one
+                alike[tuple(sorted(part[0].shape))].append(tuple(x.T for x in part) if tall else part)
+        for shape, parts in alike.items():
+            # Scaled to the RMS of AdamW's updates, one rate suits matrices of every shape (Liu et al. 2025).
+            scale, many = -0.2 * rate * math.sqrt(max(shape)), max(1, AT_ONCE // math.prod(shape))
+            for batch in (parts[n : n + many] for n in range(0, len(parts), many)):
+                directions = torch.stack([gradient.lerp(momentum, inertia) for _, gradient, momentum in batch])
+                for (matrix, *_), direction in zip(batch, self._orthogonal(directions), strict=True):
+                    matrix.add_(direction, alpha=scale)
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Drop the gradients of the whole weights too."""
-        for weight in self.weights:
-            weight.grad = None
-        super().zero_grad(set_to_none)
-
-
-@contextmanager
-def _orthogonalising_in_float32() -> Iterator[None]:
-    """PyTorch's Muon multiplies in bf16, which is thirty times slower on a CPU that only emulates it."""
-    original = _muon._zeropower_via_newtonschulz
-    _muon._zeropower_via_newtonschulz = newton_schulz  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        _muon._zeropower_via_newtonschulz = original
+    def _orthogonal(self, matrices: Tensor) -> Tensor:
+        """In bf16, but not on a CPU that only emulates it: that is thirty times slower."""
+        emulated = matrices.device.type == "cpu" and not cpu_has_bf16()
+        (group,) = self.param_groups
+        given = group["ns_coefficients"], group["ns_steps"], group["eps"]
+        return newton_schulz(matrices if emulated else matrices.bfloat16(), *given)
 
 
-def newton_schulz(matrix: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float) -> Tensor:
-    """Orthogonalise: about U Vᵀ of `matrix` = U S Vᵀ (N, M), with singular values of 0.5 to 1.5 (Jordan 2024).
+def newton_schulz(matrices: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float) -> Tensor:
+    """Orthogonalise: about U Vᵀ of each of `matrices`, U S Vᵀ (B, N, M), N ≤ M, with singular values of 0.5 to 1.5.
 
-    X ← aX + b(XXᵀ)X + c(XXᵀ)²X for `steps` iterations from X = matrix / |matrix|, in the matrix's own precision.
+    X ← aX + b(XXᵀ)X + c(XXᵀ)²X for `steps` iterations from X = matrix / |matrix|, in their own precision (Jordan 2024).
     """
     a, b, c = coefficients
-    x = matrix.T if len(matrix) > matrix.shape[1] else matrix  # the Gram matrix is the smaller one
-    x = x / x.norm().clamp(min=eps)
+    x = matrices / matrices.flatten(1).norm(dim=1).clamp(min=eps)[:, None, None]
     for _ in range(steps):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.T if len(matrix) > matrix.shape[1] else x
+        gram = x @ x.mT  # (B, N, N)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x
 
 
 def _groups(optimizers: Iterable[torch.optim.Optimizer]) -> list[dict[str, Any]]:

@@ -1,7 +1,6 @@
 import pytest
 import torch
 from torch import nn
-from torch.optim import _muon
 
 from lmzoo.errors import UsageError
 from lmzoo.neural.training import optimizers as _optimizers
@@ -11,8 +10,7 @@ from tests.neural.networks import NETWORKS, network
 
 def names_of(net, optimizer):
     names = {id(weight): name for name, weight in net.named_parameters()}
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    return {names[id(weight)] for weight in getattr(optimizer, "weights", weights)}
+    return {names[id(weight)] for group in optimizer.param_groups for weight in group["params"]}
 
 
 def optimizers_of(model):
@@ -27,28 +25,60 @@ def test_muon_takes_the_matrices_between_hidden_layers():
     assert names_of(net, muon) | names_of(net, adamw) == {name for name, _ in net.named_parameters()}
 
 
-def test_muon_orthogonalises_each_gate_by_itself(monkeypatch):
-    monkeypatch.setattr(_optimizers, "cpu_has_bf16", lambda: True)  # so that both are in bf16
-    fused, apart = torch.nn.Parameter(torch.randn(8, 3)), [torch.nn.Parameter(torch.randn(2, 3)) for _ in range(4)]
-    for n, part in enumerate(apart):
-        part.data = fused.data[2 * n : 2 * n + 2].clone()
-    together = _optimizers.FusedMuon([fused], {id(fused): [2] * 4}, 0.1, 0.1)
-    alone = torch.optim.Muon(apart, 0.1, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+def transcribed(matrix, steps=5):
+    """Jordan's algorithm, one matrix at a time."""
+    x = matrix / matrix.norm()
+    if tall := len(x) > x.shape[1]:
+        x = x.T
+    for _ in range(steps):
+        gram = x @ x.T
+        x = 3.4445 * x + (-4.775 * gram + 2.0315 * gram @ gram) @ x
+    return x.T if tall else x
+
+
+@pytest.mark.parametrize("at_once", [_optimizers.AT_ONCE, 48])
+@pytest.mark.parametrize(("bf16", "tolerance"), [(False, 1e-5), (True, 2e-3)])
+def test_muon_orthogonalises_each_matrix_of_each_weight_by_itself(monkeypatch, at_once, bf16, tolerance):
+    monkeypatch.setattr(_optimizers, "cpu_has_bf16", lambda: bf16)
+    monkeypatch.setattr(_optimizers, "AT_ONCE", at_once)
+    random = torch.Generator().manual_seed(0)
+    # An LSTM's gates, a wide and a tall matrix and a square one: parts of 4 × 6, 6 × 4 and 4 × 4.
+    sizes = [(16, 6, [4] * 4), (6, 4, [6]), (4, 6, [4]), (12, 4, [4] * 3)]
+    weights = [nn.Parameter(torch.randn(n, m, generator=random)) for n, m, _ in sizes]
+    muon = _optimizers.FusedMuon(weights, {id(w): rows for w, (*_, rows) in zip(weights, sizes, strict=True)}, 0.1, 0.2)
+    expected = [weight.detach().clone() for weight in weights]
+    means = [torch.zeros_like(weight) for weight in weights]
     for _ in range(3):
-        fused.grad = torch.randn(8, 3)
-        for n, part in enumerate(apart):
-            part.grad = fused.grad[2 * n : 2 * n + 2].clone()
-        together.step()
-        alone.step()
-    assert torch.equal(fused, torch.cat([part.data for part in apart]))
-    together.zero_grad()
-    assert fused.grad is None
+        for n, (weight, (*_, rows)) in enumerate(zip(weights, sizes, strict=True)):
+            weight.grad = torch.randn(weight.shape, generator=random)
+            means[n] = 0.95 * means[n] + 0.05 * weight.grad
+            parts = (0.05 * weight.grad + 0.95 * means[n]).split(rows)
+            scale = 0.1 * 0.2 * max(parts[0].shape) ** 0.5
+            expected[n] = (1 - 0.1 * 0.2) * expected[n] - scale * torch.cat([transcribed(part) for part in parts])
+        muon.step()
+    torch.testing.assert_close([w.detach() for w in weights], expected, atol=tolerance, rtol=0)
+
+
+def test_muon_is_pytorchs_where_no_weight_is_fused(monkeypatch):
+    monkeypatch.setattr(_optimizers, "cpu_has_bf16", lambda: True)  # as theirs
+    ours = [nn.Parameter(torch.randn(8, 12)), nn.Parameter(torch.randn(12, 8))]
+    theirs = [nn.Parameter(weight.detach().clone()) for weight in ours]
+    both = [
+        _optimizers.FusedMuon(ours, {}, 0.1, 0.1),
+        torch.optim.Muon(theirs, 0.1, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+    ]
+    for _ in range(3):
+        for a, b in zip(ours, theirs, strict=True):
+            a.grad = b.grad = torch.randn(a.shape)
+        for optimizer in both:
+            optimizer.step()
+    torch.testing.assert_close([w.detach() for w in ours], [w.detach() for w in theirs], atol=5e-3, rtol=0)
 
 
 @pytest.mark.parametrize(("name", "rows"), [("lstm", 4), ("rnn", 1), ("gpt", 3)])
 def test_networks_say_which_matrices_are_fused(name, rows):
     _, (muon, _) = optimizers_of(network(name, optimizer="muon"))
-    assert max(len(parts) for parts in muon.parts) == rows
+    assert max(map(len, muon.rows)) == rows
 
 
 def test_muon_tells_the_vocabulary_from_a_hidden_layer_of_the_same_size():
@@ -99,24 +129,31 @@ def test_an_average_is_the_plain_mean_and_swaps_with_the_weights():
     assert torch.equal(net.weight, seen[-1])
 
 
-@pytest.mark.parametrize("shape", [(24, 40), (40, 24), (30, 30)])
-def test_orthogonalising_in_float32_is_what_muon_does_in_bf16(shape):
-    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    given = (3.4445, -4.775, 2.0315), 5, 1e-7
-    found = _optimizers.newton_schulz(matrix, *given)
-    torch.testing.assert_close(found, _muon._zeropower_via_newtonschulz(matrix, *given).float(), atol=0.03, rtol=0)
+def test_orthogonalised_matrices_have_singular_values_of_about_one():
+    sizes = torch.tensor([1e-3, 1, 9])[:, None, None]
+    matrices = sizes * torch.randn(3, 24, 40, generator=torch.Generator().manual_seed(0))
+    found = _optimizers.newton_schulz(matrices, (3.4445, -4.775, 2.0315), 5, 1e-7)
     values = torch.linalg.svdvals(found)
     assert 0.5 < values.min() < values.max() < 1.5
+    turned = found @ matrices.mT  # U Vᵀ V S Uᵀ = U S Uᵀ, about
+    torch.testing.assert_close(turned, turned.mT, atol=0.05 * float(turned.abs().max()), rtol=0)
 
 
-def test_on_a_cpu_without_bf16_muon_steps_in_float32_and_leaves_pytorch_as_it_was(monkeypatch):
-    theirs, steps = _muon._zeropower_via_newtonschulz, []
+def test_a_matrix_without_a_gradient_is_left_as_it_is():
+    still, moved = nn.Parameter(torch.eye(3)), nn.Parameter(torch.eye(3))
+    moved.grad = torch.randn(3, 3)
+    _optimizers.FusedMuon([still, moved], {}, 0.1, 0.1).step()
+    assert torch.equal(still, torch.eye(3))
+    assert not torch.equal(moved, torch.eye(3))
+
+
+def test_a_cpu_that_emulates_bf16_orthogonalises_in_float32(monkeypatch):
+    steps = []
     for has in (True, False):
         monkeypatch.setattr(_optimizers, "cpu_has_bf16", lambda has=has: has)
         weight = nn.Parameter(torch.eye(8, 4))
         weight.grad = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
         _optimizers.FusedMuon([weight], {}, 0.1, 0.0).step()
         steps.append(weight.detach())
-    assert _muon._zeropower_via_newtonschulz is theirs
     assert not torch.equal(*steps)  # one was rounded to bf16
     torch.testing.assert_close(*steps, atol=3e-3, rtol=0)
