@@ -195,7 +195,7 @@ def test_what_is_far_may_not_have_been_learned_yet():
     for point in given["arrival"]["curves"][1]["points"]:
         point["grades"][2] = given["arrival"]["curves"][1]["points"][0]["grades"][2]
     (found,) = find("arrival").findings(arrival_of(comparison(**given)), None)
-    assert found.endswith("local after 1.00 k tokens, near after 4.00 k, long not yet.")
+    assert found.endswith("near ones after 4.00 k, long ones not yet.")
 
 
 def arrival_of(given) -> Arrival:
