@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lmzoo import labels
+from lmzoo.cluster import DistributedIds, Workers
 from lmzoo.errors import NotFittedError, UsageError
 from lmzoo.progress import Progress as Progress  # part of this page, in a file of its own that does without NumPy
 
@@ -60,6 +61,7 @@ class Run:
     checkpoints: int = 0  # log-spaced points of a training by steps at which `keep` is given the model as it is then
     keep: "Callable[[Model, dict[str, Any]], object] | None" = None  # … with its steps, tokens read, seconds and losses
     tensorboard: Path | None = None  # where to write TensorBoard's files; None: nowhere
+    cluster: Workers | None = None  # who reads and counts the training text; None: this process
     tokens_per_character: float | None = None  # of the training text, so that progress can be shown in bits of it
     progress: Progress = field(default_factory=Progress)
 
@@ -91,7 +93,7 @@ class Vocabulary:
 class Data:
     """A corpus as a model sees it: what `fit` is given. Raises UsageError naming the first id not below V."""
 
-    train: Ids  # (T,)
+    train: Ids  # (T,); `DistributedIds` for a model that counts `on_cluster`
     valid: Ids  # (T,) to choose settings and stop by; empty where nothing may be chosen
     vocabulary: Vocabulary
     refit: bool = False  # `train` ends with `valid`: the final fit, after everything has been chosen
@@ -99,7 +101,8 @@ class Data:
 
     def __post_init__(self) -> None:
         for name in ("train", "valid"):  # checked here once, so that no model has to
-            object.__setattr__(self, name, check_ids(getattr(self, name), self.vocab_size))
+            if not isinstance(getattr(self, name), DistributedIds):
+                object.__setattr__(self, name, check_ids(getattr(self, name), self.vocab_size))
 
     @classmethod
     def of(cls, train: ArrayLike, valid: ArrayLike, vocab_size: int, refit: bool = False) -> Self:
@@ -146,6 +149,7 @@ class Model(ABC):
 
     vocab_size_: int
     resumes: ClassVar[bool] = False  # whether fit leaves checkpoints in `Run.folder` and can go on from them
+    on_cluster: ClassVar[bool] = False  # whether fit can count a text whose ids lie on a cluster, `DistributedIds`
     remarks: Sequence[str] = ()  # where fit deviated from its settings: shown, and saved in provenance.json
     facts: Mapping[str, Any] = MappingProxyType({})  # measurements of fit (steps, device, …): in provenance.json
     history: Sequence[dict[str, Any]] = ()  # the learning curve, a dict for each evaluation: metrics.jsonl

@@ -62,6 +62,15 @@ def calling(capsys):
     return of
 
 
+@pytest.fixture(scope="session")
+def two_processes():
+    """A cluster of two worker processes, started once."""
+    from lmzoo.cluster import connect
+
+    with connect("local:2") as workers:
+        yield workers
+
+
 # Files with tests of ten seconds and more. They come first: at the end, one worker would wait while another runs them.
 SLOW = ("test_readme.py", "test_benchmarks.py", "test_compare_again.py", "test_train.py")
 

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import typer
 from typer.core import TyperGroup
@@ -40,6 +40,7 @@ OUT_OF_MEMORY = "out of memory: a smaller model, vocabulary or text needs less, 
 # click.UsageError, which some versions of Typer import from Click and others bring along.
 WrongUsage: Any = typer.BadParameter.__mro__[2]
 
+T = TypeVar("T")
 _until_the_end = ExitStack()
 
 
@@ -108,9 +109,9 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
     raise SystemExit(code)
 
 
-def hold(resource: AbstractContextManager[Any]) -> None:
+def hold(resource: AbstractContextManager[T]) -> T:
     """Enter a `with` statement whose block ends with the command."""
-    _until_the_end.enter_context(resource)
+    return _until_the_end.enter_context(resource)
 
 
 def process() -> int:

@@ -42,6 +42,9 @@ def _train(
     # Approximate memory limit (500M, 1G) of models that can work out of core (ngram, pmi, svd, glove). [default: no
     # limit]
     memory: str | None = None,
+    # Where the training text is read and counted (ngram, pmi, svd, glove): local:N for N processes here, the ADDRESS of
+    # a Dask scheduler, or slurm:FILE. The result is the same. [default: this process]
+    cluster: str | None = None,
     seed: options.Seed = 0,
     mirror: options.Mirror = None,
     as_json: options.Json = False,
@@ -62,6 +65,8 @@ def _train(
     if not model.resumes and (resume or checkpoints):
         nothing, flag = ("to resume", "--resume") if resume else ("between its start and its end", "--checkpoints")
         raise UsageError(f"{name} is not trained by steps, so there is nothing {nothing}: leave {flag} out")
+    if cluster and not model.on_cluster:
+        raise UsageError(f"{name} cannot be counted on a cluster: {', '.join(_on_cluster())} can; leave --cluster out")
     out = out or RUNS / f"{corpus.main.stem.replace(':', '-')}-{Path(name).stem}"
     run = Run(
         seed,
@@ -79,6 +84,11 @@ def _train(
     if not process():  # of several processes, the first saves and prints
         hold(training.claimed(out, resume, overwrite))
     source = corpora.load(corpus, mirror=mirror, refit=refit, lines=lines, progress=run.progress)
+    if cluster:
+        from lmzoo.cluster import connect
+
+        with run.progress.task(f"connecting to {cluster}"):
+            run.cluster = hold(connect(cluster, run.progress))
     text = training.encode(source, tokenizer, run)
     with run.progress.task(f"training {name}"):
         fitted = training.fit(name, settings, text, run)
@@ -93,6 +103,12 @@ def _train(
         except LmzooError as error:
             facts["remarks"].append(f"no bits on the validation text: {error}")
     return show_json(facts) if as_json else _show(fitted, text, facts, out)
+
+
+def _on_cluster() -> list[str]:
+    from lmzoo import models
+
+    return [name for name in models.names() if models.find(name).on_cluster]
 
 
 def _show(fitted: "Fitted", text: "Text", facts: dict[str, Any], out: Path) -> None:

@@ -37,7 +37,8 @@ import numpy as np
 
 from lmzoo.errors import FormatError, UsageError, in_range, one_of
 from lmzoo.interface import Array, Data, Origin, Run
-from lmzoo.ngrams.counts import Level, count_ngrams
+from lmzoo.ngrams.counts import Level
+from lmzoo.ngrams.distributed import count as count_ngrams
 from lmzoo.ngrams.out_of_core import Scratch, release
 from lmzoo.ngrams.pruning import cut, entropy_prune, parse_cutoffs
 from lmzoo.ngrams.smoothing import SHANNON, SMOOTHINGS, ModifiedKneserNey, Smoothing
@@ -68,6 +69,7 @@ class Ngram(TrieModel):
     paper: ClassVar[str] = "Chen & Goodman 1998, An Empirical Study of Smoothing Techniques"
     family: ClassVar[str] = "count"
     label_settings: ClassVar[Mapping[str, str]] = {}  # the title has them
+    on_cluster: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.order != "auto" and not 1 <= self.order <= 64:

@@ -116,7 +116,7 @@ def count_ngrams(
             if level is None:
                 break
             level.last = int(ngram[last]) if depth[last] >= n - 1 else None
-            levels[-1].continuations = scratch.keep(_tally(level.suffix, len(levels[-1])))
+            levels[-1].continuations = scratch.keep(tally(level.suffix, len(levels[-1])))
             levels[-1].release()
             levels.append(level)
     return levels
@@ -142,19 +142,23 @@ def _next_level(n: int, text: Array, depth: Array, ngram: Array, below: Level, s
 def _unigrams(text: Array, vocab_size: int) -> Level:
     words = np.arange(vocab_size, dtype=np.int32)
     nothing = np.zeros(vocab_size, dtype=np.int32)
-    return Level(1, words, nothing, _tally(text[1:], vocab_size), np.array([0, vocab_size], dtype=np.int32))
+    return Level(1, words, nothing, tally(text[1:], vocab_size), np.array([0, vocab_size], dtype=np.int32))
 
 
 def _last_in_suffix_order(text: Array, end: int, order: int) -> int:
-    """The position where the last n-gram of the text in suffix order ends.
-
-    Suffix order compares n-grams from their last word backwards, words by their first occurrence. KenLM treats that
-    n-gram in a special way (`ModifiedKneserNey._as_kenlm_counts`).
-    """
+    """The position where the last n-gram of the text in suffix order ends."""
     seen = np.zeros(int(text.max()) + 1, dtype=np.int32)
     seen[text[::-1]] = np.arange(len(text), dtype=np.int32)[::-1]  # of equal words the first is written last
     seen[end] = -1
-    ends = np.arange(1, len(text), dtype=np.int32) if len(text) > 1 else np.array([0])
+    return last_in_suffix_order(text, np.arange(min(1, len(text) - 1), len(text), dtype=np.int32), seen, order)
+
+
+def last_in_suffix_order(text: Array, ends: Array, seen: Array, order: int) -> int:
+    """Of the n-grams of `text` that end at `ends`, where the last in suffix order ends.
+
+    Suffix order compares n-grams from their last word backwards, words by their first occurrence, `seen`, which is -1
+    for `end`. KenLM treats that n-gram in a special way (`ModifiedKneserNey._as_kenlm_counts`).
+    """
     for back in range(order):
         rank = seen[text[ends - back]]
         ends = ends[rank == rank.max()]
@@ -164,11 +168,12 @@ def _last_in_suffix_order(text: Array, end: int, order: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _tally(keys, buckets):  # type: ignore[no-untyped-def]
-    tally = np.zeros(buckets, np.int32)
+def tally(keys, buckets):  # type: ignore[no-untyped-def]
+    """How often each of the numbers below `buckets` is among `keys`: (buckets,)."""
+    counts = np.zeros(buckets, np.int32)
     for key in keys:
-        tally[key] += 1
-    return tally
+        counts[key] += 1
+    return counts
 
 
 @njit(cache=True, nogil=True)

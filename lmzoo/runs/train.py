@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from lmzoo import drafts, models
+from lmzoo.cluster import Workers
 from lmzoo.data import corpus as corpora
-from lmzoo.data import tokenizers
+from lmzoo.data import remote, tokenizers
 from lmzoo.data.corpus import Corpus, Paths, trained_on
-from lmzoo.data.tokenizers import Tokenizer
+from lmzoo.data.tokenizers import Tokenizer, distributed
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.files import SETTINGS, read_file, read_text
@@ -64,6 +65,8 @@ def encode(corpus: Corpus, spec: str | None, run: Run) -> Text:
     train and valid.
     """
     named = spec or corpus.tokenizer
+    if run.cluster:
+        return _encode_on(run.cluster, corpus, named)
     alone = corpus.train[: -len(corpus.valid)] if corpus.refit and corpus.valid else corpus.train
     with run.progress.task("tokenizing", 2) as task:
         task.doing("training text")
@@ -73,6 +76,14 @@ def encode(corpus: Corpus, spec: str | None, run: Run) -> Text:
         valid = tokenizer.encode(corpus.valid)
         task.advance(1)
     return Text(corpus, tokenizer, train, valid, corpus.refit, chosen=not named)
+
+
+def _encode_on(workers: Workers, corpus: Corpus, spec: str) -> Text:
+    """`encode` on a cluster, whose workers read the training text from a copy in the cache."""
+    text = remote.copy(corpus.train, corpora.cache_folder() / "cluster" / f"{corpus.sha256['train']}.txt")
+    tokenizer = distributed.train(spec or tokenizers.choose(corpus.train), text, corpus.lines, workers)
+    train: Any = distributed.encode(tokenizer, text, workers)
+    return Text(corpus, tokenizer, train, tokenizer.encode(corpus.valid), corpus.refit, chosen=not spec)
 
 
 def respacing(tokenizer: Tokenizer, text: str) -> list[str]:
