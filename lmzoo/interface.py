@@ -10,8 +10,7 @@ Conventions, the same everywhere:
 - A token is an integer 0 … V-1. The last one, V-1, is `end`: it ends a text (or a line, where a corpus has lines) and,
   as in GPT-2, is what a model has just read when it starts.
 - Log-probabilities are natural logarithms (nats). Only the evaluator turns them into bits.
-- States are values. No method changes a state it was given, so a prefix is read once and continued many
-  ways: sampling, rescoring, coding and the live demo need nothing more.
+- States are values: no method changes one that it was given, so a prefix is read once and continued many ways.
 
 A concrete model is a dataclass. Its fields are its hyperparameters: the constructor, the config that is saved,
 the flags and help of `lmzoo train NAME` (the comment behind a field is its help), and nothing else. What `fit`
@@ -29,7 +28,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lmzoo import labels
+from lmzoo import labels, sampling
 from lmzoo.cluster import DistributedIds, Workers
 from lmzoo.errors import NotFittedError, UsageError
 from lmzoo.progress import Progress as Progress  # part of this page, in a file of its own that does without NumPy
@@ -68,10 +67,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The V tokens: how many there are, which one is `end`, and how each is spelled.
-
-    Character-aware networks (ELMo's, char-CNNs) read the spelling; every other model needs only the size.
-    """
+    """The V tokens: how many there are, which one is `end`, and how each is spelled (for character-aware networks)."""
 
     spellings: Sequence[bytes]  # (V,) UTF-8, which a byte token may cut short; that of `end`, the last, is b"" or b"\n"
 
@@ -203,10 +199,7 @@ class Model(ABC):
         return cls(**config)
 
     def arrays(self) -> dict[str, Any]:
-        """All that is learned, every attribute that ends in an underscore: as an array, or as a dictionary that it is.
-
-        What is saved may be arrays, numbers, text, and lists, tuples, sets and dictionaries of those, with any keys.
-        """
+        """What is learned, each attribute that ends in an underscore: arrays, numbers, text, collections of those."""
         learned = {key: value for key, value in vars(self).items() if _is_learned(key)}
         return {key.rstrip("_"): _as_array(value) for key, value in learned.items()}
 
@@ -251,6 +244,10 @@ class Decoder(Model):
         """`next_log_probs` of each of B states: (B, V)."""
         return np.stack([self.next_log_probs(state) for state in states])
 
+    def draw(self, state: State, u: float) -> int:
+        """A token drawn as `next_log_probs` says, by one number `u` uniform in [0, 1): the same for the same number."""
+        return sampling.choose(self.next_log_probs(state), u)
+
 
 class LanguageModel(Decoder):
     """P(text): a decoder that needs nothing to start from, for texts of any length."""
@@ -292,10 +289,7 @@ class LanguageModel(Decoder):
         return [self.log_probs(text)[0][start:] for text, start in zip(texts, first, strict=True)]
 
     def distributions(self, tokens: Ids, state: State | None = None) -> Floats:
-        """What was predicted at every place of a text: log P(each token | those before), in nats, (T,) → (T, V).
-
-        Row t is `next_log_probs` before token t is read. A model that can reads the text in one pass.
-        """
+        """`next_log_probs` before each token of a text is read: (T,) → (T, V); in one pass where a model can."""
         tokens = check_ids(tokens, self.vocab_size_)
         state = self.start() if state is None else state
         rows = np.empty((len(tokens), self.vocab_size_))
@@ -321,10 +315,8 @@ class MaskedModel(Model):
         """log P of each token at each of the H blanks of `tokens`, all hidden at once: (T,), (T,) bool → (H, V)."""
 
     def pseudo_log_probs(self, tokens: Ids) -> Floats:
-        """log P of each token given all others, (T,), in nats; their sum is the pseudo-log-likelihood.
-
-        Salazar, Liang, Nguyen & Kirchhoff 2020, equation 2. One blank at a time, T passes: a model may batch them.
-        """
+        """log P of each token given all others, (T,), in nats, which sum to Salazar et al.'s pseudo-log-likelihood."""
+        # Salazar, Liang, Nguyen & Kirchhoff 2020, equation 2. One blank at a time, T passes: a model may batch them.
         tokens = check_ids(tokens, self.vocab_size_)
         rows = [self.fill_log_probs(tokens, blanks)[0] for blanks in np.eye(len(tokens), dtype=bool)]
         return np.array([row[token] for row, token in zip(rows, tokens, strict=True)], dtype=np.float64)
@@ -343,10 +335,7 @@ class Encoder(ABC):
         """A vector for each token of a text: (T,) → (T, D). D is the layer's own."""
 
     def features_many(self, texts: Sequence[Ids], layers: Sequence[int] = (-1,)) -> list[list[Floats]]:
-        """For each of separate texts, its `features` in each of `layers`; batched where a model can.
-
-        All results are in memory at once: give a long list of texts in parts.
-        """
+        """For each of separate texts, its `features` in each of `layers`, all in memory; batched where a model can."""
         return [[self.features(text, layer) for layer in layers] for text in texts]
 
     def untrained(self, seed: int = 0) -> Self | None:  # noqa: ARG002

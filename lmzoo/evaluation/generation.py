@@ -1,13 +1,13 @@
-"""Generation: sampling and beam search on ids. Both go through `next_log_probs`, as scoring does."""
+"""Generation: sampling and beam search on ids. Both follow `next_log_probs`, as scoring does."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmzoo.errors import ScoreError, in_range
-from lmzoo.interface import Decoder, Floats, Ids, LanguageModel, State, check_ids
+from lmzoo.errors import in_range
+from lmzoo.interface import Decoder, Ids, LanguageModel, State, check_ids
+from lmzoo.sampling import choose, refuse_nothing
 
 
 def generate(
@@ -24,8 +24,9 @@ def generate(
     """`length` token ids that continue `prompt` (T,), one by one, read from `state` (None: the start state).
 
     `temperature` 0 is greedy; `top_k` keeps the k likeliest tokens, `top_p` the fewest whose probabilities reach p
-    (nucleus sampling, Holtzman et al. 2020). The same seed gives the same text. Raises UsageError at once for a
-    setting out of range, or a prompt that the model's vocabulary does not have.
+    (nucleus sampling, Holtzman et al. 2020). With none of them a model draws in its own way, an n-gram in time that
+    does not grow with V; they need all V probabilities. The same seed gives the same text. Raises UsageError at once
+    for a setting out of range, or a prompt that the model's vocabulary does not have.
     """
     in_range("temperature", temperature, 0, why="0 is greedy")
     in_range("top-k", 1 if top_k is None else top_k, 1)
@@ -33,15 +34,19 @@ def generate(
     in_range("length", length, 0)
     in_range("seed", seed, 0)
     prompt = check_ids(prompt, model.vocab_size_)
-    rng = np.random.default_rng(seed)
     state = model.start() if state is None and isinstance(model, LanguageModel) else state
-    return _continue(model, state, prompt, length, lambda log_probs: choose(log_probs, temperature, top_k, top_p, rng))
+    if temperature == 1 and top_k is None and top_p in (None, 1):
+        return _continue(model, state, prompt, length, seed, model.draw)
+    settings = temperature, top_k, top_p
+    return _continue(model, state, prompt, length, seed, lambda now, u: choose(model.next_log_probs(now), u, *settings))
 
 
-def _continue(model: Decoder, state: State, prompt: Ids, length: int, pick: Callable[[Any], int]) -> Iterator[int]:
-    state = model.advance(state, prompt)
+def _continue(
+    model: Decoder, state: State, prompt: Ids, length: int, seed: int, draw: Callable[[State, float], int]
+) -> Iterator[int]:
+    state, rng = model.advance(state, prompt), np.random.default_rng(seed)
     for _ in range(length):
-        token = pick(model.next_log_probs(state))
+        token = draw(state, rng.random())
         yield token
         state = model.advance(state, np.array([token], dtype=np.int32))
 
@@ -72,51 +77,11 @@ def beam_search(model: LanguageModel, prompt: Ids, length: int, width: int) -> t
 
 def likeliest(log_probs: NDArray[np.float64], most: int) -> NDArray[np.intp]:
     """The positions of the `most` highest of (N,), highest first, ties by position; none with a probability of zero."""
-    _refuse_nothing(log_probs)
+    refuse_nothing(log_probs)
     most = min(most, len(log_probs))
     threshold = max(np.partition(log_probs, -most)[-most], np.finfo(np.float64).min)
     places = np.flatnonzero(log_probs >= threshold)  # few: only these need sorting
     return places[np.argsort(-log_probs[places], kind="stable")][:most]
-
-
-def choose(
-    log_probs: Floats,
-    temperature: float,
-    top_k: int | None,
-    top_p: float | None,
-    rng: np.random.Generator,
-) -> int:
-    """One token drawn from a distribution (V,), reshaped as `generate` says. Raises ScoreError where all are zero."""
-    _refuse_nothing(log_probs)
-    if temperature == 0:
-        return int(np.argmax(log_probs))
-    probs = reshape(log_probs, temperature, top_k, top_p)
-    return int(
-        np.searchsorted(np.cumsum(probs), rng.random() * probs.sum(), side="right").clip(0, probs.nonzero()[0][-1])
-    )
-
-
-def _refuse_nothing(log_probs: Floats) -> None:
-    best = np.max(log_probs)
-    if not np.isfinite(best):
-        raise ScoreError(f"there is nothing to choose from: the likeliest token has a log-probability of {best}")
-
-
-def reshape(log_probs: Floats, temperature: float, top_k: int | None, top_p: float | None) -> NDArray[np.float64]:
-    """The distribution (V,) to draw from: tempered, then truncated to the most probable tokens, ties by id."""
-    with np.errstate(over="ignore"):  # of a temperature near zero: all but the best become impossible
-        logits = (np.asarray(log_probs, dtype=np.float64) - np.max(log_probs)) / temperature
-    cut_short = top_k is not None or (top_p is not None and top_p < 1)
-    likeliest = np.argsort(-logits, kind="stable") if cut_short else np.empty(0, dtype=np.intp)
-    if top_k is not None:
-        logits[likeliest[top_k:]] = -np.inf
-    probs: NDArray[np.float64] = np.exp(logits)
-    probs /= probs.sum()
-    if top_p is not None and top_p < 1:
-        before = np.cumsum(probs[likeliest]) - probs[likeliest]
-        probs[likeliest[before >= top_p]] = 0
-        probs /= probs.sum()
-    return probs
 
 
 def stream(tokens: Iterable[int], decode: Callable[[list[int]], str], before: Sequence[int] = ()) -> Iterator[str]:

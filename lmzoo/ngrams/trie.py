@@ -9,7 +9,8 @@ has a child for every word, so this always ends.
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from itertools import pairwise
 from typing import Self
 
@@ -24,6 +25,8 @@ from lmzoo.ngrams.out_of_core import Scratch, release
 
 WORTH_A_THREAD = 20_000  # tokens: with fewer, starting a thread costs more than it saves
 LANES = 16  # texts read in turns
+BLOCK = 128  # nodes whose probabilities are summed for drawing
+TRIES = 64  # draws of a word that all may be in vain, before all V words are looked at
 
 
 @dataclass
@@ -95,6 +98,16 @@ class Trie:
         _distribution(state, probs, *self._columns)
         return probs
 
+    def draw(self, state: int, u: float) -> int:
+        """A word drawn from p(w | state), for a number `u` uniform in [0, 1); -1 where TRIES were not enough."""
+        return int(_draw(state, np.uint64(u * 2**53), TRIES, BLOCK, self._sums, *self._columns))
+
+    @cached_property
+    def _sums(self) -> Array:
+        """The sum of all `probs` before each block of BLOCK nodes."""
+        blocks = np.add.reduceat(self.probs, np.arange(0, len(self.probs), BLOCK), dtype=np.float64)
+        return np.append(0, np.cumsum(blocks))
+
     @property
     def _columns(self) -> tuple[Array, ...]:
         return self.words, self.probs, self.children, self.gammas, self.fallback
@@ -138,7 +151,7 @@ class TrieModel(LanguageModel):
     def arrays(self) -> dict[str, Array]:
         """The trie's arrays, the order and V."""
         numbers = {"vocab_size": np.asarray(self.vocab_size_), "order": np.asarray(self.order_)}
-        return numbers | vars(self.trie_)
+        return numbers | {column.name: getattr(self.trie_, column.name) for column in fields(Trie)}
 
     def restore(self, arrays: dict[str, Array]) -> Self:
         """The inverse of `arrays`. Raises FormatError for arrays that no fit could have made."""
@@ -162,6 +175,11 @@ class TrieModel(LanguageModel):
     def next_log_probs(self, state: State) -> Array:
         """log P of every token, (V,), in nats."""
         return _log(self.trie_.distribution(state, self.vocab_size_))
+
+    def draw(self, state: State, u: float) -> int:
+        """A token drawn as `next_log_probs` says, in time that does not depend on V."""
+        word = self.trie_.draw(state, u)
+        return word if word >= 0 else super().draw(state, u)
 
     def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[Array, State]:
         """log P of each of `tokens` (T,), in nats, and the state after them."""
@@ -249,6 +267,71 @@ def _distribution(state, out, words, probs, children, gammas, fallback):  # type
     for n in range(depth - 1, -1, -1):
         for child in range(children[contexts[n]], children[contexts[n] + 1]):
             out[words[child]] = probs[child] * shares[n]
+
+
+@njit(cache=True, nogil=True)
+def _draw(state, seed, tries, block, sums, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
+    """A word drawn in proportion to p(w | state), or -1.
+
+    What each context h of the chain of fallbacks holds, its children, is drawn with the weight that the longer ones
+    leave it, γ · γ' · …; a word that a longer context holds itself is refused, and all begins anew. So a word comes in
+    proportion to its p in the longest context that has it: exactly `distribution`, also where p sums to something else.
+    """
+    depth, context = 1, state
+    while context != 0:
+        depth, context = depth + 1, fallback[context]
+    contexts, before, shares, ends = (
+        np.empty(depth, np.int64),
+        np.empty(depth),
+        np.empty(depth),
+        np.empty(depth),
+    )
+    share, total = 1.0, 0.0
+    for n in range(depth):
+        first, stop = children[state], children[state + 1]
+        contexts[n], shares[n], before[n] = state, share, _sum_before(first, block, sums, probs)
+        total += share * (_sum_before(stop, block, sums, probs) - before[n])
+        ends[n] = total
+        share *= gammas[state]
+        state = fallback[state]
+    for _ in range(tries):
+        # The next number of SplitMix64 (Steele, Lea & Flood 2014), which one seed gives as many of as are needed.
+        seed += np.uint64(0x9E3779B97F4A7C15)
+        z = (seed ^ (seed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        place = ((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53 * total
+        n = 0
+        while n < depth - 1 and place >= ends[n]:
+            n += 1
+        place = before[n] + (place - (ends[n - 1] if n > 0 else 0.0)) / shares[n]
+        first, stop = children[contexts[n]], children[contexts[n] + 1]
+        low, high = first // block, (stop - 1) // block  # the last block that begins at or before `place`
+        while low < high:
+            middle = (low + high + 1) >> 1
+            if sums[middle] <= place:
+                low = middle
+            else:
+                high = middle - 1
+        child, running = low * block, sums[low]
+        while child < stop:
+            running += probs[child]
+            if running > place:  # so it is possible, and one of this context: `place` is at least what comes before
+                break
+            child += 1
+        fresh = child < stop  # but for rounding at the very end
+        for longer in range(n):
+            fresh = fresh and _find(contexts[longer], words[child], words, children) < 0
+        if fresh:
+            return words[child]
+    return -1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _sum_before(node, block, sums, probs):  # type: ignore[no-untyped-def]
+    total = sums[node // block]
+    for other in range(node // block * block, node):
+        total += probs[other]
+    return total
 
 
 @njit(cache=True, nogil=True)

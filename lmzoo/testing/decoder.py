@@ -21,6 +21,8 @@ from lmzoo.testing.practice import (
     wrong_distributions,
 )
 
+DRAWS = 400  # from each state
+
 
 def starts(model: Decoder) -> list[State]:
     """The states to try a decoder from. Raises UsageError for one that offers none."""
@@ -119,6 +121,30 @@ def next_log_probs_many_equals_the_loop(model: Decoder) -> str:
     return ""
 
 
+def draws_what_it_predicts(model: Decoder) -> str:
+    """`draw` gives each token as often as `next_log_probs` says, and the same token for the same number."""
+    if type(model).draw is Decoder.draw:
+        return ""
+    numbers = np.random.default_rng(0).random(DRAWS).tolist()
+    for start in starts(model):
+        for text in (UNSEEN[:0], usual_text(model)):
+            state = model.advance(start, text)
+            probs = np.exp(np.asarray(model.next_log_probs(state), np.float64))
+            expected = DRAWS * probs / probs.sum()
+            first, again = ([model.draw(state, u) for u in numbers] for _ in range(2))
+            if first != again:
+                return "draw gave two tokens for one state and number: chance may come from the number `u` only"
+            counts = np.bincount(first, minlength=len(probs))
+            wrong = np.abs(counts - expected) > np.where(expected > 0, 5 * np.sqrt(expected) + 2, 0)
+            if wrong.any():
+                token = int(np.argmax(wrong))
+                return (
+                    f"after {len(text)} tokens draw gave token {token} {counts[token]} times in {DRAWS}, and "
+                    f"next_log_probs says {expected[token]:.0f}: what is sampled must be what is scored"
+                )
+    return ""
+
+
 def different_states(model: Decoder, ours: State, theirs: State) -> str:
     """Says how the predictions after two states differ; "" if they do not."""
     x, y = (
@@ -164,4 +190,5 @@ CHECKS: tuple[Property, ...] = (
     states_are_values,
     advance_many_equals_the_loop,
     next_log_probs_many_equals_the_loop,
+    draws_what_it_predicts,
 )

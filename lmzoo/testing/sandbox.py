@@ -33,7 +33,7 @@ PRINTED = 4000  # characters of what a model prints that are kept
 # The methods that are called in the other process, with their arguments by position.
 METHODS = {
     "Model": ("config", "arrays"),
-    "Decoder": ("advance", "next_log_probs", "advance_many", "next_log_probs_many"),
+    "Decoder": ("advance", "next_log_probs", "advance_many", "next_log_probs_many", "draw"),
     "LanguageModel": ("start", "log_probs", "log_probs_many", "distributions"),
     "TextToText": ("start_after",),
     "MaskedModel": ("fill_log_probs", "pseudo_log_probs"),

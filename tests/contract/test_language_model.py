@@ -183,6 +183,20 @@ class OneRow(Bigram):
         return np.stack([self.next_log_probs(states[0])] * len(states))
 
 
+class DrawsUniformly(Bigram):
+    """Draws all tokens equally often."""
+
+    def draw(self, state, u):
+        return int(u * self.vocab_size_)
+
+
+class DrawsByItself(Bigram):
+    """Draws with a generator of its own."""
+
+    def draw(self, state, u):
+        return super().draw(state, np.random.default_rng().random())
+
+
 class OneLate(Bigram):
     """Rows of predictions after each token instead of before it."""
 
@@ -261,6 +275,8 @@ MUTANTS = [
     (Padded, "advance_many_equals_the_loop", "padding"),
     (EqualLengths, "advance_many_equals_the_loop", "states for"),
     (OneRow, "next_log_probs_many_equals_the_loop", "another prediction"),
+    (DrawsUniformly, "draws_what_it_predicts", "next_log_probs says"),
+    (DrawsByItself, "draws_what_it_predicts", "two tokens for one state and number"),
     (OneLate, "distributions_equal_the_loop", "from the start on: row 0"),
     (RowsFromTheStart, "distributions_equal_the_loop", "from a state on: row 0"),
     (NoScoreShape, "empty_text", "not (0,)"),

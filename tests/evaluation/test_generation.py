@@ -10,7 +10,7 @@ from scipy.stats import chisquare
 
 from lmzoo import models, testing
 from lmzoo.data import tokenizers
-from lmzoo.errors import ScoreError, UsageError
+from lmzoo.errors import UsageError
 from lmzoo.evaluation import generation
 from lmzoo.interface import Data
 from lmzoo.models.uniform import Uniform
@@ -50,52 +50,6 @@ def test_a_long_sample_costs_what_the_model_says_it_should(trigram):
         state = trigram.advance(state, ids[t : t + 1])
     surprise = -scores - np.array(entropies)  # a martingale difference: mean 0
     assert abs(surprise.mean()) < 4 * surprise.std() / np.sqrt(len(ids))
-
-
-log_probs_of = st.lists(st.floats(0.001, 1), min_size=1, max_size=12).map(lambda p: np.log(np.array(p) / sum(p)))
-
-
-@given(log_probs=log_probs_of, k=st.integers(1, 15), temperature=st.floats(0.1, 5))
-def test_top_k_keeps_the_k_likeliest_and_their_odds(log_probs, k, temperature):
-    probs = generation.reshape(log_probs, temperature, k, None)
-    kept = np.flatnonzero(probs)
-    assert len(kept) == min(k, len(log_probs))
-    assert log_probs[kept].min() >= np.delete(log_probs, kept).max(initial=-np.inf)
-    np.testing.assert_allclose(probs.sum(), 1)
-    odds = np.log(probs[kept]) - np.log(probs[kept[0]])
-    np.testing.assert_allclose(odds, (log_probs[kept] - log_probs[kept[0]]) / temperature, atol=1e-9)
-
-
-@given(log_probs=log_probs_of, p=st.floats(0.01, 0.99))
-def test_top_p_keeps_the_fewest_that_reach_p(log_probs, p):
-    kept = np.flatnonzero(generation.reshape(log_probs, 1.0, None, p))
-    masses = np.sort(np.exp(log_probs[kept]))
-    assert masses.sum() >= p - 1e-9
-    assert masses[1:].sum() < p + 1e-9
-    assert log_probs[kept].min() >= np.delete(log_probs, kept).max(initial=-np.inf)
-
-
-@given(log_probs=log_probs_of, seed=st.integers(0, 9))
-def test_temperature_zero_is_greedy_and_top_1_the_same(log_probs, seed):
-    rng = np.random.default_rng(seed)
-    best = int(np.argmax(log_probs))
-    assert generation.choose(log_probs, 0, None, None, rng) == best
-    assert generation.choose(log_probs, 1, 1, None, rng) == best
-    assert generation.choose(log_probs, 1e-300, None, None, rng) in np.flatnonzero(log_probs == log_probs.max())
-
-
-def test_what_is_impossible_is_never_drawn():
-    log_probs = np.array([-np.inf, 0.0, -np.inf])
-    rng = np.random.default_rng(0)
-    assert {
-        generation.choose(log_probs, t, k, p, rng) for t in (0.5, 1, 9) for k in (None, 3) for p in (None, 0.9)
-    } == {1}
-
-
-@pytest.mark.parametrize("log_probs", [[-np.inf, -np.inf], [np.nan, 0.0]])
-def test_what_is_no_distribution_is_an_error(log_probs):
-    with pytest.raises(ScoreError, match="nothing to choose from"):
-        generation.choose(np.array(log_probs), 1, None, None, np.random.default_rng(0))
 
 
 # ── The likeliest text ────────────────────────────────────────────────────────────────────────────
