@@ -100,6 +100,7 @@ def compare_models(
     check_folder(folder)
     word_tests = task_cards.fetch("words", mirror, run.progress) if words else None
     tests = suite.read(tasks, limit, mirror, run.progress) if tasks is not None else None
+    processes = workers(specs, seeds, run)
     try:
         comparison = compare.compare(
             specs,
@@ -113,13 +114,13 @@ def compare_models(
             shares=SHARES if curves else (),
             certified=certify,
             sections=sections(),
-            processes=workers(specs, seeds, run),
+            processes=processes,
         )
     except KeyboardInterrupt as stop:
         raise type(stop)("interrupted; the same command goes on from what is finished") from None
     comparison.preset = {**asdict(chosen_preset), "budget": budget or chosen_preset.budget} if chosen_preset else None
     with run.progress.task("drawing the report"):
-        page = report.write(folder, comparison, slides)
+        page = report.write(folder, comparison, slides, processes)
     if as_json:
         show_json(comparison.to_json())
     else:

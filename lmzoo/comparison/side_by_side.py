@@ -201,7 +201,7 @@ def _spawned(work: Callable[..., None], threads: int, arguments: tuple[Any, ...]
     process = multiprocessing.get_context("spawn").Process(target=work, args=arguments, daemon=True)
     try:
         os.environ.update(dict.fromkeys(THREADS, str(threads)))
-        with _deaf():
+        with deaf():
             process.start()
     finally:
         for name, value in before.items():
@@ -211,7 +211,7 @@ def _spawned(work: Callable[..., None], threads: int, arguments: tuple[Any, ...]
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
+def deaf() -> Iterator[None]:
     """Ignore Ctrl-C for a moment, which what is started meanwhile does until it says otherwise."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -228,7 +228,7 @@ def _deaf() -> Iterator[None]:
 
 def _work(pipe: "Connection[Any, Any]", text: training.Text, runs: Path, run: Run, cache: Path | None) -> None:
     """Do the jobs that come through `pipe`, until it is closed."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     with suppress(EOFError, OSError, KeyboardInterrupt):
         signal.signal(signal.SIGINT, signal.default_int_handler)
         while True:
@@ -240,7 +240,8 @@ def _work(pipe: "Connection[Any, Any]", text: training.Text, runs: Path, run: Ru
             pipe.send(("done",))
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Wait for the process that began this one to end, however it does, and end with it."""
     parent = multiprocessing.parent_process()
     if parent:
         parent.join()
@@ -249,7 +250,7 @@ def _end_with_parent() -> None:
 
 def _assist(specs: Sequence[str], sections: Sequence[Computed], context: Context, runs: Path) -> None:
     """Compute the sections from the last on, for what they leave in the cache; the comparison says what fails."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     text, run = context.text, context.run
     ready = [spec for spec in specs if is_run(spec) or is_trained(spec, text, runs, run)]  # never to train one twice
     entries = [enter(spec, text, runs, run, context.cache) for spec in ready]

@@ -24,7 +24,8 @@ from lmzoo.drafts import write_together
 from lmzoo.errors import LmzooError, UsageError, one_line
 from lmzoo.files import TEXTS, read_json
 from lmzoo.report import slides
-from lmzoo.report.canvas import COLOURS, Picture, picture
+from lmzoo.report.canvas import COLOURS, Picture
+from lmzoo.report.drawing import Drawn, draw
 from lmzoo.report.finding import finding
 from lmzoo.report.section import FOLDER, Section, sections
 from lmzoo.report.sections.table import main_table
@@ -44,14 +45,16 @@ class Shown:
     error: str = ""
 
 
-def write(folder: Path, comparison: Comparison, with_slides: bool = False) -> Path:
+def write(folder: Path, comparison: Comparison, with_slides: bool = False, processes: int = 1) -> Path:
     """Write the report of `comparison` into `folder`, which is created if missing; returns the path of index.html.
+
+    `processes`: how many draw its figures.
 
     Everything is drawn before anything is written, and every file is renamed into place, index.html last: an old
     report stays whole until the new one is. Raises ScoreError for a number that is NaN or infinite, and UsageError for
     a folder that cannot be written or a value that JSON cannot hold.
     """
-    files = render(comparison)
+    files = render(comparison, processes)
     folder = Path(folder)
     try:
         _install(folder, files)
@@ -85,12 +88,14 @@ def redraw(folder: Path, with_slides: bool = False) -> Path:
     return write(folder, comparison, with_slides)
 
 
-def render(comparison: Comparison) -> dict[str, bytes]:
+def render(comparison: Comparison, processes: int = 1) -> dict[str, bytes]:
     """The report as {file name: content}, index.html last. The same comparison gives the same bytes."""
     results = plain(comparison.to_json())
     comparison = Comparison.from_json(results, sections())  # what is shown is what is in results.json, and no more
     files = {RESULTS: (json.dumps(results, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()}
-    shown = [(section, one) for section in sections() if (one := _show(section, comparison))]
+    computed = [one for one in sections() if one.facts is None or comparison.facts.get(one.id)]
+    figures = draw([one for one in computed if one.id not in comparison.errors], comparison, processes)
+    shown = [(section, one) for section in sections() if (one := _show(section, comparison, figures.get(section.id)))]
     for section, one in shown:
         if one.picture:
             files[f"{section.id}.png"] = one.picture.png
@@ -101,11 +106,11 @@ def render(comparison: Comparison) -> dict[str, bytes]:
     return files
 
 
-def _show(section: Section, comparison: Comparison) -> Shown | None:
+def _show(section: Section, comparison: Comparison, figure: Drawn) -> Shown | None:
     """What a section shows, or why it failed; None where it has nothing to show."""
     facts = comparison.facts.get(section.id)
-    if section.id in comparison.errors:
-        return Shown(None, (), None, None, comparison.errors[section.id])
+    if error := comparison.errors.get(section.id) or (figure if isinstance(figure, str) else ""):
+        return Shown(None, (), None, None, error)
     if section.facts is not None and not facts:
         return None
     try:
@@ -113,7 +118,7 @@ def _show(section: Section, comparison: Comparison) -> Shown | None:
         shown = Shown(
             facts,
             () if tables is None else (tables,) if isinstance(tables, Table) else tuple(tables),
-            picture(lambda canvas: section.figure(facts, comparison, canvas)),
+            None if isinstance(figure, str) else figure,
             section.view(facts, comparison),
         )
     except Exception as error:  # the other sections stand

@@ -87,7 +87,7 @@ def test_a_report_on_other_models_is_replaced_only_when_asked(lmzoo, tmp_path):
 
 
 def test_models_that_are_named_have_a_folder_of_their_own(lmzoo, monkeypatch):
-    monkeypatch.setattr(page, "render", lambda _: {"index.html": b""})
+    monkeypatch.setattr(page, "render", lambda *_: {"index.html": b""})
     code, out, _ = lmzoo(models=["uniform", "ngram:order=2"], out=())
     assert code == 0
     assert f"report: {Path('reports/own-uniform-ngram-order-2/index.html')}" in out

@@ -3,7 +3,7 @@
 import pytest
 from matplotlib.figure import Figure
 
-from lmzoo.report import canvas, page
+from lmzoo.report import canvas, drawing
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
 
@@ -26,4 +26,4 @@ def _named_pictures(request, render_pictures, monkeypatch):
             drawn = draw(canvas.WIDE)
         return drawn and canvas.Picture(drawn[1], SVG, SVG, b"\x89PNG")
 
-    monkeypatch.setattr(page, "picture", named)
+    monkeypatch.setattr(drawing, "picture", named)

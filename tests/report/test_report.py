@@ -42,6 +42,11 @@ def test_the_same_comparison_gives_the_same_bytes():
     assert render() == render()
 
 
+@pytest.mark.pictures
+def test_figures_drawn_in_two_processes_have_the_same_bytes():
+    assert page.render(made(), processes=2) == page.render(made())
+
+
 def test_the_comparison_is_left_as_it_was():
     given = made()
     page.render(given)
