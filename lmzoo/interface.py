@@ -55,6 +55,7 @@ class Run:
     precision: str = "auto"  # float32 or bfloat16; auto: the faster one, where the hardware has it
     compile: str = "auto"  # yes or no; auto: where it pays for itself within the budget
     memory: int | None = None  # bytes to make do with, where a model can; None: as many as it likes
+    parallel: str = "replicated"  # what processes that torchrun started have of a network: a copy, or a share (sharded)
     folder: Path | None = None  # where checkpoints go; None: there are none
     resume: bool = False  # go on from the checkpoint in `folder`
     checkpoints: int = 0  # log-spaced points of a training by steps at which `keep` is given the model as it is then

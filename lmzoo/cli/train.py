@@ -34,6 +34,9 @@ def _train(
     # float32, bfloat16, or auto: bfloat16 for matrix products where the hardware is faster with it.
     precision: str = "auto",
     compiled: options.Compile = "auto",
+    # What each process started by torchrun has of a network: a copy (replicated) or a share of its weights, gradients
+    # and optimiser state (sharded: FSDP, for transformers that are too large for one device).
+    parallel: str = "replicated",
     # Keep the model at so many points of its training, evenly on a logarithmic scale (of ten, each has read twice as
     # much as the one before). Each is a run itself, OUT/checkpoints/stepN, that every command can be given.
     checkpoints: int = 0,
@@ -61,6 +64,7 @@ def _train(
     models.make(model, settings)  # raises for wrong settings before anything is read
     one_of("precision", precision, PRECISIONS)
     one_of("answer to --compile", compiled, ("auto", "yes", "no"))
+    one_of("answer to --parallel", parallel, ("replicated", "sharded"))
     in_range("checkpoints", checkpoints, 0, MOST_CHECKPOINTS)
     if not model.resumes and (resume or checkpoints):
         nothing, flag = ("to resume", "--resume") if resume else ("between its start and its end", "--checkpoints")
@@ -74,6 +78,7 @@ def _train(
         precision=precision,
         compile=compiled,
         memory=options.parse_memory(memory),
+        parallel=parallel,
         folder=training.unfinished(out),
         resume=resume,
         checkpoints=checkpoints,

@@ -126,11 +126,13 @@ class Network(LanguageModel, Encoder):
         # Parts of lines have many shapes, and would be compiled again and again.
         compute = _device.choose(run, self.width, self.compile_pays(run) and not data.lines)
         torch.manual_seed(run.seed)
-        module = self._build_on(compute.device, data.vocab_size).train()
+        # Shared among processes, it need not fit on the device of one.
+        place = torch.device("cpu") if run.parallel == "sharded" else compute.device
+        module = self._build_on(place, data.vocab_size).train()
         trainer = Trainer(self, module, data, run, compute)
         with compute.training_precision():
             trainer.train()
-        self.net_, self.vocab_size_ = module.eval(), data.vocab_size
+        self.net_, self.vocab_size_ = trainer.module.eval(), data.vocab_size
         self.history, self.facts, self.remarks = trainer.history, trainer.facts, trainer.remarks
         return self
 

@@ -91,14 +91,18 @@ class Module(nn.Module):
         tables -= set(map(id, used))  # an embedding tied to the output is multiplied too
         return 6.0 * sum(w.numel() for w in self.parameters() if w.ndim == 2 and id(w) not in tables)
 
+    def blocks_to_share(self) -> list[nn.Module]:
+        """The parts whose weights several processes share, each gathering one part at a time; none: it cannot be."""
+        return []
+
     def weights(self) -> dict[str, Tensor]:
         """All that is learned, by name; a tied weight once, under its first name."""
         seen: set[int] = set()
         unique = {}
-        for name, value in self.state_dict().items():
-            if value.data_ptr() not in seen or not value.numel():
-                unique[name] = value
-            seen.add(value.data_ptr())
+        for name, value in self.state_dict(keep_vars=True).items():
+            if id(value) not in seen:
+                unique[name] = value.detach()
+            seen.add(id(value))
         return unique
 
     @torch.no_grad()

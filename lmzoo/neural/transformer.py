@@ -123,6 +123,10 @@ class TransformerModule(Module):
         """Those of the weights and of the products of queries, keys and values: 12 · layers · width · window."""
         return super().flops(window) + 12.0 * len(self.blocks) * self.embedding.embedding_dim * window
 
+    def blocks_to_share(self) -> list[nn.Module]:
+        """The layers."""
+        return list(self.blocks)
+
     def initialise(self, residual_scale: float) -> None:
         """N(0, 0.02) for matrices, those that add to the residual stream times `residual_scale`; biases are zero."""
         for name, weight in self.named_parameters():

@@ -22,6 +22,7 @@ from lmzoo.neural.device import Compute
 from lmzoo.neural.training.parallel import Parallel
 
 FORMAT = 4  # to be raised whenever the contents of a checkpoint change
+SHARDED = "checkpoint.sharded"  # the folder of one whose weights several processes share: see `shards`
 Tensors = dict[str, torch.Tensor]
 
 
@@ -35,6 +36,10 @@ def fingerprint(
 ) -> dict[str, Any]:
     """Which training a checkpoint belongs to: resuming another would give numbers that no uninterrupted run gives."""
     budget = {name: getattr(run, name) for name in ("steps", "tokens", "flops", "seconds")}
+    processes: dict[str, Any] = {"number of processes": parallel.size}
+    if parallel.sharded:  # any number of processes can go on with the same steps
+        processes = {"number of rows in a step (--batch, times the processes)": config["batch"] * parallel.size}
+        config = {name: value for name, value in config.items() if name not in ("batch", "accumulate")}
     return {
         "format of checkpoints": FORMAT,
         "model": model,
@@ -46,7 +51,7 @@ def fingerprint(
         "budget of": budget,
         "number of checkpoints to keep": run.checkpoints,
         "precision": "bfloat16" if compute.bf16 else "float32",
-        "number of processes": parallel.size,
+        **processes,
     }
 
 
@@ -79,6 +84,8 @@ def read(folder: Path, expected: dict[str, Any]) -> tuple[Tensors, dict[str, Any
     no checkpoint.
     """
     place = path(folder)
+    if not place.is_file() and (folder / SHARDED).is_dir():
+        raise UsageError(f"{folder} has the checkpoint of a training with --parallel sharded: resume it with that flag")
     if not place.is_file():
         raise UsageError(f"there is nothing to resume: {place} does not exist; train without --resume")
     try:
@@ -93,11 +100,12 @@ def read(folder: Path, expected: dict[str, Any]) -> tuple[Tensors, dict[str, Any
     if header.get("sha256") != _digest(tensors, header["facts"]):
         raise FormatError(f"{place} is damaged: its contents do not match its checksum; --overwrite begins anew")
     # Through JSON, as tuples come back as lists.
-    _compare(place, facts.get("of", {}), json.loads(json.dumps(expected)))
+    compare(place, facts.get("of", {}), json.loads(json.dumps(expected)))
     return tensors, facts
 
 
-def _compare(place: Path, saved: dict[str, Any], expected: dict[str, Any]) -> None:
+def compare(place: Path, saved: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Raise UsageError where the checkpoint at `place` is of another training than is `expected`."""
     for key, now in expected.items():
         before = saved.get(key)
         if before == now:

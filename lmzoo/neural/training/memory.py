@@ -12,10 +12,11 @@ def step_or_advise(
     batch: int,
     parts: int,
     sizes: Callable[[], dict[str, int]],
-    attempt: Callable[[int], None],
+    attempt: Callable[[int], None] | None,
 ) -> None:
     """Take a `step`, which reads `batch` rows in so many parts. Where memory runs out, raise LmzooError with the
-    largest of `sizes` (name → bytes) and the largest half, quarter … of a part with which `attempt` succeeds.
+    largest of `sizes` (name → bytes) and the largest half, quarter … of a part with which `attempt` succeeds; None
+    where this process cannot try, as it would wait for others.
     """
     try:
         return step()
@@ -27,8 +28,10 @@ def step_or_advise(
     largest = max(bytes_of, key=lambda name: bytes_of[name])
     rows = -(-batch // parts)
     halves = [rows >> n for n in range(1, rows.bit_length())]
-    fitting = next((rows for rows in halves if _succeeds(attempt, rows)), None)
+    fitting = next((rows for rows in halves if attempt and _succeeds(attempt, rows)), None)
     advice = "not even a batch of one fits: a smaller window or model would"
+    if not attempt:
+        advice = f"--accumulate {2 * parts} reads the batch in parts half as large; so do more processes with less rows"
     if fitting:
         advice = f"--batch {fitting} fits, and --accumulate {-(-batch // fitting)} reads the batch of {batch} in parts"
     raise LmzooError(f"out of memory: the most goes to {largest} ({bytes_of[largest] / 1e9:,.2f} GB); {advice}")

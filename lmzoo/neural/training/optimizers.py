@@ -2,10 +2,12 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from lmzoo.errors import one_of
@@ -15,6 +17,7 @@ from lmzoo.neural.training.config import Training
 
 NAMES = ("adamw", "muon", "sgd")
 AT_ONCE = 1 << 24  # numbers of the matrices that are orthogonalised together; bounds the memory of a step
+Matrices = tuple[Tensor, Tensor, Tensor, list[int]]  # a weight, its gradient and momentum, and the rows of each matrix
 
 
 def create(module: Module, training: Training) -> list[torch.optim.Optimizer]:
@@ -26,15 +29,17 @@ def create(module: Module, training: Training) -> list[torch.optim.Optimizer]:
     """
     one_of("optimizer", training.optimizer, NAMES)
     weights = [weight for weight in module.parameters() if weight.requires_grad]
+    shared = type(weights[0]) is not nn.Parameter  # among processes
     optimizers: list[torch.optim.Optimizer] = []
     if training.optimizer == "sgd":
-        optimizers.append(
-            torch.optim.SGD(weights, training.learning_rate, weight_decay=training.weight_decay, fused=True)
+        optimizers.append(  # PyTorch has no fused one for shared weights
+            torch.optim.SGD(weights, training.learning_rate, weight_decay=training.weight_decay, fused=not shared)
         )
     else:
         matrices = module.hidden_matrices() if training.optimizer == "muon" else []
         if matrices:
-            optimizers.append(FusedMuon(matrices, fused_rows(module), training.matrix_rate, training.weight_decay))
+            kind = SharedMuon if shared else FusedMuon
+            optimizers.append(kind(matrices, fused_rows(module), training.matrix_rate, training.weight_decay))
         taken = set(map(id, matrices))
         rest = [weight for weight in weights if id(weight) not in taken]
         groups = [
@@ -80,17 +85,22 @@ class FusedMuon(torch.optim.Muon):
     def step(self, closure: Any = None) -> Any:  # noqa: ARG002 (PyTorch's signature)
         """M ← μM + (1-μ)G, W ← (1-ηλ)W - 0.2 η √(longer side) · orthogonalised(μM + (1-μ)G) (Nesterov)."""
         (group,) = self.param_groups
-        rate, inertia = group["lr"], group["momentum"]
-        alike: dict[tuple[int, ...], list[tuple[Tensor, ...]]] = defaultdict(list)  # matrix, gradient, momentum
+        whole: list[Matrices] = []
         for weight, rows in zip(group["params"], self.rows, strict=True):
             if weight.grad is None:
                 continue
             state = self.state[weight]
             if not state:
                 state["momentum_buffer"] = torch.zeros_like(weight)
-            momentum = state["momentum_buffer"].lerp_(weight.grad, 1 - inertia)
-            weight.mul_(1 - rate * group["weight_decay"])
-            for part in zip(weight.split(rows), weight.grad.split(rows), momentum.split(rows), strict=True):
+            state["momentum_buffer"].lerp_(weight.grad, 1 - group["momentum"])
+            weight.mul_(1 - group["lr"] * group["weight_decay"])
+            whole.append((weight, weight.grad, state["momentum_buffer"], rows))
+        self._descend(whole, group["lr"], group["momentum"])
+
+    def _descend(self, whole: Sequence[Matrices], rate: float, inertia: float) -> None:
+        alike: dict[tuple[int, ...], list[tuple[Tensor, ...]]] = defaultdict(list)  # matrix, gradient, momentum
+        for weight, gradient, momentum, rows in whole:
+            for part in zip(weight.split(rows), gradient.split(rows), momentum.split(rows), strict=True):
                 tall = len(part[0]) > part[0].shape[1]  # lying down, the Gram matrix is the smaller one
                 alike[tuple(sorted(part[0].shape))].append(tuple(x.T for x in part) if tall else part)
         for shape, parts in alike.items():
@@ -107,6 +117,36 @@ class FusedMuon(torch.optim.Muon):
         (group,) = self.param_groups
         given = group["ns_coefficients"], group["ns_steps"], group["eps"]
         return newton_schulz(matrices if emulated else matrices.bfloat16(), *given)
+
+
+class SharedMuon(FusedMuon):
+    """Muon of weights of which each process has some rows: matrices are gathered, and orthogonalised by one process."""
+
+    def _descend(self, whole: Sequence[Matrices], rate: float, inertia: float) -> None:
+        from torch.distributed.tensor import distribute_tensor
+
+        while whole:
+            sizes = accumulate(weight.numel() for weight, *_ in whole)
+            count = max(1, sum(size <= AT_ONCE for size in sizes))  # gathered at once
+            some, whole = whole[:count], whole[count:]
+            updates: Any = [gradient.lerp(momentum, inertia) for _, gradient, momentum, _ in some]
+            updates = [update.full_tensor() for update in updates]
+            changes = [torch.zeros_like(update) for update in updates]
+            rows = [rows for *_, rows in some]
+            super()._descend(list(zip(changes, updates, updates, rows, strict=True)), rate, inertia)
+            for (weight, *_), change in zip(some, changes, strict=True):
+                mesh, placements = weight.device_mesh, weight.placements  # type: ignore[attr-defined]
+                weight.add_(distribute_tensor(change, mesh, placements, src_data_rank=None))  # its own rows of it
+
+    def _orthogonal(self, matrices: Tensor) -> Tensor:
+        """Each process an equal number of them, the last ones of zeros."""
+        rank, size = dist.get_rank(), dist.get_world_size()
+        each = -(-len(matrices) // size)
+        padding = matrices.new_zeros(each * size - len(matrices), *matrices.shape[1:])
+        own = super()._orthogonal(torch.cat([matrices, padding])[rank * each : (rank + 1) * each])
+        every = own.new_empty(each * size, *own.shape[1:])
+        dist.all_gather(list(every.view(torch.uint8).chunk(size)), own.contiguous().view(torch.uint8))
+        return every[: len(matrices)]
 
 
 def newton_schulz(matrices: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float) -> Tensor:

@@ -1,19 +1,25 @@
 """Several processes that train one network, as `torchrun` starts them.
 
 Each reads its own rows of a common batch and gradients are averaged, so N processes with a batch of B learn what one
-process with a batch of N·B would.
+process with a batch of N·B would. Replicated (DDP): each has the whole network. Sharded (FSDP2, Zhao et al. 2023):
+each has a share of every weight, of its gradient and of the optimiser's state.
 """
 
 import atexit
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from lmzoo.errors import LmzooError, UsageError, whole_number_in
+from lmzoo.errors import LmzooError, UsageError, is_out_of_memory, one_of, whole_number_in
+from lmzoo.neural.module import Module
+
+NAMES = ("replicated", "sharded")
 
 
 @dataclass
@@ -22,6 +28,22 @@ class Parallel:
 
     rank: int = 0  # of this process, 0 … size - 1; rank 0 writes files
     size: int = 1  # the number of processes: the world size
+    sharded: ClassVar[bool] = False  # no process has all weights, and none can compute without the others
+
+    def distribute(self, module: Module, compiled: bool) -> None:
+        """Leave this process its share of the weights, before the optimisers are made. `compiled`: each part is."""
+
+    def whole(self, module: Module, build: Callable[[], Module]) -> Module:  # noqa: ARG002
+        """A module with all weights, for what is not training; `build` makes another one."""
+        return module
+
+    def release(self, module: Module) -> None:
+        """Drop weights of others that were gathered to compute with: this process's are about to change."""
+
+    @contextmanager
+    def required(self) -> Iterator[None]:
+        """Raises LmzooError where another process has stopped."""
+        yield
 
     def reduce(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor, a gradient or a loss, by its mean over all processes."""
@@ -72,30 +94,94 @@ class Replicated(Parallel):
         return torch.stack(parts).view(own.dtype).reshape(self.size, *own.shape)
 
 
-def choose(device: torch.device) -> Parallel:
-    """`Replicated` where `torchrun` started several processes, which are joined here; else one process."""
-    if whole_number_in("WORLD_SIZE", 1) <= 1:
+class Sharded(Replicated):
+    """A share of each weight (rows of it) in each process; a block's are gathered while it computes.
+
+    Gradients are averaged in the backward pass, each process getting those of its rows.
+    """
+
+    sharded = True
+
+    def distribute(self, module: Module, compiled: bool) -> None:
+        """Share each block's weights, then what is in none. Raises UsageError where the network has no blocks."""
+        from torch.distributed.fsdp import fully_shard
+
+        blocks = module.blocks_to_share()
+        if not blocks:
+            raise UsageError("only transformers (gpt, llama, speedrun) train with --parallel sharded: leave it out")
+        # Keys and values that a block returns are views; nothing changes them in place.
+        warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
+        for block in blocks:
+            if compiled:  # the products alone: gathering happens before and after
+                block.forward = torch.compile(block.forward, dynamic=False)
+            fully_shard(block)
+        fully_shard(module)
+
+    def whole(self, module: Module, build: Callable[[], Module]) -> Module:
+        """Built on the CPU, and moved to the device of `module` if it fits there."""
+        weights = {}
+        with self.required():
+            for name, value in module.weights().items():
+                weights[name] = value.full_tensor().cpu()  # type: ignore[attr-defined]
+        with torch.random.fork_rng(devices=[]):  # first weights are drawn in vain
+            whole = build()
+        whole.load_weights(weights)
+        try:
+            return whole.to(module.device)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            return whole.to("cpu")
+
+    def release(self, module: Module) -> None:
+        """Between a forward pass and its backward pass the weights outside the blocks stay gathered."""
+        module.reshard()  # type: ignore[operator]
+
+    @contextmanager
+    def required(self) -> Iterator[None]:
+        """Around all that computes: forward and backward passes gather weights."""
+        with _peers_required(messages=("gloo", "NCCL")):
+            yield
+
+    def reduce(self, tensors: Sequence[Tensor]) -> None:
+        """The losses alone: the backward pass has averaged the gradients."""
+        from torch.distributed.tensor import DTensor
+
+        super().reduce([tensor for tensor in tensors if not isinstance(tensor, DTensor)])
+
+
+def choose(device: torch.device, name: str = "replicated") -> Parallel:
+    """The processes that `torchrun` started, which are joined here, in one of NAMES; without torchrun one process."""
+    one_of("--parallel", name, NAMES)
+    size = whole_number_in("WORLD_SIZE", 1)
+    if size <= 1 and name == "replicated":
         return Parallel()
     if device.type == "cuda":
         torch.cuda.set_device(device)  # else each process would open the first GPU too, for its pinned memory
     if not dist.is_initialized():
         # gloo for tensors on the CPU, which is also how the processes agree on when to stop.
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         try:
-            dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+            if size > 1:
+                dist.init_process_group(backend)
+            else:
+                dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
         except (ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise UsageError(f"WORLD_SIZE asks for several processes: start them with torchrun ({reason})") from None
         atexit.register(dist.destroy_process_group)
-    return Replicated(dist.get_rank(), dist.get_world_size())
+    return (Sharded if name == "sharded" else Replicated)(dist.get_rank(), dist.get_world_size())
 
 
 @contextmanager
-def _peers_required() -> Iterator[None]:
-    """Raises LmzooError where another process has stopped."""
+def _peers_required(messages: Sequence[str] = ("",)) -> Iterator[None]:
+    """Raises LmzooError where another process has stopped, of which an error has one of `messages`."""
     try:
         yield
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
+        if not any(message in str(error) for message in messages):
+            raise
         reason = str(error).splitlines()[0][:150]
         raise LmzooError(f"another process of this training has stopped or cannot be reached: {reason}") from None

@@ -19,7 +19,7 @@ from lmzoo.interface import Data, Model, Run
 from lmzoo.neural import barriers
 from lmzoo.neural import device as _device
 from lmzoo.neural.module import Carried, Module
-from lmzoo.neural.training import checkpoint, memory, optimizers, parallel
+from lmzoo.neural.training import checkpoint, memory, optimizers, parallel, shards
 from lmzoo.neural.training.advice import advice
 from lmzoo.neural.training.batches import Batch
 from lmzoo.neural.training.config import Training
@@ -53,6 +53,9 @@ class Trained(Protocol):
     def objective(self, vocab_size: int) -> Objective:
         """What it is trained to do."""
 
+    def build(self, vocab_size: int) -> Module:
+        """The module with its first weights."""
+
     def holding(self, module: Module, vocab_size: int) -> Model:
         """A fitted model with the weights of `module`."""
 
@@ -69,7 +72,12 @@ class Trainer:
         self.model, self.training, self.module, self.data, self.run, self.compute = (
             model, model.training, module, data, run, compute
         )  # fmt: skip
-        self.parallel = parallel.choose(compute.device)
+        self.parallel = parallel.choose(compute.device, run.parallel)
+        if self.parallel.sharded and data.lines:
+            raise UsageError(
+                "--parallel sharded reads running text, as lines take each process another number of passes"
+            )
+        self.parallel.distribute(module, compute.compiled)
         t = self.training
         self.objective = model.objective(data.vocab_size)
         self.batches = self.objective.batches(data.train, t.batch, t.window, run.seed, self.parallel, data.lines)
@@ -84,7 +92,8 @@ class Trainer:
         self.weights = [weight for weight in module.parameters() if weight.requires_grad]
         self.optimizers = optimizers.create(module, t)
         self.average = optimizers.Average(module)
-        self.loss_of = _device.compiled(self._loss_of, run) if compute.compiled else self._loss_of
+        whole = compute.compiled and not self.parallel.sharded
+        self.loss_of = _device.compiled(self._loss_of, run) if whole else self._loss_of
         self.peak_flops = _device.peak_flops(compute) * self.parallel.size
         self.losses = LossMeter(compute.device)
         self.pace = Pace(compute.device)
@@ -109,11 +118,13 @@ class Trainer:
         if self.run.resume:
             self.resume()
         self.log.begin(self.history)
-        with Interruption() as interruption, self.run.progress.task("learning", 1.0) as bar:
+        work = self.run.progress.task("learning", 1.0)
+        with Interruption() as interruption, self.parallel.required(), work as bar:
             bar.advance(self.spent)
             shown = self.spent
             while self.spent < 1:
-                memory.step_or_advise(self._timed_step, t.batch, t.accumulate, self._memory_use, self._attempt)
+                attempt = None if self.parallel.sharded else self._attempt
+                memory.step_or_advise(self._timed_step, t.batch, t.accumulate, self._memory_use, attempt)
                 interruption.to_save = True
                 before, stop, save = self._clock(interruption)
                 elapsed = max(self.spent, self.seconds / self.budget.seconds)  # whichever will end it
@@ -210,6 +221,7 @@ class Trainer:
         self._check_weights()
         if self.marks:
             self._keep(finished=True)
+        self.module = self._whole()
         clock = self.pace.remarks(self.step_number, self.seconds, self.budget, self.batches.tokens_per_step)
         by_steps = self.budget.seconds == math.inf  # then the advice depends on neither pace nor load, nor on a resume
         if by_steps and self.advice is None and self.step_number >= SETTLED:
@@ -230,6 +242,9 @@ class Trainer:
         }
         self.log.close()
 
+    def _whole(self) -> Module:
+        return self.parallel.whole(self.module, lambda: self.model.build(self.data.vocab_size))
+
     def _keep(self, finished: bool = False) -> None:
         """Give the model as it is now to be kept, and save, so that a killed run keeps it. The clock stands still."""
         began = time.perf_counter()
@@ -241,8 +256,9 @@ class Trainer:
             loss = self.validation.loss_aside(self.module, self.compute, self._tokens() / self.spent)
             point["valid_nats_per_token"] = self.parallel.agree([loss])[0]
         self.points = [*(one for one in self.points if one["step"] < self.step_number), point]
+        whole = self._whole()
         if self.run.keep is not None and self.parallel.rank == 0:
-            self.run.keep(self.model.holding(self.module, self.data.vocab_size), point)
+            self.run.keep(self.model.holding(whole, self.data.vocab_size), point)
         if not finished:
             self.save()
         self.began += time.perf_counter() - began
@@ -281,6 +297,7 @@ class Trainer:
         if self.average.count:  # the averaged weights are what would be kept
             self.average.swap()
         loss = self.parallel.agree([self.validation.loss(self.module, self.compute)])[0]
+        self.parallel.release(self.module)
         self._write({"valid_nats_per_token": loss})
         self.validation.update(loss, self.step_number, self.module)
         if self.average.count:
@@ -312,7 +329,7 @@ class Trainer:
         now = t.learning_rate * rate(self.spent, t.warmup, t.cooldown)
         muon = f" and --matrix-rate {t.matrix_rate / 3:.1g}" if t.optimizer == "muon" else ""
         clip = "a smaller --clip" if t.clip else "--clip 1"
-        saved = self.run.folder and checkpoint.path(self.run.folder).is_file()
+        saved = self.run.folder and any(self.run.folder.glob("checkpoint.*"))
         folder = f"; {self.run.folder} holds an earlier checkpoint, and --overwrite begins anew" if saved else ""
         return (
             f"(learning rate {now:.2g}): try --learning-rate {t.learning_rate / 3:.1g}{muon}, a longer --warmup or "
@@ -345,13 +362,14 @@ class Trainer:
         for optimizer in self.optimizers:
             optimizer.zero_grad()
         window, vocab_size, rows = self.training.window, self.data.vocab_size, self.rows
-        activations = rows * memory.activation_bytes(lambda: self._forward(1), self.weights)
+        alone = not self.parallel.sharded  # else a forward pass would wait for the other processes
+        activations = rows * memory.activation_bytes(lambda: self._forward(1), self.weights) if alone else 0
         logits = 4 * 3 * rows * window * vocab_size  # themselves, as log-probabilities, and their gradient
-        numbers = sum(weight.numel() for weight in self.weights)
+        numbers, owners = sum(weight.numel() for weight in self.weights), 1 if alone else self.parallel.size
         return {
             f"the logits of batch × window × vocabulary, {rows} × {window} × {vocab_size:,}": logits,
             f"the activations of batch × window, {rows} × {window} tokens": activations - logits,
-            f"the {numbers:,} weights, their gradients and the optimiser's state": 4 * 4 * numbers,
+            f"the {numbers:,} weights, their gradients and the optimiser's state": 4 * 4 * numbers // owners,
         }
 
     # ── Checkpoints ───────────────────────────────────────────────────────────────────────────────
@@ -370,24 +388,25 @@ class Trainer:
         self._check_weights()
         own = {f"carried.{n}": value for n, value in enumerate(self.carried)}
         own |= {f"random.{key}": value for key, value in checkpoint.rng_state(self.compute.device).items()}
-        of_each = {f"each.{name}": self.parallel.gather(value) for name, value in own.items()}  # (processes, …)
-        if self.parallel.rank == 0:
-            tensors = {
-                **{f"module.{name}": value for name, value in self.module.weights().items()},
-                **{f"best.{name}": value for name, value in self.validation.best_weights.items()},
-                **{f"mean.{n}": value for n, value in enumerate(self.average.mean)},
-                **checkpoint.optimizer_state(self.optimizers),
-                **of_each,
-                "sum_of_losses": self.losses.sum,
-            }
-            v = self.validation
-            facts = {
-                "of": self._fingerprint,
-                "step_number": self.step_number, "seconds": self.seconds, "spent": self.spent,
-                "losses_summed": self.losses.count, "averaged": self.average.count, "history": self.history,
-                "points": self.points,
-                "validation": [v.tokens, v.best_loss, v.best_step, v.without_improvement],
-            }  # fmt: skip
+        v = self.validation
+        tensors = {
+            **{f"module.{name}": value for name, value in self.module.weights().items()},
+            **{f"best.{name}": value for name, value in v.best_weights.items()},
+            **{f"mean.{n}": value for n, value in enumerate(self.average.mean)},
+            **checkpoint.optimizer_state(self.optimizers),
+            **{f"each.{name}": self.parallel.gather(value) for name, value in own.items()},  # (processes, …)
+            "sum_of_losses": self.losses.sum,
+        }
+        facts = {
+            "of": self._fingerprint,
+            "step_number": self.step_number, "seconds": self.seconds, "spent": self.spent,
+            "losses_summed": self.losses.count, "averaged": self.average.count, "history": self.history,
+            "points": self.points,
+            "validation": [v.tokens, v.best_loss, v.best_step, v.without_improvement],
+        }  # fmt: skip
+        if self.parallel.sharded:
+            shards.write(self.run.folder, tensors, facts, self.parallel)
+        elif self.parallel.rank == 0:
             checkpoint.write(self.run.folder, tensors, facts)
         self.saved = time.perf_counter()
         self.seconds_to_save = self.saved - began
@@ -396,17 +415,26 @@ class Trainer:
         """Go on from the checkpoint in the run's folder. Raises UsageError where there is none of this training."""
         if not self.run.folder:
             raise UsageError("there is nothing to resume: this run has no folder for checkpoints")
-        tensors, facts = checkpoint.read(self.run.folder, self._fingerprint)
+        if self.parallel.sharded:
+            tensors, facts = shards.read(
+                self.run.folder, self._fingerprint, self.module, self.optimizers, self.parallel
+            )
+        else:
+            tensors, facts = checkpoint.read(self.run.folder, self._fingerprint)
         device, v = self.compute.device, self.validation
         self.module.load_weights(checkpoint.under(tensors, "module"))
         v.best_weights = checkpoint.under(tensors, "best")
         v.tokens, v.best_loss, v.best_step, v.without_improvement = facts["validation"]
         self.average.mean = checkpoint.in_order(checkpoint.under(tensors, "mean"), device)
         self.average.count = facts["averaged"]
-        own = {n: value[self.parallel.rank].clone() for n, value in checkpoint.under(tensors, "each").items()}
-        self.carried = tuple(checkpoint.in_order(checkpoint.under(own, "carried"), device))
+        states = checkpoint.under(tensors, "each")
         checkpoint.load_optimizer_state(self.optimizers, tensors)
-        checkpoint.load_rng_state(device, checkpoint.under(own, "random"))
+        if len(states["random.cpu"]) == self.parallel.size:
+            own = {name: value[self.parallel.rank].clone() for name, value in states.items()}
+            self.carried = tuple(checkpoint.in_order(checkpoint.under(own, "carried"), device))
+            checkpoint.load_rng_state(device, checkpoint.under(own, "random"))
+        else:  # dropout of other processes than before is drawn anew
+            torch.manual_seed(self.parallel.seed(self.run.seed + facts["step_number"]))
         self.losses.sum, self.losses.count = tensors["sum_of_losses"].to(device), facts["losses_summed"]
         self.step_number, self.seconds, self.spent = facts["step_number"], facts["seconds"], facts["spent"]
         self.earlier_seconds, self.history, self.points = self.seconds, facts["history"], facts["points"]

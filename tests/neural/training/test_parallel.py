@@ -1,0 +1,171 @@
+"""Several processes on this machine, joined by gloo, that train one network with weights they share (FSDP)."""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import socket
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache, partial
+
+import pytest
+import torch
+
+from lmzoo.errors import LmzooError
+from lmzoo.interface import Data, Run
+from lmzoo.neural.training import optimizers
+from lmzoo.neural.training.trainer import Trainer
+from lmzoo.testing import VOCAB_SIZE
+from tests.neural.networks import TRAIN, VALID, begin, network
+
+ROWS = 8  # of a step, in all processes
+TRANSFORMERS = ("gpt", "llama", "speedrun")  # a tied table and biases; SwiGLU and grouped keys; n-grams and shortcuts
+EXACT = {"optimizer": "sgd", "learning_rate": 0.5, "accumulate": 2, "clip": 0.3}  # none that magnifies rounding
+RUN = Run(steps=4, device="cpu", precision="float32")
+SHARED = replace(RUN, parallel="sharded")
+
+# Each test's processes are forked from one that has PyTorch loaded.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([__name__, "torch._dynamo", "torch.distributed.checkpoint", "torch.distributed.fsdp"])
+
+
+def _process(work, rank, size, port, results, arguments):
+    own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": port}
+    os.environ |= {name: str(value) for name, value in own.items()} | {"MASTER_ADDR": "127.0.0.1"}
+    torch.set_num_threads(1)
+    try:
+        results.send(work(*arguments))
+    except (LmzooError, KeyboardInterrupt) as error:
+        results.send(f"{type(error).__name__}: {error}")
+
+
+@contextmanager
+def started(size, work, *arguments):
+    """So many processes that do `work(*arguments)`, and the ends of their pipes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    pipes = [PROCESSES.Pipe(duplex=False) for _ in range(size)]
+    team = [
+        PROCESSES.Process(target=_process, args=(work, rank, size, port, write, arguments))
+        for rank, (_, write) in enumerate(pipes)
+    ]
+    try:
+        for one, (_, write) in zip(team, pipes, strict=True):
+            one.start()
+            write.close()
+        yield team, [read for read, _ in pipes]
+    finally:
+        for one in team:
+            one.kill()
+            one.join()
+
+
+def together(size, work, *arguments):
+    """What each process returns, by rank; a line where it raised an error of ours."""
+    with started(size, work, *arguments) as (_, ends):
+        return [end.recv() for end in ends]
+
+
+def fitted(name, run, valid=VALID[:0], **settings):
+    """Its losses and weights."""
+    settings = {"batch": ROWS // int(os.environ.get("WORLD_SIZE", "1"))} | settings
+    model = network(name, **settings).fit(Data.of(TRAIN, valid, VOCAB_SIZE), run)
+    return losses(model.history), model.arrays()
+
+
+def losses(history):
+    return [value for row in history for key, value in row.items() if key.endswith("nats_per_token")]
+
+
+def off(name):
+    """The setting without which nothing is drawn at random in training."""
+    return {"ngram_dropout": 0.0} if name == "speedrun" else {}
+
+
+# ── Equal to one process ──────────────────────────────────────────────────────────────────────────
+
+
+def all_fitted(names):
+    return {name: fitted(name, SHARED, **EXACT, **off(name)) for name in names}
+
+
+@cache
+def trained(size):
+    return together(size, all_fitted, TRANSFORMERS if size == 2 else ("speedrun",))
+
+
+@pytest.mark.parametrize(("name", "size"), [*((name, 2) for name in TRANSFORMERS), ("speedrun", 4)])
+def test_processes_that_share_weights_learn_what_one_process_does(name, size):
+    alone, weights = fitted(name, RUN, **EXACT, **off(name))
+    assert alone[-1] < alone[0]
+    for rank in trained(size):
+        with_others, shared = rank[name]
+        assert with_others == pytest.approx(alone, abs=1e-5)
+        assert list(shared) == list(weights)
+        for key, value in weights.items():
+            assert shared[key] == pytest.approx(value, abs=1e-5), key
+
+
+def shares_and_muon(at_once):
+    """The share of the weights that this process has, and the largest difference of Muon's from one process's."""
+    from torch.distributed.tensor import distribute_tensor
+
+    optimizers.cpu_has_bf16 = lambda: False  # whose rounding would hide a small difference
+    optimizers.AT_ONCE = at_once
+    model = network("speedrun", optimizer="muon", batch=1)
+    ours, whole = begin(model, **vars(SHARED)), begin(model, **vars(RUN))
+    share = sum(weight.to_local().numel() for weight in ours.weights) / sum(w.numel() for w in whole.weights)
+    for _ in range(3):
+        for mine, weight in zip(ours.weights, whole.weights, strict=True):
+            weight.grad = torch.randn_like(weight)
+            mine.grad = distribute_tensor(weight.grad.clone(), mine.device_mesh, mine.placements)
+        for optimizer in (*ours.optimizers, *whole.optimizers):
+            optimizer.step()
+    pairs = zip(ours.weights, whole.weights, strict=True)
+    return share, max(float((mine.full_tensor() - weight).abs().max()) for mine, weight in pairs)
+
+
+@pytest.mark.parametrize("at_once", [1, 1 << 24])
+def test_each_has_its_share_and_muon_orthogonalises_whole_matrices(at_once):
+    for share, difference in together(2, shares_and_muon, at_once):
+        assert share == pytest.approx(1 / 2, abs=0.01)
+        assert difference < 1e-5
+
+
+# ── Checkpoints ───────────────────────────────────────────────────────────────────────────────────
+
+
+def until(step, folder, resume, **settings):
+    """Train, and press Ctrl-C after that step, unless it is the last."""
+    stepping = Trainer.step
+
+    def then_stop(trainer):
+        stepping(trainer)
+        if trainer.step_number == step < RESUMED.steps:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    Trainer.step = then_stop
+    return fitted("speedrun", replace(RESUMED, folder=folder, resume=resume), VALID[:64], **settings)
+
+
+RESUMED = replace(SHARED, steps=9)
+ALL = {"optimizer": "muon", "average": 0.8, "ngram_dropout": 0.0}
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory):
+    """What four processes leave that are interrupted after three steps."""
+    folder = tmp_path_factory.mktemp("left")
+    assert all("interrupted at step 3" in said for said in together(4, partial(until, 3, folder, False, **ALL)))
+    return folder
+
+
+def test_another_number_of_processes_goes_on(left, tmp_path):
+    shutil.copytree(left, tmp_path, dirs_exist_ok=True)
+    assert all("interrupted at step 6" in said for said in together(2, partial(until, 6, tmp_path, True, **ALL)))
+    ((resumed, _),) = together(1, partial(until, 9, tmp_path, True, **ALL))
+    alone, _ = fitted("speedrun", replace(RESUMED, parallel="replicated"), VALID[:64], **ALL)
+    assert resumed == pytest.approx(alone, abs=1e-3)  # in training and validation; Muon multiplies in bf16
+    assert len(alone) == 18
