@@ -7,8 +7,13 @@ Where workers die, Dask computes again what they held, so a result never depends
 functions and arrays as pickles between scheduler and workers: connect only to a cluster that you trust.
 """
 
+import os
 import re
+import signal
 import socket
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,11 +29,24 @@ from lmzoo.files import read_toml
 from lmzoo.progress import Progress
 
 PATIENCE = 10  # seconds to wait for an answer
+RANGES_A_WORKER = 2  # of keys: so that none waits long for the last
 AT_ONCE = 8  # values that one task combines into one
 # A lost worker is no error, and what is one is said in a line.
 QUIET = {"logging": dict.fromkeys(("distributed", "distributed.client", "tornado", "asyncio"), "critical")}
 WHERE = "ADDRESS of a Dask scheduler, as tcp://host:8786; local:N for N processes here; or slurm:FILE"
 SLURM = "a TOML file with `jobs`, how many, and settings of dask_jobqueue.SLURMCluster: queue, cores, memory …"
+
+
+# What a process runs that has workers below it: it ends when its stdin does, with the process that started it.
+LOCAL = """
+import shutil, sys, distributed
+with distributed.LocalCluster(
+    int(sys.argv[1]), threads_per_worker=1, dashboard_address=None, local_directory=sys.argv[2]
+) as local:
+    print(local.scheduler_address, flush=True)
+    sys.stdin.read()
+shutil.rmtree(sys.argv[2], ignore_errors=True)
+"""
 
 
 class Workers:
@@ -41,6 +59,15 @@ class Workers:
 
     def __len__(self) -> int:
         return len(self.client.nthreads())
+
+    def cuts(self, counts: NDArray[Any]) -> list[int]:
+        """Where ranges of keys begin, and how many keys there are: some for each worker, of about as many entries.
+
+        `counts` are the entries of each key.
+        """
+        totals, ranges = np.cumsum(counts), RANGES_A_WORKER * len(self)
+        inner = np.searchsorted(totals, totals[-1] * np.arange(1, ranges) / ranges, side="right")
+        return np.unique([0, *inner, len(counts)]).tolist()
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The future of `function(*arguments)`, computed by some worker; it may be computed more than once."""
@@ -166,7 +193,7 @@ def connect(where: str, progress: Progress | None = None) -> Iterator[Workers]:
         import distributed
     except ImportError:
         raise not_installed("--cluster", "lmzoo-lab[cluster]") from None
-    with dask.config.set(QUIET), _started(where, distributed) as address:
+    with dask.config.set(QUIET), _started(where) as address:
         try:
             client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
         except (OSError, ValueError) as error:
@@ -183,18 +210,15 @@ def connect(where: str, progress: Progress | None = None) -> Iterator[Workers]:
 
 
 @contextmanager
-def _started(where: str, distributed: Any) -> Iterator[Any]:
+def _started(where: str) -> Iterator[Any]:
     """What a client connects to, started where that is asked for."""
     kind, _, what = where.partition(":")
     if kind == "local":
         if not re.fullmatch("[0-9]{1,4}", what):
             raise UsageError(f"--cluster {where!r} has no number of processes: write local:N, as in local:4")
         in_range("the number of processes of --cluster", int(what), 1)
-        local = distributed.LocalCluster(
-            int(what), threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL", protocol="tcp"
-        )
-        with local:
-            yield local
+        with _local(what) as address:
+            yield address
     elif kind == "slurm":
         with _slurm(Path(what)) as slurm:
             yield slurm
@@ -203,6 +227,30 @@ def _started(where: str, distributed: Any) -> Iterator[Any]:
         if not re.fullmatch(r"\w+://.+:[0-9]{1,5}/?", address):
             raise UsageError(f"--cluster {where!r} is none of: {WHERE}")
         yield address
+
+
+@contextmanager
+def _local(processes: str) -> Iterator[str]:
+    """The address of a scheduler and so many workers on this machine.
+
+    They are a session of their own, which Ctrl-C does not reach: when it ends, or this process does, they are killed.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="lmzoo-", ignore_cleanup_errors=True) as folder,
+        subprocess.Popen(
+            [sys.executable, "-c", LOCAL, processes, folder],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True, text=True,
+        ) as host,
+    ):  # fmt: skip
+        try:
+            assert host.stdout
+            address = host.stdout.readline().strip()
+            if not address:
+                raise LmzooError(f"{processes} worker processes could not be started: is there memory for so many?")
+            yield address
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(host.pid, signal.SIGKILL)
 
 
 def _slurm(path: Path) -> Any:

@@ -2,9 +2,11 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from lmzoo import cluster
@@ -12,6 +14,7 @@ from lmzoo.cluster import connect
 from lmzoo.data.remote import RemoteText
 from lmzoo.errors import LmzooError, UsageError
 from lmzoo.progress import Progress
+from tests import workers
 from tests.inline import spread
 
 
@@ -62,6 +65,38 @@ def test_what_fails_on_a_worker_is_named_with_it(two_processes):
         two_processes.gather("failing", [two_processes.submit(fail, 1)])
     with pytest.raises(UsageError, match=r"^worker tcp://\S+ on \S+: /nowhere/text.txt is not there: give a path"):
         two_processes.gather("reading", [two_processes.submit(RemoteText.read, RemoteText("/nowhere/text.txt", 5))])
+
+
+def test_an_interruption_cancels_what_a_scheduler_has_to_do(two_processes):
+    address = two_processes.client.scheduler.address
+
+    def interrupted():
+        with connect(address) as others:
+            futures = [others.submit(square, number) for number in range(1000)]
+            others.wait("some", futures[:2])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    until = time.monotonic() + 10  # a quarter of a minute before all would be done
+    while (waiting := any(two_processes.client.processing().values())) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not waiting
+
+
+def test_ctrl_c_ends_the_command_and_its_workers(tmp_path):
+    (tmp_path / "words.txt").write_text(workers.text())
+    command = [sys.executable, "-m", "lmzoo", "train", "ngram", "--corpus", "words.txt", "--cluster", "local:2"]
+    running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    children = psutil.Process(running.pid).children
+    while running.poll() is None and len(started := children(recursive=True)) < 4:  # two, their host, a tracker
+        time.sleep(0.1)
+    os.killpg(running.pid, signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert (running.returncode, said) == (130, "lmzoo: interrupted; nothing half-written was left\n")
+    psutil.wait_procs(started, timeout=10)
+    assert not [process for process in started if process.is_running()]
+    assert [path.name for path in tmp_path.rglob("*")] == ["words.txt"]
 
 
 def test_nobody_answers(monkeypatch):

@@ -18,6 +18,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lmzoo.cluster import DistributedIds
+from lmzoo.embeddings.distributed import count_tokens
 from lmzoo.embeddings.gpu import OnDevice, accelerator
 from lmzoo.embeddings.softmax import log_normalisers
 from lmzoo.errors import FormatError, ScoreError
@@ -291,6 +293,8 @@ TOO_LARGE = "its scores are too large to be associations; train it with a lower 
 
 
 def _count_tokens(tokens: Ids, vocab_size: int) -> Array:
+    if isinstance(tokens, DistributedIds):
+        return count_tokens(tokens, vocab_size)
     return np.bincount(tokens, minlength=vocab_size).astype(np.int64)
 
 

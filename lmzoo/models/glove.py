@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from lmzoo.cluster import DistributedIds
 from lmzoo.embeddings.adagrad import Descent, TorchDescent
 from lmzoo.embeddings.cooccurrence import Counted
 from lmzoo.embeddings.gpu import accelerator
@@ -54,6 +55,7 @@ class GloVe(Counted, LowRank):
     family: ClassVar[str] = "association"
     title: ClassVar[str] = "GloVe"
     label_settings: ClassVar[Mapping[str, str]] = {}
+    on_cluster: ClassVar[bool] = True
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"dimensions": 5, "window": 2, "min_count": 1, "epochs": 5, "x_max": 10.0}
@@ -67,7 +69,7 @@ class GloVe(Counted, LowRank):
         in_range("learning-rate", self.learning_rate, above=0)
         in_range("alpha", self.alpha, 0, why="it is an exponent, and 0 gives all pairs the same weight")
 
-    def count(self, train: Ids, vocab_size: int, run: Run) -> Any:
+    def count(self, train: Ids | DistributedIds, vocab_size: int, run: Run) -> Any:
         """X, scipy CSR (V, V), without pairs of `end` unless it counts as a word. Raises UsageError if X is empty."""
         table = super().count(train, vocab_size, run)
         if not self.ends:

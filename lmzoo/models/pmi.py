@@ -69,6 +69,7 @@ class PMI(Counted, Table):
     paper: ClassVar[str] = "Church & Hanks 1990, Word Association Norms, Mutual Information, and Lexicography"
     family: ClassVar[str] = "association"
     label_settings: ClassVar[Mapping[str, str]] = {"window": "window {}"}
+    on_cluster: ClassVar[bool] = True
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"window": 2, "min_count": 1},  # for a first try

@@ -37,6 +37,7 @@ class SVD(Counted, LowRank):
     family: ClassVar[str] = "association"
     title: ClassVar[str] = "SVD of PPMI"
     label_settings: ClassVar[Mapping[str, str]] = {"dimensions": "{} dimensions"}
+    on_cluster: ClassVar[bool] = True
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"dimensions": 5, "window": 2, "min_count": 1}

@@ -24,7 +24,6 @@ from lmzoo.interface import Array, Ids, Progress
 from lmzoo.ngrams.counts import Level, count_ngrams, last_in_suffix_order, tally
 from lmzoo.ngrams.out_of_core import Scratch
 
-RANGES_A_WORKER = 2  # of first words: so that none waits long for the last
 MOST = 2**31 - 1  # n-grams of an order, and occurrences of one: they are counted in 32 bits
 
 
@@ -58,7 +57,7 @@ def count(
     survey = workers.reduce(_all_surveys, surveys)
     ((counts, seen),) = workers.gather("counting words", [survey])
     last = [workers.submit(_last_words, *chunk, seen, order) for chunk in zip(tokens.chunks, before, strict=True)]
-    cuts = _cuts(counts, RANGES_A_WORKER * len(workers))
+    cuts = workers.cuts(counts)
     counted = [
         workers.submit(count_chunk, *chunk, vocab_size, order, cuts)
         for chunk in zip(tokens.chunks, before, strict=True)
@@ -84,13 +83,6 @@ def _survey(ids: Ids, start: int, vocab_size: int) -> tuple[Array, Array]:
 def _all_surveys(surveys: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
     counts, seen = zip(*surveys, strict=True)
     return np.sum(counts, axis=0), np.min(seen, axis=0)
-
-
-def _cuts(counts: Array, ranges: int) -> list[int]:
-    """Words at which ranges of first words begin, and V: about as many n-grams in each, which begin as often."""
-    totals = np.cumsum(counts)
-    inner = np.searchsorted(totals, totals[-1] * np.arange(1, ranges) / ranges, side="right")
-    return np.unique([0, *inner, len(counts)]).tolist()
 
 
 def _last_words(ids: Ids, before: Ids, seen: Array, order: int) -> tuple[list[int], list[int]]:

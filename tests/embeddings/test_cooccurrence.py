@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmzoo.embeddings import cooccurrence
+from lmzoo.embeddings import rows
 from lmzoo.embeddings.cooccurrence import SIDES, WEIGHTS, Counted, keep_probabilities
 from lmzoo.errors import UsageError
 from lmzoo.interface import Progress, Run
@@ -113,8 +113,8 @@ def test_neither_memory_nor_threads_nor_ranges_change_the_counts(monkeypatch):
     tokens, vocab_size = some_text()
     expected = count(tokens, vocab_size, window=6)
     for memory, threads, positions in ((None, 1, 100), (1 << 16, 2, 200_000), (1, 5, 7)):
-        monkeypatch.setattr(cooccurrence, "THREADS", threads)
-        monkeypatch.setattr(cooccurrence, "POSITIONS", positions)
+        monkeypatch.setattr(rows, "THREADS", threads)
+        monkeypatch.setattr(rows, "POSITIONS", positions)
         found = count(tokens, vocab_size, window=6, memory=memory)
         for key in ("indptr", "indices", "data"):
             np.testing.assert_array_equal(getattr(found, key), getattr(expected, key))

@@ -16,7 +16,15 @@ def source(tmp_path_factory):
     return corpora.load(path)
 
 
-@pytest.mark.parametrize(("name", "settings", "spec"), [("ngram", {"order": "3"}, "word:100")])
+@pytest.mark.parametrize(
+    ("name", "settings", "spec"),
+    [
+        ("ngram", {"order": "3"}, "word:100"),
+        ("pmi", {"window": "3", "subsample": "0.01"}, "split:min=3"),
+        ("svd", {"preset": "tiny"}, "split:min=2"),
+        ("glove", {"preset": "tiny", "epochs": "1"}, "word:50"),
+    ],
+)
 def test_two_processes_give_the_model_of_one(two_processes, source, name, settings, spec):
     alone = training.fit(name, settings, training.encode(source, spec, Run()), Run())
     run = Run(cluster=two_processes)
