@@ -12,7 +12,7 @@ from functools import cache, partial
 import pytest
 import torch
 
-from lmzoo.errors import LmzooError
+from lmzoo.errors import LmzooError, UsageError
 from lmzoo.interface import Data, Run
 from lmzoo.neural.training import optimizers
 from lmzoo.neural.training.trainer import Trainer
@@ -169,3 +169,84 @@ def test_another_number_of_processes_goes_on(left, tmp_path):
     alone, _ = fitted("speedrun", replace(RESUMED, parallel="replicated"), VALID[:64], **ALL)
     assert resumed == pytest.approx(alone, abs=1e-3)  # in training and validation; Muon multiplies in bf16
     assert len(alone) == 18
+
+
+def spoil(folder, name, change):
+    place = folder / "checkpoint.sharded" / name
+    place.write_bytes(change(place.read_bytes()))
+
+
+def refusals(attempts):
+    """What is said to each attempt, settings for a folder: all processes must say so, and go on together."""
+    said = []
+    for folder, settings in attempts:
+        try:
+            until(9, folder, True, **ALL | settings)
+            said.append("nothing")
+        except LmzooError as error:
+            said.append(str(error))
+    return said
+
+
+def test_what_cannot_be_resumed_is_refused_by_all_processes(left, tmp_path):
+    def copy(name):
+        return shutil.copytree(left, tmp_path / name)
+
+    attempts = [(copy(name), {}) for name in ("missing", "altered", "facts", "more")] + [(left, {"batch": ROWS})]
+    files = sorted(file.name for file in (left / "checkpoint.sharded").iterdir())
+    assert len(files) == 5  # no pickle among them
+    (tmp_path / "missing" / "checkpoint.sharded" / files[3]).unlink()
+    spoil(tmp_path / "altered", files[4], lambda content: content[:-1] + bytes([content[-1] ^ 1]))
+    spoil(tmp_path / "facts", "facts.json", lambda content: content.replace(b'"step_number": 3', b'"step_number": 4'))
+    shutil.copy(left / "checkpoint.sharded" / files[1], tmp_path / "more" / "checkpoint.sharded" / "other.safetensors")
+    first, second = together(2, refusals, attempts)
+    assert first == second
+    missing, altered, facts, more, batch = first
+    assert f"{files[3]} is missing, damaged" in missing
+    assert f"{files[4]} is missing, damaged" in altered
+    assert "facts.json is damaged" in facts
+    assert "other.safetensors is missing, damaged or of another" in more
+    assert "another number of rows in a step (--batch, times the processes) (8, and now 16)" in batch
+
+
+def test_what_is_not_shared_is_refused(left, monkeypatch):
+    for name, value in {"RANK": "0", "WORLD_SIZE": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match="with --parallel sharded: resume it with that flag"):
+        fitted("speedrun", replace(RESUMED, parallel="replicated", folder=left, resume=True), **ALL)
+    said = together(1, refusals_of_others)[0]
+    assert "only transformers (gpt, llama, speedrun)" in said[0]
+    assert "--parallel sharded reads running text" in said[1]
+
+
+def refusals_of_others():
+    return [_error(begin, network("lstm"), **vars(SHARED)), _error(begin, network("gpt"), lines=True, **vars(SHARED))]
+
+
+def _error(function, *arguments, **settings):
+    with pytest.raises(UsageError) as refused:
+        function(*arguments, **settings)
+    return str(refused.value)
+
+
+# ── A process that dies ───────────────────────────────────────────────────────────────────────────
+
+
+def dies(step, run):
+    """Train; the last process is killed after that step."""
+    stepping = Trainer.step
+
+    def then_die(trainer):
+        stepping(trainer)
+        if trainer.step_number == step and trainer.parallel.rank == trainer.parallel.size - 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Trainer.step = then_die
+    return fitted("gpt", run)
+
+
+@pytest.mark.parametrize("run", [SHARED, RUN], ids=["sharded", "replicated"])
+def test_when_one_process_is_killed_the_others_end_with_one_line(run):
+    with started(2, dies, 2, run) as (_, (first, _)):
+        assert first.poll(60)
+        assert first.recv().startswith("LmzooError: another process of this training has stopped or cannot be reached")
