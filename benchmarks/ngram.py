@@ -1,13 +1,14 @@
-"""The n-gram beside KenLM, in one run on one machine: training, memory, scoring, and agreement of the scores.
+"""The n-gram beside KenLM, in one run on one machine: training, memory, scoring, sampling, agreement of the scores.
 
     python benchmarks/ngram.py [ptb wikitext2 books] [--order 5] [--runs 3] [--save]
 
-Both read the same text file, words separated by single spaces. Each training is a process of its own, alternating, with
-its peak memory from the operating system: lmzoo from text to a model in memory (reading words and fitting are also
-timed separately), lmplz from text to an ARPA file that is discarded. Scoring is of the test text, for lmzoo from ids
-and for the `kenlm` module from strings (it looks up words in a hash table). KenLM's programs are found on the PATH, or
-by LMPLZ and BUILD_BINARY, and its module where it is installed; what is missing is skipped. Compare ratios, not
-seconds: the machine may be busy.
+Both read the same text file, words separated by single spaces. Each training is a process of its own, in turns, with
+its CPU seconds (user and system, of all its threads, from start to end) and peak memory from the operating system:
+lmzoo from text to a saved run, imports and loading of compiled loops included (compiled before, by a process that is
+not timed), lmplz from text to an ARPA file that is discarded. Scoring is of the test text from strings, and for lmzoo
+also from ids. Sampling is of 1,000 tokens, drawn as the model draws and by looking at all V words. KenLM's programs are
+found on the PATH, or by LMPLZ and BUILD_BINARY, and its module where it is installed; what is missing is skipped.
+Compare ratios, not seconds: the machine may be busy, and its load is in the record.
 """
 
 import argparse
@@ -55,59 +56,64 @@ def peak_memory() -> int:
 
 
 def train_ours(path: Path, order: int, memory: int | None) -> dict[str, Any]:
-    """Text file → model, in this process."""
+    """Text file → a saved run, in this process: CPU seconds of each part."""
+    ends = [time.process_time()]  # of the interpreter, NumPy and this file
     from lmzoo.data import tokenizers
     from lmzoo.interface import Run
     from lmzoo.models.ngram import Ngram
+    from lmzoo.runs import store
 
-    model = Ngram(order=order)
-    model.warm_up()
-    began = time.perf_counter()
+    ends.append(time.process_time())
     text = path.read_text(encoding="utf-8")
-    words = tokenizers.train("split", text)
-    ids = words.encode(text)
+    words, ids = tokenizers.train_and_encode("split", text)
     del text
-    read = time.perf_counter()
-    model.fit(Data.of(ids, ids[:0], words.vocab_size), Run(memory=memory))
-    done = time.perf_counter()
-    peak = peak_memory()
-    return {"tokens": len(ids), "read": read - began, "fit": done - read, "seconds": done - began, "peak": peak,
-            "ngrams": model.size()[0]}  # fmt: skip
+    ends.append(time.process_time())
+    model = Ngram(order=order).fit(Data(ids, ids[:0], words.vocabulary), Run(memory=memory))
+    ends.append(time.process_time())
+    store.save(TextModel(model, words), path.parent / "trained", overwrite=True)
+    ends.append(time.process_time())
+    parts = dict(zip(("start", "imports", "read", "fit", "save"), np.diff([0, *ends]).tolist(), strict=True))
+    return {"tokens": len(ids), "ngrams": model.size()[0], "peak": peak_memory(), **parts}
+
+
+def timed(command: list[str], source: Path | None, target: Path | None) -> dict[str, Any]:
+    """CPU seconds, wall-clock seconds and peak memory of a process."""
+    with contextlib.ExitStack() as files:
+        opened = files.enter_context(source.open("rb")) if source else None
+        written: Any = files.enter_context(target.open("wb")) if target else subprocess.DEVNULL
+        began = time.perf_counter()
+        process = subprocess.Popen(command, stdin=opened, stdout=written, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+    if status:
+        raise SystemExit(f"{command[0]} failed")
+    return {"cpu": usage.ru_utime + usage.ru_stime, "seconds": seconds, "peak": usage.ru_maxrss * 1024}
 
 
 def train_kenlm(path: Path, order: int) -> dict[str, Any]:
     """Text file → ARPA, by lmplz with a gigabyte for its sorting."""
-    assert LMPLZ
-    command = [LMPLZ, "-o", str(order), "-S", "1G", "--discount_fallback", "-T", str(path.parent)]
-    with path.open("rb") as source:
-        began = time.perf_counter()
-        process = subprocess.Popen(command, stdin=source, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - began
-    if status:
-        raise SystemExit("lmplz failed")
-    return {"seconds": seconds, "peak": usage.ru_maxrss * 1024}
+    options = ["-o", str(order), "-S", "1G", "--discount_fallback", "-T", str(path.parent)]
+    return timed([str(LMPLZ), *options], path, None)
 
 
 def in_a_process(path: Path, order: int, memory: int | None) -> dict[str, Any]:
+    told = path.parent / "told.json"
     command = [sys.executable, __file__, "--ours", str(path), "--order", str(order), "--memory", str(memory or 0)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+    return timed(command, None, told) | json.loads(told.read_text(encoding="utf-8"))
 
 
 def seconds_of(work: Callable[[], Any], repeat: int = 5) -> float:
-    """The median of `repeat` runs."""
+    """CPU seconds, the median of `repeat` runs."""
     times = []
     for _ in range(repeat):
-        began = time.perf_counter()
+        began = time.process_time()
         work()
-        times.append(time.perf_counter() - began)
+        times.append(time.process_time() - began)
     return statistics.median(times)
 
 
 def scoring(corpus: str, order: int, folder: Path) -> dict[str, Any]:
-    """Tokens a second, perplexities and the largest difference between single scores (log10)."""
+    """Tokens a CPU second, perplexities and the largest difference between single scores (log10)."""
     from lmzoo.data import tokenizers
     from lmzoo.evaluation import generation
     from lmzoo.models.ngram import Ngram
@@ -124,11 +130,18 @@ def scoring(corpus: str, order: int, folder: Path) -> dict[str, Any]:
     tokens = sum(map(len, encoded))
     figures: dict[str, Any] = {"test_tokens": tokens}
     figures["ours"] = tokens / seconds_of(lambda: model.log_probs_many(encoded))
+    figures["ours_from_text"] = tokens / seconds_of(lambda: model.log_probs(words.encode(test)))
     log_probs = np.concatenate(model.log_probs_many(encoded))
     figures["perplexity"] = float(np.exp(-log_probs.mean()))
     figures["next_log_probs"] = seconds_of(lambda: [model.next_log_probs(model.start()) for _ in range(20)]) / 20
     prompt = np.array([], dtype=np.int32)
-    figures["sample_1000"] = seconds_of(lambda: list(generation.generate(model, prompt, 1000, seed=1)), 3)
+    another = Ngram(order=2).fit(Data.of(ids[:100], ids[:0], words.vocab_size))
+    list(generation.generate(another, prompt, 1))  # compiles
+    figures["first_sample_1000"] = seconds_of(lambda: list(generation.generate(model, prompt, 1000, seed=1)), 1)
+    figures["sample_1000"] = seconds_of(lambda: list(generation.generate(model, prompt, 1000, seed=2)), 3)
+    figures["sample_1000_all_words"] = 10 * seconds_of(
+        lambda: list(generation.generate(model, prompt, 100, seed=1, temperature=1 + 1e-12)), 1
+    )
     store.save(TextModel(model, words), folder / "run")
     figures["load"] = seconds_of(lambda: store.load(folder / "run"), 3)
     figures["bytes"] = store.bytes_on_disk(folder / "run")
@@ -151,7 +164,7 @@ def kenlm_scoring(folder: Path, order: int, lines: list[str], ours: Any) -> dict
     with contextlib.redirect_stderr(io.StringIO()):
         model = kenlm.Model(str(binary))
     theirs = np.array([score for line in lines for score, _, _ in model.full_scores(line)])
-    seconds = seconds_of(lambda: [model.score(line) for line in lines])
+    seconds = seconds_of(lambda: [model.score(line) for line in lines])  # which splits the line itself
     return {
         "kenlm": len(theirs) / seconds,
         "kenlm_bytes": binary.stat().st_size,
@@ -173,12 +186,14 @@ def main() -> None:
         return
     from lmzoo.runs import provenance
 
+    load = os.getloadavg()
     results = {corpus: measure(corpus, arguments.order, arguments.runs) for corpus in arguments.corpora}
     if arguments.save:
+        record = {**provenance.provenance(), "load": [load, os.getloadavg()], "results": results}
         folder = Path(__file__).parent / "results"
         folder.mkdir(exist_ok=True)
         path = folder / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}-ngram.json"
-        path.write_text(json.dumps({**provenance.provenance(), "results": results}, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         print(f"saved {path}")
 
 
@@ -188,6 +203,7 @@ def measure(corpus: str, order: int, runs: int) -> dict[str, Any]:
         folder = Path(name)
         path = folder / "train.txt"
         path.write_text(text_of(corpus, "train"), encoding="utf-8")
+        in_a_process(path, order, None)  # compiles, and reads the programs into memory
         trainings: dict[str, list[dict[str, Any]]] = {"lmzoo": [], "lmzoo in 1 GiB": [], "lmplz": []}
         for _ in range(runs):
             trainings["lmzoo"].append(in_a_process(path, order, None))
@@ -205,30 +221,38 @@ def measure(corpus: str, order: int, runs: int) -> dict[str, Any]:
 
 
 def print_training(who: str, rows: list[dict[str, Any]], tokens: int, theirs: list[dict[str, Any]]) -> None:
-    seconds = [row["seconds"] for row in rows]
-    middle = statistics.median(seconds)
-    spread = f"{middle:7.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
-    versus = f"{statistics.median(row['seconds'] for row in theirs) / middle:5.2f} x lmplz" if theirs else ""
+    cpu = [row["cpu"] for row in rows]
+    middle, wall = statistics.median(cpu), statistics.median(row["seconds"] for row in rows)
+    spread = f"{middle:6.2f} s of CPU ({min(cpu):.2f} to {max(cpu):.2f}), {wall:.1f} s of time"
+    versus = ""
+    if theirs:
+        times = [ours / row["cpu"] for ours, row in zip(cpu, theirs, strict=False)]  # of processes that ran in turns
+        versus = f"{statistics.median(times):5.2f} x lmplz"
     peak = max(row["peak"] for row in rows) / 2**20
-    apart = ""
-    if "read" in rows[0]:
-        read, fit = (statistics.median(row[part] for row in rows) for part in ("read", "fit"))
-        apart = f"  (reading words {read:.2f} s, fitting {fit:.2f} s)"
-    print(f"  train  {who:15} {spread:32} {tokens / middle:11,.0f} tokens/s  {peak:6,.0f} MiB  {versus}{apart}")
+    parts = ("start", "imports", "read", "fit", "save")
+    apart = ", ".join(f"{part} {statistics.median(row[part] for row in rows):.2f}" for part in parts if part in rows[0])
+    print(f"  train  {who:15} {spread}, {tokens / middle:,.0f} tokens/s  {peak:6,.0f} MiB {versus}  {apart}")
 
 
 def print_scoring(figures: dict[str, Any]) -> None:
     kenlm = (
-        f", kenlm.score {figures['kenlm']:,.0f}: {figures['ours'] / figures['kenlm']:.2f} x"
+        f"; kenlm.score, from text, {figures['kenlm']:,.0f}: {figures['ours_from_text'] / figures['kenlm']:.2f} x"
         if "kenlm" in figures
         else ""
     )
-    print(f"  score  {figures['ours']:,.0f} tokens/s{kenlm}; perplexity {figures['perplexity']:.3f}")
+    print(
+        f"  score  {figures['ours']:,.0f} tokens/s from ids, {figures['ours_from_text']:,.0f} from text{kenlm}; "
+        f"perplexity {figures['perplexity']:.3f}"
+    )
     if "largest_difference" in figures:
         print(f"         single scores differ by at most {figures['largest_difference']:.1e} in log10")
     print(
-        f"  next_log_probs {figures['next_log_probs'] * 1e3:.3f} ms, 1,000 samples {figures['sample_1000']:.2f} s, "
-        f"load {figures['load']:.2f} s, {figures['bytes'] / 1e6:,.1f} MB on disk"
+        f"  1,000 samples {figures['first_sample_1000']:.3f} s the first time, then {figures['sample_1000']:.3f} s; "
+        f"looking at all words {figures['sample_1000_all_words']:.2f} s"
+    )
+    print(
+        f"  next_log_probs {figures['next_log_probs'] * 1e3:.3f} ms, load {figures['load']:.2f} s, "
+        f"{figures['bytes'] / 1e6:,.1f} MB on disk"
         + (f" (KenLM's probing binary: {figures['kenlm_bytes'] / 1e6:,.1f} MB)" if "kenlm_bytes" in figures else "")
     )
 

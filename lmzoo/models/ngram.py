@@ -125,7 +125,7 @@ class Ngram(TrieModel):
         assert self.order != "auto"
         self.vocab_size_, self.order_, self.smoothing_ = data.vocab_size, self.order, self.smoothing
         scratch = Scratch(run.memory)
-        levels = count_ngrams(data.train, data.vocab_size, self.order, scratch, run.progress)
+        levels = [*count_ngrams(data.train, data.vocab_size, self.order, scratch, run.progress)]
         smoothing = SMOOTHINGS[self.smoothing](self.vocab_size_, self.k)
         if smoothing.uses_validation and data.refit:
             # `train` contains the validation text here, which must be held out where weights are fitted on it.
@@ -136,13 +136,13 @@ class Ngram(TrieModel):
         probs, gammas = _interpolate(levels, smoothing, scratch)
         parts = cut(levels, probs, gammas, parse_cutoffs(self.cutoffs), type(smoothing))
         pruned, probs, gammas = entropy_prune(*parts, self.prune)
-        self.trie_ = Trie.build(pruned, probs, gammas, scratch)
         self.remarks = list(smoothing.remarks)
         if pruned is not levels:
             was, now = sum(map(len, levels)), sum(map(len, pruned))
             self.remarks.append(f"pruned from {was:,} to {now:,} n-grams: {1 - now / was:.1%} saved")
         if len(levels) < self.order:
             self.remarks.append(f"the text has no n-grams longer than {len(levels)}: order {self.order} adds none")
+        self.trie_ = Trie.build(pruned, probs, gammas, scratch)  # which takes them apart
         return self
 
     def _choose(self, data: Data, run: Run) -> Self:
@@ -219,8 +219,10 @@ def _interpolate(levels: list[Level], smoothing: Smoothing, scratch: Scratch) ->
             lower = probs[-2][part.suffix]  # p(w | h⁻), (G,)
             alpha = smoothing.alpha(part)
             gamma = smoothing.gamma(part, alpha, lower)
-            seen = part.count > 0 if smoothing.backs_off else False  # level 1 lists all V words, seen or not
-            probs[-1][ngrams] = np.where(seen, alpha, alpha + gamma[part.context] * lower)
+            below = gamma[part.context] * lower
+            if smoothing.backs_off:
+                below[part.count > 0] = 0  # level 1 lists all V words, seen or not
+            np.add(alpha, below, out=probs[-1][ngrams])
             gammas[-1][contexts] = gamma
         level.release()
         release(probs[-2], gammas[-1])

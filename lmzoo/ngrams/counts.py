@@ -21,7 +21,7 @@ from lmzoo.interface import Array, Ids, Progress
 from lmzoo.ngrams.out_of_core import Scratch, ranges, release
 
 BYTES_A_TOKEN = 32  # memory that a run needs for each of its positions
-PART = 500_000  # n-grams smoothed at a time
+PART = 100_000  # n-grams smoothed at a time
 RUN = 2_000_000  # positions in a run, at most: longer ones do not fit in the processor's cache
 THREADS = min(8, os.cpu_count() or 1)
 
@@ -215,7 +215,7 @@ def _count_run(text, context, ngram, children, first, stop):  # type: ignore[no-
             pairs[place[c - first]] = (np.int64(text[t]) << 32) | t
             place[c - first] += 1
     spare = np.empty(size, np.int64)
-    word, suffix, count = np.empty(size, np.int32), np.empty(size, np.int32), np.zeros(size, np.int32)
+    word, suffix, count = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size, np.int32)
     g = -1
     begin = 0
     for c in range(stop - first):
@@ -226,13 +226,12 @@ def _count_run(text, context, ngram, children, first, stop):  # type: ignore[no-
             if child < 0 or w != word[g]:
                 g += 1
                 child += 1
-                word[g] = w
-                suffix[g] = ngram[t]
+                word[g], suffix[g], count[g] = w, ngram[t], 0
             count[g] += 1
             ngram[t] = child
         children[first + c + 1] = child + 1
         begin = place[c]
-    return word[: g + 1].copy(), suffix[: g + 1].copy(), count[: g + 1].copy()
+    return word[: g + 1], suffix[: g + 1], count[: g + 1]  # what lies behind was never touched, so it takes no memory
 
 
 @njit(cache=True, nogil=True)

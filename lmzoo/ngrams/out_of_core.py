@@ -38,6 +38,8 @@ class Scratch:
 
     def joined(self, parts: Sequence[Array]) -> Array:
         """One or more parts of a column, concatenated."""
+        if len(parts) == 1 and self.memory is None:
+            return parts[0]
         column = self.empty(sum(map(len, parts)), parts[0].dtype)
         start = 0
         for part in parts:  # not np.concatenate, which would have all parts in memory at once

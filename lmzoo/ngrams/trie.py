@@ -42,7 +42,10 @@ class Trie:
 
     @classmethod
     def build(cls, levels: list[Level], probs: list[Array], gammas: list[Array], scratch: Scratch) -> Self:
-        """One node for each n-gram of `levels`, given its p(w | h), `probs` (G,), and γ(h), `gammas` (C,), by level."""
+        """One node for each n-gram of `levels`, given its p(w | h), `probs` (G,), and γ(h), `gammas` (C,), by level.
+
+        The lists are emptied on the way, so that no level is in memory longer than it must.
+        """
         first = np.cumsum([0, 1] + [len(level) for level in levels]).tolist()  # first[n]: the first node of order n
         nodes, contexts = first[-1], first[-2]
         trie = cls(
@@ -55,7 +58,8 @@ class Trie:
         )
         trie.words[0], trie.probs[0], trie.fallback[0] = -1, 1, 0
         trie.counts[0] = levels[0].count.sum()
-        for level, prob, gamma in zip(levels, probs, gammas, strict=True):
+        while levels:
+            level, prob, gamma = levels.pop(0), probs.pop(0), gammas.pop(0)
             n = level.order
             here, below = slice(first[n], first[n + 1]), slice(first[n - 1], first[n])
             columns = (trie.words, level.word), (trie.probs, prob), (trie.counts, level.count)

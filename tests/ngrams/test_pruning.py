@@ -46,7 +46,7 @@ def cut_as(name, model, thresholds):
 
 
 def trie_of(model, vocab_size=V):
-    trie = Trie.build(*model, Scratch())
+    trie = Trie.build(*map(list, model), Scratch())
     trie.check(vocab_size)
     return trie
 
