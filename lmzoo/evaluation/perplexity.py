@@ -246,7 +246,7 @@ def parts_of(tokenizer: Tokenizer, text: str, protocol: str) -> Sequence[Ids]:
         ids = tokenizer.encode(text)
         cuts = np.flatnonzero(ids == tokenizer.end) + 1
         return [part for part in np.split(ids, cuts) if len(part)]
-    return [tokenizer.encode(line) for line in lines_of(text)]
+    return tokenizer.encode_many(lines_of(text))
 
 
 def opening(text: str, longest: int = LARGEST) -> str:

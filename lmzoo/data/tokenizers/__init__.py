@@ -20,10 +20,11 @@ Ids 0 … 255 are the bytes (for gpt2 in another order), then come the learned t
 """
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import count, repeat
-from typing import Any
+from functools import cached_property
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -42,7 +43,11 @@ from lmzoo.data.tokenizers.base import (
 )
 from lmzoo.data.tokenizers.bpe import LARGEST, Bpe, find_gpt2, load_gpt2
 from lmzoo.data.tokenizers.pretokenized import Split
+from lmzoo.data.tokenizers.words import encode_many, is_long, number, reader_of, utf8
 from lmzoo.errors import FormatError, TokenizerError, nearest
+
+if TYPE_CHECKING:
+    from lmzoo.data.tokenizers.compiled import Reader
 
 __all__ = [
     "KINDS",
@@ -145,18 +150,15 @@ class Word(ByteTokenizer):
 
         Its pieces are found once for both, and looked up once for each distinct one.
         """
-        number: defaultdict[str, int] = defaultdict(count().__next__)  # of each piece, by first occurrence
-        chunks = [
-            np.fromiter(map(number.__getitem__, cls.PIECE.findall(text, start, end)), np.int32)
-            for start, end in spans(text)
-        ]
-        pieces = np.array(list(number), object)
-        counts = sum((np.bincount(chunk, minlength=len(pieces)) for chunk in chunks), np.zeros(len(pieces), np.int64))
-        frequent = (piece for piece in pieces[np.argsort(-counts, kind="stable")] if _can_be_learned(piece))
-        words = [word for word, _ in zip(frequent, range(size), strict=False)]
-        tokenizer = cls(f"word:{size}", words, lines)
-        ids = np.fromiter(map(tokenizer._ids.get, pieces, repeat(HOLE)), np.int32, len(pieces))
-        spelled = [spell_holes(ids[chunk], pieces[chunk].tolist()) for chunk in chunks]
+        pieces, chunks = number(text, spans(text), cls.PIECE, pieces=True)
+        numbers = BYTES + len(pieces)
+        counts = sum((np.bincount(chunk, minlength=numbers) for chunk in chunks), np.zeros(numbers, np.int64))[BYTES:]
+        frequent = [n for n in np.argsort(-counts, kind="stable").tolist() if _can_be_learned(pieces[n])][:size]
+        tokenizer = cls(f"word:{size}", [pieces[n] for n in frequent], lines)
+        ids = np.full(numbers, HOLE, np.int32)
+        ids[:BYTES] = tokenizer._ended(np.arange(BYTES, dtype=np.int32))
+        ids[BYTES + np.array(frequent, np.int64)] = BYTES + np.arange(len(frequent))
+        spelled = [spell_holes(ids[chunk], pieces, chunk - BYTES) for chunk in chunks]
         return tokenizer, np.concatenate([np.empty(0, np.int32), *spelled])
 
     @classmethod
@@ -176,8 +178,20 @@ class Word(ByteTokenizer):
     def _is_whole(self, text: str) -> bool:  # noqa: ARG002
         return True
 
+    @cached_property
+    def _reader(self) -> "Reader | None":
+        return reader_of(self._words, pieces=True)
+
+    def encode_many(self, texts: Sequence[str]) -> list[Tokens]:
+        """See `Tokenizer.encode_many`."""
+        return encode_many(self, texts, self._ids["\n"])
+
     def _encode(self, text: str) -> Iterator[Tokens]:
+        reader = self._reader if is_long(text) else None
         for start, end in spans(text):
+            if reader:
+                yield reader.read(utf8(text, start, end, surrogates=True), BYTES, self._ids["\n"])
+                continue
             pieces = self.PIECE.findall(text, start, end)
             ids = np.fromiter(map(self._ids.get, pieces, repeat(HOLE)), np.int32, len(pieces))
             yield spell_holes(ids, pieces)
@@ -198,15 +212,17 @@ def train(spec: str, text: str, lines: bool = False) -> Tokenizer:
     if kind == "char":
         return Char.train(text, lines)
     if kind == "split":
-        return Split.train(text, least=size or 1)
+        return Split.train(text, least=size or 1)[0]
     return load_gpt2(find_gpt2(), lines) if kind == "gpt2" else Byte(lines)
 
 
 def train_and_encode(spec: str, text: str, lines: bool = False) -> tuple[Tokenizer, Tokens]:
-    """The tokenizer of `train`, and the ids of `text`, (T,) int32: `word` reads it once for both."""
+    """The tokenizer of `train`, and the ids of `text`, (T,) int32: `word` and `split` read it once for both."""
     kind, size = _parse(spec)
     if kind == "word":
         return Word.train(size, text, lines)
+    if kind == "split":
+        return Split.train(text, least=size or 1)
     tokenizer = train(spec, text, lines)
     return tokenizer, tokenizer.encode(text)
 

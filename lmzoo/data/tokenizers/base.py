@@ -99,6 +99,10 @@ class Tokenizer(ABC):
         """The ids of `text`, (T,) int32. Only `split` can fail: TokenizerError, naming line and column."""
         return np.concatenate([np.empty(0, np.int32), *self._encode(text)])
 
+    def encode_many(self, texts: Sequence[str]) -> list[Tokens]:
+        """`encode` of each of `texts`, which are separate. Raises as `encode` does, of the first that has an error."""
+        return [self.encode(text) for text in texts]
+
     @abstractmethod
     def _encode(self, text: str) -> Iterator[Tokens]:
         """The ids of `text`, a chunk at a time."""
@@ -260,10 +264,10 @@ def _decoded(spelling: bytes) -> str | None:
         return None
 
 
-def spell_holes(ids: Tokens, pieces: Sequence[str]) -> Tokens:
-    """`ids` (N,) of `pieces`, with byte tokens for those that have none of their own (a HOLE), (T,)."""
+def spell_holes(ids: Tokens, pieces: Sequence[str], which: Tokens | None = None) -> Tokens:
+    """`ids` (N,) of `pieces`, or of pieces[which], with byte tokens for those that have none (a HOLE), (T,)."""
     holes = np.flatnonzero(ids == HOLE)
-    spellings = [to_bytes(pieces[i]) for i in holes.tolist()]
+    spellings = [to_bytes(pieces[i]) for i in (holes if which is None else which[holes]).tolist()]
     lengths = np.ones(len(ids), np.int64)
     lengths[holes] = [len(spelling) for spelling in spellings]
     spelled = np.repeat(ids, lengths)

@@ -14,29 +14,23 @@ Brown), which is then learned like any other word.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lmzoo.data.split import lines_of
-from lmzoo.data.tokenizers.base import (
-    HOLE,
-    SURROGATES,
-    Tokenizer,
-    Tokens,
-    is_word,
-    line_and_column,
-    spans,
-    to_bytes,
-)
+from lmzoo.data.tokenizers.base import HOLE, Tokenizer, Tokens, is_word, line_and_column, spans, to_bytes
 from lmzoo.data.tokenizers.normalizer import UNKNOWN, Normalizer
+from lmzoo.data.tokenizers.words import FIRST, LINE_END, encode_many, is_long, number, reader_of, utf8
 from lmzoo.errors import FormatError, TokenizerError, nearest
 from lmzoo.interface import Ids, Vocabulary, check_ids
+
+if TYPE_CHECKING:
+    from lmzoo.data.tokenizers.compiled import Reader
 
 END = "</s>"
 
@@ -74,10 +68,10 @@ class Split(Tokenizer):
         """Rewrites ordinary text in this vocabulary and layout."""
         return Normalizer(self._words, self._layout == "leading")
 
-    @property
+    @cached_property
     def unknown(self) -> int | None:
         """The id of `<unk>`, where the corpus has that word."""
-        return self._ids.get(UNKNOWN)
+        return self._words.index(UNKNOWN) if UNKNOWN in self._words else None
 
     def normalize(self, text: str, context: str = "") -> str:
         """Ordinary text in the corpus's layout, case and way of splitting words; see `normalizer.py`."""
@@ -105,23 +99,26 @@ class Split(Tokenizer):
         return np.maximum(np.cumsum(counts) - 1, 0)
 
     @classmethod
-    def train(cls, text: str, least: int = 1) -> "Split":
-        """Learn layout and words; words that occur less than `least` times become `<unk>`, the last word if the text
-        does not have it. Raises TokenizerError for a lone surrogate.
+    def train(cls, text: str, least: int = 1) -> tuple["Split", Tokens]:
+        """Learn layout and words of `text`, and its ids, (T,); words that occur less than `least` times become `<unk>`,
+        the last word if the text does not have it. Raises TokenizerError for a lone surrogate.
         """
         first_end = text.find("\n")
         layout = "leading" if text.startswith(" ") and (first_end < 0 or text[first_end - 1] == " ") else "plain"
-        counts = Counter({"\n": 0})
-        for start, end in _word_spans(text):
-            chunk = Counter(_quick_words(text, start, end, layout))
-            if not all(map(_is_word, chunk.keys() - counts.keys())):
-                chunk = Counter(match[0] for match in _words(text, start, end))
-            counts.update(chunk)
-        del counts["\n"]
+        words, chunks = number(text, _word_spans(text), _WORD_OR_END, pieces=False)
+        numbers = np.concatenate([np.empty(0, np.int32), *chunks])
         if least == 1:
-            return cls(list(counts), layout)
-        counts[UNKNOWN] += least
-        return cls([word for word, count in counts.items() if count >= least], layout, f"split:min={least}")
+            made = cls(words, layout)
+            return made, np.where(numbers == LINE_END, np.int32(made.end), numbers - np.int32(FIRST))
+        if UNKNOWN not in words:
+            words = [*words, UNKNOWN]
+        known = np.bincount(numbers, minlength=FIRST + len(words))[FIRST:] >= least
+        unknown = words.index(UNKNOWN)
+        known[unknown] = True
+        made = cls([words[n] for n in np.flatnonzero(known)], layout, f"split:min={least}")
+        ids = (np.cumsum(known) - 1).astype(np.int32)
+        ids[~known] = ids[unknown]
+        return made, np.append(np.int32(made.end), ids)[numbers]
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> "Split":
@@ -174,21 +171,31 @@ class Split(Tokenizer):
         (checked,) = check_ids([token_id], self.vocab_size).tolist()
         return END if checked == self.end else self._words[checked]
 
+    @cached_property
+    def _reader(self) -> "Reader | None":
+        return reader_of(self._words, pieces=False)
+
+    def encode_many(self, texts: Sequence[str]) -> list[Tokens]:
+        """See `Tokenizer.encode_many`."""
+        return encode_many(self, texts, self.end)
+
     def _encode(self, text: str) -> Iterator[Tokens]:
+        reader = self._reader if is_long(text) else None
+        unknown = HOLE if self.unknown is None else self.unknown
         for start, end in _word_spans(text):
-            words = _quick_words(text, start, end, self._layout)
-            ids = np.fromiter(map(self._ids.get, words, repeat(HOLE)), np.int32, len(words))
-            yield ids if HOLE not in ids else self._with_unknown(text, start, end)
+            data = utf8(text, start, end, surrogates=False)
+            if reader:
+                ids = reader.read(data, 0, self.end, unknown)
+            else:
+                words = _WORD_OR_END.findall(text, start, end)
+                ids = np.fromiter(map(self._ids.get, words, repeat(unknown)), np.int32, len(words))
+            if HOLE in ids:
+                raise self._unknown_word(text, start, end)
+            yield ids
 
-    def _with_unknown(self, text: str, start: int, end: int) -> Tokens:
-        """The ids of text[start:end], which has an unknown word or another layout."""
-        words, unknown = list(_words(text, start, end)), self._ids.get(UNKNOWN, HOLE)
-        ids = np.fromiter((self._ids.get(match[0], unknown) for match in words), np.int32, len(words))
-        if HOLE in ids:
-            raise self._unknown_word(text, words[int(np.argmax(ids == HOLE))])
-        return ids
-
-    def _unknown_word(self, text: str, match: re.Match[str]) -> TokenizerError:
+    def _unknown_word(self, text: str, start: int, end: int) -> TokenizerError:
+        """The error that names the first word of text[start:end] that is not in the vocabulary."""
+        match = next(match for match in _WORD_OR_END.finditer(text, start, end) if match[0] not in self._ids)
         line, column = line_and_column(text, match.start())
         return TokenizerError(
             f"line {line}, column {column}: the word {match[0]!r} is not in the closed vocabulary of "
@@ -216,25 +223,3 @@ def _is_word(word: Any) -> bool:
 
 def _word_spans(text: str) -> Iterator[tuple[int, int]]:
     return spans(text, longest=len(text))  # never inside a word
-
-
-def _quick_words(text: str, start: int, end: int, layout: str) -> list[str]:
-    """The words and newlines of text[start:end], by splitting at spaces alone.
-
-    Where the text has another layout, one of them is not a word: it is "" or has white space in it.
-    """
-    chunk = text[start:end]
-    if layout == "leading":
-        return chunk[1:].split(" ") if chunk[:1] == " " else [""]
-    misfit = any(spaces in chunk for spaces in ("  ", " \n", "\n ")) or (start == 0 and chunk[:1] == " ")
-    if misfit or (end == len(text) and chunk[-1:] == " "):
-        return [""]
-    return [word for word in chunk.replace("\n", " \n ").split(" ") if word]
-
-
-def _words(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
-    """The words and newlines of text[start:end], whatever other white space it has. Raises TokenizerError."""
-    if surrogate := SURROGATES.search(text, start, end):
-        line, column = line_and_column(text, surrogate.start())
-        raise TokenizerError(f"line {line}, column {column}: {surrogate[0][0]!r}, a lone surrogate, is no text")
-    return _WORD_OR_END.finditer(text, start, end)
