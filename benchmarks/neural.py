@@ -1,20 +1,30 @@
-"""A training step of lmzoo's gpt beside nanoGPT's, in one run on one machine: tokens a second of the same model.
+"""The training of networks on a CPU beside others' programs: processor seconds of one thread, in turns, in one run.
 
-    NANOGPT=path/to/nanoGPT python benchmarks/neural.py [--batches 12 48] [--seconds 20] [--rounds 3] [--save]
+    NANOGPT=path/to/nanoGPT python benchmarks/neural.py step [--batches 12 48] [--ways float32 …] [--rounds 10] [--save]
+    python benchmarks/neural.py muon [--rounds 10] [--save]
+    python benchmarks/neural.py softmax [--tokens 300000] [--save]
 
-The model is the one of nanoGPT's README for a CPU: 4 layers × 128, 4 heads, a window of 64 characters of Tiny
-Shakespeare, no dropout. nanoGPT takes the step of its train.py (float32, not compiled, as that README says: AdamW,
-gradient clipping, random windows from a memory-mapped file). lmzoo takes the step of its trainer, which reads its
-batch, steps and clips too, plain and compiled and in both precisions. The two take turns. Compilation is not in the
-figures: its seconds are printed beside them.
+step     The step of lmzoo's trainer beside the one of nanoGPT's train.py (float32, not compiled, as its README says for
+         a CPU: AdamW, gradient clipping, random windows from a memory-mapped file), the same model: 4 layers × 128, 4
+         heads, exact GELU, a window of 64 characters of Tiny Shakespeare, no dropout.
+muon     A step of lmzoo's Muon beside PyTorch's on the same matrices and gradients, each gate and projection by itself.
+softmax  Words of WikiText-2: lmzoo's LSTM, 2 × 200 with an adaptive softmax, beside one of the same size with a dense
+         softmax, trained as pytorch/examples' word_language_model is (SGD at 20, clipping at 0.25, dropout 0.2, batch
+         20, window 35; PyTorch's own modules, that program's numbers): tokens a second, and the perplexity of the
+         first 5,000 words of the validation text after as many tokens.
+
+Processor time is what a busy machine leaves to compare; what it cost to compile is beside it, child processes included.
 """
 
 import argparse
 import contextlib
+import copy
 import datetime
 import importlib.util
 import json
+import math
 import os
+import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -23,18 +33,67 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
+from torch.nn.functional import cross_entropy, dropout
+
+from lmzoo import models
+from lmzoo.data import corpus, tokenizers
+from lmzoo.interface import Data, Run
+from lmzoo.neural import device as _device
+from lmzoo.neural.training import optimizers
+from lmzoo.neural.training.trainer import Trainer
+from lmzoo.runs import provenance
 
 LAYERS, HEADS, WIDTH, WINDOW = 4, 4, 128, 64
-WAYS = [(precision, compiled) for precision in ("float32", "bfloat16") for compiled in ("no", "yes")]
+WAYS = ("float32", "bfloat16", "bfloat16 compiled")
+# nanoGPT's model in lmzoo's settings: GPT-2's form without biases, with GELU itself.
+SAME: dict[str, Any] = {
+    "layers": LAYERS, "heads": HEADS, "width": WIDTH, "window": WINDOW, "dropout": 0.0, "bias": False,
+    "exact_gelu": True,
+}  # fmt: skip
+WORDS: dict[str, Any] = {
+    "layers": 2, "hidden": 200, "embedding": 200, "dropout": 0.2, "dropout_between": 0.2, "dropout_inputs": 0.2,
+    "batch": 20, "window": 35, "weight_decay": 0.01, "learning_rate": 3e-3,
+}  # fmt: skip
+VALIDATION_WORDS = 5000
 
 
-def text() -> tuple[Any, int]:
-    """Tiny Shakespeare's training part as character ids, and the vocabulary's size."""
-    from lmzoo.data import corpus, tokenizers
+def ids_of(name: str) -> tuple[Any, Any, int]:
+    """The ids of a corpus's training and validation text, and the vocabulary's size."""
+    source = corpus.load(name)
+    tokenizer = tokenizers.train(source.tokenizer, source.train)
+    return tokenizer.encode(source.train), tokenizer.encode(source.valid), tokenizer.vocab_size
 
-    source = corpus.load("shakespeare")
-    tokenizer = tokenizers.train("char", source.train)
-    return tokenizer.encode(source.train), tokenizer.vocab_size
+
+def processor_seconds() -> float:
+    """Of this process and of those that it waited for."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def in_turns(steps: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+    """Processor milliseconds of each step, in each round."""
+    taken: dict[str, list[float]] = {label: [] for label in steps}
+    for _ in range(rounds):
+        for label, step in steps.items():
+            began = time.process_time()
+            step()
+            taken[label].append(1e3 * (time.process_time() - began))
+    return taken
+
+
+def table(title: str, taken: dict[str, list[float]], peer: str, **facts: Any) -> list[dict[str, Any]]:
+    """Medians, and how many times as fast as the peer each is; printed too."""
+    base, rows = statistics.median(taken[peer]), []
+    for label, values in taken.items():
+        middle = statistics.median(values)
+        rows.append(
+            {"what": title, "who": label, "cpu_ms": middle, "least": min(values), "ratio": base / middle, **facts}
+        )
+        print(f"{title:24} {label:26} {middle:7.1f} ms (at best {min(values):.1f}) × {base / middle:.2f}", flush=True)
+    return rows
+
+
+# ── A step beside nanoGPT's ───────────────────────────────────────────────────────────────────────
 
 
 def nanogpt_step(ids: Any, vocab_size: int, batch: int) -> Callable[[], None]:
@@ -46,14 +105,9 @@ def nanogpt_step(ids: Any, vocab_size: int, batch: int) -> Callable[[], None]:
     spec.loader.exec_module(module)
     with contextlib.redirect_stdout(None):
         config = module.GPTConfig(
-            block_size=WINDOW,
-            vocab_size=vocab_size,
-            n_layer=LAYERS,
-            n_head=HEADS,
-            n_embd=WIDTH,
-            dropout=0.0,
+            block_size=WINDOW, vocab_size=vocab_size, n_layer=LAYERS, n_head=HEADS, n_embd=WIDTH, dropout=0.0,
             bias=False,
-        )
+        )  # fmt: skip
         model = module.GPT(config).train()
         optimizer = model.configure_optimizers(0.1, 1e-3, (0.9, 0.99), "cpu")
     data = ids.astype(np.uint16)
@@ -75,95 +129,142 @@ def nanogpt_step(ids: Any, vocab_size: int, batch: int) -> Callable[[], None]:
     return step
 
 
-def our_step(ids: Any, vocab_size: int, batch: int, precision: str, compiled: str) -> Callable[[], None]:
-    """The step of lmzoo's trainer on the same model."""
-    from lmzoo.interface import Data, Run
-    from lmzoo.models.gpt import GPT
-    from lmzoo.neural import device as _device
-    from lmzoo.neural.training.trainer import Trainer
-
-    model = GPT.from_config({**GPT.PRESETS["gpt-nano"], **SAME, "batch": batch})
-    run = Run(seconds=1e9, precision=precision, compile=compiled, device="cpu")
-    compute = _device.choose(run, model.width, False)
+def trainer(name: str, settings: dict[str, Any], ids: Any, vocab_size: int, way: str = "auto") -> Trainer:
+    """lmzoo's trainer before its first step; `way` is a precision, and whether to compile."""
+    model: Any = models.find(name).from_config(settings)
+    precision, _, compiled = way.partition(" ")
+    run = Run(seconds=1e9, precision=precision, compile="yes" if compiled else "no", device="cpu")
     module = model.build(vocab_size).train()
-    return Trainer(model, module, Data.of(ids, ids[:0], vocab_size), run, compute).step
+    return Trainer(model, module, Data.of(ids, ids[:0], vocab_size), run, _device.choose(run, model.width, False))
 
 
-# nanoGPT's model in lmzoo's settings: GPT-2's form without biases.
-SAME: dict[str, Any] = {
-    "layers": LAYERS,
-    "heads": HEADS,
-    "width": WIDTH,
-    "window": WINDOW,
-    "dropout": 0.0,
-    "bias": False,
-}
-
-
-def rate(step: Callable[[], None], seconds: float, tokens: int) -> float:
-    """Tokens a second over that long."""
-    began, done = time.perf_counter(), 0
-    while time.perf_counter() - began < seconds:
-        step()
-        done += tokens
-    return done / (time.perf_counter() - began)
-
-
-def measure(batch: int, seconds: float, rounds: int) -> dict[str, Any]:
-    ids, vocab_size = text()
-    steps = {"nanoGPT": nanogpt_step(ids, vocab_size, batch)}
-    first = {}
-    for precision, compiled in WAYS:
-        label = f"lmzoo {precision}{' compiled' if compiled == 'yes' else ''}"
-        steps[label] = our_step(ids, vocab_size, batch, precision, compiled)
-    for label, step in steps.items():
-        began = time.perf_counter()
-        for _ in range(3):
-            step()
-        first[label] = time.perf_counter() - began
-    rates: dict[str, list[float]] = {label: [] for label in steps}
-    for _ in range(rounds):
+def measure_step(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """nanoGPT's step and ours, at each batch."""
+    ids, _, vocab_size = ids_of("shakespeare")
+    rows = []
+    for batch in options.batches:
+        steps: dict[str, Callable[[], Any]] = {"nanoGPT": nanogpt_step(ids, vocab_size, batch)}
+        for way in options.ways:
+            steps[f"lmzoo {way}"] = trainer("gpt", {**SAME, "batch": batch}, ids, vocab_size, way).step
         for label, step in steps.items():
-            rates[label].append(rate(step, seconds, batch * WINDOW))
-    peer = statistics.median(rates["nanoGPT"])
-    rows = [
-        {
-            "who": label,
-            "tokens_per_second": statistics.median(measured),
-            "lowest": min(measured),
-            "highest": max(measured),
-            "ratio": statistics.median(measured) / peer,
-            "first_three_steps_seconds": first[label],
-        }
-        for label, measured in rates.items()
-    ]
-    return {"batch": batch, "rows": rows}
+            began = processor_seconds()
+            for _ in range(3):
+                step()
+            print(f"{label}: the first three steps took {processor_seconds() - began:.1f} processor seconds")
+        rows += table(f"step of {batch} × {WINDOW}", in_turns(steps, options.rounds), "nanoGPT")
+    return rows
+
+
+# ── Muon ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def measure_muon(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Ours and PyTorch's, for the models that have it by default."""
+    ids, _, vocab_size = ids_of("shakespeare")
+    rows = []
+    for name in ("lstm", "speedrun"):
+        ours = trainer(name, {}, ids, vocab_size)
+        ours.loss_of(ours.batches.parts(0, 1)[0], ours.module.initial_state(ours.training.batch)).total.backward()
+        muon = next(one for one in ours.optimizers if isinstance(one, optimizers.FusedMuon))
+        alone = []
+        for weight, sizes in zip(muon.param_groups[0]["params"], muon.rows, strict=True):
+            for part, gradient in zip(
+                copy.deepcopy(weight.detach()).split(sizes), weight.grad.split(sizes), strict=True
+            ):
+                alone.append(nn.Parameter(part))
+                alone[-1].grad = gradient.clone()
+        theirs = torch.optim.Muon(alone, ours.training.matrix_rate, adjust_lr_fn="match_rms_adamw")
+        steps = {"one matrix at a time": theirs.step, "one shape at a time": muon.step}
+        rows += table(f"Muon of {name}", in_turns(steps, options.rounds), "one matrix at a time", matrices=len(alone))
+    return rows
+
+
+# ── A softmax over 33,278 words ───────────────────────────────────────────────────────────────────
+
+
+class Dense(nn.Module):
+    """Embedding, two LSTM layers and a dense softmax, as word_language_model has them."""
+
+    def __init__(self, vocab_size: int, size: int = 200, p: float = 0.2):
+        super().__init__()
+        self.p, self.embedding = p, nn.Embedding(vocab_size, size)
+        self.lstm, self.output = nn.LSTM(size, size, 2, dropout=p, batch_first=True), nn.Linear(size, vocab_size)
+        for table_of in (self.embedding, self.output):
+            nn.init.uniform_(table_of.weight, -0.1, 0.1)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, ids: torch.Tensor, state: Any) -> Any:
+        """Logits (B, T, V) and the state after ids (B, T)."""
+        hidden, state = self.lstm(dropout(self.embedding(ids), self.p, self.training), state)
+        return self.output(dropout(hidden, self.p, self.training)), tuple(part.detach() for part in state)
+
+
+def train_dense(ids: Any, vocab_size: int, tokens: int, batch: int = 20, window: int = 35) -> Dense:
+    """By plain gradient descent at 20, over `tokens` tokens."""
+    net, state = Dense(vocab_size).train(), None
+    rows = torch.from_numpy(ids[: len(ids) // batch * batch].astype(np.int64)).view(batch, -1)
+    for i in range(0, tokens // batch - window, window):
+        logits, state = net(rows[:, i : i + window], state)
+        net.zero_grad()
+        cross_entropy(logits.flatten(0, 1), rows[:, i + 1 : i + 1 + window].flatten()).backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 0.25)
+        with torch.no_grad():
+            for weight in net.parameters():
+                weight.add_(weight.grad, alpha=-20)
+    return net.eval()
+
+
+@torch.no_grad()
+def nats(net: Dense, ids: Any) -> float:
+    """Mean of a text, a window at a time."""
+    text, state, total = torch.from_numpy(ids.astype(np.int64))[None], None, 0.0
+    for i in range(0, len(ids) - 1, 500):
+        logits, state = net(text[:, i : i + 500][:, : len(ids) - 1 - i], state)
+        total += float(cross_entropy(logits[0], text[0, i + 1 : i + 501], reduction="sum"))
+    return total / (len(ids) - 1)
+
+
+def measure_softmax(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Tokens a second and perplexity, after the same number of tokens."""
+    ids, valid, vocab_size = ids_of("wikitext2")
+    read, rows = np.append(vocab_size - 1, valid[:VALIDATION_WORDS]), []
+    began = time.process_time()
+    net = train_dense(ids, vocab_size, options.tokens)
+    taken = {"dense, as word_language_model": (time.process_time() - began, nats(net, read))}
+    del net
+    for kind in ("adaptive", "full"):
+        model: Any = models.find("lstm").from_config({**WORDS, "softmax": kind})
+        began = time.process_time()
+        model.fit(Data.of(ids, ids[:0], vocab_size), Run(tokens=options.tokens, device="cpu"))
+        taken[f"lmzoo, {kind}"] = (time.process_time() - began, -float(model.log_probs(read[1:])[0].mean()))
+    slowest = taken["dense, as word_language_model"][0]
+    for label, (seconds, loss) in taken.items():
+        row = {"who": label, "tokens": options.tokens, "tokens_per_cpu_second": options.tokens / seconds}
+        rows.append(row | {"ratio": slowest / seconds, "perplexity": math.exp(loss)})
+        print(
+            f"{label:32} {options.tokens / seconds:8,.0f} tokens/s × {slowest / seconds:.2f}, ppl {math.exp(loss):.1f}"
+        )
+    return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--batches", type=int, nargs="+", default=[12, 48])
-    parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--save", action="store_true", help="write results/DATE-neural.json")
+    parser.add_argument("part", choices=("step", "muon", "softmax"))
+    parser.add_argument("--batches", type=int, nargs="+", default=[12, 48], help="of the step")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--tokens", type=int, default=300_000)
+    parser.add_argument("--save", action="store_true", help="write results/DATE-neural-PART.json")
     options = parser.parse_args()
-    if not os.environ.get("NANOGPT"):
+    if options.part == "step" and not os.environ.get("NANOGPT"):
         parser.error("NANOGPT must say where a checkout of nanoGPT is")
-    from lmzoo.runs import provenance
-
-    results = {**provenance.provenance(), "measured": []}
-    for batch in options.batches:
-        measured = measure(batch, options.seconds, options.rounds)
-        results["measured"].append(measured)
-        for row in measured["rows"]:
-            print(
-                f"batch {batch:3} {row['who']:26} {row['tokens_per_second']:9,.0f} tokens/s "
-                f"({row['lowest']:,.0f}–{row['highest']:,.0f}) ×{row['ratio']:.2f}  "
-                f"first 3 steps {row['first_three_steps_seconds']:.1f} s"
-            )
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    measure = {"step": measure_step, "muon": measure_muon, "softmax": measure_softmax}[options.part]
+    results = {**provenance.provenance(), "threads": 1, "rows": measure(options), "load": os.getloadavg()}
     if options.save:
         day = datetime.datetime.now(datetime.UTC).date()
-        place = Path(__file__).parent / "results" / f"{day}-neural.json"
+        place = Path(__file__).parent / "results" / f"{day}-neural-{options.part}.json"
         place.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 

@@ -27,7 +27,9 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from lmzoo.errors import UsageError
+from lmzoo.interface import Run
 from lmzoo.neural import dropout as _dropout
+from lmzoo.neural import softmax
 from lmzoo.neural.language_model import Network
 from lmzoo.neural.module import Carried, Module
 from lmzoo.neural.training.config import Training
@@ -66,14 +68,15 @@ class LSTM(Network):
 
     # By gradient descent, without dropout in any form: Zaremba's small network of 2014 is trained so, too.
     PERIOD: ClassVar[Mapping[str, Any]] = {
-        "optimizer": "sgd", "tied": False, "dropout": 0.0, "dropout_between": 0.0, "dropout_inputs": 0.0,
-        "dropout_words": 0.0, "weight_drop": 0.0, "alpha": 0.0, "beta": 0.0, "average": 0.0,
+        "optimizer": "sgd", "tied": False, "softmax": "full", "dropout": 0.0, "dropout_between": 0.0,
+        "dropout_inputs": 0.0, "dropout_words": 0.0, "weight_drop": 0.0, "alpha": 0.0, "beta": 0.0, "average": 0.0,
     }  # fmt: skip
 
     layers: int = 1  # stacked LSTMs
     hidden: int = 384  # cells of each
     embedding: int = 64  # size of a token's vector
     tied: bool = False  # one table for embedding and softmax; the last layer then has the size of the embeddings
+    softmax: str = "full"  # or adaptive (Grave et al. 2017): faster where there are tens of thousands of words
     dropout: float = 0.35  # of the last layer's outputs, before the softmax
     dropout_between: float = 0.3  # of the other layers' outputs
     dropout_inputs: float = 0.0  # of the embeddings that the first layer reads
@@ -91,9 +94,15 @@ class LSTM(Network):
         """Cells of a layer."""
         return self.hidden
 
+    def compile_pays(self, run: Run) -> bool:
+        """Not with an adaptive softmax, whose clusters have another number of tokens in each step."""
+        return self.softmax == "full" and super().compile_pays(run)
+
     def build(self, vocab_size: int) -> Module:
         """The module: forget gates open at first, a tied table uniform in ±0.1, else PyTorch's first weights."""
         self.check_sizes(layers=1, hidden=1, embedding=1, alpha=0, beta=0)
+        if self.tied and self.softmax != "full":
+            raise UsageError("tied: an adaptive softmax has no table to share with the embedding: choose one of them")
         if self.tied and self.layers == 1 and self.hidden != self.embedding:
             raise UsageError(
                 f"tied: the last layer's outputs must be as large as the embeddings ({self.embedding}), and the only "
@@ -114,8 +123,8 @@ class LSTMModule(Module):
         for layer in layers:  # forget gates open (Jozefowicz et al. 2015): the second of PyTorch's i, f, g, o
             layer.get_parameter("bias_ih_l0").data[layer.hidden_size : 2 * layer.hidden_size] = 1.0
         self.layers = nn.ModuleList(layers)
-        self.output = nn.Linear(self.sizes[-1], vocab_size)
-        if s.tied:
+        self.output = softmax.output(s.softmax, self.sizes[-1], vocab_size)
+        if s.tied and isinstance(self.output, nn.Linear):
             self.output.weight = self.embedding.weight
             nn.init.uniform_(self.output.weight, -0.1, 0.1)
             nn.init.zeros_(self.output.bias)
@@ -135,9 +144,9 @@ class LSTMModule(Module):
             after += [h[0], c[0]]
         return x, tuple(after)
 
-    def head(self, hidden: Tensor) -> Tensor:
-        """Logits (…, V), with dropout of the outputs in training."""
-        return self.output(self._dropped(hidden, self.settings.dropout))
+    def before_output(self, hidden: Tensor) -> Tensor:
+        """With dropout of the outputs in training."""
+        return self._dropped(hidden, self.settings.dropout)
 
     def auxiliary_losses(self, hidden: Tensor) -> dict[str, Tensor]:
         """AR: alpha · mean (m ⊙ h_t)², m being the dropout mask. TAR: beta · mean (h_t - h_{t-1})²."""

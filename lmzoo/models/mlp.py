@@ -116,7 +116,3 @@ class MLPModule(Module):
         # The table is asked for (B, T, n, m), of which the newest token is the last; layers give what is before f.
         (contexts, *sums), carried = super().all_layers(ids, carried)
         return [contexts[:, :, -1], *map(self.activation, sums)], carried
-
-    def head(self, hidden: Tensor) -> Tensor:
-        """Logits (…, V)."""
-        return self.output(hidden)

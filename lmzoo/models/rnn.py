@@ -121,7 +121,3 @@ class RNNModule(Module):
     def layer_modules(self) -> dict[str, nn.Module]:
         """The embedding and the last layer: PyTorch returns no outputs of the layers between them."""
         return {"embedding": self.embedding, f"layer {self.recurrent.num_layers}": self.recurrent}
-
-    def head(self, hidden: Tensor) -> Tensor:
-        """Logits (…, V)."""
-        return self.output(hidden)

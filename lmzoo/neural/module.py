@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
+from lmzoo.interface import Ids
 from lmzoo.neural import barriers
+from lmzoo.neural.softmax import AdaptiveSoftmax
 
 # What is carried from one token to the next: LSTM states, a KV cache, the last ids. The first axis of each is B.
 Carried = tuple[Tensor, ...]
@@ -42,9 +46,28 @@ class Module(nn.Module):
         """Read ids (B, T): the hidden vectors (B, T, D), and what is carried on after the last."""
         raise NotImplementedError
 
+    def before_output(self, hidden: Tensor) -> Tensor:
+        """What the softmax sees of hidden vectors (…, D): dropout of them, say."""
+        return hidden
+
     def head(self, hidden: Tensor) -> Tensor:
         """Logits (…, V) of the token that follows each hidden vector (…, D)."""
-        raise NotImplementedError
+        logits: Tensor = self.get_submodule("output")(self.before_output(hidden))
+        return logits
+
+    def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """Mean -log P of `targets` (B, T) by the hidden vectors (B, T, D) before them, in nats."""
+        softmax = self.get_submodule("output")
+        if isinstance(softmax, AdaptiveSoftmax):
+            return softmax.loss(self.before_output(hidden), targets)
+        return cross_entropy(self.head(hidden).float().flatten(0, -2), targets.flatten())  # logits (B, T, V)
+
+    def look_at(self, text: Ids) -> None:
+        """Learn from the training text (T,) what is not learned by gradient descent: which tokens are frequent."""
+        for part in self.modules():
+            if isinstance(part, AdaptiveSoftmax):
+                ids = torch.from_numpy(np.asarray(text, dtype=np.int64)).to(self.device)
+                part.order_by(torch.bincount(ids, minlength=len(part.rank)))
 
     def auxiliary_losses(self, hidden: Tensor) -> Mapping[str, Tensor]:  # noqa: ARG002
         """Terms that a training step adds to the loss, by name, in nats per token: none by default."""
@@ -107,11 +130,14 @@ class Module(nn.Module):
 
     @torch.no_grad()
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """The inverse of `weights`. Raises KeyError for one that is missing, ValueError for one of another shape."""
+        """The inverse of `weights`. Raises KeyError for one that is missing, ValueError for one that cannot be."""
         for name, value in self.weights().items():
             if value.shape != weights[name].shape:
                 raise ValueError(f"{name} is {tuple(weights[name].shape)} where {tuple(value.shape)} is expected")
             value.copy_(weights[name])
+        for part in self.modules():
+            if isinstance(part, AdaptiveSoftmax):
+                part.check()
 
     @property
     def device(self) -> torch.device:

@@ -110,10 +110,6 @@ class TransformerModule(Module):
             caches += [keys, values]
         return self.norm(x), () if self.training else tuple(caches)
 
-    def head(self, hidden: Tensor) -> Tensor:
-        """Logits (…, V)."""
-        return self.output(hidden)
-
     def layer_modules(self) -> dict[str, nn.Module]:
         """The embedding table and the blocks; of the last one what the softmax sees, behind the norm."""
         outputs = [*list(self.blocks)[:-1], self.norm]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from lmzoo.interface import Ids
 from lmzoo.neural.module import Carried, Module
@@ -67,7 +66,6 @@ class NextToken:
     def loss(self, module: Module, batch: Batch, carried: Carried) -> Loss:
         """Mean nats per token of `batch.targets` (B, T)."""
         hidden, carried = module(batch.ids[:, self.left_context :], carried)  # (B, T, D)
-        logits = module.head(hidden).float()  # (B, T, V)
-        nats = cross_entropy(logits.flatten(0, -2), batch.targets.flatten())
+        nats = module.loss(hidden, batch.targets)
         after = tuple(part.detach() for part in carried) if self.carries_state else ()
         return Loss(nats, module.auxiliary_losses(hidden), after)

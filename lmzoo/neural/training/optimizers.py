@@ -172,6 +172,13 @@ def set_rate(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None
         group["lr"] = group["initial_lr"] * factor
 
 
+def step(optimizers: Iterable[torch.optim.Optimizer]) -> None:
+    """Change the weights, and drop their gradients."""
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad()
+
+
 class Average:
     """The running mean of the weights since the first `add` (Polyak & Juditsky 1992)."""
 

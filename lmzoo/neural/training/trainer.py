@@ -90,6 +90,7 @@ class Trainer:
             )
         self.budget = Budget.of(run, self.batches.tokens_per_step, module.flops(t.window))
         self.weights = [weight for weight in module.parameters() if weight.requires_grad]
+        module.look_at(data.train)
         self.optimizers = optimizers.create(module, t)
         self.average = optimizers.Average(module)
         whole = compute.compiled and not self.parallel.sharded
@@ -162,9 +163,7 @@ class Trainer:
         self.parallel.reduce([*(w.grad for w in self.weights if w.grad is not None), mean])
         if t.clip:
             torch.nn.utils.clip_grad_norm_(self.weights, t.clip)
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
+        optimizers.step(self.optimizers)
         self.step_number += 1
         if t.average and self.spent >= 1 - t.average:
             self.average.add()
@@ -353,9 +352,7 @@ class Trainer:
     def _attempt(self, rows: int) -> None:
         """Take a step with that many rows, to see whether it fits; this training is lost anyway."""
         self._forward(rows).backward()
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
+        optimizers.step(self.optimizers)
 
     def _memory_use(self) -> dict[str, int]:
         """What takes memory, in bytes."""
