@@ -107,7 +107,8 @@ class Module(nn.Module):
         """Floating-point operations of a training step for each token (Kaplan et al. 2020, section 2.1).
 
         Each weight of a matrix costs a multiplication and an addition in the forward pass and four operations in the
-        backward pass; looking up a table costs none. A transformer adds the products of attention over `window`.
+        backward pass; looking up a table costs none. A transformer adds the products of attention over `window`. An
+        adaptive softmax counts in full, though each token needs a part of it.
         """
         tables = {id(module.weight) for module in self.modules() if isinstance(module, nn.Embedding)}
         used = [module.weight for module in self.modules() if isinstance(module, nn.Linear)]

@@ -361,7 +361,8 @@ class Trainer:
         window, vocab_size, rows = self.training.window, self.data.vocab_size, self.rows
         alone = not self.parallel.sharded  # else a forward pass would wait for the other processes
         activations = rows * memory.activation_bytes(lambda: self._forward(1), self.weights) if alone else 0
-        logits = 4 * 3 * rows * window * vocab_size  # themselves, as log-probabilities, and their gradient
+        # Themselves, as log-probabilities, and their gradient; an adaptive softmax has far fewer.
+        logits = min(activations or 1 << 62, 4 * 3 * rows * window * vocab_size)
         numbers, owners = sum(weight.numel() for weight in self.weights), 1 if alone else self.parallel.size
         return {
             f"the logits of batch × window × vocabulary, {rows} × {window} × {vocab_size:,}": logits,
