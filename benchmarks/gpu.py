@@ -1,23 +1,33 @@
 """Everything that wants a CUDA GPU, in one call of under nine minutes that leaves one JSON.
 
-    python benchmarks/gpu.py [--out results.json] [--mirror FOLDER] [--minutes 5]
+    [NANOGPT=path/to/nanoGPT] python benchmarks/gpu.py [--out results.json] [--mirror FOLDER]
 
     agreement   every network's log-probabilities on the CPU and on the GPU, and in bf16
     gpt2        the training step of GPT-2 (124M) in bf16: tokens a second, MFU of the matrix rate measured there
     lstm        the training step of an LSTM beside cuDNN's own (`torch.nn.LSTM`, forward and backward, no trainer)
+    sharded     FSDP on this one device: losses and a resumed checkpoint as without it, its step beside the plain one
+    race        loss against the clock, GPT-2 (124M) in bf16 on byte pairs of the corpus, and nanoGPT's if it is named
+    rates       tokens a second that GPT-2 (124M) and the default LSTM score and generate
+    awd         AWD-LSTM on the Penn Treebank, whose paper has 57.3 after days: how far it comes in its minute or two
     books       `speedrun` trained on characters of `books` (or the corpus named) for some minutes: bits per character
     profile     where the time of a GPT-2 step goes, by kernel
     associations  GloVe's epochs, and texts scored through the predictor, on the GPU beside this machine's CPU
 
-A part that fails leaves its error in its place and the others stand. `--rehearse` does all of it on the CPU with tiny
+The last two train for what is left of `--limit` minutes. A part that fails leaves its error in its place and the others
+stand. `--rehearse` does all of it on the CPU with tiny
 models: it shows that the parts work, and its figures say nothing.
 """
 
 import argparse
+import contextlib
+import importlib.util
 import json
+import os
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +44,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("gpu.json"))
     parser.add_argument("--corpus", default="books", help="for the character transformer; storyworld is always there")
-    parser.add_argument("--mirror", help="folder that the corpus is taken from")
-    parser.add_argument("--minutes", type=float, default=5, help="training time of the character transformer")
+    parser.add_argument("--mirror", default=os.environ.get("LMZOO_MIRROR"), help="folder that corpora are taken from")
+    parser.add_argument("--minutes", type=float, default=5, help="training time of the character transformer, at most")
+    parser.add_argument("--limit", type=float, default=8.7, help="minutes that all takes")
     parser.add_argument("--rehearse", action="store_true", help="on the CPU, tiny: do the parts work?")
     options = parser.parse_args()
     if not options.rehearse and not torch.cuda.is_available():
         parser.error("this machine has no CUDA device; --rehearse tries the parts on the CPU")
     from lmzoo.runs import provenance
 
-    device = "cpu" if options.rehearse else "cuda"
+    device, end = "cpu" if options.rehearse else "cuda", time.perf_counter() + 60 * options.limit
     results: dict[str, Any] = {**provenance.provenance(), "rehearsal": options.rehearse, "torch": torch.__version__}
     if not options.rehearse:
         results["gpu"] = torch.cuda.get_device_name()
@@ -52,7 +63,12 @@ def main() -> None:
         "lstm": lambda: lstm_step(device, options.rehearse),
         "profile": lambda: profile(device, options.rehearse),
         "associations": lambda: associations(device, options.rehearse),
-        "books": lambda: books(device, options),
+        "sharded": lambda: sharded(device, options.rehearse),
+        "rates": lambda: rates(device, options.rehearse),
+        "race": lambda: race(device, options),
+        # Compiling, scoring and the other part take their time too.
+        "awd": lambda: awd(device, options, 0.4 * (end - time.perf_counter()) - 25),
+        "books": lambda: books(device, options, end - time.perf_counter() - 50),
     }
     for name, part in parts.items():
         began = time.perf_counter()
@@ -94,7 +110,7 @@ def agreement(device: str) -> dict[str, Any]:
     return found
 
 
-def _trainer(name: str, settings: dict[str, Any], vocab_size: int, device: str) -> Any:
+def _trainer(name: str, settings: dict[str, Any], vocab_size: int, device: str, ids: Any = None, **how: Any) -> Any:
     from lmzoo import models
     from lmzoo.interface import Run
     from lmzoo.neural import device as _device
@@ -102,9 +118,12 @@ def _trainer(name: str, settings: dict[str, Any], vocab_size: int, device: str) 
 
     model: Any = models.find(name).from_config(settings)
     run = Run(seconds=1e9, device=device, compile="no" if device == "cpu" else "auto")  # a rehearsal needs no kernels
+    run = replace(run, **how)
+    torch.manual_seed(0)
     compute = _device.choose(run, model.width, model.compile_pays(run))
     module = model.build(vocab_size).to(compute.device).train()
-    ids = np.random.default_rng(0).integers(vocab_size, size=4_000_000).astype(np.int32)
+    if ids is None:
+        ids = np.random.default_rng(0).integers(vocab_size, size=4_000_000).astype(np.int32)
     return Trainer(model, module, Data.of(ids, ids[:0], vocab_size), run, compute)
 
 
@@ -130,14 +149,14 @@ def _wait(device: str) -> None:
 def gpt2_step(device: str, rehearse: bool) -> dict[str, Any]:
     """Tokens a second of GPT-2's step in bf16, by batch, and MFU: of the measured rate of an 8,192 × 8,192 product."""
     rows = []
-    for batch in (2,) if rehearse else (8, 16, 32):
+    for batch in (2,) if rehearse else (16, 32):
         from lmzoo import models
 
         preset = models.presets(models.find("gpt"))["tiny" if rehearse else "gpt2"]
         trainer = _trainer("gpt", {**preset, "batch": batch}, 300 if rehearse else 50257, device)
         window = trainer.training.window
         with trainer.compute.training_precision():
-            seconds = _timed(trainer.step, device, 0.1 if rehearse else 10)
+            seconds = _timed(trainer.step, device, 0.1 if rehearse else 6)
         tokens = batch * window / seconds
         flops = tokens * trainer.module.flops(window)
         row = {"batch": batch, "window": window, "tokens_per_second": tokens, "flops_per_second": flops}
@@ -164,8 +183,8 @@ def lstm_step(device: str, rehearse: bool) -> dict[str, Any]:
         net.zero_grad()
 
     with trainer.compute.training_precision():
-        ours = batch * window / _timed(trainer.step, device, 0.1 if rehearse else 8)
-        cudnn = batch * window / _timed(bare, device, 0.1 if rehearse else 8)
+        ours = batch * window / _timed(trainer.step, device, 0.1 if rehearse else 5)
+        cudnn = batch * window / _timed(bare, device, 0.1 if rehearse else 5)
     return {"sizes": sizes, "ours_tokens_per_second": ours, "bare_tokens_per_second": cudnn, "ratio": ours / cudnn}
 
 
@@ -231,7 +250,198 @@ def associations(device: str, rehearse: bool) -> dict[str, Any]:
     return found
 
 
-def books(device: str, options: argparse.Namespace) -> dict[str, Any]:
+def sharded(device: str, rehearse: bool) -> dict[str, Any]:
+    """FSDP on one device: the largest difference of losses from those without, of a resumed run, and its pace."""
+    from lmzoo import models, testing
+    from lmzoo.neural.training import parallel
+
+    ids, exact = testing.practice_text(4000), {"optimizer": "sgd", "learning_rate": 0.3, "batch": 8}
+    found: dict[str, Any] = {}
+    for name in ("gpt", "llama", "speedrun"):
+        settings = {**models.presets(models.find(name))["tiny"], **exact}
+        settings |= {"ngram_dropout": 0.0} if name == "speedrun" else {}
+        losses = []
+        with tempfile.TemporaryDirectory() as folder:
+            how = {"precision": "float32", "compile": "no", "folder": Path(folder)}
+            for way in parallel.NAMES:
+                trainer = _trainer(name, settings, testing.VOCAB_SIZE, device, ids, parallel=way, **how)
+                losses.append(_losses(trainer, 6))
+            trainer.validation.update(0.0, 6, trainer.module)  # best weights are on the CPU, and are saved too
+            trainer.save()
+            losses[0] += _losses(trainer, 3)
+            again = _trainer(name, settings, testing.VOCAB_SIZE, device, ids, parallel="sharded", resume=True, **how)
+            again.resume()
+            losses[1] += _losses(again, 3)
+        found[name] = float(np.abs(np.subtract(*losses)).max())
+        assert found[name] < 1e-5, f"{name}: {losses}"
+    preset = models.presets(models.find("gpt"))["tiny" if rehearse else "gpt2"]
+    batch = 2 if rehearse else 16
+    for way in parallel.NAMES:
+        trainer = _trainer("gpt", {**preset, "batch": batch}, 300 if rehearse else 50257, device, parallel=way)
+        with trainer.compute.training_precision():
+            pace = _timed(trainer.step, device, 0.1 if rehearse else 5)
+        found[f"{way}_tokens_per_second"] = batch * trainer.training.window / pace
+        del trainer
+    return found
+
+
+def _losses(trainer: Any, steps: int) -> list[float]:
+    found = []
+    for _ in range(steps):
+        trainer.step()
+        found.append(trainer.losses.take_mean())
+    return found
+
+
+def race(device: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Training loss of GPT-2's form against the clock, after compilation: lmzoo's trainer and nanoGPT's own step.
+
+    The same net, text, batch, precision and rates (warmed up, then constant); each draws its own windows and weights.
+    """
+    from lmzoo import models
+    from lmzoo.data import corpus, tokenizers
+
+    small = options.rehearse
+    text = corpus.load("storyworld:2MB" if small else options.corpus, mirror=options.mirror).train
+    text = text[: 100_000 if small else 20_000_000]
+    _, ids = tokenizers.train_and_encode("char" if small else "bpe:8192", text)
+    seconds, batch, vocab_size = (0.3, 2, 300) if small else (40.0, 16, 50304)
+    sizes = models.presets(models.find("gpt"))["tiny" if small else "gpt2"] | {"dropout": 0.0, "bias": False}
+    rates = {"batch": batch, "learning_rate": 6e-4, "beta2": 0.95, "weight_decay": 0.1, "warmup": 0.05, "cooldown": 0.0}
+    trainer = _trainer("gpt", {**sizes, **rates, "exact_gelu": True}, vocab_size, device, ids)
+
+    def step(spent: float) -> Any:
+        trainer.spent = spent
+        trainer.step()
+        return trainer.losses.take_mean
+
+    tokens = batch * sizes["window"]
+    with trainer.compute.training_precision():
+        found: dict[str, Any] = {"sizes": sizes, **rates, "lmzoo": _against_the_clock(step, device, seconds, tokens)}
+    if os.environ.get("NANOGPT"):
+        its = _nanogpt(sizes, batch, vocab_size, ids, device)
+        found["nanoGPT"] = _against_the_clock(its, device, seconds, tokens)
+        found["ratio"] = found["lmzoo"]["tokens_per_second"] / found["nanoGPT"]["tokens_per_second"]
+    return found
+
+
+def _against_the_clock(step: Callable[[float], Any], device: str, seconds: float, tokens: int) -> dict[str, Any]:
+    """Twenty losses, by the seconds since the fourth step, and tokens a second."""
+    for _ in range(3):
+        step(0.001)
+    _wait(device)
+    began, steps, curve = time.perf_counter(), 0, []
+    while (spent := (time.perf_counter() - began) / seconds) < 1:
+        loss = step(spent)
+        steps += 1
+        if spent * 20 >= len(curve) + 1:
+            curve.append([round(spent * seconds, 3), float(loss())])
+    _wait(device)
+    return {"tokens_per_second": steps * tokens / (time.perf_counter() - began), "losses": curve}
+
+
+def _nanogpt(sizes: dict[str, Any], batch: int, vocab_size: int, ids: Any, device: str) -> Callable[[float], Any]:
+    """The body of the loop in nanoGPT's train.py: compiled, bf16, the next batch read during the step."""
+    spec = importlib.util.spec_from_file_location("nanogpt_model", Path(os.environ["NANOGPT"]) / "model.py")
+    assert spec and spec.loader
+    its = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(its)
+    window, data = sizes["window"], ids.astype(np.uint16)
+    torch.set_float32_matmul_precision("high")
+    with contextlib.redirect_stdout(None):
+        config = its.GPTConfig(
+            block_size=window, vocab_size=vocab_size, n_layer=sizes["layers"], n_head=sizes["heads"],
+            n_embd=sizes["width"], dropout=0.0, bias=False,
+        )  # fmt: skip
+        model = its.GPT(config).to(device).train()
+        optimizer = model.configure_optimizers(0.1, 6e-4, (0.9, 0.95), device)
+    net = torch.compile(model) if device == "cuda" else model
+
+    def read() -> list[torch.Tensor]:
+        starts = torch.randint(len(data) - window, (batch,)).tolist()
+        pairs = [[data[i + shift : i + shift + window].astype(np.int64) for i in starts] for shift in (0, 1)]
+        both = [torch.from_numpy(np.stack(rows)) for rows in pairs]
+        return [rows.pin_memory().to(device, non_blocking=True) for rows in both] if device == "cuda" else both
+
+    ahead, past = read(), []
+
+    def step(spent: float) -> Any:
+        nonlocal ahead
+        for group in optimizer.param_groups:
+            group["lr"] = 6e-4 * min(1.0, max(spent / 0.05, 0.05))
+        with torch.autocast(device, torch.bfloat16):
+            _, loss = net(*ahead)
+        ahead = read()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        past.append(loss.detach())
+        return mean
+
+    def mean() -> float:
+        value = float(torch.stack(past).mean())
+        past.clear()
+        return value
+
+    return step
+
+
+def rates(device: str, rehearse: bool) -> dict[str, Any]:
+    """Tokens a second of scoring a long text and of generating one, with first weights."""
+    from lmzoo import models
+    from lmzoo.evaluation.generation import generate
+
+    found = {}
+    for name, preset, vocab_size in (("gpt", "gpt2", 50257), ("lstm", "", 256)):
+        cls: Any = models.find(name)
+        settings = models.presets(cls)["tiny"] if rehearse else models.presets(cls).get(preset, {})
+        vocab_size = 300 if rehearse else vocab_size
+        model = cls.from_config(settings)
+        model = model.holding(model.build(vocab_size).to(device).eval(), vocab_size)
+        text = np.random.default_rng(0).integers(vocab_size, size=500 if rehearse else 100_000).astype(np.int32)
+        model.log_probs(text[:300])
+        list(generate(model, text[:5], 5))
+        row = {}
+        for what, work, tokens in (
+            ("scoring", lambda model=model, text=text: model.log_probs(text), len(text)),
+            ("generating", lambda model=model, text=text: list(generate(model, text[:5], 500)), 500),
+        ):
+            began = time.perf_counter()
+            work()
+            row[f"{what}_tokens_per_second"] = tokens / (time.perf_counter() - began)
+        found[name] = row
+    return found
+
+
+def awd(device: str, options: argparse.Namespace, seconds: float) -> dict[str, Any]:
+    """Perplexity of AWD-LSTM on the Penn Treebank's test text, by the ruler, after so many seconds of training."""
+    from lmzoo.data import corpus
+    from lmzoo.evaluation.perplexity import evaluate
+    from lmzoo.interface import Run
+    from lmzoo.runs import train
+
+    small = options.rehearse
+    source = corpus.load("storyworld:300kB" if small else "ptb", mirror=options.mirror)
+    run = Run(seconds=1.0 if small else max(20.0, seconds), device=device)
+    text = train.encode(source, "word:200" if small else None, run)
+    fitted = train.fit("lstm", {"preset": "tiny" if small else "awd"}, text, run)
+    test = source.test[:3_000] if small else source.test
+    score = evaluate(fitted.text_model, test, source.protocol)
+    return {
+        "perplexity": score.perplexity_per_token,
+        "published_after_both_trainings": 57.3,
+        "passes": fitted.provenance["tokens_read"] / len(text.train),
+        "nats_per_token_at": [
+            [row["seconds"], row["valid_nats_per_token"]]
+            for row in fitted.model.history
+            if "valid_nats_per_token" in row
+        ],
+        **{key: fitted.provenance[key] for key in ("training_seconds", "steps", "precision", "compiled", "remarks")},
+    }
+
+
+def books(device: str, options: argparse.Namespace, seconds: float) -> dict[str, Any]:
     """A character transformer on a real text: its bits per character on the whole test text, by the ruler."""
     from lmzoo.data import corpus
     from lmzoo.evaluation.perplexity import block_bits, block_interval, evaluate
@@ -239,7 +449,7 @@ def books(device: str, options: argparse.Namespace) -> dict[str, Any]:
     from lmzoo.runs import train
 
     source = corpus.load("storyworld:2MB" if options.rehearse else options.corpus, mirror=options.mirror)
-    seconds = 1.0 if options.rehearse else 60 * options.minutes
+    seconds = 1.0 if options.rehearse else max(20.0, min(seconds, 60 * options.minutes))
     run = Run(seconds=seconds, device=device)
     text = train.encode(source, "char", run)
     settings = {"preset": "tiny"} if options.rehearse else dict(CHARACTER_TRANSFORMER)

@@ -160,13 +160,16 @@ def test_what_kenlm_has_less_of_is_vocabulary(order):
 def test_what_wants_a_gpu_can_be_rehearsed_without_one(tmp_path):
     command = [sys.executable, BENCHMARKS / "gpu.py", "--rehearse", "--out", tmp_path / "gpu.json"]
     environment = os.environ | {"PYTHONPATH": str(BENCHMARKS.parent)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
-    parts = ("agreement", "gpt2", "lstm", "profile", "books")
+    parts = ["agreement", "gpt2", "lstm", "profile", "associations", "sharded", "rates", "race", "awd", "books"]
     assert not [results[part]["error"] for part in parts if "error" in results[part]]
     assert results["rehearsal"]
     assert results["books"]["bits_per_character"] < 8
+    assert results["race"]["lmzoo"]["losses"]
+    assert 1 < results["awd"]["perplexity"] < 1000
+    assert max(results["sharded"][name] for name in ("gpt", "llama", "speedrun")) < 1e-5
     assert set(results["agreement"]) == {"mlp", "rnn", "lstm", "gpt", "llama", "speedrun", "seconds"}
 
 

@@ -306,7 +306,8 @@ for words in sys.argv[1:]:
             raise
 """
 PLAIN = "--dropout 0 --optimizer sgd --learning-rate 0.5"  # no optimiser that magnifies rounding
-ROWS = {"lstm": 8, "mlp": 128}  # one carries memory along, the other draws windows
+ROWS = {"lstm": 8, "mlp": 128, "gpt": 8}  # one carries memory along, the others draw windows
+SHARED = {"gpt": "--parallel sharded"}
 
 
 def torchrun(*words):
@@ -320,12 +321,15 @@ def says(done):
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    """What two processes make of three trainings, one after the other."""
+    """What two processes make of four trainings, one after the other."""
     folder = tmp_path_factory.mktemp("two")
     text, script = folder / "own.txt", folder / "several.py"
     text.write_text(TEXT)
     script.write_text(SEVERAL)
-    trainings = [train(name, folder / name, text=text, more=f"{PLAIN} --batch {ROWS[name]}") for name in ROWS]
+    trainings = [
+        train(name, folder / name, text=text, more=f"{PLAIN} --batch {ROWS[name]} {SHARED.get(name, '')}")
+        for name in ROWS
+    ]
     return folder, torchrun(script, *trainings, train(out=folder / "whole", text=text))
 
 
@@ -333,9 +337,10 @@ def test_only_the_first_process_speaks_and_saves(two):
     folder, done = two
     assert done.returncode == 0
     assert says(done) == []
-    assert done.stdout.count("saved as ") == 3
-    assert sorted(path.name for path in folder.iterdir()) == ["lstm", "mlp", "own.txt", "several.py", "whole"]
+    assert done.stdout.count("saved as ") == 4
+    assert sorted(path.name for path in folder.iterdir()) == ["gpt", "lstm", "mlp", "own.txt", "several.py", "whole"]
     assert store.read_provenance(folder / "lstm")["processes"] == 2
+    assert {path.name for path in (folder / "gpt").iterdir()} == {path.name for path in (folder / "lstm").iterdir()}
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -1,5 +1,6 @@
 """Several processes on this machine, joined by gloo, that train one network with weights they share (FSDP)."""
 
+import math
 import multiprocessing
 import os
 import shutil
@@ -106,6 +107,14 @@ def test_processes_that_share_weights_learn_what_one_process_does(name, size):
         assert list(shared) == list(weights)
         for key, value in weights.items():
             assert shared[key] == pytest.approx(value, abs=1e-5), key
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_two_gpus_that_share_weights_learn_what_one_does(name):
+    alone, _ = fitted(name, replace(RUN, device="cuda"), **EXACT, **off(name))
+    for with_others, _ in together(2, partial(fitted, name, replace(SHARED, device="cuda"), **EXACT, **off(name))):
+        assert with_others == pytest.approx(alone, abs=1e-5)
 
 
 def shares_and_muon(at_once):
@@ -250,3 +259,20 @@ def test_when_one_process_is_killed_the_others_end_with_one_line(run):
     with started(2, dies, 2, run) as (_, (first, _)):
         assert first.poll(60)
         assert first.recv().startswith("LmzooError: another process of this training has stopped or cannot be reached")
+
+
+# ── Weights that were gathered ────────────────────────────────────────────────────────────────────
+
+
+def loss_after_the_weights_change():
+    trainer = begin(network("gpt"), **vars(SHARED))
+    trainer.spent, trainer.validation.best_loss = 1.0, 0.0  # these weights are not the best
+    trainer._validate()
+    with torch.no_grad():
+        for weight in trainer.weights:
+            weight.zero_()
+    return trainer.validation.loss(trainer.module, trainer.compute)
+
+
+def test_after_a_validation_no_weights_of_before_are_used():
+    assert together(1, loss_after_the_weights_change) == [pytest.approx(math.log(VOCAB_SIZE), abs=1e-6)]
