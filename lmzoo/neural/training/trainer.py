@@ -320,7 +320,8 @@ class Trainer:
     def _check_weights(self) -> None:
         # Before weights are kept: a step can make them infinite though its own loss was finite.
         self._check_loss()
-        if not all(bool(weight.isfinite().all()) for weight in self.weights):
+        finite = all(bool(weight.isfinite().all()) for weight in self.weights)
+        if not self.parallel.gather(torch.tensor(finite)).all():  # one process may have the rows that are not
             raise LmzooError(f"the weights are not finite numbers at step {self.step_number:,} {self._advice()}")
 
     def _advice(self) -> str:

@@ -276,3 +276,19 @@ def loss_after_the_weights_change():
 
 def test_after_a_validation_no_weights_of_before_are_used():
     assert together(1, loss_after_the_weights_change) == [pytest.approx(math.log(VOCAB_SIZE), abs=1e-6)]
+
+
+def says_of_weights():
+    trainer = begin(network("gpt"), **vars(SHARED))
+    if trainer.parallel.rank == 1:
+        with torch.no_grad():
+            trainer.weights[0].to_local()[0, 0] = math.nan
+    try:
+        trainer._check_weights()
+    except LmzooError as error:
+        return str(error)
+    return "nothing"
+
+
+def test_weights_that_are_not_finite_in_one_process_are_an_error_in_all():
+    assert all("the weights are not finite numbers at step 0" in said for said in together(2, says_of_weights))
