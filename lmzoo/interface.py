@@ -48,6 +48,7 @@ class Run:
 
     seed: int = 0
     device: str = "auto"  # cpu, cuda, cuda:1, mps; auto: the fastest there is
+    exact: bool = False  # whether what is trained then scores by the definition: see `Model.exactly`
     seconds: float | None = None  # wall-clock budget; None: as the model sees fit
     steps: int | None = None  # budget of optimiser steps
     tokens: float | None = None  # budget of training tokens read
@@ -188,6 +189,10 @@ class Model(ABC):
 
     def to(self, device: str) -> Self:  # noqa: ARG002
         """Compute on `device` from now on, where a model can; others stay where they are. Returns self."""
+        return self
+
+    def exactly(self) -> Self:
+        """Score by the definition from now on, also where a faster way gives the same up to rounding. Returns self."""
         return self
 
     def config(self) -> dict[str, Any]:

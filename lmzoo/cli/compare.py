@@ -51,6 +51,7 @@ def compare_models(
     # Also compress the beginning of the test text with each model, decompress it in another process, and show the bits
     # of the file.
     certify: bool = False,
+    exact: options.Exact = False,
     limit: int = 0,  # Use at most this many items of each test set; 0: all.
     seed: options.Seed = 1,
     mirror: options.Mirror = None,
@@ -90,7 +91,7 @@ def compare_models(
     for_here = choose_preset(preset, device, own=source.paths is not None)
     chosen_preset = None if contestants else for_here
     spend = options.parse_budget(budget or for_here.budget)
-    run = Run(seed=seed, device=device, progress=progress, **spend)
+    run = Run(seed=seed, device=device, exact=exact, progress=progress, **spend)
     specs = contestants or list(chosen_preset.models if chosen_preset else ())
     for spec in specs:
         check_spec(spec)

@@ -2,7 +2,7 @@
 
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, show_json, show_scores, show_wrapped
-from lmzoo.cli.options import Code, Device, Json, Mirror, Quiet, Runs, Texts
+from lmzoo.cli.options import Code, Device, Exact, Json, Mirror, Quiet, Runs, Texts
 from lmzoo.errors import UsageError, one_of
 
 
@@ -17,6 +17,7 @@ def evaluate_runs(
     protocol: str | None = None,
     mix: bool = False,  # Also score their linear interpolation, with weights fitted on the validation text.
     code: Code = None,
+    exact: Exact = False,
     device: Device = "auto",
     mirror: Mirror = None,
     as_json: Json = False,
@@ -38,7 +39,7 @@ def evaluate_runs(
     bars = Bars(quiet)
     scored = []
     for folder in bars.track("scoring", runs, str):
-        scored.append(score.score_run(folder, corpus, split, protocol, code, mirror, bars, device))
+        scored.append(score.score_run(folder, corpus, split, protocol, code, mirror, bars, device, exact))
     rows = [one.row for one in scored]
     if mix:
         rows.append(score.mix_runs(scored, bars))

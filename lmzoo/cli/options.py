@@ -211,6 +211,14 @@ Device = Annotated[
         help="cpu, cuda, cuda:N, mps, or auto: the fastest available. Models that count use the CPU.",
     ),
 ]
+Exact = Annotated[
+    bool,
+    typer.Option(
+        "--exact",
+        help="Have recurrent networks read a long text in order, not in parts side by side: the same bits up to "
+        "rounding, in two to three times the time.",
+    ),
+]
 Compile = Annotated[
     str,
     typer.Option(

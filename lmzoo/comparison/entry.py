@@ -202,9 +202,11 @@ def enter(spec: str, text: training.Text, runs: Path, run: Run, cache: ResultCac
         _fill(entry, text_model, folder)
         row.label = label
         text_model.model.to(run.device)
+        if run.exact:
+            text_model.model.exactly()
         if is_run(spec):
             row.notes += _trained_elsewhere(text.corpus, row.provenance or {})
-        _score(entry, text.corpus)
+        _score(entry, text.corpus, run.exact)
         if is_run(spec) and entry.score:
             row.notes += out_of_domain.notes(
                 text_model, text.corpus, text.corpus.test, entry.score, row.provenance or {}
@@ -275,10 +277,12 @@ def _trained_elsewhere(corpus: Corpus, provenance: dict[str, Any]) -> list[str]:
     return [f"trained on {provenance.get('corpus')}, not on the training text of this comparison"]
 
 
-def _score(entry: Entry, corpus: Corpus) -> None:
+def _score(entry: Entry, corpus: Corpus, exact: bool) -> None:
     """Bits where it is a language model, pseudo-perplexity where it is a masked model."""
     model, text_model = entry.model, entry.text_model
     key = {"model": entry.identity, "test": corpus.sha256["test"], "protocol": corpus.protocol}
+    if exact:
+        key["exact"] = "yes"
     if isinstance(model, LanguageModel):
 
         def bits() -> tuple[dict[str, Any], dict[str, Array]]:

@@ -5,8 +5,7 @@ without a carried state reads texts longer than its window is in `windowed`; the
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, NamedTuple, Self
@@ -15,21 +14,21 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
-from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.nn.utils.rnn import pad_sequence
 
 from lmzoo.errors import FormatError, LmzooError, UsageError, in_range, is_out_of_memory
 from lmzoo.interface import Array, Data, Encoder, Floats, Ids, LanguageModel, Run, State, check_ids
-from lmzoo.neural import barriers
+from lmzoo.neural import barriers, parts
 from lmzoo.neural import device as _device
-from lmzoo.neural.module import Carried, Module
+from lmzoo.neural.grouping import by_length
+from lmzoo.neural.module import Carried, Module, weights_at_most
 from lmzoo.neural.training.config import Training
 from lmzoo.neural.training.objectives import NextToken, Objective
 from lmzoo.neural.training.trainer import Trainer
 
 LOGITS_AT_ONCE = 1 << 23  # numbers; bounds the memory of scoring a long text
-TEXTS_AT_ONCE = 128
 FEATURES_AT_ONCE = 4096  # tokens whose vectors are computed in one batch
+Places = NDArray[np.intp]
 
 
 class TextState(NamedTuple):
@@ -49,12 +48,18 @@ class Network(LanguageModel, Encoder):
     training: Training = Training()
 
     resumes: ClassVar[bool] = True
+    in_order = False  # whether a long text is read in order, not in parts: see `exactly`
     # Whether states are carried from window to window of a text in training, or windows drawn in random order.
     carries_state: ClassVar[bool] = True
 
     # The settings that make it what it was in its year, as `config` has them: with others it is trained as today. None:
     # the idea itself is of today.
     PERIOD: ClassVar[Mapping[str, Any] | None] = None
+
+    def exactly(self) -> Self:
+        """Read a long text in order from now on, not in parts side by side."""
+        self.in_order = True
+        return self
 
     @property
     def recipe(self) -> str:
@@ -177,7 +182,7 @@ class Network(LanguageModel, Encoder):
         weights = {name[4:]: value for name, value in arrays.items() if name.startswith("net.")}
         if getattr(self, "layers", 0) > len(weights):
             raise FormatError(f"its settings ask for {self.layers:,} layers, and its file has {len(weights)} weights")
-        with _weights_at_most(3 * sum(value.size for value in weights.values())):  # a tied one is registered twice
+        with weights_at_most(3 * sum(value.size for value in weights.values())):  # a tied one is registered twice
             module = self.build(self.vocab_size_)
         module.load_weights({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
         self.net_ = module.eval()
@@ -233,29 +238,42 @@ class Network(LanguageModel, Encoder):
     def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[Array, State]:
         """log P of each of `tokens` (T,), in nats, and the state after the last."""
         ids = check_ids(tokens, self.vocab_size_)
-        state = self.start() if state is None else state
-        scores = [np.empty(0)]
-        for hidden, piece, after in self._predictions(state, ids):
-            scores.append(self._scores(hidden, self._tensor(piece)))
-            state = after
-        return np.concatenate(scores), state
+        state, scores = self.start() if state is None else state, np.empty(len(ids))
+
+        def score(hidden: Tensor, places: Places) -> None:
+            scores[places] = self._scores(hidden, self._tensor(ids[places]))
+
+        return scores, self._read_through(state, ids, score)
 
     @torch.inference_mode()
     def distributions(self, tokens: Ids, state: State | None = None) -> Floats:
         """log P of every token before each of `tokens` is read, in nats: (T,) → (T, V), in one pass."""
         ids = check_ids(tokens, self.vocab_size_)
-        state = self.start() if state is None else state
-        rows = [np.empty((0, self.vocab_size_))]
-        for hidden, _, _ in self._predictions(state, ids):
-            rows += [_log_softmax(self.net_.head(part)) for part in hidden.split(self._tokens_at_once())]
-        return np.concatenate(rows)
+        rows, most = np.empty((len(ids), self.vocab_size_)), self._tokens_at_once()
 
-    def _predictions(self, state: Any, tokens: Ids) -> Iterator[tuple[Tensor, Ids, State]]:
-        """The hidden vectors (n, D) that predict the next n tokens, those tokens (n,), and the state after them."""
-        last, read = state.hidden[None], 0
-        for hidden, after in self._pieces(state, tokens):
-            yield torch.cat([last, hidden[:-1]]), tokens[read : read + len(hidden)], after
-            last, read = hidden[-1:].clone(), read + len(hidden)  # not a view, which would keep all of it
+        def predict(hidden: Tensor, places: Places) -> None:
+            for n in range(0, len(places), most):
+                rows[places[n : n + most]] = _log_softmax(self.net_.head(hidden[n : n + most]))
+
+        self._read_through(self.start() if state is None else state, ids, predict)
+        return rows
+
+    def _read_through(self, state: Any, tokens: Ids, use: Callable[[Tensor, Places], None]) -> State:
+        """The state after `tokens`; `use` is given the hidden vectors (n, D) that predict n of them, and their places.
+
+        A place may come again, and then with the better vector.
+        """
+        read = 0
+        if self.reach is None and not self.in_order and len(tokens) >= parts.LEAST:
+            before, start = ((one.hidden[None], *one.carried) for one in (state, self.start()))
+            read, (hidden, *carried) = parts.read(self.net_, before, start, tokens, use)
+            state = TextState(hidden[0], tuple(carried))
+        last = state.hidden[None]
+        for hidden, after in self._pieces(state, tokens[read:]):
+            use(torch.cat([last, hidden[:-1]]), np.arange(read, read + len(hidden)))
+            # Not a view of the last vector, which would keep all of them.
+            last, read, state = hidden[-1:].clone(), read + len(hidden), after
+        return state
 
     def _pieces(self, state: Any, tokens: Ids) -> Iterator[tuple[Tensor, State]]:
         """The hidden vectors of all `tokens`, a piece (n, D) at a time, and the state after each."""
@@ -275,7 +293,7 @@ class Network(LanguageModel, Encoder):
         ids = [check_ids(text, self.vocab_size_) for text in texts]
         starts = [0] * len(ids) if first is None else first
         scores: list[Array] = [np.empty(0)] * len(ids)
-        for group in _by_length(ids, self._tokens_at_once()):
+        for group in by_length(ids, self._tokens_at_once()):
             barriers.adapt()
             if len(group) == 1:
                 scores[group[0]] = self.log_probs(ids[group[0]])[0][starts[group[0]] :]
@@ -318,7 +336,7 @@ class Network(LanguageModel, Encoder):
         self._check_layers(layers)
         read = [np.append(self.vocab_size_ - 1, check_ids(text, self.vocab_size_)) for text in texts]  # `end` first
         features: list[list[Array]] = [[]] * len(read)
-        for group in _by_length(read, FEATURES_AT_ONCE):
+        for group in by_length(read, FEATURES_AT_ONCE):
             barriers.adapt()
             if len(group) == 1:
                 features[group[0]] = [vectors[1:] for vectors in self._vectors(read[group[0]], layers)]
@@ -368,35 +386,7 @@ class Network(LanguageModel, Encoder):
         return torch.from_numpy(np.asarray(ids, dtype=np.int64)).to(self.net_.device)
 
 
-@contextmanager
-def _weights_at_most(limit: int) -> Iterator[None]:
-    """Stop a module being built that has more weights than its file can hold, before they take memory."""
-    total = 0
-
-    def count(module: torch.nn.Module, name: str, weight: Any) -> None:  # noqa: ARG001
-        nonlocal total
-        total += weight.numel() if weight is not None else 0
-        if total > limit:
-            raise FormatError("its settings ask for many more weights than there are in its file")
-
-    with register_module_parameter_registration_hook(count):
-        yield
-
-
 def _log_softmax(logits: Tensor) -> NDArray[np.float64]:
     """In double precision, so that the probabilities sum to one closely enough for coding a text by them."""
     log_probs: NDArray[np.float64] = logits.cpu().double().log_softmax(-1).numpy()
     return log_probs
-
-
-def _by_length(texts: Sequence[Ids], most: int) -> Iterator[list[int]]:
-    """The numbers of the texts, in groups of similar length with at most `most` tokens, or one text, in each."""
-    order = sorted(range(len(texts)), key=lambda n: len(texts[n]))
-    group: list[int] = []
-    for n in order:
-        if group and (len(group) == TEXTS_AT_ONCE or (len(group) + 1) * (len(texts[n]) + 1) > most):
-            yield group
-            group = []
-        group.append(n)
-    if group:
-        yield group

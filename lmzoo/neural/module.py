@@ -1,13 +1,16 @@
 """The PyTorch module behind a neural model: ids to hidden vectors, hidden vectors to logits."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from lmzoo.errors import FormatError
 from lmzoo.interface import Ids
 from lmzoo.neural import barriers
 from lmzoo.neural.softmax import AdaptiveSoftmax
@@ -144,3 +147,18 @@ class Module(nn.Module):
     def device(self) -> torch.device:
         """Where its weights are."""
         return next(self.parameters()).device
+
+
+@contextmanager
+def weights_at_most(limit: int) -> Iterator[None]:
+    """Stop a module being built that has more weights than its file can hold, before they take memory."""
+    total = 0
+
+    def count(module: torch.nn.Module, name: str, weight: Any) -> None:  # noqa: ARG001
+        nonlocal total
+        total += weight.numel() if weight is not None else 0
+        if total > limit:
+            raise FormatError("its settings ask for many more weights than there are in its file")
+
+    with register_module_parameter_registration_hook(count):
+        yield

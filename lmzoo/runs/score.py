@@ -73,12 +73,13 @@ def score_run(
     mirror: str | None,
     progress: Progress,
     device: str = "auto",
+    exact: bool = False,
 ) -> Scored:
     """Score the run in `folder` on `split` of `corpus` (None: the training corpus): a row of `lmzoo eval`.
 
     `split` is train, valid, test or all. None: test; or all of a text that has no split of its own and that the run was
-    not trained on. `code` is the file of a model from outside the package. Raises as `store.load`, `corpus.load` and
-    `evaluate` do.
+    not trained on. `code` is the file of a model from outside the package. `exact`: see `Model.exactly`. Raises as
+    `store.load`, `corpus.load` and `evaluate` do.
     """
     text_model = store.load(folder, code)
     with naming(folder):
@@ -87,6 +88,8 @@ def score_run(
     source, part = part_for(folder, corpus, split, provenance, mirror, progress)
     text, split = part.text, part.split
     model.to(device).warm_up()
+    if exact:
+        model.exactly()
     protocol = protocol or source.protocol
     notes = [*part.notes]
     excluding: dict[str, Any] = {}

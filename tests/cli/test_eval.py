@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from lmzoo.cli.main import main
+from lmzoo.comparison import entry
+from lmzoo.data import corpus as corpora
+from lmzoo.interface import Run
+from lmzoo.neural import parts
 from lmzoo.runs import store
+from lmzoo.runs import train as training
+from lmzoo.runs.cache import ResultCache
 
 
 @pytest.fixture
@@ -93,6 +99,24 @@ def test_lines_are_trained_on_and_scored_one_by_one(lmzoo, model):
     for corpus in ("", "--corpus more.txt"):
         (row,) = json.loads(lmzoo(f"eval run {corpus} --quiet --json"))
         assert row["protocol"] == "lines"
+
+
+def test_a_recurrent_network_reads_a_long_text_by_parts_and_with_exact_in_order(lmzoo, monkeypatch):
+    for name, value in {"SHORTEST": 16, "LEAST": 64, "STEP": 8}.items():
+        monkeypatch.setattr(parts, name, value)
+    spans, original = [], parts._read_span
+    monkeypatch.setattr(parts, "_read_span", lambda *given: spans.append(1) or original(*given))
+    lmzoo("train lstm --preset tiny --corpus words.txt --budget 5steps --out run --quiet")
+    spans.clear()
+    by_parts, exact = (json.loads(lmzoo(f"eval run --quiet --json {flag}"))[0]["bits"] for flag in ("", "--exact"))
+    assert exact == pytest.approx(by_parts, rel=1e-6)
+    assert len(spans) == 1  # of the first
+    text = training.encode(corpora.load("words.txt"), None, Run())
+    cache = ResultCache(Path("kept"))
+    scored = [entry.enter("run", text, Path("runs"), Run(exact=exact), cache) for exact in (False, True, True)]
+    assert [one.row.error for one in scored] == [None, None, None]
+    assert len(spans) == 2  # a comparison caches both, each for itself
+    assert len({one.score.bits for one in scored[1:]}) == 1
 
 
 def test_compare_says_its_split_and_reuses_no_rows_of_lines(lmzoo):
