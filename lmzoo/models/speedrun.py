@@ -25,6 +25,7 @@ from torch.nn.functional import dropout
 from lmzoo.errors import one_of
 from lmzoo.neural.attention import Attention, Cache, sinusoids
 from lmzoo.neural.module import Carried, Module
+from lmzoo.neural.step import Layer
 from lmzoo.neural.training.config import Training
 from lmzoo.neural.transformer import (
     MLP,
@@ -127,6 +128,14 @@ class ShortcutBlock(Block):
         if self.shares is not None and x0 is not None:
             x = self.shares[0] * x + self.shares[1] * x0
         return super().forward(x, cache)
+
+    def numpy_step(self) -> Layer:
+        """`forward` of one token."""
+        layer = super().numpy_step()
+        if self.shares is None:
+            return layer
+        shares = self.shares.detach().numpy()
+        return lambda x, x0, tape, place: layer(shares[0] * x + shares[1] * x0, x0, tape, place)
 
 
 class SpeedrunModule(TransformerModule):

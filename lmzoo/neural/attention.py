@@ -6,11 +6,15 @@ in several heads of d features each. K and V of what was read are cached (the KV
 """
 
 import math
+from collections.abc import Callable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import dropout, rms_norm, scaled_dot_product_attention
 
+from lmzoo.neural import step
 from lmzoo.neural.module import FusedLinear
 
 Cache = tuple[Tensor, Tensor]  # keys and values (B, K, S, d) of the S tokens read before, in K heads
@@ -48,6 +52,38 @@ class Attention(nn.Module):
             k, v = torch.cat([cache[0], k], -2), torch.cat([cache[1], v], -2)  # (B, K, S, d)
         y = attend(q, k, v, self.dropout if self.training else 0.0)
         return self.out(y.transpose(1, 2).flatten(2)), (k, v)  # (B, H, T, d) → (B, T, D)
+
+    def numpy_step(self) -> Callable[[step.Vector, NDArray[np.float32], int], step.Vector]:
+        """`forward` of one token at `place`: x (D,) → (D,); its key and value are written to a tape (2, K, S, d)."""
+        qkv, out, d = step.linear(self.qkv), step.linear(self.out), self.size
+        heads, kv_heads = (size // d for size in self.sizes[:2])
+
+        def attention(x: step.Vector, tape: NDArray[np.float32], place: int) -> step.Vector:
+            y = qkv(x).reshape(-1, d)
+            q, k = y[:heads], y[heads : heads + kv_heads]
+            if self.qk_norm:
+                q, k = (z / np.sqrt((z * z).mean(-1, keepdims=True) + _EPS) for z in (q, k))
+            if self.rotary:
+                angles = _angles(place, 1, d, torch.device("cpu")).numpy()
+                cos, sin = np.cos(angles), np.sin(angles)
+                q, k = _turned(q, cos, sin), _turned(k, cos, sin)
+            tape[0, :, place], tape[1, :, place] = k, y[heads + kv_heads :]
+            keys, values = tape[:, :, : place + 1]
+            scores = q.reshape(kv_heads, -1, d) * np.float32(d**-0.5) @ keys.transpose(0, 2, 1)  # (K, H / K, S + 1)
+            weights = np.exp(scores - np.maximum.reduce(scores, -1, keepdims=True))
+            y = weights @ values / np.add.reduce(weights, -1, keepdims=True)
+            return out(y.reshape(-1))
+
+        return attention
+
+
+_EPS = np.finfo(np.float32).eps  # of PyTorch's RMSNorm
+
+
+def _turned(x: NDArray[np.float32], cos: NDArray[np.float32], sin: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`rotate` of one token: (K, d)."""
+    a, b = x[:, : len(cos[0])], x[:, len(cos[0]) :]
+    return np.concatenate([a * cos - b * sin, b * cos + a * sin], -1)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, p: float = 0.0) -> Tensor:

@@ -53,6 +53,10 @@ class Module(nn.Module):
         """What the softmax sees of hidden vectors (…, D): dropout of them, say."""
         return hidden
 
+    def next(self, ids: Tensor, carried: Carried) -> tuple[Tensor, Carried]:
+        """`forward` of one token (1, 1) after others, where that can be faster."""
+        return self(ids, carried)
+
     def head(self, hidden: Tensor) -> Tensor:
         """Logits (…, V) of the token that follows each hidden vector (…, D)."""
         logits: Tensor = self.get_submodule("output")(self.before_output(hidden))

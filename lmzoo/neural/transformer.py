@@ -4,15 +4,19 @@ A model's file has what is its own: embeddings, positions, which norm and which 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import gelu, relu, silu
 
 from lmzoo.errors import UsageError
 from lmzoo.interface import Run
-from lmzoo.neural import device
+from lmzoo.neural import device, step
 from lmzoo.neural.attention import Attention, Cache
 from lmzoo.neural.module import Carried, FusedLinear, Module
 from lmzoo.neural.windowed import Windowed
@@ -38,6 +42,12 @@ class MLP(nn.Module):
         # "gelu" is its tanh approximation, as in GPT-1's and GPT-2's code.
         return self.down(gelu(inner, approximate="none" if self.activation == "exact gelu" else "tanh"))
 
+    def numpy_step(self) -> step.Function:
+        """`forward` of one token."""
+        up, down = step.linear(self.up), step.linear(self.down)
+        f = {"relu2": step.squared_relu, "exact gelu": step.exact_gelu}.get(self.activation, step.gelu)
+        return lambda x: down(f(up(x)))
+
 
 class SwiGLU(nn.Module):
     """W₂ (silu(W₁ x) ⊙ W₃ x) (Shazeer 2020): three matrices, so 8/3 as wide inside for as many weights as an `MLP`."""
@@ -52,6 +62,16 @@ class SwiGLU(nn.Module):
         """(…, D) → (…, D)."""
         gate, inner = self.up(x).chunk(2, -1)
         return self.down(silu(gate) * inner)
+
+    def numpy_step(self) -> step.Function:
+        """`forward` of one token."""
+        up, down, half = step.linear(self.up), step.linear(self.down), self.up.sizes[0]
+
+        def mlp(x: step.Vector) -> step.Vector:
+            inner = up(x)
+            return down(step.silu(inner[:half]) * inner[half:])
+
+        return mlp
 
 
 class Block(nn.Module):
@@ -81,6 +101,21 @@ class Block(nn.Module):
         x = norm_1(x + self.dropout(added))
         return norm_2(x + self.dropout(self.mlp(x))), cache
 
+    def numpy_step(self) -> step.Layer:
+        """`forward` of one token: x (D,), what the first layer read (D,), a tape of keys and values, its place → x."""
+        norm_1, norm_2 = (step.norm(norm) for norm in self.norms)
+        attention, mlp = self.attention.numpy_step(), self.mlp.numpy_step()  # type: ignore[operator]
+
+        def pre_norm(x: step.Vector, _: step.Vector, tape: NDArray[np.float32], place: int) -> step.Vector:
+            x = x + attention(norm_1(x), tape, place)
+            return x + mlp(norm_2(x))
+
+        def post_norm(x: step.Vector, _: step.Vector, tape: NDArray[np.float32], place: int) -> step.Vector:
+            x = norm_1(x + attention(x, tape, place))
+            return norm_2(x + mlp(x))
+
+        return pre_norm if self.norm_first else post_norm
+
 
 class TransformerModule(Module):
     """Embeddings → blocks → norm → softmax. A subclass makes `embedding`, `blocks`, `norm`, `output`, and `embed`.
@@ -92,6 +127,13 @@ class TransformerModule(Module):
     blocks: nn.ModuleList
     norm: nn.Module
     output: nn.Linear
+    _step: Callable[[Tensor, Carried], tuple[Tensor, Carried]] | None = None
+    _weights_at = 0  # where in memory they were when `_step` was made
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are, found quickly: it is asked for at every token."""
+        return self.embedding.weight.device
 
     def embed(self, ids: Tensor, first: int) -> Tensor:
         """What the first block reads of ids (B, T) at positions `first` and on: (B, T, D)."""
@@ -109,6 +151,42 @@ class TransformerModule(Module):
             x, (keys, values) = block(x, (carried[2 * n], carried[2 * n + 1]) if carried else None)
             caches += [keys, values]
         return self.norm(x), () if self.training else tuple(caches)
+
+    def next(self, ids: Tensor, carried: Carried) -> tuple[Tensor, Carried]:
+        """`forward` of one token (1, 1) after others, of a network that is not trained; in NumPy where it can be."""
+        if self.embedding.weight.device.type != "cpu" or not carried:
+            return self(ids, carried)
+        if self._step is None or self._weights_at != self.embedding.weight.data_ptr():
+            self._weights_at, (expected, _) = self.embedding.weight.data_ptr(), self(ids, carried)
+            self._step = self._numpy_step()
+            # Another's network may compute otherwise than its blocks say.
+            if self._step and not torch.allclose(self._step(ids, carried)[0], expected, atol=1e-3, rtol=1e-3):
+                self._step = None
+        return self._step(ids, carried) if self._step else self(ids, carried)
+
+    def _numpy_step(self) -> Callable[[Tensor, Carried], tuple[Tensor, Carried]] | None:
+        """None where a module has no such step, or computes in another precision."""
+        if self.embedding.weight.dtype != torch.float32:
+            return None
+        try:
+            steps, norm = [block.numpy_step() for block in self.blocks], step.norm(self.norm)  # type: ignore[operator]
+        except (AttributeError, TypeError):
+            return None
+
+        def one(ids: Tensor, carried: Carried) -> tuple[Tensor, Carried]:
+            # The ids of what was read, if they are carried, then keys and values.
+            older, caches = carried[: len(carried) % 2], carried[len(carried) % 2 :]
+            read, place = torch.cat([*older, ids], 1), caches[0].shape[2]
+            tape = carried.tape if isinstance(carried, step.Taped) else step.Tape(caches)
+            if not tape.claim(place):
+                tape = step.Tape(caches)
+                tape.claim(place)
+            x = first = self.embed(read, place)[0, 0].numpy()
+            for layer, block in enumerate(steps):
+                x = block(x, first, tape.array[layer], place)
+            return torch.from_numpy(norm(x))[None, None], tape.upto(place + 1, [read] if older else [])
+
+        return one
 
     def layer_modules(self) -> dict[str, nn.Module]:
         """The embedding table and the blocks; of the last one what the softmax sees, behind the norm."""

@@ -137,7 +137,8 @@ class Windowed(Network):
     def _continue(self, state: WindowState | None, tokens: Ids) -> tuple[Tensor, WindowState]:
         """Read `tokens` (T,), for which the window has room: hidden vectors (T, D), and the state after."""
         carried, before = (state.carried, state.ids) if state else (self.net_.initial_state(1), tokens[:0])
-        hidden, carried = self.net_(self._tensor(tokens)[None], carried)
+        read = self.net_.next if carried and len(tokens) == 1 and not self.in_order else self.net_
+        hidden, carried = read(self._tensor(tokens)[None], carried)
         return hidden[0], WindowState(hidden[0, -1].clone(), carried, np.concatenate([before, tokens]))
 
     def _full_windows(self, read: int) -> int:
