@@ -50,7 +50,7 @@ def test_every_form_of_transformer(name, options):
 
 def test_states_that_share_a_tape_are_values():
     model, text = untrained("gpt"), practice_text(9)
-    state = model.advance(model.start(), text)
+    state = model.advance(model.advance(model.start(), text[:-1]), text[-1:])  # on a tape
     after = model.advance(state, text[:1])
     before = model.next_log_probs(model.advance(after, text[1:2]))
     other = model.advance(model.advance(state, text[2:3]), text[3:4])  # written to a tape of its own
