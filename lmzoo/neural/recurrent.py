@@ -24,12 +24,8 @@ def run(layer: nn.Module, x: Tensor, state: Any, weights: dict[str, Tensor] | No
 
 
 def _one_token(layer: nn.LSTM, x: Tensor) -> bool:
-    return (
-        x.shape[1] == 1
-        and x.device.type == "cpu"
-        and layer.num_layers == 1
-        and not (layer.training or layer.bidirectional)
-    )
+    simple = layer.num_layers == 1 and not layer.bidirectional and not layer.training
+    return simple and x.shape[1] == 1 and x.device.type == "cpu" and not layer._forward_hooks  # those see the layer
 
 
 def _needs_float32(layer: nn.Module, device: str) -> bool:
