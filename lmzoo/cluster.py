@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -76,8 +77,13 @@ class Workers:
         return future
 
     def share(self, value: Any) -> Any:
-        """The future of a value that is here."""
-        return self.client.scatter(value, hash=False, broadcast=False)
+        """The future of a value that is here, to be sent once.
+
+        The scheduler keeps it, unlike what Dask scatters, which is lost with the worker that has it.
+        """
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+            return self.submit(_same, value)
 
     def reduce(self, function: Callable[[list[Any]], Any], futures: Sequence[Any]) -> Any:
         """The future of `function([…])` of all values: of neighbours first, in order, then of what that gives."""
@@ -284,6 +290,10 @@ def _check(workers: Workers) -> None:
             raise UsageError(
                 f"the worker {address} has {has} of lmzoo, where this is {__version__}: install that there"
             )
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _version() -> str:

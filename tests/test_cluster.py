@@ -91,6 +91,7 @@ def test_ctrl_c_ends_the_command_and_its_workers(tmp_path):
     children = psutil.Process(running.pid).children
     while running.poll() is None and len(started := children(recursive=True)) < 4:  # two, their host, a tracker
         time.sleep(0.1)
+    assert running.poll() is None, running.communicate()[1]
     os.killpg(running.pid, signal.SIGINT)
     _, said = running.communicate(timeout=60)
     assert (running.returncode, said) == (130, "lmzoo: interrupted; nothing half-written was left\n")

@@ -88,12 +88,15 @@ def _train(
     )
     if not process():  # of several processes, the first saves and prints
         hold(training.claimed(out, resume, overwrite))
-    source = corpora.load(corpus, mirror=mirror, refit=refit, lines=lines, progress=run.progress)
+    elsewhere = None
     if cluster:
         from lmzoo.cluster import connect
+        from lmzoo.data import remote_corpus
 
         with run.progress.task(f"connecting to {cluster}"):
             run.cluster = hold(connect(cluster, run.progress))
+        elsewhere = remote_corpus.load(corpus, run.cluster, refit, lines)
+    source = elsewhere or corpora.load(corpus, mirror=mirror, refit=refit, lines=lines, progress=run.progress)
     text = training.encode(source, tokenizer, run)
     with run.progress.task(f"training {name}"):
         fitted = training.fit(name, settings, text, run)

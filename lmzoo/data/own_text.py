@@ -11,7 +11,7 @@
 import json
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -69,7 +69,11 @@ class Paths:
 
     def to_json(self) -> dict[str, str]:
         """What was given, with absolute paths: where a run's provenance says to find its texts again."""
-        paths = {name: str(Path(path).absolute()) for name in ("corpus", *PARTS) if (path := getattr(self, name))}
+        paths = {
+            name: path if "://" in path else str(Path(path).absolute())
+            for name in ("corpus", *PARTS)
+            if (path := getattr(self, name))
+        }
         return paths | ({} if self.field is None else {"field": self.field})
 
 
@@ -107,6 +111,17 @@ def load(paths: Paths, progress: Progress, short: bool = False) -> OwnText:
     if empty := [part for part in PARTS if not texts[part]]:
         raise UsageError(f"{paths.main} leaves nothing for {PARTS[empty[0]]} ({rule}): drop the empty files")
     return OwnText(texts, rule, notes, cut)
+
+
+def read_parts(paths: Mapping[str, Path], field: str | None, progress: Progress) -> tuple[dict[str, str], list[str]]:
+    """The text of each of these files or folders, whatever the other parts are; and notes. Raises as `load`."""
+    notes: list[str] = []
+    with progress.task("reading") as task:
+        texts = {
+            part: _joined([text for file in _below(path) for text in _documents(file, field, notes, task)])
+            for part, path in paths.items()
+        }
+    return texts, notes
 
 
 # ── Which files are which part ────────────────────────────────────────────────────────────────────

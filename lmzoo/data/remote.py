@@ -56,6 +56,12 @@ class RemoteText:
         except UnicodeDecodeError as error:
             raise FormatError(f"{self.url} is not UTF-8: {error.reason} at byte {start + error.start:,}") from None
 
+    def beginning(self, size: int = 1 << 23) -> str:
+        """Its first lines, of about `size` bytes, but the first of them whole."""
+        stop = min(size, self.size)
+        text = replace(self, start=0, stop=stop, tail=self.tail if stop == self.size else "").read()
+        return text if "\n" in text or stop == self.size else self.beginning(4 * size)
+
     def _cut(self, files: Any, path: str, at: int) -> int:
         """Where the range that ends about byte `at`, and the next one, are cut: `at`, or behind it."""
         if at == 0 or at == self.size:
@@ -91,18 +97,6 @@ def find(url: str) -> tuple[Any, str]:
     except (ImportError, ValueError) as error:
         raise UsageError(f"{url} cannot be read: {error}") from None
     return files, path
-
-
-def beginning(text: RemoteText) -> str:
-    """Its first line, with the end; all of it where it has a single one."""
-    files, path = find(text.url)
-    width = WINDOW
-    while True:
-        head: bytes = files.cat_file(path, start=0, end=min(width, text.size))
-        if b"\n" in head or width >= text.size:
-            line, end, _ = (head.decode(errors="replace") + text.tail).partition("\n")
-            return line + end
-        width *= 4
 
 
 def copy(text: str, path: Path) -> RemoteText:

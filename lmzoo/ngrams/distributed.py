@@ -56,6 +56,7 @@ def count(
     ]
     survey = workers.reduce(_all_surveys, surveys)
     ((counts, seen),) = workers.gather("counting words", [survey])
+    seen = workers.share(seen)
     last = [workers.submit(_last_words, *chunk, seen, order) for chunk in zip(tokens.chunks, before, strict=True)]
     cuts = workers.cuts(counts)
     counted = [

@@ -14,6 +14,7 @@ from lmzoo.cluster import Workers
 from lmzoo.data import corpus as corpora
 from lmzoo.data import remote, tokenizers
 from lmzoo.data.corpus import Corpus, Paths, trained_on
+from lmzoo.data.remote_corpus import RemoteCorpus
 from lmzoo.data.tokenizers import Tokenizer, distributed
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
@@ -65,9 +66,9 @@ def encode(corpus: Corpus, spec: str | None, run: Run) -> Text:
     train and valid.
     """
     named = spec or corpus.tokenizer
-    if run.cluster:
-        return _encode_on(run.cluster, corpus, named)
     alone = corpus.train[: -len(corpus.valid)] if corpus.refit and corpus.valid else corpus.train
+    if run.cluster:
+        return _encode_on(run.cluster, corpus, named, alone)
     with run.progress.task("tokenizing", 2) as task:
         task.doing("training text")
         tokenizer, train = tokenizers.train_and_encode(named or tokenizers.choose(alone), corpus.train, corpus.lines)
@@ -78,10 +79,13 @@ def encode(corpus: Corpus, spec: str | None, run: Run) -> Text:
     return Text(corpus, tokenizer, train, valid, corpus.refit, chosen=not named)
 
 
-def _encode_on(workers: Workers, corpus: Corpus, spec: str) -> Text:
-    """`encode` on a cluster, whose workers read the training text from a copy in the cache."""
-    text = remote.copy(corpus.train, corpora.cache_folder() / "cluster" / f"{corpus.sha256['train']}.txt")
-    tokenizer = distributed.train(spec or tokenizers.choose(corpus.train), text, corpus.lines, workers)
+def _encode_on(workers: Workers, corpus: Corpus, spec: str, alone: str) -> Text:
+    """`encode` on a cluster, whose workers read the training text where it is, or from a copy in the cache."""
+    if isinstance(corpus, RemoteCorpus):
+        text, alone = corpus.text, replace(corpus.text, tail="").beginning()
+    else:
+        text = remote.copy(corpus.train, corpora.cache_folder() / "cluster" / f"{corpus.sha256['train']}.txt")
+    tokenizer = distributed.train(spec or tokenizers.choose(alone), text, corpus.lines, workers)
     train: Any = distributed.encode(tokenizer, text, workers)
     return Text(corpus, tokenizer, train, tokenizer.encode(corpus.valid), corpus.refit, chosen=not spec)
 
@@ -155,7 +159,7 @@ def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
         "budget": {name: value for name in BUDGETS if (value := getattr(run, name)) is not None},
         "seed": run.seed,
     }
-    run = replace(run, tokens_per_character=len(text.train) / len(text.corpus.train))
+    run = replace(run, tokens_per_character=len(text.train) / text.corpus.sizes["train"]["characters"])
     if run.checkpoints and run.folder:
         run = replace(run, keep=partial(_keep, run.folder, text.tokenizer, known | machine.provenance()))
     began = time.perf_counter()

@@ -1,10 +1,16 @@
 """Runs trained on a cluster are those of one process: same tokenizer, same model, same bits."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
 from lmzoo.data import corpus as corpora
+from lmzoo.data import remote_corpus
+from lmzoo.data.own_text import Paths
 from lmzoo.interface import Run
+from lmzoo.progress import Progress
 from lmzoo.runs import train as training
 from tests import workers
 
@@ -39,11 +45,27 @@ def test_two_processes_give_the_model_of_one(two_processes, source, name, settin
         np.testing.assert_array_equal(array, expected[key], key)
 
 
-def test_the_validation_text_is_counted_too_in_a_final_fit(two_processes, source):
+class Killing(Progress):
+    """Kills a worker when counting begins."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def task(self, name, total=None):
+        if name == "counting n-grams":
+            os.kill(next(iter(self.client.run(os.getpid).values())), signal.SIGKILL)
+        return super().task(name, total)
+
+
+def test_a_worker_killed_while_it_counts_a_text_that_only_workers_read(two_processes, source, tmp_path, monkeypatch):
+    monkeypatch.setattr(two_processes, "progress", Killing(two_processes.client))
+    for part in ("train", "valid", "test"):
+        (tmp_path / part).write_text(getattr(source, part))
+    paths = Paths(**{part: str(tmp_path / part) for part in ("train", "valid", "test")})
     settings = {"order": "2", "smoothing": "jelinek-mercer"}  # fits its weights on a text that it must not have counted
-    refitted = corpora.load(source.paths, refit=True)
-    alone = training.fit("ngram", settings, training.encode(refitted, "char", Run()), Run())
-    run = Run(cluster=two_processes)
-    together = training.fit("ngram", settings, training.encode(refitted, "char", run), run)
+    here, run = corpora.load(paths, refit=True), Run(cluster=two_processes)
+    alone = training.fit("ngram", settings, training.encode(here, "char", Run()), Run())
+    there = remote_corpus.load(paths, two_processes, refit=True, lines=False)
+    together = training.fit("ngram", settings, training.encode(there, "char", run), run)
     for key, array in together.model.arrays().items():
         np.testing.assert_array_equal(array, alone.model.arrays()[key], key)

@@ -14,7 +14,7 @@ import numpy as np
 
 from lmzoo.cluster import DistributedIds, Workers
 from lmzoo.data import tokenizers
-from lmzoo.data.remote import RemoteText, beginning
+from lmzoo.data.remote import RemoteText
 from lmzoo.data.tokenizers.base import BYTES, Tokenizer, Tokens
 from lmzoo.data.tokenizers.bpe import LARGEST
 from lmzoo.data.tokenizers.normalizer import UNKNOWN
@@ -27,8 +27,8 @@ def train(spec: str, text: RemoteText, lines: bool, workers: Workers) -> Tokeniz
     kind, _, size = spec.partition(":")
     if kind == "bpe":
         return tokenizers.train(spec, text.read(), lines)
-    # Without words, but with what the first line says of the layout.
-    empty = tokenizers.train(spec, beginning(text) if kind == "split" else "", lines)
+    line, end, _ = text.beginning(1 << 16).partition("\n") if kind == "split" else ("", "", "")
+    empty = tokenizers.train(spec, line + end, lines)  # without words, but with the layout of the first line
     if kind not in ("char", "word", "split"):
         return empty
     parts = text.ranges(len(workers))
