@@ -18,6 +18,8 @@ from lmzoo.embeddings.rows import Cells, Weights
 from lmzoo.interface import Array, Ids, Progress
 from lmzoo.ngrams.out_of_core import Scratch
 
+Rows = tuple[Array, Array, Array]  # values, columns and bounds of rows, as in a CSR matrix
+
 
 def count_tokens(tokens: DistributedIds, vocab_size: int) -> Array:
     """Occurrences of each word, (V,) int64."""
@@ -57,7 +59,7 @@ def count_rows(text: DistributedIds, counts: Array, weights: Weights) -> Cells:
         for chunk in zip(text.chunks, before, strict=True)
     ]
     merged = [
-        workers.submit(merge, [workers.submit(getitem, chunk, n) for chunk in counted], weights.unit)
+        workers.submit(merge, [workers.submit(getitem, chunk, n) for chunk in counted], weights.unit, len(counts))
         for n in range(len(cuts) - 1)
     ]
     workers.wait("counting pairs", counted)
@@ -66,13 +68,13 @@ def count_rows(text: DistributedIds, counts: Array, weights: Weights) -> Cells:
     return lengths, columns, values
 
 
-def count_chunk(ids: Ids, before: Ids, weights: Weights, vocab_size: int, cuts: Sequence[int]) -> list[Any]:
-    """The pairs whose later word is in the chunk `ids` (T,), with the `before` that precede it, for each range of rows.
-
-    Scipy CSR of int64, in units of the weights.
+def count_chunk(ids: Ids, before: Ids, weights: Weights, vocab_size: int, cuts: Sequence[int]) -> list[Rows]:
+    """The pairs whose later word is in the chunk `ids` (T,), with the `before` that precede it, for each range of rows:
+    int64, in units of the weights.
     """
     table = _table(np.concatenate([before, ids]), weights, vocab_size) - _table(before, weights, vocab_size)
-    return [table[first:stop] for first, stop in pairwise(cuts)]
+    parts = (table[first:stop] for first, stop in pairwise(cuts))
+    return [(part.data, part.indices, part.indptr) for part in parts]  # of scipy's arrays Dask sees no size
 
 
 def _table(text: Array, weights: Weights, vocab_size: int) -> Any:
@@ -83,9 +85,11 @@ def _table(text: Array, weights: Weights, vocab_size: int) -> Any:
     return csr_array((values, columns, np.append(0, np.cumsum(lengths))), (vocab_size, vocab_size))
 
 
-def merge(tables: Sequence[Any], unit: int) -> tuple[Array, Array, Array]:
+def merge(parts: Sequence[Rows], unit: int, vocab_size: int) -> tuple[Array, Array, Array]:
     """The sum of a range of rows of all chunks: the cells of each row, their columns, and their values in float32."""
-    tables = list(tables)
+    from scipy.sparse import csr_array
+
+    tables: list[Any] = [csr_array(part, (len(part[2]) - 1, vocab_size)) for part in parts]
     while len(tables) > 1:  # neighbours first: each cell is added to as often as the logarithm of their number
         tables = [sum(tables[i + 1 : i + 2], tables[i]) for i in range(0, len(tables), 2)]
     table = tables[0]

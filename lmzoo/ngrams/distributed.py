@@ -38,6 +38,10 @@ class Rows:
     count: Array  # (G,)
     children: Array  # (C+1,) n-grams children[c] … children[c+1]-1 extend number c of the order below
 
+    def __sizeof__(self) -> int:
+        """The bytes of the arrays: Dask decides by it what to keep in memory and where to compute."""
+        return self.word.nbytes + self.count.nbytes + self.children.nbytes
+
 
 def count(
     tokens: Ids | DistributedIds,
