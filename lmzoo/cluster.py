@@ -40,7 +40,13 @@ SLURM = "a TOML file with `jobs`, how many, and settings of dask_jobqueue.SLURMC
 
 # What a process runs that has workers below it: it ends when its stdin does, with the process that started it.
 LOCAL = """
-import shutil, sys, distributed
+import shutil, sys, dask, distributed
+dask.config.set({
+    "distributed.worker.profile.enabled": False,  # with the ticks, 2 % of a core for each process at rest
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.worker.memory.monitor-interval": "1s",
+})
 with distributed.LocalCluster(
     int(sys.argv[1]), threads_per_worker=1, dashboard_address=None, local_directory=sys.argv[2]
 ) as local:
