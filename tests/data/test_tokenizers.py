@@ -309,18 +309,27 @@ class TestBytePairEncoding:
         ids = train("bpe:500", text, lines).encode(text)
         assert hashlib.sha256(ids.astype("<i4").tobytes()).hexdigest()[:16] == digest
 
-    @given(st.lists(st.sampled_from(["a", " ", "\n", "Ab", "  ", "\ud800"])).map("".join))
+    @given(st.lists(st.sampled_from(["a", " ", "\n", "Aabb", "    ", "\ud800"])).map("".join))
     def test_long_stretches_are_cut_for_training_and_nothing_else_is(self, text):
         """Time is in proportion to the square of the longest piece: 100,000 letters in one took minutes."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(bpe, "LONGEST", 3)
-            patch.setattr(bpe, "_LONG", re.compile(bpe._LONG.pattern.replace("4097", "4")))
+            patch.setattr(bpe, "LONGEST", 5)
+            patch.setattr(bpe, "_LONG", re.compile(bpe._LONG.pattern.replace("4097", "6")))
             parts = list(bpe._for_training(text))
         stretches = [s for part in parts for s in re.findall(r"\s+|\S+", part)]
         assert "".join(parts) == text.replace("\ud800", "")
-        assert all(len(stretch) <= 3 for stretch in stretches)
-        if not re.search(r"\s{4}|[^\s\ud800]{4}", text):
-            assert parts == (re.split("\ud800+", text) if text else [])
+        assert all(len(stretch) <= 5 for stretch in stretches)
+        if not re.search(r"\s{6}|[^\s\ud800]{6}", text):
+            assert parts == [part for part in re.split("\ud800+", text) if part]
+
+    @given(texts)
+    def test_what_is_trained_on_is_cut_only_where_a_token_must_start(self, text):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bpe, "SOME", 4)
+            parts = list(bpe._for_training(ENGLISH + text))
+        assert len(parts) > 20
+        whole = [piece for part in base.SURROGATES.split(ENGLISH + text)[::2] for piece in gpt2_rule(part)]
+        assert [piece for part in parts for piece in gpt2_rule(part)] == whole
 
     @pytest.mark.data
     @given(no_surrogates)

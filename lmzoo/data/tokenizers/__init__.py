@@ -33,10 +33,12 @@ from lmzoo.data.tokenizers.base import (
     BYTES,
     FORMAT,
     HOLE,
+    NEWLINE,
     SURROGATES,
     ByteTokenizer,
     Tokenizer,
     Tokens,
+    has_surrogates,
     spans,
     spell_holes,
     to_bytes,
@@ -139,10 +141,13 @@ class Word(ByteTokenizer):
         """`words`: pieces of two bytes and more, which get ids 256, 257, …, in this order."""
         super().__init__(spec, [*_BYTE_SPELLINGS, *map(to_bytes, words)], lines)
         self._words = list(words)
-        self._ids = {chr(byte): byte for byte in range(128)}
-        self._ids.update((word, BYTES + n) for n, word in enumerate(words))
-        if lines:
-            self._ids["\n"] = self.end
+        self._newline = self.end if lines else NEWLINE
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        """piece → id, built when a short text is first encoded."""
+        words = {word: BYTES + n for n, word in enumerate(self._words)}
+        return {**{chr(byte): byte for byte in range(128)}, **words, "\n": self._newline}
 
     @classmethod
     def train(cls, size: int, text: str, lines: bool) -> tuple["Word", Tokens]:
@@ -153,7 +158,10 @@ class Word(ByteTokenizer):
         pieces, chunks = number(text, spans(text), cls.PIECE, pieces=True)
         numbers = BYTES + len(pieces)
         counts = sum((np.bincount(chunk, minlength=numbers) for chunk in chunks), np.zeros(numbers, np.int64))[BYTES:]
-        frequent = [n for n in np.argsort(-counts, kind="stable").tolist() if _can_be_learned(pieces[n])][:size]
+        frequent = np.argsort(-counts, kind="stable").tolist()
+        if has_surrogates("".join(pieces)):
+            frequent = [n for n in frequent if _can_be_learned(pieces[n])]
+        frequent = frequent[:size]
         tokenizer = cls(f"word:{size}", [pieces[n] for n in frequent], lines)
         ids = np.full(numbers, HOLE, np.int32)
         ids[:BYTES] = tokenizer._ended(np.arange(BYTES, dtype=np.int32))
@@ -184,13 +192,13 @@ class Word(ByteTokenizer):
 
     def encode_many(self, texts: Sequence[str]) -> list[Tokens]:
         """See `Tokenizer.encode_many`."""
-        return encode_many(self, texts, self._ids["\n"])
+        return encode_many(self, texts, self._newline)
 
     def _encode(self, text: str) -> Iterator[Tokens]:
         reader = self._reader if is_long(text) else None
         for start, end in spans(text):
             if reader:
-                yield reader.read(utf8(text, start, end, surrogates=True), BYTES, self._ids["\n"])
+                yield reader.read(utf8(text, start, end, surrogates=True), BYTES, self._newline)
                 continue
             pieces = self.PIECE.findall(text, start, end)
             ids = np.fromiter(map(self._ids.get, pieces, repeat(HOLE)), np.int32, len(pieces))

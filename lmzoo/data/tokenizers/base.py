@@ -29,15 +29,15 @@ SURROGATES = re.compile("([\ud800-\udfff]+)")
 _BOUNDARY = re.compile(r"\S(?=[ \t-\r])")
 
 
-def spans(text: str, longest: int | None = None) -> Iterator[tuple[int, int]]:
-    """Cut `text` into spans (start, end) of about CHUNK characters, at places where a token must start.
+def spans(text: str, longest: int | None = None, least: int | None = None) -> Iterator[tuple[int, int]]:
+    """Cut `text` into spans (start, end) of `least` (default CHUNK) characters and more, where a token must start.
 
     Where there is no such place within `longest` (default 2·CHUNK) characters, the text is cut hard.
     """
-    start = 0
+    start, least = 0, least or CHUNK
     while start < len(text):
         limit = start + (2 * CHUNK if longest is None else longest)
-        place = _BOUNDARY.search(text, start + CHUNK - 1, limit)
+        place = _BOUNDARY.search(text, start + least - 1, limit)
         end = place.end() if place else min(limit, len(text))
         yield start, end
         start = end
@@ -51,6 +51,15 @@ def line_and_column(text: str, position: int) -> tuple[int, int]:
 def to_bytes(text: str) -> bytes:
     """UTF-8, where a lone surrogate is spelled like any other code point (Python's "surrogatepass")."""
     return text.encode("utf-8", "surrogatepass")
+
+
+def has_surrogates(text: str) -> bool:
+    """Whether `text` has a lone surrogate; encoding is twenty times as fast as searching."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _replace_or_pass(error: UnicodeError) -> tuple[str, int]:

@@ -20,7 +20,17 @@ from typing import Any
 import numpy as np
 
 from lmzoo.data import reading
-from lmzoo.data.tokenizers.base import BYTES, NEWLINE, SURROGATES, ByteTokenizer, Tokens, printable, spans, to_bytes
+from lmzoo.data.tokenizers.base import (
+    BYTES,
+    NEWLINE,
+    SURROGATES,
+    ByteTokenizer,
+    Tokens,
+    has_surrogates,
+    printable,
+    spans,
+    to_bytes,
+)
 from lmzoo.errors import FormatError, TokenizerError
 from lmzoo.files import SETTINGS, parse_json
 
@@ -46,6 +56,7 @@ _LINE_FIELD = re.compile(f"\n|[{_WITHIN}]*[^{_SPACE}]+|[{_WITHIN}]+")  # with li
 LONGEST = 4096
 _LONG = re.compile(f"(?<![^{_SPACE}])[^{_SPACE}]{{{LONGEST + 1},}}|(?<![{_SPACE}])[{_SPACE}]{{{LONGEST + 1},}}")
 LARGEST = 10_000_000  # tokens of a vocabulary
+SOME = 1 << 13  # characters given to Hugging Face's trainer at a time: longer strings do not fit in the caches
 _MANY_FIELDS = 1 << 20  # cached; more of them would cost more memory than they save time
 
 
@@ -263,10 +274,20 @@ def _hugging_face(vocabulary: dict[str, int], merges: list[str], lines: bool) ->
 def _for_training(text: str) -> Iterator[str]:
     """`text` without surrogates, and in pieces where a stretch is too long."""
     for start, end in spans(text):
-        for part in SURROGATES.split(text[start:end])[::2]:
+        chunk = text[start:end]
+        for part in SURROGATES.split(chunk)[::2] if has_surrogates(chunk) else [chunk]:
             done = 0
-            for match in _LONG.finditer(part):
+            for match in _LONG.finditer(part) if _may_be_long(part) else ():
                 for cut in range(match.start() + LONGEST, match.end(), LONGEST):
                     yield part[done:cut]
                     done = cut
-            yield part[done:]
+            rest = part[done:]
+            for first, last in spans(rest, longest=len(rest), least=SOME):
+                yield rest[first:last]
+
+
+def _may_be_long(text: str) -> bool:
+    """False where no stretch is longer than LONGEST: it would fill one of the blocks of half its length."""
+    half = LONGEST // 2
+    blocks = range(0, len(text) - half + 1, half)
+    return any(text.find(" ", n, n + half) < 0 or text[n : n + half].isspace() for n in blocks)
