@@ -63,11 +63,13 @@ class Level:
 
     def counts_of_counts(self, counts: Array, most: int = 5) -> Array:
         """n_r, the number of n-grams with a count of r = 0, 1, … most-1, and `most` or more: (most+1,)."""
-        return _tally_up_to(counts, most)
+        return tally(counts, most + 1)
 
     def total(self, values: Array) -> Array:
         """Sum of `values` (G,) over the n-grams of each context: (C,) float64."""
-        return _sum_runs(values, self.children)
+        sums = np.empty(len(self.children) - 1)
+        _sum_runs(values, self.children, sums)
+        return sums
 
     def parts(self) -> Iterator[tuple[slice, slice, "Level"]]:
         """This level in parts that fit in the processor's cache: ranges of n-grams and contexts, and their level.
@@ -104,7 +106,8 @@ def count_ngrams(
     scratch = scratch or Scratch()
     end = vocab_size - 1
     text = np.concatenate([np.array([end], dtype=np.int32), tokens], dtype=np.int32)  # (T+1,), with the start symbol
-    depth = _depths(text, end, order)
+    depth = np.zeros(len(text), dtype=np.uint8)
+    _depths(text, end, order, depth)
     last = _last_in_suffix_order(text, end, order)
     levels = [_unigrams(text, vocab_size)]
     levels[0].last = int(text[last])
@@ -124,13 +127,24 @@ def count_ngrams(
 
 def _next_level(n: int, text: Array, depth: Array, ngram: Array, below: Level, scratch: Scratch) -> Level | None:
     """The n-grams of order n, given those of order n-1 in `ngram` (T+1,), which is overwritten by those of order n."""
-    context = _contexts(ngram, depth, n)
+    context = np.full(len(text), -1, dtype=np.int32)
+    _contexts(ngram, depth, n, context)
     children = np.zeros(len(below) + 1, dtype=np.int32)
     memory = scratch.memory  # of which each thread gets its share
     room = min(RUN, len(text)) if memory is None else min(RUN, max(1024, memory // BYTES_A_TOKEN // THREADS))
-    bounds = ranges(np.append(0, np.cumsum(below.count, dtype=np.int64)), room)
+    starts = np.append(0, np.cumsum(below.count, dtype=np.int64))
+
+    def count_run(run: tuple[int, int]) -> list[Array]:
+        """The words, suffixes and counts of the n-grams with a context in a range."""
+        first, stop = run
+        size = int(starts[stop] - starts[first]) + 1  # positions at most: the start symbol is not counted below
+        columns = [np.empty(size, np.int32) for _ in range(3)]
+        place, pairs, spare = np.zeros(stop - first + 1, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
+        found = _count_run(text, context, ngram, children, first, stop, place, pairs, spare, *columns)
+        return [column[:found] for column in columns]  # what lies behind was never touched: it takes no memory
+
     with ThreadPoolExecutor(THREADS) as pool:  # the compiled loops release the GIL
-        runs = list(pool.map(lambda run: _count_run(text, context, ngram, children, *run), bounds))
+        runs = list(pool.map(count_run, ranges(starts, room)))
     if not children.any():
         return None
     np.cumsum(children, out=children)
@@ -167,55 +181,50 @@ def last_in_suffix_order(text: Array, ends: Array, seen: Array, order: int) -> i
     return int(ends[0])
 
 
-@njit(cache=True, nogil=True)
-def tally(keys, buckets):  # type: ignore[no-untyped-def]
-    """How often each of the numbers below `buckets` is among `keys`: (buckets,)."""
+def tally(keys: Array, buckets: int) -> Array:
+    """How often each number below `buckets`, the last of which is for larger ones too, is among `keys`: (buckets,)."""
     counts = np.zeros(buckets, np.int32)
-    for key in keys:
-        counts[key] += 1
+    _tally(keys, counts)
     return counts
 
 
-@njit(cache=True, nogil=True)
-def _tally_up_to(values, most):  # type: ignore[no-untyped-def]
-    tally = np.zeros(most + 1, np.int64)
-    for value in values:
-        tally[min(value, most)] += 1
-    return tally
+# The loops are given the arrays that they fill: compiling np.zeros takes longer than compiling a loop.
 
 
 @njit(cache=True, nogil=True)
-def _sum_runs(values, cuts):  # type: ignore[no-untyped-def]
+def _tally(keys, counts):  # type: ignore[no-untyped-def]
+    last = len(counts) - 1
+    for key in keys:
+        counts[min(key, last)] += 1
+
+
+@njit(cache=True, nogil=True)
+def _sum_runs(values, cuts, sums):  # type: ignore[no-untyped-def]
     """The sums of values[cuts[c]:cuts[c+1]] for each c."""
-    sums = np.zeros(len(cuts) - 1)
-    for c in range(len(cuts) - 1):
+    for c in range(len(sums)):
+        total = 0.0
         for g in range(cuts[c], cuts[c + 1]):
-            sums[c] += values[g]
-    return sums
+            total += values[g]
+        sums[c] = total
 
 
 @njit(cache=True, nogil=True)
-def _count_run(text, context, ngram, children, first, stop):  # type: ignore[no-untyped-def]
-    """Count the n-grams whose context is in [first, stop): their words, suffixes and counts, sorted.
+def _count_run(text, context, ngram, children, first, stop, place, pairs, spare, word, suffix, count):  # type: ignore[no-untyped-def]
+    """Count the n-grams whose context is in [first, stop), sorted: how many, and their `word`, `suffix` and `count`.
 
     Writes into `children`, shifted by one, the number of n-grams of each context, and into `ngram` the number of each
-    position's n-gram among those of its context: 0, 1, …
+    position's n-gram among those of its context: 0, 1, … Work space are `place`, zeros, and `pairs` and `spare`.
     """
-    place = np.zeros(stop - first + 1, np.int64)
     for c in context:
         if first <= c < stop:
             place[c - first + 1] += 1
     for c in range(stop - first):
         place[c + 1] += place[c]
-    size = place[-1]
-    pairs = np.empty(size, np.int64)  # (word, position) in one number, so that one sort orders by both
     for t in range(len(context)):
         c = context[t]
         if first <= c < stop:
-            pairs[place[c - first]] = (np.int64(text[t]) << 32) | t
+            pairs[place[c - first]] = (np.int64(text[t]) << 32) | t  # one number, so that one sort orders by both
             place[c - first] += 1
-    spare = np.empty(size, np.int64)
-    word, suffix, count = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size, np.int32)
     g = -1
     begin = 0
     for c in range(stop - first):
@@ -231,7 +240,7 @@ def _count_run(text, context, ngram, children, first, stop):  # type: ignore[no-
             ngram[t] = child
         children[first + c + 1] = child + 1
         begin = place[c]
-    return word[: g + 1], suffix[: g + 1], count[: g + 1]  # what lies behind was never touched, so it takes no memory
+    return g + 1
 
 
 @njit(cache=True, nogil=True)
@@ -272,19 +281,15 @@ def _renumber(ngram, context, children):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _depths(text, end, order):  # type: ignore[no-untyped-def]
-    """The tokens of context of each position, including the `end` before it; at most `order`."""
-    depth = np.zeros(len(text), np.uint8)
+def _depths(text, end, order, depth):  # type: ignore[no-untyped-def]
+    """The tokens of context of each position, including the `end` before it; at most `order`; 0 for the first."""
     for t in range(1, len(text)):
         depth[t] = 1 if text[t - 1] == end else min(depth[t - 1] + 1, order)
-    return depth
 
 
 @njit(cache=True, nogil=True)
-def _contexts(ngram, depth, n):  # type: ignore[no-untyped-def]
-    """The (n-1)-gram before each position, or -1 where that would reach beyond an `end`."""
-    context = np.full(len(ngram), -1, np.int32)
+def _contexts(ngram, depth, n, context):  # type: ignore[no-untyped-def]
+    """The (n-1)-gram before each position; -1 stays where that would reach beyond an `end`."""
     for t in range(1, len(ngram)):
         if depth[t] >= n - 1:
             context[t] = ngram[t - 1]
-    return context

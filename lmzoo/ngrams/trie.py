@@ -26,6 +26,7 @@ from lmzoo.ngrams.out_of_core import Scratch, release
 WORTH_A_THREAD = 20_000  # tokens: with fewer, starting a thread costs more than it saves
 LANES = 16  # texts read in turns
 BLOCK = 128  # nodes whose probabilities are summed for drawing
+MOST_CONTEXTS = 64  # of a state: the longest order there is
 TRIES = 64  # draws of a word that all may be in vain, before all V words are looked at
 
 
@@ -44,7 +45,7 @@ class Trie:
     def build(cls, levels: list[Level], probs: list[Array], gammas: list[Array], scratch: Scratch) -> Self:
         """One node for each n-gram of `levels`, given its p(w | h), `probs` (G,), and γ(h), `gammas` (C,), by level.
 
-        The lists are emptied on the way, so that no level is in memory longer than it must.
+        The lists are emptied on the way: no level is in memory longer than it must.
         """
         first = np.cumsum([0, 1] + [len(level) for level in levels]).tolist()  # first[n]: the first node of order n
         nodes, contexts = first[-1], first[-2]
@@ -87,12 +88,12 @@ class Trie:
         probs = np.empty(len(tokens))
         threads = max(1, min(os.cpu_count() or 1, len(tokens) // WORTH_A_THREAD, len(states)))
         if threads == 1:
-            _walk_many(tokens, starts, states, 0, len(states), probs, *self._columns)
+            _walk_many(tokens, starts, states, 0, len(states), probs, *_lanes(), *self._columns)
             return probs
         cuts = np.searchsorted(starts, np.linspace(0, len(tokens), threads + 1)).tolist()
         cuts[0], cuts[-1] = 0, len(states)
         with ThreadPoolExecutor(threads) as pool:  # the compiled loop releases the GIL
-            jobs = [(tokens, starts, states, a, b, probs, *self._columns) for a, b in pairwise(cuts)]
+            jobs = [(tokens, starts, states, a, b, probs, *_lanes(), *self._columns) for a, b in pairwise(cuts)]
             list(pool.map(_walk_many, *zip(*jobs, strict=True)))
         return probs
 
@@ -104,7 +105,8 @@ class Trie:
 
     def draw(self, state: int, u: float) -> int:
         """A word drawn from p(w | state), for a number `u` uniform in [0, 1); -1 where TRIES were not enough."""
-        return int(_draw(state, np.uint64(u * 2**53), TRIES, BLOCK, self._sums, *self._columns))
+        space = np.empty(MOST_CONTEXTS, np.int64), *np.empty((3, MOST_CONTEXTS))
+        return int(_draw(state, np.uint64(u * 2**53), TRIES, BLOCK, *space, self._sums, *self._columns))
 
     @cached_property
     def _sums(self) -> Array:
@@ -206,6 +208,11 @@ class TrieModel(LanguageModel):
         return [log_probs[a + start : b] for (a, b), start in zip(pairwise(starts), first, strict=True)]
 
 
+def _lanes() -> list[Array]:
+    """What `_walk_many` knows of each lane, (LANES,) each: made here, because compiling np.zeros takes long."""
+    return [*np.zeros((7, LANES), np.int64), np.ones(LANES, np.int64), np.ones(LANES)]
+
+
 def _log(probs: Array) -> Array:
     with np.errstate(divide="ignore"):  # unsmoothed models have zeros, which the evaluator reports
         return np.log(probs)
@@ -274,7 +281,9 @@ def _distribution(state, out, words, probs, children, gammas, fallback):  # type
 
 
 @njit(cache=True, nogil=True)
-def _draw(state, seed, tries, block, sums, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
+def _draw(  # type: ignore[no-untyped-def]
+    state, seed, tries, block, contexts, shares, before, ends, sums, words, probs, children, gammas, fallback
+):
     """A word drawn in proportion to p(w | state), or -1.
 
     What each context h of the chain of fallbacks holds, its children, is drawn with the weight that the longer ones
@@ -284,12 +293,8 @@ def _draw(state, seed, tries, block, sums, words, probs, children, gammas, fallb
     depth, context = 1, state
     while context != 0:
         depth, context = depth + 1, fallback[context]
-    contexts, before, shares, ends = (
-        np.empty(depth, np.int64),
-        np.empty(depth),
-        np.empty(depth),
-        np.empty(depth),
-    )
+    if depth > len(contexts):  # of a file that no fit has made
+        return -1
     share, total = 1.0, 0.0
     for n in range(depth):
         first, stop = children[state], children[state + 1]
@@ -339,22 +344,20 @@ def _sum_before(node, block, sums, probs):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _walk_many(tokens, starts, states, text, stop, out, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
+def _walk_many(  # type: ignore[no-untyped-def]
+    tokens, starts, states, text, stop, out, word, state, at, end, low, high, limit, busy, gamma,
+    words, probs, children, gammas, fallback,
+):  # fmt: skip
     """`_walk` for the texts from `text` to `stop`, interleaved: one step of each lane in turns.
 
-    Look-ups in a large trie wait for memory most of the time; interleaving overlaps the waits of several texts.
+    Look-ups in a large trie wait for memory most of the time; interleaving overlaps the waits of several texts. Of each
+    lane: the `word` to look up, the `state`, where it is `at` in its text and that one's `end`; children low … high-1
+    are left to search, up to `limit`, the end of the state's children.
     """
-    # Of the text in each lane: the word to look up and the state, its position, and the text's end.
-    word, state = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
-    at, end = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
-    # The binary search: children low … high-1 are left, and `limit` is the end of the state's children.
-    low, high, limit = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
-    gamma = np.ones(LANES)
-    busy = np.ones(LANES, np.bool_)
     running = LANES
     while running > 0:
         for k in range(LANES):
-            if not busy[k]:
+            if busy[k] == 0:
                 continue
             lowest, highest, w = low[k], high[k], word[k]
             if lowest < highest:  # one step of the binary search, without a branch to mispredict
@@ -382,7 +385,7 @@ def _walk_many(tokens, starts, states, text, stop, out, words, probs, children, 
                 while text < stop and starts[text] == starts[text + 1]:
                     text += 1
                 if text == stop:
-                    busy[k] = False
+                    busy[k] = 0
                     running -= 1
                     continue
                 t, end[k], node = starts[text], starts[text + 1], states[text]

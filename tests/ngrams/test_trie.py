@@ -50,7 +50,7 @@ def test_scores_that_sum_to_something_else_are_drawn_in_proportion():
     assert min(agreement(model, context) for context in CONTEXTS) > 1e-4
 
 
-@pytest.mark.parametrize(("name", "value"), [("TRIES", 1), ("BLOCK", 3), ("BLOCK", 1 << 20)])
+@pytest.mark.parametrize(("name", "value"), [("TRIES", 1), ("BLOCK", 3), ("BLOCK", 1 << 20), ("MOST_CONTEXTS", 2)])
 def test_neither_blocks_nor_draws_in_vain_change_the_distribution(monkeypatch, name, value):
     monkeypatch.setattr(trie, name, value)
     model = fit(smoothing="katz")  # whose shorter contexts often give a word that the longer one has
