@@ -805,3 +805,12 @@ def test_a_full_disk_behind_stdout(tmp_path):
     assert done.returncode == 1
     assert done.stderr.decode().count("\n") == 1
     assert "No space left" in done.stderr.decode()
+
+
+def test_what_is_loaded_is_not_looked_through_at_the_end(tmp_path):
+    code = (
+        "import atexit, gc; from lmzoo.cli.main import main; atexit.register(lambda: print(gc.get_freeze_count())); "
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True, cwd=tmp_path)
+    assert int(done.stdout.split()[-1]) > 1000
