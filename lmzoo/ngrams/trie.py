@@ -105,7 +105,7 @@ class Trie:
 
     def draw(self, state: int, u: float) -> int:
         """A word drawn from p(w | state), for a number `u` uniform in [0, 1); -1 where TRIES were not enough."""
-        space = np.empty(MOST_CONTEXTS, np.int64), *np.empty((3, MOST_CONTEXTS))
+        space: list[Array] = [np.empty(MOST_CONTEXTS, np.int64), *np.empty((3, MOST_CONTEXTS))]
         return int(_draw(state, np.uint64(u * 2**53), TRIES, BLOCK, *space, self._sums, *self._columns))
 
     @cached_property
