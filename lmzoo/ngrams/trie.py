@@ -106,7 +106,7 @@ class Trie:
     def draw(self, state: int, u: float) -> int:
         """A word drawn from p(w | state), for a number `u` uniform in [0, 1); -1 where TRIES were not enough."""
         space: list[Array] = [np.empty(MOST_CONTEXTS, np.int64), *np.empty((3, MOST_CONTEXTS))]
-        return int(_draw(state, np.uint64(u * 2**53), TRIES, BLOCK, *space, self._sums, *self._columns))
+        return int(_draw(state, np.uint64(u * 2**53), TRIES, BLOCK, self._sums, *space, *self._columns))
 
     @cached_property
     def _sums(self) -> Array:
@@ -282,7 +282,7 @@ def _distribution(state, out, words, probs, children, gammas, fallback):  # type
 
 @njit(cache=True, nogil=True)
 def _draw(  # type: ignore[no-untyped-def]
-    state, seed, tries, block, contexts, shares, before, ends, sums, words, probs, children, gammas, fallback
+    state, seed, tries, block, sums, contexts, shares, before, ends, words, probs, children, gammas, fallback
 ):
     """A word drawn in proportion to p(w | state), or -1.
 
