@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from lmzoo.errors import UsageError
 from lmzoo.neural.module import Module
 from lmzoo.neural.training.pace import short
 
@@ -25,7 +26,10 @@ def advice(model: Any, module: Module, vocab_size: int, tokens: float, passes: f
     with torch.random.fork_rng(devices=[]), torch.device("meta"):  # neither memory nor chance
         for name, settings in getattr(model, "PRESETS", {}).items():
             other = type(model).from_config(model.config() | settings)
-            built = other.build(vocab_size)
+            try:
+                built = other.build(vocab_size)
+            except UsageError:  # the preset cannot be with another flag that was given, such as --tied
+                continue
             gain = module.flops(model.training.window) / built.flops(other.training.window) if slower else 1.0
             others[name] = _size(built), tokens * gain
     smaller = {name: (size, read) for name, (size, read) in others.items() if size < weights}

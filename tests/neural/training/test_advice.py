@@ -37,6 +37,11 @@ def test_the_smallest_has_no_smaller_one():
     assert said(1e3, preset="tiny").endswith("to learn 74k weights")
 
 
+@pytest.mark.parametrize("settings", [{"tied": "true", "hidden": "96", "embedding": "96"}, {"softmax": "adaptive"}])
+def test_presets_that_cannot_be_with_the_given_flags_are_passed_over(settings):
+    assert said(1e4, name="lstm", **settings).startswith("reads 10k tokens in this budget")
+
+
 def test_chance_is_left_as_it_was():
     before = torch.get_rng_state()
     said(2e3)  # builds all presets
