@@ -8,7 +8,6 @@ finite or memory runs out.
 import math
 import time
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Any, Protocol
 
 import torch
@@ -19,13 +18,14 @@ from lmzoo.interface import Data, Model, Run
 from lmzoo.neural import barriers
 from lmzoo.neural import device as _device
 from lmzoo.neural.module import Carried, Module
-from lmzoo.neural.training import checkpoint, memory, optimizers, parallel, shards
+from lmzoo.neural.training import memory, optimizers, parallel
 from lmzoo.neural.training.advice import advice
 from lmzoo.neural.training.batches import Batch
 from lmzoo.neural.training.config import Training
 from lmzoo.neural.training.metrics import LossMeter, MetricsLog, speed
 from lmzoo.neural.training.objectives import Loss, Objective
 from lmzoo.neural.training.pace import Pace
+from lmzoo.neural.training.resuming import Resumable
 from lmzoo.neural.training.schedule import Budget, crossed, log_spaced, rate
 from lmzoo.neural.training.signals import Interruption
 from lmzoo.neural.training.validation import EVALUATIONS, Validation
@@ -60,7 +60,7 @@ class Trained(Protocol):
         """A fitted model with the weights of `module`."""
 
 
-class Trainer:
+class Trainer(Resumable):
     """Trains `module` on `data.train`, as `model.training` and `run` say, and chooses the best weights on `data.valid`.
 
     After `train()` the module holds the weights that were chosen; `facts` and `history` say how the training went,
@@ -217,7 +217,7 @@ class Trainer:
                 )
         elif self.average.count:
             self.average.swap()
-        self._check_weights()
+        self.check_weights()
         if self.marks:
             self._keep(finished=True)
         self.module = self._whole()
@@ -247,7 +247,7 @@ class Trainer:
     def _keep(self, finished: bool = False) -> None:
         """Give the model as it is now to be kept, and save, so that a killed run keeps it. The clock stands still."""
         began = time.perf_counter()
-        self._check_weights()
+        self.check_weights()
         reported = [row["train_nats_per_token"] for row in self.history if "train_nats_per_token" in row]
         since = float(self.losses.sum) / self.losses.count if self.losses.count else reported[-1]
         point = self._now() | {"train_nats_per_token": since}
@@ -317,8 +317,8 @@ class Trainer:
         if bad < math.inf:
             raise LmzooError(f"the loss is not a finite number at step {int(bad):,} {self._advice()}")
 
-    def _check_weights(self) -> None:
-        # Before weights are kept: a step can make them infinite though its own loss was finite.
+    def check_weights(self) -> None:
+        """Before weights are kept: a step can make them infinite though its own loss was finite."""
         self._check_loss()
         finite = all(bool(weight.isfinite().all()) for weight in self.weights)
         if not self.parallel.gather(torch.tensor(finite)).all():  # one process may have the rows that are not
@@ -370,70 +370,3 @@ class Trainer:
             f"the activations of batch × window, {rows} × {window} tokens": activations - logits,
             f"the {numbers:,} weights, their gradients and the optimiser's state": 4 * 4 * numbers // owners,
         }
-
-    # ── Checkpoints ───────────────────────────────────────────────────────────────────────────────
-
-    @cached_property
-    def _fingerprint(self) -> dict[str, Any]:
-        return checkpoint.fingerprint(
-            self.model.name, self.model.config(), self.data, self.run, self.compute, self.parallel
-        )
-
-    def save(self) -> None:
-        """Write a checkpoint: all that the next step depends on, of every process, in one file."""
-        if not self.run.folder:
-            return
-        began = time.perf_counter()
-        self._check_weights()
-        own = {f"carried.{n}": value for n, value in enumerate(self.carried)}
-        own |= {f"random.{key}": value for key, value in checkpoint.rng_state(self.compute.device).items()}
-        v = self.validation
-        tensors = {
-            **{f"module.{name}": value for name, value in self.module.weights().items()},
-            **{f"best.{name}": value for name, value in v.best_weights.items()},
-            **{f"mean.{n}": value for n, value in enumerate(self.average.mean)},
-            **checkpoint.optimizer_state(self.optimizers),
-            **{f"each.{name}": self.parallel.gather(value) for name, value in own.items()},  # (processes, …)
-            "sum_of_losses": self.losses.sum,
-        }
-        facts = {
-            "of": self._fingerprint,
-            "step_number": self.step_number, "seconds": self.seconds, "spent": self.spent,
-            "losses_summed": self.losses.count, "averaged": self.average.count, "history": self.history,
-            "points": self.points,
-            "validation": [v.tokens, v.best_loss, v.best_step, v.without_improvement],
-        }  # fmt: skip
-        if self.parallel.sharded:
-            shards.write(self.run.folder, tensors, facts, self.parallel)
-        elif self.parallel.rank == 0:
-            checkpoint.write(self.run.folder, tensors, facts)
-        self.saved = time.perf_counter()
-        self.seconds_to_save = self.saved - began
-
-    def resume(self) -> None:
-        """Go on from the checkpoint in the run's folder. Raises UsageError where there is none of this training."""
-        if not self.run.folder:
-            raise UsageError("there is nothing to resume: this run has no folder for checkpoints")
-        if self.parallel.sharded:
-            tensors, facts = shards.read(
-                self.run.folder, self._fingerprint, self.module, self.optimizers, self.parallel
-            )
-        else:
-            tensors, facts = checkpoint.read(self.run.folder, self._fingerprint)
-        device, v = self.compute.device, self.validation
-        self.module.load_weights(checkpoint.under(tensors, "module"))
-        v.best_weights = checkpoint.under(tensors, "best")
-        v.tokens, v.best_loss, v.best_step, v.without_improvement = facts["validation"]
-        self.average.mean = checkpoint.in_order(checkpoint.under(tensors, "mean"), device)
-        self.average.count = facts["averaged"]
-        states = checkpoint.under(tensors, "each")
-        checkpoint.load_optimizer_state(self.optimizers, tensors)
-        if len(states["random.cpu"]) == self.parallel.size:
-            own = {name: value[self.parallel.rank].clone() for name, value in states.items()}
-            self.carried = tuple(checkpoint.in_order(checkpoint.under(own, "carried"), device))
-            checkpoint.load_rng_state(device, checkpoint.under(own, "random"))
-        else:  # dropout of other processes than before is drawn anew
-            torch.manual_seed(self.parallel.seed(self.run.seed + facts["step_number"]))
-        self.losses.sum, self.losses.count = tensors["sum_of_losses"].to(device), facts["losses_summed"]
-        self.step_number, self.seconds, self.spent = facts["step_number"], facts["seconds"], facts["spent"]
-        self.earlier_seconds, self.history, self.points = self.seconds, facts["history"], facts["points"]

@@ -284,7 +284,7 @@ def says_of_weights():
         with torch.no_grad():
             trainer.weights[0].to_local()[0, 0] = math.nan
     try:
-        trainer._check_weights()
+        trainer.check_weights()
     except LmzooError as error:
         return str(error)
     return "nothing"
