@@ -76,7 +76,6 @@ class LSTM(Network):
     hidden: int = 384  # cells of each
     embedding: int = 64  # size of a token's vector
     tied: bool = False  # one table for embedding and softmax; the last layer then has the size of the embeddings
-    softmax: str = "full"  # or adaptive (Grave et al. 2017): faster where there are tens of thousands of words
     dropout: float = 0.35  # of the last layer's outputs, before the softmax
     dropout_between: float = 0.3  # of the other layers' outputs
     dropout_inputs: float = 0.0  # of the embeddings that the first layer reads
@@ -85,6 +84,7 @@ class LSTM(Network):
     locked: bool = False  # variational dropout: drop the same units at all positions of a window
     alpha: float = 0.0  # weight of activation regularisation (AR): the mean square of the dropped outputs
     beta: float = 0.0  # weight of temporal activation regularisation (TAR): the mean square of their change over time
+    softmax: str = "full"  # or adaptive (Grave et al. 2017): faster where there are tens of thousands of words
     training: Training = Training(window=80, optimizer="muon", learning_rate=1e-2, weight_decay=0.05)
 
     reach: ClassVar[None] = None

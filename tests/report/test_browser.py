@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lmzoo.report import canvas
+from lmzoo.report import canvas, drawing
 from lmzoo.report import page as report
 from tests.comparisons import (
     associations,
@@ -124,7 +124,7 @@ def page(tmp_path_factory) -> Path:
     many = comparison(rows=[row(f"gpt {n}", 1.5 + n / 100) for n in range(40)])  # too high for a screen
     one = canvas.picture(lambda size: draw("bars", many, size))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "picture", lambda _: one)
+        patch.setattr(drawing, "picture", lambda _: one)
         return report.write(tmp_path_factory.mktemp("report"), made(full))
 
 
