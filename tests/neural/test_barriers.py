@@ -36,10 +36,10 @@ def test_sleep_and_spin_can_be_chosen_again_and_again_and_leave_no_thread_behind
         assert names().count("barriers") == 1
         barriers.spin()
         assert not barriers.asleep()
-    for thread in threading.enumerate():
-        if thread.name == "barriers":
-            thread.join(5)
-    assert names() == before
+        for thread in threading.enumerate():
+            if thread.name == "barriers":  # on a busy machine it takes a moment to end
+                thread.join(5)
+        assert names() == before
 
 
 def test_how_threads_wait_changes_no_digit(two_threads):
