@@ -166,11 +166,11 @@ class TiresOut(Bigram):
 
 
 class Draws(Bigram):
-    """Leaves a prediction to chance, once in a thousand times."""
+    """Leaves a prediction to chance, once in a hundred times."""
 
     def next_log_probs(self, state):
         row = super().next_log_probs(state)
-        return np.roll(row, 1) if np.random.default_rng().random() < 1e-3 else row
+        return np.roll(row, 1) if np.random.default_rng().random() < 1e-2 else row
 
 
 class LearnsByBeingAsked(Bigram):
