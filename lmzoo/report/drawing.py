@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from lmzoo.comparison.results import Comparison
 from lmzoo.comparison.side_by_side import deaf, end_with_parent
 from lmzoo.report.canvas import Picture, picture
-from lmzoo.report.section import Section, sections
+from lmzoo.report.section import Section, find, sections
 
 Drawn = Picture | str | None  # text: why it failed; None: there is nothing to draw
 
@@ -22,9 +22,11 @@ def draw(shown: Sequence[Section], comparison: Comparison, processes: int) -> di
         return {section.id: _drawn(section, comparison) for section in shown}
     context = multiprocessing.get_context("spawn")
     results = json.dumps(comparison.to_json())
-    with ProcessPoolExecutor(min(processes, len(shown)), context, _begin, (results,)) as pool, deaf():
-        names = [section.id for section in shown]
-        return dict(zip(names, pool.map(_draw, names), strict=True))
+    names = [section.id for section in shown]
+    with ProcessPoolExecutor(min(processes, len(shown)), context, _begin, (results,)) as pool:
+        with deaf():  # while they are started: Ctrl-C ends them from here
+            figures = pool.map(_draw, names)
+        return dict(zip(names, figures, strict=True))
 
 
 def _begin(results: str) -> None:
@@ -34,7 +36,7 @@ def _begin(results: str) -> None:
 
 
 def _draw(section: str) -> Drawn:
-    return _drawn(next(one for one in sections() if one.id == section), _comparison)
+    return _drawn(find(section), _comparison)
 
 
 def _drawn(section: Section, comparison: Comparison) -> Drawn:
