@@ -12,8 +12,6 @@ workers, for each other or for the client. The n-grams are held against those of
 """
 
 import argparse
-import datetime
-import json
 import os
 import sys
 import tempfile
@@ -25,6 +23,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
+import record
 from ngram import text_of
 
 from lmzoo.cluster import Workers, connect
@@ -147,10 +146,7 @@ def main() -> None:
             rows += [{"copies": copies, **row} for row in measure(path, options.workers, options.order)]
     if options.save:
         facts = {"corpus": options.corpus, "share": options.share, "order": options.order, "load": os.getloadavg()}
-        results = Path(__file__).parent / "results" / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}-cluster.json"
-        record = {**provenance.provenance(), **facts, "rows": rows}
-        results.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        print(f"saved {results}")
+        record.save("cluster", {**provenance.provenance(), **facts, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -19,9 +19,7 @@ Processor time is what a busy machine leaves to compare; what it cost to compile
 import argparse
 import contextlib
 import copy
-import datetime
 import importlib.util
-import json
 import math
 import multiprocessing
 import os
@@ -33,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import record
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, dropout
@@ -269,9 +268,7 @@ def main() -> None:
     measure = {"step": measure_step, "muon": measure_muon, "softmax": measure_softmax}[options.part]
     results = {**provenance.provenance(), "threads": 1, "rows": measure(options), "load": os.getloadavg()}
     if options.save:
-        day = datetime.datetime.now(datetime.UTC).date()
-        place = Path(__file__).parent / "results" / f"{day}-neural-{options.part}.json"
-        place.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        record.save(f"neural-{options.part}", results)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ Compare ratios, not seconds: the machine may be busy, and its load is in the rec
 
 import argparse
 import contextlib
-import datetime
 import gc
 import io
 import json
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import record
 
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
@@ -191,12 +191,7 @@ def main() -> None:
     load = os.getloadavg()
     results = {corpus: measure(corpus, arguments.order, arguments.runs) for corpus in arguments.corpora}
     if arguments.save:
-        record = {**provenance.provenance(), "load": [load, os.getloadavg()], "results": results}
-        folder = Path(__file__).parent / "results"
-        folder.mkdir(exist_ok=True)
-        path = folder / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}-ngram.json"
-        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        print(f"saved {path}")
+        record.save("ngram", {**provenance.provenance(), "load": [load, os.getloadavg()], "results": results})
 
 
 def measure(corpus: str, order: int, runs: int) -> dict[str, Any]:

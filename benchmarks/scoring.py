@@ -9,8 +9,6 @@ time with one thread, which other processes change less than the time on the clo
 """
 
 import argparse
-import datetime
-import json
 import os
 import statistics
 import time
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import record
 import torch
 
 from lmzoo.data import corpus, tokenizers
@@ -110,9 +109,7 @@ def main() -> None:
               f"×{row['generating_ratio']:.2f}, {same} text", flush=True)  # fmt: skip
     print("load:", *(f"{load:.1f}" for load in results["load"]))
     if options.save:
-        day = datetime.datetime.now(datetime.UTC).date()
-        place = Path(__file__).parent / "results" / f"{day}-scoring.json"
-        place.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        record.save("scoring", results)
 
 
 if __name__ == "__main__":

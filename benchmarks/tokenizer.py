@@ -9,7 +9,6 @@ and trains nothing.
 """
 
 import argparse
-import datetime
 import json
 import lzma
 import os
@@ -21,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import record
 import tokenizers
 from tokenizers import models, pre_tokenizers, trainers
 
@@ -55,9 +55,7 @@ def main() -> None:
         from lmzoo.runs import provenance
 
         facts = {**provenance.provenance(), "part": arguments.part, "load": os.getloadavg(), "results": rounds}
-        path = Path(__file__).parent / "results" / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}-tokenizer.json"
-        path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-        print(f"saved {path}")
+        record.save("tokenizer", facts)
 
 
 def in_a_process(spec: str, part: str) -> dict[str, Any]:
