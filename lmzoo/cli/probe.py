@@ -114,7 +114,7 @@ def _sets(
 
     of_run, story = str(provenance.get("corpus", "")), grammar_probes.ALL
     at_home = of_run.partition(":")[0] == story  # of any size
-    chosen = list(names) or ([story] if at_home else datasets.names())
+    chosen = list(names) or ([story] if at_home else datasets.names(by_default=True))
     sets: list[ProbeSet] = []
     if written := [name for name in chosen if name in grammar_probes.names()]:
         corpus = corpora.load(of_run if at_home else story, mirror=mirror, progress=bars)

@@ -208,7 +208,9 @@ def _from_card(card: Card, mirror: str, cache: Path, progress: Progress) -> Corp
         texts, floor, source = _generated(card, cache, progress)
         return _corpus(card, texts, source, floor)
     obtained = [download.obtain(file, cache, mirror, progress) for file in card.files]
-    texts_of_files = [_decoded(o.contents, o.file.path, card.encoding) for o in obtained]
+    texts_of_files = [
+        _without_columns(_decoded(o.contents, o.file.path, card.encoding), o.file.columns) for o in obtained
+    ]
     if card.split["rule"] == "files":
         texts = {o.file.split: text for o, text in zip(obtained, texts_of_files, strict=True)}
     else:
@@ -244,6 +246,12 @@ def _decoded(contents: bytes, name: str, encoding: str) -> str:
         raise FormatError(
             f"{name} is not {encoding.upper()}, as its card says: {error.reason} at byte {error.start:,}"
         ) from error
+
+
+def _without_columns(text: str, columns: int) -> str:
+    if not columns:
+        return text
+    return "\n".join(line.split("\t", columns)[-1] for line in text.split("\n"))
 
 
 # ── A text of your own ────────────────────────────────────────────────────────────────────────────

@@ -38,6 +38,7 @@ class File:
     tagged: bool = False  # the zip has word/tag pairs and blank lines: keep the words (NLTK's Brown corpus)
     sentences: bool = False  # the zip has tabs, and blank lines between sentences: make it one sentence a line
     split: str = ""  # "train", "valid" or "test", where a corpus has a file for each
+    columns: int = 0  # of each line, before the text, which a corpus leaves out: labels, say; each ends with a tab
 
 
 @dataclass(frozen=True)

@@ -31,11 +31,32 @@ def rank_correlation(truth: Array, predictions: Array, axis: int = -1) -> Any:
     return correlation(rankdata(truth, axis=axis), rankdata(predictions, axis=axis), axis=axis)
 
 
+def span_f1(truth: Array, predictions: Array) -> float:
+    """F1 of spans of words (Tjong Kim Sang & Buchholz 2000), whose classes are O, B-A, I-A, B-B, I-B, …: (W,) each.
+
+    A span is right with the same type, first and last word. An I-TYPE behind another type begins a span, as in
+    conlleval; across sentences, which are not marked, it goes on with one, where no right tag does.
+    """
+    right, found = _spans(truth), _spans(predictions)
+    return 2 * len(right & found) / max(len(right) + len(found), 1)
+
+
+def _spans(tags: Array) -> set[tuple[int, int, int]]:
+    """(type, first word, word behind the last)."""
+    kind, within = (tags + 1) // 2, (tags > 0) & (tags % 2 == 0)
+    before = np.append(0, kind[:-1])
+    # A word begins a run of its kind, which may be no span, unless it is within one or both are outside.
+    begins = np.append(np.flatnonzero(~(within & (before == kind)) & ((kind > 0) | (before > 0))), len(tags))
+    runs = zip(begins[:-1].tolist(), begins[1:].tolist(), strict=True)
+    return {(int(kind[first]), first, end) for first, end in runs if kind[first]}
+
+
 METRICS: dict[str, Callable[..., Any]] = {
     "accuracy": accuracy,
     "MCC": correlation,
     "Pearson": correlation,
     "Spearman": rank_correlation,
+    "F1": span_f1,
 }
 
 

@@ -213,7 +213,8 @@ def read(wanted: str, limit: int = 0, mirror: str | None = None, progress: Progr
     """
     probed, asked = datasets.names(), zeroshot_items.names()
     known = list(dict.fromkeys([*probed, *asked, RESCORING]))
-    chosen = known if wanted == "all" else [name.strip() for name in wanted.split(",")]
+    at_all = [name for name in known if name not in probed or name in asked or name in datasets.names(by_default=True)]
+    chosen = at_all if wanted == "all" else [name.strip() for name in wanted.split(",")]
     for name in chosen:
         if name not in known:
             raise UsageError(f"no task {name!r}{nearest(name, known)}; there are: all, {', '.join(known)}")

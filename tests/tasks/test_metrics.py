@@ -7,7 +7,7 @@ from sklearn.metrics import matthews_corrcoef
 
 from lmzoo.errors import UsageError
 from lmzoo.tasks import metrics
-from lmzoo.tasks.metrics import accuracy, correlation, rank_correlation
+from lmzoo.tasks.metrics import accuracy, correlation, rank_correlation, span_f1
 
 N = 600
 RNG = np.random.default_rng(0)
@@ -35,5 +35,16 @@ def test_metrics_take_many_samples_at_once(statistic):
 
 
 def test_an_unknown_metric_is_an_error():
-    with pytest.raises(UsageError, match="no metric 'F1'; there are: accuracy"):
-        metrics.metric("F1")
+    with pytest.raises(UsageError, match="no metric 'kappa'; there are: accuracy"):
+        metrics.metric("kappa")
+
+
+def test_f1_is_that_of_whole_spans():
+    # O B-A I-A O B-B I-B B-B, and a prediction that has the first span right, ends the second too early, and splits
+    # nothing else: 2 of its 3 spans are right, of 3 there are.
+    truth = np.array([0, 1, 2, 0, 3, 4, 3])
+    assert span_f1(truth, truth) == 1
+    assert span_f1(truth, np.array([0, 1, 2, 0, 3, 0, 3])) == pytest.approx(2 / 3)
+    assert span_f1(truth, np.array([0, 2, 2, 0, 3, 4, 3])) == 1  # an I- behind no word of its type begins a span
+    assert span_f1(truth, np.array([0, 1, 2, 0, 3, 2, 3])) == pytest.approx(4 / 7)  # 2 of 4: I-A behind B-B is one
+    assert span_f1(np.zeros(3, int), np.zeros(3, int)) == 0

@@ -1,20 +1,24 @@
-"""Labelled texts for probes, read as the cards in `corpora/tasks/` describe them and split the same way each time."""
+"""Labelled texts, to probe features with and to fine-tune on, split the same way each time."""
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from lmzoo.data import task_cards
-from lmzoo.errors import FormatError, one_of
+from lmzoo.errors import one_of
 from lmzoo.files import typed
 from lmzoo.interface import Array, Progress
+from lmzoo.tasks.probing import label_files
+from lmzoo.tasks.probing.label_files import TEST as TEST
+from lmzoo.tasks.probing.label_files import TRAIN as TRAIN
+from lmzoo.tasks.probing.label_files import UNSPLIT as UNSPLIT
+from lmzoo.tasks.probing.label_files import VALID as VALID
+from lmzoo.tasks.probing.label_files import ProbeCard
 
-TRAIN, VALID, TEST, UNSPLIT = 0, 1, 2, -1
-PARTS = {"train": TRAIN, "valid": VALID, "test": TEST, "unsplit": UNSPLIT}
 FOLDS = 10
 
 
@@ -23,10 +27,13 @@ class ProbeSet:
     """Texts with a label each; or pairs of texts; or sentences with a label for each word."""
 
     task: str  # the heading of its column: "SST-2"
-    texts: tuple[list[str], ...]  # one list (N,), or two: the first and the second text of each pair
-    labels: Array  # (N,) classes, or numbers where the task is regression; of words, those of all texts in order
+    # One list (N,), or two: the first and the second text of each pair; or more: a beginning and its continuations.
+    texts: tuple[list[str], ...]
+    # (N,) classes, or numbers where the task is regression; of words, those of all texts in order; of continuations,
+    # which is right, from 0.
+    labels: Array
     parts: Array  # like `labels`: TRAIN, VALID, TEST or UNSPLIT
-    metric: str = "accuracy"  # or MCC, or Pearson
+    metric: str = "accuracy"  # or MCC, Pearson, F1 (of spans of words, whose classes are O, B-TYPE and I-TYPE)
     classes: tuple[str, ...] = ()  # the names of the classes 0, 1, …, where they are known
     word_labels: bool = False  # whether words have labels: the texts are then words with single spaces between
     generated: bool = False  # whether the corpus's own grammar wrote it, which sees to it that no training text has it
@@ -35,6 +42,11 @@ class ProbeSet:
     def is_regression(self) -> bool:
         """Whether labels are numbers, not classes."""
         return self.labels.dtype.kind == "f"
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether one of several continuations is to be chosen."""
+        return len(self.texts) > 2
 
     @property
     def is_binary(self) -> bool:
@@ -49,7 +61,7 @@ class ProbeSet:
 
     def limited(self, count: int, seed: int = 0) -> "ProbeSet":
         """At most `count` labelled texts of each part, drawn by `seed`, in their order."""
-        owners = self._owners()
+        owners = self.owners()
         parts = np.zeros(len(self.texts[0]), dtype=int)
         parts[owners] = self.parts
         order = np.random.default_rng(seed).permutation(len(parts))
@@ -60,15 +72,15 @@ class ProbeSet:
 
     def test_texts(self) -> Iterator[str]:
         """All texts that are tested on."""
-        owners = np.unique(self._owners()[np.isin(self.parts, (TEST, UNSPLIT))])
+        owners = np.unique(self.owners()[np.isin(self.parts, (TEST, UNSPLIT))])
         return (column[n] for column in self.texts for n in owners.tolist())
 
     def words(self) -> list[str]:
         """The words of all texts, one for each label."""
         return [word for text in self.texts[0] for word in text.split(" ")]
 
-    def _owners(self) -> Array:
-        """The text that each label belongs to."""
+    def owners(self) -> Array:
+        """The number of the text that each label belongs to."""
         counts = [len(text.split(" ")) if self.word_labels else 1 for text in self.texts[0]]
         return np.repeat(np.arange(len(counts)), counts)
 
@@ -98,6 +110,9 @@ def splits(examples: ProbeSet) -> list[Split]:
         return [Split(np.setdiff1d(np.arange(len(parts)), np.union1d(t, v)), v, t) for t, v in held_out]
     if not len(valid):
         fold = _stratified_folds(examples.labels[train])
+        if examples.word_labels:  # the words of a sentence stay together
+            sentences, sentence_of = np.unique(examples.owners()[train], return_inverse=True)
+            fold = _stratified_folds(np.zeros(len(sentences)))[sentence_of]
         train, valid = train[fold > 0], train[fold == 0]
     return [Split(train, valid, test)]
 
@@ -115,28 +130,10 @@ def _stratified_folds(labels: Array) -> Array:
 # ── Cards ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True)
-class ProbeCard:
-    """How the lines of a task's files become a probe set: a `[[probe]]` table of its card."""
-
-    column: str  # the heading of its column
-    files: Mapping[str, str]  # part (train, valid, test, unsplit) → file, by its stem
-    fields: tuple[str, ...] = ()  # the columns of a line
-    separator: str = "\t"
-    header: bool = False  # whether the first line names the columns
-    texts: tuple[str, ...] = ()  # the field of the text, or the two fields of a pair
-    label: str = "label"  # the field of the label: a class's number or name, or a number where the metric is Pearson
-    classes: tuple[str, ...] = ()
-    metric: str = "accuracy"
-    # Of lines of words with tags ("the/at dog/nn"), instead of fields:
-    tags: tuple[tuple[str, ...], ...] = ()  # (class, beginnings of tags, …): the first that fits
-    cuts: tuple[tuple[int, ...], ...] = ()  # lines where validation text, test text and the next training text begin
-    words: Mapping[str, int] = field(default_factory=dict)  # part → how many words are drawn
-
-
-def names() -> list[str]:
-    """The tasks that can be probed for: those whose card has a `[[probe]]` table."""
-    return [name for name in task_cards.names() if task_cards.find(name).probe]
+def names(by_default: bool = False) -> list[str]:
+    """The tasks that can be probed for, whose card has a `[[probe]]` table; `by_default`: those that "all" means."""
+    cards = {name: task_cards.find(name).probe for name in task_cards.names()}
+    return [name for name, tables in cards.items() if tables and not (by_default and tables[0].get("by_name"))]
 
 
 def load(name: str, mirror: str | None = None, progress: Progress | None = None) -> list[ProbeSet]:
@@ -149,71 +146,16 @@ def load(name: str, mirror: str | None = None, progress: Progress | None = None)
     where = f"the card of {name} is not right: its [[probe]]"
     probes = [typed(table, ProbeCard, where, closed=True) for table in task_cards.find(name).probe]
     contents = task_cards.fetch(name, mirror, progress)
-    return [(_read_tagged if card.tags else _read)(card, contents) for card in probes]
+    return [_set_of(card.column, label_files.read(card, contents), card) for card in probes]
 
 
-def _read(card: ProbeCard, contents: Mapping[str, str]) -> ProbeSet:
-    """Lines of columns, one of which is the label."""
-    texts: tuple[list[str], ...] = tuple([] for _ in card.texts)
-    labels: list[Any] = []
-    parts: list[int] = []
-    for part, file in card.files.items():
-        for number, line in enumerate(_lines(contents[file]), 1):
-            if card.header and number == 1:
-                continue
-            row = _fields(card, line, f"{file}, line {number}")
-            labels.append(_label(card, row[card.label], f"{file}, line {number}"))
-            parts.append(PARTS[part])
-            for column, name in zip(texts, card.texts, strict=True):
-                column.append(row[name])
-    return ProbeSet(card.column, texts, np.array(labels), np.array(parts), card.metric, card.classes)
+def own(path: Path) -> ProbeSet:
+    """The set in a TSV of one's own, see `label_files.read_own`, under the name of the file."""
+    return _set_of(path.stem, label_files.read_own(path))
 
 
-def _lines(text: str) -> list[str]:
-    return text.removesuffix("\n").split("\n")  # not splitlines: in TREC and MR other line ends stand within sentences
-
-
-def _fields(card: ProbeCard, line: str, where: str) -> dict[str, str]:
-    values = line.split(card.separator)
-    if card.separator == " ":  # only the text, which is last, has spaces within; it may be empty
-        first, _, rest = line.partition(" ")
-        values = [first, rest.strip()]
-    if len(values) != len(card.fields):
-        raise FormatError(f"{where} has {len(values)} columns where {len(card.fields)} are expected")
-    return dict(zip(card.fields, values, strict=True))
-
-
-def _label(card: ProbeCard, value: str, where: str) -> int | float:
-    try:
-        if card.metric == "Pearson":
-            return float(value)
-        return int(value) if value.isdigit() else card.classes.index(value.lower())
-    except ValueError:
-        names = f" or a class ({', '.join(card.classes)})" if card.classes else ""
-        raise FormatError(f"{where} has the label {value[:20]!r}, which is not a number{names}") from None
-
-
-def _read_tagged(card: ProbeCard, contents: Mapping[str, str]) -> ProbeSet:
-    """Sentences of words with tags, drawn from each part until it has enough words."""
-    (file,) = card.files.values()
-    lines = _lines(contents[file])
-    part_of = np.full(len(lines), TRAIN)
-    for valid, test, end in card.cuts:
-        part_of[valid:test], part_of[test:end] = VALID, TEST
-    order, sizes = np.random.default_rng(0).permutation(len(lines)), np.array([line.count(" ") + 1 for line in lines])
-    drawn: list[int] = []
-    for part, most in card.words.items():
-        of_part = order[part_of[order] == PARTS[part]]
-        drawn += of_part[np.cumsum(sizes[of_part]) <= most].tolist()
-    sentences = [[pair.rpartition("/")[::2] for pair in lines[n].split(" ")] for n in drawn]
-    tags = [coarse(tag, card.tags) for sentence in sentences for _, tag in sentence]
-    classes = tuple(sorted(set(tags)))
-    labels = np.array([classes.index(tag) for tag in tags])
-    texts = [" ".join(word for word, _ in sentence) for sentence in sentences]
-    parts = np.repeat(part_of[drawn], sizes[drawn])
-    return ProbeSet(card.column, (texts,), labels, parts, card.metric, classes, word_labels=True)
-
-
-def coarse(tag: str, classes: Sequence[Sequence[str]]) -> str:
-    """The class of a fine-grained tag: np$ → NOUN, pps+bez → PRON; "." where no beginning fits, as of `` ."""
-    return next((name for name, *beginnings in classes if tag.startswith(tuple(beginnings))), ".")
+def _set_of(task: str, read: label_files.Labelled, card: ProbeCard | None = None) -> ProbeSet:
+    metric, of_words = (
+        (card.metric, bool(card.tags or card.format.startswith("conll"))) if card else ("accuracy", False)
+    )
+    return ProbeSet(task, read.texts, read.labels, read.parts, metric, read.classes, of_words)

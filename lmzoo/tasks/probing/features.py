@@ -63,13 +63,15 @@ class FeatureReader:
 
         Of a pair (u, v) of texts these are [|u − v|, u ⊙ v] (Tai, Socher & Manning 2015). Raises TokenizerError for a
         text that the tokenizer cannot encode, ScoreError for vectors that are not finite, UsageError where words have
-        labels and the model has no vectors of tokens.
+        labels and the model has no vectors of tokens, and for a choice of continuations.
         """
         if examples.word_labels:
             if not self.encoder:
                 raise UsageError(f"{self.name} has vectors of whole texts only, none of words")
             layers = self._cached(examples.texts[0], self._words)  # of each layer (W, 1, D)
             return {(name, "word"): rows[:, 0] for name, rows in zip(self._layer_names(), layers, strict=True)}
+        if examples.is_choice:
+            raise UsageError("to choose a continuation is learned by fine-tuning, not by a probe")
         columns = [self._of_texts(texts) for texts in examples.texts]  # of each text of a pair
         inputs: dict[Candidate, Array] = {}
         for candidate in columns[0]:

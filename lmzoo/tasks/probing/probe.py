@@ -211,7 +211,8 @@ def results(examples: ProbeSet, outcome: Outcome) -> list[TaskResult]:
             task=examples.task,
             metric=name,
             value=float(metric(name)(truth, outcome.predictions)),
-            interval=statistics.interval(metric(name), truth, outcome.predictions),
+            # Words drawn again one by one, as the bootstrap would, are no spans.
+            interval=None if name == "F1" else statistics.interval(metric(name), truth, outcome.predictions),
             chance=chance,
             items=len(truth),
             training=round(np.mean([len(split.train_and_valid) for split in all_splits])),

@@ -9,8 +9,8 @@ import pytest
 
 from lmzoo.data import task_cards
 from lmzoo.errors import FormatError, UsageError
-from lmzoo.tasks.probing import datasets
-from lmzoo.tasks.probing.datasets import TEST, TRAIN, UNSPLIT, VALID, ProbeSet, coarse, splits
+from lmzoo.tasks.probing import datasets, label_files
+from lmzoo.tasks.probing.datasets import TEST, TRAIN, UNSPLIT, VALID, ProbeSet, splits
 
 
 def examples(parts, labels=None, **more):
@@ -157,6 +157,14 @@ def test_an_unknown_task_is_answered_with_the_nearest():
         datasets.load("sst")
 
 
+def test_sentences_of_words_stay_whole_where_validation_examples_are_taken_from_training():
+    sentences = [f"a{n} b{n} c{n}" for n in range(20)] + ["d e"]
+    labels, parts = np.arange(62) % 4, np.repeat([TRAIN, TEST], [60, 2])
+    (split,) = splits(ProbeSet("tags", (sentences,), labels, parts, word_labels=True))
+    assert (len(split.train), len(split.valid), split.test.tolist()) == (54, 6, [60, 61])
+    assert not set(split.train // 3) & set(split.valid // 3)
+
+
 @pytest.mark.parametrize(
     ("tag", "universal"),
     [
@@ -168,7 +176,7 @@ def test_an_unknown_task_is_answered_with_the_nearest():
 )  # fmt: skip
 def test_tags_of_brown_map_to_universal_ones(tag, universal):
     (card,) = task_cards.find("brown-tags").probe
-    assert coarse(tag, card["tags"]) == universal
+    assert label_files.coarse(tag, card["tags"]) == universal
 
 
 @pytest.mark.data
@@ -183,6 +191,10 @@ def test_tags_of_brown_map_to_universal_ones(tag, universal):
         ("mpqa", [8484, 1061, 1061]),
         ("cola", [7695, 856, 527]),
         ("sick", [4500, 500, 4927]),
+        ("sst2-raw", [6920, 872, 1821]),
+        ("imdb", [22_500, 2_500, 25_000]),
+        ("rte", [3030, 337, 800]),
+        ("balanced-copa", [600, 100, 300]),
     ],
 )
 def test_the_public_sets_have_the_published_sizes(name, sizes):
