@@ -39,6 +39,19 @@ Floats = NDArray[np.floating[Any]]  # log-probabilities in nats, vectors
 Ids = NDArray[np.integer[Any]]
 
 
+@dataclass(frozen=True)
+class Start:
+    """What the training of a network begins from, where not all of its first weights are drawn by its seed."""
+
+    digest: str  # of all that follows: equal digests, equal first weights
+    facts: Mapping[str, Any] = field(default_factory=dict)  # where it comes from: provenance
+    remarks: Sequence[str] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)  # settings for those that are not given
+    arrays: Mapping[str, Any] | None = None  # `Model.arrays` of the model to go on from
+    embeddings: Floats | None = None  # (V, m): the first rows of the table that tokens are looked up in
+    frozen: bool = False  # that table stays as it is
+
+
 @dataclass
 class Run:
     """How to fit, never what: it is recorded as provenance and is no part of the model.
@@ -59,6 +72,7 @@ class Run:
     parallel: str = "replicated"  # what processes that torchrun started have of a network: a copy, or a share (sharded)
     folder: Path | None = None  # where checkpoints go; None: there are none
     resume: bool = False  # go on from the checkpoint in `folder`
+    start: Start | None = None  # what a model that `starts` begins from; None: weights drawn by the seed
     checkpoints: int = 0  # log-spaced points of a training by steps at which `keep` is given the model as it is then
     keep: "Callable[[Model, dict[str, Any]], object] | None" = None  # … with its steps, tokens read, seconds and losses
     tensorboard: Path | None = None  # where to write TensorBoard's files; None: nowhere
@@ -147,6 +161,7 @@ class Model(ABC):
 
     vocab_size_: int
     resumes: ClassVar[bool] = False  # whether fit leaves checkpoints in `Run.folder` and can go on from them
+    starts: ClassVar[bool] = False  # whether fit can begin from `Run.start`
     on_cluster: ClassVar[bool] = False  # whether fit can count a text whose ids lie on a cluster, `DistributedIds`
     remarks: Sequence[str] = ()  # where fit deviated from its settings: shown, and saved in provenance.json
     facts: Mapping[str, Any] = MappingProxyType({})  # measurements of fit (steps, device, …): in provenance.json

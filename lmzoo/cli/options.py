@@ -47,13 +47,18 @@ def _reader(flag: str, kind: type, expected: str, least: int | None = None) -> C
 
 def run_argument(help: str, metavar: str = "RUN") -> Any:
     """An argument that is a run's folder, or its name alone where the folder is in `runs/`."""
+    return typer.Argument(parser=_named, metavar=metavar, help=help)
 
-    def read(text: str) -> Path:
-        from lmzoo.runs import store
 
-        return store.named(text)
+def run_option(flag: str, help: str, metavar: str = "RUN") -> Any:
+    """An option whose value is as that of `run_argument`."""
+    return typer.Option(flag, parser=_named, metavar=metavar, help=help, show_default=False)
 
-    return typer.Argument(parser=read, metavar=metavar, help=help)
+
+def _named(text: str | Path) -> Path:
+    from lmzoo.runs import store
+
+    return store.named(str(text))
 
 
 def read_contestant(text: str) -> str:

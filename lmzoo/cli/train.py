@@ -1,7 +1,7 @@
 """`lmzoo train MODEL`: train a model on a corpus and save it as a run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,10 +12,21 @@ from lmzoo.cli.model_flags import ModelCommands
 from lmzoo.errors import LmzooError, UsageError, in_range, one_of
 
 if TYPE_CHECKING:
+    from lmzoo.data.tokenizers import Tokenizer
+    from lmzoo.formats.vectors.start import Source
+    from lmzoo.interface import Model, Start
     from lmzoo.runs.train import Fitted, Text
 
 MOST_CHECKPOINTS = 1000
 PRECISIONS = ("auto", "float32", "bfloat16")
+FROM = (
+    "Go on from the weights of this run, of the same model, on the text of --corpus: with its tokenizer and, for those "
+    "not given, its settings, and a learning rate that rises and falls anew."
+)
+VECTORS = (
+    "Begin with these word vectors as embeddings: a file in the format of word2vec or GloVe, or a run of word2vec, "
+    "glove or svd. Tokens without one are drawn with the vectors' mean and deviation."
+)
 
 
 @options.with_flags
@@ -29,6 +40,10 @@ def _train(
     overwrite: bool = False,  # Replace the run in that folder.
     lines: options.Lines = False,
     refit: options.Refit = False,
+    parent: Annotated[Path | None, options.run_option("--from", FROM)] = None,
+    vectors: Annotated[Path | None, options.run_option("--vectors", VECTORS, "FILE|RUN")] = None,
+    # embeddings: those of --from or --vectors stay as they are. [default: all is trained]
+    freeze: str | None = None,
     budget: options.Budget = None,
     device: options.Device = "auto",
     # float32, bfloat16, or auto: bfloat16 for matrix products where the hardware is faster with it.
@@ -61,7 +76,9 @@ def _train(
     from lmzoo.runs.store import RUNS
 
     model = models.find(name)
-    models.make(model, settings)  # raises for wrong settings before anything is read
+    start, known = _start(name, settings, parent, vectors, freeze, tokenizer)
+    made = models.make(model, settings, start.config if start else None)  # raises before anything is read
+    table = _vectors(made, vectors, quiet)
     one_of("precision", precision, PRECISIONS)
     one_of("answer to --compile", compiled, ("auto", "yes", "no"))
     one_of("answer to --parallel", parallel, ("replicated", "sharded"))
@@ -81,6 +98,7 @@ def _train(
         parallel=parallel,
         folder=training.unfinished(out),
         resume=resume,
+        start=start,
         checkpoints=checkpoints,
         tensorboard=tensorboard,
         progress=Bars(quiet),
@@ -97,7 +115,11 @@ def _train(
             run.cluster = hold(connect(cluster, run.progress))
         elsewhere = remote_corpus.load(corpus, run.cluster, refit, lines)
     source = elsewhere or corpora.load(corpus, mirror=mirror, refit=refit, lines=lines, progress=run.progress)
-    text = training.encode(source, tokenizer, run)
+    text = training.encode(source, tokenizer, run, known)
+    if table:
+        from lmzoo.formats.vectors import start as begun
+
+        run.start = begun.start(table, made, text.tokenizer, seed, freeze is not None)
     with run.progress.task(f"training {name}"):
         fitted = training.fit(name, settings, text, run)
     if process():
@@ -111,6 +133,33 @@ def _train(
         except LmzooError as error:
             facts["remarks"].append(f"no bits on the validation text: {error}")
     return show_json(facts) if as_json else _show(fitted, text, facts, out)
+
+
+def _start(
+    name: str, settings: dict[str, str], parent: Path | None, vectors: Path | None, freeze: str | None, spec: str | None
+) -> "tuple[Start | None, Tokenizer | None]":
+    """The run that the training goes on from, and its tokenizer; None: it begins anew."""
+    from lmzoo.runs import start
+
+    one_of("part to freeze", freeze or "embeddings", ("embeddings",))
+    if vectors or parent:
+        start.find(name, "--vectors" if vectors else "--from")
+    elif freeze:
+        raise UsageError("--freeze would leave the embeddings as chance drew them: give --from or --vectors too")
+    if vectors and parent:
+        raise UsageError(f"{parent} has embeddings already: leave --vectors or --from out")
+    return start.going_on(parent, name, settings, spec, freeze is not None) if parent else (None, None)
+
+
+def _vectors(model: "Model", place: Path | None, quiet: bool) -> "Source | None":
+    """The word vectors to begin with, which fit the model."""
+    if place is None:
+        return None
+    from lmzoo.formats.vectors import start
+
+    source = start.read(place, Bars(quiet))
+    start.check_width(source, model)
+    return source
 
 
 def _on_cluster() -> list[str]:

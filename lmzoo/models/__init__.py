@@ -219,11 +219,23 @@ def presets(model: type[Model]) -> dict[str, dict[str, Any]]:
     return named
 
 
-def make(model: type[Model], given: dict[str, str]) -> Model:
+def make(model: type[Model], given: dict[str, str], base: Mapping[str, Any] | None = None) -> Model:
     """A model from settings as text: {'order': '3'}. Raises UsageError for an unknown or invalid one.
 
-    {'preset': 'tiny'} is a set of settings by name, which others in `given` override.
+    {'preset': 'tiny'} is a set of settings by name, which others in `given` override; `base` has those of all others
+    that are not the default.
     """
+    chosen = {**(base or {}), **settings_in(model, given)}
+    for setting in settings(model):
+        if setting.required and setting.name not in chosen:
+            raise UsageError(
+                f"{model.name} needs its setting {setting.name!r}, {KINDS[setting.type]}: it has no default"
+            )
+    return model.from_config(chosen)
+
+
+def settings_in(model: type[Model], given: dict[str, str]) -> dict[str, Any]:
+    """The values of settings as text, a preset's among them. Raises UsageError for an unknown or invalid one."""
     chosen = _preset(model, given["preset"]) if "preset" in given and presets(model) else {}
     given = {key: text for key, text in given.items() if key != "preset" or not presets(model)}
     known = {setting.name: setting for setting in settings(model)}
@@ -231,12 +243,7 @@ def make(model: type[Model], given: dict[str, str]) -> Model:
         if key not in known:
             has = ", ".join(known) or "none"
             raise UsageError(f"{model.name} has no setting {key!r}; it has: {has}{nearest(key, known)}")
-    for setting in known.values():
-        if setting.required and setting.name not in {**chosen, **given}:
-            raise UsageError(
-                f"{model.name} needs its setting {setting.name!r}, {KINDS[setting.type]}: it has no default"
-            )
-    return model.from_config({**chosen, **{key: _parse(known[key], text) for key, text in given.items()}})
+    return {**chosen, **{key: _parse(known[key], text) for key, text in given.items()}}
 
 
 def _preset(model: type[Model], name: str) -> dict[str, Any]:

@@ -88,6 +88,7 @@ class LSTM(Network):
     training: Training = Training(window=80, optimizer="muon", learning_rate=1e-2, weight_decay=0.05)
 
     reach: ClassVar[None] = None
+    IN_TRAINING: ClassVar[frozenset[str]] = frozenset({"locked", "alpha", "beta"})
 
     @property
     def width(self) -> int:

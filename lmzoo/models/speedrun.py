@@ -85,6 +85,8 @@ class Speedrun(Transformer):
     shortcut: bool = True  # each layer also reads the embeddings, with a learned weight (modded-nanogpt 2024)
     training: Training = Training(batch=16, optimizer="muon", learning_rate=6e-3)
 
+    IN_TRAINING: ClassVar[frozenset[str]] = frozenset({"zero_init"})
+
     def build(self, vocab_size: int) -> Module:
         """The module with its first weights. Raises UsageError for settings that cannot be."""
         for name, options in CHOICES.items():

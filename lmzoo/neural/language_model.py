@@ -24,6 +24,7 @@ from lmzoo.neural.grouping import by_length
 from lmzoo.neural.module import Carried, Module, weights_at_most
 from lmzoo.neural.training.config import Training
 from lmzoo.neural.training.objectives import NextToken, Objective
+from lmzoo.neural.training.start import begin
 from lmzoo.neural.training.trainer import Trainer
 
 LOGITS_AT_ONCE = 1 << 23  # numbers; bounds the memory of scoring a long text
@@ -48,6 +49,7 @@ class Network(LanguageModel, Encoder):
     training: Training = Training()
 
     resumes: ClassVar[bool] = True
+    starts: ClassVar[bool] = True
     in_order = False  # whether a long text is read in order, not in parts: see `exactly`
     # Whether states are carried from window to window of a text in training, or windows drawn in random order.
     carries_state: ClassVar[bool] = True
@@ -55,6 +57,8 @@ class Network(LanguageModel, Encoder):
     # The settings that make it what it was in its year, as `config` has them: with others it is trained as today. None:
     # the idea itself is of today.
     PERIOD: ClassVar[Mapping[str, Any] | None] = None
+    # Settings that act in training only, beside the trainer's and what is dropped: they shape no weight.
+    IN_TRAINING: ClassVar[frozenset[str]] = frozenset()
 
     def exactly(self) -> Self:
         """Read a long text in order from now on, not in parts side by side."""
@@ -134,6 +138,7 @@ class Network(LanguageModel, Encoder):
         # Shared among processes, it need not fit on the device of one.
         place = torch.device("cpu") if run.parallel == "sharded" else compute.device
         module = self._build_on(place, data.vocab_size).train()
+        begin(module, run.start, data.vocab_size)
         trainer = Trainer(self, module, data, run, compute)
         with compute.training_precision():
             trainer.train()

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -68,6 +68,7 @@ class Provenance(TypedDict, total=False):
     training_seconds: float | None
     peak_bytes: int | None
     checkpoints: list[Point]
+    parent: "Provenance | None"  # of the run that its training went on from
 
 
 def save(
@@ -253,6 +254,13 @@ def read_provenance(folder: str | Path) -> dict[str, Any]:
         return {}
     files.typed(provenance, Provenance, path)
     return provenance
+
+
+def lineage(provenance: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The provenance of a run, of the run that its training went on from, and so on."""
+    while provenance:
+        yield provenance
+        provenance = provenance.get("parent") or {}
 
 
 def digest(folder: str | Path) -> str:

@@ -1,8 +1,9 @@
 """Training a run: what the commands and the comparison share."""
 
 import hashlib
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +17,7 @@ from lmzoo.data import remote, tokenizers
 from lmzoo.data.corpus import Corpus, Paths, trained_on
 from lmzoo.data.remote_corpus import RemoteCorpus
 from lmzoo.data.tokenizers import Tokenizer, distributed
+from lmzoo.data.tokenizers.normalizer import UNKNOWN
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.files import SETTINGS, read_file, read_text
@@ -61,10 +63,12 @@ class Text:
         )
 
 
-def encode(corpus: Corpus, spec: str | None, run: Run) -> Text:
+def encode(corpus: Corpus, spec: str | None, run: Run, tokenizer: Tokenizer | None = None) -> Text:
     """Train the tokenizer `spec` (None: the corpus's own, else one that fits the text) on the training text and encode
-    train and valid.
+    train and valid; with a `tokenizer`, encode them by that one.
     """
+    if tokenizer:
+        return _encode_by(tokenizer, corpus, run)
     named = spec or corpus.tokenizer
     alone = corpus.train[: -len(corpus.valid)] if corpus.refit and corpus.valid else corpus.train
     if run.cluster:
@@ -77,6 +81,19 @@ def encode(corpus: Corpus, spec: str | None, run: Run) -> Text:
         valid = tokenizer.encode(corpus.valid)
         task.advance(1)
     return Text(corpus, tokenizer, train, valid, corpus.refit, chosen=not named)
+
+
+def _encode_by(tokenizer: Tokenizer, corpus: Corpus, run: Run) -> Text:
+    """`encode` by a tokenizer that was trained on another text."""
+    if corpus.alone and not tokenizer.lines:
+        raise UsageError(f"--lines: no token of this {tokenizer.spec} ends a line, as it learned running text")
+    with run.progress.task("tokenizing"):
+        train, valid = (tokenizer.encode(text) for text in (corpus.train, corpus.valid))
+    notes = corpus.notes
+    if tokenizer.unknown is not None:
+        unknown = int((train == tokenizer.unknown).sum()) - len(re.findall(rf"(?<!\S){UNKNOWN}(?!\S)", corpus.train))
+        notes += (f"{unknown:,} unknown words of the training text were read as {UNKNOWN}",) * (unknown > 0)
+    return Text(replace(corpus, notes=notes), tokenizer, train, valid, corpus.refit)
 
 
 def _encode_on(workers: Workers, corpus: Corpus, spec: str, alone: str) -> Text:
@@ -126,7 +143,7 @@ class Fitted:
 
 def key(name: str, given: dict[str, str], text: Text, run: Run) -> str:
     """A digest of everything that the result of `fit` depends on: equal keys, equal models."""
-    model = models.make(models.find(name), given)
+    model = _make(name, given, run)
     own = read_file(name, SETTINGS) if Path(name).is_file() else b""  # the code of a model from outside the package
     return digest(
         {
@@ -140,14 +157,21 @@ def key(name: str, given: dict[str, str], text: Text, run: Run) -> str:
             "tokens": [len(text.train), len(text.valid)],  # a point of a learning curve uses the beginning of the text
             "run": {name: getattr(run, name) for name in (*BUDGETS, *HOW)},
             "checkpoints": run.checkpoints if model.resumes else 0,
+            **({"start": run.start.digest} if run.start else {}),
             **machine.circumstances(),
         }
     )
 
 
+def _make(name: str, given: dict[str, str], run: Run) -> Model:
+    return models.make(models.find(name), given, run.start.config if run.start else None)
+
+
 def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
-    """Make the model `name` (or the one in that file) with the settings `given` and fit it on `text`."""
-    model = models.make(models.find(name), given)
+    """Make the model `name` (or the one in that file) with the settings `given`, else those of the start, and fit it
+    on `text`.
+    """
+    model = _make(name, given, run)
     model.warm_up()
     known = {
         "model": model.name,
@@ -158,10 +182,16 @@ def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
         "training_tokens": len(text.train),
         "budget": {name: value for name in BUDGETS if (value := getattr(run, name)) is not None},
         "seed": run.seed,
+        **(run.start.facts if run.start else {}),
     }
     run = replace(run, tokens_per_character=len(text.train) / text.corpus.sizes["train"]["characters"])
     if run.checkpoints and run.folder:
         run = replace(run, keep=partial(_keep, run.folder, text.tokenizer, known | machine.provenance()))
+    remarks = [
+        *text.corpus.notes,
+        *respacing(text.tokenizer, text.corpus.train),
+        *(run.start.remarks if run.start else ()),
+    ]
     began = time.perf_counter()
     with machine.peak_memory() as peak:
         model.fit(text.data, run)
@@ -173,7 +203,7 @@ def fit(name: str, given: dict[str, str], text: Text, run: Run) -> Fitted:
         "key": key(name, given, text, run),
         "device": "cpu",
         **model.facts,
-        "remarks": [*text.corpus.notes, *respacing(text.tokenizer, text.corpus.train), *model.remarks],
+        "remarks": [*remarks, *model.remarks],
         **machine.provenance(),
     }
     return Fitted(TextModel(model, text.tokenizer), seconds, provenance)
@@ -326,14 +356,17 @@ def has_changed(corpus: Corpus) -> str:
 def notes_on(corpus: Corpus, split: str, provenance: dict[str, Any], own: bool) -> list[str]:
     """Notes on a score of `split`: that the text was trained on or, of the run's `own` corpus, has changed since."""
     then = provenance.get("sha256", {})
-    refit = bool(provenance.get("refit"))  # then validation was part of training
     same = [part for part in ("valid", "test") if corpus.sha256[part] == then.get(part)]
-    same_train = corpus.sha256["train"] == then.get("train")
-    trained_on = "valid" in same if refit else same_train
-    unseen = {"test"} if refit else {"valid", "test"}
     notes = list(corpus.notes)
-    if own and (len(same) < 2 or not (same_train or refit)):
+    if own and (len(same) < 2 or not (corpus.sha256["train"] == then.get("train") or provenance.get("refit"))):
         notes.append(has_changed(corpus))
-    if trained_on and split not in unseen:
+    if any(_was_learned(corpus, split, one) for one in store.lineage(provenance)):
         notes.append(SEEN)
     return notes
+
+
+def _was_learned(corpus: Corpus, split: str, provenance: Mapping[str, Any]) -> bool:
+    """Whether a training read a part of `split`."""
+    refit = bool(provenance.get("refit"))  # then validation was part of training
+    part, unseen = ("valid", {"test"}) if refit else ("train", {"valid", "test"})
+    return corpus.sha256[part] == (provenance.get("sha256") or {}).get(part) and split not in unseen

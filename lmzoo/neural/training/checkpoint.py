@@ -50,6 +50,7 @@ def fingerprint(
         "seed": run.seed,
         "budget of": budget,
         "number of checkpoints to keep": run.checkpoints,
+        "start (--from, --vectors, --freeze)": run.start and run.start.digest[:12],
         "precision": "bfloat16" if compute.bf16 else "float32",
         **processes,
     }

@@ -90,7 +90,9 @@ class Trainer(Resumable):
             )
         self.budget = Budget.of(run, self.batches.tokens_per_step, module.flops(t.window))
         self.weights = [weight for weight in module.parameters() if weight.requires_grad]
-        module.look_at(data.train)
+        goes_on = run.start is not None and run.start.arrays is not None
+        if not goes_on:  # else it has looked at the text of the run that it goes on from
+            module.look_at(data.train)
         self.optimizers = optimizers.create(module, t)
         self.average = optimizers.Average(module)
         whole = compute.compiled and not self.parallel.sharded
@@ -102,7 +104,7 @@ class Trainer(Resumable):
         self.log = MetricsLog(run.folder, run.tensorboard) if writes else MetricsLog(None, None)
         self.step_number, self.seconds, self.earlier_seconds, self.spent = 0, 0.0, 0.0, 0.0
         self.hurried = False  # the clock changed the learning rate
-        self.advice: str | None = None  # on its size; None: too early to say
+        self.advice: str | None = "" if goes_on else None  # on its size; None: too early to say
         self.saved, self.seconds_to_save = time.perf_counter(), 0.0
         self.carried: Carried = ()
         self.history: list[dict[str, Any]] = []
