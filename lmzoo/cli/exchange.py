@@ -37,7 +37,7 @@ def export_run(
 ) -> None:
     """Write a run in another toolkit's format.
 
-    An n-gram as ARPA; word vectors as word2vec, GloVe or gensim; a gpt as Hugging Face's GPT-2.
+    An n-gram as ARPA; word vectors as word2vec, GloVe or gensim; a gpt as Hugging Face's GPT-2 or GPT-1.
     """
     from lmzoo.embeddings.predictor import Association
     from lmzoo.formats import arpa
@@ -90,15 +90,15 @@ def _export_gpt(run: Path, folder: Path, overwrite: bool, as_json: bool) -> None
     from lmzoo.runs import store
 
     models.find("gpt")  # raises, naming what to install, where PyTorch is missing
-    from lmzoo.formats import gpt2
+    from lmzoo.formats import gpt2, gpt_forms
 
     hold(gpt2.claimed(folder, overwrite))
     text_model = store.load(run)
-    files = gpt2.write(text_model, folder, overwrite)
+    files, architecture = gpt2.write(text_model, folder, overwrite), gpt_forms.of(text_model.model).architecture
     size = sum((folder / name).stat().st_size for name in files)
     if as_json:
         return show_json({"run": str(run), "folder": str(folder), "files": files, "bytes": size})
-    show_wrapped(f"wrote {folder}: {', '.join(files)}, {size:,} bytes; transformers loads it as GPT2LMHeadModel")
+    show_wrapped(f"wrote {folder}: {', '.join(files)}, {size:,} bytes; transformers loads it as {architecture}")
     if "tokenizer.json" not in files:
         spec = text_model.tokenizer.spec
         show_wrapped(f"note: transformers has no tokenizer like {spec}: encode with lmzoo")
@@ -112,8 +112,8 @@ def _export_gpt(run: Path, folder: Path, overwrite: bool, as_json: bool) -> None
 )
 def import_file(
     # An ARPA file or word vectors (GloVe's, or word2vec's text or binary format), compressed or not; a folder with a
-    # GPT-2 as saved by Hugging Face transformers; or gpt2, which is downloaded as corpora are (from LMZOO_MIRROR, if
-    # that has it in gpt2/).
+    # GPT-2 or GPT-1 as saved by Hugging Face transformers; or gpt2, which is downloaded as corpora are (from
+    # LMZOO_MIRROR, if that has it in gpt2/).
     file: str,
     out: Annotated[Path, option("--out", "Folder to save the run in.")],
     # For ARPA files, the layout of texts to score: plain, or leading (spaces before words, as in PTB).
@@ -127,7 +127,7 @@ def import_file(
 ) -> None:
     """Read another toolkit's model and save it as a run.
 
-    An ARPA file of n-grams, word vectors in the formats of word2vec, GloVe or gensim, or GPT-2's weights.
+    An ARPA file of n-grams, word vectors in the formats of word2vec, GloVe or gensim, or GPT-2's or GPT-1's weights.
     """
     from lmzoo.formats import vectors
     from lmzoo.runs import store

@@ -1,4 +1,4 @@
-"""GPT-2 import and export: folders of Hugging Face `transformers`, and OpenAI's published weights.
+"""GPT-1 and GPT-2 in and out: folders of Hugging Face `transformers`, and OpenAI's published weights.
 
     config.json                     sizes and settings
     model.safetensors               the weights, or model.safetensors.index.json and the files that it names
@@ -26,8 +26,9 @@ from lmzoo.data.download import File, obtain
 from lmzoo.drafts import draft_folder_of, reserved, temporary_folder
 from lmzoo.errors import DownloadError, FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.files import open_file, typed
-from lmzoo.formats import gpt2_tokenizer
+from lmzoo.files import open_file
+from lmzoo.formats import gpt2_tokenizer, gpt_forms
+from lmzoo.formats.gpt_forms import Form
 from lmzoo.interface import Progress
 from lmzoo.models.gpt import GPT
 from lmzoo.runs import store
@@ -47,15 +48,6 @@ PUBLISHED = {
         )
     )
 }
-
-# The settings that a Hugging Face GPT-2 has only in this way.
-FIXED = {"norm_first": True, "bias": True}
-EXACT = ("gelu", "gelu_python")  # names of GELU itself, not its approximation
-# Values of transformers' settings that can be read, the default first.
-READABLE: dict[str, tuple[Any, ...]] = {
-    "activation_function": ("gelu_new", "gelu_pytorch_tanh", *EXACT), "layer_norm_epsilon": (1e-5,), "n_inner": (None,),
-    "scale_attn_weights": (True,), "scale_attn_by_inverse_layer_idx": (False,), "add_cross_attention": (False,),
-}  # fmt: skip
 
 TABLES = ("embedding.weight", "output.weight")  # with a row for each token
 # Of torch.compile, of distributed training, and of models with a head.
@@ -81,19 +73,18 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
 
 
 def read(folder: str | Path) -> TextModel:
-    """The model and tokenizer of a folder. Raises FormatError for one that is incomplete or not a GPT-2."""
+    """The model and tokenizer of a folder. Raises FormatError for one that is incomplete or no GPT-1 or GPT-2."""
     folder = Path(folder)
     config = _read_json(folder / "config.json")
-    model = _settings(config, folder)
-    vocab_size = config.get("vocab_size", 50_257)
+    model, form, vocab_size = gpt_forms.settings(config, folder)
     with ExitStack() as stack:
         theirs = _weights(folder, stack)
-        notes = _untie(model, theirs)
-        notes += _check_weights(model, vocab_size, theirs, folder)
+        notes = _untie(model, form, theirs)
+        notes += _check_weights(model, form, vocab_size, theirs, folder)
         found = gpt2_tokenizer.read(folder, config, vocab_size)
         module = model.build(vocab_size)
         weights: dict[str, Tensor] = {}
-        for name, their_name, transposed in _names(model):
+        for name, their_name, transposed in gpt_forms.names(model):
             weight = theirs[their_name].load().float()
             weights[name] = weight.T if transposed else weight
             if name in TABLES and found.order != list(range(vocab_size)):
@@ -103,94 +94,38 @@ def read(folder: str | Path) -> TextModel:
     return TextModel(model, found.tokenizer)
 
 
-def _untie(model: GPT, theirs: "dict[str, Weight]") -> list[str]:
+def _untie(model: GPT, form: Form, theirs: "dict[str, Weight]") -> list[str]:
     """Let a model that should be tied have the softmax's matrix of the file, where that is another, as transformers."""
-    both = [theirs[name] for name in ("wte.weight", "lm_head.weight") if name in theirs]
+    both = [theirs[name] for name in (f"{form.tokens}.weight", "lm_head.weight") if name in theirs]
     if not model.tied or len(both) < 2 or torch.equal(both[0].load(), both[1].load()):
         return []
     model.tied = False
     return ["lm_head.weight is not the embedding, so it is used, though config.json ties the two"]
 
 
-def _check_weights(model: GPT, vocab_size: int, theirs: "dict[str, Weight]", folder: Path) -> list[str]:
+def _check_weights(model: GPT, form: Form, vocab_size: int, theirs: "dict[str, Weight]", folder: Path) -> list[str]:
     """Notes on what is not read. Raises FormatError where config.json wants other weights, before they take memory."""
     expected = set()
-    for name, shape in _shapes(model, vocab_size):
+    for name, shape in gpt_forms.shapes(model, vocab_size):
         expected.add(name)
         if name not in theirs:
-            raise FormatError(f"{folder}: the weights lack {name}: are they a GPT-2 of {model.layers} layers?")
+            raise FormatError(f"{folder}: the weights lack {name}: are they a {form.name} of {model.layers} layers?")
         if theirs[name].shape != shape:
             raise FormatError(f"{folder}: {name} is {theirs[name].shape} where config.json wants {shape}")
         if theirs[name].kind not in ("F64", "F32", "F16", "BF16"):
             raise FormatError(f"{folder}: {name} has numbers of type {theirs[name].kind}, not F32, F16 or BF16")
     others = [
-        name for name in theirs if name not in expected and not name.endswith((".attn.bias", ".attn.masked_bias"))
+        name
+        for name in theirs
+        if name not in expected and not name.endswith((".attn.bias", ".attn.masked_bias", "position_ids"))
     ]
     if unknown := [name for name in others if name.startswith("h.")]:
-        raise FormatError(f"{folder}: the weights have {unknown[0]}, which a GPT-2 of {model.layers} layers has not")
+        raise FormatError(
+            f"{folder}: the weights have {unknown[0]}, which a {form.name} of {model.layers} layers has not"
+        )
     heads = [name for name in others if name != "lm_head.weight"]  # the embedding again, where it is tied
     shown = ", ".join(heads[:3]) + ", …" * (len(heads) > 3)
     return [f"not read, for a language model has none such: {shown}"] if heads else []
-
-
-def _settings(config: dict[str, Any], folder: Path) -> GPT:
-    if config.get("model_type") != "gpt2":
-        kind = config.get("model_type")
-        raise FormatError(
-            f"{folder}: config.json has {f'model_type {kind!r}' if kind else 'no model_type'}, not 'gpt2'"
-        )
-    sizes = {"n_layer": 12, "n_head": 12, "n_embd": 768, "n_positions": 1024, "vocab_size": 50_257}
-    for name, default in sizes.items():
-        sizes[name] = config.get(name, default)
-        if type(sizes[name]) is not int or sizes[name] < 1:
-            raise FormatError(f"{folder}: {name} in config.json must be a whole number from 1, not {sizes[name]!r}")
-    for name, known in {**READABLE, "n_inner": (None, 4 * sizes["n_embd"])}.items():
-        if config.get(name, known[0]) not in known:
-            raise FormatError(f"{folder}: a gpt2 with {name} = {config[name]!r} cannot be read, only {known[0]!r}")
-    own = {
-        "layers": sizes["n_layer"],
-        "heads": sizes["n_head"],
-        "width": sizes["n_embd"],
-        "window": sizes["n_positions"],
-        "dropout": typed(config.get("resid_pdrop", 0.1), float, f"{folder}: resid_pdrop in config.json"),
-        "exact_gelu": config.get("activation_function") in EXACT,
-        "tied": config.get("tie_word_embeddings", True) is not False,
-    }
-    return GPT.from_config({**GPT.PRESETS["gpt2"], **own})
-
-
-def _names(model: GPT) -> Iterator[tuple[str, str, bool]]:
-    """Each weight's name here and in transformers, and whether it is transposed there.
-
-    Matrices between layers are (in, out) there, as in OpenAI's Conv1D, and (out, in) here, as in PyTorch's Linear.
-    """
-    yield from [("embedding.weight", "wte.weight", False), ("positions.weight", "wpe.weight", False)]
-    for n in range(model.layers):
-        for ours, theirs, matrix in (
-            ("norms.0", "ln_1", False),
-            ("attention.qkv", "attn.c_attn", True),
-            ("attention.out", "attn.c_proj", True),
-            ("norms.1", "ln_2", False),
-            ("mlp.up", "mlp.c_fc", True),
-            ("mlp.down", "mlp.c_proj", True),
-        ):
-            for part in ("weight", "bias"):
-                yield f"blocks.{n}.{ours}.{part}", f"h.{n}.{theirs}.{part}", matrix and part == "weight"
-    yield from [("norm.weight", "ln_f.weight", False), ("norm.bias", "ln_f.bias", False)]
-    if not model.tied:
-        yield "output.weight", "lm_head.weight", False
-
-
-def _shapes(model: GPT, vocab_size: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The shape of each weight in transformers."""
-    width = model.width
-    sizes: dict[str, tuple[int, ...]] = {"wte": (vocab_size, width), "wpe": (model.window, width)}
-    sizes |= {"lm_head": (vocab_size, width), "attn.c_attn": (width, 3 * width), "attn.c_proj": (width, width)}
-    sizes |= {"mlp.c_fc": (width, 4 * width), "mlp.c_proj": (4 * width, width)}
-    for _, name, _ in _names(model):
-        module, _, part = re.sub(r"^h\.\d+\.", "", name).rpartition(".")
-        shape = sizes.get(module, (width,))
-        yield name, shape if part == "weight" else shape[-1:]
 
 
 def weight_files(folder: Path) -> list[str]:
@@ -242,17 +177,18 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def write(text_model: TextModel, folder: str | Path, overwrite: bool = False) -> list[str]:
-    """Write a folder that transformers loads as GPT2LMHeadModel; returns the names of its files.
+    """Write a folder that transformers loads as GPT2LMHeadModel or, of a model in GPT-1's form, OpenAIGPTLMHeadModel;
+    returns the names of its files.
 
-    Raises UsageError for a setting that GPT-2 does not have, and for an existing folder unless `overwrite`. The
+    Raises UsageError for a setting that neither has, and for an existing folder unless `overwrite`. The
     tokenizer is written where transformers has an equivalent (byte pairs or bytes).
     """
     model, tokenizer = text_model
     folder = Path(folder)
-    _check_architecture(model)
+    config = gpt_forms.config_of(model)
     _check_place(folder, overwrite)
-    weights = {theirs: model.net_.weights()[ours] for ours, theirs, _ in _names(model)}
-    transposed = {theirs for _, theirs, transposed in _names(model) if transposed}
+    weights = {theirs: model.net_.weights()[ours] for ours, theirs, _ in gpt_forms.names(model)}
+    transposed = {theirs for _, theirs, transposed in gpt_forms.names(model) if transposed}
     tensors = {
         name if name.startswith("lm_head") else f"transformer.{name}": (value.T if name in transposed else value)
         .contiguous()
@@ -263,7 +199,7 @@ def write(text_model: TextModel, folder: str | Path, overwrite: bool = False) ->
         replaces = folder.is_dir() and any(folder.iterdir())  # only those files: others in the folder stay
         with temporary_folder(folder) if replaces else draft_folder_of(folder, overwrite=False) as draft:
             save_file(tensors, draft / WEIGHTS, {"format": "pt"})
-            gpt2_tokenizer.write_json(draft / "config.json", _config(model))
+            gpt2_tokenizer.write_json(draft / "config.json", config)
             gpt2_tokenizer.write(tokenizer, model.window, draft)
             files = sorted(path.name for path in draft.iterdir())
             for file in files if replaces else ():
@@ -293,31 +229,3 @@ def _check_place(folder: Path, overwrite: bool) -> None:
             raise UsageError(f"{folder} exists already: choose another name, or give --overwrite to replace its files")
         if (folder / store.SUMS).exists() or not (folder / "config.json").is_file():
             raise UsageError(f"{folder} is no folder of a Hugging Face model, so nothing in it is overwritten")
-
-
-def _check_architecture(model: GPT) -> None:
-    for name, wanted in FIXED.items():
-        value = getattr(model, name)
-        if value != wanted:
-            raise UsageError(f"Hugging Face's GPT-2 has no {name} = {value!r}: only {wanted!r} can be exported")
-
-
-def _config(model: GPT) -> dict[str, Any]:
-    end = model.vocab_size_ - 1
-    return {
-        "architectures": ["GPT2LMHeadModel"],
-        "model_type": "gpt2",
-        "vocab_size": model.vocab_size_,
-        "n_positions": model.window,
-        "n_embd": model.width,
-        "n_layer": model.layers,
-        "n_head": model.heads,
-        **{name: known[0] for name, known in READABLE.items()},
-        **({"activation_function": EXACT[0]} if model.exact_gelu else {}),
-        **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), model.dropout),
-        "initializer_range": 0.02,
-        "bos_token_id": end,
-        "eos_token_id": end,
-        "tie_word_embeddings": model.tied,
-        "dtype": "float32",
-    }

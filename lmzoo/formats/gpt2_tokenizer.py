@@ -24,6 +24,7 @@ from lmzoo.files import SETTINGS, parse_json, read_text, typed
 
 END = "<|endoftext|>"
 CHARS = "chars.json"
+WORD_END = "</w>"
 ROLES = ("eos_token", "bos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 LARGEST = 8 * SETTINGS  # bytes of a file: a vocabulary of a million tokens
 T = TypeVar("T")
@@ -86,6 +87,11 @@ def read(folder: Path, config: dict[str, Any], vocab_size: int) -> Found:
 
 
 def _numbered(files: Files, config: dict[str, Any], vocab_size: int) -> Found:
+    if any(merge.endswith(WORD_END) for merge in files.merges):
+        raise FormatError(
+            f"byte pairs of words in lower case, which {WORD_END} ends, as GPT-1 was published with, lose what they "
+            "cannot spell: only byte pairs as GPT-2's can be read"
+        )
     pairs = _ids_of_pairs(files, "gpt2", vocab_size)
     # The spec says how the bytes are numbered. In GPT-2's own order nothing has to be moved.
     spec = "gpt2"

@@ -237,11 +237,11 @@ BROKEN = [
     (lambda folder: (folder / "config.json").unlink(), "config.json cannot be read: No such file or directory"),
     (lambda folder: (folder / "config.json").write_text("{"), "config.json is not JSON"),
     (lambda folder: (folder / "config.json").write_text("[]"), "config.json: expected object, got array"),
-    (configured(model_type="llama"), "config.json has model_type 'llama', not 'gpt2'"),
+    (configured(model_type="llama"), "config.json has model_type 'llama', not 'gpt2' or 'openai-gpt'"),
     (configured(n_layer="3"), "n_layer in config.json must be a whole number from 1, not '3'"),
-    (configured(activation_function="relu"), "a gpt2 with activation_function = 'relu' cannot be read"),
+    (configured(activation_function="relu"), "gpt2 with activation_function = 'relu' cannot be read"),
     (configured(scale_attn_by_inverse_layer_idx=True), "scale_attn_by_inverse_layer_idx = True cannot be read"),
-    (configured(n_inner=77), "a gpt2 with n_inner = 77 cannot be read"),
+    (configured(n_inner=77), "gpt2 with n_inner = 77 cannot be read"),
     (configured(n_layer=4), "the weights lack h.3.ln_1.weight: are they a GPT-2 of 4 layers?"),
     (configured(n_layer=10**9), "the weights lack h.3.ln_1.weight"),
     (configured(n_embd=1 << 62), "wte.weight is (264, 32) where config.json wants (264, 4611686018427387904)"),
@@ -323,19 +323,25 @@ def test_a_tokenizer_that_transformers_lacks_is_left_out_with_a_note(lmzoo, tmp_
     assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == ["config.json", "model.safetensors"]
 
 
-@pytest.mark.parametrize("settings", [{"norm_first": False}, {"bias": False}])
-def test_a_setting_that_gpt2_does_not_have_is_named(lmzoo, tmp_path, settings):
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"bias": False}, "Hugging Face's GPT-2 has no bias = False: only True can be exported"),
+        ({"bias": False, "norm_first": False}, "Hugging Face's GPT-1 has no bias = False: only True"),
+        ({"exact_gelu": True, "norm_first": False}, "Hugging Face's GPT-1 has no exact_gelu = True: only False"),
+    ],
+)
+def test_a_setting_that_gpt2_and_gpt1_do_not_have_is_named(lmzoo, tmp_path, settings, says):
     store.save(TextModel(our_model(**settings), TEXT), tmp_path / "run")
     code, out, err = lmzoo("export", "run", "folder")
-    ((name, value),) = settings.items()
     assert (code, out) == (2, "")
-    assert f"Hugging Face's GPT-2 has no {name} = {value!r}" in err
+    assert says in err
     assert not (tmp_path / "folder").exists()
 
 
 def test_every_setting_is_either_exported_or_fixed():
-    free = {"layers", "heads", "width", "window", "dropout", "tied", "exact_gelu", "training"}
-    assert {field.name for field in fields(GPT)} == free | set(gpt2.FIXED)
+    free = {"layers", "heads", "width", "window", "dropout", "tied", "exact_gelu", "norm_first", "training"}
+    assert {field.name for field in fields(GPT)} == free | {"bias"}
 
 
 def test_nothing_is_overwritten_without_the_flag(lmzoo, tmp_path):
