@@ -24,36 +24,29 @@ def create(module: Module, training: Training) -> list[torch.optim.Optimizer]:
     """The optimisers of `module`'s weights; each of their groups keeps its peak learning rate as `initial_lr`.
 
     adamw (Loshchilov & Hutter 2019): weight decay for matrices only. muon (Jordan 2024): the hidden matrices get an
-    orthogonalised momentum of the rate `matrix_rate`, all other weights AdamW. sgd: plain, as Zaremba 2014.
+    orthogonalised momentum of the rate `matrix_rate`, all other weights AdamW. sgd: plain, as Zaremba 2014. Biases and
+    gains have no weight decay in any of them.
     Raises UsageError for a name that is none of NAMES.
     """
     one_of("optimizer", training.optimizer, NAMES)
     weights = [weight for weight in module.parameters() if weight.requires_grad]
     shared = type(weights[0]) is not nn.Parameter  # among processes
     optimizers: list[torch.optim.Optimizer] = []
-    if training.optimizer == "sgd":
-        optimizers.append(  # PyTorch has no fused one for shared weights
-            torch.optim.SGD(weights, training.learning_rate, weight_decay=training.weight_decay, fused=not shared)
-        )
+    matrices = module.hidden_matrices() if training.optimizer == "muon" else []
+    if matrices:
+        kind = SharedMuon if shared else FusedMuon
+        optimizers.append(kind(matrices, fused_rows(module), training.matrix_rate, training.weight_decay))
+    taken = set(map(id, matrices))
+    rest = [weight for weight in weights if id(weight) not in taken]
+    groups: list[dict[str, Any]] = [
+        {"params": [w for w in rest if w.ndim > 1], "weight_decay": training.weight_decay},
+        {"params": [w for w in rest if w.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if training.optimizer == "sgd":  # PyTorch has no fused one for shared weights
+        optimizers.append(torch.optim.SGD(groups, training.learning_rate, fused=not shared))
     else:
-        matrices = module.hidden_matrices() if training.optimizer == "muon" else []
-        if matrices:
-            kind = SharedMuon if shared else FusedMuon
-            optimizers.append(kind(matrices, fused_rows(module), training.matrix_rate, training.weight_decay))
-        taken = set(map(id, matrices))
-        rest = [weight for weight in weights if id(weight) not in taken]
-        groups = [
-            {"params": [w for w in rest if w.ndim > 1], "weight_decay": training.weight_decay},
-            {"params": [w for w in rest if w.ndim <= 1], "weight_decay": 0.0},
-        ]
-        optimizers.append(
-            torch.optim.AdamW(
-                [group for group in groups if group["params"]],
-                training.learning_rate,
-                betas=(0.9, training.beta2),
-                fused=True,
-            )
-        )
+        optimizers.append(torch.optim.AdamW(groups, training.learning_rate, betas=(0.9, training.beta2), fused=True))
     for group in _groups(optimizers):
         group["initial_lr"] = group["lr"]
     return optimizers

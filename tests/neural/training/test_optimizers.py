@@ -97,9 +97,10 @@ def test_muon_takes_no_embedding_and_no_softmax_matrix(name):
     assert "output.weight" not in inner
 
 
-def test_adamw_decays_matrices_and_nothing_else():
-    _, (adamw,) = optimizers_of(network("lstm", optimizer="adamw", weight_decay=0.25))
-    decays = {weight.ndim: group["weight_decay"] for group in adamw.param_groups for weight in group["params"]}
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_weight_decay_is_of_matrices_and_nothing_else(name):
+    _, (optimizer,) = optimizers_of(network("lstm", optimizer=name, weight_decay=0.25))
+    decays = {weight.ndim: group["weight_decay"] for group in optimizer.param_groups for weight in group["params"]}
     assert decays == {2: 0.25, 1: 0.0}
 
 
