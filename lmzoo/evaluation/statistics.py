@@ -1,7 +1,7 @@
 """Statistics of scores: ties among candidates, and 95 % confidence intervals."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,17 @@ def interval(
         rng=np.random.default_rng(seed),
     ).confidence_interval  # fmt: skip
     return float(bounds.low), float(bounds.high)
+
+
+def t_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Student's 95 % interval for the mean that `values`, one for each seed, have; None for fewer than two."""
+    from scipy.stats import t
+
+    if len(values) < 2:
+        return None
+    middle, half_width = float(np.mean(values)), float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1))
+    half_width /= math.sqrt(len(values))
+    return middle - half_width, middle + half_width
 
 
 def wilson(successes: float, trials: int) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lmzoo.interface import Progress
-from lmzoo.tasks.probing.datasets import ProbeSet, splits
+from lmzoo.tasks.probing.datasets import ProbeSet, Split, splits
 from lmzoo.tasks.probing.features import Candidate
 from lmzoo.tasks.probing.probe import Array, Inputs, Outcome, refused, results, train_and_test
 from lmzoo.tasks.result import TaskResult
@@ -22,33 +22,31 @@ def baselines(sets: Sequence[ProbeSet], progress: Progress | None = None) -> dic
         if examples.is_regression:
             rows[MAJORITY] += refused(examples, "numbers have no majority class")
         else:
-            rows[MAJORITY] += results(examples, majority_class(examples))
+            predictions = [majority_class(examples, split) for split in splits(examples)]
+            rows[MAJORITY] += results(examples, Outcome(np.concatenate(predictions), []))
         if examples.word_labels:
-            rows[TFIDF] += results(examples, most_frequent_tags(examples))
+            (split,) = splits(examples)
+            most_frequent = Outcome(most_frequent_tags(examples, split), [(("words", "most frequent tag"), 0.0)])
+            rows[TFIDF] += results(examples, most_frequent)
         else:
             rows[TFIDF] += results(examples, train_and_test(tfidf(examples), examples, progress))
     return rows
 
 
-def majority_class(examples: ProbeSet) -> Outcome:
-    """The most frequent class of the training examples, whatever the example."""
-    predictions = []
-    for split in splits(examples):
-        classes, counts = np.unique(examples.labels[split.train_and_valid], return_counts=True)
-        predictions.append(np.full(len(split.test), classes[counts.argmax()]))
-    return Outcome(np.concatenate(predictions), [])
+def majority_class(examples: ProbeSet, split: Split) -> Array:
+    """The most frequent class of the training examples, whatever the test example."""
+    classes, counts = np.unique(examples.labels[split.train_and_valid], return_counts=True)
+    return np.full(len(split.test), classes[counts.argmax()])
 
 
-def most_frequent_tags(examples: ProbeSet) -> Outcome:
-    """For each word its most frequent label in training; for unseen words, that of all words."""
+def most_frequent_tags(examples: ProbeSet, split: Split) -> Array:
+    """For each test word its most frequent label in training; for unseen words, that of all words."""
     words = np.array(examples.words())
-    (split,) = splits(examples)
     learned = split.train_and_valid
     counts = Counter(zip(words[learned].tolist(), examples.labels[learned].tolist(), strict=True))
     label_of = {word: label for (word, label), _ in sorted(counts.items(), key=lambda item: item[1])}
     of_unseen = int(np.bincount(examples.labels[learned]).argmax())
-    predictions = np.array([label_of.get(word, of_unseen) for word in words[split.test].tolist()])
-    return Outcome(predictions, [(("words", "most frequent tag"), 0.0)])
+    return np.array([label_of.get(word, of_unseen) for word in words[split.test].tolist()])
 
 
 def tfidf(examples: ProbeSet) -> Inputs:

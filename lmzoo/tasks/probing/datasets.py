@@ -65,9 +65,12 @@ class ProbeSet:
         parts = np.zeros(len(self.texts[0]), dtype=int)
         parts[owners] = self.parts
         order = np.random.default_rng(seed).permutation(len(parts))
-        chosen = np.sort(np.concatenate([order[parts[order] == part][:count] for part in np.unique(parts)]))
+        return self.only(np.sort(np.concatenate([order[parts[order] == part][:count] for part in np.unique(parts)])))
+
+    def only(self, chosen: Array) -> "ProbeSet":
+        """The texts of these numbers, which are in order, with their labels."""
         texts = tuple([column[n] for n in chosen.tolist()] for column in self.texts)
-        of_chosen = np.isin(owners, chosen)
+        of_chosen = np.isin(self.owners(), chosen)
         return replace(self, texts=texts, labels=self.labels[of_chosen], parts=self.parts[of_chosen])
 
     def test_texts(self) -> Iterator[str]:

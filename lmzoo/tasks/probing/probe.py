@@ -108,11 +108,17 @@ def train_and_test(inputs: Inputs, examples: ProbeSet, progress: Progress | None
     """Train, choose and test on each split of `examples`."""
     predictions, choices = [], []
     for split in (progress or Progress()).track(f"probing {examples.task}", splits(examples)):
-        candidate, strength = choose(inputs(split.train), examples, split)
-        rows = inputs(split.train_and_valid)[candidate]
-        predictions.append(_predicted(rows, examples.labels, split, strength))
-        choices.append((candidate, strength))
+        predicted, choice = predict(inputs, examples, split)
+        predictions.append(predicted)
+        choices.append(choice)
     return Outcome(np.concatenate(predictions), choices)
+
+
+def predict(inputs: Inputs, examples: ProbeSet, split: Split) -> tuple[Array, tuple[Candidate, float]]:
+    """The predictions for the test examples of one split, and what was chosen by its validation examples."""
+    candidate, strength = choose(inputs(split.train), examples, split)
+    rows = inputs(split.train_and_valid)[candidate]
+    return _predicted(rows, examples.labels, split, strength), (candidate, strength)
 
 
 def _predicted(rows: Any, labels: Array, split: Split, strength: float) -> Array:

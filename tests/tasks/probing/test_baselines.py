@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lmzoo.tasks.probing import baselines, datasets
-from lmzoo.tasks.probing.datasets import TEST, TRAIN, VALID, ProbeSet
+from lmzoo.tasks.probing.datasets import TEST, TRAIN, VALID, ProbeSet, splits
 from lmzoo.tasks.probing.probe import results, train_and_test
 
 N = 600
@@ -22,8 +22,8 @@ def test_the_majority_class_is_that_of_the_training_examples():
     labels[:5] = 1
     labels[SPLIT == TRAIN] |= np.arange(300) % 3 == 0
     some = examples(labels)
-    assert results(some, baselines.majority_class(some))[0].value == 0
-    assert results(some, baselines.majority_class(some))[0].chance == 1
+    result = baselines.baselines([some])[baselines.MAJORITY][0]
+    assert (result.value, result.chance) == (0, 1)
 
 
 def test_words_and_their_pairs_tell_texts_apart():
@@ -50,8 +50,8 @@ def test_a_word_has_its_most_frequent_tag_and_a_new_one_that_of_all():
     texts = (["a a b", "a b b", "a b c"],)
     tags = [0, 0, 1, 1, 1, 1, 0, 1, 0]
     some = examples(tags, [TRAIN] * 3 + [VALID] * 3 + [TEST] * 3, texts, word_labels=True)
-    outcome = baselines.most_frequent_tags(some)
-    assert outcome.predictions.tolist() == [0, 1, 1]
+    (split,) = splits(some)
+    assert baselines.most_frequent_tags(some, split).tolist() == [0, 1, 1]
 
 
 @pytest.mark.data
