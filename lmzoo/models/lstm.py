@@ -15,24 +15,36 @@ AWD-LSTM (Merity, Keskar & Socher 2018) is the same network, better regularised:
 (Press & Wolf 2017), dropout of hidden-to-hidden weights and of whole word types, the same dropout mask at all
 positions, activation regularisation (AR, TAR), and averaged SGD. All of it is off by default; the preset `awd` turns it
 on. Departures from that paper: averaging begins at a set share of the budget, and windows are all of one length.
+
+A sequence autoencoder (Dai & Le 2015, `--goal autoencoder`) reads a window or a line, and from its last state the same
+weights say it again. `--from` then begins a language model or a classifier with them.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from lmzoo.errors import UsageError
-from lmzoo.interface import Run
+from lmzoo.errors import UsageError, one_of
+from lmzoo.interface import Data, Run
 from lmzoo.neural import dropout as _dropout
 from lmzoo.neural import softmax
 from lmzoo.neural.language_model import Network
 from lmzoo.neural.module import Carried, Module
 from lmzoo.neural.training.config import Training
+from lmzoo.neural.training.objectives import Autoencoder, Objective
+
+GOALS = ("next", "autoencoder")
+REPEATS = (
+    "it learned to say again what it has read, not to predict a text: --from this run with --goal next begins a "
+    "language model"
+)
+# What ULMFiT's networks share with AWD-LSTM, whatever their size.
+AWD_LSTM = {"layers": 3, "tied": True, "locked": True, "alpha": 2.0, "beta": 1.0, "window": 70}
 
 
 @dataclass
@@ -64,6 +76,17 @@ class LSTM(Network):
             "alpha": 2.0, "beta": 1.0, "batch": 20, "window": 70, "optimizer": "sgd", "learning_rate": 30.0,
             "weight_decay": 1.2e-6, "warmup": 0.0, "cooldown": 0.0, "clip": 0.25, "average": 0.5,
         },  # 57.3 there, after a second training that is not done here (Merity et al. 2018, table 1)
+        "ulmfit-paper": {
+            **AWD_LSTM, "hidden": 1150, "embedding": 400, "dropout": 0.4, "dropout_between": 0.3, "dropout_inputs": 0.4,
+            "dropout_words": 0.05, "weight_drop": 0.5, "batch": 64, "optimizer": "adamw", "learning_rate": 4e-3,
+            "beta2": 0.99, "warmup": 0.1, "cooldown": 0.9,
+        },  # what ULMFiT fine-tunes as a language model, with a slanted triangle (Howard & Ruder 2018, section 4.1)
+        "ulmfit": {
+            **AWD_LSTM, "hidden": 276, "embedding": 96, "dropout": 0.2, "dropout_between": 0.15, "dropout_inputs": 0.2,
+            "dropout_words": 0.02, "weight_drop": 0.25,
+        },  # in that ratio of sizes, with half of its dropout: for minutes of a laptop
+        "dai-le-paper": {"hidden": 1024, "embedding": 512, "window": 400},  # its sizes and steps back (Dai & Le 2015)
+        "dai-le": {"hidden": 256, "embedding": 128},  # in that ratio: for minutes of a laptop
     }  # fmt: skip
 
     # By gradient descent, without dropout in any form: Zaremba's small network of 2014 is trained so, too.
@@ -85,10 +108,11 @@ class LSTM(Network):
     alpha: float = 0.0  # weight of activation regularisation (AR): the mean square of the dropped outputs
     beta: float = 0.0  # weight of temporal activation regularisation (TAR): the mean square of their change over time
     softmax: str = "full"  # or adaptive (Grave et al. 2017): faster where there are tens of thousands of words
+    goal: str = "next"  # of training: the next token, or autoencoder: to say again what was read (Dai & Le 2015)
     training: Training = Training(window=80, optimizer="muon", learning_rate=1e-2, weight_decay=0.05)
 
     reach: ClassVar[None] = None
-    IN_TRAINING: ClassVar[frozenset[str]] = frozenset({"locked", "alpha", "beta"})
+    IN_TRAINING: ClassVar[frozenset[str]] = frozenset({"locked", "alpha", "beta", "goal"})
 
     @property
     def width(self) -> int:
@@ -99,9 +123,21 @@ class LSTM(Network):
         """Not with an adaptive softmax, whose clusters have another number of tokens in each step."""
         return self.softmax == "full" and super().compile_pays(run)
 
+    def objective(self, vocab_size: int) -> Objective:
+        """By its goal."""
+        return Autoencoder(vocab_size - 1) if self.goal == "autoencoder" else super().objective(vocab_size)
+
+    def fit(self, data: Data, run: Run | None = None) -> Self:
+        """See `Network.fit`; losses are those of the goal."""
+        super().fit(data, run)
+        if self.goal == "autoencoder":
+            self.remarks = [*self.remarks, REPEATS]
+        return self
+
     def build(self, vocab_size: int) -> Module:
         """The module: forget gates open at first, a tied table uniform in ±0.1, else PyTorch's first weights."""
         self.check_sizes(layers=1, hidden=1, embedding=1, alpha=0, beta=0)
+        one_of("goal", self.goal, GOALS)
         if self.tied and self.softmax != "full":
             raise UsageError("tied: an adaptive softmax has no table to share with the embedding: choose one of them")
         if self.tied and self.layers == 1 and self.hidden != self.embedding:

@@ -138,6 +138,16 @@ def test_words_outside_a_closed_vocabulary_are_read_as_in_scoring(lmzoo):
     assert "line 1, column 1: the word 'a' is not in the closed vocabulary" in said
 
 
+def test_an_autoencoder_begins_a_language_model(lmzoo):
+    out = trained(lmzoo, more="--goal autoencoder --window 6 --learning-rate 0.01")
+    assert "note: it learned to say again what it has read, not to predict a text" in out
+    words = "train lstm --from parent --corpus own.txt --budget 10steps --out on"
+    assert lmzoo(f"{words} --goal next --freeze embeddings")[0] == 0
+    assert store.load("on").model.goal == "next"
+    before, after = (store.load(run).model.net_.weights()["embedding.weight"] for run in ("parent", "on"))
+    assert torch.equal(before, after)
+
+
 def test_a_score_says_that_the_text_was_part_of_an_earlier_training(lmzoo):
     trained(lmzoo)
     assert lmzoo("train lstm --from parent --corpus other.txt --budget 10steps --out on")[0] == 0

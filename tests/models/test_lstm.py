@@ -241,6 +241,12 @@ class TestRegularised:
         for check in (testing.scoring_equals_stepping, testing.states_are_values, testing.many_texts):
             assert check(model) == ""
 
+    @pytest.mark.parametrize(("name", "ratio"), [("ulmfit", 1150 / 400), ("dai-le", 1024 / 512)])
+    def test_a_laptops_preset_has_the_papers_ratio_of_sizes(self, name, ratio):
+        laptop, paper = (LSTM.from_config(LSTM.PRESETS[one]) for one in (name, f"{name}-paper"))
+        assert laptop.hidden / laptop.embedding == paper.hidden / paper.embedding == ratio
+        assert (laptop.layers, laptop.tied, laptop.locked) == (paper.layers, paper.tied, paper.locked)
+
     @pytest.mark.parametrize("name", ["zaremba-small", "awd"])
     def test_a_preset_learns(self, name):
         """Cut down in size, with the paper's rates: plain SGD, and its average."""

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from lmzoo.interface import Ids
 from lmzoo.neural.module import Carried, Module
-from lmzoo.neural.training.batches import Batch, Batches, Lines, Streams, Windows
+from lmzoo.neural.training.batches import IGNORED, Batch, Batches, Lines, Streams, Windows
 from lmzoo.neural.training.parallel import Parallel
 
 
@@ -69,3 +70,39 @@ class NextToken:
         nats = module.loss(hidden, batch.targets)
         after = tuple(part.detach() for part in carried) if self.carries_state else ()
         return Loss(nats, module.auxiliary_losses(hidden), after)
+
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """Read x, then say it again: the sequence autoencoder of Dai & Le 2015.
+
+        state = that after x_1 … x_T, read from the start
+        loss  = mean over t of −log P(x_t | x_1 … x_{t-1}, state)
+
+    One network reads and writes, so it must carry states, and writing begins after `end`, as every text does. x is a
+    window of the text, or a line; of a line longer than a window each window is a text of its own. A run's count of
+    floating-point operations has one of the two readings.
+    """
+
+    end: int
+
+    def batches(self, text: Ids, batch: int, window: int, seed: int, parallel: Parallel, lines: bool) -> Batches:
+        """Shuffled windows, or shuffled lines."""
+        return (Lines if lines else Windows)(text, self.end, batch, window, 0, seed, parallel)
+
+    def state_before(self, module: Module, batch: Batch, carried: Carried) -> Carried:  # noqa: ARG002
+        """Nothing."""
+        return module.initial_state(len(batch.ids))
+
+    def loss(self, module: Module, batch: Batch, carried: Carried) -> Loss:
+        """Mean nats per token of `batch.targets` (B, T), once they have been read."""
+        targets = batch.targets
+        length = targets.shape[1]
+        # A row shorter than the batch is read after `end`, `end`, …, so that its last token is read last.
+        missing = (targets == IGNORED).sum(1, keepdim=True)  # (B, 1)
+        places = torch.arange(length, device=targets.device) - missing  # (B, T)
+        read = torch.where(places < 0, self.end, targets.gather(1, places.clamp(min=0)))
+        _, state = module(read, carried)
+        told = torch.where(targets == IGNORED, self.end, targets)[:, :-1]
+        hidden, _ = module(torch.cat([torch.full_like(targets[:, :1], self.end), told], 1), state)  # (B, T, D)
+        return Loss(module.loss(hidden, targets), module.auxiliary_losses(hidden), ())
