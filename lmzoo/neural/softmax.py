@@ -56,8 +56,11 @@ class AdaptiveSoftmax(nn.Module):
         return torch.cat(parts, -1)[..., self.rank]  # from the order of ranks to that of ids
 
     def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        """Mean -log P of `targets` (…,) after the hidden vectors (…, D), in nats."""
-        x, ranks, size = hidden.flatten(0, -2), self.rank[targets.flatten()], self.bounds[0]
+        """Mean -log P of `targets` (…,) after the hidden vectors (…, D), in nats; one below zero is left out."""
+        x, targets, size = hidden.flatten(0, -2), targets.flatten(), self.bounds[0]
+        if (targets < 0).any():  # behind the end of a short line, as in PyTorch's cross-entropy
+            x, targets = x[targets >= 0], targets[targets >= 0]
+        ranks = self.rank[targets]
         of = torch.bucketize(ranks, torch.tensor(self.bounds, device=ranks.device), right=True)  # 0: the shortlist
         entries = torch.where(of == 0, ranks, size - 1 + of)
         nats = cross_entropy(self.shortlist(x).float(), entries, reduction="sum")

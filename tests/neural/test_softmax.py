@@ -53,6 +53,8 @@ def test_probabilities_sum_to_one_and_the_loss_is_of_them(size, rows, seed):
     layer = adaptive(torch.randint(0, 9, (size,), generator=random).tolist(), size)
     h, targets = vectors(rows, 3), torch.randint(0, size, (rows, 3), generator=random)
     log_probs = layer(h)
+    padded = torch.nn.functional.pad(targets, (0, 2), value=-100)  # as behind the end of a short line
+    torch.testing.assert_close(layer.loss(vectors(rows, 5), padded), layer.loss(vectors(rows, 5)[:, :3], targets))
     torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(rows, 3))
     expected = -log_probs.gather(-1, targets[..., None]).mean()
     torch.testing.assert_close(layer.loss(h, targets), expected)
