@@ -128,7 +128,8 @@ def _train(
     facts = {"run": str(out), **fitted.provenance}
     if isinstance(fitted.model, LanguageModel) and not refit:
         try:
-            valid = evaluate(fitted.text_model, source.valid, source.protocol)
+            with run.progress.task("scoring the validation text"):  # minutes, of a long text by word vectors
+                valid = evaluate(fitted.text_model, source.valid, source.protocol)
             facts["valid_bits_per_character"] = valid.bits_per_character
         except LmzooError as error:
             facts["remarks"].append(f"no bits on the validation text: {error}")
