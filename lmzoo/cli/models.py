@@ -1,7 +1,7 @@
 """`lmzoo models`: the models there are."""
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import show_json, show_table
+from lmzoo.cli.console import show_json, show_table, show_wrapped
 from lmzoo.cli.options import Json
 
 
@@ -15,4 +15,5 @@ def list_models(as_json: Json = False) -> None:
         return show_json(facts)
     rows = [[fact["name"], str(fact["year"]), fact["paper"], fact["summary"]] for fact in facts]
     show_table(("model", "year", "paper", "in one line"), rows, numbers_from=4)
+    show_wrapped("presets, such as gpt1 of gpt, ulmfit and dai-le of lstm: lmzoo train MODEL --help lists a model's")
     return None

@@ -33,12 +33,13 @@ def going_on(
             raise UsageError(f"the weights of {folder} are for {key} {config[key]}, {of} {asked[key]}: leave that out")
     if tokenizer not in (None, known.spec):
         raise UsageError(f"{folder} reads {known.spec}, and its weights are for those tokens: leave --tokenizer out")
-    then: dict[str, Any] = dict(store.read_provenance(folder))
+    then: dict[str, Any] = store.read_provenance(folder)
     identity = store.digest(folder)
-    parent = {key: then[key] for key in ("corpus", "sha256", "refit", "key", "parent") if key in then}
+    parent = {"run": str(folder.absolute()), "digest": identity, "key": then.get("key")}
+    learned = {key: then[key] for key in ("corpus", "sha256", "refit") if key in then}
     return Start(
         digest({"from": identity, "frozen": frozen}),
-        {"parent": {"run": str(folder.absolute()), "digest": identity, **parent}, **freezing(frozen)},
+        {"parent": parent, "earlier": [learned, *then.get("earlier", [])], **freezing(frozen)},
         frozen_remark(model) if frozen else [],
         config,
         model.arrays(),

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -55,6 +55,14 @@ class Point(TypedDict):
     valid_nats_per_token: NotRequired[float]
 
 
+class Learned(TypedDict, total=False):
+    """A text that a training read."""
+
+    corpus: str | None
+    sha256: dict[str, str]
+    refit: bool | None
+
+
 class Provenance(TypedDict, total=False):
     """What is read of a run's provenance.json; there is more in it for people."""
 
@@ -68,7 +76,8 @@ class Provenance(TypedDict, total=False):
     training_seconds: float | None
     peak_bytes: int | None
     checkpoints: list[Point]
-    parent: "Provenance | None"  # of the run that its training went on from
+    parent: dict[str, Any]  # the run that its training went on from
+    earlier: list[Learned]  # what that had learned, the latest first
 
 
 def save(
@@ -254,13 +263,6 @@ def read_provenance(folder: str | Path) -> dict[str, Any]:
         return {}
     files.typed(provenance, Provenance, path)
     return provenance
-
-
-def lineage(provenance: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The provenance of a run, of the run that its training went on from, and so on."""
-    while provenance:
-        yield provenance
-        provenance = provenance.get("parent") or {}
 
 
 def digest(folder: str | Path) -> str:

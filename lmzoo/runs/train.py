@@ -360,7 +360,7 @@ def notes_on(corpus: Corpus, split: str, provenance: dict[str, Any], own: bool) 
     notes = list(corpus.notes)
     if own and (len(same) < 2 or not (corpus.sha256["train"] == then.get("train") or provenance.get("refit"))):
         notes.append(has_changed(corpus))
-    if any(_was_learned(corpus, split, one) for one in store.lineage(provenance)):
+    if any(_was_learned(corpus, split, one) for one in (provenance, *provenance.get("earlier", []))):
         notes.append(SEEN)
     return notes
 

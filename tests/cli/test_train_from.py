@@ -77,8 +77,9 @@ def test_it_reads_by_the_tokenizer_of_the_run_with_its_settings_and_names_it(lmz
     assert (model.hidden, model.training.learning_rate, model.training.batch) == (32, 0.011, 8)
     then, now = store.read_provenance("parent"), store.read_provenance("on")
     assert now["parent"]["digest"] == store.digest("parent")
-    assert (now["parent"]["corpus"], now["parent"]["key"], now["corpus"]) == ("own.txt", then["key"], "other.txt")
-    assert now["sha256"] != then["sha256"]
+    assert now["parent"]["key"] == then["key"] != now["key"]
+    learned = {key: then[key] for key in ("corpus", "sha256", "refit")}
+    assert (now["earlier"], now["corpus"]) == ([learned], "other.txt")
 
 
 def test_equal_parents_and_settings_have_equal_keys_and_weights_and_others_have_others(lmzoo):
@@ -150,9 +151,12 @@ def test_an_autoencoder_begins_a_language_model(lmzoo):
 
 def test_a_score_says_that_the_text_was_part_of_an_earlier_training(lmzoo):
     trained(lmzoo)
-    assert lmzoo("train lstm --from parent --corpus other.txt --budget 10steps --out on")[0] == 0
+    Path("third.txt").write_text(OTHER.replace("dogs", "mice"))
+    assert lmzoo("train lstm --from parent --corpus other.txt --budget 10steps --out between")[0] == 0
+    assert lmzoo("train lstm --from between --corpus third.txt --budget 10steps --out on")[0] == 0
     told = "this text was part of the training"
-    assert told in " ".join(lmzoo("eval on --corpus own.txt --split train")[1].split())
+    for text in ("own", "other", "third"):
+        assert told in " ".join(lmzoo(f"eval on --corpus {text}.txt --split train")[1].split())
     assert told not in " ".join(lmzoo("eval on --corpus own.txt --split test")[1].split())
 
 
