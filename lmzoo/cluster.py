@@ -111,17 +111,19 @@ class Workers:
         """`gather` without bringing the values here."""
         self._collect(name, futures, fetch=False)
 
-    def _collect(self, name: str, futures: Sequence[Any], fetch: bool) -> list[Any]:
+    def each(self, name: str, futures: Sequence[Any], fetch: bool = True) -> Iterator[tuple[Any, Any]]:
+        """The futures with their values, or None, as they are done; as `gather` otherwise."""
         from distributed import as_completed
 
-        values: dict[str, Any] = {}
         with self.progress.task(name, len(futures)) as task, self._failing():
             for future in as_completed(futures, loop=self.client.loop):
                 if future.status != "finished":
                     future.result()  # raises
-                if fetch:
-                    values[future.key] = future.result()
+                yield future, future.result() if fetch else None
                 task.advance(1, f"{len(self)} workers")
+
+    def _collect(self, name: str, futures: Sequence[Any], fetch: bool) -> list[Any]:
+        values = {future.key: value for future, value in self.each(name, futures, fetch)}
         return [values.get(future.key) for future in futures]
 
     @contextmanager

@@ -8,7 +8,7 @@ import typer
 
 from lmzoo.cli import options
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, say, show, show_json, show_wrapped, width
+from lmzoo.cli.console import Bars, hold, say, show, show_json, show_wrapped, width
 from lmzoo.cli.exchange import check_folder
 from lmzoo.errors import UsageError, one_line
 
@@ -52,6 +52,9 @@ def compare_models(
     # of the file.
     certify: bool = False,
     exact: options.Exact = False,
+    # Where models are trained, scored and tested: local:N for N processes here, the ADDRESS of a Dask scheduler, or
+    # slurm:FILE. Workers must be able to read the corpus, and a FILE.py of yours. [default: this machine, without Dask]
+    cluster: str | None = None,
     limit: int = 0,  # Use at most this many items of each test set; 0: all.
     seed: options.Seed = 1,
     mirror: options.Mirror = None,
@@ -61,6 +64,7 @@ def compare_models(
     """Train models on one text, score them, and write a report."""
     from lmzoo.comparison import compare, place
     from lmzoo.comparison.entry import check_spec
+    from lmzoo.comparison.on_cluster import Elsewhere
     from lmzoo.comparison.presets import preset as choose_preset
     from lmzoo.comparison.side_by_side import workers
     from lmzoo.compression import codec
@@ -102,6 +106,12 @@ def compare_models(
     word_tests = task_cards.fetch("words", mirror, run.progress) if words else None
     tests = suite.read(tasks, limit, mirror, run.progress) if tasks is not None else None
     processes = workers(specs, seeds, run)
+    team = None
+    if cluster:
+        from lmzoo.cluster import connect
+
+        with progress.task(f"connecting to {cluster}"):
+            team = Elsewhere(hold(connect(cluster, progress)), mirror, tasks, limit, words)
     try:
         comparison = compare.compare(
             specs,
@@ -116,6 +126,7 @@ def compare_models(
             certified=certify,
             sections=sections(),
             processes=processes,
+            cluster=team,
         )
     except KeyboardInterrupt as stop:
         raise type(stop)("interrupted; the same command goes on from what is finished") from None

@@ -14,6 +14,7 @@ from pathlib import Path
 from lmzoo.comparison import published, side_by_side
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry, check_spec, enter, finish, is_run, over_seeds, scored
+from lmzoo.comparison.on_cluster import Elsewhere, Errors, Team
 from lmzoo.comparison.references import references
 from lmzoo.comparison.results import (
     Certificate,
@@ -48,6 +49,7 @@ def compare(
     certified: bool = False,
     sections: Sequence[Computed] = (),
     processes: int = 1,
+    cluster: Elsewhere | None = None,
 ) -> Comparison:
     """Train, score and compare the models `specs` on `corpus`; `report.page.write` shows what is returned.
 
@@ -59,6 +61,8 @@ def compare(
     `processes`: how many train models side by side (`side_by_side.workers` says how many help); with more than one,
     the main module must be importable, as `multiprocessing` asks.
 
+    `cluster`: workers that do all of this instead, and leave what they find in the same places.
+
     `sections` compute what the comparison shows beyond its rows (all of the report's: `report.section.sections()`),
     some only where asked: `word_tests` is what `task_cards.fetch("words")` returns, `tests` are public test sets,
     `shares` those of the training text for learning curves.
@@ -69,9 +73,13 @@ def compare(
     run = replace(run, checkpoints=max((section.checkpoints for section in sections), default=run.checkpoints))
     text = training.encode(corpus, tokenizer, run)
     cache = ResultCache(folder / "kept")
-    if processes > 1:
+    computed = [section for section in sections if section.facts is not None]
+    threads = max(1, side_by_side.cores() // processes) if cluster else 1
+    team = Team(cluster, specs, text, folder, run, computed, threads) if cluster else None
+    if not team and processes > 1:
         side_by_side.train(specs, text, folder / "runs", run, cache, seeds, processes)
-    entries = _enter_all(specs, text, folder / "runs", run, cache, seeds)
+    failed = team.train(seeds) if team else {}
+    entries = _enter_all(specs, text, folder / "runs", run, cache, seeds, failed)
     finish(entries)
     if certified:
         _certify(scored(entries), corpus, run)
@@ -91,8 +99,9 @@ def compare(
         untested=list(tests.missing),
     )
     context = Context(text, run, cache, word_tests, tests, shares)
-    computed = [section for section in sections if section.facts is not None]
-    with side_by_side.assisted(entries, computed, context, folder / "runs", processes):
+    if team:
+        team.compute(entries, computed, context)
+    with side_by_side.assisted(entries, computed, context, folder / "runs", 1 if team else processes):
         for section in computed:
             _compute(section, entries, context.of(section), comparison)
     comparison.seconds = time.perf_counter() - began
@@ -100,18 +109,19 @@ def compare(
 
 
 def _enter_all(
-    specs: Sequence[str], text: training.Text, runs: Path, run: Run, cache: ResultCache, seeds: int
+    specs: Sequence[str], text: training.Text, runs: Path, run: Run, cache: ResultCache, seeds: int, failed: Errors
 ) -> list[Entry]:
+    """All entries, without another try at what has `failed` on a worker."""
     entries = []
     with run.progress.task("comparing", len(specs) * seeds) as task:
         for spec in specs:
             task.doing(spec)
-            entry = enter(spec, text, runs, run, cache)
+            entry = enter(spec, text, runs, run, cache, failed.get((spec, run.seed)))
             entries.append(entry)
             task.advance(1)
             if seeds > 1 and entry.score and not is_run(spec):
                 first = SeedScore(run.seed, entry.score.bits_per_character)
-                entry.row.seeds = [first, *over_seeds(spec, text, runs, run, seeds)]
+                entry.row.seeds = [first, *over_seeds(spec, text, runs, run, seeds, cache, failed)]
             task.advance(seeds - 1)
     return entries
 

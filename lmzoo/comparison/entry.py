@@ -6,9 +6,10 @@ rather than train the same model twice.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from lmzoo import models
@@ -185,8 +186,10 @@ def is_trained(spec: str, text: training.Text, runs: Path, run: Run) -> bool:
         return False
 
 
-def enter(spec: str, text: training.Text, runs: Path, run: Run, cache: ResultCache | None = None) -> Entry:
-    """Train or load a model and score it. An error becomes its row's."""
+def enter(
+    spec: str, text: training.Text, runs: Path, run: Run, cache: ResultCache | None = None, failed: str | None = None
+) -> Entry:
+    """Train or load a model and score it. An error becomes its row's, as the one with which its training `failed`."""
     row = Row(spec, spec, None, "", {}, text.tokenizer.spec)
     entry = Entry(spec, row, cache=cache or ResultCache(None))
     try:
@@ -195,6 +198,8 @@ def enter(spec: str, text: training.Text, runs: Path, run: Run, cache: ResultCac
             text_model = store.load(folder)
             label = folder.name  # as the user called it
         else:
+            if failed:
+                raise LmzooError(failed)
             name, settings = training.parse(spec)
             text_model, folder = _trained(name, settings, text, runs, run)
             label = text_model.model.label
@@ -280,9 +285,7 @@ def _trained_elsewhere(corpus: Corpus, provenance: dict[str, Any]) -> list[str]:
 def _score(entry: Entry, corpus: Corpus, exact: bool) -> None:
     """Bits where it is a language model, pseudo-perplexity where it is a masked model."""
     model, text_model = entry.model, entry.text_model
-    key = {"model": entry.identity, "test": corpus.sha256["test"], "protocol": corpus.protocol}
-    if exact:
-        key["exact"] = "yes"
+    key = _score_key(entry, corpus, exact)
     if isinstance(model, LanguageModel):
 
         def bits() -> tuple[dict[str, Any], dict[str, Array]]:
@@ -304,11 +307,30 @@ def _score(entry: Entry, corpus: Corpus, exact: bool) -> None:
         entry.row.pseudo = typed(facts, PseudoScore, "pseudo")
 
 
-def over_seeds(spec: str, text: training.Text, runs: Path, run: Run, seeds: int) -> list[SeedScore]:
+def _score_key(entry: Entry, corpus: Corpus, exact: bool) -> dict[str, str]:
+    key = {"model": entry.identity, "test": corpus.sha256["test"], "protocol": corpus.protocol}
+    return key | ({"exact": "yes"} if exact else {})
+
+
+def scores_kept(entry: Entry, corpus: Corpus, exact: bool) -> list[Path]:
+    """The files of the cache that hold what `enter` has found of a model."""
+    key = _score_key(entry, corpus, exact)
+    return [path for kind in ("score", "sums", "pseudo") for path in entry.cache.files(kind, key)]
+
+
+def over_seeds(
+    spec: str,
+    text: training.Text,
+    runs: Path,
+    run: Run,
+    seeds: int,
+    cache: ResultCache | None = None,
+    failed: Mapping[tuple[str, int], str] = MappingProxyType({}),
+) -> list[SeedScore]:
     """Bits per character of the same model trained with the seeds after `run`'s: the spread over seeds."""
     scores = []
     for seed in range(run.seed + 1, run.seed + seeds):
-        entry = enter(spec, text, runs, replace(run, seed=seed))
+        entry = enter(spec, text, runs, replace(run, seed=seed), cache, failed.get((spec, seed)))
         bits = entry.score.bits_per_character if entry.score else None
         scores.append(SeedScore(seed, bits, entry.row.error))
     return scores

@@ -46,6 +46,8 @@ class Computed:
     _: KW_ONLY
     version: int = 1  # of the facts: raise it when `compute` gives others, for it is part of the cache's key
     facts: Any = None  # the type: a frozen dataclass, or a tuple of them; None: it computes nothing
+    # What of it depends on no other model: "models" each model's part, "shares" that at each share of the text.
+    apart: str = "whole"
     checkpoints: int = 0  # points at which it needs the networks of the comparison kept in their training
     compute: Callable[[Any, Any], Any] = nothing  # (entries, context) → facts, or None where it has nothing to say
 

@@ -108,7 +108,7 @@ def assisted(
     # Without how they are shown.
     computed = [Computed(**{part.name: getattr(one, part.name) for part in fields(Computed)}) for one in sections]
     silent = replace(context, run=replace(context.run, progress=Progress()))
-    process = _spawned(_assist, each, (specs, computed, silent, runs))
+    process = spawned(_assist, each, (specs, computed, silent, runs))
     torch.set_num_threads(each)  # as many as there: the rounding is the same, whoever is first
     try:
         yield
@@ -185,7 +185,7 @@ def _started(number: int, threads: int, task_: tuple[Any, ...], progress: Progre
     try:
         for _ in range(number):
             ours, theirs = multiprocessing.Pipe()
-            process = _spawned(_work, threads, (theirs, *task_))
+            process = spawned(_work, threads, (theirs, *task_))
             theirs.close()
             team.append(Worker(process, ours, progress.beside()))
         yield team
@@ -194,7 +194,7 @@ def _started(number: int, threads: int, task_: tuple[Any, ...], progress: Progre
             worker.end()
 
 
-def _spawned(work: Callable[..., None], threads: int, arguments: tuple[Any, ...]) -> BaseProcess:
+def spawned(work: Callable[..., None], threads: int, arguments: tuple[Any, ...]) -> BaseProcess:
     """A process with so many threads that does `work` and ends with this one."""
     before = {name: os.environ.get(name) for name in THREADS}
     # No fork: that of a process that has threads may hang.

@@ -70,8 +70,7 @@ class ResultCache:
         """As `get`, for a computation that returns arrays beside plain JSON."""
         if self.folder is None:
             return compute()
-        full_key = digest({"kind": kind, "of": key, **provenance.circumstances()})
-        stem = self.folder / f"{kind}-{full_key[:32]}"
+        stem, full_key = self._place(kind, key)
         entry = _read(stem, full_key)
         if entry is None:
             value, arrays = compute()
@@ -81,6 +80,19 @@ class ResultCache:
                     _write(stem, full_key, value, arrays)
             return value, arrays
         return entry
+
+    def files(self, kind: str, key: Mapping[str, Any]) -> list[Path]:
+        """The files of an entry, none where there is none."""
+        if self.folder is None:
+            return []
+        stem, _ = self._place(kind, key)
+        return [path for path in (_facts(stem), _arrays(stem)) if path.is_file()]
+
+    def _place(self, kind: str, key: Mapping[str, Any]) -> tuple[Path, str]:
+        """Where an entry lies, without the ending, and its whole key."""
+        assert self.folder
+        full_key = digest({"kind": kind, "of": key, **provenance.circumstances()})
+        return self.folder / f"{kind}-{full_key[:32]}", full_key
 
 
 def _plain(kind: str, value: Any) -> Any:

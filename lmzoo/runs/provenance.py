@@ -31,6 +31,18 @@ def provenance() -> dict[str, Any]:
     }
 
 
+_asking: dict[str, str] = {}  # machine and command of the process that this one works for
+
+
+def work_for(machine: str, command: str) -> None:
+    """From now on results count as those of a command on another machine, under whose keys they will be looked for.
+
+    The provenance of runs names the machine that they were made on all the same.
+    """
+    _asking.update(machine=machine, command=command)
+    circumstances.cache_clear()
+
+
 @cache
 def circumstances() -> dict[str, Any]:
     """What any result depends on: {"code", "versions", "machine"}, the code as a digest.
@@ -43,7 +55,7 @@ def circumstances() -> dict[str, Any]:
             if path.is_relative_to(cards.PACKAGE / "report"):
                 continue
             digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
-    return {"code": digest.hexdigest(), "versions": versions(), "machine": machine()}
+    return {"code": digest.hexdigest(), "versions": versions(), "machine": _asking.get("machine") or machine()}
 
 
 def machine() -> str:
@@ -96,6 +108,8 @@ def command() -> str:
     """The command line, quoted for a shell."""
     import shlex
 
+    if "command" in _asking:
+        return _asking["command"]
     program = Path(sys.argv[0]).name
     return shlex.join(["lmzoo" if program in ("lmzoo", "cli.py", "__main__.py") else program, *sys.argv[1:]])
 

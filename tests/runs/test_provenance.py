@@ -105,3 +105,14 @@ def test_where_the_peak_cannot_be_measured_it_is_not_known(monkeypatch, tmp_path
     with provenance.peak_memory() as peak:
         pass
     assert peak.bytes is None
+
+
+def test_what_is_done_for_another_machine_counts_as_done_there(monkeypatch):
+    monkeypatch.setattr(provenance, "_asking", {})
+    try:
+        provenance.work_for("a machine", "lmzoo compare")
+        assert provenance.circumstances()["machine"] == "a machine"
+        assert provenance.provenance()["command"] == "lmzoo compare"
+        assert provenance.provenance()["machine"] == provenance.machine() != "a machine"
+    finally:
+        provenance.circumstances.cache_clear()

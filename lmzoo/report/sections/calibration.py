@@ -130,4 +130,14 @@ def _cells(row: Reliability) -> list[Cell]:
     ]
 
 
-section = Section("calibration", "Calibration", 20, facts=Facts, compute=compute, table=table, figure=figure, data=data)
+section = Section(
+    "calibration",
+    "Calibration",
+    20,
+    facts=Facts,
+    compute=compute,
+    apart="models",
+    table=table,
+    figure=figure,
+    data=data,
+)

@@ -240,5 +240,14 @@ def _span(one: Position) -> str:
 
 
 section = Section(
-    "context", "Context length", 30, facts=Facts, compute=compute, table=table, figure=figure, data=data, view=view
+    "context",
+    "Context length",
+    30,
+    facts=Facts,
+    compute=compute,
+    apart="models",
+    table=table,
+    figure=figure,
+    data=data,
+    view=view,
 )

@@ -356,6 +356,7 @@ section = Section(
     "cost",
     facts=Facts,
     compute=compute,
+    apart="shares",
     table=table,
     figure=figure,
     data=data,

@@ -121,6 +121,7 @@ section = Section(
     "knowledge",
     facts=Exam,
     compute=compute,
+    apart="models",
     table=table,
     figure=figure,
     data=data,

@@ -122,4 +122,6 @@ def _percent(share: float) -> str:
     return f"{percent:.1f} %" if percent >= 1 else f"{percent:#.2g} %" if percent >= 1e-3 else "< 0.001 %"
 
 
-section = Section("passages", "Surprisal", 10, "text", facts=tuple[Passage, ...], compute=compute, view=view)
+section = Section(
+    "passages", "Surprisal", 10, "text", facts=tuple[Passage, ...], compute=compute, apart="models", view=view
+)

@@ -61,6 +61,7 @@ section = Section(
     30,
     "knowledge",
     compute=compute,
+    apart="models",
     figure=tested_figure,
     data=tested_data,
     columns=columns,

@@ -27,4 +27,6 @@ def measure(facts: Tested, _: Comparison) -> Measure | None:
     return Measure("word errors", meaning, errors, "word error rate", clause, "brings them to {}", places=2)
 
 
-section = Section("rescoring", "N-best rescoring", 50, "knowledge", compute=compute, measure=measure, **TESTED)
+section = Section(
+    "rescoring", "N-best rescoring", 50, "knowledge", compute=compute, apart="models", measure=measure, **TESTED
+)

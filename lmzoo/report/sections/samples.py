@@ -49,4 +49,6 @@ def view(samples: Sequence[Sample], comparison: Comparison) -> dict[str, Any] | 
     return {"samples": a_few(samples, comparison), "least": least} if samples else None
 
 
-section = Section("samples", "Generated text", 20, "text", facts=tuple[Sample, ...], compute=compute, view=view)
+section = Section(
+    "samples", "Generated text", 20, "text", facts=tuple[Sample, ...], compute=compute, apart="models", view=view
+)

@@ -21,5 +21,13 @@ def compute(entries: Sequence[Entry], context: Context) -> Tested | None:
 
 
 section = Section(
-    "zeroshot", "Zero-shot tasks", 40, "knowledge", compute=compute, figure=tested_figure, data=tested_data, **TESTED
+    "zeroshot",
+    "Zero-shot tasks",
+    40,
+    "knowledge",
+    compute=compute,
+    apart="models",
+    figure=tested_figure,
+    data=tested_data,
+    **TESTED,
 )
