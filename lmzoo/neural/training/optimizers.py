@@ -165,6 +165,18 @@ def set_rate(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None
         group["lr"] = group["initial_lr"] * factor
 
 
+def split(optimizers: Iterable[torch.optim.Optimizer], shares: dict[int, float]) -> None:
+    """Give each weight, by its id, a peak learning rate of its own: a share of that of its group."""
+    for optimizer in optimizers:
+        parts: dict[tuple[int, float], dict[str, Any]] = {}
+        for n, group in enumerate(optimizer.param_groups):
+            for weight in group["params"]:
+                share = shares[id(weight)]
+                part = {**group, "params": [], "initial_lr": group["initial_lr"] * share}
+                parts.setdefault((n, share), part)["params"].append(weight)
+        optimizer.param_groups[:] = parts.values()
+
+
 def step(optimizers: Iterable[torch.optim.Optimizer]) -> None:
     """Change the weights, and drop their gradients."""
     for optimizer in optimizers:

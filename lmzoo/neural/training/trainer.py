@@ -157,7 +157,7 @@ class Trainer(Resumable):
     def step(self) -> None:
         """Descend the gradient of the next batch's loss."""
         t = self.training
-        optimizers.set_rate(self.optimizers, rate(self.spent, t.warmup, t.cooldown))
+        self.set_rates()
         mean = torch.zeros((), device=self.compute.device)
         for loss, share in self._losses():  # gradient accumulation: gradients of the parts add up to that of the batch
             (loss.total * share).backward()
@@ -172,6 +172,10 @@ class Trainer(Resumable):
         self.losses.add(mean, self.step_number)
         if self.compute.device.type == "cpu":  # elsewhere it would synchronise each step: see `_report`
             self._check_loss()
+
+    def set_rates(self) -> None:
+        """The learning rates of this step."""
+        optimizers.set_rate(self.optimizers, rate(self.spent, self.training.warmup, self.training.cooldown))
 
     def _losses(self) -> Iterator[tuple[Loss, float]]:
         """The loss of each part of the next batch, and its share of the batch's tokens."""
