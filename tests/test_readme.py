@@ -23,6 +23,7 @@ NEEDS = {
     "show": ("trigram", "svd"),
     "measure": ("trigram", "lstm"),
     "networks": ("lstm",),
+    "transfer": ("lstm",),
     "vectors": ("svd",),
     "data": ("trigram", "svd"),
 }
@@ -37,6 +38,8 @@ def smaller(command):
     """The command with little of the built-in text, where it takes that; of comparisons one has it, with its exam."""
     if re.match("lmzoo compare ", command) and not re.search("--corpus|--slides", command):
         return f"{command} --corpus own.txt"
+    if re.match("lmzoo (finetune|transfer) ", command):
+        command = f"{command} --settings epochs=1,least_steps=3 --limit 40"
     if re.match("lmzoo (train|compare|tokenize) ", command) and "--corpus" not in command:
         command = f"{command} --corpus storyworld"
     return re.sub(r"\bstoryworld(?= |$)", "storyworld:500kB", command)
@@ -83,8 +86,8 @@ def run(folder, monkeypatch, capsys):
 def test_the_readme_has_a_hundred_lines_and_every_block_is_run():
     assert len(README.read_text(encoding="utf-8").splitlines()) <= 100
     kinds = {(language, name.strip()) for _, language, name, _ in BLOCKS}
-    tested = {"teach", "study", "show", "measure", "smoothing", "vectors", "networks", "compression", "measuring",
-              "corpora", "own", "data"}  # fmt: skip
+    tested = {"teach", "study", "show", "measure", "smoothing", "vectors", "networks", "transfer", "compression",
+              "measuring", "corpora", "own", "data"}  # fmt: skip
     assert kinds == {("bash", kind) for kind in tested} | {("python", "")}
     assert all(2 <= len(commands(kind)) <= 12 for kind in tested)
 
@@ -112,7 +115,7 @@ def test_compression(run, folder):
 
 
 @pytest.mark.parametrize(
-    "kind", ["study", "measure", "smoothing", "vectors", "networks", "measuring", "corpora", "own"]
+    "kind", ["study", "measure", "smoothing", "vectors", "networks", "transfer", "measuring", "corpora", "own"]
 )
 def test_commands(run, kind):
     run(kind)

@@ -17,7 +17,7 @@ PANELS = {
     "Train and measure": ("train", "eval", "score", "generate"),
     "Look inside": ("tokenize", "explain", "ngrams", "classes"),
     "Word vectors": ("neighbours", "analogy", "similarity", "odd", "map"),
-    "Knowledge": ("probe", "zeroshot", "classify", "rescore", "solve"),
+    "Knowledge": ("probe", "zeroshot", "finetune", "transfer", "classify", "rescore", "solve"),
     "Exchange and compress": ("export", "import", "compress", "decompress", "certify"),
     "Teach": ("check",),
 }

@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lmzoo.cli import label_sets
 from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, figure, say, show_json, show_notes, show_rows, show_table, show_wrapped
 from lmzoo.cli.exchange import check_folder, write_file
 from lmzoo.cli.options import Code, Count, Device, Json, Mirror, Quiet, Runs
-from lmzoo.errors import UsageError, one_of
+from lmzoo.errors import UsageError
 
 if TYPE_CHECKING:
     from lmzoo.evaluation.text_model import TextModel
@@ -60,9 +61,10 @@ def probe_runs(
     if out:
         check_folder(out)
     bars = Bars(quiet)
-    names = _names(tasks)
+    names = label_sets.names(tasks)
     loaded = [_load(folder, code, device) for folder in runs]
-    names, sets = _sets(names, loaded[0].provenance, mirror, bars)
+    of_tasks = label_sets.read(names, loaded[0].provenance, mirror, bars)
+    names, sets = names or list(of_tasks), [one for several in of_tasks.values() for one in several]
     sets = [examples.limited(limit) for examples in sets] if limit else sets
     rows: list[dict[str, Any]] = []
     facts: dict[str, Any] = {"tasks": names, "limit": limit, "rows": rows}
@@ -91,39 +93,6 @@ def probe_runs(
             facts | {"rows": [row | {"grades": [result.to_json() for result in row["grades"]]} for row in rows]}
         )
     return _show(facts)
-
-
-def _names(tasks: str | None) -> list[str]:
-    """The tasks that were asked for. Raises UsageError for one that there is not."""
-    from lmzoo.tasks import grammar_probes
-    from lmzoo.tasks.probing import datasets
-
-    names = [name.strip() for name in tasks.split(",")] if tasks is not None else []
-    for name in names:
-        one_of("probing task", name, [*grammar_probes.names(), *datasets.names()])
-    return names
-
-
-def _sets(
-    names: Sequence[str], provenance: dict[str, Any], mirror: str | None, bars: Bars
-) -> "tuple[list[str], list[ProbeSet]]":
-    """The tasks and their sets. Of no names: those of the grammar that wrote the run's training text, else all."""
-    from lmzoo.data import corpus as corpora
-    from lmzoo.tasks import grammar_probes
-    from lmzoo.tasks.probing import datasets
-
-    of_run, story = str(provenance.get("corpus", "")), grammar_probes.ALL
-    at_home = of_run.partition(":")[0] == story  # of any size
-    chosen = list(names) or ([story] if at_home else datasets.names(by_default=True))
-    sets: list[ProbeSet] = []
-    if written := [name for name in chosen if name in grammar_probes.names()]:
-        corpus = corpora.load(of_run if at_home else story, mirror=mirror, progress=bars)
-        grammar = corpora.grammar_of(corpus)
-        assert grammar
-        sets = grammar_probes.sets(grammar, corpus.train, written, progress=bars)
-    for name in chosen:
-        sets += [] if name in written else datasets.load(name, mirror, bars)
-    return chosen, sets
 
 
 @contextmanager

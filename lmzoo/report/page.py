@@ -133,20 +133,25 @@ def _show(section: Section, comparison: Comparison, figure: Drawn) -> Shown | No
 
 
 def _filled(template: str, comparison: Comparison, shown: Sequence[tuple[Section, Shown]]) -> str:
-    """A template with the comparison. `visible` is applied to all that it prints, so that nothing can be forgotten."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader([Path(__file__).parent, FOLDER]), undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, autoescape=lambda name: not str(name).endswith(".md.j2"),
-        finalize=lambda value: visible(value) if type(value) is str else value,
-    )  # fmt: skip
-    environment.filters |= {"csp": _csp, "data": _data_uri, "marked": _marked, "amount": amount, "citation": citation,
-                            "one_line": one_line}  # fmt: skip
-    return environment.get_template(template).render(
+    """A template with the comparison."""
+    return environment([FOLDER]).get_template(template).render(
         comparison=comparison, sections=shown, finding=finding(comparison), floor=comparison.corpus.floor,
         colours=COLOURS, main=main_table(comparison),
     )  # fmt: skip
+
+
+def environment(folders: Sequence[Path]) -> Any:
+    """Templates in this folder and others; `visible` is applied to all that they print, so none is forgotten."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader([Path(__file__).parent, *folders]), undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, autoescape=lambda name: not str(name).endswith(".md.j2"),
+        finalize=lambda value: visible(value) if type(value) is str else value,
+    )  # fmt: skip
+    made.filters |= {"csp": _csp, "data": _data_uri, "marked": _marked, "amount": amount, "citation": citation,
+                     "one_line": one_line}  # fmt: skip
+    return made
 
 
 def _marked(text: str) -> Any:

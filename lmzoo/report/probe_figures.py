@@ -41,8 +41,8 @@ def unit(rows: Sequence[dict[str, Any]], canvas: Canvas) -> Drawing | None:
 def label_curves(rows: Sequence[dict[str, Any]], canvas: Canvas) -> Drawing | None:
     """A probe's score against the number of labels it was trained on: a curve for each model.
 
-    `rows` are {"label", "family", "task", "metric", "chance", "points"}, the points from `neurons.curve`; those of the
-    first row's task are drawn.
+    `rows` are {"label", "family", "task", "metric", "chance", "points"}, the points {"labels", "mean", "values"} and,
+    where the band is not all values, "band"; those of the first row's task are drawn.
     """
     rows = [row for row in rows if row["task"] == rows[0]["task"]]
     if not rows:
@@ -54,10 +54,15 @@ def label_curves(rows: Sequence[dict[str, Any]], canvas: Canvas) -> Drawing | No
     curves = []
     for row in rows:
         sizes, means = ([point[key] for point in row["points"]] for key in ("labels", "mean"))
-        spread = [[pick(point["values"]) for point in row["points"]] for pick in (min, max)]
+        bands = [point.get("band") or (min(point["values"]), max(point["values"])) for point in row["points"]]
+        spread = list(zip(*bands, strict=True))
         axes.fill_between(sizes, *spread, color=colour(row["family"]), alpha=0.15, linewidth=0, zorder=2)
         curves.append((row["label"], sizes, means, colour(row["family"])))
     ends = draw_curves(axes, canvas, curves)
+    # Student's interval of two or three seeds can be far wider than all that was found: the curves fill the figure.
+    heights = [*(point["mean"] for row in rows for point in row["points"]), rows[0]["chance"]]
+    pad = 0.15 * (max(heights) - min(heights)) + 0.01
+    axes.set_ylim(min(heights) - pad, max(heights) + pad)
     axes.set_xscale("log")
     sizes = sorted({point["labels"] for row in rows for point in row["points"]})[:: 2 if canvas.narrow else 1]
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])

@@ -59,7 +59,7 @@ def lmzoo(calling, runs, monkeypatch):
     monkeypatch.chdir(runs)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(datasets, "load", toy)
-    monkeypatch.setattr(datasets, "names", lambda: ["mr", "sick"])
+    monkeypatch.setattr(datasets, "names", lambda **_: ["mr", "sick"])
     return calling(probe=probe_command.probe_runs)
 
 
@@ -154,7 +154,7 @@ def test_a_run_of_storyworld_is_probed_with_what_its_grammar_labels(lmzoo, runs,
     written = [ProbeSet(key, (SENTENCES,), np.arange(120) % 2, PARTS, generated=True) for key in ("stars", "topic")]
     asked = []
 
-    def sets(grammar, training, wanted, progress):
+    def sets(grammar, training, wanted, **_):
         asked.append((len(training), wanted))
         return written if "storyworld" in wanted else [one for one in written if one.task in wanted]
 

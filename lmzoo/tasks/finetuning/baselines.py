@@ -211,17 +211,18 @@ class Frozen:
 
 @dataclass(frozen=True)
 class PooledVectors:
-    """A logistic regression on the mean of the vectors of a text's words, which come from a file."""
+    """A logistic regression on the mean of the vectors of a text's words."""
 
     name: str
-    vectors: Mapping[str, Array]  # word → (D,)
-    digest: str  # of the file
+    matrix: Array  # (N, D)
+    rows: Mapping[str, int]  # that of each word
+    digest: str  # of the file or run that they are from
     draws = False
     memo: _Memo = field(default_factory=_Memo)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The file."""
+        """Where they are from."""
         return {"learner": "vectors", "file": self.digest}
 
     def predict(self, examples: ProbeSet, split: Split, seed: int, progress: Progress) -> Predicted:  # noqa: ARG002
@@ -233,15 +234,14 @@ class PooledVectors:
         return Predicted(values, {"C": strength, "words without a vector": unknown})
 
     def _rows(self, examples: ProbeSet) -> tuple[Array, float]:
-        width = len(next(iter(self.vectors.values())))
         counts = [0, 0]  # words, and those without a vector
 
         def mean(words: list[str]) -> Array:
-            found = [self.vectors.get(word, self.vectors.get(word.lower())) for word in words]
+            found = [self.rows.get(word, self.rows.get(word.lower())) for word in words]
             known = [row for row in found if row is not None]
             counts[0] += len(words)
             counts[1] += len(words) - len(known)
-            return np.mean(known, axis=0) if known else np.zeros(width)
+            return self.matrix[known].mean(axis=0) if known else np.zeros(self.matrix.shape[1])
 
         if examples.word_labels:
             rows = np.array([mean([word]) for word in examples.words()])

@@ -25,6 +25,8 @@ from lmzoo.tasks.probing.probe import metrics
 
 VERSION = 1  # of what is computed below; another version has other files
 
+LEAST = {"accuracy": 0.0, "F1": 0.0}  # the lowest score of a metric; of correlations −1
+
 
 @dataclass(frozen=True)
 class Point:
@@ -117,7 +119,10 @@ def points(cells: Iterable[Cell]) -> list[Point]:
     for (row, task, name, labels), group in groups.items():
         values = tuple(cell.value for cell in group if cell.value is not None)
         note = next((cell.note for cell in group if cell.note), "")
-        mean, interval = (float(np.mean(values)), statistics.t_interval(values)) if values else (None, None)
+        mean = float(np.mean(values)) if values else None
+        interval = statistics.t_interval(values)
+        if interval:  # no score is beyond these
+            interval = max(interval[0], LEAST.get(name, -1.0)), min(interval[1], 1.0)
         made.append(Point(row, task, name, labels, values, mean, interval, group[0].items, note))
     return made
 

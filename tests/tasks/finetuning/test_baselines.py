@@ -39,9 +39,11 @@ def text_model(examples):
 
 
 def learners():
-    vectors = {word: np.array([word in GOOD, word in BAD, 1.0]) for word in (*GOOD, *BAD, "film", "a")}
+    words = (*GOOD, *BAD, "film", "a")
+    matrix = np.array([[word in GOOD, word in BAD, 1.0] for word in words])
+    rows = {word: n for n, word in enumerate(words)}
     return [
-        Majority(), TfIdf(), NaiveBayesSvm(), PooledVectors("vectors", vectors, "digest"),
+        Majority(), TfIdf(), NaiveBayesSvm(), PooledVectors("vectors", matrix, rows, "digest"),
         Frozen("frozen", text_model(reviews()), None),
     ]  # fmt: skip
 
@@ -126,7 +128,7 @@ def test_numbers_have_no_majority():
 
 
 def test_words_without_a_vector_are_counted():
-    some = PooledVectors("vectors", {"good": np.ones(2), "bad": -np.ones(2)}, "digest")
+    some = PooledVectors("vectors", np.array([[1.0], [-1.0]]), {"good": 0, "bad": 1}, "digest")
     found, _ = predicted(
         some, replace(reviews(), texts=([re.sub("fine|great", "GOOD", t) for t in reviews().texts[0]],))
     )

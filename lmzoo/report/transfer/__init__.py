@@ -1,0 +1,1 @@
+"""The report of `lmzoo transfer`: what pre-training is worth, an experiment a file."""
