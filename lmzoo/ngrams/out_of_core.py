@@ -63,6 +63,8 @@ def ranges(starts: Array, room: int) -> list[tuple[int, int]]:
 def release(*arrays: Any) -> None:
     """Drop the pages of those `arrays` that are in files from memory; they are read back when used again."""
     for array in arrays:
+        while isinstance(array, np.ndarray) and not isinstance(array, np.memmap):
+            array = array.base  # a plain array may be a view of a file, too
         mapped = getattr(array, "_mmap", None)
         if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
             mapped.madvise(mmap.MADV_DONTNEED)

@@ -15,11 +15,13 @@ import numpy as np
 from lmzoo.errors import FormatError
 from lmzoo.files import open_file, parse_json
 from lmzoo.interface import Array
+from lmzoo.ngrams.out_of_core import release
 
 NAMES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
     "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?",
 }  # fmt: skip
+AT_ONCE = 1 << 24  # bytes: of an array that is in a temporary file, no more need be in memory
 CODES = {np.dtype(code): name for name, code in NAMES.items()}
 
 
@@ -47,7 +49,10 @@ def _write(file: BinaryIO, arrays: dict[str, Array]) -> None:
     text += b" " * (-len(text) % 8)
     file.write(len(text).to_bytes(8, "little") + text)
     for _, array in ordered:
-        file.write(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+        numbers = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        for start in range(0, len(numbers), AT_ONCE):
+            file.write(numbers[start : start + AT_ONCE].data)
+            release(array)
 
 
 def read(path: Path) -> dict[str, Array]:

@@ -1,5 +1,9 @@
 """Safetensors as the library writes and reads them, without copying a model as large as memory."""
 
+import re
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 from safetensors.numpy import load_file, save_file
 
 from lmzoo.errors import FormatError
+from lmzoo.ngrams.out_of_core import Scratch, release
 from lmzoo.runs import tensors
 
 numbers = st.sampled_from([np.dtype(code) for code in tensors.NAMES.values()])
@@ -58,3 +63,20 @@ def test_a_type_without_numpy_is_refused(tmp_path):
     (tmp_path / "file").write_bytes(len(header).to_bytes(8, "little") + header + b"ab")
     with pytest.raises(FormatError, match="x is of type BF16"):
         tensors.read(tmp_path / "file")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory of mapped files is read from /proc")
+def test_writing_arrays_that_are_in_files_does_not_bring_them_into_memory(tmp_path):
+    array = Scratch(memory=1 << 20).empty(1 << 24, np.int32)  # 64 MiB
+    array[:] = np.arange(len(array))
+    release(array)
+    before = mapped()
+    tensors.write(tmp_path / "file", {"x": np.asarray(array), "y": np.ones(3)})
+    assert mapped() - before < 1 << 25
+    assert np.array_equal(tensors.read(tmp_path / "file")["x"], array)
+
+
+def mapped():
+    """Bytes of mapped files in memory."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return 1024 * int(re.search(r"RssFile:\s+(\d+)", status)[1])
