@@ -7,6 +7,7 @@ in several heads of d features each. K and V of what was read are cached (the KV
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -114,10 +115,31 @@ def rotate(x: Tensor, first: int) -> Tensor:
 
     A product of two rotated vectors depends on their distance alone. Pairs are (i, i + d/2), as in Llama.
     """
-    angles = _angles(first, x.shape[-2], x.shape[-1], x.device)  # (T, d/2)
-    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    last = first + x.shape[-2]
+    if x.is_cuda:
+        cos, sin = _turns(last, x.shape[-1], x.device)[:, first:last].to(x.dtype)
+    else:
+        angles = _angles(first, x.shape[-2], x.shape[-1], x.device)  # (T, d/2)
+        cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     a, b = x.chunk(2, -1)
     return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+
+
+def _turns(length: int, features: int, device: torch.device) -> Tensor:
+    """Cosines and sines (2, T, d/2) of at least the first `length` positions."""
+    return _turns_of(1 << (length - 1).bit_length(), features, device)
+
+
+# What `torch.compiler.assume_constant_result` does, without importing the compiler: a constant of the compiled step,
+# which else computes these powers, cosines and sines in every layer again, for 10 of the 34 ms of a step on an H100.
+_turns._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+@lru_cache(16)
+def _turns_of(length: int, features: int, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):  # scoring may ask first, and training cannot use what inference made
+        angles = _angles(0, length, features, device)
+        return torch.stack([angles.cos(), angles.sin()])
 
 
 def sinusoids(first: int, length: int, width: int, device: torch.device) -> Tensor:

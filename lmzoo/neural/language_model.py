@@ -382,6 +382,10 @@ class Network(LanguageModel, Encoder):
         times = 8 if self.net_.device.type == "cuda" else 1
         return times * max(64, min(4096, LOGITS_AT_ONCE // self.vocab_size_))
 
+    def _read_at_once(self) -> int:
+        """Tokens that are read in one batch: on a GPU more than have their logits computed at once."""
+        return max(self._tokens_at_once(), 1 << 15 if self.net_.device.type == "cuda" else 0)
+
     def _padded(self, texts: Sequence[Ids]) -> Tensor:
         """Texts as the rows of a batch, `end` behind the shorter ones: (B, T)."""
         rows = [torch.from_numpy(np.asarray(text, dtype=np.int64)) for text in texts]

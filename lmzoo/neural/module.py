@@ -13,7 +13,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from lmzoo.errors import FormatError
 from lmzoo.interface import Ids
 from lmzoo.neural import barriers
-from lmzoo.neural.softmax import AdaptiveSoftmax
+from lmzoo.neural.softmax import AdaptiveSoftmax, FullLoss
 
 # What is carried from one token to the next: LSTM states, a KV cache, the last ids. The first axis of each is B.
 Carried = tuple[Tensor, ...]
@@ -67,6 +67,11 @@ class Module(nn.Module):
         softmax = self.get_submodule("output")
         if isinstance(softmax, AdaptiveSoftmax):
             return softmax.loss(self.before_output(hidden), targets)
+        plain = isinstance(softmax, nn.Linear) and type(self).head is Module.head
+        # Only compiled is it faster, as it then makes one pass of what are twelve; and a CPU's losses stay as they are.
+        if plain and hidden.is_cuda and torch.is_grad_enabled() and torch.compiler.is_compiling():
+            vectors = self.before_output(hidden).flatten(0, -2)
+            return FullLoss.apply(vectors, softmax.weight, softmax.bias, targets.flatten())
         return cross_entropy(self.head(hidden).float().flatten(0, -2), targets.flatten())  # logits (B, T, V)
 
     def look_at(self, text: Ids) -> None:

@@ -147,5 +147,5 @@ class Windowed(Network):
 
     def _groups(self, last: int) -> list[range]:
         """Windows 1 … `last` in groups for one batch each."""
-        many = max(1, self._tokens_at_once() // self.reach)
+        many = max(1, self._read_at_once() // self.reach)
         return [range(i, min(i + many, last + 1)) for i in range(1, last + 1, many)]

@@ -5,13 +5,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.functional import cross_entropy, linear
 
 from lmzoo import testing
 from lmzoo.errors import UsageError
 from lmzoo.interface import Data, Run
 from lmzoo.models.lstm import LSTM
 from lmzoo.neural import softmax
-from lmzoo.neural.softmax import AdaptiveSoftmax
+from lmzoo.neural.softmax import IGNORED, AdaptiveSoftmax, FullLoss
 from tests.neural.networks import TRAIN, VALID, network, scattered
 
 V, D = 24, 16  # 2 tokens in the shortlist, 6 in the first cluster, 16 in the second
@@ -100,3 +101,22 @@ def test_what_cannot_be_is_said():
         network(softmax="adaptive", tied=True, hidden=8, embedding=8).build(V)
     with pytest.raises(UsageError, match=r"no softmax 'adaptiv'.* full, adaptive"):
         softmax.output("adaptiv", D, V)
+
+
+@given(size=st.integers(1, 130), rows=st.integers(1, 5), biased=st.booleans(), seed=st.integers(0, 9))
+@settings(max_examples=30, deadline=None)
+def test_the_loss_of_a_full_softmax_and_its_gradients_are_those_of_cross_entropy(size, rows, biased, seed):
+    random = torch.Generator().manual_seed(seed)
+    h, weight, bias = (
+        torch.randn(*shape, generator=random).requires_grad_() for shape in ((rows, D), (size, D), (size,))
+    )
+    targets = torch.randint(0, size, (rows,), generator=random)
+    targets[1:] = torch.where(torch.rand(rows - 1, generator=random) < 0.3, IGNORED, targets[1:])
+    learned = [h, weight, *([bias] if biased else [])]
+    expected = cross_entropy(linear(h, weight, bias if biased else None), targets)
+    found = FullLoss.apply(h, weight, bias if biased else None, targets)
+    torch.testing.assert_close(found, expected)
+    # Of three times the loss: what comes back is multiplied by the gradient that went in.
+    pairs = zip(torch.autograd.grad(3 * found, learned), torch.autograd.grad(3 * expected, learned), strict=True)
+    for one, other in pairs:
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)

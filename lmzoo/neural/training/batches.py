@@ -15,12 +15,12 @@ from torch import Tensor
 
 from lmzoo.errors import UsageError
 from lmzoo.interface import Ids
+from lmzoo.neural.softmax import IGNORED
 from lmzoo.neural.training.parallel import Parallel
 
 # Windows. A permutation of more would take too much memory; each is then drawn by itself, with replacement, which
 # makes no difference as no pass over so many will ever end.
 LARGEST_SHUFFLE = 1 << 26
-IGNORED = -100  # the target of padding: PyTorch's cross-entropy leaves it out
 
 
 class Batch(NamedTuple):

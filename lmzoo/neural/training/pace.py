@@ -1,4 +1,4 @@
-"""The pace of a training on a CPU, and remarks on a budget that ended early or a machine that was busy."""
+"""The pace of a training, and remarks on a budget that ended early or a machine that was busy."""
 
 import statistics
 
@@ -16,7 +16,8 @@ class Pace:
     """How fast the fastest steps were, and how many cores other processes used meanwhile."""
 
     def __init__(self, device: torch.device):
-        self.on_cpu = device.type == "cpu"  # a GPU's steps are queued, not done, when they return
+        self.on_cpu = device.type == "cpu"
+        self.timed = device.type in ("cpu", "cuda")  # elsewhere steps are queued, not done, when they return
         self.load = Load()
         self.fastest = float("inf")  # seconds of a step
         self.steps, self.block = 0, [0.0] * BLOCK
@@ -25,7 +26,7 @@ class Pace:
         """Record the time that a step took."""
         self.steps += 1
         self.block[self.steps % BLOCK] = seconds
-        if self.on_cpu and self.steps >= WARM_UP + BLOCK:
+        if self.timed and self.steps >= WARM_UP + BLOCK:
             self.fastest = min(self.fastest, statistics.median(self.block))
 
     @property
@@ -41,7 +42,7 @@ class Pace:
         if crowded:
             used, cores = self.load.others(), len(self.load.cores)
             remarks.append(f"the machine was busy: other processes used {used:.1f} of {cores} cores on average")
-        expected = int(seconds / self.fastest)  # 0 where too few were measured
+        expected = int(seconds / self.fastest) if self.on_cpu else 0  # or where too few were measured
         if budget.steps < float("inf"):
             read, all_of_it = (short(count * tokens_per_step) for count in (steps, budget.steps))
             if steps < budget.steps:

@@ -157,7 +157,9 @@ def choose(device: torch.device, name: str = "replicated") -> Parallel:
     if size <= 1 and name == "replicated":
         return Parallel()
     if device.type == "cuda":
-        torch.cuda.set_device(device)  # else each process would open the first GPU too, for its pinned memory
+        torch.cuda.set_device(
+            device.index or 0
+        )  # else each process would open the first GPU too, for its pinned memory
     if not dist.is_initialized():
         # gloo for tensors on the CPU, which is also how the processes agree on when to stop.
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"

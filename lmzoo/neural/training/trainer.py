@@ -21,6 +21,7 @@ from lmzoo.neural.module import Carried, Module
 from lmzoo.neural.training import memory, optimizers, parallel
 from lmzoo.neural.training.advice import advice
 from lmzoo.neural.training.batches import Batch
+from lmzoo.neural.training.captured import Captured, Queue
 from lmzoo.neural.training.config import Training
 from lmzoo.neural.training.metrics import LossMeter, MetricsLog, speed
 from lmzoo.neural.training.objectives import Loss, Objective
@@ -97,6 +98,11 @@ class Trainer(Resumable):
         self.average = optimizers.Average(module)
         whole = compute.compiled and not self.parallel.sharded
         self.loss_of = _device.compiled(self._loss_of, run) if whole else self._loss_of
+        self.queue = Queue(compute.device)
+        # Lines have batches of many shapes, and parts of a batch add their gradients.
+        alike = self.parallel.size == t.accumulate == 1 and not data.lines
+        on_gpu = whole and compute.device.type == "cuda"
+        self.captured = Captured(self.loss_of, self.weights) if on_gpu and alike else None
         self.peak_flops = _device.peak_flops(compute) * self.parallel.size
         self.losses = LossMeter(compute.device)
         self.pace = Pace(compute.device)
@@ -158,10 +164,7 @@ class Trainer(Resumable):
         """Descend the gradient of the next batch's loss."""
         t = self.training
         self.set_rates()
-        mean = torch.zeros((), device=self.compute.device)
-        for loss, share in self._losses():  # gradient accumulation: gradients of the parts add up to that of the batch
-            (loss.total * share).backward()
-            mean += loss.nats.detach() * share
+        mean = self._captured_loss(self.captured) if self.captured else self._loss_of_parts()
         self.parallel.reduce([*(w.grad for w in self.weights if w.grad is not None), mean])
         if t.clip:
             torch.nn.utils.clip_grad_norm_(self.weights, t.clip)
@@ -170,12 +173,27 @@ class Trainer(Resumable):
         if t.average and self.spent >= 1 - t.average:
             self.average.add()
         self.losses.add(mean, self.step_number)
+        self.queue.step()
         if self.compute.device.type == "cpu":  # elsewhere it would synchronise each step: see `_report`
             self._check_loss()
 
     def set_rates(self) -> None:
         """The learning rates of this step."""
         optimizers.set_rate(self.optimizers, rate(self.spent, self.training.warmup, self.training.cooldown))
+
+    def _loss_of_parts(self) -> Tensor:
+        """Of the next batch; gradients of its parts add up to that of the batch."""
+        mean = torch.zeros((), device=self.compute.device)
+        for loss, share in self._losses():
+            (loss.total * share).backward()
+            mean += loss.nats.detach() * share
+        return mean
+
+    def _captured_loss(self, captured: Captured) -> Tensor:
+        (part,) = self.batches.parts(self.step_number)
+        batch = part.to(self.compute.device)
+        mean, self.carried = captured(batch, self.objective.state_before(self.module, batch, self.carried))
+        return mean
 
     def _losses(self) -> Iterator[tuple[Loss, float]]:
         """The loss of each part of the next batch, and its share of the batch's tokens."""
