@@ -24,6 +24,7 @@ from torch.nn.functional import dropout
 
 from lmzoo.errors import one_of
 from lmzoo.neural.attention import Attention, Cache, sinusoids
+from lmzoo.neural.graphed import Slots
 from lmzoo.neural.module import Carried, Module
 from lmzoo.neural.step import Layer
 from lmzoo.neural.training.config import Training
@@ -125,7 +126,7 @@ class ShortcutBlock(Block):
         super().__init__(attention, mlp, norms, dropout, norm_first)
         self.shares = nn.Parameter(torch.tensor([1.0, 0.0])) if shortcut else None  # a, b
 
-    def forward(self, x: Tensor, cache: Cache | None, x0: Tensor | None = None) -> tuple[Tensor, Cache]:
+    def forward(self, x: Tensor, cache: Cache | Slots | None, x0: Tensor | None = None) -> tuple[Tensor, Cache]:
         """x (B, T, D) after `cache` → (B, T, D), and the cache with these T tokens."""
         if self.shares is not None and x0 is not None:
             x = self.shares[0] * x + self.shares[1] * x0

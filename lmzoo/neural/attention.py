@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, rms_norm, scaled_dot_product_attention
 
 from lmzoo.neural import step
+from lmzoo.neural.graphed import Slots
 from lmzoo.neural.module import FusedLinear
 
 Cache = tuple[Tensor, Tensor]  # keys and values (B, K, S, d) of the S tokens read before, in K heads
@@ -40,12 +41,23 @@ class Attention(nn.Module):
         self.qkv = FusedLinear(width, self.sizes, bias)
         self.out = nn.Linear(width, width, bias=bias)
 
-    def forward(self, x: Tensor, cache: Cache | None) -> tuple[Tensor, Cache]:
-        """x (B, T, D) after `cache` → (B, T, D), and the keys and values of all that was read."""
+    def forward(self, x: Tensor, cache: Cache | Slots | None) -> tuple[Tensor, Cache]:
+        """x (B, T, D) after `cache` → (B, T, D), and the keys and values of all that was read.
+
+        With slots for keys and values x is of one token, which is written there.
+        """
         # (B, T, D) → q (B, H, T, d), k and v (B, K, T, d)
         q, k, v = (part.unflatten(-1, (-1, self.size)).transpose(1, 2) for part in self.qkv(x).split(self.sizes, -1))
         if self.qk_norm:  # Henry et al. 2020; here with RMSNorm and no gain
             q, k = rms_norm(q, (self.size,)), rms_norm(k, (self.size,))
+        if isinstance(cache, Slots):
+            if self.rotary:
+                turns = _turns(cache.keys.shape[2], self.size, x.device)[:, cache.place].to(x.dtype)
+                q, k = _turn(q, *turns), _turn(k, *turns)
+            seen = cache.write(k, v)[None, None, None]
+            gqa = k.shape[1] < q.shape[1]
+            y = scaled_dot_product_attention(q, cache.keys, cache.values, seen, enable_gqa=gqa)
+            return self.out(y.transpose(1, 2).flatten(2)), cache[:2]
         if self.rotary:
             first = cache[0].shape[-2] if cache else 0
             q, k = rotate(q, first), rotate(k, first)
@@ -121,6 +133,10 @@ def rotate(x: Tensor, first: int) -> Tensor:
     else:
         angles = _angles(first, x.shape[-2], x.shape[-1], x.device)  # (T, d/2)
         cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    return _turn(x, cos, sin)
+
+
+def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     a, b = x.chunk(2, -1)
     return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
 

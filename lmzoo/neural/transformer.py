@@ -18,6 +18,7 @@ from lmzoo.errors import UsageError
 from lmzoo.interface import Run
 from lmzoo.neural import device, step
 from lmzoo.neural.attention import Attention, Cache
+from lmzoo.neural.graphed import GraphedStep, Slots
 from lmzoo.neural.module import Carried, FusedLinear, Module
 from lmzoo.neural.windowed import Windowed
 
@@ -90,16 +91,16 @@ class Block(nn.Module):
         self.mlp = mlp
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, cache: Cache | None) -> tuple[Tensor, Cache]:
-        """x (B, T, D) after `cache` → (B, T, D), and the cache with these T tokens."""
+    def forward(self, x: Tensor, cache: Cache | Slots | None, x0: Tensor | None = None) -> tuple[Tensor, Cache]:  # noqa: ARG002
+        """x (B, T, D) after `cache` → (B, T, D), and the cache with these T tokens; x₀ is what the first layer read."""
         norm_1, norm_2 = self.norms
         if self.norm_first:
-            added, cache = self.attention(norm_1(x), cache)
+            added, after = self.attention(norm_1(x), cache)
             x = x + self.dropout(added)
-            return x + self.dropout(self.mlp(norm_2(x))), cache
-        added, cache = self.attention(x, cache)
+            return x + self.dropout(self.mlp(norm_2(x))), after
+        added, after = self.attention(x, cache)
         x = norm_1(x + self.dropout(added))
-        return norm_2(x + self.dropout(self.mlp(x))), cache
+        return norm_2(x + self.dropout(self.mlp(x))), after
 
     def numpy_step(self) -> step.Layer:
         """`forward` of one token: x (D,), what the first layer read (D,), a tape of keys and values, its place → x."""
@@ -153,12 +154,13 @@ class TransformerModule(Module):
         return self.norm(x), () if self.training else tuple(caches)
 
     def next(self, ids: Tensor, carried: Carried) -> tuple[Tensor, Carried]:
-        """`forward` of one token (1, 1) after others, of a network that is not trained; in NumPy where it can be."""
-        if self.embedding.weight.device.type != "cpu" or not carried:
+        """`forward` of one token (1, 1) after others, of a network that is not trained: in NumPy or by a CUDA graph."""
+        make = {"cpu": self._numpy_step, "cuda": self._graphed_step}.get(self.embedding.weight.device.type)
+        if make is None or not carried:
             return self(ids, carried)
-        if self._step is None or self._weights_at != self.embedding.weight.data_ptr():
+        if self._weights_at != self.embedding.weight.data_ptr():
             self._weights_at, (expected, _) = self.embedding.weight.data_ptr(), self(ids, carried)
-            self._step = self._numpy_step()
+            self._step = make()
             # Another's network may compute otherwise than its blocks say.
             if self._step and not torch.allclose(self._step(ids, carried)[0], expected, atol=1e-3, rtol=1e-3):
                 self._step = None
@@ -185,6 +187,29 @@ class TransformerModule(Module):
             for layer, block in enumerate(steps):
                 x = block(x, first, tape.array[layer], place)
             return torch.from_numpy(norm(x))[None, None], tape.upto(place + 1, [read] if older else [])
+
+        return one
+
+    def _graphed_step(self) -> Callable[[Tensor, Carried], tuple[Tensor, Carried]]:
+        """With slots for a window on the GPU."""
+
+        def layers(x: Tensor, slots: list[Slots]) -> Tensor:
+            first = x
+            for block, own in zip(self.blocks, slots, strict=True):
+                x, _ = block(x, own, first)
+            return self.norm(x)
+
+        graphed = GraphedStep(layers)
+        last: tuple[Carried, list[Tensor]] = (), []
+
+        def one(ids: Tensor, carried: Carried) -> tuple[Tensor, Carried]:
+            nonlocal last
+            older, caches = carried[: len(carried) % 2], carried[len(carried) % 2 :]
+            read = torch.cat([*older, ids], 1)
+            x = self.embed(read, caches[0].shape[2])
+            hidden, after = graphed(x, last[1] if carried is last[0] else caches)
+            last = (*([read] if older else []), *after), after
+            return hidden, last[0]
 
         return one
 

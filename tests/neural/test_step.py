@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from lmzoo.evaluation.generation import generate
-from lmzoo.neural import recurrent
+from lmzoo.neural import graphed, recurrent
+from lmzoo.neural.transformer import TransformerModule
 from lmzoo.testing import VOCAB_SIZE, practice_text
 from tests.neural.networks import network, scattered
 
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 FORMS = [
     ("gpt", {}),
     ("gpt", {"norm_first": False}),
@@ -46,6 +48,24 @@ def test_every_form_of_transformer(name, options):
     model = untrained(name, **options)
     assert differences(model, practice_text(40)) < 1e-4  # a window of 16 is full more than once
     assert model.net_._step is not None
+
+
+@pytest.mark.parametrize(("name", "options"), FORMS, ids=str)
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
+def test_every_form_of_transformer_with_slots_for_a_window(name, options, device, monkeypatch):
+    """On a CPU what a GPU does, without the graph."""
+    monkeypatch.setattr(TransformerModule, "_numpy_step", TransformerModule._graphed_step)
+    monkeypatch.setattr(graphed, "LEAST", 4)  # it outgrows them more than once
+    model = untrained(name, **options).to(device)
+    assert differences(model, practice_text(40)) < 1e-4
+    assert model.net_._step is not None
+    text, state = practice_text(6), model.advance(model.start(), practice_text(3))
+    paths = [model.advance(model.advance(state, text[n : n + 1]), text[:1]) for n in (0, 1)]  # in turns
+    paths = [model.advance(path, text[:1]) for path in paths]
+    for n, path in zip((0, 1), paths, strict=True):
+        exact = copy(model).exactly()
+        expected = exact.advance(state, np.array([text[n], text[0], text[0]]))
+        np.testing.assert_allclose(model.next_log_probs(path), exact.next_log_probs(expected), atol=1e-4)
 
 
 def test_states_that_share_a_tape_are_values():
