@@ -20,8 +20,8 @@ from lmzoo.errors import LmzooError, one_line, one_of
 def transfer_runs(
     runs: Runs,
     tasks: str | None = None,  # As of `lmzoo finetune`, which says what there is.
-    # Names with commas: few (labels), ablation, layers, checkpoints, domains, supervision, suite. [default: all that
-    # can be done with these runs and tasks]
+    # Names with commas: few (labels), ablation, layers, checkpoints, steps (of ULMFiT), domains, supervision, suite.
+    # [default: all that can be done with these runs and tasks]
     experiments: str | None = None,
     labels: str = "10,30,100,300,1000",  # Numbers of labels, as of `lmzoo finetune`.
     seeds: int = 5,  # So many draws of the labels and of first weights.

@@ -132,7 +132,13 @@ def test_a_report_has_each_experiment_that_can_be_done(lmzoo, tmp_path):
     assert (code, err) == (0, "")
     out = " ".join(out.split())
     assert "Few labels: With 20 labels lstm, fine-tuned, scores " in out
-    for title in ("What each part is worth", "Layers transferred", "One text alone", "Supervision in bits"):
+    for title in (
+        "What each part is worth",
+        "Layers transferred",
+        "ULMFiT’s ways",
+        "One text alone",
+        "Supervision in bits",
+    ):
         assert title in out
     assert "not done: Zero-shot while pre-training needs a run of storyworld with --checkpoints" in out
     files = sorted(path.name for path in (tmp_path / "out").iterdir())
@@ -140,7 +146,7 @@ def test_a_report_has_each_experiment_that_can_be_done(lmzoo, tmp_path):
     page = (tmp_path / "out/index.html").read_text()
     assert "sst2 → mr" in page and "mean of 2 tasks" in page and "default-src 'none'" in page
     facts = json.loads((tmp_path / "out/results.json").read_text())
-    assert set(facts["experiments"]) == {"few", "ablation", "layers", "domains", "supervision"}
+    assert set(facts["experiments"]) == {"few", "ablation", "layers", "steps", "domains", "supervision"}
     assert all(not one["error"] for one in facts["experiments"].values())
     (labels,) = [one for one in facts["experiments"]["supervision"]["facts"]["labels"] if one["task"] == "sst2"]
     assert (labels["labels"], labels["bits"]) == (60, 60)

@@ -1,0 +1,42 @@
+"""The figures of `lmzoo finetune` and `lmzoo transfer`."""
+
+from lmzoo.report.canvas import COLOURS, WIDE
+from lmzoo.report.transfer_figures import family, label_curves, numbered_curves
+from lmzoo.tasks.finetuning.grid import Point
+
+FAMILIES = {"gpt": "transformer", "gpt-large": "other", "lstm": "recurrent"}
+
+
+def point(row, labels, mean):
+    return Point(row, "SST-2", "accuracy", labels, (mean - 0.1, mean + 0.1), mean, (mean - 0.9, mean + 0.9), 40)
+
+
+def test_a_row_has_the_colour_of_its_run():
+    assert family("gpt, fine-tuned", FAMILIES) == "transformer"
+    assert family("gpt-large, fine-tuned", FAMILIES) == "other"
+    assert family("glove, pooled", FAMILIES) == "association"
+    assert family("TF-IDF", FAMILIES) == "baseline"
+
+
+def test_curves_over_labels_are_on_a_logarithmic_axis_with_the_majority_class_as_a_line():
+    rows = [point(row, labels, 0.5 + labels / 400) for row in ("gpt, fine-tuned", "TF-IDF") for labels in (10, 100)]
+    figure, alt = label_curves([*rows, point("majority class", 100, 0.4)], FAMILIES, WIDE)
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log" and axes.get_ylabel() == "SST-2: accuracy"
+    assert [line.get_color() for line in axes.lines[:2]] == [COLOURS["transformer"], COLOURS["baseline"]]
+    assert [list(line.get_xdata()) for line in axes.lines[:2]] == [[10, 100]] * 2
+    assert axes.lines[2].get_ydata()[0] == 0.4
+    low, high = axes.get_ylim()
+    assert 0.3 < low < 0.4 and 0.75 < high < 0.9  # not as high as the intervals of two seeds
+    assert "gpt, fine-tuned 0.53 with 10 and 0.75 with 100" in alt
+    assert label_curves(rows[:1], FAMILIES, WIDE) is None
+
+
+def test_curves_over_a_number():
+    curves = {"lstm": [(float(n), point("lstm", 10, 0.5 + n / 10)) for n in range(3)], "gpt": []}
+    figure, alt = numbered_curves(curves, FAMILIES, "layers", "score", WIDE)
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "linear" and [label.get_text() for label in axes.get_xticklabels()] == ["0", "1", "2"]
+    assert axes.lines[0].get_color() == COLOURS["recurrent"]
+    assert alt == "score against layers: lstm 0.50 at 0 and 0.70 at 2."
+    assert numbered_curves({"lstm": curves["lstm"][:1]}, FAMILIES, "layers", "score", WIDE) is None
