@@ -1,6 +1,7 @@
 """A training that goes on from another run's weights: what it begins with, what it says, and what cannot be."""
 
 import math
+import shutil
 import signal
 from pathlib import Path
 
@@ -37,6 +38,26 @@ def lmzoo(tmp_path, monkeypatch, capsys):
     return call
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The folder of an LSTM that was trained on own.txt, once for all tests."""
+    folder = tmp_path_factory.mktemp("made")
+    given = "--corpus own.txt --tokenizer word:40 --budget 60steps --learning-rate 0.011 --out parent --quiet"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("OMP_NUM_THREADS", "1")
+        Path("own.txt").write_text(TEXT)
+        with pytest.raises(SystemExit):
+            main(f"train lstm --preset tiny {STILL['lstm']} {given}".split())
+    return folder / "parent"
+
+
+@pytest.fixture
+def parent(lmzoo, made):
+    """That run as `parent`, where `lmzoo` is called."""
+    shutil.copytree(made, "parent")
+
+
 def trained(lmzoo, name="lstm", out="parent", text="own.txt", tokenizer="word:40", budget="60steps", more=""):
     """Train a run, which must succeed; returns what was printed in one line."""
     given = f"--corpus {text} --budget {budget} --out {out}" + f" --tokenizer {tokenizer}" * bool(tokenizer)
@@ -68,8 +89,8 @@ def test_training_goes_on_at_the_loss_of_the_run_and_a_twin_begins_at_log_v(lmzo
     assert curve("twin")[0] == pytest.approx(size, abs=0.5)
 
 
+@pytest.mark.usefixtures("parent")
 def test_it_reads_by_the_tokenizer_of_the_run_with_its_settings_and_names_it(lmzoo):
-    trained(lmzoo, more="--learning-rate 0.011")
     code, _, said = lmzoo("train lstm --from parent --corpus other.txt --budget 10steps --batch 8 --out on")
     assert (code, said) == (0, "")
     (model, tokenizer), (_, before) = store.load("on"), store.load("parent")
@@ -91,8 +112,8 @@ def test_equal_parents_and_settings_have_equal_keys_and_weights_and_others_have_
     assert weights("parent-on") == weights("same-on") != weights("another-on")
 
 
+@pytest.mark.usefixtures("parent")
 def test_a_killed_one_goes_on_to_the_same_weights(lmzoo):
-    trained(lmzoo)
     words = "train lstm --from parent --corpus other.txt --budget 40steps --dropout 0.3 --freeze embeddings"
     assert lmzoo(f"{words} --out whole")[0] == 0
     assert blow("SIGKILL", f"{words} --out run").returncode == -signal.SIGKILL
@@ -104,8 +125,8 @@ def test_a_killed_one_goes_on_to_the_same_weights(lmzoo):
     assert curve("run") == curve("whole")
 
 
+@pytest.mark.usefixtures("parent")
 def test_frozen_embeddings_are_those_of_the_run(lmzoo):
-    trained(lmzoo)
     code, printed, _ = lmzoo(
         "train lstm --from parent --freeze embeddings --corpus other.txt --budget 10steps --out on"
     )
@@ -149,8 +170,8 @@ def test_an_autoencoder_begins_a_language_model(lmzoo):
     assert torch.equal(before, after)
 
 
+@pytest.mark.usefixtures("parent")
 def test_a_score_says_that_the_text_was_part_of_an_earlier_training(lmzoo):
-    trained(lmzoo)
     Path("third.txt").write_text(OTHER.replace("dogs", "mice"))
     assert lmzoo("train lstm --from parent --corpus other.txt --budget 10steps --out between")[0] == 0
     assert lmzoo("train lstm --from between --corpus third.txt --budget 10steps --out on")[0] == 0
@@ -178,8 +199,8 @@ def test_a_score_says_that_the_text_was_part_of_an_earlier_training(lmzoo):
         ("lstm --from parent --lines", "--lines: no token of this word:40 ends a line, as it learned running text"),
     ],
 )
+@pytest.mark.usefixtures("parent")
 def test_what_cannot_be_is_said_in_one_line(lmzoo, words, says):
-    trained(lmzoo, budget="2steps")
     code, out, said = lmzoo(f"train {words} --corpus other.txt --out on")
     assert (code, out) == (2, "")
     assert said.startswith("lmzoo: ")
