@@ -9,9 +9,10 @@ from lmzoo.analysis.word_vectors import METHODS, Vectors
 from lmzoo.comparison.context import Context
 from lmzoo.comparison.entry import Entry
 from lmzoo.comparison.results import Comparison, OfModel
+from lmzoo.errors import one_line
 from lmzoo.report.associations import judged, key, word_models
 from lmzoo.report.section import Section
-from lmzoo.report.table import DASH, MINUS, Cell, Table, columns, percent
+from lmzoo.report.table import DASH, MINUS, Cell, Measure, Table, columns, percent
 
 ANALOGIES = "questions-words"
 RESTRICT = 30_000  # words that take part in analogies, as in the published figures
@@ -126,6 +127,26 @@ def _every(facts: WordTests) -> Table:
     return Table("test", [row.label for row in rows], lines)
 
 
+def measure(facts: WordTests, _: Comparison) -> Measure | None:
+    """The share of analogies that 3CosAdd solves."""
+    solved = {row.label: row.analogies["add"].total.accuracy for row in facts.rows if "add" in row.analogies}
+    meaning, name = "share of the analogies that 3CosAdd solves", "analogy accuracy"
+    return Measure("analogies", meaning, solved, name, "solves {} of the analogies", "solves {}") if solved else None
+
+
+def findings(facts: WordTests, _: Comparison) -> list[str]:
+    """Whose vectors agree best with people, by set of judgments."""
+    best: dict[str, list[str]] = {}
+    for name in REPORTED:
+        of_set = {row.label: row.sets[name].spearman for row in facts.rows if name in row.sets}
+        known = {label: value for label, value in of_set.items() if value is not None}
+        if len(known) > 1:
+            first = max(known, key=lambda label: known[label])
+            best.setdefault(first, []).append(f"{name} ({known[first]:.2f})".replace("(-", f"({MINUS}"))
+    said = [f"of {one_line(label)} in {' and '.join(sets)}" for label, sets in best.items()]
+    return [f"Closest to human judgments of similarity are the vectors {', '.join(said)}."] if said else []
+
+
 def _judged(judged: Judged) -> Cell:
     """Spearman's correlation, and how many of all pairs it is of."""
     value = DASH if judged.spearman is None else f"{judged.spearman:.3f}".replace("-", MINUS)
@@ -146,5 +167,7 @@ section = Section(
     facts=WordTests,
     compute=compute,
     table=table,
+    measure=measure,
+    findings=findings,
     summary=True,
 )

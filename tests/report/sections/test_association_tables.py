@@ -1,9 +1,12 @@
 """The tables of associations: what they show."""
 
+from dataclasses import replace
+
 import pytest
 
+from lmzoo.report.section import find
 from lmzoo.report.table import DASH
-from tests.comparisons import associations, comparison, pairs, tables, with_associations
+from tests.comparisons import associations, comparison, made, pairs, tables, with_associations
 
 
 @pytest.mark.parametrize("section", ["distances", "factorised", "word_tests", "neighbours"])
@@ -39,6 +42,29 @@ def test_what_vectors_know_stands_beside_what_they_cost():
     assert [text for text, _ in pmi[-3:]] == ["1.500", "1.23 s", "250 MB"]
     assert word2vec[3] == (DASH, "0 of 10")
     assert word2vec[-1][0] == DASH  # its memory is not known
+
+
+def test_the_analogies_solved_are_what_a_model_knows():
+    report = made(with_associations())
+    facts = report.facts["word_tests"]
+    of_page = find("word_tests").measure(facts, report)
+    assert of_page.values == {"pmi": 0.25, "word2vec dimensions 50": None}
+    assert of_page.clause.format("25 %") == "solves 25 % of the analogies"
+    assert (
+        find("word_tests").measure(replace(facts, rows=[replace(row, analogies={}) for row in facts.rows]), report)
+        is None
+    )
+
+
+def test_whose_vectors_agree_best_with_people_is_said_of_each_set():
+    report = made(with_associations())
+    facts = report.facts["word_tests"]
+    pmi, word2vec = facts.rows
+    better = replace(word2vec, sets={name: replace(one, spearman=-0.05) for name, one in word2vec.sets.items()})
+    assert find("word_tests").findings(replace(facts, rows=(pmi, better)), report) == [
+        "Closest to human judgments of similarity are the vectors of pmi in WordSim-353 (0.50) and MEN (0.50), "
+        "of word2vec dimensions 50 in SimLex-999 (\N{MINUS SIGN}0.05)."
+    ]
 
 
 def test_every_set_and_every_kind_of_analogy_has_its_line():
