@@ -170,6 +170,14 @@ def test_a_row_scored_on_another_text_is_marked():
     assert render(other)["index.html"].decode().count("not the test text below") == 1
 
 
+def test_a_run_from_before_has_the_command_that_trained_it():
+    made = {"command": "lmzoo train ngram --out runs/x", "commit": "0123456789ab"}
+    here = {"command": comparison()["command"], "commit": "ba9876543210"}
+    shown = html(rows=[row("x", 1.1, provenance=made), row("y", 1.2, provenance=here)])
+    assert shown.count("Trained by <code>") == 1
+    assert "Trained by <code>lmzoo train ngram --out runs/x</code> at commit <code>0123456789ab</code>." in shown
+
+
 def test_an_error_is_a_dash_and_a_note():
     shown = Reader(html())
     assert "every token has probability zero" in shown.text
