@@ -1,5 +1,6 @@
 """`lmzoo finetune`: runs that learn from labels, few or all, beside what else could learn from them."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -132,6 +133,7 @@ def finetune_runs(
 def planned(labels: str, seeds: int, limit: int) -> Plan:
     """Raises UsageError for numbers of labels or seeds that cannot be."""
     from lmzoo.data.corpus import cache_folder
+    from lmzoo.runs.provenance import circumstances
 
     in_range("--seeds", seeds, 1, MOST_SEEDS)
     sizes: list[int | None] = []
@@ -140,7 +142,9 @@ def planned(labels: str, seeds: int, limit: int) -> Plan:
             raise UsageError(f"--labels are whole numbers from 2 and {ALL!r}, as 10,100,{ALL}, not {part!r}")
         sizes.append(None if part == ALL else int(part))
     folder = cache_folder()
-    return Plan(tuple(dict.fromkeys(sizes)), tuple(range(1, seeds + 1)), limit, folder / "finetune", folder / "probes")
+    code = hashlib.sha256(json.dumps(circumstances(), sort_keys=True).encode()).hexdigest()[:12]
+    cells = folder / "finetune" / code  # another version of the code may learn otherwise
+    return Plan(tuple(dict.fromkeys(sizes)), tuple(range(1, seeds + 1)), limit, cells, folder / "probes")
 
 
 def tuning(settings: str | None, layers: int | None) -> dict[str, Any]:

@@ -15,15 +15,15 @@ from lmzoo.errors import LmzooError, one_line, one_of
 
 @command(
     "transfer",
-    epilog="Example: lmzoo transfer runs/story-gpt runs/story-lstm --labels 10,30,100,300,1000",
+    epilog="Example: lmzoo transfer runs/story-gpt runs/story-lstm --labels 10,30,100,300,1000 --vectors svd",
 )
 def transfer_runs(
     runs: Runs,
     tasks: str | None = None,  # As of `lmzoo finetune`, which says what there is.
     # Names with commas: few (labels), ablation, layers, checkpoints, steps (of ULMFiT), domains, supervision, suite.
-    # [default: all that can be done with these runs and tasks]
+    # [default: all that can be done with these runs and tasks, but steps]
     experiments: str | None = None,
-    labels: str = "10,30,100,300,1000",  # Numbers of labels, as of `lmzoo finetune`.
+    labels: str = "10,100,1000",  # Numbers of labels, as of `lmzoo finetune`.
     seeds: int = 5,  # So many draws of the labels and of first weights.
     settings: finetune.Settings = None,
     vectors: finetune.Vectors = None,

@@ -146,10 +146,20 @@ def test_a_report_has_each_experiment_that_can_be_done(lmzoo, tmp_path):
     page = (tmp_path / "out/index.html").read_text()
     assert "sst2 → mr" in page and "mean of 2 tasks" in page and "default-src 'none'" in page
     facts = json.loads((tmp_path / "out/results.json").read_text())
-    assert set(facts["experiments"]) == {"few", "ablation", "layers", "steps", "domains", "supervision"}
+    assert set(facts["experiments"]) == {"few", "ablation", "layers", "domains", "supervision"}
     assert all(not one["error"] for one in facts["experiments"].values())
     (labels,) = [one for one in facts["experiments"]["supervision"]["facts"]["labels"] if one["task"] == "sst2"]
     assert (labels["labels"], labels["bits"]) == (60, 60)
+
+
+def test_a_named_experiment_is_done_alone(lmzoo, tmp_path):
+    out = ("--out", tmp_path / "out")
+    code, text, _ = lmzoo(
+        "transfer", "lstm", "--tasks", "sst2", "--experiments", "steps", "--labels", "10", "--seeds", "1", *QUICK, *out
+    )
+    assert code == 0 and "lstm: all ways together change " in " ".join(text.split())
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "index.html", "results.json"]
+    assert "10.67" in (tmp_path / "out/README.md").read_text() + (tmp_path / "out/index.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,7 @@ class Experiment:
     about: str
     lacks: Callable[[Lab], str]
     run: Callable[[Lab], Found]
+    by_name: bool = False  # whether it is done only for who names it
 
 
 @cache

@@ -27,11 +27,11 @@ class Done:
 
 
 def chosen(lab: Lab, wanted: Sequence[str]) -> tuple[list[Experiment], list[str]]:
-    """The experiments of these names (none: all that can be done), and what is missing for others of them.
+    """The experiments of these names (none: what can be done, but not what takes long), and what others of them lack.
 
     Raises UsageError for an experiment that was named and cannot be done.
     """
-    named = [one for one in experiments() if not wanted or one.id in wanted]
+    named = [one for one in experiments() if one.id in wanted or not (wanted or one.by_name)]
     missing = {one.title: lack for one in named if (lack := one.lacks(lab))}
     if wanted and missing:
         raise UsageError("; ".join(f"{title} needs {lack}" for title, lack in missing.items()))

@@ -84,4 +84,5 @@ experiment = Experiment(
     "on the task's own text, is lmzoo train --from: give both runs to compare them.",
     lambda lab: "" if lab.trials and lab.networks else "a network and labelled sets",
     run,
+    by_name=True,
 )
