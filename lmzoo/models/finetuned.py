@@ -152,7 +152,8 @@ class FineTuned(Encoder, Classifier):
         tuner = Tuner(self, module, data, run, compute, schedule)
         with compute.training_precision():
             tuner.train()
-        self._hold(tuner.module.eval(), list(classes), scale, max(map(len, examples.texts)))
+        reads = 1 if self.form == "tags" else max(map(len, examples.texts))
+        self._hold(tuner.module.eval(), list(classes), scale, reads)
         cut = sum(one.cut for one in sets)
         notes = [f"{cut:,} texts were longer than {form.longest} tokens: their {self.cut} was left out"] if cut else []
         self.history, self.facts = tuner.history, tuner.facts | {"texts_cut": cut}
@@ -255,6 +256,8 @@ class FineTuned(Encoder, Classifier):
     @torch.inference_mode()
     def _outputs(self, texts: Sequence[tuple[Ids, ...]]) -> Array:
         """The head's outputs, (L, C) in double precision."""
+        if self.form != "choice" and (others := {len(text) for text in texts} - {self.reads_ + (self.form == "tags")}):
+            raise UsageError(f"this {self.name} reads {self.reads_} texts together, not {others.pop()}")
         examples = Labelled(self._form(self.network_), texts)
         width = len(self.classes_) or 1
         if self.form == "choice":

@@ -111,6 +111,8 @@ def test_pairs_that_are_similar(trained):
     model = tuned(trained, pairs(120), pairs(30), Run(steps=200, device="cpu"), form="both", markers="new")
     assert accuracy(model, pairs(60)) > 0.8
     assert model.reads_ == 2
+    with pytest.raises(UsageError, match="reads 2 texts together, not 1"):
+        model.predict([TEXT])
 
 
 def test_the_best_of_several_candidates(trained):
