@@ -38,6 +38,9 @@ from lmzoo.neural.module import Module, weights_at_most
 from lmzoo.neural.training.config import Training
 from lmzoo.neural.windowed import Windowed
 
+TRAINING = {field.name for field in fields(Training)}
+HIGHEST, USUAL = 0.01, 1e-3  # learning rates: of AdamW at most, and where the network was trained by another
+
 
 @dataclass
 class FineTuned(Encoder, Classifier):
@@ -60,7 +63,8 @@ class FineTuned(Encoder, Classifier):
 
     network: str = "gpt:preset=small"  # what learns: a network, with its settings
     form: str = "joined"  # what is read: joined texts; both orders of a pair; a choice of several texts; or tags
-    pooling: str = "concat"  # of the hidden vectors: last, mean, max or concat (all three)
+    # Of the hidden vectors: last, mean, max, concat (all three), or auto: concat where a state is carried, else mean.
+    pooling: str = "auto"
     markers: str = "new"  # start, delimiter and extract as embeddings of their own (new), `end` for all three, or none
     cut: str = "start"  # which end of a text that is longer than the window is left out: start or end
     inner: int = 0  # units of a hidden layer in the head; 0: none
@@ -75,9 +79,8 @@ class FineTuned(Encoder, Classifier):
     transfer: int = -1  # the lowest layers that keep what the network has learned, others begin anew; -1: all
     epochs: int = 3  # passes over the labelled texts, but
     least_steps: int = 100  # steps at least
-    training: Training = Training(
-        batch=32, window=400, learning_rate=1e-3, beta2=0.999, weight_decay=0.01, warmup=0.1, cooldown=0.9
-    )
+    learning_rate: float = 0.0  # peak learning rate; 0: that of the network's own training, but 0.01 at most
+    training: Training = Training(batch=32, window=400, beta2=0.999, warmup=0.1, cooldown=0.9)
 
     def config(self) -> dict[str, Any]:
         """All settings in one flat dict."""
@@ -87,7 +90,8 @@ class FineTuned(Encoder, Classifier):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """The inverse of `config`; what is missing has its default."""
-        training = {name: value for name, value in config.items() if name in Training.__dataclass_fields__}
+        names = {field.name for field in fields(cls)}
+        training = {name: value for name, value in config.items() if name in TRAINING - names}
         own = {name: value for name, value in config.items() if name not in training}
         return cls(**own, training=replace(cls.training, **training))
 
@@ -149,14 +153,16 @@ class FineTuned(Encoder, Classifier):
         if not run.steps and not run.seconds:
             run = replace(run, steps=steps)
         data = LabelledData(sets[0], sets[1], self.vocab_size_)
-        tuner = Tuner(self, module, data, run, compute, schedule)
+        plan = copy(self)
+        plan.training = replace(self.training, learning_rate=self._rate(self.network_))
+        tuner = Tuner(plan, module, data, run, compute, schedule)
         with compute.training_precision():
             tuner.train()
         reads = 1 if self.form == "tags" else max(map(len, examples.texts))
         self._hold(tuner.module.eval(), list(classes), scale, reads)
         cut = sum(one.cut for one in sets)
         notes = [f"{cut:,} texts were longer than {form.longest} tokens: their {self.cut} was left out"] if cut else []
-        self.history, self.facts = tuner.history, tuner.facts | {"texts_cut": cut}
+        self.history, self.facts = tuner.history, tuner.facts | {"texts_cut": cut, "rate": plan.training.learning_rate}
         self.remarks = [*notes, *tuner.remarks]
         return self
 
@@ -166,9 +172,9 @@ class FineTuned(Encoder, Classifier):
 
     def check(self) -> None:
         """Raise UsageError for a setting that cannot be."""
-        for name, known in {"form": FORMS, "pooling": POOLINGS, "markers": MARKERS, "cut": CUTS}.items():
+        for name, known in {"form": FORMS, "pooling": (*POOLINGS, "auto"), "markers": MARKERS, "cut": CUTS}.items():
             one_of(name, getattr(self, name), known)
-        for name in ("inner", "language_model", "least_steps"):
+        for name in ("inner", "language_model", "least_steps", "learning_rate"):
             in_range(name, getattr(self, name), 0)
         in_range("dropout", self.dropout, 0, below=1)
         in_range("network_dropout", self.network_dropout, -1, below=1)
@@ -185,6 +191,10 @@ class FineTuned(Encoder, Classifier):
         if isinstance(network, Windowed):  # it has no positions for more
             longest = min(longest, network.reach)
         return Form(self.form, self.markers, network.vocab_size_, longest, self.cut)
+
+    def _rate(self, network: Network) -> float:
+        own = network.training.learning_rate if network.training.optimizer != "sgd" else USUAL
+        return self.learning_rate or min(own, HIGHEST)
 
     def _transferred(self, network: Network) -> tuple[Module, Layers]:
         """A copy of the network of which the layers above `transfer` begin anew."""
@@ -204,7 +214,10 @@ class FineTuned(Encoder, Classifier):
         return module, layers
 
     def _headed(self, network: Module, outputs: int) -> Tuned:
-        return Tuned(network, self._form(self.network_), self.pooling, outputs, self.inner, self.dropout)
+        pooling = self.pooling
+        if pooling == "auto":
+            pooling = "concat" if self.network_.carries_state else "mean"
+        return Tuned(network, self._form(self.network_), pooling, outputs, self.inner, self.dropout)
 
     def _hold(self, module: Any, classes: list[str], scale: tuple[float, float], reads: int) -> None:
         self.net_, self.classes_, self.scale_, self.reads_ = module, classes, np.array(scale), reads

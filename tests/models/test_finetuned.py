@@ -158,6 +158,22 @@ def test_few_labels_have_many_steps_and_many_have_epochs(trained):
     assert [model.facts["steps"] for model in (few, many)] == [7, 12]
 
 
+@pytest.mark.parametrize(
+    ("name", "training", "rate", "width"),
+    [
+        ("lstm", {"learning_rate": 0.004}, 0.004, 3 * 32),
+        ("lstm", {"learning_rate": 20.0, "optimizer": "sgd"}, 0.001, 3 * 32),
+        ("speedrun", {"learning_rate": 0.02}, 0.01, 32),
+    ],
+)
+def test_rate_and_pooling_follow_from_the_network(name, training, rate, width):
+    model = network(name, **training)
+    model.vocab_size_, model.net_ = VOCAB_SIZE, model.build(VOCAB_SIZE).eval()
+    learned = tuned(model, run=Run(steps=1, device="cpu"), learning_rate=0.0)
+    assert learned.facts["rate"] == rate
+    assert learned.arrays()["net.classifier.1.weight"].shape == (3, width)
+
+
 # ── What cannot be learned ────────────────────────────────────────────────────────────────────────
 
 TEXT = (np.array([1, 2, 3]),)

@@ -1,5 +1,7 @@
 """Training on labels: the loss, its gradient beside another program's, rates, unfreezing, and what is kept."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -86,10 +88,11 @@ def test_logits_and_gradients_are_those_of_transformers(tmp_path):
 # ── The training ──────────────────────────────────────────────────────────────────────────────────
 
 
-def begin(steps=20, epochs=4, valid=30, **settings):
+def begin(steps=20, epochs=4, valid=30, learning_rate=1e-3, **settings):
     """A tuner of a small GPT before its first step."""
     how = {name: settings.pop(name) for name in ("decay", "slanted", "unfreeze") if name in settings}
     model = FineTuned.from_config({**TINY, "epochs": epochs, **settings})
+    model.training = replace(model.training, learning_rate=learning_rate)
     torch.manual_seed(0)
     net = model.base().build(VOCAB_SIZE)
     layers = Layers(net)
