@@ -15,11 +15,12 @@ from lmzoo.cli.main import main
 from lmzoo.neural.training import trainer as _trainer
 from lmzoo.runs import store
 from tests.neural.networks import stop_at
+from tests.processes import Started, ranks
 
 TEXT = "".join(f"the {n % 7} cats sat on {n % 11} mats.\n" for n in range(600))
 # What is run in a process of its own: lmzoo, with checkpoints as often as can be and a blow after so many steps.
 BLOW = """
-import os, signal, sys, time
+import os, signal, time
 from lmzoo.neural.training import checkpoint as _checkpoint, trainer as _trainer
 _trainer.CHECKPOINT_EVERY, _trainer.CHECKPOINT_SHARE = 0.0, 1e9
 step, save_file = _trainer.Trainer.step, _checkpoint.save_file
@@ -41,7 +42,7 @@ def saving(tensors, path, header):
 if int(os.environ.get("RANK", 0)) == 0:
     _trainer.Trainer.step = stepping
 from lmzoo.cli.main import main
-main(sys.argv[1:])
+main()
 """
 
 
@@ -66,10 +67,15 @@ def lmzoo(capsys):
     return call
 
 
-def blow(how, words, whom="os.getpid()", launcher=()):
-    """The outcome of `lmzoo WORDS` in a process that gets that signal after 23 steps."""
-    Path("blow.py").write_text(BLOW.format(how=how, whom=whom, signal=how if how in dir(signal) else "SIGKILL"))
-    return subprocess.run([sys.executable, *launcher, "blow.py", *words.split()], capture_output=True, text=True)
+def blow(how, words):
+    """The exit code of `lmzoo WORDS` in a process that gets that signal after 23 steps."""
+    process = Started(words.split(), code(how, "os.getpid()"))
+    process.communicate()
+    return process.returncode
+
+
+def code(how, whom):
+    return BLOW.format(how=how, whom=whom, signal=how if how in dir(signal) else "SIGKILL")
 
 
 def train(name="lstm", out="run", budget="40steps", seed=5, text="own.txt", more=""):
@@ -104,8 +110,7 @@ def test_it_says_what_it_did_and_where_its_curve_is(here, lmzoo):
 def test_a_killed_training_goes_on_to_the_same_weights(here, lmzoo, name):
     """With kill -9; `tests/models/test_trainer.py` has it for each network and optimiser."""
     assert lmzoo(train(name, "whole"))[0] == 0
-    done = blow("SIGKILL", train(name))
-    assert done.returncode == -signal.SIGKILL
+    assert blow("SIGKILL", train(name)) == -signal.SIGKILL
     assert not Path("run").exists()
     code, _, said = lmzoo(train(name))
     assert code == 2
@@ -120,7 +125,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(here, lmzoo, name):
 
 def test_killed_while_it_saves_it_goes_on_from_the_save_before(here, lmzoo):
     assert lmzoo(train(out="whole"))[0] == 0
-    assert blow("while saving", train()).returncode == -signal.SIGKILL
+    assert blow("while saving", train()) == -signal.SIGKILL
     assert lmzoo(train(more="--resume"))[0] == 0
     assert weights("run") == weights("whole")
 
@@ -135,7 +140,7 @@ def test_a_killed_training_keeps_the_points_it_had_and_resumes_to_the_same(here,
     code, out, _ = lmzoo(train(out="whole", more=keep))
     assert code == 0
     assert "7 checkpoints are in whole/checkpoints, each a run, as in: lmzoo eval whole/checkpoints/step1\n" in out
-    assert blow("SIGKILL", train(more=keep)).returncode == -signal.SIGKILL
+    assert blow("SIGKILL", train(more=keep)) == -signal.SIGKILL
     had = points("run.unfinished")
     assert had.keys() == {"step1", "step2", "step3", "step5", "step10", "step20"}
     assert lmzoo("eval run.unfinished/checkpoints/step20")[0] == 0  # a run, already
@@ -143,7 +148,7 @@ def test_a_killed_training_keeps_the_points_it_had_and_resumes_to_the_same(here,
     assert points("run") == points("whole")
     assert had.items() < points("run").items()
     assert points("run")["step40"] == weights("run")
-    assert sorted(path.name for path in here.iterdir()) == ["blow.py", "own.txt", "run", "whole"]
+    assert sorted(path.name for path in here.iterdir()) == ["own.txt", "run", "whole"]
 
 
 def test_a_point_is_a_run_with_its_own_provenance(here, lmzoo):
@@ -225,7 +230,7 @@ def test_what_cannot_be_is_said_in_one_line(here, lmzoo, words, says):
 
 
 def test_a_counting_model_touches_no_unfinished_network(here, lmzoo):
-    blow("SIGINT", train())
+    assert blow("SIGINT", train()) == 130
     left = Path("run.unfinished", "checkpoint.safetensors")
     before = left.read_bytes()
     code, _, said = lmzoo("train ngram --corpus own.txt --out run --resume")
@@ -294,51 +299,37 @@ def test_tensorboard_gets_each_figure(here, lmzoo, monkeypatch):
 
 # ── Several processes ─────────────────────────────────────────────────────────────────────────────
 
-TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-SEVERAL = """
-import sys
-from lmzoo.cli.main import main
-for words in sys.argv[1:]:
-    try:
-        main(words.split())
-    except SystemExit as done:
-        if done.code:
-            raise
-"""
 PLAIN = "--dropout 0 --optimizer sgd --learning-rate 0.5"  # no optimiser that magnifies rounding
 ROWS = {"lstm": 8, "mlp": 128, "gpt": 8}  # one carries memory along, the others draw windows
 SHARED = {"gpt": "--parallel sharded"}
 
 
-def torchrun(*words):
-    return subprocess.run([sys.executable, *TWO, *words], capture_output=True, text=True)
-
-
-def says(done):
-    """What lmzoo said on stderr, without what torchrun adds."""
-    return [line for line in done.stderr.splitlines() if line.startswith("lmzoo: ")]
+def both(words):
+    """(exit code, what it printed, what it said) of each of two processes that train together."""
+    started = [Started(words.split(), environment=own) for own in ranks(2)]
+    ended = [process.communicate() for process in started]
+    return [(process.returncode, *written) for process, written in zip(started, ended, strict=True)]
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    """What two processes make of four trainings, one after the other."""
+    """What two processes make of four trainings, and what each of them wrote."""
     folder = tmp_path_factory.mktemp("two")
-    text, script = folder / "own.txt", folder / "several.py"
+    text = folder / "own.txt"
     text.write_text(TEXT)
-    script.write_text(SEVERAL)
     trainings = [
         train(name, folder / name, text=text, more=f"{PLAIN} --batch {ROWS[name]} {SHARED.get(name, '')}")
         for name in ROWS
     ]
-    return folder, torchrun(script, *trainings, train(out=folder / "whole", text=text))
+    return folder, [both(words) for words in (*trainings, train(out=folder / "whole", text=text))]
 
 
 def test_only_the_first_process_speaks_and_saves(two):
-    folder, done = two
-    assert done.returncode == 0
-    assert says(done) == []
-    assert done.stdout.count("saved as ") == 4
-    assert sorted(path.name for path in folder.iterdir()) == ["gpt", "lstm", "mlp", "own.txt", "several.py", "whole"]
+    folder, written = two
+    for (code, out, said), second in written:
+        assert (code, said, out.count("saved as ")) == (0, "", 1)
+        assert second == (0, "", "")
+    assert sorted(path.name for path in folder.iterdir()) == ["gpt", "lstm", "mlp", "own.txt", "whole"]
     assert store.read_provenance(folder / "lstm")["processes"] == 2
     assert {path.name for path in (folder / "gpt").iterdir()} == {path.name for path in (folder / "lstm").iterdir()}
 
@@ -352,15 +343,16 @@ def test_two_processes_learn_what_one_with_the_doubled_batch_does(here, lmzoo, t
 
 def test_two_interrupted_processes_go_on_to_the_same_weights(here, two):
     """Ctrl-C reaches torchrun, which passes it on; each process has dropout and memory of its own."""
-    done = blow("SIGINT", train(), "os.getppid()", TWO)
+    Path("blow.py").write_text(code("SIGINT", "os.getppid()"))
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "blow.py"]
+    done = subprocess.run([*launcher, *train().split()], capture_output=True, text=True)
     assert done.returncode != 0
-    assert len(says(done)) == 1
-    assert says(done)[0].startswith(
-        "lmzoo: interrupted at step 23, 57% of the budget; the checkpoint is in run.unfinished"
-    )
+    says = [line for line in done.stderr.splitlines() if line.startswith("lmzoo: ")]  # without what torchrun adds
+    assert len(says) == 1
+    assert says[0].startswith("lmzoo: interrupted at step 23, 57% of the budget; the checkpoint is in run.unfinished")
     assert Path("run.unfinished/checkpoint.safetensors").is_file()
     assert not Path("run").exists()
-    assert torchrun("-m", "lmzoo", *train(more="--resume").split()).returncode == 0
+    assert [code for code, _, _ in both(train(more="--resume"))] == [0, 0]
     assert weights("run") == weights(two[0] / "whole")
 
 

@@ -5,8 +5,6 @@ disturbed.
 """
 
 import json
-import os
-import resource
 import signal
 import subprocess
 import sys
@@ -29,6 +27,7 @@ from lmzoo.report.sections import orders
 from lmzoo.runs import store
 from lmzoo.runs import train as training
 from tests.comparisons import compared, made
+from tests.processes import Started
 
 CONTESTANTS = ["uniform", "ngram:order=3", "gpt:preset=tiny"]
 # What two runs of one comparison may differ in.
@@ -45,12 +44,16 @@ TIMES = (
 )
 
 
-# `lmzoo`, which writes a checkpoint whenever it evaluates, not only once a minute, and renders no figure.
+# `lmzoo` that writes a checkpoint whenever it evaluates, not once a minute, asks few questions and renders no figure.
 LMZOO = """
+from matplotlib.figure import Figure
+from lmzoo.analysis import context_length
 from lmzoo.cli.main import main
 from lmzoo.neural.training import trainer
 from lmzoo.report import canvas, drawing
 drawing.picture = lambda draw: draw(canvas.WIDE) and canvas.Picture("", b"<svg/>", b"<svg/>", b"")
+Figure.draw_without_rendering = lambda _: None
+context_length.STRETCHES = 30
 trainer.CHECKPOINT_EVERY = 0.0
 trainer.CHECKPOINT_SHARE = 1.0
 main()
@@ -77,21 +80,15 @@ def text(tmp_path_factory):
 
 
 def started(text, folder, *contestants, limit=None):
-    """`lmzoo compare` in a process of its own."""
-
-    def limited():
-        if limit:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    words = [sys.executable, "-c", LMZOO, "compare", *(contestants or CONTESTANTS)]
-    flags = ["--corpus", str(text), "--tokenizer", "char", "--budget", "200steps", "--out", str(folder), "--quiet"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(words + flags, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
-                            preexec_fn=limited)  # fmt: skip
+    """`lmzoo compare` in a process of its own, whose files have `limit` bytes at most."""
+    words = ["compare", *(contestants or CONTESTANTS), "--corpus", text, "--tokenizer", "char"]
+    flags = ["--budget", "200steps", "--out", folder, "--quiet"]
+    limited = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n" if limit else ""
+    return Started(words + flags, limited + LMZOO)
 
 
 def finished(process):
-    out, error = process.communicate(timeout=300)
+    out, error = process.communicate()
     assert process.returncode == 0, error
     return out
 
@@ -147,7 +144,7 @@ def test_a_full_disk_is_a_one_line_error_and_the_old_files_stay(text, undisturbe
     finished(started(text, folder, "uniform"))
     before = (folder / "results.json").read_bytes()
     process = started(text, folder, "uniform", "ngram:order=3", "--overwrite", limit=20_000)
-    _, error = process.communicate(timeout=300)
+    _, error = process.communicate()
     assert process.returncode in (1, 2)
     assert "Traceback" not in error
     assert "File too large" in error

@@ -1,11 +1,9 @@
 """Several processes on this machine, joined by gloo, that train one network with weights they share (FSDP)."""
 
 import math
-import multiprocessing
 import os
 import shutil
 import signal
-import socket
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
@@ -19,6 +17,7 @@ from lmzoo.neural.training import optimizers
 from lmzoo.neural.training.trainer import Trainer
 from lmzoo.testing import VOCAB_SIZE
 from tests.neural.networks import TRAIN, VALID, begin, network
+from tests.processes import FORKED, ranks
 
 ROWS = 8  # of a step, in all processes
 TRANSFORMERS = ("gpt", "llama", "speedrun")  # a tied table and biases; SwiGLU and grouped keys; n-grams and shortcuts
@@ -26,14 +25,9 @@ EXACT = {"optimizer": "sgd", "learning_rate": 0.5, "accumulate": 2, "clip": 0.3}
 RUN = Run(steps=4, device="cpu", precision="float32")
 SHARED = replace(RUN, parallel="sharded")
 
-# Each test's processes are forked from one that has PyTorch loaded.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload([__name__, "torch._dynamo", "torch.distributed.checkpoint", "torch.distributed.fsdp"])
 
-
-def _process(work, rank, size, port, results, arguments):
-    own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": port}
-    os.environ |= {name: str(value) for name, value in own.items()} | {"MASTER_ADDR": "127.0.0.1"}
+def _process(work, environment, results, arguments):
+    os.environ.update(environment)
     torch.set_num_threads(1)
     try:
         results.send(work(*arguments))
@@ -44,13 +38,10 @@ def _process(work, rank, size, port, results, arguments):
 @contextmanager
 def started(size, work, *arguments):
     """So many processes that do `work(*arguments)`, and the ends of their pipes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    pipes = [PROCESSES.Pipe(duplex=False) for _ in range(size)]
+    pipes = [FORKED.Pipe(duplex=False) for _ in range(size)]
     team = [
-        PROCESSES.Process(target=_process, args=(work, rank, size, port, write, arguments))
-        for rank, (_, write) in enumerate(pipes)
+        FORKED.Process(target=_process, args=(work, own, write, arguments))
+        for own, (_, write) in zip(ranks(size), pipes, strict=True)
     ]
     try:
         for one, (_, write) in zip(team, pipes, strict=True):
