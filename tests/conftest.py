@@ -36,6 +36,30 @@ def _own_cache(tmp_path_factory):
         os.environ["LMZOO_CACHE"] = before
 
 
+@pytest.fixture(autouse=True)
+def _named_pictures(request, monkeypatch):
+    """Without the mark `pictures`, a picture of a report has its alternative text and the bytes of an empty one.
+
+    Pictures take most of the time of a report.
+    """
+    if "pictures" in request.keywords:
+        return
+    from matplotlib.figure import Figure
+
+    from lmzoo.report import canvas, drawing
+
+    def named(draw):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Figure, "draw_without_rendering", lambda _: None)  # nothing is measured
+            drawn = draw(canvas.WIDE)
+        return drawn and canvas.Picture(drawn[1], SVG, SVG, b"\x89PNG")
+
+    monkeypatch.setattr(drawing, "picture", named)
+
+
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+
+
 @pytest.fixture
 def calling(capsys):
     """`calling(name=command, …)`: a function that calls commands as a shell does: (exit code, stdout, stderr).
@@ -67,8 +91,11 @@ def two_processes():
     """A cluster of two worker processes, started once."""
     from lmzoo.cluster import connect
 
-    with connect("local:2") as workers:
-        yield workers
+    with pytest.MonkeyPatch.context() as patch:
+        # For half a minute Dask would go on calling a worker that was killed.
+        patch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "8s")
+        with connect("local:2") as workers:
+            yield workers
 
 
 # Files with tests of ten seconds and more. They come first: at the end, one worker would wait while another runs them.

@@ -35,7 +35,12 @@ def commands(kind):
 
 
 def smaller(command):
-    """The command with little of the built-in text, where it takes that; of comparisons one has it, with its exam."""
+    """The command with little of the built-in text, where it takes that; of comparisons one has it, with its exam.
+
+    Others take a smaller corpus and fewer questions.
+    """
+    command = re.sub(r"--(limit|lists) \d+", r"--\1 60", command)
+    command = command.replace("--corpus ptb", "--corpus names").replace("--corpus wikitext2", "--corpus shakespeare")
     if re.match("lmzoo compare ", command) and not re.search("--corpus|--slides", command):
         return f"{command} --corpus own.txt"
     if re.match("lmzoo (finetune|transfer) ", command):
@@ -101,6 +106,7 @@ def test_teaching(run, folder):
     run("teach")
 
 
+@pytest.mark.pictures
 def test_showing(run, folder):
     run("show")
     assert (folder / "reports" / "mine" / "index.html").is_file()

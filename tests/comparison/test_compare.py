@@ -191,6 +191,7 @@ def test_what_a_file_of_ones_own_cannot_do_is_a_note_in_its_row(small, tmp_path)
     assert [one["label"] for one in outcome["samples"]] == ["uniform", "the test text itself"]
 
 
+@pytest.mark.pictures
 def test_the_report_can_be_written_and_read(outcome):
     page = report.write(outcome[1], made(outcome[0]))
     assert "modified Kneser–Ney, 4-gram" in page.read_text(encoding="utf-8")
@@ -233,12 +234,13 @@ class TestTheBuiltInCorpus:
 
     def test_no_model_beats_the_true_source(self, tmp_path):
         text = corpora.load("storyworld:200kB")
-        outcome = compared(["uniform", "ngram:order=2", "ngram:order=5"], text, tmp_path, Run())
+        specs = ["uniform", "ngram:order=2", "ngram:order=5"]
+        outcome = compare.compare(specs, text, tmp_path, Run(), None, sections=())
         grammar = Grammar.load(cards.folder() / "storyworld.grammar.toml")
         assert text.floor_bits["test"] == pytest.approx(-sum(map(grammar.log2_prob, grammar.documents(text.test))))
         floor = text.floor_bits["test"] / len(text.test)
-        for found in outcome["rows"]:
-            assert found["interval"][0] > floor
+        for found in outcome.rows:
+            assert found.interval[0] > floor
 
 
 def test_certified_bits_are_those_that_a_fresh_process_read_back(small, tmp_path):

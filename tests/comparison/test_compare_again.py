@@ -287,6 +287,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 class TestSizes:
+    @pytest.mark.pictures
     def test_twenty_models_fit_in_one_report(self, small, tmp_path):
         words = [f"ngram:order={order},smoothing={how}" for order in range(1, 6)
                  for how in ("kneser-ney", "witten-bell", "modified-kneser-ney", "add-k")]  # fmt: skip

@@ -111,7 +111,7 @@ def test_the_parts_of_a_folder(here):
 
 def test_a_corpus_with_a_split_of_its_own_is_scored_on_its_test_part(here):
     train()
-    assert said(scored("storyworld")) == ("test", "", [])
+    assert said(scored("storyworld:20kB")) == ("test", "", [])
 
 
 def test_of_an_imported_run_nothing_is_known(here, monkeypatch):
@@ -127,7 +127,7 @@ def test_a_text_is_read_line_by_line_by_a_run_of_lines(here, lines):
         assert scored(corpus).protocol == ("lines" if lines else "stream")
         assert scored(corpus, protocol="stream").protocol == "stream"
     assert ("one line is one text" in scored().split_in_words) == lines
-    assert scored("storyworld").protocol == "stream"  # its card says so
+    assert scored("storyworld:20kB").protocol == "stream"  # its card says so
 
 
 def test_white_space_of_another_layout_is_read_and_noted(here):
