@@ -27,7 +27,8 @@ def advice(model: Any, module: Module, vocab_size: int, tokens: float, passes: f
     others = {}
     for name, settings in getattr(model, "PRESETS", {}).items():
         try:
-            size, flops = _outline(type(model), json.dumps(model.config() | settings), vocab_size)
+            config = json.dumps(model.config() | settings)
+            size, flops = _outline(type(model), config, vocab_size)  # type: ignore[arg-type]
         except UsageError:  # the preset cannot be with another flag that was given, such as --tied
             continue
         others[name] = size, tokens * (module.flops(model.training.window) / flops if slower else 1.0)
