@@ -302,7 +302,7 @@ def race(device: str, options: argparse.Namespace) -> dict[str, Any]:
     from lmzoo.data import corpus, tokenizers
 
     small = options.rehearse
-    text = corpus.load("storyworld:2MB" if small else options.corpus, mirror=options.mirror).train
+    text = corpus.load("storyworld:300kB" if small else options.corpus, mirror=options.mirror).train
     text = text[: 100_000 if small else 20_000_000]
     _, ids = tokenizers.train_and_encode("char" if small else "bpe:8192", text)
     seconds, batch, vocab_size = (0.3, 2, 300) if small else (40.0, 16, 50304)
@@ -448,7 +448,7 @@ def books(device: str, options: argparse.Namespace, seconds: float) -> dict[str,
     from lmzoo.interface import Run
     from lmzoo.runs import train
 
-    source = corpus.load("storyworld:2MB" if options.rehearse else options.corpus, mirror=options.mirror)
+    source = corpus.load("storyworld:300kB" if options.rehearse else options.corpus, mirror=options.mirror)
     seconds = 1.0 if options.rehearse else max(20.0, min(seconds, 60 * options.minutes))
     run = Run(seconds=seconds, device=device)
     text = train.encode(source, "char", run)

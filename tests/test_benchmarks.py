@@ -3,10 +3,7 @@
 import ast
 import importlib.util
 import json
-import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +13,23 @@ from lmzoo.data import corpus
 from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 from lmzoo.ngrams.smoothing import SMOOTHINGS
+from tests.processes import Started
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 WORDS = [f"{first}{second}" for first in "bcdfghklmnprst" for second in ("a", "ade", "e", "ing", "o", "ore", "u", "um")]
 
 
+def script(name, *arguments):
+    """(exit code, stdout, stderr) of `python benchmarks/NAME.py ARGUMENTS`, in a process of its own."""
+    path = str(BENCHMARKS / f"{name}.py")
+    code = f"import runpy, sys; sys.path.insert(0, {str(BENCHMARKS)!r}); sys.argv[0] = {path!r}; "
+    process = Started(arguments, f"{code}runpy.run_path({path!r}, run_name='__main__')")
+    out, error = process.communicate(600)
+    return process.returncode, out, error
+
+
 def smoothing(*arguments, folder):
-    command = [sys.executable, BENCHMARKS / "smoothing.py", *arguments, "--out", folder]
-    environment = os.environ | {"PYTHONPATH": str(BENCHMARKS.parent)}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    return script("smoothing", *arguments, "--out", folder)
 
 
 def chatter(size):
@@ -41,8 +46,8 @@ def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("smoothing")
     (folder / "chatter.txt").write_text(chatter(105_000), encoding="utf-8")
     settings = ("--orders", "1-3", "--repeats", "1", "--refit", "--tokenizer", "word:200")
-    done = smoothing(folder / "chatter.txt", *settings, folder=folder / "report")
-    assert done.returncode == 0, done.stderr
+    code, _, error = smoothing(folder / "chatter.txt", *settings, folder=folder / "report")
+    assert code == 0, error
     return folder / "report"
 
 
@@ -116,12 +121,11 @@ def test_the_page_has_findings_tables_figures_and_how_it_was_made(report):
 
 
 def test_what_cannot_work_is_one_line(tmp_path):
-    done = smoothing("no such corpus", folder=tmp_path / "report")
-    assert done.returncode == 1
-    assert done.stderr.startswith("smoothing.py: no corpus, file or folder")
-    assert "Traceback" not in done.stderr
-    done = smoothing("ptb", "--orders", "3-1", folder=tmp_path / "report")
-    assert done.returncode == 2
+    code, _, error = smoothing("no such corpus", folder=tmp_path / "report")
+    assert code == 1
+    assert error.startswith("smoothing.py: no corpus, file or folder")
+    assert "Traceback" not in error
+    assert smoothing("ptb", "--orders", "3-1", folder=tmp_path / "report")[0] == 2
     assert not (tmp_path / "report").exists()
 
 
@@ -131,8 +135,8 @@ def test_what_cannot_work_is_one_line(tmp_path):
 )
 def test_figures_are_those_of_others(name, flags, order, within, tmp_path):
     """The published and KenLM's, to the digits that they were printed with (and 192 symbols more: see the notes)."""
-    done = smoothing(name, "--orders", str(order), "--repeats", "1", *flags, folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    code, _, error = smoothing(name, "--orders", str(order), "--repeats", "1", *flags, folder=tmp_path)
+    assert code == 0, error
     results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     ours = {row["smoothing"]: row["test"] for row in results["rows"]}
     theirs = json.loads((BENCHMARKS / "smoothing_published.json").read_text(encoding="utf-8"))[name]
@@ -158,10 +162,8 @@ def test_what_kenlm_has_less_of_is_vocabulary(order):
 
 
 def test_what_wants_a_gpu_can_be_rehearsed_without_one(tmp_path):
-    command = [sys.executable, BENCHMARKS / "gpu.py", "--rehearse", "--out", tmp_path / "gpu.json"]
-    environment = os.environ | {"PYTHONPATH": str(BENCHMARKS.parent)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
-    assert done.returncode == 0, done.stderr
+    code, _, error = script("gpu", "--rehearse", "--out", tmp_path / "gpu.json")
+    assert code == 0, error
     results = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
     parts = ["agreement", "gpt2", "lstm", "profile", "associations", "sharded", "rates", "race", "awd", "books"]
     assert not [results[part]["error"] for part in parts if "error" in results[part]]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lmzoo.analysis import context_length
 from lmzoo.cli.main import main
 
 ROOT = Path(__file__).parents[1]
@@ -62,6 +63,7 @@ def folder(tmp_path_factory):
 def run(folder, monkeypatch, capsys):
     """Run the commands of a kind of block in `folder`, in this process, which saves importing everything for each."""
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(context_length, "STRETCHES", 30)  # a network takes seconds for all
 
     def run_all(kind):
         for name in NEEDS.get(kind, ("trigram",)):

@@ -4,8 +4,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 
@@ -19,6 +17,7 @@ from lmzoo.interface import Run
 from lmzoo.progress import Progress
 from lmzoo.report.section import sections
 from lmzoo.runs import train as training
+from tests.processes import Started
 
 TEXT = "".join(f"the {n % 7} cats sat on {n % 11} mats.\n" for n in range(600))
 NETWORKS = ["rnn:preset=tiny", "mlp:preset=tiny"]
@@ -130,16 +129,16 @@ def test_as_many_processes_as_networks_and_cores(specs, seeds, cores, processes,
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 def test_ctrl_c_saves_what_both_have_learned(own, tmp_path):
-    words = [sys.executable, "-m", "lmzoo", "compare", "rnn:preset=tiny", "lstm:preset=tiny", "--corpus", "own.txt"]
-    words += ["--budget", "1Msteps", "--out", "out", "--quiet"]
-    environment = os.environ | {"OMP_NUM_THREADS": "2"}
-    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment)
+    words = ["compare", "rnn:preset=tiny", "lstm:preset=tiny", "--corpus", "own.txt", "--budget", "1Msteps"]
+    process = Started(
+        [*words, "--out", "out", "--quiet"], folder=tmp_path, environment=os.environ | {"OMP_NUM_THREADS": "2"}
+    )
     runs, deadline = tmp_path / "out" / "runs", time.monotonic() + 120
     while len([*runs.glob("*.unfinished/metrics.jsonl")]) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(1)
     process.send_signal(signal.SIGINT)  # to the comparison alone, which passes it on
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate()
     assert (process.returncode, error) == (
         130, "lmzoo: interrupted; the same command goes on from what is finished\n"
     )  # fmt: skip

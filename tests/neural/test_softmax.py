@@ -73,8 +73,9 @@ def test_the_most_frequent_tokens_of_the_training_text_are_in_the_shortlist():
     assert sorted(net.output.rank.tolist()) == list(range(V))
 
 
-def test_an_lstm_with_it_is_a_language_model():
-    checks = testing.check_model(LSTM, hidden=32, embedding=16, softmax="adaptive")
+def test_an_lstm_with_it_is_a_language_model(monkeypatch):
+    monkeypatch.setattr(testing.practice, "LONG", 600)
+    checks = testing.check_model(LSTM, steps=15, hidden=32, embedding=16, softmax="adaptive")
     assert [check for check in checks if not check.passed] == []
 
 
