@@ -11,6 +11,8 @@ from lmzoo.neural.training.captured import Captured, Queue
 from lmzoo.testing import VOCAB_SIZE
 from tests.neural.networks import TRAIN, VALID, begin, network, weights
 
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
 
 class NoStream:
     def wait_stream(self, other):
@@ -35,7 +37,8 @@ def test_a_step_that_cannot_be_captured_is_taken_as_it_is(monkeypatch):
     assert plain.losses.take_mean() == with_graph.losses.take_mean()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@needs_gpu
+@pytest.mark.filterwarnings("ignore")  # the compiler's
 @pytest.mark.parametrize("name", ["mlp", "rnn", "lstm", "gpt", "llama", "speedrun"])
 def test_a_captured_step_learns_what_the_step_itself_does(name, monkeypatch):
     settings = {setting: 0.0 for setting in network(name).config() if "drop" in setting}
@@ -50,7 +53,8 @@ def test_a_captured_step_learns_what_the_step_itself_does(name, monkeypatch):
     assert found[0] == pytest.approx(found[1], abs=1e-4)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@needs_gpu
+@pytest.mark.filterwarnings("ignore")
 def test_the_number_of_tokens_that_an_adaptive_softmax_ranks_low_is_no_part_of_a_graph():
     model = network("lstm", softmax="adaptive")
     model.fit(Data.of(TRAIN, VALID, VOCAB_SIZE), Run(steps=20, device="cuda", compile="yes"))
