@@ -1,6 +1,6 @@
 """A training step as one CUDA graph; on a CPU what happens where it cannot be one."""
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import pytest
 import torch
@@ -19,12 +19,25 @@ class NoStream:
         pass
 
 
-def no_graph(graph, stream):
-    raise RuntimeError("operation not permitted when stream is capturing")
+class Graph:
+    """The first cannot be captured; an empty one can."""
+
+    ended = 0
+
+    def __call__(self, graph, stream):
+        self.ended += 1
+        return raising() if self.ended == 1 else nullcontext()
+
+
+@contextmanager
+def raising():
+    yield
+    raise RuntimeError("operation failed due to a previous error during capture")
 
 
 def test_a_step_that_cannot_be_captured_is_taken_as_it_is(monkeypatch):
-    for name, value in (("Stream", NoStream), ("current_stream", NoStream), ("CUDAGraph", object), ("graph", no_graph)):
+    graph = Graph()
+    for name, value in (("Stream", NoStream), ("current_stream", NoStream), ("CUDAGraph", object), ("graph", graph)):
         monkeypatch.setattr(torch.cuda, name, value)
     monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
     plain, with_graph = (begin(network("lstm", dropout=0.0, dropout_between=0.0), device="cpu") for _ in range(2))
@@ -32,6 +45,7 @@ def test_a_step_that_cannot_be_captured_is_taken_as_it_is(monkeypatch):
     for _ in range(2 * captured.WARM_UP):
         plain.step()
         with_graph.step()
+    assert graph.ended == 2  # the capture that failed, and one that leaves the random numbers usable
     assert with_graph.captured.calls == 2 * captured.WARM_UP
     assert torch.equal(weights(plain.module), weights(with_graph.module))
     assert plain.losses.take_mean() == with_graph.losses.take_mean()
@@ -51,6 +65,17 @@ def test_a_captured_step_learns_what_the_step_itself_does(name, monkeypatch):
         found.append([row[key] for row in model.history for key in row if key.endswith("nats_per_token")])
     assert found[0][-1] < found[0][0]
     assert found[0] == pytest.approx(found[1], abs=1e-4)
+
+
+def test_a_graph_that_draws_the_same_numbers_again_is_left(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "Stream", NoStream)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    step = Captured(lambda *_: None, [])
+    step._look_at(0.25)
+    step._look_at(0.5)
+    assert step.stream
+    step._look_at(0.5)
+    assert step.stream is None
 
 
 @needs_gpu
