@@ -8,7 +8,7 @@ compute, without starting them: they alone are comparable on a busy machine, whe
 others. Efficiency is the CPU of one process over that of the workers and the client. Bytes sent are those that left
 workers, for each other or for the client. The n-grams are held against those of one process.
 
-`--save` writes benchmarks/results/DATE-cluster.json.
+`--save` writes benchmarks/results/DATE-cluster-CORPUS-SHARE.json.
 """
 
 import argparse
@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--copies", type=int, nargs="*", default=[1, 10], help="of that, one after the other")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4])
     parser.add_argument("--order", type=int, default=5)
-    parser.add_argument("--save", action="store_true", help="write the figures to benchmarks/results/DATE-cluster.json")
+    parser.add_argument("--save", action="store_true", help="write the figures to benchmarks/results")
     options = parser.parse_args()
     text = text_of(options.corpus, "train")
     text = text[: text.find("\n", int(len(text) * options.share)) + 1 or None]
@@ -146,7 +146,7 @@ def main() -> None:
             rows += [{"copies": copies, **row} for row in measure(path, options.workers, options.order)]
     if options.save:
         facts = {"corpus": options.corpus, "share": options.share, "order": options.order, "load": os.getloadavg()}
-        record.save("cluster", {**provenance.provenance(), **facts, "rows": rows})
+        record.save(f"cluster-{options.corpus}-{options.share:g}", {**provenance.provenance(), **facts, "rows": rows})
 
 
 if __name__ == "__main__":

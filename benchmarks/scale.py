@@ -2,7 +2,7 @@
 
     python benchmarks/scale.py [ngram] [nets] [report] [compare] [--corpus books] [--save]
 
-Each point is a process of its own with one thread, and its cost CPU seconds or peak memory, which other processes on
+Points are measured in processes of their own with one thread, and cost is CPU seconds or peak memory, which others on
 the machine change little. The exponent of a curve is the slope of log cost on log size by least squares, and `at the
 end` that between its last two points; `must` is what the work itself grows by, and a curve that is steeper at its end
 by more than 0.15 is marked.
@@ -10,15 +10,14 @@ by more than 0.15 is marked.
 ngram    training on the first 1/8, 1/4, 1/2 and all of the corpus, words by `split`, order 5, with no limit on memory
          and with 1 GiB (`--order`, `--steps 7` from 1/64 on)
 nets     a step of training, batches of 8: two layers of 64 to 512, a window of 64; and 32 to 256 tokens, width 128
-report   the page of reports/storyworld with some of its models, and twice and four times all; and of its sections
-compare  four small networks trained and scored on 1 and on 2 cores: all CPU seconds, and those of the longest way, the
+report   the page of reports/storyworld with some of its models, all, and twice all; and 8 of them with some sections
+compare  four small networks, 1,000 steps each, on 1 and on 2 cores: all CPU seconds, and those of the longest way, the
          command's own and the busiest of the processes beside it, which is what an idle machine would take
 
 `--save` writes benchmarks/results/DATE-scale.{json,png,svg} with the parts that were measured; others stay as they are.
 """
 
 import argparse
-import copy
 import datetime
 import json
 import os
@@ -40,13 +39,14 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 STEEPER = 0.15
 WIDTHS, WINDOWS = (64, 128, 256, 512), (32, 64, 128, 256)
+MODELS, SECTIONS = (4, 8, 15, 30), (3, 6, 12)  # the sections with 8 models
 COMPARED = ("rnn:preset=tiny", "mlp:preset=tiny", "lstm:preset=tiny", "gpt:preset=tiny")
 # part, curve, and the exponent that the work itself has
 CURVES = (
     ("ngram", "CPU seconds", 1.0),
     ("ngram", "peak memory", 1.0),
     ("ngram", "CPU seconds, 1 GiB", 1.0),
-    ("ngram", "peak memory, 1 GiB", 0.0),
+    ("ngram", "peak memory, 1 GiB", 1.0),  # what is learned grows so; the limit is on all of it
     ("nets", "GPT, width", 2.0),
     ("nets", "LSTM, width", 2.0),
     ("nets", "GPT, window", 2.0),
@@ -62,6 +62,7 @@ TITLES = {
     "report": "drawing a report: models, sections",
     "compare": "lmzoo compare: cores",
 }
+CHARACTERS = 200_000  # of the text that is compared on
 Points = dict[str, list[list[float]]]  # of each curve: [size, cost]
 
 
@@ -82,36 +83,41 @@ def train(path: str, tokens: int, order: int, memory: int) -> dict[str, Any]:
     return {"cpu": time.process_time() - began, "peak": peak_memory(), "ngrams": model.size()[0]}
 
 
-def step(name: str, width: int, window: int, steps: int = 5) -> dict[str, Any]:
-    """The least CPU seconds of a step."""
+def steps(name: str, widths: list[int], windows: list[int], count: int = 5) -> list[float]:
+    """The least CPU seconds of a step, at each of these widths and windows."""
     from neural import ids_of, trainer
 
     ids, _, vocab_size = ids_of("shakespeare")
-    sizes = {"width": width} if name == "gpt" else {"hidden": width, "embedding": width}
-    one = trainer(name, {**sizes, "layers": 2, "window": window, "batch": 8}, ids, vocab_size, "float32").step
-    taken = []
-    for _ in range(steps + 2):
-        began = time.process_time()
-        one()
-        taken.append(time.process_time() - began)
-    return {"cpu": min(taken[2:])}
+    least = []
+    for width, window in zip(widths, windows, strict=True):
+        sizes = {"width": width} if name == "gpt" else {"hidden": width, "embedding": width}
+        one = trainer(name, {**sizes, "layers": 2, "window": window, "batch": 8}, ids, vocab_size, "float32").step
+        taken = []
+        for _ in range(count + 2):
+            began = time.process_time()
+            one()
+            taken.append(time.process_time() - began)
+        least.append(min(taken[2:]))
+    return least
 
 
-def render(models: int, sections: int) -> dict[str, Any]:
-    """Draw the report of reports/storyworld with so many models and sections."""
+def renders(models: list[int], sections: list[int]) -> list[float]:
+    """CPU seconds to draw the report of reports/storyworld with so many models and sections."""
     from lmzoo.comparison.results import Comparison
     from lmzoo.report import page
     from lmzoo.report.section import sections as every
 
-    results = json.loads((HERE.parent / "reports" / "storyworld" / "results.json").read_text("utf-8"))
-    own = [section.id for section in every() if section.id in results and section.facts is not None]
-    for dropped in own[sections:]:
-        del results[dropped]
-    page.render(Comparison.from_json(with_models(copy.deepcopy(results), 1), every()))  # imports, and fonts are read
-    comparison = Comparison.from_json(with_models(results, models), every())
-    began = time.process_time()
-    page.render(comparison)
-    return {"cpu": time.process_time() - began}
+    whole = json.loads((HERE.parent / "reports" / "storyworld" / "results.json").read_text("utf-8"))
+    own = [section.id for section in every() if section.id in whole and section.facts is not None]
+    taken = []
+    for shown, kept in [(1, 2), *zip(models, sections, strict=True)]:  # the first imports, and reads fonts
+        results = {key: value for key, value in whole.items() if key not in own[kept:]}
+        comparison = Comparison.from_json(with_models(results, shown), every())
+        began = time.process_time()
+        page.render(comparison)
+        taken.append(time.process_time() - began)
+        print(shown, kept, taken[-1], file=sys.stderr, flush=True)
+    return taken[1:]
 
 
 def with_models(results: dict[str, Any], count: int) -> dict[str, Any]:
@@ -132,15 +138,15 @@ def with_models(results: dict[str, Any], count: int) -> dict[str, Any]:
     return of(results) | {"differences": []}
 
 
-POINTS: dict[str, Callable[..., dict[str, Any]]] = {"train": train, "step": step, "render": render}
+POINTS: dict[str, Callable[..., Any]] = {"train": train, "steps": steps, "renders": renders}
 
 
-def point(work: str, **given: Any) -> dict[str, Any]:
+def point(work: str, **given: Any) -> Any:
     """One of POINTS in a process with one thread."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     run = [sys.executable, __file__, "--point", work, json.dumps(given)]
     done = subprocess.run(run, stdout=subprocess.PIPE, text=True, check=True, env=os.environ | one)
-    facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    facts = json.loads(done.stdout.splitlines()[-1])
     print(work, *(value for value in given.values() if not isinstance(value, str)), facts, flush=True)
     return facts
 
@@ -170,27 +176,31 @@ def measure_nets(_: argparse.Namespace) -> Points:
     """CPU seconds of a step against width and window."""
     points: Points = {}
     for name, shown in (("gpt", "GPT"), ("lstm", "LSTM")):
-        for of, sizes in (("width", WIDTHS), ("window", WINDOWS)):
-            other = {"window": 64} if of == "width" else {"width": 128}
-            points[f"{shown}, {of}"] = [[n, point("step", name=name, **{of: n}, **other)["cpu"]] for n in sizes]
+        widths, windows = [*WIDTHS, *[128] * len(WINDOWS)], [*[64] * len(WIDTHS), *WINDOWS]
+        costs = point("steps", name=name, widths=widths, windows=windows)
+        points[f"{shown}, width"] = [[*pair] for pair in zip(WIDTHS, costs, strict=False)]
+        points[f"{shown}, window"] = [[*pair] for pair in zip(WINDOWS, costs[len(WIDTHS) :], strict=True)]
     return points
 
 
 def measure_report(_: argparse.Namespace) -> Points:
-    """CPU seconds of a page against models, of all sections, and against sections, of all models."""
-    models = [[n, point("render", models=n, sections=99)["cpu"]] for n in (4, 8, 15, 30, 60)]
-    sections = [[n, point("render", models=15, sections=n)["cpu"]] for n in (3, 6, 12)]
-    return {"models": models, "sections": sections}
+    """CPU seconds of a page against models, of all sections, and against sections."""
+    costs = point("renders", models=[*MODELS, *[8] * len(SECTIONS)], sections=[*[99] * len(MODELS), *SECTIONS])
+    return {
+        "models": [[*pair] for pair in zip(MODELS, costs, strict=False)],
+        "sections": [[*pair] for pair in zip(SECTIONS, costs[len(MODELS) :], strict=True)],
+    }
 
 
 def measure_compare(_: argparse.Namespace) -> Points:
     """CPU seconds on one core and on two."""
     points: Points = {"all CPU seconds": [], "the longest way": []}
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "lmzoo", "compare", *COMPARED, "--corpus", "storyworld:500kB"]
+        path = Path(folder) / "text.txt"  # as any text, without the exam that storyworld's grammar gives
+        path.write_text(text_of("storyworld", "train")[:CHARACTERS], encoding="utf-8")
+        command = [sys.executable, "-m", "lmzoo", "compare", *COMPARED, "--corpus", str(path), "--budget", "1000steps"]
         for cores in (1, 2):
-            run = [*command, "--budget", "300steps", "--out", f"{folder}/{cores}", "--quiet"]
-            every, longest = watched(run, cores)
+            every, longest = watched([*command, "--out", f"{folder}/{cores}", "--quiet"], cores)
             print(f"compare on {cores}: {every:.1f} CPU seconds, {longest:.1f} the longest way", flush=True)
             points["all CPU seconds"].append([cores, every])
             points["the longest way"].append([cores, longest])
@@ -266,7 +276,7 @@ def draw(parts: dict[str, Points]) -> Any:
         axes.set_yscale("log", base=2)
         curves = [curve for of, curve, _ in CURVES if of == part and curve in parts.get(part, {})]
         widest = max((p[-1][0] / p[0][0] for p in parts.get(part, {}).values()), default=2)
-        axes.plot([1, widest], [1, widest], color="#777777", linestyle=":", linewidth=1.6)
+        axes.plot([1, widest], [1, widest], color="#777777", linestyle=":", linewidth=1.6, label="in proportion")
         for curve, hue, marker in zip(curves, hues, MARKERS, strict=False):
             size, cost = np.array(parts[part][curve]).T
             name = f"{curve}: {slopes(parts[part][curve])[0]:.2f}"
