@@ -27,11 +27,11 @@ def compile_all():
 
 
 def is_cached(path):
-    """Whether numba has an index of this file's loops that is not older than the file."""
-    if "@njit(cache=True" not in path.read_text(encoding="utf-8"):
-        return True
-    indexes = (path.parent / "__pycache__").glob(f"{path.stem}.*.nbi")
-    return any(index.stat().st_mtime >= path.stat().st_mtime for index in indexes)
+    """Whether there is machine code of this file's loops that is not older than the file."""
+    source = path.read_text(encoding="utf-8")
+    kind = "nbi" if "@njit(cache=True" in source else "loop" if "\n@loop\n" in source else ""
+    made = (path.parent / "__pycache__").glob(f"{path.stem}.*.{kind}")
+    return not kind or any(one.stat().st_mtime >= path.stat().st_mtime for one in made)
 
 
 def compile_part(part):

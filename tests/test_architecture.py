@@ -14,8 +14,8 @@ import lmzoo
 PACKAGE = Path(lmzoo.__file__).parent
 # A room (a module or package at the top of lmzoo) may import from those before it and from itself, from nothing behind.
 ROOMS = [
-    "errors", "files", "drafts", "progress", "cluster", "labels", "sampling", "interface", "data", "neural", "ngrams",
-    "embeddings", "models", "testing", "evaluation", "tasks", "analysis", "runs", "compression", "formats",
+    "errors", "files", "drafts", "progress", "loops", "cluster", "labels", "sampling", "interface", "data", "neural",
+    "ngrams", "embeddings", "models", "testing", "evaluation", "tasks", "analysis", "runs", "compression", "formats",
     "comparison", "report", "serve", "course", "cli",
 ]  # fmt: skip
 ENTRANCES = {"__init__", "__main__"}  # the public names and `python -m lmzoo`: they may import from any room

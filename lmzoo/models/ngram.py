@@ -215,15 +215,7 @@ def _interpolate(levels: list[Level], smoothing: Smoothing, scratch: Scratch) ->
     for level in levels:
         probs.append(scratch.empty(len(level), np.float64))
         gammas.append(scratch.empty(len(level.children) - 1, np.float64))
-        for ngrams, contexts, part in level.parts():  # parts that fit in the processor's cache
-            lower = probs[-2][part.suffix]  # p(w | h⁻), (G,)
-            alpha = smoothing.alpha(part)
-            gamma = smoothing.gamma(part, alpha, lower)
-            below = gamma[part.context] * lower
-            if smoothing.backs_off:
-                below[part.count > 0] = 0  # level 1 lists all V words, seen or not
-            np.add(alpha, below, out=probs[-1][ngrams])
-            gammas[-1][contexts] = gamma
+        smoothing.interpolate(level, probs[-2], probs[-1], gammas[-1])
         level.release()
         release(probs[-2], gammas[-1])
     return probs[1:], gammas

@@ -1,29 +1,24 @@
 """Counting n-grams: ids → one `Level` per order, sorted by context and then by word.
 
-The n-grams of order n are counted from those of order n-1: text positions are grouped by context, the (n-1)-gram that
-ends one token earlier (a counting sort), and sorted by word within each group. Time is O(T) per order, apart from the
-sorting; memory is some 20 bytes a token and 12 a distinct n-gram.
+`ordering.py` sorts the positions of the text, from which the n-grams of each order are listed. Memory is some 40 bytes
+a token and 12 a distinct n-gram.
 
 `end` bounds a line or a text: an n-gram may begin with it (as the start symbol, KenLM's <s>) or finish with it (</s>),
 but never has it in between.
 """
 
-import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numba import njit
 
-from lmzoo.interface import Array, Ids, Progress
-from lmzoo.ngrams.out_of_core import Scratch, ranges, release
+from lmzoo.interface import Array, Ids, Progress, check_ids
+from lmzoo.loops import loop
+from lmzoo.ngrams.ordering import Ordered
+from lmzoo.ngrams.out_of_core import Scratch, release
 
-BYTES_A_TOKEN = 32  # memory that a run needs for each of its positions
 PART = 100_000  # n-grams smoothed at a time
-RUN = 2_000_000  # positions in a run, at most: longer ones do not fit in the processor's cache
-THREADS = min(8, os.cpu_count() or 1)
 
 
 @dataclass
@@ -100,71 +95,61 @@ def count_ngrams(
 ) -> list[Level]:
     """Count the n-grams of orders 1 … `order` in `tokens` (T,): a list of levels, lowest order first.
 
-    It is shorter than `order` if the text has no n-grams that long. If `scratch` has a memory limit, counting is done
-    in shorter runs, and levels are kept in files.
+    It is shorter than `order` if the text has no n-grams that long. If `scratch` has a memory limit, levels are kept in
+    files.
     """
     scratch = scratch or Scratch()
-    end = vocab_size - 1
-    text = np.concatenate([np.array([end], dtype=np.int32), tokens], dtype=np.int32)  # (T+1,), with the start symbol
-    depth = np.zeros(len(text), dtype=np.uint8)
-    _depths(text, end, order, depth)
-    last = _last_in_suffix_order(text, end, order)
-    levels = [_unigrams(text, vocab_size)]
-    levels[0].last = int(text[last])
-    ngram = text.copy()  # (T+1,) the n-gram of the current order that ends at each position
+    start = np.array([vocab_size - 1], dtype=np.int32)
+    text = np.concatenate([start, check_ids(tokens, vocab_size)], dtype=np.int32)  # (T+1,), with the start symbol
+    counts = tally(text, vocab_size)
+    levels = [_unigrams(counts)]
     with (progress or Progress()).task("counting n-grams", order) as task:
+        task.advance(1, "sorting")
+        ordered = Ordered(text, counts, order, scratch)
         for n in range(2, order + 1):
-            task.advance(1, f"order {n}")
-            level = _next_level(n, text, depth, ngram, levels[-1], scratch)
-            if level is None:
+            if not ordered.new[:, n].any():
                 break
-            level.last = int(ngram[last]) if depth[last] >= n - 1 else None
+            task.advance(1, f"order {n}")
+            level = Level(n, *ordered.level(n, len(levels[-1]), scratch))
             levels[-1].continuations = scratch.keep(tally(level.suffix, len(levels[-1])))
             levels[-1].release()
             levels.append(level)
+    words = _last_in_suffix_order(text, ordered.seen, order)
+    for n, level in enumerate(levels, 1):
+        level.last = number_of(levels, words[n - 1 :: -1]) if len(words) >= n else None
     return levels
 
 
-def _next_level(n: int, text: Array, depth: Array, ngram: Array, below: Level, scratch: Scratch) -> Level | None:
-    """The n-grams of order n, given those of order n-1 in `ngram` (T+1,), which is overwritten by those of order n."""
-    context = np.full(len(text), -1, dtype=np.int32)
-    _contexts(ngram, depth, n, context)
-    children = np.zeros(len(below) + 1, dtype=np.int32)
-    memory = scratch.memory  # of which each thread gets its share
-    room = min(RUN, len(text)) if memory is None else min(RUN, max(1024, memory // BYTES_A_TOKEN // THREADS))
-    starts = np.append(0, np.cumsum(below.count, dtype=np.int64))
-
-    def count_run(run: tuple[int, int]) -> list[Array]:
-        """The words, suffixes and counts of the n-grams with a context in a range."""
-        first, stop = run
-        size = int(starts[stop] - starts[first]) + 1  # positions at most: the start symbol is not counted below
-        columns = [np.empty(size, np.int32) for _ in range(3)]
-        place, pairs, spare = np.zeros(stop - first + 1, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
-        found = _count_run(text, context, ngram, children, first, stop, place, pairs, spare, *columns)
-        return [column[:found] for column in columns]  # what lies behind was never touched: it takes no memory
-
-    with ThreadPoolExecutor(THREADS) as pool:  # the compiled loops release the GIL
-        runs = list(pool.map(count_run, ranges(starts, room)))
-    if not children.any():
-        return None
-    np.cumsum(children, out=children)
-    _renumber(ngram, context, children)
-    word, suffix, count = (scratch.joined(column) for column in zip(*runs, strict=True))
-    return Level(n, word, suffix, count, scratch.keep(children))
+def _unigrams(counts: Array) -> Level:
+    """Every word, seen or not; `counts` (V,) include the start symbol."""
+    words, nothing = np.arange(len(counts), dtype=np.int32), np.zeros(len(counts), dtype=np.int32)
+    count = counts.copy()
+    count[-1] -= 1
+    return Level(1, words, nothing, count, np.array([0, len(counts)], dtype=np.int32))
 
 
-def _unigrams(text: Array, vocab_size: int) -> Level:
-    words = np.arange(vocab_size, dtype=np.int32)
-    nothing = np.zeros(vocab_size, dtype=np.int32)
-    return Level(1, words, nothing, tally(text[1:], vocab_size), np.array([0, vocab_size], dtype=np.int32))
+def _last_in_suffix_order(text: Array, seen: Array, order: int) -> list[int]:
+    """The words of the last n-gram of the text in suffix order, from the last to the first."""
+    ends = np.array([0])
+    if len(text) > 1:
+        ends = np.flatnonzero(text[1:] == text[seen.max()]) + 1  # where the word stands that is the last to appear
+    return words_before(text, last_in_suffix_order(text, ends, seen, order), order)
 
 
-def _last_in_suffix_order(text: Array, end: int, order: int) -> int:
-    """The position where the last n-gram of the text in suffix order ends."""
-    seen = np.zeros(int(text.max()) + 1, dtype=np.int32)
-    seen[text[::-1]] = np.arange(len(text), dtype=np.int32)[::-1]  # of equal words the first is written last
-    seen[end] = -1
-    return last_in_suffix_order(text, np.arange(min(1, len(text) - 1), len(text), dtype=np.int32), seen, order)
+def words_before(text: Array, position: int, order: int) -> list[int]:
+    """The words from a position backwards, at most `order`, up to the `end` before them, which the text begins with."""
+    words: list[int] = text[position::-1][:order].tolist()
+    end = int(text[0])
+    return words[: words.index(end, 1) + 1] if end in words[1:] else words
+
+
+def number_of(levels: list[Level], words: Sequence[int]) -> int:
+    """The number of the n-gram that has these words, first to last, in its order."""
+    number = words[0]
+    for level, word in zip(levels[1 : len(words)], words[1:], strict=True):
+        first, stop = level.children[number : number + 2].tolist()
+        number = first + int(np.searchsorted(level.word[first:stop], word))
+    return number
 
 
 def last_in_suffix_order(text: Array, ends: Array, seen: Array, order: int) -> int:
@@ -188,17 +173,14 @@ def tally(keys: Array, buckets: int) -> Array:
     return counts
 
 
-# The loops are given the arrays that they fill: compiling np.zeros takes longer than compiling a loop.
-
-
-@njit(cache=True, nogil=True)
+@loop
 def _tally(keys, counts):  # type: ignore[no-untyped-def]
     last = len(counts) - 1
     for key in keys:
         counts[min(key, last)] += 1
 
 
-@njit(cache=True, nogil=True)
+@loop
 def _sum_runs(values, cuts, sums):  # type: ignore[no-untyped-def]
     """The sums of values[cuts[c]:cuts[c+1]] for each c."""
     for c in range(len(sums)):
@@ -206,90 +188,3 @@ def _sum_runs(values, cuts, sums):  # type: ignore[no-untyped-def]
         for g in range(cuts[c], cuts[c + 1]):
             total += values[g]
         sums[c] = total
-
-
-@njit(cache=True, nogil=True)
-def _count_run(text, context, ngram, children, first, stop, place, pairs, spare, word, suffix, count):  # type: ignore[no-untyped-def]
-    """Count the n-grams whose context is in [first, stop), sorted: how many, and their `word`, `suffix` and `count`.
-
-    Writes into `children`, shifted by one, the number of n-grams of each context, and into `ngram` the number of each
-    position's n-gram among those of its context: 0, 1, … Work space are `place`, zeros, and `pairs` and `spare`.
-    """
-    for c in context:
-        if first <= c < stop:
-            place[c - first + 1] += 1
-    for c in range(stop - first):
-        place[c + 1] += place[c]
-    for t in range(len(context)):
-        c = context[t]
-        if first <= c < stop:
-            pairs[place[c - first]] = (np.int64(text[t]) << 32) | t  # one number, so that one sort orders by both
-            place[c - first] += 1
-    g = -1
-    begin = 0
-    for c in range(stop - first):
-        _sort(pairs[begin : place[c]], spare)
-        child = -1
-        for i in range(begin, place[c]):
-            w, t = pairs[i] >> 32, pairs[i] & 0xFFFFFFFF
-            if child < 0 or w != word[g]:
-                g += 1
-                child += 1
-                word[g], suffix[g], count[g] = w, ngram[t], 0
-            count[g] += 1
-            ngram[t] = child
-        children[first + c + 1] = child + 1
-        begin = place[c]
-    return g + 1
-
-
-@njit(cache=True, nogil=True)
-def _sort(values, spare):  # type: ignore[no-untyped-def]
-    """Merge sort in place, with `spare` as work space: it compiles in a fifth of the time of numba's quicksort."""
-    length, width = len(values), 16
-    for low in range(0, length, width):  # insertion sort of short runs: most contexts have no more positions
-        for i in range(low + 1, min(low + width, length)):
-            value = values[i]
-            k = i
-            while k > low and values[k - 1] > value:
-                values[k] = values[k - 1]
-                k -= 1
-            values[k] = value
-    while width < length:
-        for low in range(0, length - width, 2 * width):
-            middle, high = low + width, min(low + 2 * width, length)
-            for i in range(low, middle):
-                spare[i] = values[i]
-            i, j, k = low, middle, low
-            while i < middle:  # what is left of the second run is in its place already
-                if j < high and values[j] < spare[i]:
-                    values[k] = values[j]
-                    j += 1
-                else:
-                    values[k] = spare[i]
-                    i += 1
-                k += 1
-        width *= 2
-
-
-@njit(cache=True, nogil=True)
-def _renumber(ngram, context, children):  # type: ignore[no-untyped-def]
-    """Turn numbers within a context into numbers within the level."""
-    for t in range(len(ngram)):
-        if context[t] >= 0:
-            ngram[t] += children[context[t]]
-
-
-@njit(cache=True, nogil=True)
-def _depths(text, end, order, depth):  # type: ignore[no-untyped-def]
-    """The tokens of context of each position, including the `end` before it; at most `order`; 0 for the first."""
-    for t in range(1, len(text)):
-        depth[t] = 1 if text[t - 1] == end else min(depth[t - 1] + 1, order)
-
-
-@njit(cache=True, nogil=True)
-def _contexts(ngram, depth, n, context):  # type: ignore[no-untyped-def]
-    """The (n-1)-gram before each position; -1 stays where that would reach beyond an `end`."""
-    for t in range(1, len(ngram)):
-        if depth[t] >= n - 1:
-            context[t] = ngram[t - 1]

@@ -16,12 +16,12 @@ from itertools import pairwise
 from operator import getitem
 
 import numpy as np
-from numba import njit
 
 from lmzoo.cluster import DistributedIds
 from lmzoo.errors import LmzooError
 from lmzoo.interface import Array, Ids, Progress
-from lmzoo.ngrams.counts import Level, count_ngrams, last_in_suffix_order, tally
+from lmzoo.loops import loop
+from lmzoo.ngrams.counts import Level, count_ngrams, last_in_suffix_order, number_of, tally, words_before
 from lmzoo.ngrams.out_of_core import Scratch
 
 MOST = 2**31 - 1  # n-grams of an order, and occurrences of one: they are counted in 32 bits
@@ -94,11 +94,9 @@ def _last_words(ids: Ids, before: Ids, seen: Array, order: int) -> tuple[list[in
     """Of the n-gram that ends in a chunk and is last in suffix order, from the last word backwards: rank and word."""
     if not len(ids):
         return [], []
-    end = len(seen) - 1
-    text = np.concatenate([[end], before, ids])
+    text = np.concatenate([[len(seen) - 1], before, ids])
     at = last_in_suffix_order(text, np.arange(len(text) - len(ids), len(text)), seen, order)
-    words = text[at::-1][:order].tolist()
-    words = words[: words.index(end, 1) + 1] if end in words[1:] else words
+    words = words_before(text, at, order)
     return seen[words].tolist(), words
 
 
@@ -215,9 +213,10 @@ def _levels(ranges: Sequence[list[Rows]], order: int, last: Sequence[int], scrat
             break
         word, counts = scratch.joined([one.word for one in rows]), scratch.joined([one.count for one in rows])
         below, children = levels[-1], children.astype(np.int32)
-        suffix = scratch.keep(_suffixes(children, word, below.children, below.word, below.suffix))
+        suffix = scratch.empty(len(word), np.int32)
+        _put_suffixes(children, word, below.children, below.word, below.suffix, suffix)
         levels.append(Level(n + 1, word, suffix, counts, scratch.keep(children)))
-        levels[-1].last = _number(levels, last[n::-1]) if len(last) > n else None
+        levels[-1].last = number_of(levels, last[n::-1]) if len(last) > n else None
         below.continuations = scratch.keep(tally(suffix, len(below)))
         below.release()
     return levels
@@ -229,25 +228,20 @@ def _no_rows(part: list[Rows], n: int) -> Rows:
     return Rows(np.empty(0, np.int32), np.empty(0, np.int32), np.zeros(contexts + 1, np.int32))
 
 
-def _number(levels: list[Level], words: Sequence[int]) -> int:
-    """The number of the n-gram of the highest order that has these words."""
-    number = words[0]
-    for level, word in zip(levels[1:], words[1:], strict=True):
-        first, stop = level.children[number : number + 2].tolist()
-        number = first + int(np.searchsorted(level.word[first:stop], word))
-    return number
-
-
-@njit(cache=True, nogil=True)
-def _suffixes(children, word, below_children, below_word, below_suffix):  # type: ignore[no-untyped-def]
+@loop
+def _put_suffixes(children, word, below_children, below_word, below_suffix, suffix):  # type: ignore[no-untyped-def]
     """Of each n-gram (G,), the number of the one without its first word in the order below: the context without its
     first word, extended by the same word.
     """
-    suffix = np.empty(len(word), np.int32)
     for c in range(len(children) - 1):
         shorter = below_suffix[c]
-        first, stop = below_children[shorter], below_children[shorter + 1]
+        low = below_children[shorter]
         for i in range(children[c], children[c + 1]):
-            first += np.searchsorted(below_word[first:stop], word[i])  # words of a context ascend
-            suffix[i] = first
-    return suffix
+            high = below_children[shorter + 1]
+            while low < high:  # words of a context ascend
+                middle = (low + high) >> 1
+                if below_word[middle] < word[i]:
+                    low = middle + 1
+                else:
+                    high = middle
+            suffix[i] = low

@@ -11,6 +11,7 @@ import numpy as np
 
 from lmzoo.errors import UsageError
 from lmzoo.interface import Array, Ids, Origin
+from lmzoo.loops import loop
 from lmzoo.ngrams.counts import Level
 
 SHANNON = Origin(1948, "Shannon 1948, A Mathematical Theory of Communication")  # the idea is Markov's, 1913
@@ -47,6 +48,18 @@ class Smoothing:
             return left
         # In back-off only unseen words receive it, so it is divided by their mass under the shorter context.
         return left / np.maximum(1 - level.total(np.where(level.count > 0, lower, 0)), 1e-12)
+
+    def interpolate(self, level: Level, shorter: Array, probs: Array, gammas: Array) -> None:
+        """Put p(w | h) of each n-gram into `probs` (G,) and γ(h) into `gammas` (C,), given the p of the order below."""
+        for ngrams, contexts, part in level.parts():  # parts that fit in the processor's cache
+            lower = shorter[part.suffix]  # p(w | h⁻), (G,)
+            alpha = self.alpha(part)
+            gamma = self.gamma(part, alpha, lower)
+            below = gamma[part.context] * lower
+            if self.backs_off:
+                below[part.count > 0] = 0  # level 1 lists all V words, seen or not
+            np.add(alpha, below, out=probs[ngrams])
+            gammas[contexts] = gamma
 
     def remark(self, what: str) -> None:
         """Add one remark on the orders that `failed`, if any: "too few n-grams (order 2: 3 seen once; …)"."""
@@ -219,6 +232,11 @@ class AbsoluteDiscounting(Smoothing):
         total = level.total(self.counts(level))
         return np.where(total > 0, level.total(self._discount(level)) / np.maximum(total, 1), 1.0)
 
+    def interpolate(self, level: Level, shorter: Array, probs: Array, gammas: Array) -> None:
+        """The same numbers in one pass."""
+        counts, discounts = self.counts(level), self.discounts[level.order]
+        _interpolate(counts, level.children, level.suffix, discounts, shorter, probs, gammas)
+
     def _discount(self, level: Level) -> Array:
         """D of each n-gram, (G,)."""
         return self.discounts[level.order][np.minimum(self.counts(level), 3)]
@@ -357,3 +375,18 @@ SMOOTHINGS: dict[str, type[Smoothing]] = {
     "stupid-backoff": StupidBackoff,
     "arpa": Imported,
 }
+
+
+@loop
+def _interpolate(counts, children, suffix, discounts, shorter, probs, gammas):  # type: ignore[no-untyped-def]
+    """`AbsoluteDiscounting.interpolate`, with the sums in the order of `Level.total`."""
+    for context in range(len(gammas)):
+        total, mass = 0.0, 0.0
+        for g in range(children[context], children[context + 1]):
+            total += counts[g]
+            mass += discounts[min(counts[g], 3)]
+        room = max(total, 1.0)
+        gamma = mass / room if total > 0 else 1.0
+        gammas[context] = gamma
+        for g in range(children[context], children[context + 1]):
+            probs[g] = (counts[g] - discounts[min(counts[g], 3)]) / room + gamma * shorter[suffix[g]]

@@ -15,11 +15,11 @@ from itertools import pairwise
 from typing import Self
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike
 
 from lmzoo.errors import FormatError
 from lmzoo.interface import Array, Ids, LanguageModel, State, check_ids
+from lmzoo.loops import loop
 from lmzoo.ngrams.counts import Level
 from lmzoo.ngrams.out_of_core import Scratch, release
 
@@ -100,7 +100,10 @@ class Trie:
     def distribution(self, state: int, vocab_size: int) -> Array:
         """p(w | state) of every word, (V,): unigrams, overwritten by ever longer contexts."""
         probs = np.empty(vocab_size)
-        _distribution(state, probs, *self._columns)
+        depth, context = 0, state
+        while context != 0:
+            depth, context = depth + 1, int(self.fallback[context])
+        _distribution(state, probs, np.empty(depth, np.int64), np.empty(depth), *self._columns)
         return probs
 
     def draw(self, state: int, u: float) -> int:
@@ -218,7 +221,7 @@ def _log(probs: Array) -> Array:
         return np.log(probs)
 
 
-@njit(cache=True, nogil=True)
+@loop
 def _link(suffix, first, children, fallback, out):  # type: ignore[no-untyped-def]
     """The fallback of each n-gram: its longest proper suffix with children (one without has no γ, and is skipped)."""
     for g in range(len(suffix)):
@@ -226,7 +229,7 @@ def _link(suffix, first, children, fallback, out):  # type: ignore[no-untyped-de
         out[g] = node if node == 0 or children[node + 1] > children[node] else fallback[node]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@loop
 def _find(state, word, words, children):  # type: ignore[no-untyped-def]
     """The child of `state` by `word`, or -1."""
     if state == 0:
@@ -242,7 +245,7 @@ def _find(state, word, words, children):  # type: ignore[no-untyped-def]
     return low if low < children[state + 1] and words[low] == word else -1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@loop
 def _step(state, word, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
     """(probability of `word` in `state`, the state after it)."""
     gamma = 1.0
@@ -255,19 +258,16 @@ def _step(state, word, words, probs, children, gammas, fallback):  # type: ignor
     return gamma * probs[child], child if is_context else fallback[child]
 
 
-@njit(cache=True, nogil=True)
+@loop
 def _walk(tokens, state, out, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
     for t in range(len(tokens)):
         out[t], state = _step(state, tokens[t], words, probs, children, gammas, fallback)
     return state
 
 
-@njit(cache=True, nogil=True)
-def _distribution(state, out, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
-    depth, context = 0, state
-    while context != 0:
-        depth, context = depth + 1, fallback[context]
-    contexts, shares = np.empty(depth, np.int64), np.empty(depth)
+@loop
+def _distribution(state, out, contexts, shares, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
+    depth = len(contexts)
     share = 1.0  # what all longer contexts together leave to this one
     for n in range(depth):
         contexts[n], shares[n] = state, share
@@ -280,7 +280,7 @@ def _distribution(state, out, words, probs, children, gammas, fallback):  # type
             out[words[child]] = probs[child] * shares[n]
 
 
-@njit(cache=True, nogil=True)
+@loop
 def _draw(  # type: ignore[no-untyped-def]
     state, seed, tries, block, sums, contexts, shares, before, ends, words, probs, children, gammas, fallback
 ):
@@ -335,7 +335,7 @@ def _draw(  # type: ignore[no-untyped-def]
     return -1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@loop
 def _sum_before(node, block, sums, probs):  # type: ignore[no-untyped-def]
     total = sums[node // block]
     for other in range(node // block * block, node):
@@ -343,7 +343,7 @@ def _sum_before(node, block, sums, probs):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, nogil=True)
+@loop
 def _walk_many(  # type: ignore[no-untyped-def]
     tokens, starts, states, text, stop, out, word, state, at, end, low, high, limit, busy, gamma,
     words, probs, children, gammas, fallback,
@@ -396,7 +396,7 @@ def _walk_many(  # type: ignore[no-untyped-def]
                 low[k], high[k], limit[k] = children[node], children[node + 1], children[node + 1]
 
 
-@njit(cache=True, nogil=True)
+@loop
 def _is_sound(vocab_size, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
     for c in range(len(gammas)):
         if not (children[c] <= children[c + 1] and 0 <= gammas[c] < np.inf):

@@ -41,7 +41,7 @@ unspoiled = texts.map(lambda text: base.SURROGATES.sub("", text))
 def _compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every text is long, is cut after a few characters, and the table has to grow at once."""
     monkeypatch.setattr(words, "LONG", 0)
-    monkeypatch.setattr(words, "LONG_WITHOUT_NUMBA", 0)
+    monkeypatch.setattr(words, "LONG_WITHOUT_LLVM", 0)
     for module in (base, words):
         monkeypatch.setattr(module, "CHUNK", 16)
     monkeypatch.setattr(compiled, "TABLE", 4)
@@ -195,6 +195,6 @@ class TestManyTexts:
 
 def test_a_short_text_is_read_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(words, "LONG", 1 << 40)
-    monkeypatch.setattr(words, "LONG_WITHOUT_NUMBA", 1 << 40)
+    monkeypatch.setattr(words, "LONG_WITHOUT_LLVM", 1 << 40)
     monkeypatch.delattr(compiled, "Reader")
     assert tokenizers.train("split", "a b a\n").encode("b a\n").tolist() == [1, 0, 2]

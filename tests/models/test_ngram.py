@@ -20,9 +20,8 @@ from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, Run
 from lmzoo.models import ngram
 from lmzoo.models.ngram import TRIED, Ngram
-from lmzoo.ngrams import counts
+from lmzoo.ngrams import ordering
 from lmzoo.ngrams.counts import Level, count_ngrams
-from lmzoo.ngrams.out_of_core import Scratch
 from lmzoo.ngrams.smoothing import SMOOTHINGS, JelinekMercer, Katz, ModifiedKneserNey
 
 SMOOTH = [name for name in SMOOTHINGS if name not in ("ml", "stupid-backoff", "arpa")]
@@ -417,12 +416,14 @@ class TestLittleMemory:
         for key, array in plenty.arrays().items():
             assert np.array_equal(array, little.arrays()[key]), key
 
-    @pytest.mark.parametrize(("memory", "least", "most"), [(1 << 20, 11, 100), (None, 1, 1)])
-    def test_many_runs_are_made_where_memory_is_short(self, monkeypatch, memory, least, most):
-        runs, count_run = [], counts._count_run
-        monkeypatch.setattr(counts, "_count_run", lambda *run: runs.append(run) or count_run(*run))
-        count_ngrams(np.tile(np.arange(100, dtype=np.int32), 2000), 101, 2, Scratch(memory))
-        assert least <= len(runs) <= most
+    @pytest.mark.parametrize("run", [1, 100, 30_000])
+    def test_runs_of_any_size_count_the_same(self, run, monkeypatch):
+        whole = count_ngrams(self.text, 1000, 4)
+        monkeypatch.setattr(ordering, "RUN", run)
+        monkeypatch.setattr(ordering, "THREADS", 3)
+        for level, expected in zip(count_ngrams(self.text, 1000, 4), whole, strict=True):
+            for name in ("word", "suffix", "count", "children"):
+                assert np.array_equal(getattr(level, name), getattr(expected, name)), (level.order, name)
 
 
 class TestOddInput:

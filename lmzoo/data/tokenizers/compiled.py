@@ -1,4 +1,4 @@
-"""Reading words at the speed of memory: the bytes of a text → numbers of words, by one loop that numba compiles.
+"""Reading words at the speed of memory: the bytes of a text → numbers of words, by one compiled loop.
 
 Words are found in a hash table with open addressing. A word of up to seven bytes is one 64-bit number, which is all
 that has to be compared; a longer one is hashed, and its letters are compared too.
@@ -9,10 +9,10 @@ from functools import cache
 from itertools import pairwise
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from lmzoo.data.tokenizers.base import BYTES, HOLE, Tokens
+from lmzoo.loops import loop
 
 # Kinds of characters. Of words between white space there are three: GAP, NEWLINE and WORD. LEAD is the first byte of a
 # character of several; the kinds of such characters stand after those of the 256 bytes, by code point.
@@ -60,13 +60,14 @@ class Reader:
             self._letters = np.concatenate([self._letters, np.empty(used + len(text), np.uint8)])
         at = tokens = 0
         while True:
-            done, made, words = _read(
-                text[at:], kinds, self._rows, self._ends, self._letters, ids[tokens:], self.words, first, newline,
-                unknown, self.pieces, learn
+            made = np.array([0, self.words])
+            at += _read(
+                text[at:], kinds, self._rows, self._ends, self._letters, ids[tokens:], made, first, newline, unknown,
+                self.pieces, learn
             )  # fmt: skip
-            at, tokens = at + done, tokens + made
+            tokens += int(made[0])
             if learn:
-                self.words = words
+                self.words = int(made[1])
             if at == len(text):
                 return ids[:tokens].copy()
             self._grow()
@@ -118,7 +119,7 @@ def _home(hashes: Array, rows: int) -> Array:
     return home
 
 
-@njit(cache=True, nogil=True)
+@loop
 def _kind(data, i, kinds):  # type: ignore[no-untyped-def]
     """The kind of the character that begins at byte i."""
     kind = kinds[data[i]]
@@ -133,16 +134,19 @@ def _kind(data, i, kinds):  # type: ignore[no-untyped-def]
     return kinds[BYTES + code]
 
 
-@njit(cache=True, nogil=True)
+@loop
 def _hash(value, byte, length):  # type: ignore[no-untyped-def]
     """The hash of a word of `length` bytes and one more: the bytes themselves after a 1, while there is room."""
     return value << 8 | np.int64(byte) if length < SHORT else value * ODD ^ np.int64(byte)
 
 
-@njit(cache=True, nogil=True)
-def _read(data, kinds, rows, ends, letters, out, words, first, newline, unknown, pieces, learn):  # type: ignore[no-untyped-def]
-    """Read `data` into `out` up to where the table is too full to learn a word: (bytes read, tokens written, words)."""
-    n, mask, i, t = len(data), len(rows) - 1, 0, 0
+@loop
+def _read(data, kinds, rows, ends, letters, out, made, first, newline, unknown, pieces, learn):  # type: ignore[no-untyped-def]
+    """Read `data` into `out` up to where the table is too full to learn a word: the number of bytes read.
+
+    Writes into `made` the number of tokens written, and in place of the number of words the new one.
+    """
+    n, mask, i, t, words = len(data), len(rows) - 1, 0, 0, int(made[1])
     while i < n:
         kind = _kind(data, i, kinds)
         if kind == GAP:  # mostly alone, so that what follows is read at once
@@ -213,7 +217,8 @@ def _read(data, kinds, rows, ends, letters, out, words, first, newline, unknown,
         elif learn:
             begin = ends[words]
             if 3 * words > 2 * mask:
-                return start, t, words
+                i = start
+                break
             for j in range(length):
                 letters[begin + j] = data[start + j]
             out[t] = first + words
@@ -229,4 +234,5 @@ def _read(data, kinds, rows, ends, letters, out, words, first, newline, unknown,
         else:
             out[t] = unknown
             t += 1
-    return i, t, words
+    made[0], made[1] = t, words
+    return i

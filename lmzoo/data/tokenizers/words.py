@@ -24,14 +24,14 @@ from lmzoo.errors import TokenizerError
 if TYPE_CHECKING:
     from lmzoo.data.tokenizers.compiled import Reader
 
-# Characters from which on the compiled loop saves more than it takes to load; the latter if numba must be loaded first.
-LONG, LONG_WITHOUT_NUMBA = 1 << 17, 1 << 21
+# Characters from which on the compiled loop saves more than it takes to load; the latter if LLVM must be loaded first.
+LONG, LONG_WITHOUT_LLVM = 1 << 17, 1 << 19
 LINE_END, FIRST = 0, 1  # the numbers of the newline and of the first word, where words stand between white space
 
 
 def is_long(text: str) -> bool:
     """Whether to read `text` by the compiled loop."""
-    return len(text) >= (LONG if "numba" in sys.modules else LONG_WITHOUT_NUMBA)
+    return len(text) >= (LONG if "llvmlite" in sys.modules else LONG_WITHOUT_LLVM)
 
 
 def number(
