@@ -14,7 +14,6 @@ call other loops.
 import hashlib
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -25,6 +24,8 @@ from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
+
+from lmzoo.drafts import write_atomically
 
 ENTRY = "entry"  # the name of the compiled function in its file
 NUMBERS = {"q": c_int64, "Q": c_uint64, "d": c_double}  # kinds of arguments that are no arrays
@@ -223,11 +224,7 @@ def _read(path: Path, what: bytes) -> bytes | None:
 
 def _write(path: Path, what: bytes, code: bytes) -> None:
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        drafted, draft = tempfile.mkstemp(dir=path.parent)
-        with open(drafted, "wb") as file:
-            file.write(hashlib.sha256(what + code).digest() + code)
-        os.replace(draft, path)
+        write_atomically(path, hashlib.sha256(what + code).digest() + code)
 
 
 @cache

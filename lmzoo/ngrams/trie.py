@@ -22,9 +22,9 @@ from lmzoo.interface import Array, Ids, LanguageModel, State, check_ids
 from lmzoo.loops import loop
 from lmzoo.ngrams.counts import Level
 from lmzoo.ngrams.out_of_core import Scratch, release
+from lmzoo.ngrams.walking import ROWS, put_bigrams, walk_many
 
 WORTH_A_THREAD = 20_000  # tokens: with fewer, starting a thread costs more than it saves
-LANES = 16  # texts read in turns
 BLOCK = 128  # nodes whose probabilities are summed for drawing
 MOST_CONTEXTS = 64  # of a state: the longest order there is
 TRIES = 64  # draws of a word that all may be in vain, before all V words are looked at
@@ -40,6 +40,8 @@ class Trie:
     fallback: Array  # (N,) int32: the longest proper suffix that has children, or the root
     children: Array  # (C+1,) int32: the children of node c are children[c] … children[c+1]-1
     gammas: Array  # (C,) float32: γ of node c, the weight of the shorter context
+
+    _walked = 0  # tokens that were looked up
 
     @classmethod
     def build(cls, levels: list[Level], probs: list[Array], gammas: list[Array], scratch: Scratch) -> Self:
@@ -87,15 +89,38 @@ class Trie:
         """
         probs = np.empty(len(tokens))
         threads = max(1, min(os.cpu_count() or 1, len(tokens) // WORTH_A_THREAD, len(states)))
-        if threads == 1:
-            _walk_many(tokens, starts, states, 0, len(states), probs, *_lanes(), *self._columns)
-            return probs
         cuts = np.searchsorted(starts, np.linspace(0, len(tokens), threads + 1)).tolist()
         cuts[0], cuts[-1] = 0, len(states)
-        with ThreadPoolExecutor(threads) as pool:  # the compiled loop releases the GIL
-            jobs = [(tokens, starts, states, a, b, probs, *_lanes(), *self._columns) for a, b in pairwise(cuts)]
-            list(pool.map(_walk_many, *zip(*jobs, strict=True)))
+        self._walked += len(tokens)
+        pays = len(self._firsts) > 2 and 2 * self._walked > self._firsts[2]
+        bigrams = self._bigrams if pays else np.empty(0, np.int64)
+
+        def walk(text: int, stop: int) -> None:
+            contexts, space = np.empty((ROWS, len(self._firsts)), np.int32), np.empty((10, ROWS), np.int64)
+            where = tokens, starts, states, text, stop, probs
+            walk_many(*where, self._firsts, contexts, *space, bigrams, *self._columns)
+
+        if threads == 1:
+            walk(*cuts)
+        else:
+            with ThreadPoolExecutor(threads) as pool:  # the compiled loop releases the GIL
+                list(pool.map(walk, cuts[:-1], cuts[1:]))
         return probs
+
+    @cached_property
+    def _firsts(self) -> Array:
+        """The first node of each order from 1 on, and the number of nodes."""
+        firsts = [1]
+        while firsts[-1] < len(self.gammas) and self.children[firsts[-1]] > firsts[-1]:
+            firsts.append(int(self.children[firsts[-1]]))
+        return np.array([*firsts, len(self.words)] if firsts[-1] < len(self.words) else firsts)
+
+    @cached_property
+    def _bigrams(self) -> Array:
+        """A hash table of the bigrams, made once half as many tokens were looked up: so long it would not pay."""
+        table = np.zeros(1 << int(2 * (self._firsts[2] - self._firsts[1])).bit_length(), np.int64)
+        put_bigrams(table, self.words, self.children)
+        return table
 
     def distribution(self, state: int, vocab_size: int) -> Array:
         """p(w | state) of every word, (V,): unigrams, overwritten by ever longer contexts."""
@@ -195,7 +220,7 @@ class TrieModel(LanguageModel):
         ids = check_ids(tokens, self.vocab_size_).astype(np.int32)
         state = self.start() if state is None else state
         # The state at any position depends on the order - 1 tokens before it only, so parts can be read in parallel.
-        parts = max(1, min(4 * LANES, len(ids) // 1000))
+        parts = max(1, min(os.cpu_count() or 1, len(ids) // WORTH_A_THREAD))
         starts = np.linspace(0, len(ids), parts + 1).astype(np.int64)
         states = [state, *(self.advance(state, ids[:start]) for start in starts[1:-1])]
         probs = self.trie_.walk_many(ids, starts, np.array(states))
@@ -209,11 +234,6 @@ class TrieModel(LanguageModel):
         log_probs = _log(self.trie_.walk_many(tokens.astype(np.int32), starts, states))
         first = [0] * len(texts) if first is None else first
         return [log_probs[a + start : b] for (a, b), start in zip(pairwise(starts), first, strict=True)]
-
-
-def _lanes() -> list[Array]:
-    """What `_walk_many` knows of each lane, (LANES,) each: made here, because compiling np.zeros takes long."""
-    return [*np.zeros((7, LANES), np.int64), np.ones(LANES, np.int64), np.ones(LANES)]
 
 
 def _log(probs: Array) -> Array:
@@ -341,59 +361,6 @@ def _sum_before(node, block, sums, probs):  # type: ignore[no-untyped-def]
     for other in range(node // block * block, node):
         total += probs[other]
     return total
-
-
-@loop
-def _walk_many(  # type: ignore[no-untyped-def]
-    tokens, starts, states, text, stop, out, word, state, at, end, low, high, limit, busy, gamma,
-    words, probs, children, gammas, fallback,
-):  # fmt: skip
-    """`_walk` for the texts from `text` to `stop`, interleaved: one step of each lane in turns.
-
-    Look-ups in a large trie wait for memory most of the time; interleaving overlaps the waits of several texts. Of each
-    lane: the `word` to look up, the `state`, where it is `at` in its text and that one's `end`; children low … high-1
-    are left to search, up to `limit`, the end of the state's children.
-    """
-    running = LANES
-    while running > 0:
-        for k in range(LANES):
-            if busy[k] == 0:
-                continue
-            lowest, highest, w = low[k], high[k], word[k]
-            if lowest < highest:  # one step of the binary search, without a branch to mispredict
-                middle = (lowest + highest) >> 1
-                less = words[middle] < w
-                low[k] = middle + 1 if less else lowest
-                high[k] = highest if less else middle
-                continue
-            node, t = state[k], at[k]
-            if t < end[k]:
-                child = 1 + w if node == 0 else lowest
-                if node > 0 and not (lowest < limit[k] and words[lowest] == w):
-                    gamma[k] *= gammas[node]  # not found: back off to the shorter context
-                    node = np.int64(fallback[node])
-                    state[k] = node
-                    if node > 0:
-                        low[k], high[k], limit[k] = children[node], children[node + 1], children[node + 1]
-                    continue
-                out[t] = gamma[k] * probs[child]
-                gamma[k] = 1.0
-                is_context = child < len(gammas) and children[child + 1] > children[child]
-                node = child if is_context else np.int64(fallback[child])
-                t += 1
-            if t == end[k]:  # take the next text that has tokens
-                while text < stop and starts[text] == starts[text + 1]:
-                    text += 1
-                if text == stop:
-                    busy[k] = 0
-                    running -= 1
-                    continue
-                t, end[k], node = starts[text], starts[text + 1], states[text]
-                text += 1
-            at[k], state[k], word[k] = t, node, tokens[t]
-            low[k], high[k], limit[k] = 0, 0, 0
-            if node > 0:
-                low[k], high[k], limit[k] = children[node], children[node + 1], children[node + 1]
 
 
 @loop
