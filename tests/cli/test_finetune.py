@@ -135,7 +135,6 @@ def test_a_report_has_each_experiment_that_can_be_done(lmzoo, tmp_path):
     for title in (
         "What each part is worth",
         "Layers transferred",
-        "ULMFiT’s ways",
         "One text alone",
         "Supervision in bits",
     ):
