@@ -16,6 +16,7 @@ from lmzoo.tasks.finetuning import baselines
 from lmzoo.tasks.finetuning.baselines import Frozen, Majority, NaiveBayesSvm, PooledVectors, TfIdf
 from lmzoo.tasks.finetuning.learner import hidden
 from lmzoo.tasks.finetuning.trials import trial
+from lmzoo.tasks.probing import datasets
 from lmzoo.tasks.probing.datasets import TEST, TRAIN, ProbeSet
 from tests.tasks.finetuning.examples import BAD, GOOD, reviews
 from tests.tasks.models import Table
@@ -77,15 +78,25 @@ def test_nbsvm_is_the_papers_on_a_small_example():
     y, test = np.array([1, 1, 0, 0]), np.array([[1.0, 1, 0], [0, 0, 1], [0, 1, 1]])
     r = baselines._ratio(csr_matrix(x), y == 1)
 
-    def loss(wb):  # as LIBLINEAR has it, whose bias is a weight, too
-        margins = np.maximum(0, 1 - (2 * y - 1) * ((x * r) @ wb[:3] + wb[3]))
-        return wb @ wb / 2 + (margins**2).sum()
+    def loss(w):
+        margins = np.maximum(0, 1 - (2 * y - 1) * ((x * r) @ w))
+        return w @ w / 2 + (margins**2).sum()
 
-    w, b = np.split(minimize(loss, np.zeros(4), tol=1e-12).x, [3])
-    interpolated = 0.75 * np.abs(w).mean() + 0.25 * w
-    scores = baselines.nbsvm(csr_array(x), y, csr_array(test), 3)
-    np.testing.assert_allclose(scores[:, 1], (test * r) @ interpolated + b, atol=1e-3)
+    w = minimize(loss, np.zeros(3), tol=1e-12).x
+    unseen = np.zeros((4, 1)), np.ones((3, 1))  # a word of the test texts alone, which changes nothing
+    scores = baselines.nbsvm(csr_array(np.hstack([x, unseen[0]])), y, csr_array(np.hstack([test, unseen[1]])), 3)
+    np.testing.assert_allclose(scores[:, 1], (test * r) @ (0.75 * np.abs(w).mean() + 0.25 * w), atol=1e-3)
     assert (scores[:, 2] == -np.inf).all()  # a class of which no example was seen
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("name", "published"), [("mr", 0.7938), ("cr", 0.8175), ("mpqa", 0.8632), ("subj", 0.9318)])
+def test_nbsvm_scores_what_its_authors_published(name, published):
+    """Their results.txt, NBSVM-bigram: ten folds there, of which this is one."""
+    some = trial(datasets.load(name)[0], (None,), (1,))
+    split = some.split(some.whole, 1)
+    found = NaiveBayesSvm().predict(hidden(some.examples, split), split, 1, Progress()).values
+    assert (found == some.examples.labels[split.test]).mean() == pytest.approx(published, abs=0.025)
 
 
 def test_of_one_class_nbsvm_knows_that_one():
