@@ -6,7 +6,8 @@ hidden vectors for [start] text [extract], pooled, and λ the weight of the auxi
     P(label | text) = softmax(W pool(h) + b)
     L₃ = −log P(label | text) + λ · mean −log P(token | those before it)
 
-The same on a network that is not trained is learning from scratch. What each paper did is a setting:
+The same on a network that is not trained is learning from scratch. What is fine-tuned still is a language model, whose
+bits say what it has forgotten. What each paper did is a setting:
 
     Dai & Le 2015           LSTM, the last vector, a hidden layer
     Howard & Ruder 2018     LSTM, concat pooling, layer_decay 2.6, slanted, unfreeze            (ULMFiT)
@@ -27,11 +28,12 @@ import torch
 
 from lmzoo import models
 from lmzoo.errors import FormatError, UsageError, in_range, one_of
-from lmzoo.interface import Array, Classifier, Data, Encoder, Examples, Floats, Ids, Model, Run
+from lmzoo.interface import Array, Classifier, Data, Examples, Floats, Ids, Model, Run
 from lmzoo.neural import device as _device
 from lmzoo.neural.finetuning.heads import POOLINGS, Tuned
 from lmzoo.neural.finetuning.inputs import CUTS, FORMS, MARKERS, Form, Labelled
 from lmzoo.neural.finetuning.layers import Layers
+from lmzoo.neural.finetuning.reading import OnNetwork
 from lmzoo.neural.finetuning.tuner import AT_ONCE, LabelledData, Labels, Schedule, Tuner
 from lmzoo.neural.language_model import Network
 from lmzoo.neural.module import Module, weights_at_most
@@ -43,18 +45,18 @@ HIGHEST, USUAL = 0.01, 1e-3  # learning rates: of AdamW at most, and where the n
 
 
 @dataclass
-class FineTuned(Encoder, Classifier):
+class FineTuned(OnNetwork, Classifier):
     """A network with a head that learns from labels, and the network with it."""
 
     name: ClassVar[str] = "finetuned"
     year: ClassVar[int] = 2018
     paper: ClassVar[str] = "Radford et al. 2018, Improving Language Understanding by Generative Pre-Training"
-    title: ClassVar[str] = "Fine-tuned"
+    family: ClassVar[str] = "transformer"
     label_settings: ClassVar[Mapping[str, str]] = {"network": "{}"}
     resumes: ClassVar[bool] = True
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
-        "tiny": {"network": "gpt:preset=tiny", "epochs": 5, "batch": 16},  # for a first try
+        "tiny": {"network": "lstm:preset=tiny", "language_model": 0.5, "batch": 16},  # for a first try
         "ulmfit": {"pooling": "concat", "inner": 50, "layer_decay": 2.6, "slanted": True, "unfreeze": True,
                    "language_model": 0.0, "epochs": 8, "markers": "end"},  # Howard & Ruder 2018, section 3.3
         "gpt1": {"pooling": "last", "markers": "new", "language_model": 0.5, "epochs": 3, "learning_rate": 6.25e-5,
@@ -78,7 +80,7 @@ class FineTuned(Encoder, Classifier):
     )
     transfer: int = -1  # the lowest layers that keep what the network has learned, others begin anew; -1: all
     epochs: int = 3  # passes over the labelled texts, but
-    least_steps: int = 100  # steps at least
+    least_steps: int = 200  # steps at least
     learning_rate: float = 0.0  # peak learning rate; 0: that of the network's own training, but 0.01 at most
     training: Training = Training(batch=32, window=400, beta2=0.999, warmup=0.1, cooldown=0.9)
 
@@ -100,13 +102,18 @@ class FineTuned(Encoder, Classifier):
         """A trained network, about to learn from labels. Raises UsageError for a model that is none of lmzoo's."""
         if isinstance(model, FineTuned):
             model = model.network_
-        if not isinstance(model, Network) or model.name not in models.names():
+        if not isinstance(model, Network) or not type(model).__module__.startswith("lmzoo.models."):
             raise UsageError(f"a {model.name} is no network of lmzoo that could be fine-tuned: train a gpt or lstm")
-        plain = type(model).from_config({}).config()
-        changed = [f"{name}={value}" for name, value in model.config().items() if value != plain[name]]
-        tuned = cls.from_config({**settings, "network": ":".join([model.name, *filter(None, [",".join(changed)])])})
+        # All of them, for a default may change one day.
+        given = ",".join(f"{name}={value}" for name, value in model.config().items() if value is not None)
+        tuned = cls.from_config({**settings, "network": f"{model.name}:{given}"})
         tuned.network_, tuned.vocab_size_ = model, model.vocab_size_
         return tuned
+
+    @property
+    def label(self) -> str:
+        """ "LSTM, 96 cells, fine-tuned"."""
+        return f"{self.base().label}, fine-tuned"
 
     # ── Learning ──────────────────────────────────────────────────────────────────────────────────
 
@@ -283,21 +290,6 @@ class FineTuned(Encoder, Classifier):
             places = [np.arange(examples.ends[n] - examples.counts[n], examples.ends[n]) for n in group]
             rows[np.concatenate(places), : outputs.shape[1]] = outputs.double().cpu().numpy()
         return rows
-
-    # ── Features, of the network below the head ───────────────────────────────────────────────────
-
-    @property
-    def layer_names(self) -> Sequence[str]:
-        """The embedding and the layers above it."""
-        return self.network_.layer_names
-
-    def features(self, tokens: Ids, layer: int = -1) -> Floats:
-        """A vector for each token, of the text up to it: (T,) → (T, D)."""
-        return self.network_.features(tokens, layer)
-
-    def features_many(self, texts: Sequence[Ids], layers: Sequence[int] = (-1,)) -> list[list[Floats]]:
-        """`features` of separate texts, in each of `layers`."""
-        return self.network_.features_many(texts, layers)
 
     def untrained(self, seed: int = 0) -> Self:
         """The network with its first weights, about to learn from labels: from scratch."""

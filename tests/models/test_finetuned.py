@@ -245,6 +245,7 @@ def test_a_run_is_the_same_classifier(run):
     assert np.array_equal(loaded.class_log_probs(texts), model.class_log_probs(texts))
     assert (loaded.classes_, loaded.reads_) == (["low", "middle", "high"], 1)
     assert np.array_equal(loaded.features(TEXT[0]), model.features(TEXT[0]))
+    assert np.array_equal(loaded.log_probs(TEXT[0])[0], model.log_probs(TEXT[0])[0])
 
 
 def test_a_run_goes_on_learning_other_labels(run):
@@ -286,3 +287,4 @@ def test_the_settings_of_a_network_come_back_from_its_name(trained):
         made.vocab_size_ = VOCAB_SIZE
         made.net_ = made.build(VOCAB_SIZE)
         assert FineTuned.over(made).base().config() == made.config()
+        assert FineTuned.over(made).label == f"{made.label}, fine-tuned"

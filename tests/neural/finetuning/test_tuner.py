@@ -22,7 +22,7 @@ from lmzoo.testing import VOCAB_SIZE, practice_examples
 from tests.neural.networks import network, scattered
 
 FORM = Form("joined", "new", VOCAB_SIZE, 16, "start")
-TINY = FineTuned.PRESETS["tiny"]
+TINY = {"network": "gpt:preset=tiny", "batch": 16}
 
 
 def batch_of(count, form=FORM, seed=0):
