@@ -32,6 +32,7 @@ from lmzoo.interface import Array, Ids, Run
 ARCHITECTURES = ("skip-gram", "cbow")
 OUTPUTS = ("negative-sampling", "hierarchical-softmax")
 LONGEST_SENTENCE = 10_000  # tokens: gensim ignores the rest of a longer one
+KEPT = 1 << 24  # tokens of a text whose sentences are kept from one epoch to the next, at most
 POLL = 0.1  # seconds between two updates of the progress bar
 
 
@@ -154,22 +155,30 @@ class Sentences:
         self._train = train
         self._starts, self._stops = _cut(train, end)
         self._names = np.array([str(i) for i in range(end)], dtype=object)
-        ids, first, counts = np.unique(train, return_index=True, return_counts=True)
-        order = [i for i in np.argsort(first).tolist() if ids[i] != end]
-        self.counts = {str(ids[i]): int(counts[i]) for i in order}
+        counts, first = np.bincount(train, minlength=end + 1)[:end], np.zeros(end + 1, np.int64)
+        first[train[::-1]] = np.arange(len(train))[::-1]  # of equal words the first is written last
+        seen = np.flatnonzero(counts)
+        self.counts = {str(i): int(counts[i]) for i in seen[np.argsort(first[seen])].tolist()}
         self.tokens = sum(self.counts.values())
         self.read = 0
+        self._kept: list[list[str]] | None = None
         self._stopped = False
 
     def __len__(self) -> int:
         return len(self._starts)
 
     def __iter__(self) -> Iterator[list[str]]:
-        for start, stop in zip(self._starts.tolist(), self._stops.tolist(), strict=True):
+        if self._kept is None and self.tokens <= KEPT:
+            self._kept = list(self._named())
+        for sentence in self._named() if self._kept is None else self._kept:
             if self._stopped:
                 return
+            yield sentence
+            self.read += len(sentence)
+
+    def _named(self) -> Iterator[list[str]]:
+        for start, stop in zip(self._starts.tolist(), self._stops.tolist(), strict=True):
             yield self._names[self._train[start:stop]].tolist()
-            self.read += stop - start
 
     def stop(self) -> None:
         """Yield no more sentences, so that an interrupted training ends by itself."""
