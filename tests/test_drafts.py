@@ -199,10 +199,11 @@ def test_a_folder_of_the_system_in_which_no_file_can_be_made_is_no_endless_loop(
 
 def test_one_process_at_a_time_holds_a_lock_and_the_last_removes_it(tmp_path):
     program = "import sys; from pathlib import Path; from lmzoo.drafts import locked\n"
-    program += "with locked(Path(sys.argv[1])): print('held', flush=True)"
+    program += "print('begun', flush=True)\nwith locked(Path(sys.argv[1])): print('held', flush=True)"
     with drafts.locked(tmp_path / ".lock"):
         other = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / ".lock")], stdout=-1, text=True)
-        time.sleep(1)
+        assert other.stdout.readline() == "begun\n"
+        time.sleep(0.3)  # in which it would be done
         assert other.poll() is None
     assert other.communicate()[0] == "held\n"
     assert names(tmp_path) == []

@@ -55,7 +55,7 @@ class Job:
 
 JOBS = {
     "train ngram": Job("train ngram --order 5 --corpus ../text.txt --tokenizer bpe:400 --quiet --out run", "run"),
-    "train lstm": Job(f"train lstm {NETWORK}", "run", resumes=True),
+    "train lstm": Job(f"train lstm {NETWORK} --dropout 0.3", "run", resumes=True),
     "train gpt": Job(f"train gpt {NETWORK} --checkpoints 6", "run", resumes=True),
     "compare": Job(COMPARE, "report"),
     "report": Job(COMPARE, "report", begun=True),  # all is trained and scored: the report is written anew

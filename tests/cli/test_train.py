@@ -31,8 +31,13 @@ def stepping(trainer):
         if {how!r} == "while saving":
             _checkpoint.save_file = saving
         else:
+            came = []
+            for number in (signal.SIGINT, signal.SIGTERM):
+                handler = signal.getsignal(number)
+                signal.signal(number, lambda *given, handler=handler: (came.append(1), handler(*given)))
             os.kill({whom}, signal.{signal})
-            time.sleep(1 if {whom} != os.getpid() else 0)  # until it has been passed on
+            while not came:  # until it has been passed on
+                time.sleep(0.01)
 
 def saving(tensors, path, header):
     save_file(tensors, path, header)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -401,11 +402,12 @@ def test_decoding_ends_where_the_bits_do():
     st.integers(0, 1 << 64),
     st.booleans(),
 )
-@settings(max_examples=50, deadline=2000)
+@settings(max_examples=50, deadline=None)
 def test_a_crafted_file_is_an_error_or_a_text_at_once(payload, lanes, tokens, lines):
-    length = min(tokens, (1 << 64) - 1)
+    length, began = min(tokens, (1 << 64) - 1), time.process_time()
     with suppress(LmzooError):
         decompress(TextModel(*CHAR), crafted(payload, lines, lanes, length, length))
+    assert time.process_time() - began < 2
 
 
 def test_another_model_is_refused():

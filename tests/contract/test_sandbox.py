@@ -185,7 +185,7 @@ def test_processes_that_the_model_started_end_with_it(check, tmp_path):
         f"        open({str(mark)!r}, 'a').write('x')\n    os._exit(0)\n"
     )
     with pytest.raises(UsageError):
-        check(after=forks + "\nraise ValueError\n")
-    size = mark.stat().st_size if mark.exists() else 0
+        check(after=forks + f"\nwhile not os.path.exists({str(mark)!r}):\n    time.sleep(0.01)\nraise ValueError\n")
+    size = mark.stat().st_size
     time.sleep(0.4)
-    assert (mark.stat().st_size if mark.exists() else 0) == size
+    assert mark.stat().st_size == size
