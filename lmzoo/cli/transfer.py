@@ -63,7 +63,7 @@ def transfer_runs(
     todo, missing = page.chosen(lab, wanted)
     with finetune.interruptible():
         finished = page.done(lab, todo)
-    title = f"What pre-training is worth: {', '.join(sets)}"
+    title = f"What pre-training is worth: {', '.join(','.join(sets).split(','))}"
     index = page.write(folder, title, lab, finished)
     if as_json:
         return show_json(page.facts(lab, finished))

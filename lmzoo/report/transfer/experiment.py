@@ -155,7 +155,8 @@ def with_mean(cells: Sequence[Scored], seeds: Sequence[int]) -> list[Scored]:
     ranks = {task: sorted({cell.labels for cell in cells if cell.task == task}) for task in tasks}
     if len({len(of_task) for of_task in ranks.values()}) > 1:
         return list(cells)  # a set without enough labels for a size of the others
-    means = []
+    means, metrics = [], {cell.metric for cell in cells}
+    metric = metrics.pop() if len(metrics) == 1 else MEAN_METRIC
     value = {(cell.row, cell.task, ranks[cell.task].index(cell.labels), cell.seed): cell.value for cell in cells}
     for row in dict.fromkeys(cell.row for cell in cells):
         for rank in range(len(ranks[tasks[0]])):
@@ -164,7 +165,7 @@ def with_mean(cells: Sequence[Scored], seeds: Sequence[int]) -> list[Scored]:
                 of_tasks = [value.get((row, task, rank, seed)) for task in tasks]
                 known = [one for one in of_tasks if one is not None]
                 if len(known) == len(tasks):
-                    means.append(Scored(row, MEAN.format(len(tasks)), MEAN_METRIC, labels, seed, fmean(known), 0))
+                    means.append(Scored(row, MEAN.format(len(tasks)), metric, labels, seed, fmean(known), 0))
     return [*cells, *means]
 
 
