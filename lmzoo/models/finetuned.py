@@ -13,9 +13,9 @@ bits say what it has forgotten. What each paper did is a setting:
     Howard & Ruder 2018     LSTM, concat pooling, layer_decay 2.6, slanted, unfreeze            (ULMFiT)
     Radford et al. 2018     transformer, the last vector, new markers, λ = 0.5                  (GPT-1)
 
-Departures: no batch norm in the head, a text is read up to `window` tokens (Howard & Ruder read all of it in pieces),
-the auxiliary loss predicts no markers, and where labels are few there are at least `least_steps` steps, as without them
-fine-tuning fails at random (Mosbach et al. 2021).
+Departures: no batch norm in the head, each candidate of a choice has a dropout mask of its own, a text is read up to
+`window` tokens (Howard & Ruder read all of it in pieces), the auxiliary loss predicts no markers, and where labels are
+few there are at least `least_steps` steps, as without them fine-tuning fails at random (Mosbach et al. 2021).
 """
 
 from collections.abc import Mapping, Sequence
