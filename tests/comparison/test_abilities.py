@@ -20,6 +20,8 @@ from lmzoo.report.table import DASH
 from lmzoo.tasks.probing.datasets import UNSPLIT, ProbeSet
 from lmzoo.tasks.suite import Suite
 
+pytestmark = pytest.mark.usefixtures("few_questions")
+
 MASKED = '''
 """A masked model: P(token | its two neighbours), from counts with one added."""
 from dataclasses import dataclass

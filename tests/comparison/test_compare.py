@@ -19,6 +19,8 @@ from lmzoo.report.sections.orders import ORDERS
 from lmzoo.runs import store
 from tests.comparisons import compared, made
 
+pytestmark = pytest.mark.usefixtures("few_questions")
+
 STUDENT = """
 from dataclasses import dataclass
 import numpy as np

@@ -29,6 +29,8 @@ from lmzoo.runs import train as training
 from tests.comparisons import compared, made
 from tests.processes import Started
 
+pytestmark = pytest.mark.usefixtures("few_questions")
+
 CONTESTANTS = ["uniform", "ngram:order=3", "gpt:preset=tiny"]
 # What two runs of one comparison may differ in.
 TIMES = (
