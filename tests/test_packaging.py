@@ -61,7 +61,7 @@ def names_in(built):
 def test_the_wheel_holds_the_package_its_templates_and_the_corpora(built):
     in_wheel, in_sdist = names_in(built)
     package = {path.relative_to(ROOT).as_posix() for path in (ROOT / "lmzoo").rglob("*")
-               if path.is_file() and path.suffix not in (".pyc", ".nbi", ".nbc")}  # fmt: skip
+               if path.is_file() and path.suffix not in (".pyc", ".nbi", ".nbc", ".loop")}  # fmt: skip
     assert any(name.endswith(".j2") for name in package)
     cards = {path.relative_to(ROOT).as_posix() for path in (ROOT / "corpora").rglob("*.toml")}
     assert "corpora/ptb.toml" in cards

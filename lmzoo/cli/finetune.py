@@ -85,7 +85,7 @@ def finetune_runs(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fine-tune runs on labels, few or all, beside what else can learn from them.
+    """Fine-tune runs on few labels or all, beside baselines.
 
     Each cell is kept as it ends: the same command, interrupted or killed, goes on from there.
     """

@@ -116,7 +116,7 @@ def test_equal_parents_and_settings_have_equal_keys_and_weights_and_others_have_
 def test_a_killed_one_goes_on_to_the_same_weights(lmzoo):
     words = "train lstm --from parent --corpus other.txt --budget 40steps --dropout 0.3 --freeze embeddings"
     assert lmzoo(f"{words} --out whole")[0] == 0
-    assert blow("SIGKILL", f"{words} --out run").returncode == -signal.SIGKILL
+    assert blow("SIGKILL", f"{words} --out run") == -signal.SIGKILL
     code, _, said = lmzoo(f"{words.replace('--from parent', '--from whole')} --out run --resume")
     assert code == 2
     assert "run.unfinished/checkpoint.safetensors is of a training with another start (--from" in said
