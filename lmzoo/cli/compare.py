@@ -8,7 +8,7 @@ import typer
 
 from lmzoo.cli import options
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, hold, say, show, show_json, show_wrapped, width
+from lmzoo.cli.console import Bars, hold, interruptible, say, show, show_json, show_wrapped, width
 from lmzoo.cli.exchange import check_folder
 from lmzoo.errors import UsageError, one_line
 
@@ -112,7 +112,7 @@ def compare_models(
 
         with progress.task(f"connecting to {cluster}"):
             team = Elsewhere(hold(connect(cluster, progress)), mirror, tasks, limit, words)
-    try:
+    with interruptible("the same command goes on from what is finished"):
         comparison = compare.compare(
             specs,
             source,
@@ -128,8 +128,6 @@ def compare_models(
             processes=processes,
             cluster=team,
         )
-    except KeyboardInterrupt as stop:
-        raise type(stop)("interrupted; the same command goes on from what is finished") from None
     comparison.preset = {**asdict(chosen_preset), "budget": budget or chosen_preset.budget} if chosen_preset else None
     with run.progress.task("drawing the report"):
         page = report.write(folder, comparison, slides, processes)

@@ -119,6 +119,15 @@ def process() -> int:
     return whole_number_in("RANK", 0) if whole_number_in("WORLD_SIZE", 1) > 1 else 0
 
 
+@contextmanager
+def interruptible(how: str) -> Iterator[None]:
+    """Say on Ctrl-C that the work is not lost, and `how` it goes on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise type(stop)(f"interrupted; {how}") from None
+
+
 def _outcome(app: typer.Typer, arguments: Sequence[str] | None) -> tuple[int, str]:
     """The exit code and the error message."""
     try:

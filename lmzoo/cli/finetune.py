@@ -1,10 +1,8 @@
 """`lmzoo finetune`: runs that learn from labels, few or all, beside what else could learn from them."""
 
-import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +12,7 @@ import typer
 
 from lmzoo.cli import label_sets
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, say, show_json, show_notes, show_table, show_wrapped
+from lmzoo.cli.console import Bars, interruptible, say, show_json, show_notes, show_table, show_wrapped
 from lmzoo.cli.exchange import check_folder, write_file
 from lmzoo.cli.options import Code, Count, Device, Json, Mirror, Quiet, Runs, run_option
 from lmzoo.errors import UsageError, in_range
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
 
 ALL = "all"
 MOST_SEEDS = 100
+KEPT = "the same command goes on from the cells that are done"
 
 Vectors = Annotated[
     Path | None,
@@ -89,6 +88,8 @@ def finetune_runs(
 
     Each cell is kept as it ends: the same command, interrupted or killed, goes on from there.
     """
+    from lmzoo.interface import Run
+    from lmzoo.runs import store
     from lmzoo.tasks.finetuning import grid, rows
 
     bars, named = Bars(quiet), label_sets.names(tasks, files=True)
@@ -97,9 +98,9 @@ def finetune_runs(
         check_folder(out)
     how = tuning(settings, layers)
     loaded = [load(folder, code, device) for folder in runs]
-    of_tasks = label_sets.read(named, provenance(runs[0]), mirror, bars, written(plan))
+    of_tasks = label_sets.read(named, store.read_provenance(runs[0]), mirror, bars, written(plan))
     sets = [one for several in of_tasks.values() for one in several]
-    run = run_of(device, bars)
+    run = Run(device=device, progress=bars)
     if save:
         return _save(loaded[0], sets, how, run, runs[0], save, as_json)
     wanted = rows.Rows(scratch, frozen, untrained)
@@ -108,7 +109,7 @@ def finetune_runs(
         *vector_rows(vectors, bars),
         *rows.of_runs(loaded, how, run, wanted, plan.features),
     ]
-    with interruptible():
+    with interruptible(KEPT):
         cells = grid.fill(learners, trials(sets, plan), plan.sizes, plan.cells, bars)
     found = grid.points(cells)
     facts = {
@@ -133,6 +134,7 @@ def finetune_runs(
 def planned(labels: str, seeds: int, limit: int) -> Plan:
     """Raises UsageError for numbers of labels or seeds that cannot be."""
     from lmzoo.data.corpus import cache_folder
+    from lmzoo.runs.cache import digest
     from lmzoo.runs.provenance import circumstances
 
     in_range("--seeds", seeds, 1, MOST_SEEDS)
@@ -142,8 +144,7 @@ def planned(labels: str, seeds: int, limit: int) -> Plan:
             raise UsageError(f"--labels are whole numbers from 2 and {ALL!r}, as 10,100,{ALL}, not {part!r}")
         sizes.append(None if part == ALL else int(part))
     folder = cache_folder()
-    code = hashlib.sha256(json.dumps(circumstances(), sort_keys=True).encode()).hexdigest()[:12]
-    cells = folder / "finetune" / code  # another version of the code may learn otherwise
+    cells = folder / "finetune" / digest(circumstances())[:12]  # another version of the code may learn otherwise
     return Plan(tuple(dict.fromkeys(sizes)), tuple(range(1, seeds + 1)), limit, cells, folder / "probes")
 
 
@@ -168,16 +169,8 @@ def load(folder: Path, code: Path | None, device: str) -> "Pretrained":
     from lmzoo.runs import store
     from lmzoo.tasks.finetuning.rows import Pretrained
 
-    text_model = store.load(folder, code)
-    text_model.model.to(device)
+    text_model = store.load(folder, code, device)
     return Pretrained(folder.name or str(folder), text_model, store.digest(folder), text_model.model.family)
-
-
-def provenance(folder: Path) -> dict[str, Any]:
-    """What a run knows of its training."""
-    from lmzoo.runs import store
-
-    return store.read_provenance(folder)
 
 
 def written(plan: Plan) -> dict[int, int]:
@@ -197,13 +190,6 @@ def trials(sets: Sequence[Any], plan: Plan) -> "list[Trial]":
     return [trial(examples, plan.sizes, plan.seeds, plan.limit) for examples in sets]
 
 
-def run_of(device: str, bars: Bars) -> Any:
-    """How each fine-tuning runs; a bar for each would be one too many."""
-    from lmzoo.interface import Run
-
-    return Run(device=device, progress=bars)
-
-
 def vector_rows(place: Path | None, bars: Bars) -> "list[Learner]":
     """The row of pooled word vectors, if they are wanted."""
     if place is None:
@@ -213,15 +199,6 @@ def vector_rows(place: Path | None, bars: Bars) -> "list[Learner]":
 
     source = start.read(place, bars)
     return [PooledVectors(f"{place.stem}, pooled", source.matrix, source.rows, source.identity)]
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Say on Ctrl-C that the work is not lost."""
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        raise type(stop)("interrupted; the same command goes on from the cells that are done") from None
 
 
 def families(loaded: "Sequence[Pretrained]") -> dict[str, str]:
@@ -292,13 +269,13 @@ def _save(
         some = trial(sets[0], (None,), (run.seed,))
         split, examples = some.split(some.whole, run.seed), some.examples
         learner = NetworkLearner(start.name, start.text_model, start.digest, how, run=run)
-        with interruptible():
+        with interruptible(KEPT):
             model = learner.learned(hidden(examples, split), split.train, split.valid, run.seed, run.progress)
             found = model.predict(encoded(start.text_model, examples, split.test).texts)
         score = float(metric(examples.metric)(examples.labels[split.test], found))
         record = {"task": examples.task, "labels": some.whole, examples.metric: score, "tested": len(split.test)}
         facts = {
-            "parent": {**provenance(parent), "run": str(parent), "digest": start.digest},
+            "parent": {**store.read_provenance(parent), "run": str(parent), "digest": start.digest},
             "finetuning": record,
             "facts": dict(model.facts),
             "remarks": list(model.remarks),

@@ -1,7 +1,6 @@
 """`lmzoo probe`: simple classifiers on the frozen features of models."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from lmzoo.cli import label_sets
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, figure, say, show_json, show_notes, show_rows, show_table, show_wrapped
+from lmzoo.cli.console import (
+    Bars,
+    figure,
+    interruptible,
+    say,
+    show_json,
+    show_notes,
+    show_rows,
+    show_table,
+    show_wrapped,
+)
 from lmzoo.cli.exchange import check_folder, write_file
 from lmzoo.cli.options import Code, Count, Device, Json, Mirror, Quiet, Runs
 from lmzoo.errors import UsageError
@@ -18,6 +27,8 @@ if TYPE_CHECKING:
     from lmzoo.evaluation.text_model import TextModel
     from lmzoo.tasks.probing.datasets import ProbeSet
     from lmzoo.tasks.result import TaskResult
+
+CACHED = "the same command continues from the cached features"
 
 
 @dataclass
@@ -68,7 +79,7 @@ def probe_runs(
     sets = [examples.limited(limit) for examples in sets] if limit else sets
     rows: list[dict[str, Any]] = []
     facts: dict[str, Any] = {"tasks": names, "limit": limit, "rows": rows}
-    with _interruptible(), bars.task("probing", len(runs) + baselines):
+    with interruptible(CACHED), bars.task("probing", len(runs) + baselines):
         for run in loaded:
             bars.doing(run.label)
             for kind, results in probe.probe_model(run.text_model, sets, bars).items():
@@ -95,20 +106,10 @@ def probe_runs(
     return _show(facts)
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Say on Ctrl-C that the work is not lost."""
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        raise type(stop)("interrupted; the same command continues from the cached features") from None
-
-
 def _load(folder: Path, code: Path | None, device: str) -> _Loaded:
     from lmzoo.runs import store
 
-    text_model = store.load(folder, code)
-    text_model.model.to(device)
+    text_model = store.load(folder, code, device)
     return _Loaded(folder.name or str(folder), text_model, store.read_provenance(folder))
 
 

@@ -91,8 +91,8 @@ def _rescored(
     from lmzoo.runs import store
     from lmzoo.tasks import rescoring
 
-    text_model = store.load(run, code)
-    text_model.model.to(device).warm_up()
+    text_model = store.load(run, code, device)
+    text_model.model.warm_up()
     result, scores = rescoring.rescore(text_model, test, weight, task, bars)
     facts = {"run": str(run), "model": text_model.name, "tokenizer": text_model.tokenizer.spec}
     return {**facts, "weight": result.details.get("weight"), "grade": result.to_json()}, scores

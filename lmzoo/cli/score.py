@@ -135,8 +135,8 @@ def _score(run: Path, asked: _Asked, before: str, code: Path | None, device: str
     from lmzoo.interface import LanguageModel
     from lmzoo.runs import store
 
-    text_model = store.load(run, code)
-    text_model.model.to(device).warm_up()
+    text_model = store.load(run, code, device)
+    text_model.model.warm_up()
     distinct = list(dict.fromkeys(asked.sentences))
     with naming(run):
         scored = dict(zip(distinct, sentences.score(text_model, distinct, before), strict=True))

@@ -7,7 +7,7 @@ from typing import Any
 
 from lmzoo.cli import finetune, label_sets
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, say, show_json, show_wrapped
+from lmzoo.cli.console import Bars, interruptible, say, show_json, show_wrapped
 from lmzoo.cli.exchange import check_folder
 from lmzoo.cli.options import Code, Count, Device, Json, Mirror, Quiet, Runs
 from lmzoo.errors import LmzooError, one_line, one_of
@@ -39,7 +39,9 @@ def transfer_runs(
 
     Each cell is kept as it ends: the same command, interrupted or killed, goes on from there.
     """
+    from lmzoo.interface import Run
     from lmzoo.report.transfer import experiment, page
+    from lmzoo.runs import store
 
     wanted = [name.strip() for name in experiments.split(",")] if experiments else []
     for name in wanted:
@@ -48,7 +50,7 @@ def transfer_runs(
     plan = finetune.planned(labels, seeds, limit)
     how = finetune.tuning(settings, None)
     starts = [
-        experiment.Start(finetune.load(folder, code, device), folder, finetune.provenance(folder)) for folder in runs
+        experiment.Start(finetune.load(folder, code, device), folder, store.read_provenance(folder)) for folder in runs
     ]
     folder = out or Path("reports") / "transfer-{}".format(
         "-".join(re.sub(r"[^\w.-]", "-", one.name) for one in starts)
@@ -57,11 +59,11 @@ def transfer_runs(
     sets = label_sets.read(named, starts[0].provenance, mirror, bars, finetune.written(plan))
     corpus, grammar = _source(starts[0].provenance, mirror, bars)
     lab = experiment.Lab(
-        starts, sets, plan.sizes, plan.seeds, plan.cells, plan.features, how, finetune.run_of(device, bars), limit,
+        starts, sets, plan.sizes, plan.seeds, plan.cells, plan.features, how, Run(device=device, progress=bars), limit,
         finetune.vector_rows(vectors, bars), corpus, grammar, bars,
     )  # fmt: skip
     todo, missing = page.chosen(lab, wanted)
-    with finetune.interruptible():
+    with interruptible(finetune.KEPT):
         finished = page.done(lab, todo)
     title = f"What pre-training is worth: {', '.join(','.join(sets).split(','))}"
     index = page.write(folder, title, lab, finished)

@@ -82,8 +82,8 @@ def _ask(
     from lmzoo.runs import store
     from lmzoo.tasks import zeroshot
 
-    text_model = store.load(run, code)
-    text_model.model.to(device).warm_up()
+    text_model = store.load(run, code, device)
+    text_model.model.warm_up()
     shares = overlaps.of(store.read_provenance(run))
     why = "" if shares else "its training text is not available, so the overlap is not known"
     facts = {"run": str(run), "model": text_model.name, "tokenizer": text_model.tokenizer.spec, "note": why}

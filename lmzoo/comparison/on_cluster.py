@@ -8,7 +8,7 @@ comparison finds them as if they had been made here. What a worker left undone, 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -69,8 +69,7 @@ class Team:
                 tasks=elsewhere.tasks,
                 limit=elsewhere.limit,
                 words=elsewhere.words,
-                # Without how they are shown.
-                sections=[Computed(**{one.name: getattr(s, one.name) for one in fields(Computed)}) for s in sections],
+                sections=[section.bare for section in sections],
                 circumstances=provenance.circumstances(),
                 command=provenance.command(),
             )

@@ -51,6 +51,11 @@ class Computed:
     checkpoints: int = 0  # points at which it needs the networks of the comparison kept in their training
     compute: Callable[[Any, Any], Any] = nothing  # (entries, context) → facts, or None where it has nothing to say
 
+    @property
+    def bare(self) -> "Computed":
+        """Without how it is shown, as other processes need it."""
+        return Computed(**{one.name: getattr(self, one.name) for one in fields(Computed)})
+
 
 @dataclass(frozen=True)
 class Scored:

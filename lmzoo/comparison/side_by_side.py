@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -105,8 +105,7 @@ def assisted(
     threads = torch.get_num_threads()
     each = max(1, cores() // processes)
     specs = [entry.spec for entry in entries if entry.loaded and not entry.row.error]
-    # Without how they are shown.
-    computed = [Computed(**{part.name: getattr(one, part.name) for part in fields(Computed)}) for one in sections]
+    computed = [section.bare for section in sections]
     silent = replace(context, run=replace(context.run, progress=Progress()))
     process = spawned(_assist, each, (specs, computed, silent, runs))
     torch.set_num_threads(each)  # as many as there: the rounding is the same, whoever is first

@@ -170,6 +170,12 @@ def curve_height(canvas: Canvas, shape: float, curves: int) -> float:
     return canvas.tall(max(canvas.width * (0.9 if canvas.narrow else shape), names + 1))
 
 
+def fit_heights(axes: Any, heights: Sequence[float]) -> None:
+    """Let these fill the axes: an interval of two or three seeds can be far wider than all that was found."""
+    pad = 0.15 * (max(heights) - min(heights)) + 0.01
+    axes.set_ylim(min(heights) - pad, max(heights) + pad)
+
+
 def draw_curves(axes: Any, canvas: Canvas, curves: Iterable[Curve]) -> list[tuple[float, str, str]]:
     """Draw each curve with a marker and dash of its own; returns their ends for `labels.name_ends`."""
     ends = []

@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-from lmzoo.report.canvas import REFERENCE_LINE, SOURCE_LINE, Canvas, Drawing, bare_axes, colour, draw_curves, short
+from lmzoo.report.canvas import (
+    REFERENCE_LINE,
+    SOURCE_LINE,
+    Canvas,
+    Drawing,
+    bare_axes,
+    colour,
+    draw_curves,
+    fit_heights,
+    short,
+)
 from lmzoo.report.labels import name_ends
 
 CLASSES = ("#0072b2", "#d55e00")  # Okabe & Ito's blue and vermilion: the two that are told apart best
@@ -59,10 +69,7 @@ def label_curves(rows: Sequence[dict[str, Any]], canvas: Canvas) -> Drawing | No
         axes.fill_between(sizes, *spread, color=colour(row["family"]), alpha=0.15, linewidth=0, zorder=2)
         curves.append((row["label"], sizes, means, colour(row["family"])))
     ends = draw_curves(axes, canvas, curves)
-    # Student's interval of two or three seeds can be far wider than all that was found: the curves fill the figure.
-    heights = [*(point["mean"] for row in rows for point in row["points"]), rows[0]["chance"]]
-    pad = 0.15 * (max(heights) - min(heights)) + 0.01
-    axes.set_ylim(min(heights) - pad, max(heights) + pad)
+    fit_heights(axes, [*(point["mean"] for row in rows for point in row["points"]), rows[0]["chance"]])
     axes.set_xscale("log")
     sizes = sorted({point["labels"] for row in rows for point in row["points"]})[:: 2 if canvas.narrow else 1]
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])

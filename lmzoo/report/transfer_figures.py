@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lmzoo.report import probe_figures
-from lmzoo.report.canvas import Canvas, Drawing, bare_axes, colour, curve_height, draw_curves
+from lmzoo.report.canvas import Canvas, Drawing, bare_axes, colour, curve_height, draw_curves, fit_heights
 from lmzoo.report.labels import name_ends
 from lmzoo.tasks.finetuning.grid import Point
 from lmzoo.tasks.probing.baselines import MAJORITY
@@ -64,8 +64,7 @@ def numbered_curves(
         drawn.append((name, places, means, hue))
         heights += means
     ends = draw_curves(axes, canvas, drawn)
-    pad = 0.15 * (max(heights) - min(heights)) + 0.01
-    axes.set_ylim(min(heights) - pad, max(heights) + pad)
+    fit_heights(axes, heights)
     if max(at for points in known.values() for at, _ in points) > 1000:
         axes.set_xscale("log")
     else:

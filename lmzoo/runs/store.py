@@ -141,8 +141,8 @@ def _as_numbers(model: Model) -> dict[str, Array]:
         return plain.to_arrays(model.arrays())
 
 
-def load(folder: str | Path, code: str | Path | None = None) -> TextModel:
-    """Read a run back. `code` is the file of a model from outside the package.
+def load(folder: str | Path, code: str | Path | None = None, device: str | None = None) -> TextModel:
+    """Read a run back, on to a `device` if one is named. `code` is the file of a model from outside the package.
 
     Raises UsageError where there is no run, FormatError (naming the file) where it is damaged or foreign.
     """
@@ -155,6 +155,8 @@ def load(folder: str | Path, code: str | Path | None = None) -> TextModel:
             verified.result()  # a damaged file is the likelier cause, so that error comes first
             raise
         verified.result()
+    if device:
+        loaded.model.to(device)
     return loaded
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 
 from lmzoo.report.table import MINUS
-from lmzoo.report.transfer.experiment import Experiment, Found, Lab, apart, by_task, notes_of, over_seeds, with_mean
-from lmzoo.tasks.finetuning import grid
+from lmzoo.report.transfer.experiment import Experiment, Found, Lab, apart, by_task, notes_of, over_seeds
 from lmzoo.tasks.finetuning.grid import Point
 from lmzoo.tasks.finetuning.networks import NetworkLearner
 from lmzoo.tasks.finetuning.rows import Pretrained
@@ -16,7 +15,7 @@ FULL, PLAIN, NONE = "full", "no auxiliary loss", "no pre-training"
 def run(lab: Lab) -> Found:
     """Three rows for each network, at the largest number of labels."""
     learners = [learner for one in lab.networks for learner in variants(lab, one)]
-    points = grid.points(with_mean(lab.scored(learners, lab.trials, [lab.one_size()]), lab.seeds))
+    points = lab.points(learners, lab.trials, [lab.one_size()])
     return Found(
         sentence(lab, points),
         [(f"Scores times a hundred with {_labels(points)} labels. {over_seeds(lab)}", by_task(points))],

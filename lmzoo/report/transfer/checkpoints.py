@@ -1,19 +1,15 @@
 """Zero-shot while pre-training (Radford et al. 2018, figure 2): questions of the grammar at points of one training."""
 
-import hashlib
-import json
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from statistics import fmean
 
-from lmzoo.drafts import write_atomically
-from lmzoo.errors import FormatError
-from lmzoo.files import read_json
 from lmzoo.report.table import DASH, Cell, Table, amount
 from lmzoo.report.transfer.experiment import Experiment, Found, Lab, Start
 from lmzoo.report.transfer_figures import numbered_curves
 from lmzoo.runs import store
+from lmzoo.runs.cache import ResultCache
 from lmzoo.tasks import targeted
 from lmzoo.tasks.finetuning.grid import Point
 from lmzoo.tasks.phenomena import GROUPS
@@ -86,18 +82,19 @@ def sentence(moments: list[Moment]) -> str:
 def _kept_scores(lab: Lab, start: Start, step: int, questions: targeted.Questions) -> dict[str, float]:
     folder = store.checkpoint(start.folder, step)
     assert lab.corpus
-    parts = ["checkpoints", 1, store.digest(folder), lab.corpus.sha256, EXAM_SEED, ITEMS]
-    path = lab.cells / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]}.json"
-    with suppress(OSError, FormatError):
-        return read_json(path, dict[str, float])
-    text_model = store.load(folder)
-    text_model.model.to(lab.run.device)
+    key = {"model": store.digest(folder), "corpus": lab.corpus.sha256, "seed": EXAM_SEED, "items": ITEMS}
+    scores: dict[str, float] = ResultCache(lab.cells / "checkpoints").get(
+        "checkpoints", key, partial(_scores, folder, lab.run.device, questions)
+    )
+    return scores
+
+
+def _scores(folder: Path, device: str, questions: targeted.Questions) -> dict[str, float]:
+    text_model = store.load(folder, device=device)
     results = [one for one in targeted.ask(text_model, questions) if one.value is not None]
     ways = {one.task: ((one.value or 0) - (one.chance or 0)) / (1 - (one.chance or 0)) for one in results}
     groups = {one.group: fmean(ways[other.task] for other in results if other.group == one.group) for one in results}
-    scores = groups | ({ALL: fmean(ways.values())} if ways else {})
-    write_atomically(path, json.dumps(scores).encode())
-    return scores
+    return groups | ({ALL: fmean(ways.values())} if ways else {})
 
 
 def _cell(value: float | None) -> Cell:

@@ -19,7 +19,6 @@ from lmzoo.tasks.finetuning.learner import Cell as Scored
 from lmzoo.tasks.finetuning.learner import Learner
 from lmzoo.tasks.finetuning.rows import Pretrained, Rows
 from lmzoo.tasks.finetuning.trials import Trial, trial
-from lmzoo.tasks.probing.baselines import MAJORITY
 from lmzoo.tasks.probing.datasets import ProbeSet
 
 FOLDER = Path(__file__).parent
@@ -91,6 +90,12 @@ class Lab:
         """The cells of a table."""
         return grid.fill(learners, trials, self.sizes if sizes is None else sizes, self.cells, self.progress)
 
+    def points(
+        self, learners: Sequence[Learner], trials: Sequence[Trial], sizes: Sequence[int | None] | None = None
+    ) -> list[Point]:
+        """The cells of a table and their mean over tasks, the seeds put together."""
+        return grid.points(with_mean(self.scored(learners, trials, sizes), self.seeds))
+
     def one_size(self, few: bool = False) -> int | None:
         """The number of labels of what is shown for one: the most; with `few` the first from 100 on."""
         numbers = sorted(size for size in self.sizes if size)
@@ -129,7 +134,7 @@ def experiments() -> tuple[Experiment, ...]:
     """All, in the order of the page. Raises TypeError for a file that does not hold exactly one."""
     found = []
     for path in sorted(FOLDER.glob("*.py")):
-        if path.stem not in ("__init__", "experiment", "page", "figures"):
+        if path.stem not in ("__init__", "experiment", "page"):
             module = importlib.import_module(f"lmzoo.report.transfer.{path.stem}")
             (one,) = [value for value in vars(module).values() if isinstance(value, Experiment)]
             found.append(one)
@@ -214,8 +219,3 @@ def apart(one: Point | None, other: Point | None) -> bool:
     if not one or not other or not one.interval or not other.interval:
         return False
     return one.interval[0] > other.interval[1] or other.interval[0] > one.interval[1]
-
-
-def chance_of(points: Sequence[Point]) -> float:
-    """What the majority class scores."""
-    return next((one.mean for one in reversed(points) if one.row == MAJORITY and one.mean is not None), 0.0)

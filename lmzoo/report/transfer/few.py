@@ -10,10 +10,8 @@ from lmzoo.report.transfer.experiment import (
     by_labels,
     notes_of,
     over_seeds,
-    with_mean,
 )
 from lmzoo.report.transfer_figures import label_curves
-from lmzoo.tasks.finetuning import grid
 from lmzoo.tasks.finetuning.grid import Point
 from lmzoo.tasks.finetuning.rows import SCRATCH, TUNED
 from lmzoo.tasks.probing.baselines import MAJORITY
@@ -21,8 +19,7 @@ from lmzoo.tasks.probing.baselines import MAJORITY
 
 def run(lab: Lab) -> Found:
     """All rows over all numbers of labels."""
-    cells = with_mean(lab.scored(lab.all_rows(), lab.trials), lab.seeds)
-    points = grid.points(cells)
+    points = lab.points(lab.all_rows(), lab.trials)
     tasks = list(dict.fromkeys(point.task for point in points))
     tables = []
     for task in reversed(tasks):  # the mean first

@@ -4,9 +4,8 @@ from dataclasses import replace
 from functools import partial
 
 from lmzoo.neural.finetuning.layers import Layers
-from lmzoo.report.transfer.experiment import Experiment, Found, Lab, by_task, notes_of, over_seeds, with_mean
+from lmzoo.report.transfer.experiment import Experiment, Found, Lab, by_task, notes_of, over_seeds
 from lmzoo.report.transfer_figures import numbered_curves
-from lmzoo.tasks.finetuning import grid
 from lmzoo.tasks.finetuning.grid import Point
 from lmzoo.tasks.finetuning.networks import NetworkLearner
 from lmzoo.tasks.finetuning.rows import SCRATCH, Pretrained
@@ -23,7 +22,7 @@ def run(lab: Lab) -> Found:
             tuning = {**lab.tuning, "transfer": count}
             learners.append(_learner(lab, one, f"{one.name}{SEPARATOR}{count}", tuning))
     size = lab.one_size(few=True)
-    points = grid.points(with_mean(lab.scored(learners, lab.trials, [size]), lab.seeds))
+    points = lab.points(learners, lab.trials, [size])
     last = list(dict.fromkeys(point.task for point in points))[-1]
     shown = [point for point in points if point.task == last]
     labels = f"{size:,}" if size else "all"

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from lmzoo.report.table import MINUS, Cell, Table
-from lmzoo.report.transfer.experiment import Experiment, Found, Lab, apart, by_task, notes_of, over_seeds, with_mean
+from lmzoo.report.transfer.experiment import Experiment, Found, Lab, apart, by_task, notes_of, over_seeds
 from lmzoo.report.transfer.layers import depth
-from lmzoo.tasks.finetuning import grid
 from lmzoo.tasks.finetuning.grid import Point
 from lmzoo.tasks.finetuning.networks import NetworkLearner
 from lmzoo.tasks.finetuning.rows import SCRATCH, Pretrained
@@ -30,7 +29,7 @@ def run(lab: Lab) -> Found:
     """A row for each way, of each network, at a number of labels at which it should matter."""
     learners = [learner for one in lab.networks for learner in variants(lab, one)]
     size = lab.one_size(few=True)
-    points = grid.points(with_mean(lab.scored(learners, lab.trials, [size]), lab.seeds))
+    points = lab.points(learners, lab.trials, [size])
     published = [(name, [Cell(f"{error:.2f}") for error in errors]) for name, errors in PUBLISHED.items()]
     return Found(
         sentence(lab, points),

@@ -1,7 +1,6 @@
 """A mean over a suite, "glue-mini": what GLUE asks that can be had here."""
 
-from lmzoo.report.transfer.experiment import Experiment, Found, Lab, by_task, is_half, notes_of, over_seeds, with_mean
-from lmzoo.tasks.finetuning import grid
+from lmzoo.report.transfer.experiment import Experiment, Found, Lab, by_task, is_half, notes_of, over_seeds
 
 MEMBERS = ("sst2", "cola", "sick", "rte", "trec")
 FEWEST = 3  # tasks of which a mean says something
@@ -10,8 +9,7 @@ FEWEST = 3  # tasks of which a mean says something
 def run(lab: Lab) -> Found:
     """All rows on all members that were asked for, from all labels."""
     trials = [lab.trial(one) for name in MEMBERS for one in lab.sets.get(name, ()) if not is_half(one)]
-    cells = with_mean(lab.scored(lab.all_rows(), trials, [lab.one_size()]), lab.seeds)
-    points = grid.points(cells)
+    points = lab.points(lab.all_rows(), trials, [lab.one_size()])
     means = [point for point in points if point.task.startswith("mean of ") and point.mean is not None]
     said = "No row has a score on all of them."
     if means:
