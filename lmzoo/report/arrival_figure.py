@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from lmzoo.comparison.results import Comparison, Interval, OfModel
-from lmzoo.report.canvas import SOURCE, SOURCE_LINE, Canvas, Drawing, colour, new_figure, short
+from lmzoo.report.canvas import SOURCE, SOURCE_LINE, Canvas, Drawing, colour, log_counts, new_figure, short
 from lmzoo.report.labels import name_ends
 from lmzoo.report.table import amount
 
@@ -146,12 +146,7 @@ def _draw_bits(figure: Any, axes: Any, canvas: Canvas, facts: Arrival) -> None:
 
 
 def _log_tokens(axes: Any, canvas: Canvas) -> None:
-    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
-
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(100 if canvas.narrow else 10, numticks=9))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    log_counts(axes, canvas)
     axes.tick_params(labelsize=canvas.size(0.85))
     axes.spines[["top", "right"]].set_visible(False)
 

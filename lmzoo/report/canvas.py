@@ -176,6 +176,16 @@ def fit_heights(axes: Any, heights: Sequence[float]) -> None:
     axes.set_ylim(min(heights) - pad, max(heights) + pad)
 
 
+def log_counts(axes: Any, canvas: Canvas) -> None:
+    """Let the axis count thousands and millions, of tokens say, on a logarithmic scale: 1k, 10k, …, 1M."""
+    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(100 if canvas.narrow else 10, numticks=9))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
 def draw_curves(axes: Any, canvas: Canvas, curves: Iterable[Curve]) -> list[tuple[float, str, str]]:
     """Draw each curve with a marker and dash of its own; returns their ends for `labels.name_ends`."""
     ends = []

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lmzoo.report import probe_figures
-from lmzoo.report.canvas import Canvas, Drawing, bare_axes, colour, curve_height, draw_curves, fit_heights
+from lmzoo.report.canvas import Canvas, Drawing, bare_axes, colour, curve_height, draw_curves, fit_heights, log_counts
 from lmzoo.report.labels import name_ends
 from lmzoo.tasks.finetuning.grid import Point
 from lmzoo.tasks.probing.baselines import MAJORITY
@@ -66,7 +66,7 @@ def numbered_curves(
     ends = draw_curves(axes, canvas, drawn)
     fit_heights(axes, heights)
     if max(at for points in known.values() for at, _ in points) > 1000:
-        axes.set_xscale("log")
+        log_counts(axes, canvas)
     else:
         axes.set_xticks(sorted({at for points in known.values() for at, _ in points}))
         axes.xaxis.set_major_formatter("{x:g}")
