@@ -58,7 +58,8 @@ class FineTuned(OnNetwork, Classifier):
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"network": "lstm:preset=tiny", "language_model": 0.5, "batch": 16},  # for a first try
         "ulmfit": {"pooling": "concat", "inner": 50, "layer_decay": 2.6, "slanted": True, "unfreeze": True,
-                   "language_model": 0.0, "epochs": 8, "markers": "end"},  # Howard & Ruder 2018, section 3.3
+                   "language_model": 0.0, "epochs": 8, "markers": "end", "beta1": 0.7,
+                   "beta2": 0.99},  # Howard & Ruder 2018, section 3.3
         "gpt1": {"pooling": "last", "markers": "new", "language_model": 0.5, "epochs": 3, "learning_rate": 6.25e-5,
                  "warmup": 0.002, "cooldown": 1.0},  # Radford et al. 2018, section 4.1
     }  # fmt: skip

@@ -79,8 +79,8 @@ class LSTM(Network):
         "ulmfit-paper": {
             **AWD_LSTM, "hidden": 1150, "embedding": 400, "dropout": 0.4, "dropout_between": 0.3, "dropout_inputs": 0.4,
             "dropout_words": 0.05, "weight_drop": 0.5, "batch": 64, "optimizer": "adamw", "learning_rate": 4e-3,
-            "beta2": 0.99, "warmup": 0.1, "cooldown": 0.9,
-        },  # ULMFiT's language model, with its triangle of rates; its β₁ was 0.7 (Howard & Ruder 2018, section 4.1)
+            "beta1": 0.7, "beta2": 0.99, "warmup": 0.1, "cooldown": 0.9,
+        },  # ULMFiT's language model, with its triangle of rates (Howard & Ruder 2018, section 4.1)
         "ulmfit": {
             **AWD_LSTM, "hidden": 276, "embedding": 96, "dropout": 0.2, "dropout_between": 0.15, "dropout_inputs": 0.2,
             "dropout_words": 0.02, "weight_drop": 0.25,

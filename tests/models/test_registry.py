@@ -185,10 +185,10 @@ def test_the_fit_of_before_is_refused_with_what_to_write_now(mine):
 
 def test_the_settings_of_training_follow_the_model_s_own_with_its_defaults():
     settings = {setting.name: setting for setting in models.settings(models.find("lstm"))}
-    training = list(settings)[-13:]
+    training = list(settings)[-14:]
     assert training[:3] == ["batch", "window", "optimizer"]
     assert all(settings[name].shared for name in training)
-    assert not any(settings[name].shared for name in list(settings)[:-13])
+    assert not any(settings[name].shared for name in list(settings)[:-14])
     assert (settings["learning_rate"].default, settings["optimizer"].default) == (1e-2, "muon")
 
 

@@ -14,6 +14,7 @@ class Training:
     optimizer: str = "adamw"  # adamw, muon (Muon for matrices between hidden layers, AdamW for the rest) or sgd
     learning_rate: float = 3e-3  # peak learning rate
     matrix_rate: float = 0.01  # peak learning rate of Muon's matrices
+    beta1: float = 0.9  # decay of AdamW's first moments, its momentum
     beta2: float = 0.99  # decay of AdamW's second moments
     weight_decay: float = 0.01  # of matrices; biases and gains have none
     warmup: float = 0.02  # share of the budget in which the learning rate rises
@@ -29,7 +30,8 @@ class Training:
             in_range(name, getattr(self, name), 0, 1)
         for name in ("learning_rate", "matrix_rate", "weight_decay", "clip", "patience"):
             in_range(name, getattr(self, name), 0)
-        in_range("beta2", self.beta2, 0, below=1)
+        for name in ("beta1", "beta2"):
+            in_range(name, getattr(self, name), 0, below=1)
         in_range("accumulate", self.accumulate, 1)
         if self.accumulate > self.batch > 0:
             raise UsageError(f"a batch of {self.batch} cannot be read in {self.accumulate} parts: lower accumulate")

@@ -46,7 +46,8 @@ def create(module: Module, training: Training) -> list[torch.optim.Optimizer]:
     if training.optimizer == "sgd":  # PyTorch has no fused one for shared weights
         optimizers.append(torch.optim.SGD(groups, training.learning_rate, fused=not shared))
     else:
-        optimizers.append(torch.optim.AdamW(groups, training.learning_rate, betas=(0.9, training.beta2), fused=True))
+        betas = training.beta1, training.beta2
+        optimizers.append(torch.optim.AdamW(groups, training.learning_rate, betas=betas, fused=True))
     for group in _groups(optimizers):
         group["initial_lr"] = group["lr"]
     return optimizers

@@ -3,6 +3,8 @@ import torch
 from torch import nn
 
 from lmzoo.errors import UsageError
+from lmzoo.models.finetuned import FineTuned
+from lmzoo.models.lstm import LSTM
 from lmzoo.neural.training import optimizers as _optimizers
 from lmzoo.testing import VOCAB_SIZE
 from tests.neural.networks import NETWORKS, network
@@ -158,3 +160,11 @@ def test_a_cpu_that_emulates_bf16_orthogonalises_in_float32(monkeypatch):
         steps.append(weight.detach())
     assert not torch.equal(*steps)  # one was rounded to bf16
     torch.testing.assert_close(*steps, atol=3e-3, rtol=0)
+
+
+def test_adamws_momenta_are_settings_and_ulmfits_first_is_0_7():
+    for preset, betas in (({}, (0.9, 0.99)), ({"beta1": 0.7}, (0.7, 0.99))):
+        net = network("lstm", optimizer="adamw", **preset)
+        (adamw,) = _optimizers.create(net.build(VOCAB_SIZE), net.training)
+        assert adamw.defaults["betas"] == betas
+    assert FineTuned.PRESETS["ulmfit"]["beta1"] == LSTM.PRESETS["ulmfit-paper"]["beta1"] == 0.7
