@@ -98,6 +98,7 @@ def finetune_runs(
         check_folder(out)
     how = tuning(settings, layers)
     loaded = [load(folder, code, device) for folder in runs]
+    check_layers(loaded, layers)
     of_tasks = label_sets.read(named, store.read_provenance(runs[0]), mirror, bars, written(plan))
     sets = [one for several in of_tasks.values() for one in several]
     run = Run(device=device, progress=bars)
@@ -173,6 +174,24 @@ def load(folder: Path, code: Path | None, device: str) -> "Pretrained":
     return Pretrained(folder.name or str(folder), text_model, store.digest(folder), text_model.model.family)
 
 
+def check_layers(loaded: "Sequence[Pretrained]", layers: int | None) -> None:
+    """Raise UsageError for more layers than any of the networks has: with some, the others' rows say so."""
+    from lmzoo.models.finetuned import FineTuned
+    from lmzoo.neural.finetuning.layers import Layers
+    from lmzoo.tasks.finetuning.rows import is_network
+
+    errors = []
+    for model in [one.text_model.model for one in loaded if layers is not None and is_network(one.text_model)]:
+        try:
+            Layers(FineTuned.over(model).network_.net_).check(layers or 0)
+        except UsageError as error:
+            errors.append(error)
+        else:
+            return
+    if errors:
+        raise errors[0]
+
+
 def written(plan: Plan) -> dict[int, int]:
     """How many texts of each part the grammar writes."""
     from lmzoo.tasks import grammar_probes
@@ -223,8 +242,16 @@ def show(found: "Sequence[Point]", cells: "Sequence[Cell]") -> None:
             for row in dict.fromkeys(point.row for point in of_task)
         ]
         show_table(("", *(f"{size:,} labels" for size in sizes)), body, numbers_from=1)
-    show_notes(list(dict.fromkeys(f"{point.row}, {point.task}: {point.note}" for point in found if point.note)))
+    cut = [max(of_task, key=lambda cell: cell.facts["texts_cut"]) for of_task in _with_cuts(cells)]
+    notes = [f"{cell.row}, {cell.task}, {cell.labels:,} labels: {cell.facts['remarks'][0]}" for cell in cut]
+    show_notes(list(dict.fromkeys([*notes, *(f"{one.row}, {one.task}: {one.note}" for one in found if one.note)])))
     show_wrapped("A row's first labels are those of every other row, and no test label was given to any.")
+
+
+def _with_cuts(cells: "Sequence[Cell]") -> "list[list[Cell]]":
+    """Those of each task that read a part of some texts only."""
+    cut = [cell for cell in cells if cell.facts.get("texts_cut")]
+    return [[cell for cell in cut if cell.task == task] for task in dict.fromkeys(cell.task for cell in cut)]
 
 
 def _figure(point: "Point | None") -> str:
@@ -286,3 +313,5 @@ def _save(
         as_json,
         f"{out}: {examples.task}, {examples.metric} {score:.3f} on {len(split.test):,}",
     )
+    if not as_json and model.facts["texts_cut"]:
+        show_notes(model.remarks[:1])

@@ -183,6 +183,14 @@ def test_mistakes_are_named_in_one_line(lmzoo, arguments, says):
     assert err.count("\n") == 1
 
 
-def test_layers_beyond_the_network_are_a_note(lmzoo):
-    _, out, _ = lmzoo("finetune", "lstm", "--tasks", "sst2", "--labels", "10", "--seeds", "1", "--layers", "7", *QUICK)
-    assert "note: lstm, fine-tuned, sst2: 7 layers cannot be transferred: this network has 1" in " ".join(out.split())
+def test_texts_that_are_cut_are_counted_and_too_many_layers_refused_before_any_work(lmzoo, tmp_path):
+    short = ("--settings", "epochs=1,least_steps=3,batch=8,window=4", "--limit", "20")
+    code, out, _ = lmzoo("finetune", "lstm", "--tasks", "sst2", "--labels", "10,20", "--seeds", "1", *short)
+    assert code == 0
+    said = "note: lstm, fine-tuned, sst2, 20 labels: 20 texts were longer than 4 tokens: their start was left out"
+    assert said in " ".join(out.split())
+    _, out, _ = lmzoo("finetune", "lstm", "--tasks", "sst2", *short[:2], "--save", tmp_path / "kept")
+    assert "60 texts were longer than 4 tokens" in " ".join(out.split())
+    code, out, err = lmzoo("finetune", "none", "lstm", "--tasks", "sst2", "--layers", "7")
+    assert (code, out) == (2, "")
+    assert "7 layers cannot be transferred: this network has 1" in err

@@ -161,12 +161,15 @@ class Tuner(Trainer):
 
     def set_rates(self) -> None:
         """Those of this step; and whether a layer learns yet."""
-        s, t = self.schedule, self.training
-        optimizers.set_rate(self.optimizers, s.rate(self.spent, t.warmup, t.cooldown))
-        if (lowest := s.lowest(self.spent)) != self.lowest:
+        optimizers.set_rate(self.optimizers, self._share())
+        if (lowest := self.schedule.lowest(self.spent)) != self.lowest:
             self.lowest = lowest
             for weight in self.weights:
                 weight.requires_grad_(self.depth[id(weight)] >= lowest)
+
+    def _share(self) -> float:
+        """Of the peak learning rate, at this step."""
+        return self.schedule.rate(self.spent, self.training.warmup, self.training.cooldown)
 
     def _check_loss(self) -> None:
         try:
@@ -174,6 +177,10 @@ class Tuner(Trainer):
         except LmzooError:
             self.diverged = True
             raise
+
+    def _advice(self) -> str:
+        now, lower = (self.training.learning_rate * share for share in (self._share(), 1 / 3))
+        return f"(learning rate {now:.2g}): try --settings learning_rate={lower:.1g}"
 
     def _finish(self) -> None:
         for weight in self.weights:

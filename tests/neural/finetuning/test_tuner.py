@@ -179,13 +179,13 @@ def test_where_the_loss_diverges_the_best_weights_before_stand():
     assert tuner.module.classifier[-1].weight.isfinite().all()
     said = " ".join(tuner.remarks)
     assert "not a finite number at step 12" in said
-    assert "try --learning-rate" in said and "the best weights before that stand" in said
+    assert "try --settings learning_rate=0.0" in said and "the best weights before that stand" in said
 
 
 def test_without_validation_examples_a_divergence_is_an_error():
     tuner = begin(valid=0)
     poison(tuner, at=11)
-    with pytest.raises(LmzooError, match=r"not a finite number at step 12 .*: try --learning-rate"):
+    with pytest.raises(LmzooError, match=r"not a finite number at step 12 .*: try --settings learning_rate=0\.0"):
         tuner.train()
 
 
