@@ -70,7 +70,7 @@ def transfer_runs(
     if as_json:
         return show_json(page.facts(lab, finished))
     for one in finished:
-        show_wrapped(f"{one.experiment.title}: {one_line(one.error or one.found.sentence, 2000)}")
+        show_wrapped(f"{one.experiment.title}: {one_line(one.error or one.found.said, 2000)}")
     for lack in missing:
         show_wrapped(f"not done: {lack}")
     return say("", f"report: {index}")

@@ -263,13 +263,6 @@ class FineTuned(OnNetwork, Classifier):
         mean, scale = self.scale_
         return outputs[:, 0] * scale + mean
 
-    def check_classes(self, classes: Sequence[str]) -> None:
-        """Raise UsageError where a test set has other classes than were learned."""
-        if list(classes) != self.classes_:
-            raise UsageError(
-                f"this {self.name} has learned the classes {_listed(self.classes_)}, not {_listed(classes)}"
-            )
-
     def too_long(self, texts: Sequence[tuple[Ids, ...]]) -> int:
         """How many of them are longer than it reads."""
         return Labelled(self._form(self.network_), texts).cut
@@ -365,8 +358,3 @@ def _whole(examples: Examples) -> Array:
     if labels.dtype.kind not in "iu" and len(labels):
         raise UsageError(f"labels are whole numbers, of classes, or numbers with a point, not {labels.dtype}")
     return labels.astype(np.int64)
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:5]) + ", …" * (len(names) > 5)
-    return shown or "none (it gives numbers)"

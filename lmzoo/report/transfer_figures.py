@@ -4,12 +4,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lmzoo.report import probe_figures
-from lmzoo.report.canvas import Canvas, Drawing, bare_axes, colour, curve_height, draw_curves, fit_heights, log_counts
+from lmzoo.report.canvas import (
+    MARKERS,
+    REFERENCE_LINE,
+    Canvas,
+    Drawing,
+    bare_axes,
+    colour,
+    curve_height,
+    draw_curves,
+    fit_heights,
+    log_counts,
+)
 from lmzoo.report.labels import name_ends
 from lmzoo.tasks.finetuning.grid import Point
+from lmzoo.tasks.finetuning.rows import FROZEN, SCRATCH, TUNED
 from lmzoo.tasks.probing.baselines import MAJORITY
 
 BASELINE, VECTORS = "baseline", "association"
+LOOKS = {TUNED: ("o", "-", 1.3), SCRATCH: ("s", "--", 1.0), FROZEN: ("^", ":", 0.8)}  # marker, dash, width
+BASELINE_LOOKS = (("D", "-", 0.8), ("v", "-.", 0.8))
 
 
 def label_curves(points: Sequence[Point], families: Mapping[str, str], canvas: Canvas) -> Drawing | None:
@@ -31,6 +45,57 @@ def label_curves(points: Sequence[Point], families: Mapping[str, str], canvas: C
     if not rows or max(len(row["points"]) for row in rows) < 2:
         return None
     return probe_figures.label_curves(rows, canvas)
+
+
+def talk(points: Sequence[Point], families: Mapping[str, str], canvas: Canvas) -> Drawing | None:
+    """The score against the number of labels, for a first screen: a network fine-tuned is solid, from scratch dashed.
+
+    Probes of frozen features are dotted, and what counts words is grey. Bars are intervals over seeds: side by side,
+    and cut off where they leave the figure, which is as high as the means. None for a single number of labels.
+    """
+    sizes = sorted({one.labels for one in points})
+    rows = [name for name in dict.fromkeys(one.row for one in points) if name != MAJORITY]
+    of_row = {name: [one for one in points if one.row == name and one.mean is not None] for name in rows}
+    rows = [name for name in rows if of_row[name]]
+    if len(sizes) < 2 or not rows:
+        return None
+    chance = next((one.mean for one in reversed(points) if one.row == MAJORITY and one.mean is not None), None)
+    figure, axes = bare_axes(canvas, curve_height(canvas, 0.62, len(rows)))
+    axes.set_xscale("log")
+    ends, said, heights = [], [], [] if chance is None else [chance]
+    for n, name in enumerate(rows):
+        known = sorted(of_row[name], key=lambda one: one.labels)
+        role = name.rpartition(", ")[2]
+        hue = colour(family(name, families))
+        marker, dash, wide = LOOKS.get(role, BASELINE_LOOKS[n % 2])
+        places = [one.labels * 1.035 ** (n - (len(rows) - 1) / 2) for one in known]
+        means = [one.mean or 0.0 for one in known]
+        axes.plot(places, means, dash, color=hue, marker=marker, linewidth=wide * canvas.font / 5,
+                  markersize=canvas.font / 2, zorder=3 + wide)  # fmt: skip
+        draw_intervals(axes, canvas, places, known, hue)
+        ends.append((means[-1], f"{MARKERS[marker]} {name}", hue))
+        heights += means
+        said.append(f"{name} {means[0]:.2f} with {known[0].labels:,} and {means[-1]:.2f} with {known[-1].labels:,}")
+    fit_heights(axes, heights)
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axes.minorticks_off()
+    if chance is not None:
+        axes.axhline(chance, zorder=1, **REFERENCE_LINE)
+        axes.annotate("majority class", (1, chance), (0, -canvas.font * 0.3), textcoords="offset points", ha="right",
+                      xycoords=("axes fraction", "data"), va="top", size=canvas.size(0.9),
+                      color=REFERENCE_LINE["color"])  # fmt: skip
+    axes.set_xlabel("labels")
+    axes.set_ylabel(f"{points[0].task}: {points[0].metric}")
+    name_ends(figure, axes, canvas, ends)
+    return figure, f"{points[0].metric} in {points[0].task} against the number of labels: {'; '.join(said)}."
+
+
+def draw_intervals(axes: Any, canvas: Canvas, places: Sequence[float], points: Sequence[Point], hue: str) -> None:
+    """A thin bar for each interval: a band of few seeds would fill the figure."""
+    for at, one in zip(places, points, strict=True):
+        if one.interval:
+            axes.plot([at, at], one.interval, color=hue, linewidth=canvas.font / 12, alpha=0.55, zorder=2,
+                      scalex=False, scaley=False)  # fmt: skip
 
 
 def family(row: str, families: Mapping[str, str]) -> str:
@@ -58,9 +123,7 @@ def numbered_curves(
     for name, points in known.items():
         places, means = [at for at, _ in points], [one.mean or 0.0 for _, one in points]
         hue = colour(families.get(name, BASELINE))
-        bands = [one.interval or (mean, mean) for (_, one), mean in zip(points, means, strict=True)]
-        low, high = zip(*bands, strict=True)
-        axes.fill_between(places, low, high, color=hue, alpha=0.15, linewidth=0, zorder=2)
+        draw_intervals(axes, canvas, places, [one for _, one in points], hue)
         drawn.append((name, places, means, hue))
         heights += means
     ends = draw_curves(axes, canvas, drawn)

@@ -131,7 +131,7 @@ def test_a_report_has_each_experiment_that_can_be_done(lmzoo, tmp_path):
     )
     assert (code, err) == (0, "")
     out = " ".join(out.split())
-    assert "Few labels: With 20 labels lstm, fine-tuned, scores " in out
+    assert "Few labels: With 20 labels, pre-training " in out
     for title in (
         "What each part is worth",
         "Layers transferred",
@@ -143,6 +143,7 @@ def test_a_report_has_each_experiment_that_can_be_done(lmzoo, tmp_path):
     files = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert files == ["README.md", "few.png", "few.svg", "index.html", "layers.png", "layers.svg", "results.json"]
     page = (tmp_path / "out/index.html").read_text()
+    assert page.index("<picture>") < page.index("<nav")  # the first screen has the picture
     assert "sst2 → mr" in page and "mean of 2 tasks" in page and "default-src 'none'" in page
     facts = json.loads((tmp_path / "out/results.json").read_text())
     assert set(facts["experiments"]) == {"few", "ablation", "layers", "domains", "supervision"}

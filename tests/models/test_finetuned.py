@@ -218,13 +218,6 @@ def test_no_run_can_name_a_file_that_is_executed(tmp_path):
         FineTuned(network=f"{tmp_path}/mine.py").base()
 
 
-def test_classes_of_another_set(trained):
-    model = tuned(trained)
-    model.check_classes(("low", "middle", "high"))
-    with pytest.raises(UsageError, match="has learned the classes low, middle, high, not no, yes"):
-        model.check_classes(("no", "yes"))
-
-
 # ── Runs ──────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -1,7 +1,7 @@
 """The figures of `lmzoo finetune` and `lmzoo transfer`."""
 
 from lmzoo.report.canvas import COLOURS, WIDE
-from lmzoo.report.transfer_figures import family, label_curves, numbered_curves
+from lmzoo.report.transfer_figures import family, label_curves, numbered_curves, talk
 from lmzoo.tasks.finetuning.grid import Point
 
 FAMILIES = {"gpt": "transformer", "gpt-large": "other", "lstm": "recurrent"}
@@ -30,6 +30,23 @@ def test_curves_over_labels_are_on_a_logarithmic_axis_with_the_majority_class_as
     assert 0.3 < low < 0.4 and 0.75 < high < 0.9  # not as high as the intervals of two seeds
     assert "gpt, fine-tuned 0.53 with 10 and 0.75 with 100" in alt
     assert label_curves(rows[:1], FAMILIES, WIDE) is None
+
+
+def test_the_figure_of_a_talk_shows_what_a_network_is_without_pretraining_as_a_dashed_curve():
+    names = ("gpt, fine-tuned", "gpt, from scratch", "TF-IDF")
+    rows = [point(row, labels, 0.5 + labels / 400) for row in names for labels in (10, 100)]
+    figure, alt = talk([*rows, point("majority class", 100, 0.4)], FAMILIES, WIDE)
+    (axes,) = figure.axes
+    curves = [line for line in axes.lines if line.get_marker() not in ("None", "")]
+    assert [(line.get_linestyle(), line.get_color()) for line in curves] == [
+        ("-", COLOURS["transformer"]), ("--", COLOURS["transformer"]), ("-", COLOURS["baseline"]),
+    ]  # fmt: skip
+    intervals = [tuple(line.get_ydata()) for line in axes.lines if line not in curves]
+    assert (0.75 - 0.9, 0.75 + 0.9) in intervals
+    low, high = axes.get_ylim()
+    assert 0.3 < low < 0.4 and 0.75 < high < 0.9  # the intervals of two seeds do not fill the figure
+    assert "gpt, from scratch 0.53 with 10 and 0.75 with 100" in alt
+    assert talk(rows[:1], FAMILIES, WIDE) is None
 
 
 def test_curves_over_a_number():

@@ -108,12 +108,18 @@ class Lab:
 class Found:
     """What an experiment found."""
 
-    sentence: str  # in one or two sentences, whichever way it went
+    sentence: str  # what was found, whichever way it went: one sentence, for a talk
     tables: Sequence[tuple[str, Table]] = ()  # each with its caption
     draw: Callable[[Canvas], Drawing | None] = lambda _: None
     caption: str = ""  # of the figure
     facts: Any = None  # for results.json
     notes: Sequence[str] = ()
+    more: Sequence[str] = ()  # further sentences
+
+    @property
+    def said(self) -> str:
+        """All of its sentences."""
+        return " ".join((self.sentence, *self.more))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """Few labels: what is learned from 10, 100, 1,000 of them with pre-training, without, and by counting words."""
 
+from collections.abc import Mapping
 from functools import partial
 
 from lmzoo.report.transfer.experiment import (
+    BY_THEN,
     Experiment,
     Found,
     Lab,
@@ -11,7 +13,7 @@ from lmzoo.report.transfer.experiment import (
     notes_of,
     over_seeds,
 )
-from lmzoo.report.transfer_figures import label_curves
+from lmzoo.report.transfer_figures import talk
 from lmzoo.tasks.finetuning.grid import Point
 from lmzoo.tasks.finetuning.rows import SCRATCH, TUNED
 from lmzoo.tasks.probing.baselines import MAJORITY
@@ -27,46 +29,65 @@ def run(lab: Lab) -> Found:
         tested = f", tested on {of_task[0].items:,}" if of_task[0].items else ""
         tables.append((f"{task}: {of_task[0].metric}, times a hundred{tested}. {over_seeds(lab)}", by_labels(of_task)))
     shown = [point for point in points if point.task == tasks[-1]]
+    said, *more = sentences(lab, shown)
+    bars = "; bars: 95 % intervals over seeds" if len(lab.seeds) > 1 else ""
     return Found(
-        sentence(lab, shown),
+        said,
         tables,
-        partial(label_curves, shown, lab.families),
-        f"{tasks[-1].capitalize()} against the number of labels; bands: 95 % intervals over seeds.",
+        partial(talk, shown, lab.families),
+        f"{tasks[-1].capitalize()} against the number of labels{bars}.",
         {"points": [vars(point) for point in points]},
         notes_of(points),
+        more,
     )
 
 
-def sentence(lab: Lab, points: list[Point]) -> str:
-    """Pre-trained against from scratch, of the best network, and the best of all else."""
-    found = {(point.row, point.labels): point for point in points}
+def sentences(lab: Lab, points: list[Point]) -> list[str]:
+    """What pre-training is worth beside the best of what counts words, whichever way it went; then what is sure."""
+    found = {(point.row, point.labels): point for point in points if point.mean is not None}
     sizes = sorted({point.labels for point in points})
-    middle = next((size for size in sizes if size >= 100), sizes[-1])
+    middle = next((size for size in sizes if size >= BY_THEN), sizes[-1])
     others = [point for point in points if point.labels == middle and point.mean is not None and point.row != MAJORITY]
     tuned = [point for point in others if point.row.endswith(f", {TUNED}")]
     if not tuned:
-        best = max(others, key=lambda point: point.mean or 0)
-        return f"With {middle:,} labels {best.row} is right most often: {_share(best)}."
-    best = max(tuned, key=lambda point: point.mean or 0)
+        best = max(others, key=_mean)
+        return [f"With {middle:,} labels {best.row} is right most often: {_share(best)}."]
+    best = max(tuned, key=_mean)
     name = best.row.removesuffix(f", {TUNED}")
-    pairs = [(found.get((f"{name}, {TUNED}", size)), found.get((f"{name}, {SCRATCH}", size))) for size in sizes]
-    known = [(one, other) for one, other in pairs if one and other and one.mean is not None and other.mean is not None]
-    higher = sum((one.mean or 0) > (other.mean or 0) for one, other in known)
-    far = sum(apart(one, other) for one, other in known)
-    rivals = [point for point in others if not point.row.startswith(f"{name}, ")]
-    rival = max(rivals, key=lambda point: point.mean or 0, default=None)
     scratch = found.get((f"{name}, {SCRATCH}", middle))
-    parts = [f"With {middle:,} labels {name}, fine-tuned, scores {_share(best)}"]
-    if scratch and scratch.mean is not None:
-        parts.append(f"and the same network from scratch {_share(scratch)}")
-    said = " ".join(parts) + "."
-    if known:
-        intervals = f", with intervals apart at {far}" if len(lab.seeds) > 1 else ""
-        said += f" Pre-trained is above from scratch at {higher} of {len(known)} numbers of labels{intervals}."
+    said = f"With {middle:,} labels, {best.row}, scores {_share(best)}"
+    if scratch:
+        lifts = "lifts" if _mean(best) > _mean(scratch) else "takes"
+        said = f"With {middle:,} labels, pre-training {lifts} {name} from {_share(scratch)} to {_share(best)}"
+    rival = max((one for one in others if not one.row.startswith(f"{name}, ")), key=_mean, default=None)
     if rival:
-        side = "below it" if (rival.mean or 0) < (best.mean or 0) else "above it"
-        said += f" {rival.row[0].upper()}{rival.row[1:]} is {side}: {_share(rival)}."
+        side = "below" if _mean(rival) < _mean(best) else "above"
+        said += f"; {rival.row} is {side} that, with {_share(rival)}"
+    return [f"{said}.", *_sure(lab, name, found, sizes)]
+
+
+def _sure(lab: Lab, name: str, found: Mapping[tuple[str, int], Point], sizes: list[int]) -> list[str]:
+    """At how many numbers of labels pre-training is ahead, and how many labels it saves."""
+    keys = [((f"{name}, {TUNED}", size), (f"{name}, {SCRATCH}", size)) for size in sizes]
+    known = [(found[one], found[other]) for one, other in keys if one in found and other in found]
+    if not known:
+        return []
+    higher = sum(_mean(one) > _mean(other) for one, other in known)
+    ahead = sum(_mean(one) > _mean(other) and apart(one, other) for one, other in known)
+    intervals = f", with intervals apart at {ahead}" if len(lab.seeds) > 1 else ""
+    said = [f"Pre-trained is above from scratch at {higher} of {len(known)} numbers of labels{intervals}."]
+    most = known[-1][1]
+    enough = next((one for one, _ in known if _mean(one) >= _mean(most)), None)
+    if enough and enough.labels < most.labels:
+        said.append(
+            f"Pre-trained it needs {enough.labels:,} labels for what takes {most.labels:,} from scratch "
+            f"({_share(enough)} and {_share(most)})."
+        )
     return said
+
+
+def _mean(point: Point) -> float:
+    return point.mean or 0
 
 
 def _share(point: Point) -> str:

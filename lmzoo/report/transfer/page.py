@@ -75,7 +75,7 @@ def facts(lab: Lab, finished: Sequence[Done]) -> dict[str, Any]:
             "seeds": list(lab.seeds),
             "limit": lab.limit,
             "experiments": {
-                one.experiment.id: {"finding": one.found.sentence, "facts": one.found.facts, "notes": one.found.notes,
+                one.experiment.id: {"finding": one.found.said, "facts": one.found.facts, "notes": one.found.notes,
                                     "error": one.error}
                 for one in finished
             },

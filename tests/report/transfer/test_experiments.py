@@ -1,15 +1,18 @@
 """The experiments of `lmzoo transfer`: what they put together and what they say."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from lmzoo.report.transfer import domains, few, supervision
-from lmzoo.report.transfer.experiment import Lab, apart, by_labels, by_task, experiments, with_mean
+from lmzoo.report.transfer import checkpoints, domains, few, suite, supervision
+from lmzoo.report.transfer.experiment import Lab, Start, apart, by_labels, by_task, experiments, with_mean
 from lmzoo.tasks.finetuning.grid import Point
-from lmzoo.tasks.finetuning.learner import Cell
+from lmzoo.tasks.finetuning.learner import Cell, Predicted
+from lmzoo.tasks.finetuning.rows import Pretrained
 from lmzoo.tasks.probing.datasets import TEST, TRAIN, UNSPLIT, ProbeSet
+from lmzoo.tasks.result import TaskResult
 from tests.tasks.finetuning.examples import reviews
 
 
@@ -64,16 +67,34 @@ def test_intervals_that_touch_are_not_apart():
 
 
 @pytest.mark.parametrize(
-    ("tuned", "says"), [(0.8, "above from scratch at 2 of 2"), (0.4, "above from scratch at 0 of 2")]
+    ("tuned", "says", "apart_at"),
+    [
+        (
+            0.8,
+            "lifts gpt from 50.0 to 80.0; TF-IDF is below that, with 60.0.",
+            "2 of 2 numbers of labels, with intervals apart at 2.",
+        ),
+        (
+            0.4,
+            "takes gpt from 50.0 to 40.0; TF-IDF is above that, with 60.0.",
+            "0 of 2 numbers of labels, with intervals apart at 0.",
+        ),
+    ],
 )
-def test_few_labels_are_summed_up_whichever_way_it_went(tuned, says):
+def test_few_labels_are_summed_up_in_one_sentence_whichever_way_it_went(tuned, says, apart_at):
     points = [point(f"gpt, {row}", labels, mean) for labels in (10, 100)
               for row, mean in (("fine-tuned", tuned), ("from scratch", 0.5))]  # fmt: skip
     points += [point("majority class", 100, 0.9), point("TF-IDF", 100, 0.6)]
-    said = few.sentence(lab({}), points)
-    assert f"With 100 labels gpt, fine-tuned, scores {100 * tuned:.1f} and the same network from scratch 50.0." in said
-    assert f"{says} numbers of labels, with intervals apart at 2." in said
-    assert f"TF-IDF is {'below' if tuned > 0.6 else 'above'} it: 60.0." in said
+    said, sure, *saved = few.sentences(lab({}), points)
+    assert said == f"With 100 labels, pre-training {says}"
+    assert sure == f"Pre-trained is above from scratch at {apart_at}"
+    labels = "Pre-trained it needs 10 labels for what takes 100 from scratch (80.0 and 50.0)."
+    assert saved == ([labels] if tuned > 0.5 else [])
+
+
+def test_without_a_network_the_best_row_is_named():
+    points = [point("majority class", 100, 0.9), point("TF-IDF", 100, 0.6), point("NB-SVM", 100, 0.7)]
+    assert few.sentences(lab({}), points) == ["With 100 labels NB-SVM is right most often: 70.0."]
 
 
 def test_texts_that_are_learned_from_are_not_tested_elsewhere():
@@ -100,3 +121,74 @@ def test_labels_are_counted_in_bits():
     third = -(1 / 3 * np.log2(1 / 3) + 2 / 3 * np.log2(2 / 3))
     assert (facts["labels"], facts["classes"], facts["bits"]) == (60, 2, 60)
     assert facts["entropy"] == pytest.approx(60 * third, rel=0.01)
+
+
+def test_a_suite_takes_the_mean_over_its_tasks_and_names_the_best(tmp_path):
+    class Always:
+        """A row that always says one class."""
+
+        draws = False
+
+        def __init__(self, name, answer):
+            self.name, self.answer, self.settings = name, answer, {"answer": answer}
+
+        def predict(self, examples, split, seed, progress):
+            return Predicted(np.full(len(split.test), self.answer))
+
+    sets = {name: [reviews(seed=n, task=name)] for n, name in enumerate(("sst2", "mr", "cola", "trec", "rte"))}
+    sets["rte"].append(reviews(seed=9, task="RTE, hypothesis alone"))
+    assert suite.experiment.lacks(lab({"sst2": sets["sst2"], "mr": sets["mr"], "cola": sets["cola"]}))
+    one = Lab((), sets, (None,), (1,), tmp_path, tmp_path, extra=(Always("ones", 1), Always("noughts", 0)))
+    assert not suite.experiment.lacks(one)
+    one.all_rows = lambda: one.extra
+    found = suite.run(one)
+    share = {
+        name: np.mean([of.labels[of.parts == TEST].mean() for of in (sets[name][0],)]) for name in ("sst2", "cola")
+    }
+    points = {(point["row"], point["task"]): point["mean"] for point in found.facts["points"]}
+    assert {task for _, task in points} == {"sst2", "cola", "trec", "rte", "mean of 4 tasks"}
+    assert points["ones", "sst2"] == pytest.approx(share["sst2"])
+    mean = np.mean([points["ones", task] for task in ("sst2", "cola", "trec", "rte")])
+    assert points["ones", "mean of 4 tasks"] == pytest.approx(mean)
+    best, other = ("Ones", "noughts") if mean > 0.5 else ("Noughts", "ones")
+    high = 100 * max(mean, 1 - mean)
+    assert found.sentence == f"{best} has the highest mean, {high:.1f}; {other} follows with {100 - high:.1f}."
+
+
+def test_checkpoints_are_asked_in_order_and_how_far_each_is_from_guessing(tmp_path, monkeypatch):
+    class Loaded:
+        """What a folder holds: the share of questions that it has right."""
+
+        def __init__(self, right):
+            self.right = right
+
+    right = {"step2": 0.5, "step4": 0.625, "step8": 0.875}
+    asked = []
+
+    def ask(text_model, questions):
+        asked.append(text_model.right)
+        return [
+            TaskResult("agreement", "accuracy", text_model.right, None, 0.5, 50, 0, "", "", "", "local"),
+            TaskResult("memory", "accuracy", 1.0, None, 0.5, 50, 0, "", "", "", "long"),
+        ]
+
+    monkeypatch.setattr(checkpoints.targeted, "questions", lambda *_: "questions")
+    monkeypatch.setattr(checkpoints.targeted, "ask", ask)
+    monkeypatch.setattr(checkpoints.store, "load", lambda folder, device: Loaded(right[folder.name]))
+    monkeypatch.setattr(checkpoints.store, "digest", lambda folder: folder.name)
+    monkeypatch.setattr(checkpoints.store, "checkpoint", lambda folder, step: folder / f"step{step}")
+    kept = {"checkpoints": [{"step": step, "tokens": 100 * step} for step in (2, 4, 8)]}
+    starts = [Start(Pretrained(name, None, name, "recurrent"), tmp_path / name, known)
+              for name, known in (("lstm", kept), ("other", {}))]  # fmt: skip
+    text = SimpleNamespace(train="", sha256="0")
+    with_runs = Lab(starts, {}, (10,), (1,), tmp_path, tmp_path, corpus=text, grammar="grammar")
+    assert checkpoints.experiment.lacks(lab({}))
+    assert not checkpoints.experiment.lacks(with_runs)
+    found = checkpoints.run(with_runs)
+    assert asked == [0.5, 0.625, 0.875]
+    moments = [(one["tokens"], one["scores"]["local"], one["scores"]["all"]) for one in found.facts["moments"]]
+    assert moments == [(200, 0, 0.5), (400, 0.25, 0.625), (800, 0.75, 0.875)]
+    assert found.sentence == "lstm comes 88 % of the way from guessing, half of that by 200 tokens."
+    assert found.tables[0][1].lines[0][0] == "lstm, 200 tokens"
+    checkpoints.run(with_runs)
+    assert asked == [0.5, 0.625, 0.875]  # each is asked once
