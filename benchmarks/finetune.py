@@ -3,7 +3,8 @@
     python benchmarks/finetune.py [--save]
 
 A GPT of 5 million weights learns from all 6,920 sentences, as `lmzoo finetune --labels all` does it by default, and is
-tested on 1,821. Its weights are the first ones: that changes what it learns and not what it takes. CPU seconds of one thread.
+tested on 1,821. Its weights are the first ones: that changes what it learns and not what it takes. CPU seconds of one
+thread.
 """
 
 import argparse
@@ -84,7 +85,7 @@ def exactness() -> dict[str, float]:
     pairs = [(module.classifier[-1].weight.grad, theirs.score.weight.grad)]
     pairs += [(model.net_.get_parameter("embedding.weight").grad, theirs.transformer.wte.weight.grad)]
     return {
-        "logits": float((logits - out.logits).abs().max()),
+        "logits": float((logits - out.logits).detach().abs().max()),
         "gradients_of_head_and_embedding": max(float((a - b).abs().max()) for a, b in pairs),
     }
 
