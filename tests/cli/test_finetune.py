@@ -34,7 +34,14 @@ def runs(tmp_path_factory):
     ids = words.encode(" ".join(reviews().texts[0]))
     data = Data.of(ids, ids[:50], words.vocab_size)
     model = LSTM(hidden=8, embedding=6, training=Training(batch=4, window=8)).fit(data, Run(steps=2))
-    known = {"corpus": "own", "tokens_read": 64, "training_tokens": 600, "split_sizes": {"train": {"characters": 3000}}}
+    known = {
+        "command": "lmzoo train lstm",
+        "commit": "0ff",
+        "corpus": "own",
+        "tokens_read": 64,
+        "training_tokens": 600,
+        "split_sizes": {"train": {"characters": 3000}},
+    }
     store.save(TextModel(model, words), folder / "lstm", known, model.history)
     store.save(TextModel(Uniform().fit(data), words), folder / "none", {})
     (folder / "mine.tsv").write_text(
@@ -143,6 +150,8 @@ def test_a_report_has_each_experiment_that_can_be_done(lmzoo, tmp_path):
     files = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert files == ["README.md", "few.png", "few.svg", "index.html", "layers.png", "layers.svg", "results.json"]
     page = (tmp_path / "out/index.html").read_text()
+    assert "<bdi>lstm</bdi>: <code>lmzoo train lstm</code>, commit 0ff" in page
+    assert "- lstm: `lmzoo train lstm`, commit `0ff`\n" in (tmp_path / "out/README.md").read_text()
     assert page.index("<picture>") < page.index("<nav")  # the first screen has the picture
     assert "sst2 → mr" in page and "mean of 2 tasks" in page and "default-src 'none'" in page
     facts = json.loads((tmp_path / "out/results.json").read_text())

@@ -69,7 +69,11 @@ def facts(lab: Lab, finished: Sequence[Done]) -> dict[str, Any]:
     return plain(
         {
             **provenance.provenance(),
-            "runs": [{"name": one.name, "digest": one.pretrained.digest} for one in lab.starts],
+            "runs": [
+                {"name": one.name, "digest": one.pretrained.digest}
+                | {key: one.provenance.get(key) for key in ("command", "commit")}
+                for one in lab.starts
+            ],
             "tasks": list(lab.sets),
             "labels": ["all" if size is None else size for size in lab.sizes],
             "seeds": list(lab.seeds),
