@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean
 
-from lmzoo.report.table import DASH, Cell, Table, amount
+from lmzoo.report.table import DASH, MINUS, Cell, Table, amount
 from lmzoo.report.transfer.experiment import Experiment, Found, Lab, Start
 from lmzoo.report.transfer_figures import numbered_curves
 from lmzoo.runs import store
@@ -98,7 +98,7 @@ def _scores(folder: Path, device: str, questions: targeted.Questions) -> dict[st
 
 
 def _cell(value: float | None) -> Cell:
-    return Cell(DASH) if value is None else Cell(f"{100 * value:.0f}", number=value)
+    return Cell(DASH) if value is None else Cell(f"{100 * value:.0f}".replace("-", MINUS), number=value)
 
 
 experiment = Experiment(

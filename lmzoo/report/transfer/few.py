@@ -63,6 +63,8 @@ def sentences(lab: Lab, points: list[Point]) -> list[str]:
     if rival:
         side = "below" if _mean(rival) < _mean(best) else "above"
         said += f"; {rival.row} is {side} that, with {_share(rival)}"
+        if rival.interval and not apart(best, rival):
+            said += " (intervals overlap)"
     return [f"{said}.", *_sure(lab, name, found, sizes)]
 
 

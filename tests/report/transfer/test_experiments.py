@@ -75,6 +75,11 @@ def test_intervals_that_touch_are_not_apart():
             "2 of 2 numbers of labels, with intervals apart at 2.",
         ),
         (
+            0.605,
+            "lifts gpt from 50.0 to 60.5; TF-IDF is below that, with 60.0 (intervals overlap).",
+            "2 of 2 numbers of labels, with intervals apart at 2.",
+        ),
+        (
             0.4,
             "takes gpt from 50.0 to 40.0; TF-IDF is above that, with 60.0.",
             "0 of 2 numbers of labels, with intervals apart at 0.",
@@ -88,7 +93,7 @@ def test_few_labels_are_summed_up_in_one_sentence_whichever_way_it_went(tuned, s
     said, sure, *saved = few.sentences(lab({}), points)
     assert said == f"With 100 labels, pre-training {says}"
     assert sure == f"Pre-trained is above from scratch at {apart_at}"
-    labels = "Pre-trained it needs 10 labels for what takes 100 from scratch (80.0 and 50.0)."
+    labels = f"Pre-trained it needs 10 labels for what takes 100 from scratch ({100 * tuned:.1f} and 50.0)."
     assert saved == ([labels] if tuned > 0.5 else [])
 
 
