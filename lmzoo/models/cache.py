@@ -110,6 +110,15 @@ class Cache(LanguageModel):
         probs = _cache_probs(text, len(state), decay, self.unigrams_, self.order, float(self.k))
         return np.log(probs), text[-self.window :].copy()
 
+    def distributions(self, tokens: Ids, state: State | None = None) -> Array:
+        """`next_log_probs` before each of `tokens` (T,) is read, in one pass: (T, V)."""
+        tokens = check_ids(tokens, self.vocab_size_)
+        state = self.start() if state is None else state
+        text = np.concatenate([state, tokens]).astype(np.int32)
+        rows = np.tile(self.unigrams_, (len(tokens), 1))
+        _put_rows(rows, text, len(state), self._decay(min(self.window, len(text))), self.order, float(self.k))
+        return np.log(rows, out=rows)
+
     def _decay(self, length: int) -> Array:
         """The weight of an occurrence 1 … `length` tokens ago, (length,)."""
         return 0.5 ** (np.arange(length) / self.half_life)
@@ -136,3 +145,30 @@ def _cache_probs(text: Array, first: int, decay: Array, unigrams: Array, order: 
             prob = (hits[n] + k * prob) / (totals[n] + k)
         probs[t - first] = prob
     return probs
+
+
+@njit(cache=True, nogil=True)
+def _put_rows(rows: Array, text: Array, first: int, decay: Array, order: int, k: float) -> None:
+    """Make of p_0 in each of `rows` (S - first, V) the P of all tokens at a position of `text` (S,) from `first` on."""
+    for t in range(first, len(text)):
+        row, oldest = rows[t - first], max(0, t - len(decay))
+        for n in range(order):
+            total = 0.0
+            for s in range(oldest + n, t):
+                if _same(text, s, t, n):
+                    total += decay[t - s - 1]
+            if total == 0:  # longer contexts were not seen either
+                break
+            row *= k / (total + k)
+            for s in range(oldest + n, t):
+                if _same(text, s, t, n):
+                    row[text[s]] += decay[t - s - 1] / (total + k)
+
+
+@njit(inline="always")
+def _same(text: Array, s: int, t: int, n: int) -> bool:
+    """Whether the n tokens before s are those before t."""
+    for i in range(1, n + 1):  # noqa: SIM110 (numba has no generators)
+        if text[s - i] != text[t - i]:
+            return False
+    return True

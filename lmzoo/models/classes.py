@@ -142,6 +142,12 @@ class Classes(LanguageModel, Encoder):
         """log P of every token, (V,), in nats: that of its class plus that within it."""
         return self.ngram_.next_log_probs(state)[self.class_of_] + np.log(self.word_probs_)
 
+    def distributions(self, tokens: Ids, state: State | None = None) -> Array:
+        """`next_log_probs` before each of `tokens` (T,) is read, in one pass: (T, V)."""
+        rows = self.ngram_.distributions(self._classes(tokens), state)[:, self.class_of_]
+        rows += np.log(self.word_probs_)
+        return rows
+
     def log_probs(self, tokens: ArrayLike, state: State | None = None) -> tuple[Array, State]:
         """log P of each of `tokens` (T,), in nats, and the state after them."""
         classes, state = self.ngram_.log_probs(self._classes(tokens), state)

@@ -131,6 +131,13 @@ class Trie:
         _distribution(state, probs, np.empty(depth, np.int64), np.empty(depth), *self._columns)
         return probs
 
+    def distributions(self, tokens: Array, state: int, vocab_size: int) -> Array | None:
+        """`distribution` before each of `tokens` (T,) is read, in order from `state`: (T, V); None of longer contexts
+        than any fit makes.
+        """
+        probs, space = np.empty((len(tokens), vocab_size)), (np.empty(MOST_CONTEXTS, np.int64), np.empty(MOST_CONTEXTS))
+        return None if _distributions(tokens, state, probs, *space, *self._columns) < 0 else probs
+
     def draw(self, state: int, u: float) -> int:
         """A word drawn from p(w | state), for a number `u` uniform in [0, 1); -1 where TRIES were not enough."""
         space: list[Array] = [np.empty(MOST_CONTEXTS, np.int64), *np.empty((3, MOST_CONTEXTS))]
@@ -210,6 +217,12 @@ class TrieModel(LanguageModel):
         """log P of every token, (V,), in nats."""
         return _log(self.trie_.distribution(state, self.vocab_size_))
 
+    def distributions(self, tokens: Ids, state: State | None = None) -> Array:
+        """`next_log_probs` before each of `tokens` (T,) is read, in one pass: (T, V)."""
+        ids = check_ids(tokens, self.vocab_size_).astype(np.int32)
+        rows = self.trie_.distributions(ids, self.start() if state is None else state, self.vocab_size_)
+        return super().distributions(tokens, state) if rows is None else _log(rows, rows)
+
     def draw(self, state: State, u: float) -> int:
         """A token drawn as `next_log_probs` says, in time that does not depend on V."""
         word = self.trie_.draw(state, u)
@@ -236,9 +249,9 @@ class TrieModel(LanguageModel):
         return [log_probs[a + start : b] for (a, b), start in zip(pairwise(starts), first, strict=True)]
 
 
-def _log(probs: Array) -> Array:
+def _log(probs: Array, out: Array | None = None) -> Array:
     with np.errstate(divide="ignore"):  # unsmoothed models have zeros, which the evaluator reports
-        return np.log(probs)
+        return np.log(probs, out=out)
 
 
 @loop
@@ -298,6 +311,26 @@ def _distribution(state, out, contexts, shares, words, probs, children, gammas, 
     for n in range(depth - 1, -1, -1):
         for child in range(children[contexts[n]], children[contexts[n] + 1]):
             out[words[child]] = probs[child] * shares[n]
+
+
+@loop
+def _distributions(tokens, state, out, contexts, shares, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
+    for t in range(len(tokens)):
+        depth, context, share = 0, state, 1.0
+        while context != 0:  # what all longer contexts together leave to each
+            if depth == len(contexts):
+                return -1
+            contexts[depth], shares[depth] = context, share
+            share *= gammas[context]
+            context = fallback[context]
+            depth += 1
+        for word in range(out.shape[1]):
+            out[t, word] = probs[1 + word] * share
+        for n in range(depth - 1, -1, -1):
+            for child in range(children[contexts[n]], children[contexts[n] + 1]):
+                out[t, words[child]] = probs[child] * shares[n]
+        _, state = _step(state, tokens[t], words, probs, children, gammas, fallback)
+    return 0
 
 
 @loop
