@@ -64,7 +64,8 @@ def classify_texts(
             encoded.append((*ids, *ends))
         facts = _facts(model, encoded)
         cut = model.too_long(encoded)
-    notes = [f"{cut:,} texts are longer than this run reads: their {model.cut} was left out"] if cut else []
+    longer, their = ("text is", "its") if cut == 1 else ("texts are", "their")
+    notes = [f"{cut:,} {longer} longer than this run reads: {their} {model.cut} was left out"] if cut else []
     shown = [{"texts": list(group), **fact} for group, fact in zip(asked, _by_text(facts, words), strict=True)]
     if as_json:
         return show_json({"run": str(run), "classes": model.classes_, "notes": notes, "texts": shown})
