@@ -1,8 +1,7 @@
 """Memorisation: how much of what a model generates is copied verbatim from its training text.
 
-Longest matches need no index of the training text: it is read once, and each of its characters continues the matches
-that end at the same character of the sample. A sample of 400 characters has some 25 of each, and memory is that of the
-sample.
+Longest matches need no index of the training text: it is read once, and each pair of its letters continues the matches
+that end with the same pair in the sample. A sample of 400 characters has few of each, and memory is that of the sample.
 """
 
 import re
@@ -103,15 +102,21 @@ def longest_matches(text: str, training: str) -> tuple[Array, Array]:
     The first of several in `training`; 0 and -1 for a character that `training` does not have.
     """
     letters, which = np.unique(_codes(text), return_inverse=True)
+    many = len(letters) + 1
     number = np.full(0x110000, len(letters), np.uint16)  # of each character: len(letters) for those not in the text
     number[letters] = np.arange(len(letters))
-    places = np.argsort(which, kind="stable")  # of the first letter, then of the second, …
-    bounds = np.searchsorted(which[places], np.arange(len(letters) + 2))
-    runs = np.zeros((2, len(text) + 1), np.int32)
-    lengths, starts = np.zeros(len(text), np.int64), np.full(len(text), -1)
+    pairs = which[:-1] * many + which[1:]  # of letters; each ends at a place of the text
+    order = np.lexsort((-np.arange(len(pairs)), pairs))
+    places, bounds = order + 1, np.searchsorted(pairs[order], np.arange(many * many + 1))
+    runs, lengths, starts = np.full((2, len(text)), -1), np.zeros(len(text), np.int64), np.full(len(text), -1)
+    first = np.full(many, -1)
+    last = len(letters)
     for offset in range(0, len(training), CHUNK):
-        _feed(number[_codes(training[offset : offset + CHUNK])], offset, places, bounds, runs, lengths, starts)
-    return lengths, starts
+        read = number[_codes(training[offset : offset + CHUNK])]
+        _feed(read, last, offset, places, bounds, runs, lengths, starts, first)
+        last = int(read[-1])
+    single = (lengths == 0) & (first[which] >= 0)
+    return np.where(single, 1, lengths), np.where(single, first[which], starts)
 
 
 def _codes(text: str) -> Array:
@@ -119,16 +124,34 @@ def _codes(text: str) -> Array:
 
 
 @njit(cache=True, nogil=True)
-def _feed(read: Array, offset: int, places: Array, bounds: Array, runs: Array, lengths: Array, starts: Array) -> None:
-    """Compare the training text from `offset` on, the letters `read` (N,), with the places of each letter in the text.
+def _feed(
+    read: Array,
+    last: int,
+    offset: int,
+    places: Array,
+    bounds: Array,
+    runs: Array,
+    lengths: Array,
+    starts: Array,
+    first: Array,
+) -> None:
+    """Compare the training text from `offset` on, the letters `read` (N,) after the letter `last`, with the text.
 
-    `runs` (2, C + 1): the match that ends with each character of the text and with the last letter read, and with the
-    one before, by whether its number is even. Updates `lengths` and `starts` (C,).
+    `places`: where each pair of letters ends in the text, from `bounds` on by its number, the last place first.
+    `runs` (2, C): the match that ended last at each place, and where in the training text. Updates `lengths` and
+    `starts` (C,), of matches of two letters or more, and where each letter is read `first`.
     """
+    many = len(first)
     for n in range(offset, offset + len(read)):
-        before, after = runs[n % 2], runs[1 - n % 2]
-        after[:] = 0
-        for place in places[bounds[read[n - offset]] : bounds[read[n - offset] + 1]]:
-            after[place + 1] = before[place] + 1
-            if after[place + 1] > lengths[place]:
-                lengths[place], starts[place] = after[place + 1], n - before[place]
+        letter = int(read[n - offset])
+        if first[letter] < 0:
+            first[letter] = n
+        pair = last * many + letter
+        for k in range(bounds[pair], bounds[pair + 1]):
+            place = places[k]
+            # The place before is behind this one in `places` if it is there at all, and so still of n - 1.
+            run = runs[0, place - 1] + 1 if runs[1, place - 1] == n - 1 else 2
+            runs[0, place], runs[1, place] = run, n
+            if run > lengths[place]:
+                lengths[place], starts[place] = run, n - run + 1
+        last = letter
