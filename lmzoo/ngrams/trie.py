@@ -132,8 +132,8 @@ class Trie:
         return probs
 
     def distributions(self, tokens: Array, state: int, vocab_size: int) -> Array | None:
-        """`distribution` before each of `tokens` (T,) is read, in order from `state`: (T, V); None of longer contexts
-        than any fit makes.
+        """`distribution` before each of `tokens` (T,) is read, in order from `state`: (T, V); None where a
+        context is longer than MOST_CONTEXTS.
         """
         probs, space = np.empty((len(tokens), vocab_size)), (np.empty(MOST_CONTEXTS, np.int64), np.empty(MOST_CONTEXTS))
         return None if _distributions(tokens, state, probs, *space, *self._columns) < 0 else probs
@@ -316,19 +316,12 @@ def _distribution(state, out, contexts, shares, words, probs, children, gammas, 
 @loop
 def _distributions(tokens, state, out, contexts, shares, words, probs, children, gammas, fallback):  # type: ignore[no-untyped-def]
     for t in range(len(tokens)):
-        depth, context, share = 0, state, 1.0
-        while context != 0:  # what all longer contexts together leave to each
-            if depth == len(contexts):
-                return -1
-            contexts[depth], shares[depth] = context, share
-            share *= gammas[context]
-            context = fallback[context]
-            depth += 1
-        for word in range(out.shape[1]):
-            out[t, word] = probs[1 + word] * share
-        for n in range(depth - 1, -1, -1):
-            for child in range(children[contexts[n]], children[contexts[n] + 1]):
-                out[t, words[child]] = probs[child] * shares[n]
+        depth, context = 0, state
+        while context != 0:
+            depth, context = depth + 1, fallback[context]
+        if depth > len(contexts):
+            return -1
+        _distribution(state, out[t], contexts[:depth], shares[:depth], words, probs, children, gammas, fallback)
         _, state = _step(state, tokens[t], words, probs, children, gammas, fallback)
     return 0
 

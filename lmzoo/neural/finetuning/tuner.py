@@ -161,14 +161,13 @@ class Tuner(Trainer):
 
     def set_rates(self) -> None:
         """Those of this step; and whether a layer learns yet."""
-        optimizers.set_rate(self.optimizers, self._share())
+        super().set_rates()
         if (lowest := self.schedule.lowest(self.spent)) != self.lowest:
             self.lowest = lowest
             for weight in self.weights:
                 weight.requires_grad_(self.depth[id(weight)] >= lowest)
 
     def _share(self) -> float:
-        """Of the peak learning rate, at this step."""
         return self.schedule.rate(self.spent, self.training.warmup, self.training.cooldown)
 
     def _check_loss(self) -> None:

@@ -179,7 +179,11 @@ class Trainer(Resumable):
 
     def set_rates(self) -> None:
         """The learning rates of this step."""
-        optimizers.set_rate(self.optimizers, rate(self.spent, self.training.warmup, self.training.cooldown))
+        optimizers.set_rate(self.optimizers, self._share())
+
+    def _share(self) -> float:
+        """The learning rate of this step, as a share of its peak."""
+        return rate(self.spent, self.training.warmup, self.training.cooldown)
 
     def _loss_of_parts(self) -> Tensor:
         """Of the next batch; gradients of its parts add up to that of the batch."""
@@ -350,7 +354,7 @@ class Trainer(Resumable):
 
     def _advice(self) -> str:
         t = self.training
-        now = t.learning_rate * rate(self.spent, t.warmup, t.cooldown)
+        now = t.learning_rate * self._share()
         muon = f" and --matrix-rate {t.matrix_rate / 3:.1g}" if t.optimizer == "muon" else ""
         clip = "a smaller --clip" if t.clip else "--clip 1"
         saved = self.run.folder and any(self.run.folder.glob("checkpoint.*"))
