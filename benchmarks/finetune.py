@@ -46,13 +46,13 @@ def cost() -> dict[str, Any]:
     (examples,) = datasets.load("sst2", None, Progress())
     tokenizer = tokenizers.train("bpe:8192", "\n".join(examples.texts[0]))
     model = first_weights(tokenizer.vocab_size)
-    some = trial(examples, (None,), (1,))
-    split = some.split(some.whole, 1)
+    whole = trial(examples, (None,), (1,))
+    split = whole.split(whole.whole, 1)
     learner = NetworkLearner("gpt", TextModel(model, tokenizer), "", run=Run(device="cpu"))
     began = time.process_time()
-    predicted = learner.predict(some.examples, split, 1, Progress())
+    predicted = learner.predict(whole.examples, split, 1, Progress())
     seconds = time.process_time() - began
-    correct = float((predicted.values == some.examples.labels[split.test]).mean())
+    correct = float((predicted.values == whole.examples.labels[split.test]).mean())
     weights = sum(weight.numel() for weight in model.net_.parameters())
     return {"weights": weights, "sentences": len(split.train), "tested": len(split.test), "cpu_seconds": seconds,
             "accuracy_from_first_weights": correct, "facts": dict(predicted.facts)}  # fmt: skip
@@ -69,12 +69,12 @@ def exactness() -> dict[str, float]:
         theirs = transformers.GPT2ForSequenceClassification.from_pretrained(
             f"{folder}/gpt", num_labels=3, pad_token_id=tokenizer.end, attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0
         )
-    module = Tuned(model.net_, Form("joined", "none", tokenizer.vocab_size, 64, "start"), "last", 3, 0, 0.0)
+    form = Form("joined", "none", tokenizer.vocab_size, 64, "start")
+    module = Tuned(model.net_, form, "last", 3, 0, 0.0)
     with torch.no_grad():
         theirs.score.weight.normal_(std=0.02)  # as a head begins
         module.classifier[-1].weight.copy_(theirs.score.weight)
     texts = [(np.random.default_rng(n).integers(0, tokenizer.end, n),) for n in (20, 64, 7)]
-    form = Form("joined", "none", tokenizer.vocab_size, 64, "start")
     batch = Labelled(form, texts, np.array([2, 0, 1])).batch(range(3))
     hidden, _ = module(batch.ids, ())
     logits = module.outputs(module.vectors(hidden, batch), batch.counts)
