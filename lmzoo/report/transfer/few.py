@@ -35,7 +35,7 @@ def run(lab: Lab) -> Found:
         said,
         tables,
         partial(talk, shown, lab.families),
-        f"{tasks[-1].capitalize()} against the number of labels{bars}.",
+        f"{tasks[-1][:1].upper()}{tasks[-1][1:]} against the number of labels{bars}.",
         {"points": [vars(point) for point in points]},
         notes_of(points),
         more,
@@ -43,7 +43,7 @@ def run(lab: Lab) -> Found:
 
 
 def sentences(lab: Lab, points: list[Point]) -> list[str]:
-    """What pre-training is worth beside the best of what counts words, whichever way it went; then what is sure."""
+    """What the best network gains by pre-training, beside the best other row; then at how many sizes intervals part."""
     found = {(point.row, point.labels): point for point in points if point.mean is not None}
     sizes = sorted({point.labels for point in points})
     middle = next((size for size in sizes if size >= BY_THEN), sizes[-1])

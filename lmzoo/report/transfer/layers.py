@@ -30,8 +30,8 @@ def run(lab: Lab) -> Found:
         sentence(lab, shown),
         [(f"Scores times a hundred with {labels} labels. {over_seeds(lab)}", by_task(points))],
         partial(numbered_curves, curves(lab, shown), lab.families, "layers transferred", last),
-        f"{last.capitalize()} with {labels} labels, by how many of the lowest layers keep what they learned: none but "
-        "the embeddings (0) to all. Those above begin with first weights.",
+        f"{last[:1].upper()}{last[1:]} with {labels} labels, by how many of the lowest layers keep what they learned: "
+        "none but the embeddings (0) to all. Those above begin with first weights.",
         {"points": [vars(point) for point in points]},
         notes_of(points),
     )
