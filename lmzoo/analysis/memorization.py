@@ -1,7 +1,7 @@
 """Memorisation: how much of what a model generates is copied verbatim from its training text.
 
-Longest matches need no index of the training text: it is read once, and each pair of its letters continues the matches
-that end with the same pair in the sample. A sample of 400 characters has few of each, and memory is that of the sample.
+Longest matches need no index of the training text: it is read once, and each pair of adjacent characters extends the
+matches that end with the same pair in the sample. A pair is rare in 400 characters, and memory is that of the sample.
 """
 
 import re
@@ -105,8 +105,8 @@ def longest_matches(text: str, training: str) -> tuple[Array, Array]:
     many = len(letters) + 1
     number = np.full(0x110000, len(letters), np.uint16)  # of each character: len(letters) for those not in the text
     number[letters] = np.arange(len(letters))
-    pairs = which[:-1] * many + which[1:]  # of letters; each ends at a place of the text
-    order = np.lexsort((-np.arange(len(pairs)), pairs))
+    pairs = which[:-1] * many + which[1:]  # the bigram of characters that ends at each place but the first
+    order = np.lexsort((-np.arange(len(pairs)), pairs))  # by pair, the last place first
     places, bounds = order + 1, np.searchsorted(pairs[order], np.arange(many * many + 1))
     runs, lengths, starts = np.full((2, len(text)), -1), np.zeros(len(text), np.int64), np.full(len(text), -1)
     first = np.full(many, -1)
@@ -135,11 +135,12 @@ def _feed(
     starts: Array,
     first: Array,
 ) -> None:
-    """Compare the training text from `offset` on, the letters `read` (N,) after the letter `last`, with the text.
+    """Extend the matches by the characters `read` (N,) of the training text, from `offset` on, after `last`.
 
-    `places`: where each pair of letters ends in the text, from `bounds` on by its number, the last place first.
-    `runs` (2, C): the match that ended last at each place, and where in the training text. Updates `lengths` and
-    `starts` (C,), of matches of two letters or more, and where each letter is read `first`.
+    `places`: where each pair of characters ends in the text, the last place first, from `bounds[pair]` to
+    `bounds[pair + 1]`. `runs` (2, C): the length of the latest match that ends at each place, and where it ends in the
+    training text. Updates `lengths` and `starts` (C,) of matches of at least two characters, and where each character
+    occurs `first` in the training text.
     """
     many = len(first)
     for n in range(offset, offset + len(read)):
@@ -149,7 +150,7 @@ def _feed(
         pair = last * many + letter
         for k in range(bounds[pair], bounds[pair + 1]):
             place = places[k]
-            # The place before is behind this one in `places` if it is there at all, and so still of n - 1.
+            # Descending places: the one before has not been updated for n yet, and still holds its match up to n - 1.
             run = runs[0, place - 1] + 1 if runs[1, place - 1] == n - 1 else 2
             runs[0, place], runs[1, place] = run, n
             if run > lengths[place]:

@@ -149,7 +149,7 @@ def _cache_probs(text: Array, first: int, decay: Array, unigrams: Array, order: 
 
 @njit(cache=True, nogil=True)
 def _put_rows(rows: Array, text: Array, first: int, decay: Array, order: int, k: float) -> None:
-    """Make of p_0 in each of `rows` (S - first, V) the P of all tokens at a position of `text` (S,) from `first` on."""
+    """Interpolate the cache into `rows` (S - first, V) of unigram probabilities: P at each position of `text` (S,)."""
     for t in range(first, len(text)):
         row, oldest = rows[t - first], max(0, t - len(decay))
         for n in range(order):

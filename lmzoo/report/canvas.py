@@ -171,7 +171,7 @@ def curve_height(canvas: Canvas, shape: float, curves: int) -> float:
 
 
 def fit_heights(axes: Any, heights: Sequence[float]) -> None:
-    """Let these fill the axes: an interval of two or three seeds can be far wider than all that was found."""
+    """Scale the axis to these means: an interval over two or three seeds can be far wider than their whole range."""
     pad = 0.15 * (max(heights) - min(heights)) + 0.01
     axes.set_ylim(min(heights) - pad, max(heights) + pad)
 

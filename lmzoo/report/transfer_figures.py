@@ -50,8 +50,8 @@ def label_curves(points: Sequence[Point], families: Mapping[str, str], canvas: C
 def talk(points: Sequence[Point], families: Mapping[str, str], canvas: Canvas) -> Drawing | None:
     """The score against the number of labels, for a first screen: a network fine-tuned is solid, from scratch dashed.
 
-    Probes of frozen features are dotted, and what counts words is grey. Bars are intervals over seeds: side by side,
-    and cut off where they leave the figure, which is as high as the means. None for a single number of labels.
+    Probes of frozen features are dotted, bag-of-words baselines grey. Bars are 95 % intervals over seeds, side by side;
+    the axis is scaled to the means, so wide ones are clipped. None for a single number of labels.
     """
     sizes = sorted({one.labels for one in points})
     rows = [name for name in dict.fromkeys(one.row for one in points) if name != MAJORITY]

@@ -93,7 +93,7 @@ class Lab:
     def points(
         self, learners: Sequence[Learner], trials: Sequence[Trial], sizes: Sequence[int | None] | None = None
     ) -> list[Point]:
-        """The cells of a table and their mean over tasks, the seeds put together."""
+        """Means and intervals over seeds of each row and task, and of the mean over tasks."""
         return grid.points(with_mean(self.scored(learners, trials, sizes), self.seeds))
 
     def one_size(self, few: bool = False) -> int | None:
@@ -118,7 +118,7 @@ class Found:
 
     @property
     def said(self) -> str:
-        """All of its sentences."""
+        """All sentences, as one paragraph."""
         return " ".join((self.sentence, *self.more))
 
 
