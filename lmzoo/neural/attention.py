@@ -46,10 +46,7 @@ class Attention(nn.Module):
 
         With slots for keys and values x is of one token, which is written there.
         """
-        # (B, T, D) → q (B, H, T, d), k and v (B, K, T, d)
-        q, k, v = (part.unflatten(-1, (-1, self.size)).transpose(1, 2) for part in self.qkv(x).split(self.sizes, -1))
-        if self.qk_norm:  # Henry et al. 2020; here with RMSNorm and no gain
-            q, k = rms_norm(q, (self.size,)), rms_norm(k, (self.size,))
+        q, k, v = self._project(x)
         if isinstance(cache, Slots):
             if self.rotary:
                 turns = _turns(cache.keys.shape[2], self.size, x.device)[:, cache.place].to(x.dtype)
@@ -65,6 +62,24 @@ class Attention(nn.Module):
             k, v = torch.cat([cache[0], k], -2), torch.cat([cache[1], v], -2)  # (B, K, S, d)
         y = attend(q, k, v, self.dropout if self.training else 0.0)
         return self.out(y.transpose(1, 2).flatten(2)), (k, v)  # (B, H, T, d) → (B, T, D)
+
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x (B, T, D) → q (B, H, T, d), k and v (B, K, T, d), not yet rotated."""
+        q, k, v = (part.unflatten(-1, (-1, self.size)).transpose(1, 2) for part in self.qkv(x).split(self.sizes, -1))
+        if self.qk_norm:  # Henry et al. 2020; here with RMSNorm and no gain
+            q, k = rms_norm(q, (self.size,)), rms_norm(k, (self.size,))
+        return q, k, v
+
+    def weights(self, x: Tensor) -> Tensor:
+        """How much each of T tokens attends to each: x (B, T, D) from the first token → (B, H, T, T), rows sum to 1.
+
+        `forward` never has them: its fused kernel makes none. To look at, see `neural/inside.py`.
+        """
+        q, k, _ = self._project(x)
+        if self.rotary:
+            q, k = rotate(q, 0), rotate(k, 0)
+        scores = q @ k.repeat_interleave(q.shape[1] // k.shape[1], dim=1).mT / math.sqrt(self.size)
+        return (scores + _causal_mask(x.shape[1], x.shape[1], scores)).softmax(-1)
 
     def numpy_step(self) -> Callable[[step.Vector, NDArray[np.float32], int], step.Vector]:
         """`forward` of one token at `place`: x (D,) → (D,); its key and value are written to a tape (2, K, S, d)."""
