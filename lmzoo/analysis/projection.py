@@ -42,6 +42,17 @@ def layout(vectors: Vectors, words: Sequence[str], method: str = "pca", seed: in
     return {"method": method, "words": named, "points": points.tolist(), "variance": variance}
 
 
+def principal(rows: Array) -> tuple[Array, Array]:
+    """PCA: (N, D) → (N, 2) in the plane of the largest variance, and the share of it along each axis."""
+    centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
+    u, lengths, axes = np.linalg.svd(centred, full_matrices=False)
+    signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])  # as scikit-learn chooses them
+    points = u * lengths * signs
+    variance = lengths**2 / max(float((lengths**2).sum()), np.finfo(np.float64).tiny)
+    missing = max(0, 2 - len(lengths))
+    return np.pad(points, ((0, 0), (0, missing)))[:, :2], np.pad(variance, (0, missing))[:2]
+
+
 def _project(rows: Array, method: str, seed: int) -> tuple[Array, list[float] | None]:
     """(N, D) → (N, 2), and for PCA the share of the variance along each axis."""
     try:

@@ -79,14 +79,17 @@ class Vectors:
 
     @classmethod
     def of(cls, text_model: TextModel) -> Self:
-        """The whole words that a model has vectors for. Raises UsageError where it has none."""
+        """The whole words that a model has vectors for; of a network, those of its embedding, in the order of its
+        tokens. Raises UsageError where it has none.
+        """
         model, tokenizer = text_model
-        if not (hasattr(model, "vectors") and hasattr(model, "counts_")):
+        table, counts = _table(model)
+        if table is None:
             raise UsageError(f"{model.name} has no word vectors; lmzoo train svd learns some, as pmi and glove do")
-        words, ids = words_of(tokenizer, model.counts_)
+        words, ids = words_of(tokenizer, np.ones(model.vocab_size_) if counts is None else counts)
         if not words:
             raise UsageError(f"the tokenizer {tokenizer.spec} has no whole words: train with split or word:30000")
-        return cls(words, model.vectors()[ids], model.counts_[ids])
+        return cls(words, table[ids], None if counts is None else counts[ids])
 
     def __len__(self) -> int:
         return len(self.words)
@@ -172,6 +175,14 @@ class Vectors:
             raise UsageError(f"at least 1 word can be asked for, not {n}")
         order = np.argsort(-scores, kind="stable")[: n + len(without)].tolist()
         return [(self.words[i], float(scores[i])) for i in order if i not in without][:n]
+
+
+def _table(model: Any) -> tuple[Any, Any]:
+    """The vectors (V, D) of a model's tokens and how often each occurred, None where it does not know; else None."""
+    if hasattr(model, "vectors") and hasattr(model, "counts_"):
+        return model.vectors(), model.counts_
+    weight = getattr(getattr(vars(model).get("net_"), "embedding", None), "weight", None)
+    return (None if weight is None else weight.detach().float().cpu().numpy()), None
 
 
 def _lengths(rows: Any) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from lmzoo.analysis.projection import frequent_words, layout
+from lmzoo.analysis.projection import frequent_words, layout, principal
 from lmzoo.analysis.word_vectors import Vectors
 from lmzoo.errors import UsageError
 
@@ -81,3 +81,15 @@ def test_without_scikit_learn_the_error_says_what_to_install(vectors, monkeypatc
     monkeypatch.setitem(sys.modules, "sklearn.decomposition", None)
     with pytest.raises(UsageError, match="needs scikit-learn, which is not installed: pip install scikit-learn"):
         layout(vectors, vectors.words)
+
+
+@pytest.mark.parametrize("shape", [(12, 5), (3, 7), (6, 1)])
+def test_principal_axes_are_those_of_scikit_learn(shape):
+    from sklearn.decomposition import PCA
+
+    rows = np.random.default_rng(1).normal(size=shape)
+    points, variance = principal(rows)
+    assert points.shape == (shape[0], 2)
+    pca = PCA(n_components=min(2, shape[1]), svd_solver="full")
+    np.testing.assert_allclose(points[:, : shape[1]], pca.fit_transform(rows), atol=1e-9)
+    np.testing.assert_allclose(variance[: shape[1]], pca.explained_variance_ratio_, atol=1e-12)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from lmzoo import models
 from lmzoo.analysis import word_similarity
 from lmzoo.analysis.word_similarity import judge, solve_analogies
 from lmzoo.analysis.word_vectors import METHODS, Vectors, words_of
@@ -318,3 +319,16 @@ def test_a_model_without_vectors_and_a_tokenizer_without_words_are_errors():
         Vectors.of(TextModel(model, tokenizers.train("byte", "")))
     with pytest.raises(UsageError, match="the tokenizer byte has no whole words: train with split or word:30000"):
         Vectors.of(TextModel(Pairs(np.ones(257)), tokenizers.train("byte", "")))
+
+
+def test_a_networks_embedding_is_a_table_of_vectors_as_well():
+    words = tokenizers.train("word:300", "the cat sat on the mat")
+    model = models.find("mlp").from_config(models.presets(models.find("mlp"))["tiny"])
+    model = model.holding(model.build(words.vocab_size).eval(), words.vocab_size)
+    vectors = Vectors.of(TextModel(model, words))
+    assert {"the", "cat", "sat", "on", "mat"} <= set(vectors.words)
+    row = (
+        model.net_.embedding.weight[next(i for i in range(words.vocab_size) if words.word(i) == "cat")].detach().numpy()
+    )
+    np.testing.assert_allclose(vectors.dense(["cat"])[0], row / np.linalg.norm(row), atol=1e-6)
+    assert vectors.neighbours("cat", 3) != []
