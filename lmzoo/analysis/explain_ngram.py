@@ -12,7 +12,7 @@ import numpy as np
 
 from lmzoo.errors import UsageError, in_range
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.interface import Array
+from lmzoo.interface import Array, Ids
 from lmzoo.ngrams.smoothing import SMOOTHINGS, KneserNey
 
 NOISE = 3e-7  # of p: the float32 rounding error of an α that is 0
@@ -38,6 +38,28 @@ def explain(text_model: TextModel, text: str) -> list[dict[str, Any]]:
         facts.append(reader.explain(state, token, reader.reachable(read[:t])))
         state = reader.trie.walk(read[t : t + 1], state)[1]
     return facts
+
+
+def trace(text_model: TextModel, tokens: Ids, place: int, top: int = 5) -> dict[str, Any]:
+    """How the token at one `place` of `tokens` (T,) gets its probability, as in `explain`: for a page, in milliseconds.
+
+    Each of its `terms` also has the most frequent `followers` of its context, at most `top`: [token, count] (by their
+    probability, with None, in a model without counts). Raises UsageError for a model without n-grams, or no such place.
+    """
+    reader = Reader(text_model)
+    in_range("place", place, 0, below=len(tokens))
+    read = np.concatenate([[reader.end], tokens[: place + 1]]).astype(np.int32)
+    state = reader.after(read[:-1])
+    fact = reader.explain(state, int(read[-1]), reader.reachable(read[:-1]))
+    for term in fact["terms"]:
+        here = reader.children(state)
+        ranked = reader.trie.counts[here] if reader.counted else reader.trie.probs[here]
+        best = np.argsort(-ranked, kind="stable")[:top]
+        names = [reader.name(word) for word in reader.trie.words[here][best].tolist()]
+        counts = ranked[best].tolist() if reader.counted else [None] * len(names)
+        term["followers"] = [list(pair) for pair in zip(names, counts, strict=True)]
+        state = int(reader.trie.fallback[state])
+    return fact
 
 
 def continuations(text_model: TextModel, text: str, top: int = 20, everything: bool = False) -> dict[str, Any]:
@@ -74,18 +96,24 @@ def continuations(text_model: TextModel, text: str, top: int = 20, everything: b
     }
 
 
+def has_table(model: Any) -> bool:
+    """Whether a model has a table of n-grams over its tokens: one over classes of words has not."""
+    trie = vars(model).get("trie_")
+    return trie is not None and trie.children[1] == 1 + model.vocab_size_
+
+
 class Reader:
     """A model's trie and the properties of its smoothing."""
 
     def __init__(self, text_model: TextModel) -> None:
         """Raises UsageError where the model has no table of n-grams over its tokens."""
         model, self.tokenizer = text_model
-        trie = vars(model).get("trie_")
-        if trie is None or trie.children[1] != 1 + model.vocab_size_:
+        if not has_table(model):
             raise UsageError(
                 f"{model.name or type(model).__name__} has no table of n-grams to look into: only a model that counts "
                 "can be explained so, like one by `lmzoo train ngram`"
             )
+        trie = model.trie_
         self.trie, self.vocab_size = trie, model.vocab_size_
         self.reach = int(getattr(model, "reach", 0) or 0)  # tokens of left context
         self.longest = len(self.path(len(trie.words) - 1))  # the highest order of any n-gram

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from lmzoo.analysis.explain_ngram import has_table
 from lmzoo.analysis.projection import principal
 from lmzoo.errors import UsageError
 from lmzoo.evaluation.text_model import TextModel, likeliest_tokens
@@ -36,7 +37,7 @@ class Look:
 def abilities(text_model: TextModel) -> list[str]:
     """What can be shown of a model: some of explain, cells, attention, lens, positions and vectors."""
     model, net = text_model.model, vars(text_model.model).get("net_")
-    can = ["explain"] if vars(model).get("trie_") is not None else []
+    can = ["explain"] if has_table(model) else []
     if net is not None and any(isinstance(part, nn.RNNBase) for part in net.modules()):
         can.append("cells")
     if isinstance(net, TransformerModule):

@@ -10,7 +10,7 @@ import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmzoo.analysis.explain_ngram import continuations, explain
+from lmzoo.analysis.explain_ngram import continuations, explain, trace
 from lmzoo.cli import console, ngrams
 from lmzoo.data import tokenizers
 from lmzoo.errors import UsageError
@@ -346,3 +346,20 @@ class TestPages:
         assert (code, out, err.count("\n")) == (2, "", 1)
         assert "no text to explain" in err
         assert page("ngrams", "the", "--top", "many")[0] == 2
+
+
+@pytest.mark.parametrize("smoothing", ["kneser-ney", "katz"])
+def test_the_trace_of_a_place_is_its_explanation_with_what_followed_each_context(smoothing):
+    model = fitted(smoothing)
+    ids = model.tokenizer.encode("the cat saw the mat")
+    for place, expected in enumerate(explain(model, "the cat saw the mat")):
+        fact = trace(model, ids, place)
+        followers = [term.pop("followers") for term in fact["terms"]]
+        assert fact == expected
+        for term, rows in zip(fact["terms"], followers, strict=True):
+            listed = continuations(model, " ".join(term["context"]).replace("<s>", "\n").replace("␣", ""), top=5)
+            if len(listed["context"]) == len(term["context"]) and "<s>" not in term["context"]:
+                assert sorted(rows) == sorted([one["token"], one["count"]] for one in listed["next"])
+            assert rows[0][1] == max(count for _, count in rows)
+    with pytest.raises(UsageError, match="place"):
+        trace(model, ids, 5)
