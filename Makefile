@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: compare test check clean
+.PHONY: compare test types suite check clean
 
 compare: $(VENV)/.ready
 	$(BIN)/lmzoo compare
@@ -11,7 +11,13 @@ compare: $(VENV)/.ready
 test: $(VENV)/.ready-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(MAKE) --no-print-directory -j 2 types suite
+
+# Beside each other: many tests wait for a process, a signal or a limit.
+types:
 	$(BIN)/mypy lmzoo
+
+suite:
 	$(BIN)/pytest -n 2 --dist worksteal
 
 check: $(VENV)/.ready-test

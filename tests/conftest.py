@@ -11,6 +11,9 @@ from tests import kernels
 # Each worker of pytest-xdist has one core: on two cores, thread pools in every worker make it ten times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Some 150 processes import the package: without bytecode each of them would compile it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A shell's job in the background ignores Ctrl-C, and so would what the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -45,12 +48,14 @@ def _named_pictures(request, monkeypatch):
     if "pictures" in request.keywords:
         return
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     from lmzoo.report import canvas, drawing
 
     def named(draw):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Figure, "draw_without_rendering", lambda _: None)  # nothing is measured
+            patch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
             drawn = draw(canvas.WIDE)
         return drawn and canvas.Picture(drawn[1], SVG, SVG, b"\x89PNG")
 

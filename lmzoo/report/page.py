@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -134,13 +135,14 @@ def _show(section: Section, comparison: Comparison, figure: Drawn) -> Shown | No
 
 def _filled(template: str, comparison: Comparison, shown: Sequence[tuple[Section, Shown]]) -> str:
     """A template with the comparison."""
-    return environment([FOLDER]).get_template(template).render(
+    return environment(FOLDER).get_template(template).render(
         comparison=comparison, sections=shown, finding=finding(comparison), floor=comparison.corpus.floor,
         colours=COLOURS, main=main_table(comparison),
     )  # fmt: skip
 
 
-def environment(folders: Sequence[Path]) -> Any:
+@cache  # with the templates that it has compiled
+def environment(*folders: Path) -> Any:
     """Templates in this folder and others; `visible` is applied to all that they print, so none is forgotten."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

@@ -96,7 +96,7 @@ def render(title: str, lab: Lab, finished: Sequence[Done]) -> dict[str, bytes]:
             files[f"{one.experiment.id}.png"] = one.picture.png
             files[f"{one.experiment.id}.svg"] = one.picture.wide
     filled = {"title": title, "lab": lab, "finished": finished, "results": results, "colours": COLOURS}
-    summary = environment([FOLDER]).get_template("README.transfer.md.j2").render(filled)
+    summary = environment(FOLDER).get_template("README.transfer.md.j2").render(filled)
     files["README.md"] = (re.sub(r"\n{3,}", "\n\n", summary).strip() + "\n").encode()
-    files["index.html"] = environment([FOLDER]).get_template("transfer.html.j2").render(filled).encode()
+    files["index.html"] = environment(FOLDER).get_template("transfer.html.j2").render(filled).encode()
     return files

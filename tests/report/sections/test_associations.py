@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 
 from lmzoo.analysis.word_similarity import judge, solve_analogies
 from lmzoo.analysis.word_vectors import Vectors
+from lmzoo.comparison.compare import compare
 from lmzoo.comparison.results import Comparison
 from lmzoo.data import cards
 from lmzoo.data import corpus as corpora
@@ -16,18 +17,22 @@ from lmzoo.data.grammar import Grammar
 from lmzoo.interface import Run
 from lmzoo.models.word2vec import Word2Vec
 from lmzoo.report import associations, page
-from lmzoo.report.section import sections
+from lmzoo.report.section import find, sections
 from lmzoo.report.sections import factorised, neighbours
 from lmzoo.report.sections import map as word_map
 from lmzoo.runs import store
-from tests.comparisons import compared
 
+SECTIONS = tuple(map(find, ("distances", "factorised", "word_tests", "neighbours", "map")))
 EXACT = "pmi:positive=false,smoothing=1,min_count=1"  # whose scores are the PMI of the pairs that were seen
 TESTS = {
     "EN-SIMLEX-999": "red\tgreen\t8\nred\tbread\t1\nred\tzebrafinch\t2\nbread\tcheese\t7\n",
     "EN-MEN-TR-3k": "red\tgreen\t8\nbread\tgreen\t1\nsmall\tlittle\t9\n",
     "questions-words": ": family\nred green blue yellow\n: gram1\nred green small little\n: gram2\nred green x y\n",
 }
+
+
+def compared(*how):
+    return compare(*how, sections=SECTIONS).to_json()
 
 
 @pytest.fixture(scope="module")
