@@ -145,9 +145,9 @@ class Trie:
 
     @cached_property
     def _sums(self) -> Array:
-        """The sum of all `probs` before each block of BLOCK nodes."""
-        blocks = np.add.reduceat(self.probs, np.arange(0, len(self.probs), BLOCK), dtype=np.float64)
-        return np.append(0, np.cumsum(blocks))
+        """The sum of all `probs` before each block of BLOCK nodes, the last of which may have fewer."""
+        whole = self.probs[: len(self.probs) // BLOCK * BLOCK].reshape(-1, BLOCK)
+        return np.append(0, np.cumsum(whole.sum(axis=1, dtype=np.float64)))  # `reduceat` copies all as float64
 
     @property
     def _columns(self) -> tuple[Array, ...]:
