@@ -97,7 +97,8 @@ def finetune_runs(
     if out:
         check_folder(out)
     how = tuning(settings, layers)
-    loaded = [load(folder, code, device) for folder in runs]
+    runs = list(dict.fromkeys(runs))
+    loaded = load(runs, code, device)
     check_layers(loaded, layers)
     of_tasks = label_sets.read(named, store.read_provenance(runs[0]), mirror, bars, written(plan))
     sets = [one for several in of_tasks.values() for one in several]
@@ -165,13 +166,18 @@ def tuning(settings: str | None, layers: int | None) -> dict[str, Any]:
     return rows.tuning(given)
 
 
-def load(folder: Path, code: Path | None, device: str) -> "Pretrained":
-    """A run to begin from."""
+def load(folders: Sequence[Path], code: Path | None, device: str) -> "list[Pretrained]":
+    """The runs to begin from, under the names of their folders: with the way to them where two are called alike."""
     from lmzoo.runs import store
     from lmzoo.tasks.finetuning.rows import Pretrained
 
-    text_model = store.load(folder, code, device)
-    return Pretrained(folder.name or str(folder), text_model, store.digest(folder), text_model.model.family)
+    called = [folder.name for folder in folders]
+    loaded = []
+    for folder in folders:
+        text_model = store.load(folder, code, device)
+        name = str(folder) if called.count(folder.name) > 1 else folder.name or str(folder)
+        loaded.append(Pretrained(name, text_model, store.digest(folder), text_model.model.family))
+    return loaded
 
 
 def check_layers(loaded: "Sequence[Pretrained]", layers: int | None) -> None:

@@ -49,11 +49,13 @@ def transfer_runs(
     bars, named = Bars(quiet), label_sets.names(tasks, files=True)
     plan = finetune.planned(labels, seeds, limit)
     how = finetune.tuning(settings, None)
-    starts = [
-        experiment.Start(finetune.load(folder, code, device), folder, store.read_provenance(folder)) for folder in runs
-    ]
+    runs = list(dict.fromkeys(runs))
+    loaded = finetune.load(runs, code, device)
+    starts = experiment.named(
+        [experiment.Start(one, run, store.read_provenance(run)) for one, run in zip(loaded, runs, strict=True)]
+    )
     folder = out or Path("reports") / "transfer-{}".format(
-        "-".join(re.sub(r"[^\w.-]", "-", one.name) for one in starts)
+        "-".join(re.sub(r"[^\w.-]", "-", one.name) for one in loaded)
     )
     check_folder(folder)
     sets = label_sets.read(named, starts[0].provenance, mirror, bars, finetune.written(plan))

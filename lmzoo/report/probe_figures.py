@@ -51,8 +51,8 @@ def unit(rows: Sequence[dict[str, Any]], canvas: Canvas) -> Drawing | None:
 def label_curves(rows: Sequence[dict[str, Any]], canvas: Canvas) -> Drawing | None:
     """A probe's score against the number of labels it was trained on: a curve for each model.
 
-    `rows` are {"label", "family", "task", "metric", "chance", "points"}, the points {"labels", "mean", "values"} and,
-    where the band is not all values, "band"; those of the first row's task are drawn.
+    `rows` are {"label", "family", "task", "metric", "chance", "points"}, the points {"labels", "mean", "values"};
+    those of the first row's task are drawn, with a band from the lowest value to the highest.
     """
     rows = [row for row in rows if row["task"] == rows[0]["task"]]
     if not rows:
@@ -64,8 +64,7 @@ def label_curves(rows: Sequence[dict[str, Any]], canvas: Canvas) -> Drawing | No
     curves = []
     for row in rows:
         sizes, means = ([point[key] for point in row["points"]] for key in ("labels", "mean"))
-        bands = [point.get("band") or (min(point["values"]), max(point["values"])) for point in row["points"]]
-        spread = list(zip(*bands, strict=True))
+        spread = list(zip(*((min(point["values"]), max(point["values"])) for point in row["points"]), strict=True))
         axes.fill_between(sizes, *spread, color=colour(row["family"]), alpha=0.15, linewidth=0, zorder=2)
         curves.append((row["label"], sizes, means, colour(row["family"])))
     ends = draw_curves(axes, canvas, curves)

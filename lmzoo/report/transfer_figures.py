@@ -1,9 +1,9 @@
 """The figures of `lmzoo finetune` and `lmzoo transfer`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from lmzoo.report import probe_figures
 from lmzoo.report.canvas import (
     MARKERS,
     REFERENCE_LINE,
@@ -23,36 +23,19 @@ from lmzoo.tasks.probing.baselines import MAJORITY
 
 BASELINE, VECTORS = "baseline", "association"
 LOOKS = {TUNED: ("o", "-", 1.3), SCRATCH: ("s", "--", 1.0), FROZEN: ("^", ":", 0.8)}  # marker, dash, width
+BESIDE = 8.0  # inches: beside the headline of a page it is shown at about that size, so its names can be read
 BASELINE_LOOKS = (("D", "-", 0.8), ("v", "-.", 0.8))
 
 
 def label_curves(points: Sequence[Point], families: Mapping[str, str], canvas: Canvas) -> Drawing | None:
-    """A task's score against the number of labels: a curve for each row, with its interval over seeds.
-
-    `families`: of each run, by its name, with which the names of its rows begin. None for a single number of labels.
-    """
-    rows: list[dict[str, Any]] = []
-    chance = next((one.mean for one in reversed(points) if one.row == MAJORITY and one.mean is not None), 0.0)
-    for name in dict.fromkeys(one.row for one in points if one.row != MAJORITY):
-        known = sorted((one for one in points if one.row == name and one.mean is not None), key=lambda one: one.labels)
-        if known:
-            of_row = [
-                {"labels": one.labels, "mean": one.mean, "values": one.values, "band": one.interval or (one.mean,) * 2}
-                for one in known
-            ]
-            about = {"task": known[0].task, "metric": known[0].metric, "chance": chance}
-            rows.append({"label": name, "family": family(name, families), "points": of_row, **about})
-    if not rows or max(len(row["points"]) for row in rows) < 2:
-        return None
-    return probe_figures.label_curves(rows, canvas)
-
-
-def talk(points: Sequence[Point], families: Mapping[str, str], canvas: Canvas) -> Drawing | None:
-    """The score against the number of labels, for a first screen: a network fine-tuned is solid, from scratch dashed.
+    """A task's score against the number of labels: a network fine-tuned is solid, from scratch dashed.
 
     Probes of frozen features are dotted, bag-of-words baselines grey. Bars are 95 % intervals over seeds, side by side;
-    the axis is scaled to the means, so wide ones are clipped. None for a single number of labels.
+    the axis is scaled to the means, so wide ones are clipped. `families`: of each run, by its name, with which the
+    names of its rows begin. None for a single number of labels.
     """
+    if not canvas.narrow:
+        canvas = replace(canvas, width=min(canvas.width, BESIDE))
     sizes = sorted({one.labels for one in points})
     rows = [name for name in dict.fromkeys(one.row for one in points) if name != MAJORITY]
     of_row = {name: [one for one in points if one.row == name and one.mean is not None] for name in rows}

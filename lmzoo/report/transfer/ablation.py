@@ -40,14 +40,14 @@ def sentence(lab: Lab, points: list[Point]) -> str:
         full, plain, none = (found.get(f"{one.name}, {name}") for name in (FULL, PLAIN, NONE))
         if full and plain and none and None not in (full.mean, plain.mean, none.mean):
             said.append(
-                f"{one.name}: pre-training is worth {_difference(full, none)} points, the auxiliary loss "
+                f"{one.name}: pre-training is worth {_difference(full, none)}, the auxiliary loss "
                 f"{_difference(full, plain)}"
             )
     return f"{'; '.join(said)} ({last})." if said else "No network could be compared with its parts left out."
 
 
 def _difference(one: Point, other: Point) -> str:
-    points = f"{100 * ((one.mean or 0) - (other.mean or 0)):+.1f}".replace("-", MINUS)
+    points = f"{100 * ((one.mean or 0) - (other.mean or 0)):+.1f} points".replace("-", MINUS)
     return points if apart(one, other) else f"{points} (intervals overlap)"
 
 

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from statistics import fmean
@@ -145,6 +145,21 @@ def experiments() -> tuple[Experiment, ...]:
             (one,) = [value for value in vars(module).values() if isinstance(value, Experiment)]
             found.append(one)
     return tuple(sorted(found, key=lambda one: one.place))
+
+
+def named(starts: Sequence[Start]) -> list[Start]:
+    """The runs under their models' titles, "LSTM"; of two alike with their settings; else with their folders, too."""
+    models = [start.pretrained.text_model.model for start in starts]
+    ways = [
+        [model.title for model in models],
+        [model.label for model in models],
+        [f"{model.label} ({start.name})" for model, start in zip(models, starts, strict=True)],
+    ]
+    names = [next((way[n] for way in ways if way.count(way[n]) == 1), start.name) for n, start in enumerate(starts)]
+    return [
+        replace(start, pretrained=replace(start.pretrained, name=name))
+        for start, name in zip(starts, names, strict=True)
+    ]
 
 
 # ── What several experiments do alike ─────────────────────────────────────────────────────────────

@@ -70,7 +70,12 @@ def facts(lab: Lab, finished: Sequence[Done]) -> dict[str, Any]:
         {
             **provenance.provenance(),
             "runs": [
-                {"name": one.name, "digest": one.pretrained.digest}
+                {
+                    "name": one.name,
+                    "run": one.folder.name,
+                    "label": one.pretrained.text_model.model.label,
+                    "digest": one.pretrained.digest,
+                }
                 | {key: one.provenance.get(key) for key in ("command", "commit")}
                 for one in lab.starts
             ],

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lmzoo.report.transfer import checkpoints, domains, few, suite, supervision
-from lmzoo.report.transfer.experiment import Lab, Start, apart, by_labels, by_task, experiments, with_mean
+from lmzoo.report.transfer.experiment import Lab, Start, apart, by_labels, by_task, experiments, named, with_mean
 from lmzoo.tasks.finetuning.grid import Point
 from lmzoo.tasks.finetuning.learner import Cell, Predicted
 from lmzoo.tasks.finetuning.rows import Pretrained
@@ -67,34 +67,48 @@ def test_intervals_that_touch_are_not_apart():
 
 
 @pytest.mark.parametrize(
-    ("tuned", "says", "apart_at"),
+    ("tuned", "says", "ahead"),
     [
-        (
-            0.8,
-            "lifts gpt from 50.0 to 80.0; TF-IDF is below that, with 60.0.",
-            "2 of 2 numbers of labels, with intervals apart at 2.",
-        ),
-        (
-            0.605,
-            "lifts gpt from 50.0 to 60.5; TF-IDF is below that, with 60.0 (intervals overlap).",
-            "2 of 2 numbers of labels, with intervals apart at 2.",
-        ),
-        (
-            0.4,
-            "takes gpt from 50.0 to 40.0; TF-IDF is above that, with 60.0.",
-            "0 of 2 numbers of labels, with intervals apart at 0.",
-        ),
+        (0.8, "lifts gpt from 50.0 to 80.0 with 100 labels and from 60.0 to 90.0 with 1,000; "
+              "the best of the others: 60.0 by TF-IDF, then 95.0 by TF-IDF.", 3),
+        (0.605, "lifts gpt from 50.0 to 60.5 with 100 labels and from 60.0 to 70.5 with 1,000; "
+                "the best of the others: 60.0 by TF-IDF (intervals overlap), then 95.0 by TF-IDF.", 3),
+        (0.4, "takes gpt from 50.0 to 40.0 with 100 labels and from 60.0 to 50.0 with 1,000; "
+              "the best of the others: 60.0 by TF-IDF, then 95.0 by TF-IDF.", 0),
     ],
-)
-def test_few_labels_are_summed_up_in_one_sentence_whichever_way_it_went(tuned, says, apart_at):
-    points = [point(f"gpt, {row}", labels, mean) for labels in (10, 100)
-              for row, mean in (("fine-tuned", tuned), ("from scratch", 0.5))]  # fmt: skip
-    points += [point("majority class", 100, 0.9), point("TF-IDF", 100, 0.6)]
+)  # fmt: skip
+def test_few_labels_are_summed_up_in_one_sentence_whichever_way_it_went(tuned, says, ahead):
+    points = [point(f"gpt, {row}", labels, mean + 0.1 * (labels == 1000)) for labels in (10, 100, 1000)
+              for row, mean in (("fine-tuned", tuned), ("from scratch", 0.5), ("frozen", 0.99))]  # fmt: skip
+    points += [point("majority class", 100, 0.9), point("TF-IDF", 100, 0.6), point("TF-IDF", 1000, 0.95)]
     said, sure, *saved = few.sentences(lab({}), points)
-    assert said == f"With 100 labels, pre-training {says}"
-    assert sure == f"Pre-trained is above from scratch at {apart_at}"
-    labels = f"Pre-trained it needs 10 labels for what takes 100 from scratch ({100 * tuned:.1f} and 50.0)."
-    assert saved == ([labels] if tuned > 0.5 else [])
+    assert said == f"Pre-training {says}"
+    assert (
+        sure
+        == f"Pre-trained, gpt is above from scratch at {ahead} of 3 numbers of labels, with intervals apart at {ahead}."
+    )
+    labels = f"Pre-trained it needs 10 labels for what takes 1,000 from scratch ({100 * tuned:.1f} and 60.0)."
+    assert saved == ([labels] if tuned > 0.6 else [])
+
+
+def test_every_other_network_has_a_sentence_of_its_own():
+    points = [point(f"{name}, {row}", 100, mean) for name, tuned in (("LSTM", 0.6), ("LSTM, tied", 0.7))
+              for row, mean in (("fine-tuned", tuned), ("from scratch", 0.595))]  # fmt: skip
+    first, *_, last = few.sentences(lab({}), points)
+    assert first == ("Pre-training lifts LSTM, tied, from 59.5 to 70.0 with 100 labels; "
+                     "the best of the others: 60.0 by LSTM, fine-tuned.")  # fmt: skip
+    assert last == "Pre-training lifts LSTM from 59.5 to 60.0 with 100 labels (intervals overlap)."
+
+
+def test_runs_have_the_names_of_their_models_and_of_two_alike_the_settings_or_the_folder():
+    def start(folder, title, label):
+        text_model = SimpleNamespace(model=SimpleNamespace(title=title, label=label))
+        return Start(Pretrained(folder, text_model, folder, "recurrent"), Path(folder), {})
+
+    runs = [("a", "GPT", "GPT, 4 layers"), ("b", "LSTM", "LSTM, 8 cells"), ("c", "LSTM", "LSTM, 9 cells"),
+            ("d", "LSTM", "LSTM, 9 cells")]  # fmt: skip
+    names = [one.name for one in named([start(*run) for run in runs])]
+    assert names == ["GPT", "LSTM, 8 cells", "LSTM, 9 cells (c)", "LSTM, 9 cells (d)"]
 
 
 def test_without_a_network_the_best_row_is_named():
