@@ -2,8 +2,8 @@
 
     induction    a head that, at a token that has come before, attends to the one that followed it then, on random
                  tokens that are repeated (Olsson et al. 2022)
-    antecedent   a head that, where he, him or his comes next, points to the name of the person that is meant, in
-                 documents of a grammar that no model was trained on (Clark et al. 2019 asked so of BERT)
+    antecedent   a head that, where he, him or his comes next, points to the person that is meant, by name or by an
+                 earlier pronoun, in documents of a grammar that no model was trained on (Clark et al. 2019, of BERT)
     cell         a cell that follows something one can see: whether a quotation is open, how long the line is (Karpathy,
                  Johnson & Fei-Fei 2015)
 
@@ -53,12 +53,12 @@ class Found:
 
 
 class Pronoun(NamedTuple):
-    """A document up to a pronoun, and where the names are, in characters."""
+    """A document up to a pronoun, and where the person that it means is mentioned, in characters."""
 
     text: str
     start: int  # of the pronoun
-    right: tuple[tuple[int, int], ...]  # where the person that it means is named
-    recent: bool  # whether that is the last name before it; else it is the first of all
+    right: tuple[tuple[int, int], ...]  # by name, or by another pronoun
+    recent: bool  # whether that is the last person mentioned; else it is the first
 
 
 def material(corpus: Corpus) -> tuple[str, list[Pronoun]]:
@@ -124,8 +124,8 @@ def _attention_to_the_next(model: Any, net: Any, row: Ids) -> Floats:
 def pronouns(grammar: Grammar, training: str = "", many: int = 2 * QUESTIONS, seed: int = 1) -> list[Pronoun]:
     """Documents with two people or more before a pronoun, none of which begins one of `training`.
 
-    Half of the pronouns mean the person named last, half the one named first, in turns: neither "the last name" nor
-    "the first name" is right more often than every second time. Fewer than `many` where the grammar has few.
+    Half of the pronouns mean the person mentioned last, half the one mentioned first, in turns: neither "the last one"
+    nor "the first one" is right more often than every second time. Fewer than `many` where the grammar has few.
     """
     writer, source = marked(grammar), random.Random(f"{seed}/inside")
     known = sorted(Grammar.documents(training))
@@ -145,24 +145,16 @@ def pronouns(grammar: Grammar, training: str = "", many: int = 2 * QUESTIONS, se
 def _pronoun(doc: Document, mark: Mark) -> Pronoun | None:
     if mark.by not in PEOPLE or mark.form not in PRONOUNS:
         return None
-    names = [other for other in doc.marks if other.end <= mark.start and _names(other)]
-    right = [name for name in names if name.shows(mark.by)]
-    others = [name for name in names if not name.shows(mark.by)]
-    if not right or not others:
+    people = [other for other in doc.marks if other.end <= mark.start and {other.variable, other.by} & {*PEOPLE}]
+    right = [other for other in people if other.shows(mark.by)]
+    if not right or (people[0] in right) == (people[-1] in right):  # one of the two blind guesses must be wrong
         return None
-    first, recent = names[0] in right, names[-1] in right
-    if first == recent:  # one of the two blind guesses must be wrong
-        return None
-    return Pronoun(doc.text[: mark.end], mark.start, tuple((name.start, name.end) for name in right), recent)
-
-
-def _names(mark: Mark) -> bool:
-    return mark.variable in PEOPLE or (mark.by in PEOPLE and mark.form not in PRONOUNS)
+    return Pronoun(doc.text[: mark.end], mark.start, tuple((one.start, one.end) for one in right), people[-1] in right)
 
 
 def _antecedent(text_model: TextModel, net: Any, pronouns: Sequence[Pronoun]) -> Found:
     hits = [_points_right(text_model, net, one) for one in pronouns]
-    # In pairs, of which one means the last name: what the window has no room for leaves no part out of balance.
+    # In pairs, of which one means the last person: what the window has no room for leaves no part out of balance.
     pairs = [pair for pair in zip(hits[::2], hits[1::2], strict=False) if pair[0] is not None and pair[1] is not None]
     parts = [np.array(pairs[n::2], np.float64) for n in (0, 1)]  # (pairs, 2, layers, H)
     if not all(len(part) for part in parts):
@@ -171,13 +163,13 @@ def _antecedent(text_model: TextModel, net: Any, pronouns: Sequence[Pronoun]) ->
     tested = parts[1][:, :, layer, head]
     share = float(tested.mean())
     lowest = share - 1.96 * (share * (1 - share) / tested.size) ** 0.5
-    about = f"where he, him or his comes next, it points to the name that is meant in {share:.0%} of {tested.size} "
-    about += "held-out documents; the last name, and the first, would be right in 50%"
+    about = f"where he, him or his comes next, it points to the person that is meant in {share:.0%} of {tested.size} "
+    about += "held-out documents; the last one mentioned, and the first, would be right in 50%"
     return Found("antecedent", layer, head, share, 0.5, lowest > 0.5, about)
 
 
 def _points_right(text_model: TextModel, net: Any, one: Pronoun) -> Any:
-    """Of each head (layers, H): whether the token before the pronoun attends most, and not faintly, to the right name.
+    """Of each head (layers, H): whether the token before the pronoun attends most, not faintly, to the right person.
 
     That is where the pronoun is predicted. None where the window is too short. `end`, on which heads rest that look for
     nothing, does not count, nor does that token itself.
