@@ -43,8 +43,9 @@ def explain(text_model: TextModel, text: str) -> list[dict[str, Any]]:
 def trace(text_model: TextModel, tokens: Ids, place: int, top: int = 5) -> dict[str, Any]:
     """How the token at one `place` of `tokens` (T,) gets its probability, as in `explain`: for a page, in milliseconds.
 
-    Each of its `terms` also has the most frequent `followers` of its context, at most `top`: [token, count] (by their
-    probability, with None, in a model without counts). Raises UsageError for a model without n-grams, or no such place.
+    Each of its `terms` also says how often anything followed its context, `occurrences`, and what did most often,
+    `followers`, at most `top`: [token, count]. A model without counts has None, and the most probable. Raises
+    UsageError for a model without n-grams, or no such place.
     """
     reader = Reader(text_model)
     in_range("place", place, 0, below=len(tokens))
@@ -53,6 +54,7 @@ def trace(text_model: TextModel, tokens: Ids, place: int, top: int = 5) -> dict[
     fact = reader.explain(state, int(read[-1]), reader.reachable(read[:-1]))
     for term in fact["terms"]:
         here = reader.children(state)
+        term["occurrences"] = int(reader.trie.counts[here].sum(dtype=np.int64)) if reader.counted else None
         ranked = reader.trie.counts[here] if reader.counted else reader.trie.probs[here]
         best = np.argsort(-ranked, kind="stable")[:top]
         names = [reader.name(word) for word in reader.trie.words[here][best].tolist()]

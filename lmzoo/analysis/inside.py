@@ -1,6 +1,7 @@
 """Inside a network, as JSON knows it: what it attends to, what its cells hold, and what each layer expects.
 
-`look` reads a text once; `attention`, `cells` and `lens` show a part of what was computed. An n-gram is explained by
+`look` reads a text once; `attention`, `cells` and `lens` show a part of what was computed. Layers, heads and cells are
+counted from 1. An n-gram is explained by
 `explain_ngram`, and what a head or a cell is good for is measured in `inside_measured`.
 """
 
@@ -63,7 +64,7 @@ def look(text_model: TextModel, text: str) -> Look:
     return Look(text_model, window, pieces[-len(window) :], networks.read(net, window))
 
 
-def attention(look: Look, layer: int = 0, head: int = 0) -> dict[str, Any]:
+def attention(look: Look, layer: int = 1, head: int = 1) -> dict[str, Any]:
     """How much each token attends to those up to it in one head: `weights`, T rows of 1, 2 … T numbers.
 
     Raises UsageError for a model without attention, or a head that there is not.
@@ -71,14 +72,14 @@ def attention(look: Look, layer: int = 0, head: int = 0) -> dict[str, Any]:
     layers = look.inside.attention
     if not layers:
         raise UsageError(f"{look.text_model.name} has no attention")
-    _among("layer", layer, len(layers))
-    _among("head", head, len(layers[layer]))
-    rows = np.round(layers[layer][head].astype(np.float64), DIGITS).tolist()
-    facts = {"pieces": look.pieces, "layers": len(layers), "heads": len(layers[layer]), "layer": layer, "head": head}
+    heads = layers[_among("layer", layer, len(layers))]
+    weights = heads[_among("head", head, len(heads))]
+    rows = np.round(weights.astype(np.float64), DIGITS).tolist()
+    facts = {"pieces": look.pieces, "layers": len(layers), "heads": len(heads), "layer": layer, "head": head}
     return facts | {"weights": [row[: t + 1] for t, row in enumerate(rows)]}
 
 
-def cells(look: Look, layer: int = -1, cell: int = 0) -> dict[str, Any]:
+def cells(look: Look, layer: int = 1, cell: int = 1) -> dict[str, Any]:
     """What a cell holds behind each token, and what its gates did: T numbers each.
 
     `values` are tanh(c) of an LSTM, else h, from -1 to 1; `gates` are of this cell and `mean_gates` of all cells of the
@@ -87,18 +88,16 @@ def cells(look: Look, layer: int = -1, cell: int = 0) -> dict[str, Any]:
     layers = look.inside.recurrent
     if not layers:
         raise UsageError(f"{look.text_model.name} has no cells: it is not recurrent")
-    layer = len(layers) - 1 if layer == -1 else layer
-    _among("layer", layer, len(layers))
-    one = layers[layer]
-    _among("cell", cell, one.outputs.shape[1])
+    one = layers[_among("layer", layer, len(layers))]
+    at = _among("cell", cell, one.outputs.shape[1])
     return {
         "pieces": look.pieces,
         "layers": len(layers),
         "units": one.outputs.shape[1],
         "layer": layer,
         "cell": cell,
-        "values": _rounded(held(one)[:, cell]),
-        "gates": {name: _rounded(gate[:, cell]) for name, gate in one.gates.items()},
+        "values": _rounded(held(one)[:, at]),
+        "gates": {name: _rounded(gate[:, at]) for name, gate in one.gates.items()},
         "mean_gates": {name: _rounded(gate.mean(axis=1)) for name, gate in one.gates.items()},
     }
 
@@ -145,9 +144,11 @@ def _positions(net: Any) -> Any:
     return table.weight.detach().cpu().numpy() if isinstance(table, nn.Embedding) else None
 
 
-def _among(name: str, given: int, count: int) -> None:
-    if not 0 <= given < count:
-        raise UsageError(f"no {name} {given} in this model: there are 0 to {count - 1}")
+def _among(name: str, given: int, count: int) -> int:
+    """The place of one that is counted from 1."""
+    if not 1 <= given <= count:
+        raise UsageError(f"no {name} {given} in this model: there are 1 to {count}")
+    return given - 1
 
 
 def _rounded(values: Any) -> list[float]:

@@ -44,8 +44,8 @@ class Found:
     """The best head or cell of a model: what it measured where it was not chosen, and whether that is enough."""
 
     what: str  # induction, antecedent or cell
-    layer: int
-    number: int  # of the head or cell
+    layer: int  # from 1, 0 if there is none
+    number: int  # of the head or cell, from 1
     value: float  # share of the attention, accuracy, or r
     least: float  # what it must be above
     passed: bool
@@ -107,7 +107,7 @@ def _induction(model: Any, net: Any) -> Found:
     layer, head = _best(scores[0])
     value = float(scores[1][layer, head])
     about = f"at a token that has come before, it attends to the one that followed it then with {value:.2f}"
-    return Found("induction", layer, head, value, INDUCTION, value > INDUCTION, about)
+    return Found("induction", layer + 1, head + 1, value, INDUCTION, value > INDUCTION, about)
 
 
 def _attention_to_the_next(model: Any, net: Any, row: Ids) -> Floats:
@@ -165,7 +165,7 @@ def _antecedent(text_model: TextModel, net: Any, pronouns: Sequence[Pronoun]) ->
     lowest = share - 1.96 * (share * (1 - share) / tested.size) ** 0.5
     about = f"where he, him or his comes next, it points to the person that is meant in {share:.0%} of {tested.size} "
     about += "held-out documents; the last one mentioned, and the first, would be right in 50%"
-    return Found("antecedent", layer, head, share, 0.5, lowest > 0.5, about)
+    return Found("antecedent", layer + 1, head + 1, share, 0.5, lowest > 0.5, about)
 
 
 def _points_right(text_model: TextModel, net: Any, one: Pronoun) -> Any:
@@ -244,7 +244,7 @@ def _follows(name: str, layers: list[tuple[Floats, Floats]], values: Floats, hal
     shifted = max(abs(float(_correlations(column, np.roll(tested, int(step)))[0])) for step in steps)
     passed = abs(r) > CORRELATION and abs(r) > shifted
     about = f"it follows {_PROPERTIES[name]}, with r = {r:.2f} on held-out text (by chance at most {shifted:.2f})"
-    return Found("cell", layer, cell, r, max(CORRELATION, shifted), passed, about)
+    return Found("cell", layer + 1, cell + 1, r, max(CORRELATION, shifted), passed, about)
 
 
 def _correlations(columns: Floats, values: Floats) -> Floats:

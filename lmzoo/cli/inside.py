@@ -20,9 +20,9 @@ RunFolder = Annotated[Path, run_argument("Folder of a run of a neural network, o
 def show_inside(
     run: RunFolder,
     text: Annotated[str, typer.Argument(help="The text that it reads.")],
-    layer: int = 0,  # Whose head or cell is shown, from 0.
-    head: int = 0,  # A head of attention, from 0.
-    cell: int = 0,  # A cell of a recurrent layer, from 0.
+    layer: int = 1,  # Whose head or cell is shown, from 1.
+    head: int = 1,  # A head of attention, from 1.
+    cell: int = 1,  # A cell of a recurrent layer, from 1.
     # Also measure, on the corpus of the run, whether a head finds what was repeated or the name that a pronoun means,
     # and whether a cell follows quotations, brackets, lines or sentences: chosen on one part, tested on another.
     measure: bool = False,

@@ -119,6 +119,16 @@ def load(
     return _refitted(corpus) if refit else corpus
 
 
+def is_here(name_or_path: str | os.PathLike[str] | Paths) -> bool:
+    """Whether `load` needs no network for it: it is generated, in the cache or a mirror's folder, or one's own file."""
+    paths = name_or_path if isinstance(name_or_path, Paths) else Paths(os.fspath(name_or_path))
+    card = find(paths.corpus)
+    if card is None:
+        return all(path.exists() for path in (paths.main, *paths.given.values()))
+    folders = [cache_folder(), *(Path(mirror).expanduser() for mirror in [_mirror(None)] if mirror)]
+    return bool(card.generator) or all(any((one / file.path).is_file() for one in folders) for file in card.files)
+
+
 def fetch(
     name: str,
     *,

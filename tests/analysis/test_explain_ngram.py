@@ -355,6 +355,9 @@ def test_the_trace_of_a_place_is_its_explanation_with_what_followed_each_context
     for place, expected in enumerate(explain(model, "the cat saw the mat")):
         fact = trace(model, ids, place)
         followers = [term.pop("followers") for term in fact["terms"]]
+        occurrences = [term.pop("occurrences") for term in fact["terms"]]
+        assert occurrences == sorted(occurrences)  # a shorter context occurs at least as often
+        assert occurrences[-1] == len(model.tokenizer.encode(TEXT))
         assert fact == expected
         for term, rows in zip(fact["terms"], followers, strict=True):
             listed = continuations(model, " ".join(term["context"]).replace("<s>", "\n").replace("␣", ""), top=5)

@@ -47,11 +47,11 @@ def test_a_model_can_be_shown_what_it_has(model, can):
 
 def test_attention_is_shown_a_row_for_each_token_up_to_it():
     model = text_model("gpt")
-    facts = inside.attention(inside.look(model, "the cat sat"), 1, 1)
+    facts = inside.attention(inside.look(model, "the cat sat"), 2, 2)
     assert facts["pieces"] == ["⊢", "the", " cat", " sat"]
     assert [len(row) for row in facts["weights"]] == [1, 2, 3, 4]
     np.testing.assert_allclose([sum(row) for row in facts["weights"]], 1, atol=0.01)
-    assert facts["weights"] != inside.attention(inside.look(model, "the cat sat"), 1, 0)["weights"]
+    assert facts["weights"] != inside.attention(inside.look(model, "the cat sat"), 2, 1)["weights"]
     assert (facts["layers"], facts["heads"]) == (2, 2)
 
 
@@ -67,8 +67,8 @@ def test_a_text_longer_than_the_window_is_shown_from_where_scoring_it_would_read
 
 
 def test_cells_are_between_minus_one_and_one_and_gates_between_zero_and_one():
-    facts = inside.cells(inside.look(text_model("lstm", layers=2), "the cat sat"), 0, 5)
-    assert (facts["layers"], facts["units"], facts["layer"], facts["cell"]) == (2, 32, 0, 5)
+    facts = inside.cells(inside.look(text_model("lstm", layers=2), "the cat sat"), 1, 5)
+    assert (facts["layers"], facts["units"], facts["layer"], facts["cell"]) == (2, 32, 1, 5)
     assert len(facts["values"]) == 4 == len(facts["pieces"])
     assert max(map(abs, facts["values"])) <= 1
     assert set(facts["gates"]) == set(facts["mean_gates"]) == {"input", "forget", "output"}
@@ -98,14 +98,14 @@ def test_positions_are_a_point_each():
         (lambda: inside.look(text_model("lstm"), "the " * 2001), "at most 2,000"),
         (lambda: inside.attention(inside.look(text_model("lstm"), "the")), "has no attention"),
         (
-            lambda: inside.attention(inside.look(text_model("gpt"), "the"), 2),
-            "no layer 2 in this model: there are 0 to 1",
+            lambda: inside.attention(inside.look(text_model("gpt"), "the"), 3),
+            "no layer 3 in this model: there are 1 to 2",
         ),
-        (lambda: inside.attention(inside.look(text_model("gpt"), "the"), 0, -1), "no head -1"),
+        (lambda: inside.attention(inside.look(text_model("gpt"), "the"), 1, 0), "no head 0"),
         (lambda: inside.cells(inside.look(text_model("gpt"), "the")), "not recurrent"),
         (
-            lambda: inside.cells(inside.look(text_model("lstm"), "the"), 0, 32),
-            "no cell 32 in this model: there are 0 to 31",
+            lambda: inside.cells(inside.look(text_model("lstm"), "the"), 1, 33),
+            "no cell 33 in this model: there are 1 to 32",
         ),
         (lambda: inside.lens(inside.look(text_model("mlp"), "the")), "no transformer"),
         (lambda: inside.positions(text_model("llama")), "no vectors of positions"),

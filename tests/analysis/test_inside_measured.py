@@ -27,7 +27,7 @@ def network(name, tokenizer=LETTERS, **settings):
 
 
 def attending(monkeypatch, choose):
-    """Head 1 of layer 0 looks where `choose(ids, t)` says, all others at the first token."""
+    """The second head of the first layer looks where `choose(ids, t)` says, all others at the first token."""
 
     def read(_net, ids):
         maps = np.zeros((2, 2, len(ids), len(ids)))
@@ -59,7 +59,7 @@ def test_random_tokens_come_twice_in_the_same_order_and_without_the_end():
 def test_a_head_that_looks_behind_the_earlier_place_of_a_token_is_an_induction_head(monkeypatch):
     attending(monkeypatch, lambda ids, t: ids[:t].index(ids[t]) + 1 if ids[t] in ids[:t] else 0)
     found = kind(measured.measure(network("gpt", window=64)), "induction")
-    assert (found["layer"], found["number"], found["passed"]) == (0, 1, True)
+    assert (found["layer"], found["number"], found["passed"]) == (1, 2, True)
     assert found["value"] == pytest.approx(1)
 
 
@@ -120,7 +120,7 @@ def pointing(monkeypatch, pick):
 
 def test_a_head_that_points_to_the_right_name_passes(monkeypatch):
     found = pointing(monkeypatch, lambda right, _: right[0])
-    assert (found["layer"], found["number"], found["value"], found["passed"]) == (0, 1, 1, True)
+    assert (found["layer"], found["number"], found["value"], found["passed"]) == (1, 2, 1, True)
 
 
 def test_a_head_that_points_to_the_word_before_the_last_does_not(monkeypatch):
@@ -151,7 +151,7 @@ QUOTED = " ".join(f'"{word}"' if DRAW.random() < 0.5 else word for word in WORDS
 
 
 def cells_that(monkeypatch, column, text=QUOTED):
-    """Cell 3 of 8 has what `column(text)` gives behind each character, the others noise."""
+    """The fourth cell of eight has what `column(text)` gives behind each character, the others noise."""
 
     def read(_net, ids):
         values = np.random.default_rng(len(ids)).normal(size=(len(ids), 8))
@@ -170,7 +170,7 @@ def test_a_cell_that_is_high_within_quotations_is_found(monkeypatch):
         monkeypatch, lambda text: measured.properties(text)["quotation"] - 2 + rng.normal(0, 0.2, len(text))
     )
     one = found["it follows whether a quotation is open"]
-    assert (one["layer"], one["number"], one["passed"]) == (0, 3, True)
+    assert (one["layer"], one["number"], one["passed"]) == (1, 4, True)
     assert 0.8 < one["value"] < 1
 
 

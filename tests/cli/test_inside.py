@@ -43,17 +43,17 @@ def lmzoo(calling, monkeypatch, folder):
 
 
 def test_a_transformer_shows_a_head_and_what_each_layer_would_predict(lmzoo):
-    code, out, err = lmzoo("gpt", "the cat sat", "--layer", 1, "--head", 1)
+    code, out, err = lmzoo("gpt", "the cat sat", "--layer", 2, "--head", 2)
     assert (code, err) == (0, "")
-    assert "layer 1, head 1: what each token attends to" in out
+    assert "layer 2, head 2: what each token attends to" in out
     assert "embeddings" in out and "layer 2" in out
     assert sum("␣cat" in line.split()[0] for line in out.splitlines() if line.strip()) == 2
 
 
 def test_an_lstm_shows_a_cell_and_its_gates(lmzoo):
-    code, out, _ = lmzoo("lstm", "the cat sat", "--cell", 31)
+    code, out, _ = lmzoo("lstm", "the cat sat", "--cell", 32)
     assert code == 0
-    assert "layer 0, cell 31" in out
+    assert "layer 1, cell 32" in out
     assert all(name in out for name in ("value", "input", "forget", "output"))
 
 
@@ -81,8 +81,8 @@ def test_a_network_without_either_says_where_to_look(lmzoo):
     ("arguments", "message"),
     [
         (["uniform", "the cat"], "uniform: uniform is no neural network"),
-        (["gpt", "the cat", "--layer", 2], "gpt: no layer 2 in this model: there are 0 to 1"),
-        (["lstm", "the cat", "--cell", 32], "lstm: no cell 32 in this model: there are 0 to 31"),
+        (["gpt", "the cat", "--layer", 3], "gpt: no layer 3 in this model: there are 1 to 2"),
+        (["lstm", "the cat", "--cell", 33], "lstm: no cell 33 in this model: there are 1 to 32"),
         (["nowhere", "the cat"], "nowhere"),
     ],
 )

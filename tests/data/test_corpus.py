@@ -512,3 +512,18 @@ def test_words_and_line_ends_are_the_tokens_of_the_literature(name, tokens, cach
 def test_every_rule_is_on_the_page_that_explains_them():
     page = (cards.folder() / "README.md").read_text()
     assert all(f"| `{rule}` |" in page for rule in [*RULES, "files"])
+
+
+def test_a_corpus_is_here_if_no_network_is_needed_for_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("LMZOO_MIRROR", raising=False)
+    assert corpus.is_here("storyworld:1MB")
+    assert not corpus.is_here("shakespeare")
+    for file in corpus.find("shakespeare").files:
+        (tmp_path / "mirror" / file.path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mirror" / file.path).touch()
+    monkeypatch.setenv("LMZOO_MIRROR", str(tmp_path / "mirror"))
+    assert corpus.is_here("shakespeare")
+    (tmp_path / "own.txt").write_text("a text")
+    assert corpus.is_here(tmp_path / "own.txt")
+    assert not corpus.is_here(tmp_path / "none.txt")
