@@ -99,7 +99,7 @@ def finetune_runs(
     how = tuning(settings, layers)
     runs = list(dict.fromkeys(runs))
     loaded = load(runs, code, device)
-    check_layers(loaded, layers)
+    check_layers(loaded, how.get("transfer", -1))
     of_tasks = label_sets.read(named, store.read_provenance(runs[0]), mirror, bars, written(plan))
     sets = [one for several in of_tasks.values() for one in several]
     run = Run(device=device, progress=bars)
@@ -127,7 +127,8 @@ def finetune_runs(
         write(out, facts, found, families(loaded))
     if as_json:
         return show_json(facts)
-    return show(found, cells)
+    show(found, cells)
+    return show_notes(heads(loaded))
 
 
 # ── What `lmzoo transfer` does alike ──────────────────────────────────────────────────────────────
@@ -180,22 +181,35 @@ def load(folders: Sequence[Path], code: Path | None, device: str) -> "list[Pretr
     return loaded
 
 
-def check_layers(loaded: "Sequence[Pretrained]", layers: int | None) -> None:
+def check_layers(loaded: "Sequence[Pretrained]", layers: int) -> None:
     """Raise UsageError for more layers than any of the networks has: with some, the others' rows say so."""
     from lmzoo.models.finetuned import FineTuned
     from lmzoo.neural.finetuning.layers import Layers
     from lmzoo.tasks.finetuning.rows import is_network
 
     errors = []
-    for model in [one.text_model.model for one in loaded if layers is not None and is_network(one.text_model)]:
+    for model in [one.text_model.model for one in loaded if is_network(one.text_model)]:
         try:
-            Layers(FineTuned.over(model).network_.net_).check(layers or 0)
+            Layers(FineTuned.over(model).network_.net_).check(layers)
         except UsageError as error:
             errors.append(error)
         else:
             return
     if errors:
         raise errors[0]
+
+
+def heads(loaded: "Sequence[Pretrained]") -> list[str]:
+    """Of runs that have learned from labels before, what becomes of their heads."""
+    from lmzoo.models.finetuned import FineTuned
+
+    of_runs = [(one.name, one.text_model.model) for one in loaded]
+    return [
+        f"{name} has a head for {', '.join(model.classes_[:3])}{' …' * (len(model.classes_) > 3)}: that is left off, "
+        "and a new one learns each task"
+        for name, model in of_runs
+        if isinstance(model, FineTuned) and model.classes_
+    ]
 
 
 def written(plan: Plan) -> dict[int, int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lmzoo.cli import finetune, label_sets
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, interruptible, say, show_json, show_wrapped
+from lmzoo.cli.console import Bars, interruptible, say, show_json, show_notes, show_wrapped
 from lmzoo.cli.exchange import check_folder
 from lmzoo.cli.options import Code, Count, Device, Json, Mirror, Quiet, Runs
 from lmzoo.errors import LmzooError, one_line, one_of
@@ -51,6 +51,7 @@ def transfer_runs(
     how = finetune.tuning(settings, None)
     runs = list(dict.fromkeys(runs))
     loaded = finetune.load(runs, code, device)
+    finetune.check_layers(loaded, how.get("transfer", -1))
     starts = experiment.named(
         [experiment.Start(one, run, store.read_provenance(run)) for one, run in zip(loaded, runs, strict=True)]
     )
@@ -75,6 +76,7 @@ def transfer_runs(
         show_wrapped(f"{one.experiment.title}: {one_line(one.error or one.found.said, 2000)}")
     for lack in missing:
         show_wrapped(f"not done: {lack}")
+    show_notes(finetune.heads(loaded))
     return say("", f"report: {index}")
 
 

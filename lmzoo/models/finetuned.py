@@ -112,6 +112,11 @@ class FineTuned(OnNetwork, Classifier):
         return tuned
 
     @property
+    def title(self) -> str:
+        """ "fine-tuned LSTM"."""
+        return f"fine-tuned {self.base().title}"
+
+    @property
     def label(self) -> str:
         """ "LSTM, 96 cells, fine-tuned"."""
         return f"{self.base().label}, fine-tuned"

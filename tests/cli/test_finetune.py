@@ -47,6 +47,8 @@ def runs(tmp_path_factory):
     (folder / "mine.tsv").write_text(
         "text\tlabel\n" + "\n".join(f"a {word} film\t{'good' if word in GOOD else 'bad'}" for word in (*GOOD, *BAD) * 5)
     )
+    (folder / "one.tsv").write_text("text\tlabel\na\tgood\nb\tgood\n")
+    (folder / "half.tsv").write_text("text\tlabel\na\t1\nb\t2.5\n")
     return folder
 
 
@@ -136,6 +138,10 @@ def test_a_classifier_is_saved_as_a_run(lmzoo, tmp_path):
     model = store.load(tmp_path / "kept").model
     assert np.exp(model.class_log_probs([(np.arange(5),)])).sum() == pytest.approx(1, abs=1e-6)
     assert lmzoo(*arguments, tmp_path / "kept")[0] == 2
+    again = ("finetune", tmp_path / "kept", "--tasks", "mine.tsv", "--labels", "10", "--seeds", "1", *QUICK)
+    code, out, _ = lmzoo(*again)
+    assert code == 0 and re.search(r"kept, frozen +[01]\.\d", out)
+    assert "kept has a head for bad, good: that is left off, and a new one learns each task" in " ".join(out.split())
     assert (
         "--save is one classifier of one task, not of 2"
         in lmzoo("finetune", "lstm", "--tasks", "sst2,mr", "--save", tmp_path / "two")[2]
@@ -194,6 +200,10 @@ def test_a_named_experiment_is_done_alone(lmzoo, tmp_path):
         (["finetune", "lstm", "--tasks", "sst2", "--seeds", "0"], "--seeds must be 1 to 100, not 0"),
         (["finetune", "lstm", "--tasks", "sst2", "--settings", "epochs"], "--settings are NAME=VALUE"),
         (["finetune", "lstm", "--tasks", "sst2", "--settings", "epoch=2"], "epoch"),
+        (["finetune", "lstm", "--tasks", "one.tsv"], "one.tsv has one class, 'good'"),
+        (["finetune", "lstm", "--tasks", "half.tsv"], "half.tsv, line 3 has the label 2.5: a label is a class"),
+        (["finetune", "none", "--tasks", "sst2", "--save", "x"], "a uniform is no network of lmzoo"),
+        (["transfer", "lstm", "--tasks", "sst2", "--settings", "transfer=7"], "7 layers cannot be transferred"),
         (["transfer", "lstm", "--experiments", "few,more"], "no experiment 'more'"),
         (["transfer", "lstm", "--tasks", "sst2", "--experiments", "domains"], "needs pairs (rte, sick), or sst2 with"),
     ],

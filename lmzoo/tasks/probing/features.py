@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lmzoo.data import plain
 from lmzoo.drafts import write_atomically
 from lmzoo.errors import ScoreError, UsageError
 from lmzoo.evaluation.text_model import TextModel
@@ -55,7 +56,7 @@ class FeatureReader:
         self.note = f"its vectors of {wide:,} numbers are hashed into {NARROW:,}" if wide > WIDE else ""
         # All that features depend on, so that a cached file is never out of date.
         self.fingerprint = _hash(f"{VERSION} {WIDE} {NARROW} {model.name}", model.config(), self.tokenizer.to_json())
-        for name, array in sorted(model.arrays().items()):
+        for name, array in sorted(plain.to_arrays(model.arrays()).items()):  # a classifier's classes are no array
             self.fingerprint = _hash(self.fingerprint, name, str(array.dtype), array.shape, array)
 
     def inputs(self, examples: ProbeSet) -> dict[Candidate, Array]:

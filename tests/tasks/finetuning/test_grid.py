@@ -2,7 +2,12 @@
 
 import json
 import math
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,12 +76,16 @@ def test_what_is_there_is_not_computed_again(tmp_path):
     assert other.asked == first.asked
 
 
-def test_who_is_killed_loses_the_cell_at_work(tmp_path):
-    def dies(examples, split):
-        raise KeyboardInterrupt
+def killed(examples, split):
+    os.kill(os.getpid(), signal.SIGKILL)
 
-    with pytest.raises(KeyboardInterrupt):
-        table(tmp_path, Fake(0), Fake(dies), sizes=(10,))
+
+def test_who_is_killed_loses_the_cell_at_work(tmp_path):
+    code = (
+        "from tests.tasks.finetuning.test_grid import *; table(Path(sys.argv[1]), Fake(0), Fake(killed), sizes=(10,))"
+    )
+    process = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=Path(__file__).parents[3], check=False)
+    assert process.returncode == -signal.SIGKILL
     table(tmp_path, after := Fake(0), sizes=(10,))
     assert after.asked == [(10, 2)]
     assert {json.loads(path.read_text())[0]["row"] for path in tmp_path.iterdir()} == {"fake"}
