@@ -1,6 +1,7 @@
 """Measured, not asserted: a head or cell made by hand is found, and passes; what only looks like one does not."""
 
 import random
+import re
 
 import numpy as np
 import pytest
@@ -96,6 +97,13 @@ def test_questions_end_in_a_pronoun_and_half_of_them_mean_the_person_mentioned_l
             )
             == 1
         )
+
+
+def test_the_person_mentioned_first_is_meant_in_one_half_and_not_in_the_other():
+    people = {*GRAMMAR.words["man"], *GRAMMAR.words["woman"]}
+    for one in QUESTIONS:
+        first = next(word for word in re.findall(r"\w+", one.text) if word in people)
+        assert (one.text[slice(*one.right[0])] == first) == (not one.recent)
 
 
 def test_no_question_begins_a_document_of_the_training_text():
