@@ -59,8 +59,9 @@ def look(text_model: TextModel, text: str) -> Look:
         raise UsageError(f"the text has {len(ids):,} tokens: at most {LONGEST:,} can be looked at")
     pieces = [BEGINNING, *tokenizer.pieces(ids)]
     read = np.append(tokenizer.end, ids).astype(np.int64)
-    # The windows of a long text are those that scoring it would read.
-    window = getattr(model.advance(model.start(), ids), "ids", read)
+    window = read
+    if model.reach is not None and len(read) > model.reach:  # the windows are those that scoring the text would read
+        window = getattr(model.advance(model.start(), ids), "ids", read)
     return Look(text_model, window, pieces[-len(window) :], networks.read(net, window))
 
 

@@ -51,7 +51,7 @@ def read(module: Module, ids: Ids) -> Inside:
         hidden, _ = module(torch.from_numpy(np.asarray(ids, np.int64))[None].to(module.device), module.initial_state(1))
     attention = [_array(part.weights(notes[part][0][0])) for part in watched if isinstance(part, Attention)]
     layers = [part for part in watched if isinstance(part, nn.RNNBase)]
-    recurrent = [cells for part in layers for cells in _layers(part, *notes[part][0])]
+    recurrent = [cells for part in layers for cells in _layers(part, *notes[part])]
     residual = [notes[block][0][0] for block in blocks[:1]] + [notes[block][1][0] for block in blocks]
     return Inside(_array(hidden), attention, recurrent, [_array(x) for x in residual])
 
@@ -83,43 +83,50 @@ def _noting(parts: list[nn.Module]) -> Iterator[dict[nn.Module, tuple[Any, Any]]
             hook.remove()
 
 
-def _layers(part: nn.RNNBase, x: Tensor, state: Any) -> Iterator[Cells]:
-    """Each of the stacked layers of `part`, which read x (1, T, D); PyTorch gives outputs of the last one only."""
+def _layers(part: nn.RNNBase, given: tuple[Tensor, Any], gave: tuple[Tensor, Any]) -> Iterator[Cells]:
+    """Each of the stacked layers of `part`: PyTorch gives the outputs of the last one only."""
+    (x, state), (last, _) = given, gave  # (1, T, D), of each layer, and (1, T, H)
+    run, look = _KINDS[type(part)]
     h, c = state if isinstance(state, tuple) else (state, state)  # (layers, 1, H)
     for n, weights in enumerate(part.all_weights):
-        ours = x, h[n : n + 1], c[n : n + 1], weights
-        x, cells, gates = _KINDS[type(part)](*ours)
-        yield Cells(_array(x), _array(cells), {name: _array(gate) for name, gate in gates.items()})
+        first, held = h[n : n + 1], c[n : n + 1]
+        outputs = last
+        if n < part.num_layers - 1:  # with biases, one layer, no dropout, evaluation, one direction, batch first
+            before = (first, held) if run is torch.lstm else first
+            outputs = run(x, before, weights, True, 1, 0.0, False, False, True)[0]
+        cells, gates = look(x, outputs, first, held, weights)
+        yield Cells(_array(outputs), _array(cells), {name: _array(gate) for name, gate in gates.items()})
+        x = outputs
 
 
-Read = tuple[Tensor, Tensor, dict[str, Tensor]]  # outputs, cells and gates, (1, T, H) each
-_ALONE: tuple[Any, ...] = (True, 1, 0.0, False, False, True)  # biases, one layer, no dropout, evaluation, batch first
+Seen = tuple[Tensor, dict[str, Tensor]]  # cells and gates, (1, T, H) each
 
 
-def _lstm(x: Tensor, h: Tensor, c: Tensor, weights: list[Tensor]) -> Read:
-    outputs = torch.lstm(x, (h, c), weights, *_ALONE)[0]
+def _lstm(x: Tensor, outputs: Tensor, h: Tensor, c: Tensor, weights: list[Tensor]) -> Seen:
     of_x, of_h = _sums(x, _before(outputs, h), weights)
     i, f, g, o = (of_x + of_h).chunk(4, -1)
     i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
     cells = torch.empty_like(outputs)
     for t in range(x.shape[1]):  # the only thing that h does not tell: c where tanh has saturated
         c = cells[:, t] = f[:, t] * c + i[:, t] * g[:, t]
-    return outputs, cells, {"input": i, "forget": f, "output": o}
+    return cells, {"input": i, "forget": f, "output": o}
 
 
-def _gru(x: Tensor, h: Tensor, _c: Tensor, weights: list[Tensor]) -> Read:
-    outputs = torch.gru(x, h, weights, *_ALONE)[0]
+def _gru(x: Tensor, outputs: Tensor, h: Tensor, _c: Tensor, weights: list[Tensor]) -> Seen:
     of_x, of_h = _sums(x, _before(outputs, h), weights)
     reset, update, _ = (of_x + of_h).chunk(3, -1)
-    return outputs, outputs, {"reset": reset.sigmoid(), "update": update.sigmoid()}
+    return outputs, {"reset": reset.sigmoid(), "update": update.sigmoid()}
 
 
-def _elman(x: Tensor, h: Tensor, _c: Tensor, weights: list[Tensor]) -> Read:
-    outputs = torch.rnn_tanh(x, h, weights, *_ALONE)[0]
-    return outputs, outputs, {}
+def _elman(_x: Tensor, outputs: Tensor, _h: Tensor, _c: Tensor, _weights: list[Tensor]) -> Seen:
+    return outputs, {}
 
 
-_KINDS: dict[type[nn.RNNBase], Any] = {nn.LSTM: _lstm, nn.GRU: _gru, nn.RNN: _elman}
+_KINDS: dict[type[nn.RNNBase], tuple[Any, Any]] = {
+    nn.LSTM: (torch.lstm, _lstm),
+    nn.GRU: (torch.gru, _gru),
+    nn.RNN: (torch.rnn_tanh, _elman),
+}
 
 
 def _before(outputs: Tensor, h: Tensor) -> Tensor:

@@ -74,6 +74,13 @@ def test_every_stacked_layer_is_read_and_the_last_gives_the_networks_output(name
     look = inside.read(module, TEXT)
     assert len(look.recurrent) == RECURRENT[name]["layers"]
     np.testing.assert_allclose(look.recurrent[-1].outputs, look.hidden, atol=1e-5)
+    top = next(part for part in reversed(list(module.modules())) if isinstance(part, torch.nn.RNNBase))
+    if top.num_layers > 1:  # the layers within one of PyTorch's: the last reads what the one below it gave
+        one = type(top)(top.hidden_size, top.hidden_size, batch_first=True)
+        one.load_state_dict(dict(zip(one.state_dict(), top.all_weights[-1], strict=True)))
+        with torch.inference_mode():
+            again = one(torch.from_numpy(look.recurrent[-2].outputs)[None])[0][0].numpy()
+        np.testing.assert_allclose(again, look.hidden, atol=1e-5)
 
 
 def test_the_output_gate_shows_the_cells_of_an_lstm():
