@@ -50,6 +50,7 @@ def compare(
     sections: Sequence[Computed] = (),
     processes: int = 1,
     cluster: Elsewhere | None = None,
+    transfer: bool = False,
 ) -> Comparison:
     """Train, score and compare the models `specs` on `corpus`; `report.page.write` shows what is returned.
 
@@ -65,7 +66,7 @@ def compare(
 
     `sections` compute what the comparison shows beyond its rows (all of the report's: `report.section.sections()`),
     some only where asked: `word_tests` is what `task_cards.fetch("words")` returns, `tests` are public test sets,
-    `shares` those of the training text for learning curves.
+    `shares` those of the training text for learning curves, `transfer` that networks are fine-tuned on few labels.
     """
     began = time.perf_counter()
     for spec in specs:
@@ -98,7 +99,7 @@ def compare(
         differences=_differences(scored(entries)),
         untested=list(tests.missing),
     )
-    context = Context(text, run, cache, word_tests, tests, shares)
+    context = Context(text, run, cache, word_tests, tests, shares, transfer)
     if team:
         team.compute(entries, computed, context)
     with side_by_side.assisted(entries, computed, context, folder / "runs", 1 if team else processes):

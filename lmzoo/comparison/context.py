@@ -32,6 +32,7 @@ class Context:
     word_tests: Mapping[str, str] | None = None  # the files of the task "words"; None: not asked for
     tests: Suite = field(default_factory=Suite)  # public test sets
     shares: Sequence[float] = ()  # of the training text, for learning curves
+    transfer: bool = False  # whether networks are fine-tuned, too
     section: str = ""  # whose cache it is
     version: int = 0
     shared: dict[str, Any] = field(default_factory=dict)  # what several sections need

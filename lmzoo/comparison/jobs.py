@@ -55,6 +55,7 @@ class Asked:
     tasks: str | None
     limit: int
     words: bool
+    transfer: bool
     sections: Sequence[Computed]
     circumstances: Mapping[str, Any]  # of the command
     command: str
@@ -226,6 +227,7 @@ class Desk:
             ResultCache(folder / KEPT),
             task_cards.fetch("words", asked.mirror) if asked.words else None,
             suite.read(asked.tasks, asked.limit, asked.mirror) if asked.tasks is not None else suite.Suite(),
+            transfer=asked.transfer,
         )
         self.last: tuple[str, int, Entry] | None = None
 

@@ -38,6 +38,7 @@ class Elsewhere:
     tasks: str | None = None
     limit: int = 0
     words: bool = False
+    transfer: bool = False
 
 
 class Team:
@@ -69,6 +70,7 @@ class Team:
                 tasks=elsewhere.tasks,
                 limit=elsewhere.limit,
                 words=elsewhere.words,
+                transfer=elsewhere.transfer,
                 sections=[section.bare for section in sections],
                 circumstances=provenance.circumstances(),
                 command=provenance.command(),

@@ -27,15 +27,17 @@ BESIDE = 8.0  # inches: beside the headline of a page it is shown at about that 
 BASELINE_LOOKS = (("D", "-", 0.8), ("v", "-.", 0.8))
 
 
-def label_curves(points: Sequence[Point], families: Mapping[str, str], canvas: Canvas) -> Drawing | None:
+def label_curves(
+    points: Sequence[Point], families: Mapping[str, str], canvas: Canvas, widest: float = BESIDE
+) -> Drawing | None:
     """A task's score against the number of labels: a network fine-tuned is solid, from scratch dashed.
 
     Probes of frozen features are dotted, bag-of-words baselines grey. Bars are 95 % intervals over seeds, side by side;
     the axis is scaled to the means, so wide ones are clipped. `families`: of each run, by its name, with which the
-    names of its rows begin. None for a single number of labels.
+    names of its rows begin; `widest` in inches. None for a single number of labels.
     """
-    if not canvas.narrow:
-        canvas = replace(canvas, width=min(canvas.width, BESIDE))
+    if not canvas.narrow and canvas.height is None:
+        canvas = replace(canvas, width=min(canvas.width, widest))
     sizes = sorted({one.labels for one in points})
     rows = [name for name in dict.fromkeys(one.row for one in points) if name != MAJORITY]
     of_row = {name: [one for one in points if one.row == name and one.mean is not None] for name in rows}

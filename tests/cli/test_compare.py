@@ -109,6 +109,7 @@ def test_ctrl_c_says_how_to_go_on(lmzoo, monkeypatch):
         (["--preset", "laptop"], "--preset says which models to compare, and so do you"),
         (["--seeds", "0"], "--seeds must be 1 to 100, not 0"),
         (["--seeds", "x"], "--seeds must be a whole number"),
+        (["--transfer"], "--transfer takes labels that a grammar wrote, as of storyworld, and own.txt has none"),
     ],
 )
 def test_what_does_not_go_together_is_said_at_once(lmzoo, words, said):

@@ -29,7 +29,7 @@ def run(lab: Lab) -> Found:
         tested = f", tested on {of_task[0].items:,}" if of_task[0].items else ""
         tables.append((f"{task}: {of_task[0].metric}, times a hundred{tested}. {over_seeds(lab)}", by_labels(of_task)))
     shown = [point for point in points if point.task == tasks[-1]]
-    said, *more = sentences(lab, shown)
+    said, *more = sentences(len(lab.seeds), shown)
     bars = "; bars: 95 % intervals over seeds" if len(lab.seeds) > 1 else ""
     return Found(
         said,
@@ -42,7 +42,7 @@ def run(lab: Lab) -> Found:
     )
 
 
-def sentences(lab: Lab, points: list[Point]) -> list[str]:
+def sentences(seeds: int, points: list[Point]) -> list[str]:
     """What the best network gains by pre-training, beside the best other row; how surely; and what the others gain."""
     found = {(point.row, point.labels): point for point in points if point.mean is not None}
     sizes = sorted({point.labels for point in points})
@@ -59,7 +59,7 @@ def sentences(lab: Lab, points: list[Point]) -> list[str]:
     rivals = _rivals(names[0], found, shown)
     return [
         f"{first[0].upper()}{first[1:]}{f'; {rivals}' if rivals else ''}.",
-        *_sure(lab, names[0], found, sizes),
+        *_sure(seeds, names[0], found, sizes),
         *(f"{gain[0].upper()}{gain[1:]}." for gain in others),
     ]
 
@@ -93,7 +93,7 @@ def _overlap(one: Point, other: Point) -> str:
     return " (intervals overlap)" if one.interval and other.interval and not apart(one, other) else ""
 
 
-def _sure(lab: Lab, name: str, found: Mapping[tuple[str, int], Point], sizes: list[int]) -> list[str]:
+def _sure(seeds: int, name: str, found: Mapping[tuple[str, int], Point], sizes: list[int]) -> list[str]:
     """At how many numbers of labels pre-training is ahead, and how many labels it saves."""
     keys = [((f"{name}, {TUNED}", size), (f"{name}, {SCRATCH}", size)) for size in sizes]
     known = [(found[one], found[other]) for one, other in keys if one in found and other in found]
@@ -101,7 +101,7 @@ def _sure(lab: Lab, name: str, found: Mapping[tuple[str, int], Point], sizes: li
         return []
     higher = sum(_mean(one) > _mean(other) for one, other in known)
     ahead = sum(_mean(one) > _mean(other) and apart(one, other) for one, other in known)
-    intervals = f", with intervals apart at {ahead}" if len(lab.seeds) > 1 else ""
+    intervals = f", with intervals apart at {ahead}" if seeds > 1 else ""
     said = [f"Pre-trained, {name} is above from scratch at {higher} of {len(known)} numbers of labels{intervals}."]
     most = known[-1][1]
     enough = next((one for one, _ in known if _mean(one) >= _mean(most)), None)

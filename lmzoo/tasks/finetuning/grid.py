@@ -47,10 +47,10 @@ def fill(
     learners: Sequence[Learner],
     trials: Sequence[Trial],
     sizes: Sequence[int | None],
-    folder: Path,
+    folder: Path | None,
     progress: Progress | None = None,
 ) -> list[Cell]:
-    """All cells, those in `folder` without computing them again; sizes that a set does not have are left out.
+    """All cells, those in `folder` (None: none) without computing them again, but for sizes that a set does not have.
 
     Each is written as it ends, so that a process that is killed loses the one at work.
     """
@@ -71,7 +71,9 @@ def fill(
     return cells
 
 
-def _cells(learner: Learner, trial: Trial, labels: int, seed: int, folder: Path, progress: Progress) -> list[Cell]:
+def _cells(
+    learner: Learner, trial: Trial, labels: int, seed: int, folder: Path | None, progress: Progress
+) -> list[Cell]:
     """A cell for each test set of the trial."""
     split = trial.split(labels, seed)
     learned = [split.train, split.valid]
@@ -83,9 +85,10 @@ def _cells(learner: Learner, trial: Trial, labels: int, seed: int, folder: Path,
     blank = [Cell(learner.name, task, name, labels, seed, None, len(places)) for task, places in tested.items()]
     began = time.perf_counter()
     try:
-        path = folder / f"{_key(VERSION, learner.settings, trial.digest, *learned, split.test, drawn)}.json"
+        path = folder and folder / f"{_key(VERSION, learner.settings, trial.digest, *learned, split.test, drawn)}.json"
         with suppress(OSError, FormatError):  # a damaged file is as good as none
-            return [replace(cell, row=learner.name, seed=seed) for cell in read_json(path, list[Cell])]
+            if path:
+                return [replace(cell, row=learner.name, seed=seed) for cell in read_json(path, list[Cell])]
         predicted = learner.predict(hidden(trial.examples, split), split, seed, progress)
         values = _scores(predicted, trial, split, name)
     except LmzooError as error:
@@ -93,7 +96,8 @@ def _cells(learner: Learner, trial: Trial, labels: int, seed: int, folder: Path,
     seconds = time.perf_counter() - began
     facts = json.loads(json.dumps(predicted.facts, default=_plain))  # as they are read again
     cells = [replace(cell, value=values[cell.task], seconds=seconds, facts=facts) for cell in blank]
-    write_atomically(path, json.dumps([vars(cell) for cell in cells]).encode())
+    if path:
+        write_atomically(path, json.dumps([vars(cell) for cell in cells]).encode())
     return cells
 
 

@@ -81,7 +81,7 @@ def test_few_labels_are_summed_up_in_one_sentence_whichever_way_it_went(tuned, s
     points = [point(f"gpt, {row}", labels, mean + 0.1 * (labels == 1000)) for labels in (10, 100, 1000)
               for row, mean in (("fine-tuned", tuned), ("from scratch", 0.5), ("frozen", 0.99))]  # fmt: skip
     points += [point("majority class", 100, 0.9), point("TF-IDF", 100, 0.6), point("TF-IDF", 1000, 0.95)]
-    said, sure, *saved = few.sentences(lab({}), points)
+    said, sure, *saved = few.sentences(2, points)
     assert said == f"Pre-training {says}"
     assert (
         sure
@@ -94,7 +94,7 @@ def test_few_labels_are_summed_up_in_one_sentence_whichever_way_it_went(tuned, s
 def test_every_other_network_has_a_sentence_of_its_own():
     points = [point(f"{name}, {row}", 100, mean) for name, tuned in (("LSTM", 0.6), ("LSTM, tied", 0.7))
               for row, mean in (("fine-tuned", tuned), ("from scratch", 0.595))]  # fmt: skip
-    first, *_, last = few.sentences(lab({}), points)
+    first, *_, last = few.sentences(2, points)
     assert first == ("Pre-training lifts LSTM, tied, from 59.5 to 70.0 with 100 labels; "
                      "the best of the others: 60.0 by LSTM, fine-tuned.")  # fmt: skip
     assert last == "Pre-training lifts LSTM from 59.5 to 60.0 with 100 labels (intervals overlap)."
@@ -113,7 +113,7 @@ def test_runs_have_the_names_of_their_models_and_of_two_alike_the_settings_or_th
 
 def test_without_a_network_the_best_row_is_named():
     points = [point("majority class", 100, 0.9), point("TF-IDF", 100, 0.6), point("NB-SVM", 100, 0.7)]
-    assert few.sentences(lab({}), points) == ["With 100 labels NB-SVM is right most often: 70.0."]
+    assert few.sentences(2, points) == ["With 100 labels NB-SVM is right most often: 70.0."]
 
 
 def test_texts_that_are_learned_from_are_not_tested_elsewhere():
