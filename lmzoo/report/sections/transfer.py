@@ -138,7 +138,7 @@ def _sentences(facts: Transfer) -> list[str]:
 
 section = Section(
     "transfer",
-    "Pre-trained against from scratch",
+    "Transfer to labels",
     35,
     "knowledge",
     facts=Transfer,
