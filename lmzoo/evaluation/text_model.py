@@ -97,7 +97,7 @@ class TextModel:
     def next_characters(self, text: str = "") -> dict[str, float]:
         """P(character | text) for every character that can come next, whatever tokens spell it: see `characters`."""
         model = self.require(LanguageModel, "it cannot predict the next character")
-        ids, last_word = characters.split_last_word(self.tokenizer, self._up_to_a_part_of_a_word(text))
+        ids, last_word = characters.split_last_word(self.tokenizer, self.up_to_a_part_of_a_word(text))
         probabilities = characters.next_characters(model, ids, last_word, partial(characters.spellings, self.tokenizer))
         if not probabilities:
             raise ScoreError(f"{self.name} gives the text {text[-60:]!r} a probability of zero: nothing can follow it")
@@ -161,7 +161,7 @@ class TextModel:
     def _encode(self, text: str) -> Ids:
         return self.tokenizer.encode(self.tokenizer.normalize(text))
 
-    def _up_to_a_part_of_a_word(self, text: str) -> str:
+    def up_to_a_part_of_a_word(self, text: str) -> str:
         """`text` normalized but for its last word, which may be only the beginning of one."""
         if not self.tokenizer.closed:
             return text

@@ -1,0 +1,195 @@
+"""What a model says of a text that is being typed: bits and rank of each token, and what it expects next.
+
+The last word may be unfinished: "The old ca". Its bits are those of all tokens that begin so, −log₂ Σ P(token), which
+is exact for the tokenizer's own spelling of the text before; and what comes next completes it.
+"""
+
+import math
+from collections import OrderedDict
+from collections.abc import Generator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from lmzoo.evaluation import characters
+from lmzoo.evaluation.text_model import TextModel
+from lmzoo.interface import Floats, Ids, LanguageModel, State
+
+STATES = 128  # prefixes whose states are remembered, for each model
+STRIDE = 32  # tokens that are read at a time: between them a request can be cancelled
+TOP = 5  # likeliest tokens that are remembered for each place
+NEXT = 6  # characters or words that can come next
+
+Steps = Generator[None, None, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A token that was read: its bits, its rank among all, and what was likeliest there."""
+
+    bits: float
+    rank: int
+    likeliest: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """The state after a text, what it expects next (V,) in nats, and the places of the text."""
+
+    state: State
+    log_probs: Floats
+    places: tuple[Place, ...]
+
+
+class Reader:
+    """Reads texts by one model, from the longest beginning that it has read before."""
+
+    def __init__(self, text_model: TextModel) -> None:
+        self.text_model = text_model
+        self.model: Any = text_model.model
+        self.known: OrderedDict[bytes, Prefix] = OrderedDict()
+
+    def read(self, text: str, likeliest: bool = False) -> Steps:
+        """What the model says of `text`, a few tokens at each step.
+
+        `bits` (None: infinitely many); `pieces`, for each token its text, bits and rank (with `likeliest`, also the
+        likeliest tokens there); `next`, the likeliest characters; `words`, the likeliest tokens: how each is shown, its
+        probability, and what it adds to the text.
+        """
+        tokenizer = self.text_model.tokenizer
+        ids, last_word = characters.split_last_word(tokenizer, self.text_model.up_to_a_part_of_a_word(text))
+        prefix = yield from self.after(ids)
+        table = characters.spellings(tokenizer, int(ids[-1]) if len(ids) else tokenizer.end)
+        pieces: list[Any] = []
+        for n, (piece, place) in enumerate(zip(tokenizer.pieces(ids), prefix.places, strict=True)):
+            before = int(ids[n - 1]) if n else tokenizer.end
+            pieces.append([piece, _number(place.bits), place.rank])
+            if likeliest:
+                pieces[-1].append([[self._spelled(before, token), p] for token, p in place.likeliest])
+        begun = self._begun(prefix, table, last_word) if last_word else None
+        if begun:
+            pieces.append(begun)
+        bits = sum(piece[1] if piece[1] is not None else math.inf for piece in pieces)
+        yield
+        return {
+            "bits": _number(bits),
+            "pieces": pieces,
+            "next": self._next(prefix, ids, last_word),
+            "words": _words(prefix.log_probs, table, last_word),
+        }
+
+    def after(self, ids: Ids) -> Generator[None, None, Prefix]:
+        """The prefix `ids` (T,), read from the longest one that is known."""
+        length = len(ids)
+        while length and ids[:length].tobytes() not in self.known:
+            length -= 1
+        prefix = self.known.get(ids[:length].tobytes()) or self._start()
+        while length < len(ids):
+            new = ids[length : length + STRIDE]
+            prefix = self._extended(prefix, new)
+            length += len(new)
+            self._remember(ids[:length], prefix)
+            yield
+        return prefix
+
+    def _start(self) -> Prefix:
+        state = self.model.start()
+        prefix = Prefix(state, self.model.next_log_probs(state), ())
+        self._remember(np.empty(0, np.int32), prefix)
+        return prefix
+
+    def _extended(self, prefix: Prefix, ids: Ids) -> Prefix:
+        rows = [prefix.log_probs]
+        if len(ids) > 1:
+            rows = list(self.model.distributions(ids, prefix.state))
+        places = [_place(row, token) for row, token in zip(rows, ids.tolist(), strict=True)]
+        state = self.model.advance(prefix.state, ids)
+        return Prefix(state, self.model.next_log_probs(state), (*prefix.places, *places))
+
+    def _remember(self, ids: Ids, prefix: Prefix) -> None:
+        self.known[ids.tobytes()] = prefix
+        self.known.move_to_end(ids.tobytes())
+        if len(self.known) > STATES:
+            self.known.popitem(last=False)
+
+    def _begun(self, prefix: Prefix, table: characters.Spellings, last_word: bytes) -> list[Any]:
+        """The last word as a piece: the bits of all tokens that begin so, or of its bytes where there is none."""
+        text = last_word.decode("utf-8", "lmzoo")
+        log_probs = np.asarray(prefix.log_probs, np.float64)
+        beginning = table.starting(last_word)
+        if beginning:
+            rank = int((log_probs > log_probs[beginning].max()).sum()) + 1
+            return [text, _number(-float(np.logaddexp.reduce(log_probs[beginning])) / math.log(2)), rank]
+        # No token begins so: it is spelled in the longest tokens that it starts with.
+        ids, rest = [], last_word
+        while rest:
+            token = max(table.within(rest), key=lambda token: len(table.texts[token]), default=None)
+            if token is None:
+                return [text, None, len(log_probs)]
+            ids.append(token)
+            rest = rest[len(table.texts[token]) :]
+        scores, _ = self.model.log_probs(np.array(ids, np.int32), prefix.state)
+        return [text, _number(-float(np.sum(scores)) / math.log(2)), int((log_probs > log_probs[ids[0]]).sum()) + 1]
+
+    def _next(self, prefix: Prefix, ids: Ids, last_word: bytes) -> list[list[Any]]:
+        """The likeliest characters: exact over all spellings of the last word."""
+        tokenizer = self.text_model.tokenizer
+        chances = characters.next_characters(
+            _After(self.model, prefix), ids[-1:], last_word, partial(characters.spellings, tokenizer)
+        )
+        return [[character, float(p)] for character, p in list(chances.items())[:NEXT]]
+
+    def _spelled(self, before: int, token: int) -> str:
+        return _text(self.text_model.tokenizer.spellings_after(before)[token])
+
+
+class _After(LanguageModel):
+    """The model as if it began with a prefix: whatever is read first has been read."""
+
+    def __init__(self, model: LanguageModel, prefix: Prefix) -> None:
+        self.model, self.prefix, self.vocab_size_ = model, prefix, model.vocab_size_
+
+    reach = None
+
+    def fit(self, data: Any, run: Any = None) -> Any:
+        raise NotImplementedError
+
+    def start(self) -> State:
+        return None
+
+    def advance(self, state: State, tokens: Ids) -> State:
+        return self.prefix.state if state is None else self.model.advance(state, tokens)
+
+    def next_log_probs(self, state: State) -> Floats:
+        return self.prefix.log_probs if state is self.prefix.state else self.model.next_log_probs(state)
+
+
+def _place(row: Floats, token: int) -> Place:
+    """What `row` (V,) in nats says of `token`."""
+    row = np.asarray(row, np.float64)
+    top = np.argpartition(-row, min(TOP, len(row)) - 1)[:TOP]
+    top = top[np.argsort(-row[top], kind="stable")]
+    likeliest = tuple((int(one), float(np.exp(row[one]))) for one in top)
+    return Place(-float(row[token]) / math.log(2), int((row > row[token]).sum()) + 1, likeliest)
+
+
+def _words(log_probs: Floats, table: characters.Spellings, last_word: bytes) -> list[list[Any]]:
+    """The likeliest tokens that go on with the last word: how each is shown, its share of them, what it adds."""
+    log_probs = np.asarray(log_probs, np.float64)
+    fitting = np.array(table.starting(last_word) if last_word else range(len(log_probs)), np.int64)
+    if not len(fitting):
+        return []
+    shares = log_probs[fitting] - np.logaddexp.reduce(log_probs[fitting])
+    order = np.argsort(-shares, kind="stable")[:NEXT]
+    found = [(table.texts[fitting[n]], float(np.exp(shares[n]))) for n in order if shares[n] > -np.inf]
+    return [[_text(spelling) or "<end>", p, _text(spelling[len(last_word) :])] for spelling, p in found]
+
+
+def _text(spelling: bytes) -> str:
+    return spelling.decode("utf-8", "replace")
+
+
+def _number(bits: float) -> float | None:
+    return round(bits, 4) if math.isfinite(bits) else None
