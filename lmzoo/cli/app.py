@@ -13,7 +13,7 @@ from lmzoo.cli.options import with_flags
 
 # What `lmzoo --help` shows, in this order. A command that is not listed stands below, under "Commands".
 PANELS = {
-    "Start": ("compare", "models", "corpora"),
+    "Start": ("compare", "serve", "models", "corpora"),
     "Train and measure": ("train", "eval", "score", "generate"),
     "Look inside": ("tokenize", "explain", "inside", "ngrams", "classes"),
     "Word vectors": ("neighbours", "analogy", "similarity", "odd", "map"),

@@ -10,11 +10,14 @@ may reach beyond it, are its covers, and share its probability:
 
 import codecs
 import heapq
+import math
 import re
+import sys
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import count
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -25,8 +28,10 @@ from lmzoo.data.tokenizers.base import to_bytes
 from lmzoo.interface import Ids, LanguageModel, State
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 NEGLIGIBLE = 1e-6  # covers less probable than this share of the most probable one are left out
+PREFIXES = 1000  # beginnings of words whose tokens are remembered
 LONGEST = 32  # characters of the last word, where it is longer, of which all covers are searched
 MALFORMED = "\ufffd"
 
@@ -36,16 +41,23 @@ _SPELLINGS: WeakKeyDictionary[Tokenizer, dict[int, "Spellings"]] = WeakKeyDictio
 
 
 def next_characters(
-    model: LanguageModel, ids: Ids, last_word: bytes, spellings: Callable[[int], "Spellings"]
+    model: LanguageModel,
+    ids: Ids,
+    last_word: bytes,
+    spellings: Callable[[int], "Spellings"],
+    leave: float = 0.0,
+    most: int = sys.maxsize,
 ) -> dict[str, float]:
     """P(character | text) for every character that can come next, the most probable first; they sum to one.
 
     The text is `ids` (T,) followed by `last_word`, which is spelled in all ways; `spellings` gives those of the tokens
     after a token. The key "" is the end of the text, where `end` is not a newline; U+FFFD is bytes that are not UTF-8,
     and characters of several tokens that are less probable than NEGLIGIBLE. Empty for a text of probability zero.
+    The search ends when all covers that are left have together at most the share `leave` of the probability, or when
+    `most` were looked at.
     """
     search = _Search(model, spellings)
-    search.run(ids, last_word)
+    search.run(ids, last_word, leave, most)
     total = sum(search.masses.values())
     likeliest_first = sorted(search.masses.items(), key=lambda item: -item[1])
     return {character: mass / total for character, mass in likeliest_first if mass > 0}
@@ -73,14 +85,18 @@ class _Search:
         self.masses: dict[str, float] = defaultdict(float)
         self.best = -np.inf  # log P of the most probable cover
         self.serial = count()  # breaks ties, for states have no order
+        self.found, self.waiting = 0.0, 0.0  # probability of `masses`, and of what is in the queue
         # (−log P, serial number, state, ids to read from it, bytes yet to spell, bytes of an unfinished character)
         self.queue: list[tuple[float, int, State, Ids, bytes, bytes]] = []
 
-    def run(self, ids: Ids, rest: bytes) -> None:
+    def run(self, ids: Ids, rest: bytes, leave: float, most: int) -> None:
         """Spell `rest` and the character behind it in all ways, after `ids`."""
         self._push(0.0, self.model.start(), ids, rest, b"")
         while self.queue and -self.queue[0][0] >= self.best + np.log(NEGLIGIBLE):
+            if self.waiting < leave * self.found or (most := most - 1) < 0:
+                break
             cost, _, state, ids, rest, unfinished = heapq.heappop(self.queue)
+            self.waiting -= math.exp(-cost)
             state = self.model.advance(state, ids)
             log_probs = np.asarray(self.model.next_log_probs(state), np.float64) - cost  # (V,)
             table = self.spellings(int(ids[-1]) if len(ids) else self.model.vocab_size_ - 1)
@@ -89,14 +105,19 @@ class _Search:
             elif unfinished:
                 self._finish(table, state, log_probs, unfinished)
             else:
-                self._begin(table, state, log_probs)
+                self._arrive(table, state, log_probs, np.arange(len(log_probs)), table.firsts, 0)
                 self.best = max(self.best, -cost)
         for cost, *_, unfinished in self.queue:
             if unfinished:
-                self.masses[MALFORMED] += np.exp(-cost)
+                self.masses[MALFORMED] += math.exp(-cost)
 
     def _push(self, cost: float, state: State, ids: Ids, rest: bytes, unfinished: bytes) -> None:
         heapq.heappush(self.queue, (cost, next(self.serial), state, ids, rest, unfinished))
+        self.waiting += math.exp(-cost)
+
+    def _add(self, character: str, mass: float) -> None:
+        self.masses[character] += mass
+        self.found += mass
 
     def _spell(self, table: "Spellings", state: State, log_probs: Floats, rest: bytes) -> None:
         """Tokens that spell a part of `rest`, and those that spell all of it and more."""
@@ -104,42 +125,45 @@ class _Search:
             if log_probs[token] > -np.inf:
                 left = rest[len(table.texts[token]) :]
                 self._push(-log_probs[token], state, np.array([token], np.int32), left, b"")
-        for token in table.starting(rest):
-            if len(table.texts[token]) > len(rest):
-                self.best = max(self.best, log_probs[token])
-                self._arrive(state, token, log_probs[token], table.texts[token][len(rest) :])
+        tokens, numbers = table.beyond(rest)
+        if len(tokens):
+            self.best = max(self.best, log_probs[tokens].max())
+            self._arrive(table, state, log_probs, tokens, numbers, len(rest))
 
-    def _begin(self, table: "Spellings", state: State, log_probs: Floats) -> None:
-        """All tokens, behind a text that is spelled."""
-        sums = np.bincount(table.firsts, weights=np.exp(log_probs), minlength=len(table.characters))
-        for character, mass in zip(table.characters, sums.tolist(), strict=True):
-            if character is not None:
-                self.masses[character] += mass
-        for token in np.flatnonzero(table.firsts == 0).tolist():
-            self._arrive(state, token, log_probs[token], table.texts[token])
+    def _arrive(
+        self, table: "Spellings", state: State, log_probs: Floats, tokens: Integers, numbers: Integers, spelled: int
+    ) -> None:
+        """Covers whose last tokens are `tokens`, and beyond the text, in `spelled` of their bytes, these characters."""
+        sums = np.bincount(numbers, weights=np.exp(log_probs[tokens]), minlength=1)
+        for number in np.flatnonzero(sums).tolist():
+            if number:
+                self._add(table.characters[number], float(sums[number]))
+        for token in tokens[numbers == 0].tolist():  # the character is cut short
+            if log_probs[token] > -np.inf:
+                beyond = table.texts[token][spelled:]
+                self._push(-log_probs[token], state, np.array([token], np.int32), b"", beyond)
 
     def _finish(self, table: "Spellings", state: State, log_probs: Floats, unfinished: bytes) -> None:
         """Tokens that go on with a character; all others break it off."""
         going_on = table.continuing()
         for token in going_on:
-            self._arrive(state, token, log_probs[token], unfinished + table.texts[token])
+            beyond = unfinished + table.texts[token]
+            character = _first_character(beyond)
+            if character is not None:
+                self._add(character, math.exp(log_probs[token]))
+            elif log_probs[token] > -np.inf:
+                self._push(-log_probs[token], state, np.array([token], np.int32), b"", beyond)
         breaking_off = np.ones(len(log_probs), bool)
         breaking_off[going_on] = False
-        self.masses[MALFORMED] += float(np.exp(log_probs[breaking_off]).sum())
-
-    def _arrive(self, state: State, token: int, log_prob: float, beyond: bytes) -> None:
-        """A cover whose last token is `token`, with the bytes `beyond` the text."""
-        character = _first_character(beyond)
-        if character is not None:
-            self.masses[character] += np.exp(log_prob)
-        elif log_prob > -np.inf:
-            self._push(-log_prob, state, np.array([token], np.int32), b"", beyond)
+        self._add(MALFORMED, float(np.exp(log_probs[breaking_off]).sum()))
 
 
 def _first_character(data: bytes) -> str | None:
     """The first character of some UTF-8, "" of nothing; None where it is cut short."""
     if not data:
         return ""
+    if data[0] < 0x80:
+        return chr(data[0])
     decoded = codecs.getincrementaldecoder("utf-8")("replace").decode(data[:4])
     return decoded[0] if decoded else None
 
@@ -161,15 +185,32 @@ class Spellings:
         self.order = sorted(range(len(texts)), key=texts.__getitem__)
         self.sorted = [texts[token] for token in self.order]
         firsts = [_first_character(text) for text in texts]
-        self.characters = list(dict.fromkeys([None, *firsts]))  # None stands for a character that is cut short
-        numbers = {character: n for n, character in enumerate(self.characters)}
-        self.firsts = np.array([numbers[character] for character in firsts])  # (V,) where `characters` has each
+        self.characters: list[Any] = [None]  # by number; None stands for a character that is cut short
+        self._numbers: dict[str | None, int] = {None: 0}
+        self._beyond: dict[bytes, tuple[Integers, Integers]] = {}
+        self.firsts = np.array([self._number(character) for character in firsts])  # (V,) where `characters` has each
         # Whether no token spells more than one character: then a text has one cover.
         self.single = all(len(to_bytes(first or "x")) >= len(s) for first, s in zip(firsts, texts, strict=True))
 
     def starting(self, prefix: bytes) -> list[int]:
         """The tokens whose spelling starts with `prefix`."""
         return self._between(prefix, prefix + b"\xff")  # no UTF-8 has the byte FF
+
+    def beyond(self, prefix: bytes) -> tuple[Integers, Integers]:
+        """The tokens that spell `prefix` and more, and of each the number of its next character."""
+        if prefix not in self._beyond:
+            if len(self._beyond) >= PREFIXES:
+                self._beyond.clear()
+            tokens = [token for token in self.starting(prefix) if len(self.texts[token]) > len(prefix)]
+            numbers = [self._number(_first_character(self.texts[token][len(prefix) :])) for token in tokens]
+            self._beyond[prefix] = np.array(tokens, np.int64), np.array(numbers, np.int64)
+        return self._beyond[prefix]
+
+    def _number(self, character: str | None) -> int:
+        if character not in self._numbers:
+            self._numbers[character] = len(self.characters)
+            self.characters.append(character)
+        return self._numbers[character]
 
     def continuing(self) -> list[int]:
         """The tokens whose spelling starts inside a character."""

@@ -1,13 +1,14 @@
 """The runs of the page: loaded once, each with what the page says of it. One that cannot be read says why."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lmzoo.errors import LmzooError, UsageError, one_line
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import LanguageModel, Progress
+from lmzoo.report.canvas import colour
 from lmzoo.runs import store
 from lmzoo.serve.reading import Reader
 
@@ -40,6 +41,7 @@ class Contestant:
             "year": model.origin.year,
             "paper": model.origin.paper,
             "family": model.family,
+            "colour": colour(model.family),
             "unit": tokenizer.spec,
             "reach": model.reach,
             "size": f"{size:,} {unit}",
@@ -47,7 +49,28 @@ class Contestant:
         }
 
 
-def load_all(folders: Sequence[Path], progress: Progress | None = None) -> list[Contestant]:
+@dataclass(frozen=True)
+class Contestants:
+    """The runs of the page, oldest idea first."""
+
+    runs: tuple[Contestant, ...]
+
+    def __iter__(self) -> Iterator[Contestant]:
+        return iter(self.runs)
+
+    def chosen(self, ids: Sequence[str] | None) -> list[Contestant]:
+        """The runs with these ids (None: all). Raises UsageError for an id that none has."""
+        return list(self.runs) if ids is None else [self.one(one) for one in ids]
+
+    def one(self, id_: str) -> Contestant:
+        """The run with this id. Raises UsageError where there is none."""
+        for run in self.runs:
+            if run.id == id_:
+                return run
+        raise UsageError(f"there is no model {one_line(id_, 20)!r} here: m0 to m{len(self.runs) - 1}")
+
+
+def load_all(folders: Sequence[Path], progress: Progress | None = None) -> Contestants:
     """The runs in `folders`, oldest idea first; those that cannot be read stand last.
 
     Raises UsageError where none can.
@@ -56,7 +79,7 @@ def load_all(folders: Sequence[Path], progress: Progress | None = None) -> list[
     runs = sorted(map(_load, tracked), key=_age)
     if all(run.reader is None for run in runs):
         raise UsageError(f"none of the runs can be shown: {runs[0].error}" if runs else "there are no runs to show")
-    return [Contestant(f"m{n}", run.name, run.folder, run.reader, run.error) for n, run in enumerate(runs)]
+    return Contestants(tuple(replace(run, id=f"m{n}") for n, run in enumerate(runs)))
 
 
 def _load(folder: Path) -> Contestant:
@@ -65,7 +88,10 @@ def _load(folder: Path) -> Contestant:
         model = text_model.require(LanguageModel, "it cannot read one live")
         if not model.is_distribution:
             raise UsageError(f"{text_model.name} gives scores that are no probabilities, so they have no bits")
-        return Contestant("", model.label, folder, Reader(text_model))
+        reader = Reader(text_model)
+        for _ in reader.read("The old ca"):  # loops are compiled and spellings sorted before anybody waits for them
+            pass
+        return Contestant("", model.label, folder, reader)
     except LmzooError as error:
         return Contestant("", folder.name, folder, None, one_line(str(error), 300))
 

@@ -20,6 +20,7 @@ from lmzoo.interface import Floats, Ids, LanguageModel, State
 STATES = 128  # prefixes whose states are remembered, for each model
 STRIDE = 32  # tokens that are read at a time: between them a request can be cancelled
 TOP = 5  # likeliest tokens that are remembered for each place
+UNSEARCHED = 1e-3, 16  # share of the next characters that is left out; spellings that are looked at, at most
 NEXT = 6  # characters or words that can come next
 
 Steps = Generator[None, None, dict[str, Any]]
@@ -82,9 +83,8 @@ class Reader:
 
     def after(self, ids: Ids) -> Generator[None, None, Prefix]:
         """The prefix `ids` (T,), read from the longest one that is known."""
-        length = len(ids)
-        while length and ids[:length].tobytes() not in self.known:
-            length -= 1
+        known = sorted({len(key) // ids.itemsize for key in self.known}, reverse=True)
+        length = next((n for n in known if n <= len(ids) and ids[:n].tobytes() in self.known), 0)
         prefix = self.known.get(ids[:length].tobytes()) or self._start()
         while length < len(ids):
             new = ids[length : length + STRIDE]
@@ -137,7 +137,7 @@ class Reader:
         """The likeliest characters: exact over all spellings of the last word."""
         tokenizer = self.text_model.tokenizer
         chances = characters.next_characters(
-            _After(self.model, prefix), ids[-1:], last_word, partial(characters.spellings, tokenizer)
+            _After(self.model, prefix), ids[-1:], last_word, partial(characters.spellings, tokenizer), *UNSEARCHED
         )
         return [[character, float(p)] for character, p in list(chances.items())[:NEXT]]
 

@@ -17,7 +17,7 @@ class Job:
 
     def __init__(self, who: str, steps: Iterator[Any], seconds: float) -> None:
         self.who, self.steps = who, steps
-        self.until = time.monotonic() + seconds
+        self.left = seconds  # of computing
         self.cancelled = False
         self.results: asyncio.Queue[Any] = asyncio.Queue()
         self.loop = asyncio.get_running_loop()
@@ -41,6 +41,11 @@ class Worker:
         self._jobs: deque[Job] = deque()
         self._there = threading.Condition()
         threading.Thread(target=self._work, daemon=True, name="lmzoo serve").start()
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs there are, the one at work included."""
+        return len(self._jobs)
 
     def submit(self, who: str, steps: Iterator[Any], seconds: float) -> Job:
         """A job for the client `who`: its results, None skipped, come in order in `job.results`, then DONE.
@@ -72,9 +77,12 @@ class Worker:
         try:
             if job.cancelled:
                 raise SupersededError
-            if time.monotonic() > job.until:
+            if job.left < 0:
                 raise LmzooError("it took too long, and was stopped")
-            if (result := next(job.steps)) is not None:
+            began = time.perf_counter()
+            result = next(job.steps)
+            job.left -= time.perf_counter() - began
+            if result is not None:
                 job.put(result)
         except StopIteration:
             pass

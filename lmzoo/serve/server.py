@@ -1,0 +1,45 @@
+"""The socket that the page is served at, and the server, which leaves signals to the command line."""
+
+import errno
+import socket
+from contextlib import nullcontext
+from typing import Any
+
+from lmzoo.errors import LmzooError, UsageError
+
+PORTS = 50  # that are tried, from the one asked for
+TAKEN = (errno.EACCES, errno.EADDRINUSE)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens at `port`, or at the next one that is free. Raises UsageError for a host that is not ours,
+    LmzooError where no port is free.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for number in range(port, min(port + PORTS, 65536)):
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, number))
+            listening.listen(128)
+        except OSError as error:
+            listening.close()
+            if error.errno not in TAKEN:
+                raise UsageError(f"cannot listen at {host}: {error.strerror or error}") from None
+        else:
+            return listening
+    raise LmzooError(f"ports {port} to {port + PORTS - 1} are all taken: choose another with --port")
+
+
+def server(app: Any) -> Any:
+    """A server of `app`, an ASGI application: `run(sockets=[socket])` serves it until `should_exit`."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        capture_signals = staticmethod(nullcontext)  # type: ignore[assignment]  # Ctrl-C ends this as any command
+
+    return Server(
+        uvicorn.Config(
+            app, log_level="error", access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=1
+        )
+    )

@@ -1,0 +1,78 @@
+// Loads the models and the screens that there are, and reads what is typed.
+
+import { announce, app, el, post, put, status, superseded } from "./app.js";
+
+const box = document.getElementById("text"), main = document.querySelector("main");
+
+/** Shows a screen. */
+function show(screen) {
+  if (app.current) app.current.root.hidden = true;
+  app.current = screen;
+  screen.root.hidden = false;
+  document.body.dataset.screen = screen.name;
+  for (const one of app.screens) one.link.toggleAttribute("aria-current", one === screen);
+  history.replaceState(null, "", `#${screen.name}`);
+  screen.update(app);
+}
+
+/** Asks every model to read the text in the box. */
+export async function read() {
+  app.text = box.value;
+  try {
+    app.reading = await post("/api/read", { text: app.text, likeliest: true });
+    status();
+    app.current?.update(app);
+  } catch (error) {
+    if (!superseded(error)) status(error.message);
+  }
+}
+
+/** Replaces the text in the box, as if it had been typed. */
+app.type = text => {
+  box.value = text;
+  return read();
+};
+
+function pressed(event) {
+  const typing = event.target === box || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
+  const key = event.code.replace(/^(Digit|Numpad)/, "");
+  const screen = app.screens.find(one => one.key === key);
+  if (screen && !event.ctrlKey && !event.metaKey && (event.altKey || !typing)) {
+    event.preventDefault();
+    show(screen);
+    announce(screen.title);
+  } else if (event.target === box && ["Enter", "Escape"].includes(event.key)) {
+    main.focus();
+    announce("Keys 1 to 8 change the screen, slash returns to the text");
+  } else if (event.key === "/" && !typing) {
+    event.preventDefault();
+    box.focus();
+  } else {
+    app.current?.pressed?.(event, app, typing);
+  }
+}
+
+async function start() {
+  const facts = await (await fetch("/api/models")).json();
+  app.models = facts.models;
+  box.maxLength = facts.most_characters;
+  const found = await Promise.all(facts.screens.map(async name => ({
+    name, ...(await import(`./screens/${name}.js`)).default,
+  })));
+  app.screens = found.sort((a, b) => a.key - b.key);
+  for (const screen of app.screens) {
+    screen.root = el("section", { class: screen.name, "aria-label": screen.title, hidden: true });
+    screen.link = el("button", { type: "button", title: `key ${screen.key}`, onclick: () => show(screen) },
+      el("kbd", {}, screen.key), ` ${screen.title}`);
+    main.append(screen.root);
+    screen.mount(screen.root, app);
+  }
+  put(document.querySelector("nav"), app.screens.map(screen => screen.link));
+  box.addEventListener("input", read);
+  document.addEventListener("keydown", pressed);
+  show(app.screens.find(one => `#${one.name}` === location.hash) ?? app.screens[0]);
+  await read();
+  document.body.dataset.ready = "";
+}
+
+start().catch(error => status(error.message));

@@ -1,0 +1,62 @@
+"""The live page in a thread of the tests, and requests to it as they are on the wire."""
+
+import http.client
+import json
+import threading
+from contextlib import contextmanager
+
+from lmzoo.serve.app import application
+from lmzoo.serve.safety import LOOPBACK, Guard, names
+from lmzoo.serve.server import listen, server
+
+
+@contextmanager
+def served(contestants):
+    """The address (host, port) at which the page of these runs is served."""
+    listening = listen("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    app = Guard(application(contestants), names(LOOPBACK, port))
+    running = server(app)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    yield "127.0.0.1", port
+    running.should_exit = True
+    thread.join(10)
+    listening.close()
+
+
+class Client:
+    """Asks the page at an address."""
+
+    def __init__(self, address):
+        self.host, self.port = address
+
+    def send(self, method, path, body=b"", **headers):
+        """(status, headers, body); `headers` replace those that a browser would send, with _ for -."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=20)
+        sent = {"Host": f"{self.host}:{self.port}"}
+        if method == "POST":
+            sent["Content-Type"] = "application/json"
+        sent |= {key.replace("_", "-"): value for key, value in headers.items()}
+        connection.request(method, path, body, {key: value for key, value in sent.items() if value is not None})
+        answer = connection.getresponse()
+        found = answer.status, dict(answer.getheaders()), answer.read()
+        connection.close()
+        return found
+
+    def post(self, path, body, **headers):
+        """(status, the JSON of the answer)."""
+        status, _, answer = self.send("POST", path, json.dumps(body).encode(), **headers)
+        return status, json.loads(answer)
+
+    def ask(self, path, **body):
+        """The JSON of an answer that must be there."""
+        status, answer = self.post(path, body)
+        assert status == 200, answer
+        return answer
+
+    def lines(self, path, **body):
+        """The lines of a stream."""
+        status, _, answer = self.send("POST", path, json.dumps(body).encode())
+        assert status == 200, answer
+        return [json.loads(line) for line in answer.splitlines()]

@@ -1,0 +1,56 @@
+"""The frame of the page, and the screen that it opens with."""
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_dot_for_each_model_is_as_high_as_its_bits(page, client):
+    page = page("stage")
+    page.fill("#text", "The old cat sat on the mat")
+    page.wait_for_function("() => document.querySelector('.stage .bits').textContent")
+    answers = {one["id"]: one for one in client.ask("/api/read", text="The old cat sat on the mat")["models"]}
+    shown = page.locator(".stage .bits").all_text_contents()
+    expected = [f"{one['bits'] / 26:.2f}" if one.get("bits") else "failed" for one in answers.values()]
+    assert shown == expected
+    assert "damaged" in page.locator(".stage .failed").inner_text()
+
+
+@pytest.mark.parametrize(
+    "text", ["<img src=x onerror=document.title=1>", "</script><script>alert(1)</script>", "\u202e"]
+)
+def test_what_is_typed_is_shown_as_text(page, text):
+    page = page("stage")
+    page.fill("#text", text)
+    page.wait_for_function("() => document.querySelector('.stage .bits').textContent")
+    assert page.title().startswith("lmzoo")
+    assert page.locator("main img, main script").count() == 0
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light"), (1920, "dark")])
+def test_nothing_is_wider_than_the_screen_or_hard_to_read(page, width, scheme):
+    axe = pytest.importorskip("axe_core_python.sync_playwright")
+    page = page(width=width, color_scheme=scheme)
+    page.fill("#text", "The old cat sat")
+    for key in page.evaluate("() => [...document.querySelectorAll('nav kbd')].map(one => one.textContent)"):
+        page.keyboard.press(f"Alt+{key}")
+        size = page.evaluate("() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+        assert size[0] <= width
+        if width >= 1280:
+            assert size[1] <= 720
+        # The axe script is evaluated by the test, not loaded by the page.
+        found = axe.Axe().run(page)["violations"]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], key
+
+
+def test_keys_alone_change_the_screen_and_return_to_the_text(page):
+    page = page("stage")
+    assert page.evaluate("() => document.activeElement.id") == "text"
+    page.keyboard.type("cat 1")  # a digit in the box is text
+    assert page.input_value("#text") == "cat 1"
+    page.keyboard.press("Escape")
+    assert page.evaluate("() => document.activeElement.tagName") == "MAIN"
+    page.keyboard.press("1")
+    assert page.locator("nav [aria-current]").inner_text().strip().endswith("Stage")
+    page.keyboard.press("/")
+    assert page.evaluate("() => document.activeElement.id") == "text"
