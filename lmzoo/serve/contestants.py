@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lmzoo.analysis import inside
 from lmzoo.errors import LmzooError, UsageError, one_line
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import LanguageModel, Progress
@@ -45,7 +46,7 @@ class Contestant:
             "unit": tokenizer.spec,
             "reach": model.reach,
             "size": f"{size:,} {unit}",
-            "can": ["explain"] if "trie_" in vars(model) else [],
+            "can": inside.abilities(self.text_model),
         }
 
 
