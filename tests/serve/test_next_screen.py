@@ -43,9 +43,8 @@ def test_a_speaker_shows_four_models_in_letters_of_28_pixels(typed):
     typed.keyboard.press("Escape")
     typed.keyboard.press("l")
     assert typed.locator(".next article:visible").count() == 4
-    sizes = typed.evaluate(
-        "() => [...document.querySelectorAll('.next article:not([hidden]) *')].filter(one => [...one.childNodes].some(node => node.nodeType === 3))"
-        ".map(one => [parseFloat(getComputedStyle(one).fontSize), one.tagName + one.className + one.textContent])"
-    )
+    sizes = typed.evaluate("""() => [...document.querySelectorAll(".next article:not([hidden]) *")]
+        .filter(one => [...one.childNodes].some(node => node.nodeType === Node.TEXT_NODE))
+        .map(one => [parseFloat(getComputedStyle(one).fontSize), one.textContent])""")
     assert [one for one in sizes if one[0] < 28] == []
     assert typed.evaluate("() => document.documentElement.scrollHeight") <= 720
