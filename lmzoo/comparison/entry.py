@@ -286,7 +286,9 @@ def _score(entry: Entry, corpus: Corpus, exact: bool) -> None:
     """Bits where it is a language model, pseudo-perplexity where it is a masked model."""
     model, text_model = entry.model, entry.text_model
     key = _score_key(entry, corpus, exact)
-    if isinstance(model, LanguageModel):
+    if text_model.tokenizer.lossy:
+        entry.row.notes.append(f"no bits of this text: {training.LOSSY}")
+    elif isinstance(model, LanguageModel):
 
         def bits() -> tuple[dict[str, Any], dict[str, Array]]:
             model.warm_up()

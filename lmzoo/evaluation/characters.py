@@ -69,6 +69,8 @@ def split_last_word(tokenizer: Tokenizer, text: str) -> tuple[Ids, bytes]:
         return tokenizer.encode(text), b""
     match = _HEAD.match(text)
     cut = match.end() if match else 0
+    if tokenizer.lossy:  # the space behind a word belongs to it
+        cut = text.rfind(" ") + 1
     if len(text) - cut <= LONGEST:
         return tokenizer.encode(text[:cut]), to_bytes(text[cut:])
     ids = tokenizer.encode(text)

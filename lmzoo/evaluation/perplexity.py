@@ -117,6 +117,8 @@ def evaluate(text_model: TextModel, text: str, protocol: str = "stream") -> Scor
 
     A model that adapts to the text it reads is never restarted, under either protocol.
 
+    Of a text that the tokenizer rewrites (`lossy`) all figures are of what is left.
+
     Raises UsageError for an empty text or one that does not fit the model, ScoreError, naming the token and where it
     stands, for a probability of zero, NaN or infinity, and UnknownWordsError where only unknown words have zero.
     """
@@ -140,7 +142,11 @@ def evaluate(text_model: TextModel, text: str, protocol: str = "stream") -> Scor
     unknown = (ids == (-1 if tokenizer.unknown is None else tokenizer.unknown)) & (token_bits == np.inf)
     _refuse_nonsense(np.where(unknown, 0, token_bits), ids, text_model)
     scored = tokenizer.decode(ids)  # the same text, but for <unk> in place of words outside a closed vocabulary
-    replaced = [] if scored == text else [b for a, b in zip(_words(scored), _words(text), strict=True) if a != b]
+    replaced = (
+        []
+        if scored == text or tokenizer.lossy
+        else [b for a, b in zip(_words(scored), _words(text), strict=True) if a != b]
+    )
     score = Score(
         bits=float(token_bits.sum()),
         characters=len(scored),
@@ -240,6 +246,9 @@ def count_words(text: str, protocol: str) -> int:
 
 def parts_of(tokenizer: Tokenizer, text: str, protocol: str) -> Sequence[Ids]:
     """The ids of each part of `text` that is scored from the start state: the whole text, or each of its lines."""
+    if tokenizer.lossy:
+        parts = [text] if protocol == "stream" else lines_of(text)
+        return [ids for ids in map(tokenizer.encode, map(tokenizer.normalize, parts)) if len(ids)]
     if protocol == "stream":
         return [tokenizer.encode(text)]
     if tokenizer.lines:  # a line ends with the token `end`, so the whole text can be encoded at once

@@ -163,6 +163,9 @@ class TextModel:
 
     def up_to_a_part_of_a_word(self, text: str) -> str:
         """`text` normalized but for its last word, which may be only the beginning of one."""
+        if self.tokenizer.lossy:
+            normal = self.tokenizer.normalize(text)
+            return normal[:-1] if text[-1:].isalnum() else normal
         if not self.tokenizer.closed:
             return text
         head, word = re.fullmatch(r"(.*?)(\S*)", text, re.DOTALL).groups()  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""The tokenizer of a GPT-2's folder in Hugging Face's files, whatever the order of its ids.
+"""The tokenizer of a GPT-2's or GPT-1's folder in Hugging Face's files, whatever the order of its ids.
 
     tokenizer.json                                    all of it; or
     vocab.json, merges.txt                            byte pairs, and the tokens added to them in
@@ -8,6 +8,8 @@
 lmzoo numbers tokens in an order of its own, with the one that ends a text last, so the model's rows are moved. All rows
 stay: added tokens that no text has, and those that only pad the table, have a share of the probability in
 `transformers`, and without it the log-probabilities would be others.
+
+GPT-1 as it was published has no token that ends a text: its line end, which `transformers` never reads, is that here.
 """
 
 import json
@@ -16,15 +18,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lmzoo.data.tokenizers import Alphabet, Bpe, Byte, Tokenizer
+from lmzoo.data.tokenizers import Alphabet, Bpe, Byte, LowerBpe, Tokenizer
 from lmzoo.data.tokenizers.base import SURROGATES
 from lmzoo.data.tokenizers.bpe import byte_pairs
+from lmzoo.data.tokenizers.lower_bpe import UNKNOWN, WORD_END, merger
 from lmzoo.errors import FormatError
 from lmzoo.files import SETTINGS, parse_json, read_text, typed
 
 END = "<|endoftext|>"
 CHARS = "chars.json"
-WORD_END = "</w>"
+LINE_END = f"\n{WORD_END}"
+BERT = "BertPreTokenizer"  # cuts as BERT's does, and with this normalizer it is GPT-1's
+LOWER_CASE = {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "lowercase": True}
 ROLES = ("eos_token", "bos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 LARGEST = 8 * SETTINGS  # bytes of a file: a vocabulary of a million tokens
 T = TypeVar("T")
@@ -64,6 +69,7 @@ class Files:
     ends: list[str] = field(default_factory=list)  # candidates for `end`, the best first
     begins: str = ""  # the token before a text
     prefix_space: bool = False
+    lower_case: bool = False  # words in lower case with `</w>` behind each, as GPT-1 was published
 
 
 @dataclass(frozen=True)
@@ -87,11 +93,8 @@ def read(folder: Path, config: dict[str, Any], vocab_size: int) -> Found:
 
 
 def _numbered(files: Files, config: dict[str, Any], vocab_size: int) -> Found:
-    if any(merge.endswith(WORD_END) for merge in files.merges):
-        raise FormatError(
-            f"byte pairs of words in lower case, which {WORD_END} ends, as GPT-1 was published with, lose what they "
-            "cannot spell: only byte pairs as GPT-2's can be read"
-        )
+    if files.lower_case:
+        return _in_lower_case(files, vocab_size)
     pairs = _ids_of_pairs(files, "gpt2", vocab_size)
     # The spec says how the bytes are numbered. In GPT-2's own order nothing has to be moved.
     spec = "gpt2"
@@ -109,6 +112,23 @@ def _numbered(files: Files, config: dict[str, Any], vocab_size: int) -> Found:
     added = {name: number for number, name in names.items()}
     tokenizer = Bpe(spec, files.merges, lines=False, added=added, vocab_size=vocab_size)
     return Found(tokenizer, order, list(_notes(files, tokenizer, end)))
+
+
+def _in_lower_case(files: Files, vocab_size: int) -> Found:
+    """GPT-1's own: the tokens in their order, but for the one that ends a text."""
+    ids = files.vocabulary | {text: token.id for text, token in files.added.items()}
+    names = {number: name for name, number in ids.items()}
+    if len(names) < len(ids) or not all(0 <= number < vocab_size for number in names):
+        raise FormatError(f"two tokens have one id, or one is not below the {vocab_size} of config.json")
+    end = next((ids[name] for name in (*files.ends, LINE_END, UNKNOWN) if name in ids), None)
+    if end is None:
+        raise FormatError("no token ends a text: name one as eos_token in tokenizer_config.json")
+    order = [*(n for n in range(vocab_size) if n != end), end]
+    tokens = [names.get(n, f"<unused {n}>") for n in order]
+    notes = ["text is read in lower case, without accents and line ends, as words with a space behind each"]
+    if names[end] not in files.ends:
+        notes.append(f"no token ends a text for this model: {names[end]!r}, which no text has, stands for one")
+    return Found(LowerBpe(tokens, files.merges), order, notes)
 
 
 def _characters(path: Path, vocab_size: int) -> Found:
@@ -181,6 +201,7 @@ def _files(folder: Path) -> Files:
         lines = _read_text(folder / "merges.txt").replace("\r\n", "\n").split("\n")
         merges = [line for line in lines if line and not line.startswith("#version")]
         files = Files(folder, read_json(folder / "vocab.json", dict[str, int]), merges)
+        files.lower_case = any(merge.endswith(WORD_END) for merge in merges)
     else:
         raise FormatError(f"{folder} has no tokenizer: put its vocab.json and merges.txt, or tokenizer.json, there")
     settings: dict[str, Any] = {}
@@ -217,7 +238,14 @@ def _tokenizer_json(path: Path) -> Files:
     if kind != "BPE":
         raise FormatError(f"{path}: its model is {kind or 'missing'}, where only byte pairs (BPE) can be read")
     model = typed(saved["model"], BytePairs, f"{path}: model")
+    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model.merges]
+    added = typed(saved.get("added_tokens") or [], list[Added], f"{path}: added_tokens")
+    tokens = {token.content: token for token in added}
     rules = _pre_tokenizers(saved.get("pre_tokenizer"))
+    if model.end_of_word_suffix == WORD_END and not model.dropout and [r.get("type") for r in rules] == [BERT]:
+        rewriting = saved.get("normalizer") or {}
+        if {k: v for k, v in rewriting.items() if k != "strip_accents" or v is not None} == LOWER_CASE:
+            return Files(path, model.vocab, merges, tokens, lower_case=True)
     cut_otherwise = [rule.get("type") for rule in rules] != ["ByteLevel"] or rules[0].get("use_regex", True) is not True
     unreadable = {
         "normalizer": saved.get("normalizer"), "pre_tokenizer other than ByteLevel": cut_otherwise,
@@ -225,11 +253,8 @@ def _tokenizer_json(path: Path) -> Files:
         "end_of_word_suffix": model.end_of_word_suffix, "ignore_merges": model.ignore_merges,
     }  # fmt: skip
     if names := [name for name, value in unreadable.items() if value]:
-        raise FormatError(f"{path} has a {names[0]}: only byte pairs as GPT-2's can be read")
-    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model.merges]
-    added = typed(saved.get("added_tokens") or [], list[Added], f"{path}: added_tokens")
+        raise FormatError(f"{path} has a {names[0]}: only byte pairs as GPT-2's or GPT-1's can be read")
     prefix_space = rules[0].get("add_prefix_space", True) is True
-    tokens = {token.content: token for token in added}
     return Files(path, model.vocab, merges, tokens, prefix_space=prefix_space)
 
 
@@ -262,8 +287,10 @@ def write(text: Tokenizer, window: int, folder: Path) -> None:
         write_json(folder / CHARS, text.pieces(range(text.vocab_size)))
     if isinstance(text, Byte) and not text.lines:
         text = Bpe(f"bpe:{text.vocab_size}", [], lines=False)
+    if isinstance(text, LowerBpe):
+        return _write_lower_case(text, window, folder)
     if not isinstance(text, Bpe) or text.lines:
-        return
+        return None
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
     added = {token: name for name, token in text.added.items()}
@@ -273,14 +300,29 @@ def write(text: Tokenizer, window: int, folder: Path) -> None:
     fast = Tokenizer(models.BPE(vocabulary, pairs))
     fast.pre_tokenizer, fast.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     fast.add_special_tokens([AddedToken(name, special=True) for name in (*text.added, END)])
+    ends = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END)
+    return _write_files(fast, vocabulary, text.merges, {"tokenizer_class": "GPT2Tokenizer", **ends}, window, folder)
+
+
+def _write_lower_case(text: LowerBpe, window: int, folder: Path) -> None:
+    from tokenizers import decoders, normalizers, pre_tokenizers
+
+    fast = merger(text.ids_of_tokens, text.merges)
+    fast.normalizer, fast.pre_tokenizer = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    fast.decoder = decoders.BPEDecoder(suffix=WORD_END)
+    unknown = UNKNOWN if UNKNOWN in text.ids_of_tokens else text.tokens[-1]
+    settings = {"tokenizer_class": "OpenAIGPTTokenizer", "unk_token": unknown}
+    _write_files(fast, text.ids_of_tokens, text.merges, settings, window, folder)
+
+
+def _write_files(
+    fast: Any, vocabulary: dict[str, int], merges: list[str], settings: dict[str, str], window: int, folder: Path
+) -> None:
     fast.save(str(folder / "tokenizer.json"))
     write_json(folder / "vocab.json", vocabulary)
-    merges = "".join(f"{merge}\n" for merge in text.merges)
-    (folder / "merges.txt").write_text(f"#version: 0.2\n{merges}", encoding="utf-8")
-    ends = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END)
-    write_json(
-        folder / "tokenizer_config.json", {"tokenizer_class": "GPT2Tokenizer", "model_max_length": window, **ends}
-    )
+    lines = "".join(f"{merge}\n" for merge in merges)
+    (folder / "merges.txt").write_text(f"#version: 0.2\n{lines}", encoding="utf-8")
+    write_json(folder / "tokenizer_config.json", {**settings, "model_max_length": window})
 
 
 def write_json(path: Path, value: dict[str, Any] | list[str]) -> None:

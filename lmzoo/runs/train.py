@@ -29,6 +29,7 @@ from lmzoo.runs.cache import digest
 BUDGETS = ("seconds", "steps", "tokens", "flops")  # of `Run`
 HOW = ("seed", "device", "precision", "compile", "memory")  # of `Run`: they may change the result
 SEEN = "this text was part of the training: the score says nothing about unseen text"
+LOSSY = "its tokenizer loses capitals, accents and white space, and figures are of what is left, not of the text itself"
 KEY = "key"  # the file of an unfinished training that identifies it
 
 
@@ -88,7 +89,10 @@ def _encode_by(tokenizer: Tokenizer, corpus: Corpus, run: Run) -> Text:
     if corpus.alone and not tokenizer.lines:
         raise UsageError(f"--lines: no token of this {tokenizer.spec} ends a line, as it learned running text")
     with run.progress.task("tokenizing"):
-        train, valid = (tokenizer.encode(text) for text in (corpus.train, corpus.valid))
+        texts = (corpus.train, corpus.valid)
+        if tokenizer.lossy:
+            texts = tokenizer.normalize(texts[0]), tokenizer.normalize(texts[1])
+        train, valid = map(tokenizer.encode, texts)
     notes = corpus.notes
     if tokenizer.unknown is not None:
         unknown = int((train == tokenizer.unknown).sum()) - len(re.findall(rf"(?<!\S){UNKNOWN}(?!\S)", corpus.train))
@@ -108,7 +112,9 @@ def _encode_on(workers: Workers, corpus: Corpus, spec: str, alone: str) -> Text:
 
 
 def respacing(tokenizer: Tokenizer, text: str) -> list[str]:
-    """A note on a text whose white space is not in the layout of a closed vocabulary."""
+    """A note on a text whose white space is not in the layout of a closed vocabulary, or that is read as another."""
+    if tokenizer.lossy:
+        return [LOSSY]
     lines = tokenizer.respaced(text)
     note = f"the white space of {lines:,} lines was read as that of the training text, and characters are counted so"
     return [note] if lines else []

@@ -15,6 +15,8 @@ results on such corpora assume.
 A text has many tokenisations (" the" or " ", "t", "h", "e"), and its probability is the sum over all of them. We score
 only the canonical one, that of `encode`: an upper bound on the bits of the text.
 
+Two more come with an imported model: `alphabet`, the characters of a nanoGPT, and `gpt1`, which is lossy.
+
 Ids 0 … 255 are the bytes (for gpt2 in another order), then come the learned tokens; `end` is always the last. With
 `lines=True` the newline is `end`, and no other token contains it.
 """
@@ -44,6 +46,7 @@ from lmzoo.data.tokenizers.base import (
     to_bytes,
 )
 from lmzoo.data.tokenizers.bpe import LARGEST, Bpe, find_gpt2, load_gpt2
+from lmzoo.data.tokenizers.lower_bpe import LowerBpe
 from lmzoo.data.tokenizers.pretokenized import Split
 from lmzoo.data.tokenizers.words import encode_many, is_long, number, reader_of, utf8
 from lmzoo.errors import FormatError, TokenizerError, nearest
@@ -57,6 +60,7 @@ __all__ = [
     "Bpe",
     "Byte",
     "Char",
+    "LowerBpe",
     "Split",
     "Tokenizer",
     "Word",
@@ -254,6 +258,8 @@ def from_json(saved: Any) -> Tokenizer:
         raise FormatError("a saved tokenizer must have a 'spec', which is text, and 'lines', true or false")
     if spec == Alphabet.SPEC:
         return Alphabet.from_json(saved)
+    if spec == LowerBpe.SPEC:
+        return LowerBpe.from_json(saved)
     try:
         kind, _ = _parse(spec)
     except TokenizerError as error:

@@ -94,6 +94,7 @@ class Tokenizer(ABC):
     """
 
     closed: ClassVar[bool] = False  # tokens are whole words; one that has no token is `<unk>` or an error
+    lossy: ClassVar[bool] = False  # only what `normalize` writes is encoded, and it has less than the text
 
     def __init__(self, spec: str, vocab_size: int, lines: bool):
         self.spec = spec
