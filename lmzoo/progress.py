@@ -1,10 +1,21 @@
 """Where a long computation reports how far it is; apart from the interface, for the command line needs no NumPy."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def result_of(steps: Generator[None, None, Result]) -> Result:
+    """What work that is cut into steps, so that others can take turns with it, returns in the end: all of it, now."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
 
 
 class Progress:

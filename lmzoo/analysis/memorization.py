@@ -5,6 +5,7 @@ matches that end with the same pair in the sample. A pair is rare in 400 charact
 """
 
 import re
+from collections.abc import Generator
 from itertools import islice
 from typing import Any
 
@@ -15,13 +16,14 @@ from lmzoo.analysis.surprisal import whole_words
 from lmzoo.evaluation.generation import generate
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Array, LanguageModel
+from lmzoo.progress import result_of
 
 CHARACTERS = 400  # of each sample, and its most tokens
 # Shorter matches do not count as copied. Papers ask for 50 tokens (Lee et al. 2022; Carlini et al. 2023), about 200
 # characters, which is a whole document in small corpora; 30 are six or seven English words, more than a 5-gram sees.
 LEAST = 30  # characters
 PROMPT = 40  # its most characters
-CHUNK = 1 << 22  # characters of the training text read at a time
+CHUNK = 1 << 17  # characters of the training text read at a time: a few milliseconds
 
 
 def prompt_of(test: str) -> str:
@@ -77,7 +79,12 @@ def copied(text: str, training: str) -> dict[str, Any]:
     `stretches`: those matches as [start, end], merged where they overlap or meet; `longest`: the longest match of any
     length, with its `start` in the text and in the training text (`training_start`).
     """
-    lengths, starts = longest_matches(text, training)
+    return result_of(copying(text, training))
+
+
+def copying(text: str, training: str) -> Generator[None, None, dict[str, Any]]:
+    """`copied`, a part of the training text at each step."""
+    lengths, starts = yield from _matching(text, training)
     ends = np.arange(1, len(text) + 1)
     long = lengths >= LEAST
     depth = np.zeros(len(text) + 1, dtype=np.int64)  # the number of long matches over each character, as differences
@@ -101,6 +108,10 @@ def longest_matches(text: str, training: str) -> tuple[Array, Array]:
 
     The first of several in `training`; 0 and -1 for a character that `training` does not have.
     """
+    return result_of(_matching(text, training))
+
+
+def _matching(text: str, training: str) -> Generator[None, None, tuple[Array, Array]]:
     letters, which = np.unique(_codes(text), return_inverse=True)
     many = len(letters) + 1
     number = np.full(0x110000, len(letters), np.uint16)  # of each character: len(letters) for those not in the text
@@ -115,6 +126,7 @@ def longest_matches(text: str, training: str) -> tuple[Array, Array]:
         read = number[_codes(training[offset : offset + CHUNK])]
         _feed(read, last, offset, places, bounds, runs, lengths, starts, first)
         last = int(read[-1])
+        yield
     single = (lengths == 0) & (first[which] >= 0)
     return np.where(single, 1, lengths), np.where(single, first[which], starts)
 

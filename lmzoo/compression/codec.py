@@ -18,7 +18,7 @@ import math
 import sys
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,6 +32,7 @@ from lmzoo.errors import FormatError, LmzooError, ScoreError, TokenizerError, no
 from lmzoo.evaluation.perplexity import PROTOCOLS, parts_of
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Array, Decoder, Ids, LanguageModel, Progress, State
+from lmzoo.progress import result_of
 
 TOTAL = 1 << 24  # the sum of the integer frequencies: constriction's precision
 TOLERANCE = 1e-3  # deviation of Σ p from one that is accepted: frequencies are normalized
@@ -56,10 +57,18 @@ def compress(text_model: TextModel, data: bytes, protocol: str = "stream", progr
     cannot reproduce, ScoreError, naming the position, for a probability of zero or NaN, and UsageError for a model that
     is no language model, or where constriction is not installed.
     """
+    with _one_thread():
+        return result_of(compressing(text_model, data, protocol, progress))
+
+
+def compressing(
+    text_model: TextModel, data: bytes, protocol: str = "stream", progress: Progress | None = None
+) -> Generator[None, None, bytes]:
+    """`compress`, a token at each step."""
     model = _check(text_model, protocol)
     spelling, ids = _spelled(text_model.tokenizer, data, protocol)
     coder, lines, lanes = _Encoder(), protocol == "lines", _lanes(model, len(ids))
-    _Reader(text_model, lines, lanes).read(ids, coder, progress or Progress(), "compressing")
+    yield from _Reader(text_model, lines, lanes).read(ids, coder, progress or Progress(), "compressing")
     made_with, checksum = (fingerprint(text_model), arithmetic()), zlib.crc32(data)
     return Container(spelling, lines, lanes, *made_with, len(data), len(ids), checksum, coder.payload()).pack()
 
@@ -70,6 +79,12 @@ def decompress(text_model: TextModel, file: bytes, progress: Progress | None = N
     Raises FormatError for a file that is damaged or not compressed by lmzoo, UsageError for another model than it was
     compressed with, and LmzooError where this machine's arithmetic differs too much to decode it.
     """
+    with _one_thread():
+        return result_of(decompressing(text_model, file, progress))
+
+
+def decompressing(text_model: TextModel, file: bytes, progress: Progress | None = None) -> Generator[None, None, bytes]:
+    """`decompress`, a token at each step."""
     container = Container.unpack(file)
     container.refuse_another(text_model)
     _check(text_model, "stream")
@@ -81,7 +96,7 @@ def decompress(text_model: TextModel, file: bytes, progress: Progress | None = N
     except MemoryError:
         raise FormatError(f"its header says that it has {container.tokens:,} tokens: no memory holds so many") from None
     try:
-        reader.read(ids, coder, progress or Progress(), "decompressing")
+        yield from reader.read(ids, coder, progress or Progress(), "decompressing")
         data = text_model.tokenizer.decode(ids).encode(*SPELLINGS[container.spelling])
     except (EOFError, AssertionError, UnicodeError) as error:  # ours, constriction's, or text of no such bytes
         raise _lost(container, str(error)) from None
@@ -182,24 +197,26 @@ class _Reader:
         blocks = -(-self.model.vocab_size_ // self.size)
         return -math.log2(1 - (max(blocks, 2) - 1) / TOTAL)
 
-    def read(self, ids: Ids, coder: "_Coder", progress: Progress, name: str) -> None:
-        """Code `ids` (T,); the decoder writes the tokens it finds into them."""
+    def read(self, ids: Ids, coder: "_Coder", progress: Progress, name: str) -> Generator[None, None, None]:
+        """Code `ids` (T,), one of each lane at a step; the decoder writes the tokens it finds into them."""
         lengths = len(ids) // self.lanes + (np.arange(self.lanes) < len(ids) % self.lanes)  # the longer lanes first
         starts = np.cumsum(lengths) - lengths
         first = self.model.start()
         states = [first] * self.lanes
-        with _one_thread(), progress.task(name, len(ids)) as task:
+        with progress.task(name, len(ids)) as task:
             for t in range(lengths[0]):
                 places = starts[lengths > t] + t
                 states = states[: len(places)]
-                for row, place in zip(self._distributions(states), places.tolist(), strict=True):
-                    ids[place] = self._token(row, ids, place, coder)
-                tokens = ids[places]
-                states = self.model.advance_many(states, tokens[:, None])
+                with _one_thread():
+                    for row, place in zip(self._distributions(states), places.tolist(), strict=True):
+                        ids[place] = self._token(row, ids, place, coder)
+                    tokens = ids[places]
+                    states = self.model.advance_many(states, tokens[:, None])
                 if self.ends_line is not None:
                     states = [first if ends else s for s, ends in zip(states, self.ends_line[tokens], strict=True)]
                 if (t + 1) % SHOWN_EVERY == 0:
                     task.advance(SHOWN_EVERY * len(places))
+                yield
 
     def _distributions(self, states: list[State]) -> Sequence[Array]:
         """log P of each token (V,) in each of `states`, by the same method in both directions."""
@@ -356,10 +373,10 @@ class _Decoder(_Coder):
 def _one_thread() -> Iterator[None]:
     """Limit PyTorch to one thread, so that it adds in one order whatever the number of cores."""
     torch = sys.modules.get("torch")
-    if torch is None:
+    before = torch.get_num_threads() if torch else 1
+    if before == 1:
         yield
         return
-    before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         yield
