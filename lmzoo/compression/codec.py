@@ -373,8 +373,7 @@ class _Decoder(_Coder):
 def _one_thread() -> Iterator[None]:
     """Limit PyTorch to one thread, so that it adds in one order whatever the number of cores."""
     torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch else 1
-    if before == 1:
+    if torch is None or (before := torch.get_num_threads()) == 1:
         yield
         return
     torch.set_num_threads(1)

@@ -1,0 +1,88 @@
+"""Texts that all models write after one prompt from one seed, in turns; and what of them the training text has."""
+
+from collections.abc import Generator, Iterator
+from functools import lru_cache
+from typing import Annotated, Any
+
+import msgspec
+
+from lmzoo.analysis.memorization import copying
+from lmzoo.interface import LanguageModel
+from lmzoo.runs import store
+from lmzoo.serve.contestants import Contestant, Contestants
+from lmzoo.serve.handlers import Handler, Names, Request, Text
+from lmzoo.serve.worker import said
+from lmzoo.tasks.contamination import training_text
+
+LONGEST = 256  # tokens
+MOST_SEARCHED = 50_000_000  # characters of a training text: a column of 1,000 takes a second for 50 million
+NOT_HERE = "its training text is not on this computer, so what it copied is not known"
+TOO_LONG = f"its training text is longer than {MOST_SEARCHED:,} characters, so copies are not searched for"
+
+
+class Generate(Request):
+    """What `models` (None: all) write after `prompt`: `length` tokens, sampled as `lmzoo generate` does."""
+
+    prompt: Text
+    models: Names | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] = 1.0
+    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
+    length: Annotated[int, msgspec.Meta(ge=1, le=LONGEST)] = 100
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] = 0
+
+
+def generate(contestants: Contestants, request: Generate) -> Iterator[Any]:
+    """{id, text}… of every model in turns; {id, done, copied: [[start, end]…], note} at a column's end.
+
+    `copied` has the stretches of characters that occur in the training text; `note` says why there are none to be had.
+    A model that fails has {id, error}.
+    """
+    columns = {run.id: _column(run, request) for run in contestants.chosen(request.models)}
+    while columns:
+        for id_, column in list(columns.items()):
+            try:
+                line = next(column)
+                yield line and {"id": id_, **line}
+            except StopIteration:
+                del columns[id_]
+            except Exception as error:  # the others go on
+                del columns[id_]
+                yield {"id": id_, "error": said(error)}
+
+
+def _column(run: Contestant, request: Generate) -> Generator[dict[str, Any] | None, None, None]:
+    if run.reader is None:
+        yield {"error": run.error}
+        return
+    run.text_model.require(LanguageModel, "it cannot write one")
+    top_p = request.top_p if request.top_p < 1 else None
+    written = []
+    pieces = run.text_model.generate(
+        request.prompt, request.length, temperature=request.temperature, top_p=top_p, seed=request.seed
+    )
+    yield None
+    for piece in pieces:
+        written.append(piece.encode("utf-8", "replace").decode())  # JSON has no lone surrogates
+        yield {"text": written[-1]}
+    training = _training(run)
+    if training is None or len(training) > MOST_SEARCHED:
+        yield {"done": True, "copied": [], "note": NOT_HERE if training is None else TOO_LONG}
+        return
+    found = yield from copying("".join(written), training)
+    yield {"done": True, "copied": found["stretches"], "note": ""}
+
+
+def _training(run: Contestant) -> str | None:
+    provenance = store.read_provenance(run.folder)
+    return _text(msgspec.json.encode({key: provenance.get(key) for key in FACTS if key in provenance}))
+
+
+FACTS = ("corpus", "corpus_path", "corpus_parts", "refit", "lines", "sha256")  # which training text a run has
+
+
+@lru_cache(maxsize=2)
+def _text(facts: bytes) -> str | None:
+    return training_text(msgspec.json.decode(facts))
+
+
+HANDLERS = {"generate": Handler(Generate, generate, streams=True, seconds=30.0)}
