@@ -3,10 +3,13 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: compare test types suite check clean
+.PHONY: compare demo test types suite check clean
 
 compare: $(VENV)/.ready
 	$(BIN)/lmzoo compare
+
+demo: $(VENV)/.ready-demo
+	$(BIN)/lmzoo serve
 
 test: $(VENV)/.ready-test
 	$(BIN)/ruff check .
@@ -29,6 +32,10 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lmzoo needs Python 3.11 or newer: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.ready-demo: $(VENV)/.ready
+	$(BIN)/pip install -q -c constraints.txt -e '.[serve]'
 	touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready

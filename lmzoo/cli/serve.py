@@ -6,16 +6,23 @@ from typing import Annotated
 import typer
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import Bars, say
+from lmzoo.cli.console import Bars, interruptible, say
 from lmzoo.cli.options import Quiet
 from lmzoo.errors import UsageError
 
 PORT = 8765
 
 
-@command("serve", epilog="Example: lmzoo serve reports/storyworld/runs/*")
+@command("serve", epilog="Examples: lmzoo serve; lmzoo serve reports/storyworld/runs/*")
 def serve_page(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, such as a comparison's: reports/NAME/runs/*.")],
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Folders of runs, such as a comparison's: reports/NAME/runs/*.",
+            show_default="15 models of the built-in corpus, trained once in two minutes",
+        ),
+    ] = None,
+    prepare: bool = False,  # Train the 15 models where they are not trained yet, and do nothing else.
     host: str = "127.0.0.1",  # The address to listen at; 0.0.0.0 lets everybody in the network type and read.
     port: int = PORT,  # The port to listen at, or the next free one.
     # Another name by which browsers may call this computer, with its port if it is another. May be repeated.
@@ -32,29 +39,40 @@ def serve_page(
         import uvicorn  # noqa: F401
     except ImportError:
         raise UsageError("the page needs Starlette and uvicorn: pip install 'lmzoo-lab[serve]'") from None
-    from lmzoo.serve import contestants
+    from lmzoo.serve import bundle, contestants
     from lmzoo.serve.app import application
     from lmzoo.serve.safety import LOOPBACK, Guard, names
-    from lmzoo.serve.server import listen, server
+    from lmzoo.serve.server import listen, serving
 
     if not 0 <= port <= 65535:
         raise UsageError(f"--port must be 0 (any) to 65535, not {port}")
-    listening = listen(host, port)
-    chosen = listening.getsockname()[1]
-    loaded = contestants.load_all(runs, Bars(quiet))
+    if prepare and runs:
+        raise UsageError("--prepare trains the models that are shown where no run is named: leave the runs out")
+    shown = runs or bundle.prepared()
+    if not shown:
+        with interruptible("the same command goes on from what is finished"):
+            shown = bundle.prepare(Bars(quiet))
+    if prepare:
+        say(f"{len(shown)} models are prepared: lmzoo serve")
+        return
+    loaded = contestants.load_all(shown, Bars(quiet))
     for run in loaded:
         if run.error:
             say(f"{run.name}: {run.error}")
-    known = [*LOOPBACK, *([] if host in ("0.0.0.0", "::") else [f"[{host}]" if ":" in host else host])]
-    app = Guard(application(loaded), [*names(known, chosen), *names(allow_host or [], chosen)])
-    address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{chosen}/"
-    if chosen != port and port:
-        say(f"port {port} is taken")
-    if not host.startswith("127.") and host not in ("localhost", "::1"):
-        say(f"everybody who reaches {host} can type and read; they need a name of yours in --allow-host")
-    say(f"{address} (Ctrl-C ends it)")
-    if browser:
-        import webbrowser
+    everybody = host in ("0.0.0.0", "::")
+    own = [*LOOPBACK, *([] if everybody else [f"[{host}]" if ":" in host else host])]
+    with listen(host, port) as listening:
+        chosen = listening.getsockname()[1]
+        address = f"http://{'127.0.0.1' if everybody else own[-1]}:{chosen}/"
+        if chosen != port and port:
+            say(f"port {port} is taken")
+        if not host.startswith("127.") and host not in ("localhost", "::1"):
+            say(f"everybody who reaches {host} can type and read; a name that they call it by goes into --allow-host")
+        say(f"{address} (Ctrl-C ends it)")
+        if browser:
+            import webbrowser
 
-        webbrowser.open(address)  # it is listened to already, and answered in a moment
-    server(app).run(sockets=[listening])
+            webbrowser.open(address)  # it is listened to already, and answered in a moment
+        app = Guard(application(loaded), names([*own, *(allow_host or [])], chosen))
+        with serving(app, listening) as thread:
+            thread.join()

@@ -1,8 +1,10 @@
-"""The socket that the page is served at, and the server, which leaves signals to the command line."""
+"""The socket that the page is served at, and the server."""
 
 import errno
 import socket
-from contextlib import nullcontext
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lmzoo.errors import LmzooError, UsageError
@@ -31,15 +33,21 @@ def listen(host: str, port: int) -> socket.socket:
     raise LmzooError(f"ports {port} to {port + PORTS - 1} are all taken: choose another with --port")
 
 
-def server(app: Any) -> Any:
-    """A server of `app`, an ASGI application: `run(sockets=[socket])` serves it until `should_exit`."""
+@contextmanager
+def serving(app: Any, listening: socket.socket) -> Iterator[threading.Thread]:
+    """Serve `app`, an ASGI application, at a socket that listens, in a thread that ends with the `with` statement."""
     import uvicorn
 
-    class Server(uvicorn.Server):
-        capture_signals = staticmethod(nullcontext)  # type: ignore[assignment]  # Ctrl-C ends this as any command
-
-    return Server(
+    server = uvicorn.Server(
         uvicorn.Config(
             app, log_level="error", access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=1
         )
     )
+    # Not in the main thread, in which Ctrl-C would be raised in the middle of an answer.
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        server.should_exit = True
+        thread.join(1.0)

@@ -2,27 +2,20 @@
 
 import http.client
 import json
-import threading
 from contextlib import contextmanager
 
 from lmzoo.serve.app import application
 from lmzoo.serve.safety import LOOPBACK, Guard, names
-from lmzoo.serve.server import listen, server
+from lmzoo.serve.server import listen, serving
 
 
 @contextmanager
 def served(contestants):
     """The address (host, port) at which the page of these runs is served."""
-    listening = listen("127.0.0.1", 0)
-    port = listening.getsockname()[1]
-    app = Guard(application(contestants), names(LOOPBACK, port))
-    running = server(app)
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    yield "127.0.0.1", port
-    running.should_exit = True
-    thread.join(10)
-    listening.close()
+    with listen("127.0.0.1", 0) as listening:
+        port = listening.getsockname()[1]
+        with serving(Guard(application(contestants), names(LOOPBACK, port)), listening):
+            yield "127.0.0.1", port
 
 
 class Client:

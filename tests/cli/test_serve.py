@@ -1,0 +1,84 @@
+"""`lmzoo serve`: what it says, where it listens, and how it ends."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from lmzoo.cli import serve
+from lmzoo.data import tokenizers
+from lmzoo.evaluation.text_model import TextModel
+from lmzoo.interface import Data
+from lmzoo.models.ngram import Ngram
+from lmzoo.runs import store
+
+
+@pytest.fixture
+def asked(calling):
+    return calling(serve=serve.serve_page)
+
+
+@pytest.fixture
+def run(tmp_path):
+    text = "the cat sat on the mat\n" * 20
+    tokenizer = tokenizers.train("char", text)
+    ids = tokenizer.encode(text)
+    return store.save(
+        TextModel(Ngram(order=2).fit(Data(ids, ids[:50], tokenizer.vocabulary)), tokenizer), tmp_path / "run"
+    )
+
+
+def test_it_serves_at_the_next_free_port_until_ctrl_c(run):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "lmzoo", "serve", str(run), "--no-browser", "--port", str(port), "--quiet"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == f"port {port} is taken\n"
+        found = re.search(r"http://127\.0\.0\.1:(\d+)/", process.stdout.readline())
+        with urllib.request.urlopen(found[0], timeout=20) as page:
+            assert b"lmzoo" in page.read()
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nowhere"], "nowhere"),
+        (["--port", "99999", "x"], "--port must be 0 (any) to 65535"),
+        (["--prepare", "x"], "leave the runs out"),
+        (["RUN", "--host", "999.1.1.1"], "cannot listen at 999.1.1.1"),
+    ],
+)
+def test_what_cannot_be_is_one_line(asked, arguments, says, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, error = asked(*(run if one == "RUN" else one for one in arguments), "--quiet")
+    assert code == 2
+    assert says in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_the_models_of_the_page_are_trained_once(asked, tmp_path, monkeypatch):
+    from lmzoo.comparison import presets
+    from lmzoo.data import corpus
+    from lmzoo.serve import bundle
+
+    small = presets.Preset("", "5steps", ("uniform", "ngram:order=2"))
+    monkeypatch.setattr(presets, "presets", lambda: {"laptop": small})
+    monkeypatch.setattr(bundle, "CORPUS", "storyworld:50kB")
+    monkeypatch.setattr(bundle, "TOKENS", 2000)
+    monkeypatch.setenv("LMZOO_CACHE", str(tmp_path))
+    assert bundle.prepared() == []
+    code, out, _ = asked("--prepare", "--quiet")
+    assert (code, out) == (0, "2 models are prepared: lmzoo serve\n")
+    assert len(bundle.prepared()) == 2
+    monkeypatch.setattr(corpus, "load", lambda *_, **__: pytest.fail("it is trained already"))
+    assert asked("--prepare", "--quiet")[0] == 0
+    monkeypatch.setattr(bundle, "TOKENS", 3000)  # of another version: not taken for this one
+    assert bundle.prepared() == []
