@@ -10,11 +10,11 @@ The same on a network that is not trained is learning from scratch. What is fine
 bits say what it has forgotten. What each paper did is a setting:
 
     Dai & Le 2015           LSTM, the last vector, a hidden layer
-    Howard & Ruder 2018     LSTM, concat pooling, layer_decay 2.6, slanted, unfreeze            (ULMFiT)
+    Howard & Ruder 2018     LSTM, concat pooling, layer_decay 2.6, slanted, unfreeze, piece 70  (ULMFiT)
     Radford et al. 2018     transformer, the last vector, new markers, λ = 0.5                  (GPT-1)
 
 Departures: no batch norm in the head, each candidate of a choice has a dropout mask of its own, a text is read up to
-`window` tokens (Howard & Ruder read all of it in pieces), the auxiliary loss predicts no markers, and where labels are
+`window` tokens (Howard & Ruder read all of it), the auxiliary loss predicts no markers, and where labels are
 few there are at least `least_steps` steps, as without them fine-tuning fails at random (Mosbach et al. 2021).
 """
 
@@ -59,7 +59,7 @@ class FineTuned(OnNetwork, Classifier):
         "tiny": {"network": "lstm:preset=tiny", "language_model": 0.5, "batch": 16},  # for a first try
         "ulmfit": {"pooling": "concat", "inner": 50, "layer_decay": 2.6, "slanted": True, "unfreeze": True,
                    "language_model": 0.0, "epochs": 8, "markers": "end", "beta1": 0.7,
-                   "beta2": 0.99},  # Howard & Ruder 2018, section 3.3
+                   "beta2": 0.99, "piece": 70},  # Howard & Ruder 2018, section 3.3
         "gpt1": {"pooling": "last", "markers": "new", "language_model": 0.5, "epochs": 3, "learning_rate": 6.25e-5,
                  "warmup": 0.002, "cooldown": 1.0},  # Radford et al. 2018, section 4.1
     }  # fmt: skip
@@ -70,6 +70,9 @@ class FineTuned(OnNetwork, Classifier):
     pooling: str = "auto"
     markers: str = "new"  # start, delimiter and extract as embeddings of their own (new), `end` for all three, or none
     cut: str = "start"  # which end of a text that is longer than the window is left out: start or end
+    piece: int = (
+        0  # of a network that carries a state: gradients go back through so many tokens at a time; 0: through all
+    )
     inner: int = 0  # units of a hidden layer in the head; 0: none
     dropout: float = 0.1  # of what the head reads
     network_dropout: float = -1.0  # within the network, in place of its own; -1: its own
@@ -187,7 +190,7 @@ class FineTuned(OnNetwork, Classifier):
         """Raise UsageError for a setting that cannot be."""
         for name, known in {"form": FORMS, "pooling": (*POOLINGS, "auto"), "markers": MARKERS, "cut": CUTS}.items():
             one_of(name, getattr(self, name), known)
-        for name in ("inner", "language_model", "least_steps", "learning_rate"):
+        for name in ("inner", "piece", "language_model", "least_steps", "learning_rate"):
             in_range(name, getattr(self, name), 0)
         in_range("dropout", self.dropout, 0, below=1)
         in_range("network_dropout", self.network_dropout, -1, below=1)
@@ -230,7 +233,8 @@ class FineTuned(OnNetwork, Classifier):
         pooling = self.pooling
         if pooling == "auto":
             pooling = "concat" if self.network_.carries_state else "mean"
-        return Tuned(network, self._form(self.network_), pooling, outputs, self.inner, self.dropout)
+        piece = self.piece if self.network_.carries_state else 0
+        return Tuned(network, self._form(self.network_), pooling, outputs, self.inner, self.dropout, piece)
 
     def _hold(self, module: Any, classes: list[str], scale: tuple[float, float], reads: int) -> None:
         self.net_, self.classes_, self.scale_, self.reads_ = module, classes, np.array(scale), reads

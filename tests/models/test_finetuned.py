@@ -196,6 +196,7 @@ TEXT = (np.array([1, 2, 3]),)
         (None, {"transfer": 9}, "9 layers cannot be transferred: this network has 1"),
         (None, {"unfreeze": True, "epochs": 2}, "unfreezing 1 layers one by one takes 3 epochs, not 2"),
         (None, {"pooling": "median"}, "no pooling 'median'"),
+        (None, {"piece": -1}, "piece must be"),
         (None, {"dropout": 1.0}, "dropout must be"),
         (None, {"optimizer": "muon", "layer_decay": 2.0}, "Muon has one learning rate"),
     ],

@@ -47,9 +47,11 @@ class MarkedEmbedding(nn.Embedding):
 class Tuned(Module):
     """A network and a head on it, both of which learn."""
 
-    def __init__(self, network: Module, form: Form, pooling: str, outputs: int, inner: int, dropout: float):
+    def __init__(
+        self, network: Module, form: Form, pooling: str, outputs: int, inner: int, dropout: float, piece: int = 0
+    ):
         super().__init__()
-        self.network, self.form, self.pooling = network, form.name, pooling
+        self.network, self.form, self.pooling, self.piece = network, form.name, pooling, piece
         if form.markers == "new":
             table = network.get_submodule("embedding") if hasattr(network, "embedding") else None
             if not isinstance(table, nn.Embedding):
@@ -71,9 +73,19 @@ class Tuned(Module):
         return self.network.initial_state(batch)
 
     def forward(self, ids: Tensor, carried: Carried) -> tuple[Tensor, Carried]:
-        """ids (M, T) → hidden vectors (M, T, D) of the network."""
-        hidden, carried = self.network(ids, carried)
-        return hidden, carried
+        """ids (M, T) → hidden vectors (M, T, D) of the network.
+
+        Where gradients are taken, it reads `piece` ids (0: all) at a time from the state after those before, through
+        which none go back: only through the vectors that are pooled (BPT3C, Howard & Ruder 2018, section 3.3).
+        """
+        if not self.piece or not torch.is_grad_enabled():
+            hidden, carried = self.network(ids, carried)
+            return hidden, carried
+        parts = []
+        for some in ids.split(self.piece, dim=1):
+            hidden, carried = self.network(some, tuple(part.detach() for part in carried))
+            parts.append(hidden)
+        return torch.cat(parts, 1), carried
 
     def vectors(self, hidden: Tensor, batch: Batch) -> Tensor:
         """What the head reads of the hidden vectors (M, T, D): (M, D'), of tags (L, D)."""

@@ -53,6 +53,28 @@ def test_padding_never_leaks(name):
     assert len({tuple(row) for row in together.tolist()}) == len(TEXTS)
 
 
+def test_in_pieces_the_vectors_are_the_same_and_no_gradient_goes_back_from_one_to_the_one_before():
+    whole = scattered(tuned(network("lstm").build(VOCAB_SIZE)).eval())
+    pieces = copy.deepcopy(whole)
+    pieces.piece = 4
+    ids = torch.arange(10)[None] % VOCAB_SIZE
+    hidden = {one: one(ids, one.initial_state(1))[0] for one in (whole, pieces)}
+    assert torch.allclose(hidden[whole], hidden[pieces], atol=1e-6)
+    with torch.no_grad():
+        _, state = whole(ids[:, :8], whole.initial_state(1))
+    last, _ = whole.network(ids[:, 8:], state)
+    last[:, -1].sum().backward()  # through the last two ids alone
+    hidden[pieces][:, -1].sum().backward()
+    expected = {name: weight.grad for name, weight in whole.network.named_parameters() if weight.grad is not None}
+    assert len(expected) > 3
+    for name, weight in pieces.network.named_parameters():
+        if name in expected:
+            assert torch.allclose(weight.grad, expected[name], atol=1e-6), name
+    pieces.zero_grad()
+    pieces(ids, pieces.initial_state(1))[0].mean(1).sum().backward()  # each piece through the vectors of its own
+    assert pieces.network.embedding.weight.grad[ids[0]].abs().sum(1).gt(0).all()
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_reads_text_with_markers_in_its_table_as_without(name):
     module = scattered(network(name).build(VOCAB_SIZE))
