@@ -11,10 +11,12 @@ from hypothesis.strategies import text as hypothesis_text
 from lmzoo.cli.compare import compare_models
 from lmzoo.cli.eval import evaluate_runs
 from lmzoo.cli.exchange import export_run, import_file
+from lmzoo.data import tokenizers
 from lmzoo.data.tokenizers import LowerBpe
 from lmzoo.errors import FormatError, TokenizerError
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.formats import gpt2, gpt2_tokenizer
+from lmzoo.report import page
 from lmzoo.runs import store
 from tests.formats.test_gpt2 import PROMPT, SIZES, TEXT, configured, our_model, rewritten, saved, their_log_probs
 
@@ -215,6 +217,32 @@ def test_what_is_rewritten_is_in_that_form_already(text):
     assert known.normalize(text) == known.normalize(f" {text}\n") == known.normalize("x " + text)[2:]
 
 
+@pytest.mark.parametrize(
+    "saved",
+    [
+        {"tokens": []}, {"tokens": ["a", "a"]}, {"tokens": ["a", ""]}, {"tokens": ["a", "\ud800"]}, {"tokens": "ab"},
+        {"merges": ["a c"]}, {"merges": ["a b"]}, {"merges": [1]}, {"merges": ["a"]}, {"lines": True},
+    ],
+)  # fmt: skip
+def test_a_damaged_one_is_refused(saved):
+    whole = LowerBpe(["a", "b", "end"], []).to_json()
+    assert tokenizers.from_json(whole).to_json() == whole
+    with pytest.raises(FormatError):
+        tokenizers.from_json({**whole, **saved})
+
+
+def test_a_vocabulary_that_does_not_fit_is_refused(tmp_path):
+    size = own_tokenizer(tmp_path)
+    with pytest.raises(FormatError, match=f"two tokens have one id, or one is not below the {size - 1} of config.json"):
+        gpt2_tokenizer.read(tmp_path, {}, size - 1)
+    (tmp_path / "vocab.json").write_text('{"a": 0, "b": 0}')
+    with pytest.raises(FormatError, match="two tokens have one id"):
+        gpt2_tokenizer.read(tmp_path, {}, size)
+    (tmp_path / "vocab.json").write_text('{"a": 0}')
+    with pytest.raises(FormatError, match="no token ends a text"):
+        gpt2_tokenizer.read(tmp_path, {}, size)
+
+
 def test_each_word_is_read_at_its_last_token(tmp_path):
     own_tokenizer(tmp_path)
     text = gpt2_tokenizer.read(tmp_path, {}, 500).tokenizer
@@ -237,5 +265,6 @@ def test_a_published_model_can_be_asked_and_its_bits_are_said_to_be_of_less(call
     assert any("figures are of what is left, not of the text itself" in note for note in row["notes"])
     assert sum(text_model.next_characters("The ra").values()) == pytest.approx(1)
     assert max(text_model.next_characters("Is it sa")) and len("".join(text_model.generate("The rain", 5)))
+    monkeypatch.setattr(page, "render", lambda *_: {"index.html": b""})  # which takes longest
     code, out, _ = lmzoo("compare", "run", "uniform", "--corpus", "story.txt", "--quiet", "--out", "report")
     assert code == 0 and "no bits of this text: its tokenizer loses capitals" in " ".join(out.split())

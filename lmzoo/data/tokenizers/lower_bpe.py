@@ -32,8 +32,9 @@ class LowerBpe(ByteTokenizer):
         """`tokens`: those with ids 0 … V-1; `merges`, the oldest first. Raises FormatError where one makes no token."""
         self.tokens, self.merges = list(tokens), list(merges)
         self.ids_of_tokens = {token: n for n, token in enumerate(self.tokens)}
-        if not self.tokens or len(self.ids_of_tokens) < len(self.tokens):
-            raise FormatError("the tokens of a gpt1 tokenizer must be distinct, and one at least")
+        odd = not all(self.tokens) or any(map(SURROGATES.search, self.tokens))
+        if odd or not self.tokens or len(self.ids_of_tokens) < len(self.tokens):
+            raise FormatError("the tokens of a gpt1 tokenizer must be distinct texts, none empty, and one at least")
         for n, merge in enumerate(self.merges):
             left, _, right = merge.partition(" ")
             if not {left, right, left + right} <= self.ids_of_tokens.keys():
@@ -111,7 +112,7 @@ def merger(vocabulary: Mapping[str, int], merges: Sequence[str]) -> Any:
 
 def _spelled(token: str) -> bytes:
     """What a token adds to a text: nothing, of one that no text has."""
-    if token == UNKNOWN or token.startswith("<unused ") or SURROGATES.search(token):
+    if token == UNKNOWN or token.startswith("<unused "):
         return b""
     text = token.removesuffix(WORD_END)
     if text.split() != [text]:  # GPT-1's "\n</w>": white space is not read
