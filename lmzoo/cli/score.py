@@ -131,6 +131,7 @@ def _read(path: Path, pairs: bool) -> _Asked:
 
 def _score(run: Path, asked: _Asked, before: str, code: Path | None, device: str) -> dict[str, Any]:
     """What a run says of the sentences, as JSON: in each group the likeliest first."""
+    from lmzoo.data.tokenizers.lower_bpe import LOSSY
     from lmzoo.evaluation import sentences
     from lmzoo.interface import LanguageModel
     from lmzoo.runs import store
@@ -141,7 +142,7 @@ def _score(run: Path, asked: _Asked, before: str, code: Path | None, device: str
     with naming(run):
         scored = dict(zip(distinct, sentences.score(text_model, distinct, before), strict=True))
     pseudo = not isinstance(text_model.model, LanguageModel)
-    notes = []
+    notes = [LOSSY] if text_model.tokenizer.lossy else []
     if pseudo:
         notes.append("pseudo-bits: each token is predicted from those on both sides (Salazar et al. 2020)")
     elif not text_model.model.is_distribution:

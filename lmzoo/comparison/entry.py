@@ -16,6 +16,7 @@ from lmzoo import models
 from lmzoo.comparison.results import Row, Scored, SeedScore, Size
 from lmzoo.data.corpus import Corpus
 from lmzoo.data.tokenizers import Tokenizer
+from lmzoo.data.tokenizers.lower_bpe import LOSSY
 from lmzoo.drafts import lock_of, locked
 from lmzoo.errors import LmzooError, UsageError
 from lmzoo.evaluation import out_of_domain
@@ -287,7 +288,7 @@ def _score(entry: Entry, corpus: Corpus, exact: bool) -> None:
     model, text_model = entry.model, entry.text_model
     key = _score_key(entry, corpus, exact)
     if text_model.tokenizer.lossy:
-        entry.row.notes.append(f"no bits of this text: {training.LOSSY}")
+        entry.row.notes.append(f"no bits of this text: {LOSSY}")
     elif isinstance(model, LanguageModel):
 
         def bits() -> tuple[dict[str, Any], dict[str, Array]]:

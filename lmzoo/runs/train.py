@@ -17,6 +17,7 @@ from lmzoo.data import remote, tokenizers
 from lmzoo.data.corpus import Corpus, Paths, trained_on
 from lmzoo.data.remote_corpus import RemoteCorpus
 from lmzoo.data.tokenizers import Tokenizer, distributed
+from lmzoo.data.tokenizers.lower_bpe import LOSSY
 from lmzoo.data.tokenizers.normalizer import UNKNOWN
 from lmzoo.errors import FormatError, LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
@@ -29,7 +30,6 @@ from lmzoo.runs.cache import digest
 BUDGETS = ("seconds", "steps", "tokens", "flops")  # of `Run`
 HOW = ("seed", "device", "precision", "compile", "memory")  # of `Run`: they may change the result
 SEEN = "this text was part of the training: the score says nothing about unseen text"
-LOSSY = "its tokenizer loses capitals, accents and white space, and figures are of what is left, not of the text itself"
 KEY = "key"  # the file of an unfinished training that identifies it
 
 

@@ -11,6 +11,7 @@ from hypothesis.strategies import text as hypothesis_text
 from lmzoo.cli.compare import compare_models
 from lmzoo.cli.eval import evaluate_runs
 from lmzoo.cli.exchange import export_run, import_file
+from lmzoo.cli.score import score_sentences
 from lmzoo.data import tokenizers
 from lmzoo.data.tokenizers import LowerBpe
 from lmzoo.errors import FormatError, TokenizerError
@@ -253,7 +254,9 @@ def test_each_word_is_read_at_its_last_token(tmp_path):
 
 def test_a_published_model_can_be_asked_and_its_bits_are_said_to_be_of_less(calling, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    lmzoo = calling(**{"import": import_file, "eval": evaluate_runs, "compare": compare_models})
+    lmzoo = calling(
+        **{"import": import_file, "eval": evaluate_runs, "compare": compare_models, "score": score_sentences}
+    )
     published(tmp_path / "theirs")
     code, out, _ = lmzoo("import", "theirs", "--out", "run")
     assert code == 0 and "text is read in lower case, without accents and line ends" in " ".join(out.split())
@@ -263,6 +266,8 @@ def test_a_published_model_can_be_asked_and_its_bits_are_said_to_be_of_less(call
     text_model = store.load("run")
     assert code == 0 and row["characters"] == len(text_model.tokenizer.normalize(STORY * 30))
     assert any("figures are of what is left, not of the text itself" in note for note in row["notes"])
+    code, out, _ = lmzoo("score", "run", "The rain", "--json")
+    assert code == 0 and "figures are of what is left" in out
     assert sum(text_model.next_characters("The ra").values()) == pytest.approx(1)
     assert max(text_model.next_characters("Is it sa")) and len("".join(text_model.generate("The rain", 5)))
     monkeypatch.setattr(page, "render", lambda *_: {"index.html": b""})  # which takes longest

@@ -19,6 +19,7 @@ from lmzoo.errors import FormatError, TokenizerError
 from lmzoo.interface import Ids
 
 WORD_END = "</w>"
+LOSSY = "its tokenizer loses capitals, accents and white space, and figures are of what is left, not of the text itself"
 UNKNOWN = "<unk>"  # among the tokens: in no text
 
 
