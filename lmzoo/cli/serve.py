@@ -1,7 +1,7 @@
 """`lmzoo serve RUN...`: a page on this computer where a sentence is typed and every model answers at once."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,9 @@ from lmzoo.cli.app import command
 from lmzoo.cli.console import Bars, interruptible, say
 from lmzoo.cli.options import Quiet
 from lmzoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from lmzoo.serve.contestants import Contestants
 
 PORT = 8765
 
@@ -23,6 +26,8 @@ def serve_page(
         ),
     ] = None,
     prepare: bool = False,  # Train the 15 models where they are not trained yet, and do nothing else.
+    # Write the page, with frozen answers to 20 sentences and a live character 5-gram, into this new or empty folder.
+    export: Annotated[Path | None, typer.Option(metavar="DIR")] = None,
     host: str = "127.0.0.1",  # The address to listen at; 0.0.0.0 lets everybody in the network type and read.
     port: int = PORT,  # The port to listen at, or the next free one.
     # Another name by which browsers may call this computer, with its port if it is another. May be repeated.
@@ -34,11 +39,12 @@ def serve_page(
 
     The page asks nobody but this computer, and works without a network. Ctrl-C ends it.
     """
-    try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError:
-        raise UsageError("the page needs Starlette and uvicorn: pip install 'lmzoo-lab[serve]'") from None
+    if export:
+        from lmzoo.serve.export import refuse
+
+        refuse(export)  # before any work
+    else:
+        _need_server()
     from lmzoo.serve import bundle, contestants
     from lmzoo.serve.app import application
     from lmzoo.serve.safety import LOOPBACK, Guard, names
@@ -46,6 +52,8 @@ def serve_page(
 
     if not 0 <= port <= 65535:
         raise UsageError(f"--port must be 0 (any) to 65535, not {port}")
+    if prepare and export:
+        raise UsageError("--prepare trains models and does nothing else: leave --export out, or --prepare")
     if prepare and runs:
         raise UsageError("--prepare trains the models that are shown where no run is named: leave the runs out")
     shown = runs or bundle.prepared()
@@ -59,6 +67,9 @@ def serve_page(
     for run in loaded:
         if run.error:
             say(f"{run.name}: {run.error}")
+    if export:
+        _export(export, loaded, quiet)
+        return
     everybody = host in ("0.0.0.0", "::")
     own = [*LOOPBACK, *([] if everybody else [f"[{host}]" if ":" in host else host])]
     with listen(host, port) as listening:
@@ -76,3 +87,18 @@ def serve_page(
         app = Guard(application(loaded), names([*own, *(allow_host or [])], chosen))
         with serving(app, listening) as thread:
             thread.join()
+
+
+def _need_server() -> None:
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError:
+        raise UsageError("the page needs Starlette and uvicorn: pip install 'lmzoo-lab[serve]'") from None
+
+
+def _export(folder: Path, loaded: "Contestants", quiet: bool) -> None:
+    from lmzoo.serve import export
+
+    size = export.export(folder, loaded, Bars(quiet))
+    say(f"{folder / 'index.html'}: {size:,} bytes; it needs no server, and nothing beside it")

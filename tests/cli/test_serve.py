@@ -53,6 +53,8 @@ def test_it_serves_at_the_next_free_port_until_ctrl_c(run):
         (["nowhere"], "nowhere"),
         (["--port", "99999", "x"], "--port must be 0 (any) to 65535"),
         (["--prepare", "x"], "leave the runs out"),
+        (["--prepare", "--export", "new"], "leave --export out"),
+        (["RUN", "--export", "RUN"], "is not a new or empty folder"),
         (["RUN", "--host", "999.1.1.1"], "cannot listen at 999.1.1.1"),
     ],
 )
@@ -62,6 +64,16 @@ def test_what_cannot_be_is_one_line(asked, arguments, says, run, tmp_path, monke
     assert code == 2
     assert says in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_a_page_is_exported_without_a_server(asked, run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "starlette", None)
+    code, out, _ = asked(run, "--export", tmp_path / "page", "--quiet")
+    size = (tmp_path / "page" / "index.html").stat().st_size
+    assert (code, out) == (
+        0,
+        f"{tmp_path / 'page' / 'index.html'}: {size:,} bytes; it needs no server, and nothing beside it\n",
+    )
 
 
 def test_the_models_of_the_page_are_trained_once(asked, tmp_path, monkeypatch):

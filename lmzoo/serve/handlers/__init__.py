@@ -6,7 +6,7 @@ take their turn and it may be cancelled, and what it answers: one value, or the 
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -32,6 +32,8 @@ class Handler:
     handle: Callable[[Contestants, Any], Iterator[Any]]
     streams: bool = False
     seconds: float = 2.0  # after which it is stopped
+    # What an exported page asks of it for a sentence: requests whose answers are written into the page.
+    frozen: Callable[[Contestants, str], Iterable[dict[str, Any]]] = lambda _, __: ()
 
 
 def handlers() -> dict[str, Handler]:

@@ -5,7 +5,6 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from weakref import WeakKeyDictionary
 
 import msgspec
 import numpy as np
@@ -146,21 +145,9 @@ def _place(request: Explain, count: int) -> int | None:
 # ── Inside ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def measured(contestants: Contestants, request: Measured) -> Iterator[Facts | None]:
+def measured(contestants: Contestants, request: Measured) -> Iterator[Facts]:
     """The best head for each task and the best cell for each property of a text: see `inside_measured`."""
-    run = contestants.one(request.model)
-    text_model = _text_model(run)
-    if text_model not in _MEASURED:
-        material = _NOTHING
-        with suppress(LmzooError, OSError):
-            material = _material(run.folder)
-        yield None
-        _MEASURED[text_model] = yield from inside_measured.measuring(text_model, *material)
-    yield {"measured": _MEASURED[text_model]}
-
-
-# Once for each model, as long as it is there.
-_MEASURED: WeakKeyDictionary[TextModel, list[dict[str, Any]]] = WeakKeyDictionary()
+    yield {"measured": _measured(contestants.one(request.model))}
 
 
 def look_inside(contestants: Contestants, request: Inside) -> Iterator[Facts]:
@@ -187,8 +174,17 @@ def _look(text_model: TextModel, text: str) -> inside.Look:
     return inside.look(text_model, text)
 
 
+@lru_cache(64)
+def _measured(run: Contestant) -> list[dict[str, Any]]:
+    """Once for each run; on its own corpus, if that is on this machine."""
+    text_model = _text_model(run)
+    text, questions = _NOTHING
+    with suppress(LmzooError, OSError):
+        text, questions = _material(run.folder)
+    return inside_measured.measure(text_model, text, questions)
+
+
 def _material(folder: Path) -> Material:
-    """What a run is measured on: its own corpus, if that is on this machine."""
     paths = corpus_of(folder, store.read_provenance(folder))
     return _material_of(paths) if corpora.is_here(paths) else _NOTHING
 
@@ -245,8 +241,12 @@ def _rounded(values: Any) -> list[float]:
     return np.round(np.asarray(values, np.float64), 3).tolist()
 
 
+def _frozen(contestants: Contestants, text: str) -> list[dict[str, Any]]:
+    return [{"text": text, "model": run.id, "place": None} for run in contestants if run.reader]
+
+
 HANDLERS = {
-    "explain": Handler(Explain, explain),
+    "explain": Handler(Explain, explain, frozen=_frozen),
     "inside": Handler(Inside, look_inside),
     "measured": Handler(Measured, measured, seconds=20.0),
     "words": Handler(Words, words),

@@ -81,4 +81,6 @@ def _xz(data: bytes) -> tuple[int, int, bool]:
 
 
 STANDARD: dict[str, Callable[[bytes], tuple[int, int, bool]]] = {"zip": _zip, "xz": _xz}
-HANDLERS = {"compress": Handler(Compress, compress, streams=True, seconds=60.0)}
+HANDLERS = {
+    "compress": Handler(Compress, compress, streams=True, seconds=60.0, frozen=lambda _, text: [{"text": text}])
+}

@@ -64,7 +64,7 @@ def _column(run: Contestant, request: Generate) -> Generator[dict[str, Any] | No
     for piece in pieces:
         written.append(piece.encode("utf-8", "replace").decode())  # JSON has no lone surrogates
         yield {"text": written[-1]}
-    training = _training(run)
+    training = training_of(run)
     if training is None or len(training) > MOST_SEARCHED:
         yield {"done": True, "copied": [], "note": NOT_HERE if training is None else TOO_LONG}
         return
@@ -72,7 +72,8 @@ def _column(run: Contestant, request: Generate) -> Generator[dict[str, Any] | No
     yield {"done": True, "copied": found["stretches"], "note": ""}
 
 
-def _training(run: Contestant) -> str | None:
+def training_of(run: Contestant) -> str | None:
+    """The training text of a run; None where it is not on this computer."""
     provenance = store.read_provenance(run.folder)
     return _text(msgspec.json.encode({key: provenance.get(key) for key in FACTS if key in provenance}))
 
@@ -85,4 +86,8 @@ def _text(facts: bytes) -> str | None:
     return training_text(msgspec.json.decode(facts))
 
 
-HANDLERS = {"generate": Handler(Generate, generate, streams=True, seconds=30.0)}
+def _frozen(_: Contestants, text: str) -> list[dict[str, Any]]:
+    return [{"prompt": text, "temperature": 1, "top_p": 1, "length": 50, "seed": 1}]  # as the screen begins
+
+
+HANDLERS = {"generate": Handler(Generate, generate, streams=True, seconds=30.0, frozen=_frozen)}

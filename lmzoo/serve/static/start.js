@@ -75,4 +75,4 @@ async function start() {
   document.body.dataset.ready = "";
 }
 
-start().catch(error => status(error.message));
+export const started = start().catch(error => status(error.message));

@@ -48,7 +48,7 @@ def test_what_stands_in_the_training_text_is_marked(contestants, monkeypatch):
 
 
 def test_the_training_text_is_that_of_the_run(contestants, story):
-    found = [write._training(run) for run in contestants if run.reader]
+    found = [write.training_of(run) for run in contestants if run.reader]
     assert all(len(text) > 10_000 and text in story for text in found)
 
 
