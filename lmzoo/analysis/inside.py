@@ -17,6 +17,7 @@ from lmzoo.errors import UsageError
 from lmzoo.evaluation.text_model import TextModel, likeliest_tokens
 from lmzoo.interface import Ids, LanguageModel
 from lmzoo.neural import inside as networks
+from lmzoo.neural.attention import Attention
 from lmzoo.neural.transformer import TransformerModule
 
 LONGEST = 2000  # tokens of a text
@@ -39,11 +40,11 @@ def abilities(text_model: TextModel) -> list[str]:
     """What can be shown of a model: some of explain, cells, attention, lens, positions and vectors."""
     model, net = text_model.model, vars(text_model.model).get("net_")
     can = ["explain"] if has_table(model) else []
-    if net is not None and any(isinstance(part, nn.RNNBase) for part in net.modules()):
-        can.append("cells")
-    if isinstance(net, TransformerModule):
-        can += ["attention", "lens"]
-        can += ["positions"] if _positions(net) is not None else []
+    parts = [] if net is None else list(net.modules())
+    can += ["cells"] if any(isinstance(part, nn.RNNBase) for part in parts) else []
+    can += ["attention"] if any(isinstance(part, Attention) for part in parts) else []
+    can += ["lens"] if isinstance(net, TransformerModule) else []
+    can += ["positions"] if _positions(net) is not None else []
     has_vectors = hasattr(model, "vectors") or isinstance(getattr(net, "embedding", None), nn.Embedding)
     return can + (["vectors"] if has_vectors else [])
 
