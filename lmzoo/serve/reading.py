@@ -21,6 +21,7 @@ STATES = 128  # prefixes whose states are remembered, for each model
 STRIDE = 32  # tokens that are read at a time: between them a request can be cancelled
 TOP = 5  # likeliest tokens that are remembered for each place
 UNSEARCHED = 1e-3, 16  # share of the next characters that is left out; spellings that are looked at, at most
+RARE = 1e-4, 64  # the same, where characters are guessed
 NEXT = 6  # characters or words that can come next
 
 Steps = Generator[None, None, dict[str, Any]]
@@ -60,7 +61,7 @@ class Reader:
         probability, and what it adds to the text.
         """
         tokenizer = self.text_model.tokenizer
-        ids, last_word = characters.split_last_word(tokenizer, self.text_model.up_to_a_part_of_a_word(text))
+        ids, last_word = self._cut(text)
         prefix = yield from self.after(ids)
         table = characters.spellings(tokenizer, int(ids[-1]) if len(ids) else tokenizer.end)
         pieces: list[Any] = []
@@ -80,6 +81,15 @@ class Reader:
             "next": self._next(prefix, ids, last_word),
             "words": _words(prefix.log_probs, table, last_word),
         }
+
+    def chances(self, text: str) -> Generator[None, None, dict[str, float]]:
+        """P(character) of each that can come after `text`, up to RARE of them all; "" is the end of the text."""
+        ids, last_word = self._cut(text)
+        prefix = yield from self.after(ids)
+        return self._characters(prefix, ids, last_word, *RARE)
+
+    def _cut(self, text: str) -> tuple[Ids, bytes]:
+        return characters.split_last_word(self.text_model.tokenizer, self.text_model.up_to_a_part_of_a_word(text))
 
     def after(self, ids: Ids) -> Generator[None, None, Prefix]:
         """The prefix `ids` (T,), read from the longest one that is known."""
@@ -134,12 +144,13 @@ class Reader:
         return [text, _number(-float(np.sum(scores)) / math.log(2)), int((log_probs > log_probs[ids[0]]).sum()) + 1]
 
     def _next(self, prefix: Prefix, ids: Ids, last_word: bytes) -> list[list[Any]]:
-        """The likeliest characters: exact over all spellings of the last word."""
-        tokenizer = self.text_model.tokenizer
-        chances = characters.next_characters(
-            _After(self.model, prefix), ids[-1:], last_word, partial(characters.spellings, tokenizer), *UNSEARCHED
-        )
+        """The likeliest characters."""
+        chances = self._characters(prefix, ids, last_word, *UNSEARCHED)
         return [[character, float(p)] for character, p in list(chances.items())[:NEXT]]
+
+    def _characters(self, prefix: Prefix, ids: Ids, last_word: bytes, *limits: Any) -> dict[str, float]:
+        spellings = partial(characters.spellings, self.text_model.tokenizer)
+        return characters.next_characters(_After(self.model, prefix), ids[-1:], last_word, spellings, *limits)
 
     def _spelled(self, before: int, token: int) -> str:
         return _text(self.text_model.tokenizer.spellings_after(before)[token])
