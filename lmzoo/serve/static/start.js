@@ -13,6 +13,7 @@ function show(screen) {
   for (const one of app.screens) one.link.toggleAttribute("aria-current", one === screen);
   history.replaceState(null, "", `#${screen.name}`);
   screen.update(app);
+  screen.shown?.(app);
 }
 
 /** Asks every model to read the text in the box. */
@@ -35,7 +36,7 @@ app.type = text => {
 
 function pressed(event) {
   const typing = event.target === box || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
-  const key = event.code.replace(/^(Digit|Numpad)/, "");
+  const key = event.altKey ? event.code.replace(/^(Digit|Numpad)/, "") : event.key;  // Alt may make it another character
   const screen = app.screens.find(one => one.key === key);
   if (screen && !event.ctrlKey && !event.metaKey && (event.altKey || !typing)) {
     event.preventDefault();
