@@ -1,5 +1,6 @@
 """`lmzoo serve RUN...`: a page on this computer where a sentence is typed and every model answers at once."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -84,6 +85,8 @@ def serve_page(
             import webbrowser
 
             webbrowser.open(address)  # it is listened to already, and answered in a moment
+        if "torch" in sys.modules:  # a token at a time is too little for two threads to share: they wait for each other
+            sys.modules["torch"].set_num_threads(1)
         app = Guard(application(loaded), names([*own, *(allow_host or [])], chosen))
         with serving(app, listening) as thread:
             thread.join()

@@ -1,6 +1,7 @@
 """The socket that the page is served at, and the server."""
 
 import errno
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -44,10 +45,11 @@ def serving(app: Any, listening: socket.socket) -> Iterator[threading.Thread]:
         )
     )
     # Not in the main thread, in which Ctrl-C would be raised in the middle of an answer.
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True, name="lmzoo page")
     thread.start()
     try:
         yield thread
     finally:
-        server.should_exit = True
-        thread.join(1.0)
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # that answers are cut short is what was asked
+        server.force_exit = server.should_exit = True
+        thread.join(5.0)

@@ -5,9 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
+import webbrowser
+from contextlib import contextmanager
 
 import pytest
+import torch
 
 from lmzoo.cli import serve
 from lmzoo.data import tokenizers
@@ -15,6 +19,7 @@ from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 from lmzoo.runs import store
+from lmzoo.serve import server
 
 
 @pytest.fixture
@@ -39,12 +44,71 @@ def test_it_serves_at_the_next_free_port_until_ctrl_c(run):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert process.stdout.readline() == f"port {port} is taken\n"
         found = re.search(r"http://127\.0\.0\.1:(\d+)/", process.stdout.readline())
-        with urllib.request.urlopen(found[0], timeout=20) as page:
-            assert b"lmzoo" in page.read()
-        process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=20)
+        with socket.create_connection(("127.0.0.1", int(found[1]))) as unfinished:  # a request when Ctrl-C comes
+            head = f"POST /api/read HTTP/1.1\r\nHost: 127.0.0.1:{found[1]}\r\nContent-Type: application/json\r\n"
+            unfinished.sendall(f"{head}Content-Length: 90\r\n\r\n{{".encode())
+            with urllib.request.urlopen(found[0], timeout=20) as page:
+                assert b"lmzoo" in page.read()
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert "Traceback" not in error
+    assert len(error.splitlines()) == 1, error
+
+
+@pytest.fixture
+def shown(asked, run, monkeypatch):
+    """`shown(ARGUMENTS)`: what the command says, the application that it would serve, and what the browser opens."""
+    apps, opened = [], []
+
+    @contextmanager
+    def serving(app, listening):
+        apps.append(app)
+        over = threading.Thread(target=int)
+        over.start()
+        yield over
+
+    monkeypatch.setattr(server, "serving", serving)
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+
+    def show(*arguments):
+        code, out, error = asked(run, "--port", "0", "--quiet", *arguments)
+        assert (code, error) == (0, "")
+        return out, *apps, *opened
+
+    return show
+
+
+def test_the_browser_opens_what_is_said_and_only_loopback_names_are_answered(shown):
+    out, app, opened = shown()
+    port = out.partition("127.0.0.1:")[2].partition("/")[0]
+    assert out == f"http://127.0.0.1:{port}/ (Ctrl-C ends it)\n"
+    assert opened == f"http://127.0.0.1:{port}/"
+    assert app.hosts == {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+
+
+def test_the_network_is_let_in_where_asked_and_told_what_that_means(shown):
+    out, app, _ = shown("--host", "0.0.0.0", "--allow-host", "hall.example", "--allow-host", "b.example:80")
+    meaning, address = out.splitlines()
+    port = address.partition("127.0.0.1:")[2].partition("/")[0]
+    assert meaning.startswith("everybody who reaches 0.0.0.0 can type and read")
+    assert {f"hall.example:{port}", "b.example:80"} < app.hosts
+    assert not [name for name in app.hosts if name.startswith("0.0.0.0")]
+
+
+def test_a_run_that_is_missing_is_said_and_the_others_are_shown(shown):
+    out, _ = shown("nowhere", "--no-browser")
+    assert out.splitlines()[0].startswith("nowhere: ")
+    assert len(out.splitlines()) == 2
+
+
+def test_networks_take_one_thread(shown):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        shown("--no-browser")
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(

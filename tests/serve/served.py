@@ -24,18 +24,22 @@ class Client:
     def __init__(self, address):
         self.host, self.port = address
 
-    def send(self, method, path, body=b"", **headers):
-        """(status, headers, body); `headers` replace those that a browser would send, with _ for -."""
+    @contextmanager
+    def opened(self, method, path, body=b"", **headers):
+        """The answer, to be read; `headers` replace those that a browser would send, with _ for -."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=20)
         sent = {"Host": f"{self.host}:{self.port}"}
         if method == "POST":
             sent["Content-Type"] = "application/json"
         sent |= {key.replace("_", "-"): value for key, value in headers.items()}
         connection.request(method, path, body, {key: value for key, value in sent.items() if value is not None})
-        answer = connection.getresponse()
-        found = answer.status, dict(answer.getheaders()), answer.read()
+        yield connection.getresponse()
         connection.close()
-        return found
+
+    def send(self, method, path, body=b"", **headers):
+        """(status, headers, body)."""
+        with self.opened(method, path, body, **headers) as answer:
+            return answer.status, dict(answer.getheaders()), answer.read()
 
     def post(self, path, body, **headers):
         """(status, the JSON of the answer)."""
