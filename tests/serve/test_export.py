@@ -96,7 +96,7 @@ def test_it_shows_what_the_models_say_and_reads_what_else_is_typed(shown, some):
 @pytest.mark.parametrize("shown", ["file"], indirect=True)
 def test_frozen_screens_answer_and_others_say_what_they_need(shown):
     shown.keyboard.press("Alt+6")
-    shown.wait_for_function("() => /copied/.test(document.querySelector('.write li > small:last-child').textContent)")
+    shown.wait_for_function("() => /copied/.test(document.querySelector('.write .note').textContent)")
     assert shown.locator(".write .text").first.inner_text().strip()
     shown.keyboard.press("Alt+8")
     shown.wait_for_selector(".race li:nth-child(6)")

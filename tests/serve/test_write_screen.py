@@ -8,7 +8,7 @@ from lmzoo.serve.handlers import write
 
 pytestmark = pytest.mark.browser
 
-ALL_DONE = """() => [...document.querySelectorAll('.write .columns li > small:last-child')]
+ALL_DONE = """() => [...document.querySelectorAll('.write .note')]
     .every(one => one.textContent)"""
 
 

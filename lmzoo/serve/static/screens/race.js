@@ -51,7 +51,7 @@ function draw() {
 
 function row(name, colour, payload, header, said, longest) {
   return el("li", {}, el("span", { class: "name" }, name), el("span", { class: "track", "aria-hidden": "true" },
-    el("span", { class: "bytes", "--share": payload / longest, "--colour": colour }),
+    el("span", { class: "bytes", "--share": payload / longest, "--colour": colour ?? null }),
     el("span", { class: "bytes head", "--share": header / longest })), el("span", { class: "said" }, said));
 }
 

@@ -24,10 +24,10 @@ function mount(root) {
     }
   } });
   columns = app.models.map(model => {
-    const text = el("p", { class: "text" }), note = el("small", {});
-    const node = el("li", { "--colour": model.colour }, el("b", {}, model.name), el("small", {}, model.year ?? ""),
+    const text = el("p", { class: "text" }), note = el("span", { class: "note" });
+    const node = el("li", { "--colour": model.colour }, el("b", {}, model.name),
       el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `what ${model.name} writes` }, text),
-      note);
+      el("small", {}, model.year ? `${model.year} · ` : null, note));
     return { model, text, note, node, written: "", done: false };
   });
   grid = el("ol", { class: "columns" }, columns.map(one => one.node));
