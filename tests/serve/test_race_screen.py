@@ -35,7 +35,9 @@ def test_each_bar_is_as_long_as_its_bytes_and_says_them(raced, client, contestan
             float(bar.evaluate("one => one.style.getPropertyValue('--share')")) for bar in row.locator(".bytes").all()
         ]
         assert shares == pytest.approx([one["payload"] / longest, one["header"] / longest])
-    grounds = {bar.evaluate("one => getComputedStyle(one).backgroundColor") for bar in raced.locator(".race .bytes").all()}
+    grounds = {
+        bar.evaluate("one => getComputedStyle(one).backgroundColor") for bar in raced.locator(".race .bytes").all()
+    }
     assert "rgba(0, 0, 0, 0)" not in grounds
     sizes = [one["payload"] for one in answers.values() if "payload" in one]
     shown = [int(said.split()[0]) for said in raced.locator(".race .said").all_text_contents() if "✓" in said]
