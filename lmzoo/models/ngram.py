@@ -126,7 +126,7 @@ class Ngram(TrieModel):
         self.vocab_size_, self.order_, self.smoothing_ = data.vocab_size, self.order, self.smoothing
         scratch = Scratch(run.memory)
         levels = [*count_ngrams(data.train, data.vocab_size, self.order, scratch, run.progress)]
-        smoothing = SMOOTHINGS[self.smoothing](self.vocab_size_, self.k)
+        smoothing = self.estimator()
         if smoothing.uses_validation and data.refit:
             # `train` contains the validation text here, which must be held out where weights are fitted on it.
             without_valid = count_ngrams(data.train_only, data.vocab_size, self.order, scratch, run.progress)
@@ -144,6 +144,10 @@ class Ngram(TrieModel):
             self.remarks.append(f"the text has no n-grams longer than {len(levels)}: order {self.order} adds none")
         self.trie_ = Trie.build(pruned, probs, gammas, scratch)  # which takes them apart
         return self
+
+    def estimator(self) -> Smoothing:
+        """The smoothing that `fit` uses."""
+        return SMOOTHINGS[self.smoothing](self.vocab_size_, self.k)
 
     def _choose(self, data: Data, run: Run) -> Self:
         """Fit each candidate smoothing with orders 1, 2, … until two in a row do not lower the validation bits."""

@@ -78,16 +78,26 @@ def check_file(
     it could say which model it has.
     """
     began = time.perf_counter()
-    with tempfile.TemporaryFile() as log, examined(path, limits or Limits(), log) as examinee:
+    with tempfile.TemporaryFile() as log:
+        with remote(path, limits or Limits(), log) as kind:
+            checks = check_model(kind, steps, progress=progress)
+        log.seek(0)
+        printed = log.read(4 * PRINTED).decode("utf-8", "replace")[:PRINTED]
+    return Result(checks, printed, time.perf_counter() - began)
+
+
+@contextmanager
+def remote(path: str | Path, limits: Limits, log: BinaryIO) -> Iterator[type[Model]]:
+    """The class of the model in FILE.py, each method a question to a process that ends with the block.
+
+    What the file prints goes to `log`. Its methods raise EndedError and ModelError, and it raises as `check_file` does.
+    """
+    with examined(path, limits, log) as examinee:
         try:
             kind = _class(examinee)
         except (EndedError, ModelError) as error:
             raise LmzooError(f"{path}: {error}") from None
-        checks = check_model(kind, steps, progress=progress)
-        examinee.close()
-        log.seek(0)
-        printed = log.read(4 * PRINTED).decode("utf-8", "replace")[:PRINTED]
-    return Result(checks, printed, time.perf_counter() - began)
+        yield kind
 
 
 @dataclass

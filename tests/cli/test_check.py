@@ -1,12 +1,14 @@
 """`lmzoo check`: each outcome has a line and a mark, and the exit code says whether all checks passed."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from lmzoo import testing
 from lmzoo.cli.check import check_file
 from lmzoo.interface import LanguageModel
+from tests.course import kneser_ney
 
 UNIGRAM = '''
 from dataclasses import dataclass
@@ -90,3 +92,27 @@ def test_a_model_without_an_ability_is_one_line(check):
     code, out, err = check(source)
     assert (code, out) == (2, "")
     assert err.startswith("lmzoo: Unigram has no ability that could be checked: derive it from one of LanguageModel, ")
+
+
+def test_a_file_is_compared_with_a_model_and_the_exit_code_says_which(calling, tmp_path):
+    """Absolute discounting is not taken for Kneser-Ney."""
+    call, right = calling(check=check_file), Path(kneser_ney.__file__)
+    code, out, err = call(right, "--same-as", "ngram:order=3,smoothing=kneser-ney")
+    assert (code, out, err) == (0, "the same as ngram:order=3,smoothing=kneser-ney in all of 121 contexts\n", "")
+    wrong = tmp_path / "absolute.py"
+    wrong.write_text(right.read_text("utf-8").replace("else before[ngram]", "else count"), encoding="utf-8")
+    code, out, err = call(wrong, "--same-as", "ngram:order=3,smoothing=kneser-ney")
+    assert (code, err) == (1, "")
+    assert "P(On | <s>)\n  ngram   0.14263     = 0.13864 + 0.61356·" in out
+    assert "your numbers are those of absolute, order 3" in out
+    code, out, _ = call(wrong, "--same-as", "ngram:order=3,smoothing=absolute", "--json")
+    assert (code, json.loads(out)["same"]) == (0, True)
+
+
+def test_a_file_that_fails_is_one_line(calling, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(UNIGRAM.replace("return self.log_probs_", "return 1 / 0"), encoding="utf-8")
+    code, out, err = calling(check=check_file)(file, "--same-as", "ngram:order=2")
+    assert (code, out) == (1, "")
+    assert err.endswith("it raised ZeroDivisionError: division by zero\n")
+    assert "(line " in err
