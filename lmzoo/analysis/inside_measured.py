@@ -2,7 +2,7 @@
 
     induction    a head that, at a token that has come before, attends to the one that followed it then, on random
                  tokens that are repeated (Olsson et al. 2022)
-    antecedent   a head that, where he, him or his comes next, points to the person that is meant, by name or by an
+    antecedent   a head that, where he, him or his (she, her) comes next, points to who is meant, by name or by an
                  earlier pronoun, in documents of a grammar that no model was trained on (Clark et al. 2019, of BERT)
     cell         a cell that follows something one can see: whether a quotation is open, how long the line is (Karpathy,
                  Johnson & Fei-Fei 2015)
@@ -163,7 +163,7 @@ def _antecedent(text_model: TextModel, net: Any, pronouns: Sequence[Pronoun]) ->
     tested = parts[1][:, :, layer, head]
     share = float(tested.mean())
     lowest = share - 1.96 * (share * (1 - share) / tested.size) ** 0.5
-    about = f"where he, him or his comes next, it points to the person that is meant in {share:.0%} of {tested.size} "
+    about = f"where a pronoun comes next, it points to the person that is meant in {share:.0%} of {tested.size} "
     about += "held-out documents; the last one mentioned, and the first, would be right in 50%"
     return Found("antecedent", layer + 1, head + 1, share, 0.5, lowest > 0.5, about)
 
