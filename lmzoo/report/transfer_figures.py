@@ -15,6 +15,7 @@ from lmzoo.report.canvas import (
     draw_curves,
     fit_heights,
     log_counts,
+    shade,
 )
 from lmzoo.report.labels import name_ends
 from lmzoo.tasks.finetuning.grid import Point
@@ -51,7 +52,7 @@ def label_curves(
     for n, name in enumerate(rows):
         known = sorted(of_row[name], key=lambda one: one.labels)
         role = name.rpartition(", ")[2]
-        hue = colour(family(name, families))
+        hue = row_colour(name, families)
         marker, dash, wide = LOOKS.get(role, BASELINE_LOOKS[n % 2])
         places = [one.labels * 1.035 ** (n - (len(rows) - 1) / 2) for one in known]
         means = [one.mean or 0.0 for one in known]
@@ -83,10 +84,13 @@ def draw_intervals(axes: Any, canvas: Canvas, places: Sequence[float], points: S
                       scalex=False, scaley=False)  # fmt: skip
 
 
-def family(row: str, families: Mapping[str, str]) -> str:
-    """Of models, by which a row is coloured."""
+def row_colour(row: str, families: Mapping[str, str]) -> str:
+    """That of its run's family, the darker the more runs of that family come before; of no run, a baseline's."""
     run = max((name for name in families if row.startswith(f"{name},")), key=len, default="")
-    return families[run] if run else VECTORS if row.endswith(", pooled") else BASELINE
+    if not run:
+        return colour(VECTORS if row.endswith(", pooled") else BASELINE)
+    alike = [name for name, family in families.items() if family == families[run]]
+    return shade(colour(families[run]), alike.index(run))
 
 
 def numbered_curves(
@@ -107,7 +111,7 @@ def numbered_curves(
     drawn, heights = [], []
     for name, points in known.items():
         places, means = [at for at, _ in points], [one.mean or 0.0 for _, one in points]
-        hue = colour(families.get(name, BASELINE))
+        hue = row_colour(f"{name},", families)
         draw_intervals(axes, canvas, places, [one for _, one in points], hue)
         drawn.append((name, places, means, hue))
         heights += means

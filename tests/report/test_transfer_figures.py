@@ -1,7 +1,7 @@
 """The figures of `lmzoo finetune` and `lmzoo transfer`."""
 
-from lmzoo.report.canvas import COLOURS, WIDE
-from lmzoo.report.transfer_figures import family, label_curves, numbered_curves
+from lmzoo.report.canvas import COLOURS, WIDE, shade
+from lmzoo.report.transfer_figures import label_curves, numbered_curves, row_colour
 from lmzoo.tasks.finetuning.grid import Point
 
 FAMILIES = {"gpt": "transformer", "gpt-large": "other", "lstm": "recurrent"}
@@ -11,11 +11,14 @@ def point(row, labels, mean):
     return Point(row, "SST-2", "accuracy", labels, (mean - 0.1, mean + 0.1), mean, (mean - 0.9, mean + 0.9), 40)
 
 
-def test_a_row_has_the_colour_of_its_run():
-    assert family("gpt, fine-tuned", FAMILIES) == "transformer"
-    assert family("gpt-large, fine-tuned", FAMILIES) == "other"
-    assert family("glove, pooled", FAMILIES) == "association"
-    assert family("TF-IDF", FAMILIES) == "baseline"
+def test_a_row_has_the_colour_of_its_run_and_those_of_a_family_differ():
+    assert row_colour("gpt, fine-tuned", FAMILIES) == COLOURS["transformer"]
+    assert row_colour("gpt-large, fine-tuned", FAMILIES) == COLOURS["other"]
+    assert row_colour("glove, pooled", FAMILIES) == COLOURS["association"]
+    assert row_colour("TF-IDF", FAMILIES) == COLOURS["baseline"]
+    two = {**FAMILIES, "rnn": "recurrent"}
+    lstm, rnn = (row_colour(f"{name}, from scratch", two) for name in ("lstm", "rnn"))
+    assert (lstm, rnn) == (COLOURS["recurrent"], shade(COLOURS["recurrent"], 1)) and lstm != rnn
 
 
 def test_a_network_without_pretraining_is_a_dashed_curve_beside_that_with_it_and_baselines_are_grey():

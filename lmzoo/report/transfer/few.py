@@ -102,7 +102,8 @@ def _sure(seeds: int, name: str, found: Mapping[tuple[str, int], Point], sizes: 
     higher = sum(_mean(one) > _mean(other) for one, other in known)
     ahead = sum(_mean(one) > _mean(other) and apart(one, other) for one, other in known)
     intervals = f", with intervals apart at {ahead}" if seeds > 1 else ""
-    said = [f"Pre-trained, {name} is above from scratch at {higher} of {len(known)} numbers of labels{intervals}."]
+    subject = f"Pre-trained, {name}{',' * (',' in name)}"
+    said = [f"{subject} is above from scratch at {higher} of {len(known)} numbers of labels{intervals}."]
     most = known[-1][1]
     enough = next((one for one, _ in known if _mean(one) >= _mean(most)), None)
     if enough and enough.labels < most.labels:
