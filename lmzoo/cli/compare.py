@@ -51,6 +51,9 @@ def compare_models(
     # Also fine-tune each network on few labels that the grammar of the text wrote (10 to 240 of two sets, 3 seeds),
     # beside the same from scratch and baselines: about four minutes of one core with the default models.
     transfer: bool = False,
+    # A file of games that people have played on such text, as the page of lmzoo serve saves it: a band in the history,
+    # and what the models need for the same characters. May be repeated.
+    people: Annotated[list[Path] | None, typer.Option(metavar="FILE")] = None,
     # Also compress the beginning of the test text with each model, decompress it in another process, and show the bits
     # of the file.
     certify: bool = False,
@@ -73,6 +76,7 @@ def compare_models(
     from lmzoo.compression import codec
     from lmzoo.data import corpus as corpora
     from lmzoo.data import task_cards
+    from lmzoo.evaluation.people import read as read_people
     from lmzoo.interface import Run
     from lmzoo.report import page as report
     from lmzoo.report import terminal
@@ -99,6 +103,7 @@ def compare_models(
     chosen_preset = None if contestants else for_here
     spend = options.parse_budget(budget or for_here.budget)
     run = Run(seed=seed, device=device, exact=exact, progress=progress, **spend)
+    sessions = read_people(people or [], source.name)
     if transfer and not corpora.grammar_of(source):
         raise UsageError(f"--transfer takes labels that a grammar wrote, as of storyworld, and {source.name} has none")
     specs = contestants or list(chosen_preset.models if chosen_preset else ())
@@ -116,7 +121,7 @@ def compare_models(
         from lmzoo.cluster import connect
 
         with progress.task(f"connecting to {cluster}"):
-            team = Elsewhere(hold(connect(cluster, progress)), mirror, tasks, limit, words, transfer)
+            team = Elsewhere(hold(connect(cluster, progress)), mirror, tasks, limit, words, transfer, sessions)
     with interruptible("the same command goes on from what is finished"):
         comparison = compare.compare(
             specs,
@@ -133,6 +138,7 @@ def compare_models(
             processes=processes,
             cluster=team,
             transfer=transfer,
+            people=sessions,
         )
     comparison.preset = {**asdict(chosen_preset), "budget": budget or chosen_preset.budget} if chosen_preset else None
     with run.progress.task("drawing the report"):

@@ -27,6 +27,7 @@ from lmzoo.comparison.results import (
 from lmzoo.compression import certify
 from lmzoo.data.corpus import SPLITS, Corpus, describe
 from lmzoo.errors import LmzooError
+from lmzoo.evaluation.people import Session
 from lmzoo.evaluation.perplexity import block_interval
 from lmzoo.files import typed
 from lmzoo.interface import Run
@@ -51,6 +52,7 @@ def compare(
     processes: int = 1,
     cluster: Elsewhere | None = None,
     transfer: bool = False,
+    people: Sequence[Session] = (),
 ) -> Comparison:
     """Train, score and compare the models `specs` on `corpus`; `report.page.write` shows what is returned.
 
@@ -66,7 +68,8 @@ def compare(
 
     `sections` compute what the comparison shows beyond its rows (all of the report's: `report.section.sections()`),
     some only where asked: `word_tests` is what `task_cards.fetch("words")` returns, `tests` are public test sets,
-    `shares` those of the training text for learning curves, `transfer` that networks are fine-tuned on few labels.
+    `shares` those of the training text for learning curves, `transfer` that networks are fine-tuned on few labels,
+    `people` games of Shannon's that people have played.
     """
     began = time.perf_counter()
     for spec in specs:
@@ -99,7 +102,7 @@ def compare(
         differences=_differences(scored(entries)),
         untested=list(tests.missing),
     )
-    context = Context(text, run, cache, word_tests, tests, shares, transfer)
+    context = Context(text, run, cache, word_tests, tests, shares, transfer, people)
     if team:
         team.compute(entries, computed, context)
     with side_by_side.assisted(entries, computed, context, folder / "runs", 1 if team else processes):

@@ -10,6 +10,7 @@ from lmzoo.comparison.results import Computed, to_json
 from lmzoo.data import corpus as corpora
 from lmzoo.data.corpus import Corpus
 from lmzoo.errors import LmzooError
+from lmzoo.evaluation.people import Session
 from lmzoo.evaluation.perplexity import Score
 from lmzoo.files import typed
 from lmzoo.interface import Progress, Run
@@ -33,6 +34,7 @@ class Context:
     tests: Suite = field(default_factory=Suite)  # public test sets
     shares: Sequence[float] = ()  # of the training text, for learning curves
     transfer: bool = False  # whether networks are fine-tuned, too
+    people: Sequence[Session] = ()  # games that people have played on such text
     section: str = ""  # whose cache it is
     version: int = 0
     shared: dict[str, Any] = field(default_factory=dict)  # what several sections need

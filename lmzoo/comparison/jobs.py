@@ -27,6 +27,7 @@ from lmzoo.data import task_cards, tokenizers
 from lmzoo.data.corpus import Corpus, Paths
 from lmzoo.drafts import draft_folder_of, lock_of, locked, remove_folder, write_atomically
 from lmzoo.errors import FormatError, LmzooError, UsageError
+from lmzoo.evaluation.people import Session
 from lmzoo.files import SETTINGS, read_file
 from lmzoo.interface import Run
 from lmzoo.runs import provenance, store
@@ -56,6 +57,7 @@ class Asked:
     limit: int
     words: bool
     transfer: bool
+    people: Sequence[Session]
     sections: Sequence[Computed]
     circumstances: Mapping[str, Any]  # of the command
     command: str
@@ -228,6 +230,7 @@ class Desk:
             task_cards.fetch("words", asked.mirror) if asked.words else None,
             suite.read(asked.tasks, asked.limit, asked.mirror) if asked.tasks is not None else suite.Suite(),
             transfer=asked.transfer,
+            people=asked.people,
         )
         self.last: tuple[str, int, Entry] | None = None
 

@@ -21,6 +21,7 @@ from lmzoo.comparison.jobs import GIVEN, KEPT, RUNS, Asked, Done, Job, do, files
 from lmzoo.comparison.references import references
 from lmzoo.comparison.results import Computed
 from lmzoo.data.corpus import Paths
+from lmzoo.evaluation.people import Session
 from lmzoo.interface import Progress, Run
 from lmzoo.runs import provenance
 from lmzoo.runs import train as training
@@ -39,6 +40,7 @@ class Elsewhere:
     limit: int = 0
     words: bool = False
     transfer: bool = False
+    people: Sequence[Session] = ()
 
 
 class Team:
@@ -71,6 +73,7 @@ class Team:
                 limit=elsewhere.limit,
                 words=elsewhere.words,
                 transfer=elsewhere.transfer,
+                people=tuple(elsewhere.people),
                 sections=[section.bare for section in sections],
                 circumstances=provenance.circumstances(),
                 command=provenance.command(),

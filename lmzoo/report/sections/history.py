@@ -25,7 +25,7 @@ from lmzoo.report.points import Point, draw_points, legend, pareto_front
 from lmzoo.report.section import Section
 from lmzoo.report.summary import lines as reference_lines
 from lmzoo.report.table import DASH
-from lmzoo.report.units import PERPLEXITY, comparable, in_unit, unit_of
+from lmzoo.report.units import BITS, PERPLEXITY, comparable, in_unit, unit_of
 
 FIRST = 1948  # the axis begins with Shannon; what is older has its value said
 BAND = "#e9cfe4"  # what people do
@@ -51,7 +51,8 @@ def figure(_: None, comparison: Comparison, canvas: Canvas) -> Drawing | None:
         return None
     known = [one for one in comparison.published if one.unit == unit]
     theirs = [_theirs(one) for one in known if one.value is not None]
-    everything = Shown(ours, theirs, _lines(comparison, unit, ours), [one for one in known if one.range], [])
+    bands = [*(one for one in known if one.range), *_people(comparison, unit)]
+    everything = Shown(ours, theirs, _lines(comparison, unit, ours), bands, [])
     shown = _within(everything, comparison)
     figure, axes = bare_axes(canvas, canvas.tall(canvas.width * (1.35 if canvas.narrow else 0.5)))
     axes.spines["left"].set_visible(True)
@@ -90,6 +91,19 @@ def _ours(comparison: Comparison, unit: str) -> list[Point]:
         said = f"{row.label} ({row.year}) {number(value)}"
         points.append(Point(row.year, value, row.label, said, colour(row.family), low, high, row.recipe))
     return points
+
+
+def _people(comparison: Comparison, unit: str) -> list[Published]:
+    """The band of people who have played on such text, in bits per character."""
+    facts: Any = comparison.facts.get("people")
+    if not facts or unit != BITS:
+        return []
+    wide = max(facts.high - facts.low, 0.02)  # bets give a line
+    name = f"people ({facts.characters:,} characters)"
+    return [
+        Published(comparison.corpus.name, name, unit, "other", FIRST, "", "", False, True, "", "",
+                  range=(round(facts.low, 2), round(facts.low + wide, 2)))
+    ]  # fmt: skip
 
 
 def _theirs(one: Published) -> Point:

@@ -1,0 +1,82 @@
+"""Games of Shannon's that people have played (`lmzoo serve`), read from the files in which the page saves them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmzoo.errors import FormatError
+from lmzoo.evaluation import guessing
+from lmzoo.files import read_json
+
+FORMAT, VERSION = "lmzoo people", 1
+
+
+@dataclass(frozen=True)
+class Session:
+    """One text that was found, character by character, behind its opening: by `ranks`, or by `bits` of bets."""
+
+    corpus: str
+    opening: str
+    text: str
+    kinds: int  # of characters that there are
+    ranks: list[int]  # guesses that each character took
+    bits: list[float]  # of each character
+
+    @property
+    def rest(self) -> str:
+        """What was guessed."""
+        return self.text[len(self.opening) :]
+
+    def problem(self) -> str:
+        """What contradicts itself, "" if nothing does."""
+        if not self.text.startswith(self.opening) or not self.rest:
+            return "the text does not go on from its opening"
+        if bool(self.ranks) == bool(self.bits) or len(self.rest) != len(self.ranks or self.bits):
+            return f"there must be a rank or bits for each of the {len(self.rest)} characters behind the opening"
+        if any(not 1 <= rank <= self.kinds for rank in self.ranks):
+            return f"a rank is 1 to {self.kinds}, the kinds of characters"
+        if any(not (math.isfinite(bits) and bits >= 0) for bits in self.bits):
+            return "bits are finite and not negative"
+        return ""
+
+
+@dataclass(frozen=True)
+class _Saved:
+    format: str
+    version: int
+    sessions: list[Session]
+
+
+def read(paths: Sequence[Path], corpus: str) -> tuple[Session, ...]:
+    """The sessions of all files, on texts of `corpus`.
+
+    Raises FormatError and OSError, naming the file, for what is none of ours, of another version or corpus, or
+    contradicts itself.
+    """
+    found: list[Session] = []
+    for path in paths:
+        saved = read_json(path, _Saved)
+        if (saved.format, saved.version) != (FORMAT, VERSION):
+            raise FormatError(f"{path} is {saved.format[:40]!r}, version {saved.version}, not {FORMAT!r} {VERSION}")
+        for n, session in enumerate(saved.sessions, 1):
+            if problem := session.problem():
+                raise FormatError(f"{path}, session {n}: {problem}")
+            if session.corpus.partition(":")[0] != corpus.partition(":")[0]:  # storyworld:1MB is of the same source
+                raise FormatError(
+                    f"{path}, session {n}, is on a text of {session.corpus[:60]}, and this comparison of {corpus}"
+                )
+        found += saved.sessions
+    if not found and paths:
+        raise FormatError(f"{paths[0]} has no finished game")
+    return tuple(found)
+
+
+def interval(sessions: Sequence[Session]) -> tuple[float, float]:
+    """Bits per character of all characters that were guessed: Shannon's bounds; their mean, twice, of bets.
+
+    Where both ways were played it is that of the way with more characters.
+    """
+    ranks = [rank for session in sessions for rank in session.ranks]
+    bits = [cost for session in sessions for cost in session.bits]
+    return guessing.bounds(ranks) if len(ranks) >= len(bits) else (sum(bits) / len(bits),) * 2
