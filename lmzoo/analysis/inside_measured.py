@@ -29,7 +29,9 @@ from lmzoo.tasks.exam_documents import Document, Mark, begins_one, marked
 
 INDUCTION = 0.4  # of the attention, at least, on the token that followed
 CORRELATION = 0.6  # |r| of a cell, at least
-SEQUENCES, REPEATED = 6, 24  # random sequences of each part, and tokens that come twice in each
+# Random sequences of each part, and tokens that come twice in each: in longer ones a head whose queries and keys are
+# normalised, so that no score is above √d, cannot attend with 0.4 to anything.
+SEQUENCES, REPEATED = 8, 12
 QUESTIONS = 80  # pronouns of each part, half of them behind the name that they mean
 TOKENS = 4000  # of a held-out text in which cells are looked for
 SHIFTS = 200  # permutations: |r| must be above those of as many shifts of the same values
@@ -106,7 +108,11 @@ def _induction(model: Any, net: Any) -> Found:
         scores.append(np.mean([_attention_to_the_next(model, net, row) for row in rows], axis=0))
     layer, head = _best(scores[0])
     value = float(scores[1][layer, head])
-    about = f"at a token that has come before, it attends to the one that followed it then with {value:.2f}"
+    bits = np.stack(model.log_probs_many(list(rows))) / -np.log(2)
+    about = (
+        f"at a token that has come before, it attends to the one that followed it then with {value:.2f}; random tokens"
+    )
+    about += f" cost {bits[:, :room].mean():.1f} bits, and {bits[:, room + 1 :].mean():.1f} when they come again"
     return Found("induction", layer + 1, head + 1, value, INDUCTION, value > INDUCTION, about)
 
 

@@ -62,6 +62,11 @@ def test_a_head_that_looks_behind_the_earlier_place_of_a_token_is_an_induction_h
     found = kind(measured.measure(network("gpt", window=64)), "induction")
     assert (found["layer"], found["number"], found["passed"]) == (1, 2, True)
     assert found["value"] == pytest.approx(1)
+    model = network("gpt", window=64).model  # what it costs is the model's own, whatever the head does
+    bits = -np.concatenate(model.log_probs_many(list(measured.repeats(model.vocab_size_, 12, 8, 2)))).reshape(
+        8, 24
+    ) / np.log(2)
+    assert f"cost {bits[:, :12].mean():.1f} bits, and {bits[:, 13:].mean():.1f} when they come again" in found["about"]
 
 
 def test_a_head_that_looks_at_the_earlier_place_itself_is_none(monkeypatch):
