@@ -23,7 +23,7 @@ from lmzoo.errors import LmzooError, UsageError
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, Progress
 from lmzoo.models.ngram import Ngram
-from lmzoo.serve.app import STATIC, facts
+from lmzoo.serve.app import STATIC, facts, screens
 from lmzoo.serve.contestants import Contestant, Contestants
 from lmzoo.serve.handlers import handlers
 from lmzoo.serve.handlers.write import training_of
@@ -84,11 +84,15 @@ def page(contestants: Contestants, progress: Progress) -> str:
         runs.insert(len(young), live)
         contestants = Contestants(tuple(runs))
     known = handlers()
+    answers = list(_answers(contestants, progress))
+    frozen = {path for path, _, _ in answers}
+    asked = {name: set(re.findall(r"/api/[\w/]+", _source(f"screens/{name}.js"))) for name in screens()}
     content = {
         "facts": facts(contestants),
         "prompts": PROMPTS,
-        "answers": list(_answers(contestants, progress)),
+        "answers": answers,
         "streams": [path for path, handler in known.items() if handler.streams],
+        "unanswered": [name for name, paths in asked.items() if paths and not paths & frozen],
         "live": to_json(live.text_model) if live else None,
     }
     return _html(_script(), json.dumps(content, separators=(",", ":")))

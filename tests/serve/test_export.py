@@ -100,7 +100,12 @@ def test_frozen_screens_answer_and_others_say_what_they_need(shown):
     assert shown.locator(".write .text").first.inner_text().strip()
     shown.keyboard.press("Alt+8")
     shown.wait_for_selector(".race li:nth-child(6)")
+    assert shown.locator("#status").text_content() == ""
     assert shown.locator(".race .said", has_text="✓").count() == 5
+    shown.keyboard.press("Alt+6")
+    for key in "57":
+        shown.keyboard.press(f"Alt+{key}")
+        assert shown.locator("main > section:visible").inner_text().endswith("lmzoo serve has it.")
     shown.keyboard.press("Alt+6")
     shown.fill("#text", "Anything else")
     shown.wait_for_function("() => document.querySelector('#status').textContent.includes('lmzoo serve answers it')")

@@ -4,8 +4,9 @@ import { characterModel } from "./ngram.js";
 
 const LIVE = "live";  // the id of that model
 const NEEDS = "This question was not frozen when the page was exported: on a computer, lmzoo serve answers it.";
+const ALL_NEED = "This screen asks the models themselves, which are not in an exported page: on a computer, lmzoo serve has it.";
 
-/** A `fetch` that answers from {facts, prompts, answers: [[path, body, answer]…], live, streams}. */
+/** A `fetch` that answers from {facts, prompts, answers: [[path, body, answer]…], live, streams, unanswered}. */
 export function answering(page) {
   const known = new Map(page.answers.map(([path, body, answer]) => [question(path, body), answer]));
   const model = page.live && characterModel(page.live);
@@ -31,7 +32,7 @@ function read(models, model, text) {
     id === LIVE ? { id, ...model.read(text) } : { id, error: "it has read the sentences of the list only" }) };
 }
 
-/** Puts a list of the frozen sentences beside the box. */
+/** Puts a list of the frozen sentences beside the box, and a sentence on the screens of which nothing is frozen. */
 export function offer(page, app) {
   const list = document.createElement("select"), note = document.createElement("p");
   list.setAttribute("aria-label", "Sentences that all models have read");
@@ -41,6 +42,10 @@ export function offer(page, app) {
   note.id = "frozen";
   note.textContent = `All models have read the ${page.prompts.length} sentences of the list; ${page.live
     ? "a 5-gram of characters reads, live, whatever else you type" : "anything else needs lmzoo serve"}.`;
+  for (const screen of app.screens.filter(one => page.unanswered.includes(one.name))) {
+    screen.root.replaceChildren(Object.assign(document.createElement("p"), { textContent: ALL_NEED }));
+    Object.assign(screen, { update() {}, pressed: undefined });
+  }
   document.querySelector("#text").after(list);
   document.querySelector("header").append(note);
   app.type(page.prompts[0]);

@@ -16,6 +16,7 @@ async function race() {
   if (app.current?.key !== screen.key) return;
   raced = app.text;
   found = [];
+  status();
   draw();
   if (!app.text) return;
   try {

@@ -53,6 +53,7 @@ async function write() {
   clearTimeout(waiting);
   if (app.current?.key !== screen.key) return abort(PATH);
   written = app.text;
+  status();
   for (const one of columns) {
     Object.assign(one, { written: "", done: false });
     put(one.text);
@@ -86,7 +87,7 @@ function take(one, line) {
       last = end;
     }
     put(one.text, ...parts, characters.slice(last).join(""));
-    put(one.note, line.note || (copied ? `${copied} of ${characters.length} characters copied` : "nothing copied"));
+    put(one.note, line.note || (copied ? `${Math.round(100 * copied / characters.length)} % copied` : "nothing copied"));
   }
 }
 
