@@ -1,5 +1,8 @@
 """Texts of all models from one seed: those of `lmzoo generate`, in turns, with what was copied."""
 
+import http.client
+import json
+
 import pytest
 
 from lmzoo.serve.handlers import write
@@ -80,3 +83,25 @@ def test_what_is_out_of_range_is_refused(client, wrong):
 def test_the_lines_arrive_as_json(client):
     found = client.lines("/api/generate", prompt="The \ud800 cat", length=3)
     assert {line["id"] for line in found if line.get("done")} | {"m6"} == {line["id"] for line in found}
+
+
+def test_a_newer_request_of_the_same_page_ends_the_older_between_two_tokens(client):
+    connection = http.client.HTTPConnection(client.host, client.port, timeout=20)
+    asked = json.dumps({"prompt": "The", "length": 256})
+    headers = {"Content-Type": "application/json", "X-Page": "the same"}
+    connection.request("POST", "/api/generate", asked, headers)
+    older = connection.getresponse()
+    first = older.readline()
+    newer = client.post("/api/generate", {"prompt": "The", "length": 300}, X_Page="the same")[0]
+    assert newer == 400  # refused before it took the place of any
+    client.send(
+        "POST",
+        "/api/generate",
+        json.dumps({"prompt": "The", "length": 1}).encode(),
+        X_Page="the same",
+        Content_Type="application/json",
+    )
+    lines = [json.loads(line) for line in (first, *older)]
+    connection.close()
+    assert lines[-1] == {"error": "a newer request took its place"}
+    assert len(lines) < 1000 < 6 * 256

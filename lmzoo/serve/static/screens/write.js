@@ -117,7 +117,7 @@ function ask() {
   quiz = { options, right: options[Math.floor(Math.random() * options.length)], answered: false };
   put(quizzing,
     el("p", { class: "caption" }, `Which model wrote this after “${written}”? ${said()}`),
-    el("blockquote", {}, quiz.right.written),
+    el("blockquote", { tabindex: 0 }, quiz.right.written),
     el("ol", {}, options.map((one, n) => el("li", {}, one.button = el("button",
       { type: "button", class: "button", onclick: () => answer(n) }, el("kbd", {}, "ABCD"[n]), ` ${one.model.name}`)))),
     quiz.verdict = el("p", { role: "status" }));
