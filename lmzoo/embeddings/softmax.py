@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 from lmzoo.interface import Array
 
 THREADS = min(8, cpu_count() or 1)
+FEW = 64  # rows that are done before threads have started
 LOG2_E = np.float32(1.44269504)
 LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)  # their sum is log 2, the first exact
 LOWEST = np.float32(-87.0)  # e^-87 is about the smallest normal float32
@@ -38,7 +39,10 @@ def log_normalisers(logits: Array, base: Array, exponentiate: bool = False) -> A
 
 def in_parts(length: int, work: Callable[[slice], None]) -> None:
     """`work` on 0 … length, a part on each core: its loops are compiled and release the GIL."""
-    cuts = np.linspace(0, length, min(THREADS, max(1, length)) + 1).astype(int).tolist()
+    if length < FEW:
+        work(slice(0, length))
+        return
+    cuts = np.linspace(0, length, THREADS + 1).astype(int).tolist()
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(work, map(slice, cuts[:-1], cuts[1:])))
 

@@ -31,9 +31,9 @@ Steps = Generator[None, None, dict[str, Any]]
 class Place:
     """A token that was read: its bits, its rank among all, and what was likeliest there."""
 
-    bits: float
+    bits: float | None  # None: infinitely many
     rank: int
-    likeliest: tuple[tuple[int, float], ...]
+    likeliest: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,8 @@ class Reader:
         prefix = yield from self.after(ids)
         table = characters.spellings(tokenizer, int(ids[-1]) if len(ids) else tokenizer.end)
         pieces: list[Any] = []
-        for n, (piece, place) in enumerate(zip(tokenizer.pieces(ids), prefix.places, strict=True)):
-            before = int(ids[n - 1]) if n else tokenizer.end
-            pieces.append([piece, _number(place.bits), place.rank])
-            if likeliest:
-                pieces[-1].append([[self._spelled(before, token), p] for token, p in place.likeliest])
+        for piece, place in zip(tokenizer.pieces(ids), prefix.places, strict=True):
+            pieces.append([piece, place.bits, place.rank, *([place.likeliest] if likeliest else [])])
         begun = self._begun(prefix, table, last_word) if last_word else None
         if begun:
             pieces.append(begun)
@@ -98,7 +95,8 @@ class Reader:
         prefix = self.known.get(ids[:length].tobytes()) or self._start()
         while length < len(ids):
             new = ids[length : length + STRIDE]
-            prefix = self._extended(prefix, new)
+            before = int(ids[length - 1]) if length else self.text_model.tokenizer.end
+            prefix = self._extended(prefix, new, before)
             length += len(new)
             self._remember(ids[:length], prefix)
             yield
@@ -110,13 +108,24 @@ class Reader:
         self._remember(np.empty(0, np.int32), prefix)
         return prefix
 
-    def _extended(self, prefix: Prefix, ids: Ids) -> Prefix:
-        rows = [prefix.log_probs]
-        if len(ids) > 1:
-            rows = list(self.model.distributions(ids, prefix.state))
-        places = [_place(row, token) for row, token in zip(rows, ids.tolist(), strict=True)]
+    def _extended(self, prefix: Prefix, ids: Ids, before: int) -> Prefix:
+        rows = self.model.distributions(ids, prefix.state) if len(ids) > 1 else prefix.log_probs[None]
+        places = self._places(np.asarray(rows, np.float64), ids, [before, *ids[:-1].tolist()])
         state = self.model.advance(prefix.state, ids)
         return Prefix(state, self.model.next_log_probs(state), (*prefix.places, *places))
+
+    def _places(self, rows: Floats, ids: Ids, before: list[int]) -> list[Place]:
+        """What `rows` (T, V), in nats, say of the tokens `ids` (T,), which follow those `before`."""
+        own = np.take_along_axis(rows, ids[:, None].astype(np.int64), 1)  # (T, 1)
+        ranks = (rows > own).sum(1) + 1
+        top = np.argpartition(-rows, min(TOP, rows.shape[1]) - 1, 1)[:, :TOP]
+        top = np.take_along_axis(top, np.argsort(-np.take_along_axis(rows, top, 1), 1, "stable"), 1)
+        chances = np.exp(np.take_along_axis(rows, top, 1)).tolist()
+        found = zip((-own[:, 0] / math.log(2)).tolist(), ranks.tolist(), before, top.tolist(), chances, strict=True)
+        return [
+            Place(_number(bits), rank, tuple(zip(self._spelled(last, tokens), p, strict=True)))
+            for bits, rank, last, tokens, p in found
+        ]
 
     def _remember(self, ids: Ids, prefix: Prefix) -> None:
         self.known[ids.tobytes()] = prefix
@@ -152,8 +161,9 @@ class Reader:
         spellings = partial(characters.spellings, self.text_model.tokenizer)
         return characters.next_characters(_After(self.model, prefix), ids[-1:], last_word, spellings, *limits)
 
-    def _spelled(self, before: int, token: int) -> str:
-        return _text(self.text_model.tokenizer.spellings_after(before)[token])
+    def _spelled(self, before: int, tokens: list[int]) -> list[str]:
+        texts = self.text_model.tokenizer.spellings_after(before)
+        return [_text(texts[token]) for token in tokens]
 
 
 class _After(LanguageModel):
@@ -175,15 +185,6 @@ class _After(LanguageModel):
 
     def next_log_probs(self, state: State) -> Floats:
         return self.prefix.log_probs if state is self.prefix.state else self.model.next_log_probs(state)
-
-
-def _place(row: Floats, token: int) -> Place:
-    """What `row` (V,) in nats says of `token`."""
-    row = np.asarray(row, np.float64)
-    top = np.argpartition(-row, min(TOP, len(row)) - 1)[:TOP]
-    top = top[np.argsort(-row[top], kind="stable")]
-    likeliest = tuple((int(one), float(np.exp(row[one]))) for one in top)
-    return Place(-float(row[token]) / math.log(2), int((row > row[token]).sum()) + 1, likeliest)
 
 
 def _words(log_probs: Floats, table: characters.Spellings, last_word: bytes) -> list[list[Any]]:

@@ -60,3 +60,9 @@ def test_no_rows_have_no_normalisers():
 def test_what_is_no_number_stays_none():
     values = np.array([[0.0, np.nan, 1.0]], dtype=np.float32)
     assert np.isnan(log_normalisers(values, flat(values))[0])
+
+
+def test_many_rows_which_cores_share_are_what_each_is_alone():
+    many = np.random.default_rng(1).normal(0, 5, (131, 30)).astype(np.float32)
+    alone = [log_normalisers(row[None].copy(), flat(many))[0] for row in many]
+    assert log_normalisers(many.copy(), flat(many)).tolist() == alone
