@@ -13,7 +13,7 @@ const word = piece => visible(piece.replace(/^ (?=.)/, "")) || "∅";
 const share = part => `${Math.round(100 * Math.min(1, Math.abs(part)))}%`;
 const short = number => number.toFixed(2).replace(/^(-?)0/, "$1");
 const model = app => app.models.find(one => one.id === select.value);
-const table = (columns, rows) => el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Table" }, el("table", { class: "heat" },
+const table = (columns, rows) => el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Table" }, el("table", { class: rows.length > 10 ? "heat dense" : "heat" },
   el("thead", {}, el("tr", {}, el("td"), columns.map(piece => el("th", { scope: "col" }, word(piece))))), el("tbody", {}, rows)));
 
 // ── Cells ──

@@ -4,6 +4,7 @@ import { announce, el, post, put, status, superseded, visible } from "../app.js"
 
 const ABLE = ["explain", "attention", "cells", "vectors"];
 const SHOWN = 40, COLUMNS = 14;  // tokens to choose from, and of a table
+const HEADS = 16;                // rows that the screen has room for
 const THEN = 260;                // milliseconds between the tables that light up
 const SHOW = { ngram, attention, gates, neighbours };
 let select, tokens, body, place = null, asked = null;
@@ -17,7 +18,7 @@ const short = number => number.toFixed(2).replace(/^(-?)0/, "$1");
 
 /** Rows of numbers from 0 to 1 under the tokens; the same numbers colour the cells. */
 function heat(columns, rows, bold = () => false) {
-  return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Table" }, el("table", { class: "heat" },
+  return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Table" }, el("table", { class: rows.length > 10 ? "heat dense" : "heat" },
     el("thead", {}, el("tr", {}, el("td"), columns.map(piece => el("th", { scope: "col" }, word(piece))))),
     el("tbody", {}, rows.map(([name, values]) => el("tr", {}, el("th", { scope: "row" }, name),
       values.map((value, n) => el("td", { "--share": share(value), class: bold(values, n) ? "most" : null }, short(value))))))));
@@ -57,11 +58,14 @@ function ngram(facts) {
 
 function attention(facts) {
   const last = values => values.slice(-COLUMNS);
-  const rows = facts.heads.map(one => [`layer ${one.layer}, head ${one.head}`, last(one.weights)]);
+  const sharpest = facts.heads.map(one => Math.max(...one.weights)).sort((a, b) => b - a)[HEADS - 1] ?? 0;
+  const sharp = facts.heads.filter(one => Math.max(...one.weights) >= sharpest).slice(0, HEADS);
+  const some = sharp.length < facts.heads.length ? `The ${sharp.length} of ${facts.heads.length} heads that look at one token most. ` : "";
+  const rows = sharp.map(one => [`layer ${one.layer}, head ${one.head}`, last(one.weights)]);
   return [
     el("p", { class: "lead" }, `What each head looked at where “${word(facts.pieces[facts.place])}” was predicted`),
     heat(last(facts.before), rows, (values, n) => values[n] === Math.max(...values)),
-    el("p", { class: "caption" }, "Shares of attention. Where a head looks is not yet why: screen 7 shows the heads that passed a test."),
+    el("p", { class: "caption" }, some, "Shares of attention. Where a head looks is not yet why: screen 7 shows the heads that passed a test."),
   ];
 }
 
