@@ -88,8 +88,8 @@ def serve_page(
         if "torch" in sys.modules:  # a token at a time is too little for two threads to share: they wait for each other
             sys.modules["torch"].set_num_threads(1)
         app = Guard(application(loaded), names([*own, *(allow_host or [])], chosen))
-        with serving(app, listening) as thread:
-            thread.join()
+        with serving(app, listening) as over:
+            over.wait()
 
 
 def _need_server() -> None:

@@ -35,8 +35,12 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def serving(app: Any, listening: socket.socket) -> Iterator[threading.Thread]:
-    """Serve `app`, an ASGI application, at a socket that listens, in a thread that ends with the `with` statement."""
+def serving(app: Any, listening: socket.socket) -> Iterator[threading.Event]:
+    """Serve `app`, an ASGI application, at a socket that listens, in a thread that ends with the `with` statement.
+
+    What is yielded is set when it has ended. (To be waited for in place of the thread: Ctrl-C in `Thread.join` marks a
+    thread as ended.)
+    """
     import uvicorn
 
     server = uvicorn.Server(
@@ -44,12 +48,19 @@ def serving(app: Any, listening: socket.socket) -> Iterator[threading.Thread]:
             app, log_level="error", access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=1
         )
     )
+    over = threading.Event()
+
+    def run() -> None:
+        try:
+            server.run(sockets=[listening])
+        finally:
+            over.set()
+
     # Not in the main thread, in which Ctrl-C would be raised in the middle of an answer.
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True, name="lmzoo page")
-    thread.start()
+    threading.Thread(target=run, daemon=True, name="lmzoo page").start()
     try:
-        yield thread
+        yield over
     finally:
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # that answers are cut short is what was asked
         server.force_exit = server.should_exit = True
-        thread.join(5.0)
+        over.wait(1.0)  # a process that takes longer is ended by `cli.signals`

@@ -63,8 +63,8 @@ def shown(asked, run, monkeypatch):
     @contextmanager
     def serving(app, listening):
         apps.append(app)
-        over = threading.Thread(target=int)
-        over.start()
+        over = threading.Event()
+        over.set()
         yield over
 
     monkeypatch.setattr(server, "serving", serving)

@@ -25,5 +25,5 @@ def test_it_ends_quietly_while_an_answer_streams(monkeypatch, capfd):
             assert json.loads(answer.readline()) == {"more": True}
             servers = [thread for thread in threading.enumerate() if thread.name == "lmzoo page"]
         answer.close()
-    assert [thread.is_alive() for thread in servers] == [False]
+    assert [thread.join(1.0) or thread.is_alive() for thread in servers] == [False]
     assert capfd.readouterr() == ("", "")
