@@ -11,9 +11,9 @@ What does not pass is not shown: small models have little inside, and the best o
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,9 @@ class Pronoun(NamedTuple):
     recent: bool  # whether that is the last person mentioned; else it is the first
 
 
+Steps = Generator[None, None, Found]
+
+
 def material(corpus: Corpus) -> tuple[str, list[Pronoun]]:
     """What to measure the models of a corpus on: its test text, and documents of its grammar if it has one."""
     grammar = grammar_of(corpus)
@@ -74,6 +77,18 @@ def measure(text_model: TextModel, held_out: str = "", pronouns: Sequence[Pronou
 
     Empty for a model that is no neural network, or has neither heads nor cells.
     """
+    steps = measuring(text_model, held_out, pronouns)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("list[dict[str, Any]]", end.value)
+
+
+def measuring(
+    text_model: TextModel, held_out: str = "", pronouns: Sequence[Pronoun] = ()
+) -> Generator[None, None, list[dict[str, Any]]]:
+    """`measure` in steps of some milliseconds, for whoever has other things to do: what it returns."""
     model = text_model.model
     net = vars(model).get("net_")
     if net is None or not isinstance(model, LanguageModel):
@@ -81,10 +96,11 @@ def measure(text_model: TextModel, held_out: str = "", pronouns: Sequence[Pronou
     found = []
     probe = networks.read(net, np.array([model.vocab_size_ - 1]))
     if probe.attention:
-        found.append(_induction(model, net))
-        found += [_antecedent(text_model, net, pronouns)] if pronouns else []
+        found.append((yield from _induction(model, net)))
+        found += [(yield from _antecedent(text_model, net, pronouns))] if pronouns else []
     if probe.recurrent and held_out:
-        found += _cells(text_model, net, held_out[: 8 * TOKENS])
+        yield
+        found += yield from _cells(text_model, net, held_out[: 8 * TOKENS])
     return [asdict(one) for one in found]
 
 
@@ -98,14 +114,18 @@ def repeats(vocab_size: int, length: int, sequences: int, seed: int) -> NDArray[
     return np.tile(np.stack(once).astype(np.int64), 2)
 
 
-def _induction(model: Any, net: Any) -> Found:
+def _induction(model: Any, net: Any) -> Steps:
     room = min(REPEATED, (model.reach - 1) // 2)  # all that have attention have a window
     if room < 2:
         return Found("induction", 0, 0, 0.0, INDUCTION, False, "its window has no room for anything to come again")
     scores = []
     for seed in (1, 2):  # chosen on one part, measured on the other
         rows = repeats(model.vocab_size_, room, SEQUENCES, seed)
-        scores.append(np.mean([_attention_to_the_next(model, net, row) for row in rows], axis=0))
+        heads = []
+        for row in rows:
+            heads.append(_attention_to_the_next(model, net, row))
+            yield
+        scores.append(np.mean(heads, axis=0))
     layer, head = _best(scores[0])
     value = float(scores[1][layer, head])
     bits = np.stack(model.log_probs_many(list(rows))) / -np.log(2)
@@ -158,8 +178,11 @@ def _pronoun(doc: Document, mark: Mark) -> Pronoun | None:
     return Pronoun(doc.text[: mark.end], mark.start, tuple((one.start, one.end) for one in right), people[-1] in right)
 
 
-def _antecedent(text_model: TextModel, net: Any, pronouns: Sequence[Pronoun]) -> Found:
-    hits = [_points_right(text_model, net, one) for one in pronouns]
+def _antecedent(text_model: TextModel, net: Any, pronouns: Sequence[Pronoun]) -> Steps:
+    hits = []
+    for one in pronouns:
+        hits.append(_points_right(text_model, net, one))
+        yield
     # In pairs, of which one means the last person: what the window has no room for leaves no part out of balance.
     pairs = [pair for pair in zip(hits[::2], hits[1::2], strict=False) if pair[0] is not None and pair[1] is not None]
     parts = [np.array(pairs[n::2], np.float64) for n in (0, 1)]  # (pairs, 2, layers, H)
@@ -224,7 +247,7 @@ _PROPERTIES = {
 }
 
 
-def _cells(text_model: TextModel, net: Any, text: str) -> list[Found]:
+def _cells(text_model: TextModel, net: Any, text: str) -> Generator[None, None, list[Found]]:
     """The cell that follows each property best."""
     tokenizer = text_model.tokenizer
     text = tokenizer.normalize(text)
@@ -235,6 +258,7 @@ def _cells(text_model: TextModel, net: Any, text: str) -> list[Found]:
     for name, column in properties(text).items():
         values = column[places]
         if half and all(_varies(part) for part in (values[:half], values[half:])):
+            yield
             found.append(_follows(name, [(layer[:half], layer[half:]) for layer in layers], values, half))
     return found
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from weakref import WeakKeyDictionary
 
 import msgspec
 import numpy as np
@@ -145,9 +146,21 @@ def _place(request: Explain, count: int) -> int | None:
 # ── Inside ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def measured(contestants: Contestants, request: Measured) -> Iterator[Facts]:
+def measured(contestants: Contestants, request: Measured) -> Iterator[Facts | None]:
     """The best head for each task and the best cell for each property of a text: see `inside_measured`."""
-    yield {"measured": _measured(contestants.one(request.model))}
+    run = contestants.one(request.model)
+    text_model = _text_model(run)
+    if text_model not in _MEASURED:
+        material = _NOTHING
+        with suppress(LmzooError, OSError):
+            material = _material(run.folder)
+        yield None
+        _MEASURED[text_model] = yield from inside_measured.measuring(text_model, *material)
+    yield {"measured": _MEASURED[text_model]}
+
+
+# Once for each model, as long as it is there.
+_MEASURED: WeakKeyDictionary[TextModel, list[dict[str, Any]]] = WeakKeyDictionary()
 
 
 def look_inside(contestants: Contestants, request: Inside) -> Iterator[Facts]:
@@ -174,17 +187,8 @@ def _look(text_model: TextModel, text: str) -> inside.Look:
     return inside.look(text_model, text)
 
 
-@lru_cache(64)
-def _measured(run: Contestant) -> list[dict[str, Any]]:
-    """Once for each run; on its own corpus, if that is on this machine."""
-    text_model = _text_model(run)
-    text, questions = _NOTHING
-    with suppress(LmzooError, OSError):
-        text, questions = _material(run.folder)
-    return inside_measured.measure(text_model, text, questions)
-
-
 def _material(folder: Path) -> Material:
+    """What a run is measured on: its own corpus, if that is on this machine."""
     paths = corpus_of(folder, store.read_provenance(folder))
     return _material_of(paths) if corpora.is_here(paths) else _NOTHING
 

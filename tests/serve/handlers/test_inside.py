@@ -135,7 +135,7 @@ def test_heads_are_measured_and_cells_where_the_corpus_is_on_this_machine(page, 
     cells = answer(inside.measured, page, Measured("lstm"))["measured"]
     assert {one["what"] for one in cells} == {"cell"}
     assert answer(inside.measured, page, Measured("mlp"))["measured"] == []
-    monkeypatch.setattr(inside.inside_measured, "measure", None)  # what was measured is remembered
+    monkeypatch.setattr(inside.inside_measured, "measuring", None)  # what was measured is remembered
     assert answer(inside.measured, page, Measured("lstm"))["measured"] == cells
 
 
