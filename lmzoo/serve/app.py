@@ -31,6 +31,7 @@ KINDS = {
     ".svg": "image/svg+xml",
 }
 PATIENCE = 10.0  # seconds that a body may take to arrive
+EXAMPLE = "The old cat slept behind the harbour."  # in the box at first
 MOST_WAITING = 64  # requests at once
 
 
@@ -52,7 +53,7 @@ def screens() -> list[str]:
 def facts(contestants: Contestants) -> dict[str, Any]:
     """What `GET /api/models` answers: who is there, and which screens."""
     models = [run.to_json() for run in contestants]
-    return {"models": models, "screens": screens(), "most_characters": MOST_CHARACTERS}
+    return {"models": models, "screens": screens(), "most_characters": MOST_CHARACTERS, "example": EXAMPLE}
 
 
 def application(contestants: Contestants) -> "Starlette":

@@ -10,8 +10,9 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def typed(page):
     page = page("next")
-    page.fill("#text", "The ")
-    page.wait_for_selector(".next li")
+    with page.expect_response("**/api/read"):
+        page.fill("#text", "The ")
+    page.evaluate("() => new Promise(requestAnimationFrame)")
     return page
 
 

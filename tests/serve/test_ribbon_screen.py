@@ -9,8 +9,9 @@ TEXT = "The old cat"
 @pytest.fixture
 def typed(page):
     page = page("ribbon")
-    page.fill("#text", TEXT)
-    page.wait_for_selector(".ribbon .line .piece")
+    with page.expect_response("**/api/read"):
+        page.fill("#text", TEXT)
+    page.evaluate("() => new Promise(requestAnimationFrame)")
     return page
 
 

@@ -35,7 +35,7 @@ def test_no_screen_is_wider_than_the_window_or_hard_to_read(page):
     assert keys == list("12345678")
     for width, scheme, read in ((1920, "light", False), (1280, "light", True), (360, "dark", True)):
         page.set_viewport_size({"width": width, "height": 720})
-        page.emulate_media(color_scheme=scheme)
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         for key in keys:
             page.keyboard.press(f"Alt+{key}")
             size = page.evaluate("() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight]")

@@ -18,9 +18,9 @@ function show(screen) {
 
 /** Asks every model to read the text in the box. */
 export async function read() {
-  app.text = box.value;
+  const text = app.text = box.value;
   try {
-    app.reading = await post("/api/read", { text: app.text, likeliest: true });
+    app.reading = { ...await post("/api/read", { text, likeliest: true }), text };
     status();
     app.current?.update(app);
   } catch (error) {
@@ -72,6 +72,8 @@ async function start() {
   box.addEventListener("input", read);
   document.addEventListener("keydown", pressed);
   show(app.screens.find(one => `#${one.name}` === location.hash) ?? app.screens[0]);
+  box.value ||= facts.example;
+  box.select();  // what is typed replaces it
   await read();
   document.body.dataset.ready = "";
 }

@@ -130,6 +130,7 @@ function mount(root, app) {
   const able = app.models.filter(one => one.can?.some(can => can in VIEWS));
   select = el("select", { "aria-label": "Model", onchange: () => choose(app) },
     able.map(one => el("option", { value: one.id }, `${one.year} ${one.name}`)));
+  select.value = able.at(-1)?.id ?? "";  // the latest model
   views = el("span", { role: "group", "aria-label": "What is shown" });
   choice = el("span");
   verdict = el("p", { class: "verdict", role: "status" });

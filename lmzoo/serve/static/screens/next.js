@@ -56,6 +56,7 @@ function guesses(one) {
 function pressed(event, app, typing) {
   const shown = chosen();
   if (event.key === "Tab" && !event.shiftKey && event.target.id === "text" && app.text) {
+    if (app.reading?.text !== app.text) return event.preventDefault();  // it is still being read
     const [first] = guesses(readingOf(shown[leader]?.model ?? {}));
     if (!first) return;  // Tab leaves the box, as everywhere
     event.preventDefault();

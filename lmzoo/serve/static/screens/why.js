@@ -97,6 +97,7 @@ function mount(root, app) {
   const able = app.models.filter(model => model.can?.some(one => ABLE.includes(one)));
   select = el("select", { "aria-label": "Model", onchange: () => { place = null; ask(app); } },
     able.map(model => el("option", { value: model.id }, `${model.year} ${model.name}`)));
+  select.value = (able.findLast(model => model.can.includes("explain")) ?? able.at(-1))?.id ?? "";  // the longest n-gram
   tokens = el("div", { class: "tokens", role: "group", "aria-label": "Which token is explained" });
   body = el("div", { class: "shown" });
   root.append(el("p", { class: "controls" }, select), tokens, body);
