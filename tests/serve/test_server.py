@@ -24,7 +24,9 @@ def test_it_ends_quietly_while_an_answer_streams(monkeypatch, capfd):
         with served(Contestants(())) as address:
             answer = until.enter_context(Client(address).opened("POST", "/api/endless", b"{}"))
             assert json.loads(answer.readline()) == {"more": True}
-            servers = [thread for thread in threading.enumerate() if thread.name == "lmzoo page" and thread not in others]
+            servers = [
+                thread for thread in threading.enumerate() if thread.name == "lmzoo page" and thread not in others
+            ]
         answer.close()
     assert [thread.join(1.0) or thread.is_alive() for thread in servers] == [False]
     assert capfd.readouterr() == ("", "")
