@@ -76,13 +76,15 @@ def refuse(folder: Path) -> None:
 
 
 def page(contestants: Contestants, progress: Progress) -> str:
-    """The page of these runs, with their answers to the PROMPTS."""
+    """The page of these runs, with their answers to the PROMPTS.
+
+    Runs that cannot be read are left out: why they cannot may name folders, which are nobody else's business.
+    """
+    runs = [run for run in contestants if run.reader]
     live = live_run(contestants)
     if live:
-        young = [run for run in contestants if run.reader and run.text_model.model.origin.year <= Ngram.year]
-        runs = list(contestants)
-        runs.insert(len(young), live)
-        contestants = Contestants(tuple(runs))
+        runs.insert(sum(run.text_model.model.origin.year <= Ngram.year for run in runs), live)
+    contestants = Contestants(tuple(runs))
     known = handlers()
     answers = list(_answers(contestants, progress))
     frozen = {path for path, _, _ in answers}
