@@ -102,9 +102,13 @@ def page(contestants: Contestants, progress: Progress) -> str:
 
 def _answers(contestants: Contestants, progress: Progress) -> Iterator[tuple[str, dict[str, Any], Any]]:
     """(path, question, answer) of everything that the screens ask of each prompt."""
+    known = set()
     for prompt in progress.track("freezing", PROMPTS):
         for path, handler in handlers().items():
             for question in handler.frozen(contestants, prompt):
+                if (key := json.dumps([path, question])) in known:
+                    continue
+                known.add(key)
                 try:
                     lines = [_short(line) for line in handler.handle(contestants, handler.request(**question)) if line]
                 except LmzooError:  # as a model says that cannot: so does the page, when it is asked

@@ -245,13 +245,51 @@ def _rounded(values: Any) -> list[float]:
     return np.round(np.asarray(values, np.float64), 3).tolist()
 
 
-def _frozen(contestants: Contestants, text: str) -> list[dict[str, Any]]:
+# ── What the screens ask before anybody chooses, which an exported page has the answers to ─────────────────────────
+
+
+def _explained(contestants: Contestants, text: str) -> list[Facts]:
     return [{"text": text, "model": run.id, "place": None} for run in contestants if run.reader]
 
 
+def _seen(contestants: Contestants, text: str) -> list[Facts]:
+    """Each view of each network, at the first head or cell and those that passed."""
+    asked = []
+    for run in contestants:
+        can = inside.abilities(run.text_model) if run.reader else []
+        for what in (one for one in ("cells", "attention", "lens", "positions") if one in can):
+            facts = [facts for facts in measured(contestants, Measured(model=run.id)) if facts]
+            passed = [one for one in facts[0]["measured"] if one["passed"]]
+            if what in ("cells", "attention"):
+                passed = [one for one in passed if (one["what"] == "cell") == (what == "cells")]
+            places = {(1, 1), *((one["layer"], one["number"]) for one in passed)}
+            asked += [
+                {"model": run.id, "what": what, "text": text, "layer": layer, "number": number}
+                for layer, number in sorted(places)
+            ]
+    return asked
+
+
+def _able(contestants: Contestants) -> list[Contestant]:
+    shown = {"attention", "cells", "lens", "positions", "vectors"}
+    return [run for run in contestants if run.reader and shown & set(inside.abilities(run.text_model))]
+
+
+def _named(contestants: Contestants, _: str) -> list[Facts]:
+    asked: list[Facts] = []
+    for run in _able(contestants):
+        if "vectors" in inside.abilities(run.text_model):
+            first = projection.frequent_words(_vectors(run.text_model))[0]
+            asked += [{"model": run.id}, {"model": run.id, "words": [first]}]
+            asked.append({"model": run.id, "a": "cats", "b": "cat", "c": "dog"})
+    return asked
+
+
 HANDLERS = {
-    "explain": Handler(Explain, explain, frozen=_frozen),
-    "inside": Handler(Inside, look_inside),
-    "measured": Handler(Measured, measured, seconds=20.0),
-    "words": Handler(Words, words),
+    "explain": Handler(Explain, explain, frozen=_explained),
+    "inside": Handler(Inside, look_inside, frozen=_seen),
+    "measured": Handler(
+        Measured, measured, seconds=20.0, frozen=lambda runs, _: [{"model": run.id} for run in _able(runs)]
+    ),
+    "words": Handler(Words, words, frozen=_named),
 }

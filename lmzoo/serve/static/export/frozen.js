@@ -44,7 +44,7 @@ export function offer(page, app) {
     ? "a 5-gram of characters reads, live, whatever else you type" : "anything else needs lmzoo serve"}.`;
   for (const screen of app.screens.filter(one => page.unanswered.includes(one.name))) {
     screen.root.replaceChildren(Object.assign(document.createElement("p"), { textContent: ALL_NEED }));
-    Object.assign(screen, { update() {}, pressed: undefined });
+    Object.assign(screen, { update() {}, shown: undefined, pressed: undefined });
   }
   document.querySelector("#text").after(list);
   document.querySelector("header").append(note);
