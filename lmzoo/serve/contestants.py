@@ -94,7 +94,7 @@ def _load(folder: Path) -> Contestant:
             pass
         return Contestant("", model.label, folder, reader)
     except LmzooError as error:
-        return Contestant("", folder.name, folder, None, one_line(str(error), 300))
+        return Contestant("", folder.name, folder, None, one_line(str(error).replace(str(folder), folder.name), 300))
 
 
 def _age(run: Contestant) -> tuple[bool, int]:
