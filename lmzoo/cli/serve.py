@@ -46,6 +46,8 @@ def serve_page(
         refuse(export)  # before any work
     else:
         _need_server()
+    from threadpoolctl import threadpool_limits
+
     from lmzoo.serve import bundle, contestants
     from lmzoo.serve.app import application
     from lmzoo.serve.safety import LOOPBACK, Guard, names
@@ -85,10 +87,11 @@ def serve_page(
             import webbrowser
 
             webbrowser.open(address)  # it is listened to already, and answered in a moment
-        if "torch" in sys.modules:  # a token at a time is too little for two threads to share: they wait for each other
+        # A token at a time is too little for two threads to share: they wait for each other.
+        if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(1)
         app = Guard(application(loaded), names([*own, *(allow_host or [])], chosen))
-        with serving(app, listening) as over:
+        with threadpool_limits(1, user_api="blas"), serving(app, listening) as over:
             over.wait()
 
 

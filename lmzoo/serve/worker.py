@@ -1,6 +1,7 @@
 """One thread that computes for everybody. Work is cut into steps, and requests take turns after each."""
 
 import asyncio
+import sys
 import threading
 import time
 from collections import deque
@@ -62,6 +63,8 @@ class Worker:
         return job
 
     def _work(self) -> None:
+        if "torch" in sys.modules:
+            sys.modules["torch"].get_num_threads()  # from then on this thread has as many as the process was given
         while True:
             with self._there:
                 self._there.wait_for(lambda: self._jobs)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
 from lmzoo.cli import serve
 from lmzoo.data import tokenizers
@@ -58,11 +59,12 @@ def test_it_serves_at_the_next_free_port_until_ctrl_c(run):
 @pytest.fixture
 def shown(asked, run, monkeypatch):
     """`shown(ARGUMENTS)`: what the command says, the application that it would serve, and what the browser opens."""
-    apps, opened = [], []
+    apps, opened, threads = [], [], []
 
     @contextmanager
     def serving(app, listening):
         apps.append(app)
+        threads.extend(info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas")
         over = threading.Event()
         over.set()
         yield over
@@ -75,6 +77,7 @@ def shown(asked, run, monkeypatch):
         assert (code, error) == (0, "")
         return out, *apps, *opened
 
+    show.threads = threads
     return show
 
 
@@ -107,6 +110,7 @@ def test_networks_take_one_thread(shown):
         torch.set_num_threads(2)
         shown("--no-browser")
         assert torch.get_num_threads() == 1
+        assert set(shown.threads) == {1}
     finally:
         torch.set_num_threads(before)
 
