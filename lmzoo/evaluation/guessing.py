@@ -14,7 +14,7 @@ says probabilities, and −log₂ of the share on the true one is the number of 
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from lmzoo.errors import UsageError
 
@@ -35,6 +35,11 @@ def bounds(ranks: Sequence[int]) -> Bounds:
     return lower, upper + 0.0  # no −0
 
 
+def bias(ranks: Sequence[int]) -> float:
+    """By how many bits the upper bound of so few characters is too low, about (Miller 1955)."""
+    return (len(set(ranks)) - 1) / (2 * len(ranks) * math.log(2))
+
+
 def rank(chances: Mapping[str, float], character: str, kinds: int) -> int:
     """The guesses that a machine needs which guesses the likeliest first, and the first in the alphabet among equals.
 
@@ -46,14 +51,15 @@ def rank(chances: Mapping[str, float], character: str, kinds: int) -> int:
     return 1 + sum(q > p or (q == p and other < character) for other, q in chances.items())
 
 
-def share(bets: Mapping[str, float], character: str, kinds: int) -> float:
+def share(bets: Mapping[str, float], character: str, alphabet: Collection[str]) -> float:
     """The share of the capital on `character`: its bet, or its part of what is spread evenly over all others.
 
-    `kinds` is the number of characters that there are. Raises UsageError for bets that are no shares, or leave less
-    than a hundredth for what was not named.
+    So they are a distribution over the `alphabet`. Raises UsageError for bets that are no shares, leave less than a
+    hundredth for what was not named, or name what is not in the alphabet.
     """
+    if foreign := [one for one in bets if one not in alphabet]:
+        raise UsageError(f"{foreign[0]!r} is no character of such text: bet on another")
     total = sum(bets.values())
     if any(not (0 < bet < 1) for bet in bets.values()) or not total <= 0.99:
         raise UsageError("bets are shares between 0 and 1, and leave 0.01 or more for all other characters")
-    others = max(1, kinds - len(bets))
-    return bets.get(character, (1 - total) / others)
+    return bets.get(character, (1 - total) / max(1, len(alphabet) - len(bets)))

@@ -72,11 +72,31 @@ def read(paths: Sequence[Path], corpus: str) -> tuple[Session, ...]:
     return tuple(found)
 
 
-def interval(sessions: Sequence[Session]) -> tuple[float, float]:
-    """Bits per character of all characters that were guessed: Shannon's bounds; their mean, twice, of bets.
+@dataclass(frozen=True)
+class Estimate:
+    """Bits per character, for people: `low` and `high` bounds, or of bets the same number twice."""
 
-    Where both ways were played it is that of the way with more characters.
-    """
-    ranks = [rank for session in sessions for rank in session.ranks]
-    bits = [cost for session in sessions for cost in session.bits]
-    return guessing.bounds(ranks) if len(ranks) >= len(bits) else (sum(bits) / len(bits),) * 2
+    sessions: tuple[Session, ...]  # of one way to play: the one that more characters were found by
+    low: float
+    high: float
+    bias: float  # by which the upper bound of so few characters is too low, about
+
+    @property
+    def characters(self) -> int:
+        """How many were found."""
+        return sum(len(session.rest) for session in self.sessions)
+
+    @property
+    def bets(self) -> bool:
+        """Whether these are games of bets."""
+        return bool(self.sessions[0].bits)
+
+
+def estimate(sessions: Sequence[Session]) -> Estimate:
+    """What the games of guesses, or those of bets, say: whichever found more characters."""
+    guessed, bet = (tuple(one for one in sessions if bool(one.bits) == way) for way in (False, True))
+    ranks = [rank for session in guessed for rank in session.ranks]
+    bits = [cost for session in bet for cost in session.bits]
+    if len(ranks) >= len(bits):
+        return Estimate(guessed, *guessing.bounds(ranks), guessing.bias(ranks))
+    return Estimate(bet, *(sum(bits) / len(bits),) * 2, 0.0)

@@ -24,9 +24,12 @@ def saved(tmp_path):
 def test_guesses_give_bounds_and_bets_bits(saved):
     sessions = saved(GUESSED, GUESSED)
     assert sessions[0].rest == "cat"
-    assert people.interval(sessions) == guessing.bounds([3, 1, 1] * 2)
-    assert people.interval(saved(BET)) == pytest.approx((3.5 / 3, 3.5 / 3))
-    assert people.interval(saved(GUESSED, BET, BET)) == pytest.approx((3.5 / 3, 3.5 / 3))  # more of them
+    found = people.estimate(sessions)
+    assert (found.low, found.high) == guessing.bounds([3, 1, 1] * 2)
+    assert (found.characters, found.bets, found.bias) == (6, False, guessing.bias([3, 1, 1] * 2))
+    found = people.estimate(saved(GUESSED, BET, BET))  # more were found by bets
+    assert (found.low, found.high) == pytest.approx((3.5 / 3, 3.5 / 3))
+    assert (found.characters, found.bets, len(found.sessions)) == (6, True, 2)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_a_game_is_played_with_keys_and_saved(page, tmp_path, monkeypatch):
         page.wait_for_function(
             "n => document.querySelector('.hidden-text small').textContent.startsWith(` ${n} `)", arg=n
         )
-        page.keyboard.press("?")
+        page.keyboard.press("Enter")
     page.wait_for_function("() => document.querySelector('.game').textContent.includes('All found')")
     with page.expect_download() as download:
         page.get_by_text("Save as JSON").click()

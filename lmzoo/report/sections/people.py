@@ -26,30 +26,31 @@ class People:
 
     sessions: int
     characters: int
+    bets: bool
     low: float  # bits per character
     high: float
+    bias: float  # of the upper bound
     rows: tuple[Machine, ...]
 
     @property
     def said(self) -> str:
         """ "1.21–1.83", or "1.40" of bets."""
-        return span((self.low, self.high), 2) if self.low < self.high else f"{self.low:.2f}"
+        return f"{self.low:.2f}" if self.bets else span((self.low, self.high), 2)
 
 
 def compute(entries: Sequence[Entry], context: Context) -> People | None:
     """Of every scored model, where games were given."""
-    sessions = context.people
-    if not sessions:
+    if not context.people:
         return None
-    characters = sum(len(session.rest) for session in sessions)
+    found = people.estimate(context.people)
 
     def bits(entry: Entry) -> float:
-        nats = [entry.text_model.log_prob(session.rest, session.opening) for session in sessions]
-        return -sum(nats) / math.log(2) / characters
+        nats = [entry.text_model.log_prob(session.rest, session.opening) for session in found.sessions]
+        return -sum(nats) / math.log(2) / found.characters
 
     # Not cached: a few hundred characters are read at once, and the games are no part of the cache's key.
     rows = [Machine(**entry.named, bits_per_character=bits(entry)) for entry in entries if entry.score]
-    return People(len(sessions), characters, *people.interval(sessions), tuple(rows))
+    return People(len(found.sessions), found.characters, found.bets, found.low, found.high, found.bias, tuple(rows))
 
 
 def tables(facts: People, comparison: Comparison) -> Table:

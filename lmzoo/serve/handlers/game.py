@@ -6,6 +6,7 @@ is their answer known only then.
 
 import math
 import secrets
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,7 +25,8 @@ from lmzoo.runs.train import corpus_of
 from lmzoo.serve.contestants import Contestants
 from lmzoo.serve.handlers import Handler, Request
 
-MOST_GAMES = 64  # at once: the oldest is forgotten
+MOST_GAMES = 64  # at once: the one that nobody has touched for longest is forgotten
+IDLE = 3600.0  # seconds after which a game that nobody touches is forgotten
 OPENING = 24  # characters that are shown at the beginning, up to the end of a word
 FRESH = 4000  # characters of the built-in grammar of which a game is a part
 
@@ -53,13 +55,19 @@ class Game:
 
     corpus: str
     text: str
-    kinds: int  # of characters that there are
+    alphabet: frozenset[str]
     found: int  # characters, with the opening
     opening: int
     tries: int = 0  # wrong guesses of the next character
     ranks: list[int] = field(default_factory=list)  # guesses that each character took
     bits: list[float] = field(default_factory=list)  # of each character, where bets were made
     machines: dict[str, tuple[list[int], list[float]]] = field(default_factory=dict)  # their ranks and bits
+    touched: float = field(default_factory=time.monotonic)
+
+    @property
+    def kinds(self) -> int:
+        """How many characters there are."""
+        return len(self.alphabet)
 
     @property
     def done(self) -> bool:
@@ -75,11 +83,15 @@ def new(contestants: Contestants, request: New) -> Iterator[Any]:
     name, source, alphabet = _source(contestants)
     text = _part(source(request.seed), request)
     opening = text.rfind(" ", 0, OPENING) + 1 or OPENING
-    text = text[: opening + request.length]
-    game = Game(name, text, len(alphabet), opening, opening)
+    text = _whole_words(text, opening, opening + request.length)
+    if len(text) <= opening:
+        raise UsageError(f"the test text of {name} is too short to hide any of it")
+    game = Game(name, text, alphabet | set(text), opening, opening)
     game.machines = {run.id: ([], []) for run in contestants if run.reader}
     number = secrets.token_urlsafe(12)
     _games[number] = game
+    for old in [key for key, one in _games.items() if game.touched - one.touched > IDLE]:
+        del _games[old]
     while len(_games) > MOST_GAMES:
         _games.popitem(last=False)
     yield {"id": number, "opening": text[:opening], "length": len(text), "kinds": game.kinds, "corpus": name}
@@ -92,6 +104,8 @@ def guess(contestants: Contestants, request: Guess) -> Iterator[Any]:
         raise UsageError("this game is over: begin another")
     if game.done:
         raise UsageError("all of this text is found: begin another game")
+    game.touched, at = time.monotonic(), game.found
+    _games.move_to_end(request.id)
     _one_way(game, request)
     character = game.text[game.found]
     if request.char is not None and request.char != character:
@@ -99,7 +113,7 @@ def guess(contestants: Contestants, request: Guess) -> Iterator[Any]:
         yield {"right": False, "guesses": game.tries}
         return
     if request.bets is not None:
-        bits = -math.log2(guessing.share(request.bets, character, game.kinds))
+        bits = -math.log2(guessing.share(request.bets, character, game.alphabet))
     before = game.text[: game.found]
     machines = {}
     for run in contestants:
@@ -108,6 +122,8 @@ def guess(contestants: Contestants, request: Guess) -> Iterator[Any]:
             p = chances.get(character, 0.0)
             machines[run.id] = guessing.rank(chances, character, game.kinds), -math.log2(p) if p else math.inf
             yield None
+    if game.found != at:  # else two guesses at once would find two characters
+        raise UsageError("another guess came first")
     # Only now, when all have answered: what is cancelled in between leaves the game as it was.
     for id_, (rank, cost) in machines.items():
         game.machines[id_][0].append(rank)
@@ -175,7 +191,7 @@ def _source(contestants: Contestants) -> Any:
 def _source_of(paths: corpora.Paths) -> Any:
     corpus = corpora.load(paths, short=True, progress=Progress())
     grammar = corpora.grammar_of(corpus)
-    alphabet = set(corpus.train) | set(corpus.test)
+    alphabet = frozenset(corpus.train) | set(corpus.test)
 
     def fresh(seed: int) -> str:
         if grammar:
@@ -192,6 +208,13 @@ def _part(text: str, request: New) -> str:
     starts = [at for at in starts if len(text) - at > 2 * wanted and text[at] != "\n"] or [0]
     at = starts[int(np.random.default_rng(request.seed).integers(len(starts)))]
     return " ".join(text[at : at + 3 * wanted].split())
+
+
+def _whole_words(text: str, opening: int, end: int) -> str:
+    """The text up to `end`, without the beginning of a word: what it may become would be a machine's loss alone."""
+    if text[end : end + 1].strip():
+        end = max(text.rfind(" ", 0, end), opening)
+    return text[:end].rstrip()
 
 
 HANDLERS = {"game/new": Handler(New, new, seconds=10), "game/guess": Handler(Guess, guess, seconds=4)}

@@ -28,7 +28,7 @@ function mount(root, app) {
   root.append(
     el("p", { class: "caption" }, choice("guess"), choice("bet"),
       el("button", { type: "button", class: "button", onclick: () => start(app) }, "Another text"),
-      el("button", { type: "button", class: "button", onclick: () => answer(app, {}) }, "Tell me (?)"), save),
+      el("button", { type: "button", class: "button", onclick: () => answer(app, {}) }, "Tell me (Enter)"), save),
     text, bets, message,
     el("div", { class: "both" }, el("figure", {}, chart, el("figcaption", {},
       "You are black: between the lines, or on the line if you bet. A machine's line is its true bits.")),
@@ -133,10 +133,11 @@ function shown(app) {
 }
 
 function pressed(event, app, typing) {
-  if (typing || mode === "bet" || event.ctrlKey || event.metaKey || event.altKey || event.key.length !== 1) return;
-  if (event.target.tagName === "BUTTON" && event.key === " ") return;  // it presses the button
+  if (typing || mode === "bet" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.tagName === "BUTTON" && [" ", "Enter"].includes(event.key)) return;  // it presses the button
+  if (event.key !== "Enter" && event.key.length !== 1) return;
   event.preventDefault();
-  answer(app, event.key === "?" ? {} : { char: event.key });
+  answer(app, event.key === "Enter" ? {} : { char: event.key });
 }
 
 export default { key: "5", title: "Game", mount, update() {}, shown, pressed };
