@@ -51,9 +51,14 @@ def compare_models(
     # Also fine-tune each network on few labels that the grammar of the text wrote (10 to 240 of two sets, 3 seeds),
     # beside the same from scratch and baselines: about four minutes of one core with the default models.
     transfer: bool = False,
-    # A file of games that people have played on such text, as the page of lmzoo serve saves it: a band in the history,
-    # and what the models need for the same characters. May be repeated.
-    people: Annotated[list[Path] | None, typer.Option(metavar="FILE")] = None,
+    people: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Games that people have played on such text, as the page of lmzoo serve saves them: a band in the "
+            "history, and what the models need for the same characters. May be repeated.",
+        ),
+    ] = None,
     # Also compress the beginning of the test text with each model, decompress it in another process, and show the bits
     # of the file.
     certify: bool = False,

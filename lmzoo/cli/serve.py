@@ -27,12 +27,24 @@ def serve_page(
         ),
     ] = None,
     prepare: bool = False,  # Train the 15 models where they are not trained yet, and do nothing else.
-    # Write the page, with frozen answers to 20 sentences and a live character 5-gram, into this new or empty folder.
-    export: Annotated[Path | None, typer.Option(metavar="DIR")] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write the page, with frozen answers to 20 sentences and a live character 5-gram, into this new or "
+            "empty folder.",
+        ),
+    ] = None,
     host: str = "127.0.0.1",  # The address to listen at; 0.0.0.0 lets everybody in the network type and read.
     port: int = PORT,  # The port to listen at, or the next free one.
-    # Another name by which browsers may call this computer, with its port if it is another. May be repeated.
-    allow_host: Annotated[list[str] | None, typer.Option(metavar="NAME")] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Another name by which browsers may call this computer, with its port if it is another. May be "
+            "repeated.",
+        ),
+    ] = None,
     browser: bool = True,  # Open the page in a browser.
     quiet: Quiet = False,
 ) -> None:

@@ -30,6 +30,9 @@ KEYS = {
 }  # fmt: skip
 
 
+ASKED_FOR = {"transfer", "people"}  # each by a flag of its own
+
+
 def whole() -> dict:
     """A comparison that has everything."""
     parts = (arrivals(), contexts(), examination(), learning_curves(), public_sets())
@@ -60,7 +63,7 @@ def test_a_committed_report_is_read_and_nothing_of_it_is_lost(name):
 
 def test_results_json_keeps_its_keys():
     assert set(made(whole()).to_json()) >= KEYS - {"published"}
-    assert {section.id for section in sections() if section.facts is not None} <= KEYS
+    assert {section.id for section in sections() if section.facts is not None} <= KEYS | ASKED_FOR
     assert KEYS - {section.id for section in sections()} <= {part.name for part in fields(Comparison)}
 
 
