@@ -16,12 +16,12 @@ test: $(VENV)/.ready-test
 	$(BIN)/ruff format --check .
 	$(MAKE) --no-print-directory -j 2 types suite
 
-# Beside each other: many tests wait for a process, a signal or a limit.
+# Beside each other, and in three processes on two cores: many tests wait for a process, a signal or a limit.
 types:
 	$(BIN)/mypy lmzoo
 
 suite:
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 3 --dist worksteal
 
 check: $(VENV)/.ready-test
 	$(BIN)/ruff format .
