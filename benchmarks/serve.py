@@ -7,7 +7,7 @@ change of the screen, on screens Stage, Next and Ribbon in turn; each key is a t
 others are requests: a ribbon is a text of 200 characters, read cold with what was likeliest at each token; the first
 generated character of the fastest and of the slowest model while all write; clients that type a text each, a key
 every 200 ms or when the last is answered. Seconds are of the clock: say the load, which is printed and saved; the
-server's CPU CPU time stands beside, which depends on it less.
+server's CPU time stands beside, which depends on it less.
 """
 
 import argparse
