@@ -409,7 +409,8 @@ def test_a_run_that_came_there_during_a_training_stays_and_the_new_one_is_kept(l
 def test_a_full_disk_is_said_in_one_line_and_nothing_is_left(run, command, limit):
     """A limit on the size of files stands for the end of the disk."""
     before = sorted(os.listdir(run.parent))
-    code = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({limit}, {limit})); "
+    code = "import sys; sys.dont_write_bytecode = True; "  # bytecode would be cut short, and stay
+    code += f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({limit}, {limit})); "
     code += "from lmzoo.cli.main import main; main()"
     with start(*command.split(), code=code, cwd=run.parent) as process:
         out, err = process.communicate(timeout=60)

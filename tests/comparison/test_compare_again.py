@@ -86,6 +86,7 @@ def started(text, folder, *contestants, limit=None):
     words = ["compare", *(contestants or CONTESTANTS), "--corpus", text, "--tokenizer", "char"]
     flags = ["--budget", "200steps", "--out", folder, "--quiet"]
     limited = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n" if limit else ""
+    limited += "import sys; sys.dont_write_bytecode = True\n" if limit else ""  # it would be cut short, and stay
     return Started(words + flags, limited + LMZOO)
 
 
