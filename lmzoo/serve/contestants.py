@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from lmzoo.analysis import inside
+from lmzoo.data import corpus as corpora
+from lmzoo.data.corpus import Corpus, Paths
 from lmzoo.errors import LmzooError, UsageError, one_line
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import LanguageModel, Progress
 from lmzoo.report.canvas import colour
 from lmzoo.runs import store
+from lmzoo.runs.train import corpus_of
 from lmzoo.serve.reading import Reader
 
 
@@ -30,6 +34,14 @@ class Contestant:
         assert self.reader
         return self.reader.text_model
 
+    def corpus(self) -> Paths | None:
+        """What it was trained on, where that is known and on this computer: for `load_corpus`."""
+        try:
+            paths = corpus_of(self.folder, store.read_provenance(self.folder))
+        except UsageError:
+            return None
+        return paths if corpora.is_here(paths) else None
+
     def to_json(self) -> dict[str, Any]:
         """What `GET /api/models` says of it."""
         if self.reader is None:
@@ -48,6 +60,12 @@ class Contestant:
             "size": f"{size:,} {unit}",
             "can": inside.abilities(self.text_model),
         }
+
+
+@lru_cache(4)
+def load_corpus(paths: Paths) -> Corpus:
+    """The corpus there, once for all runs and screens."""
+    return corpora.load(paths, short=True)
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,7 @@ import numpy as np
 from lmzoo.data import corpus as corpora
 from lmzoo.errors import UsageError
 from lmzoo.evaluation import guessing
-from lmzoo.interface import Progress
-from lmzoo.runs import store
-from lmzoo.runs.train import corpus_of
-from lmzoo.serve.contestants import Contestants
+from lmzoo.serve.contestants import Contestants, load_corpus
 from lmzoo.serve.handlers import Handler, Request
 
 MOST_GAMES = 64  # at once: the one that nobody has touched for longest is forgotten
@@ -175,13 +172,8 @@ def _source(contestants: Contestants) -> Any:
     The built-in grammar writes a new one; of other corpora it is the test text.
     """
     for run in contestants:
-        if run.reader:
-            try:
-                paths = corpus_of(run.folder, store.read_provenance(run.folder))
-            except UsageError:
-                continue
-            if corpora.is_here(paths):
-                return _source_of(paths)
+        if run.reader and (paths := run.corpus()):
+            return _source_of(paths)
     raise UsageError(
         "none of these models says what text it has learned from, or it is not here: nothing can be hidden"
     )
@@ -189,7 +181,7 @@ def _source(contestants: Contestants) -> Any:
 
 @lru_cache(4)
 def _source_of(paths: corpora.Paths) -> Any:
-    corpus = corpora.load(paths, short=True, progress=Progress())
+    corpus = load_corpus(paths)
     grammar = corpora.grammar_of(corpus)
     alphabet = frozenset(corpus.train) | set(corpus.test)
 

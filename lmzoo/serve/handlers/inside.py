@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -15,10 +14,7 @@ from lmzoo.analysis.word_vectors import Vectors
 from lmzoo.data import corpus as corpora
 from lmzoo.errors import LmzooError, UsageError, in_range
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.interface import Progress
-from lmzoo.runs import store
-from lmzoo.runs.train import corpus_of
-from lmzoo.serve.contestants import Contestant, Contestants
+from lmzoo.serve.contestants import Contestant, Contestants, load_corpus
 from lmzoo.serve.handlers import Handler, Name, Request, Text
 from lmzoo.serve.worker import said
 
@@ -153,7 +149,7 @@ def measured(contestants: Contestants, request: Measured) -> Iterator[Facts | No
     if text_model not in _MEASURED:
         material = _NOTHING
         with suppress(LmzooError, OSError):
-            material = _material(run.folder)
+            material = _material(run)
         yield None
         _MEASURED[text_model] = yield from inside_measured.measuring(text_model, *material)
     yield {"measured": _MEASURED[text_model]}
@@ -187,15 +183,15 @@ def _look(text_model: TextModel, text: str) -> inside.Look:
     return inside.look(text_model, text)
 
 
-def _material(folder: Path) -> Material:
-    """What a run is measured on: its own corpus, if that is on this machine."""
-    paths = corpus_of(folder, store.read_provenance(folder))
-    return _material_of(paths) if corpora.is_here(paths) else _NOTHING
+def _material(run: Contestant) -> Material:
+    """What a run is measured on: its own corpus, if that is on this computer."""
+    paths = run.corpus()
+    return _material_of(paths) if paths else _NOTHING
 
 
 @lru_cache(4)
 def _material_of(paths: corpora.Paths) -> Material:
-    return inside_measured.material(corpora.load(paths, short=True, progress=Progress()))
+    return inside_measured.material(load_corpus(paths))
 
 
 # ── Words ─────────────────────────────────────────────────────────────────────────────────────────
