@@ -76,7 +76,9 @@ def split_last_word(tokenizer: Tokenizer, text: str) -> tuple[Ids, bytes]:
     ids = tokenizer.encode(text)
     ends = np.cumsum([len(piece) for piece in tokenizer.pieces(ids)])
     read = int(np.searchsorted(ends, len(text) - LONGEST, side="right"))
-    return ids[:read], to_bytes(text[ends[read - 1] if read else 0 :])
+    start = int(ends[read - 1]) if read else 0
+    # Up to the token that ends there: those behind it that add "" are bytes of the next character.
+    return ids[: int(np.searchsorted(ends, start)) + 1 if start else 0], to_bytes(text[start:])
 
 
 class _Search:

@@ -8,7 +8,7 @@ import pytest
 from lmzoo.data import tokenizers
 from lmzoo.data.tokenizers.base import ByteTokenizer
 from lmzoo.errors import ScoreError
-from lmzoo.evaluation.characters import MALFORMED
+from lmzoo.evaluation.characters import MALFORMED, split_last_word
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
@@ -104,6 +104,13 @@ def test_a_character_of_several_byte_tokens_is_followed_to_its_end():
     assert max(found, key=found.get) == "é"
     assert np.log(found["é"]) == pytest.approx(model.log_probs(tokenizer.encode("é"), state)[0].sum())
     assert found[MALFORMED] < 0.01
+
+
+@pytest.mark.parametrize("text", ["😀" * 40, "a" + "é" * 40, "😀" + "a" * 40, "the cat" + "x" * 40])
+def test_a_long_last_word_is_cut_between_characters(text):
+    tokenizer = tokenizers.train("word:8", TEXT)
+    ids, last_word = split_last_word(tokenizer, text)
+    assert tokenizer.decode(ids) + last_word.decode() == text
 
 
 def test_a_closed_vocabulary_spells_its_words():
