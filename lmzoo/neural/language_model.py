@@ -1,13 +1,11 @@
-"""What the neural language models share: fitting, and reading texts with the state that a module carries along.
+"""What the neural language models share: reading texts with the state that a module carries along.
 
-A model's file has its paper, its settings and its `Module`; it overrides `build` and little else. How a network
-without a carried state reads texts longer than its window is in `windowed`; the training loop is in `training`.
+A model's file has its paper, its settings and its `Module`; it overrides `build` and little else. Fitting is in
+`neural_model`; how a network without a carried state reads texts longer than its window is in `windowed`.
 """
 
-from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import copy
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -16,18 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from lmzoo.errors import FormatError, LmzooError, UsageError, in_range, is_out_of_memory
-from lmzoo.interface import Array, Data, Encoder, Floats, Ids, LanguageModel, Run, State, check_ids
+from lmzoo.interface import Array, Floats, Ids, LanguageModel, State, check_ids
 from lmzoo.neural import barriers, parts
-from lmzoo.neural import device as _device
 from lmzoo.neural.grouping import by_length
-from lmzoo.neural.module import Carried, Module, weights_at_most
-from lmzoo.neural.training.config import Training
+from lmzoo.neural.module import Carried
+from lmzoo.neural.neural_model import NeuralModel
 from lmzoo.neural.training.objectives import NextToken, Objective
-from lmzoo.neural.training.start import begin
-from lmzoo.neural.training.trainer import Trainer
 
-LOGITS_AT_ONCE = 1 << 23  # numbers; bounds the memory of scoring a long text
 FEATURES_AT_ONCE = 4096  # tokens whose vectors are computed in one batch
 Places = NDArray[np.intp]
 
@@ -40,65 +33,20 @@ class TextState(NamedTuple):
 
 
 @dataclass
-class Network(LanguageModel, Encoder):
-    """A neural language model, trained by gradient descent.
+class Network(NeuralModel, LanguageModel):
+    """A neural language model.
 
     Raises UsageError where a setting cannot be, such as a window longer than the training text.
     """
 
-    training: Training = Training()
-
-    resumes: ClassVar[bool] = True
-    starts: ClassVar[bool] = True
     in_order = False  # whether a long text is read in order, not in parts: see `exactly`
     # Whether states are carried from window to window of a text in training, or windows drawn in random order.
     carries_state: ClassVar[bool] = True
-
-    # The settings that make it what it was in its year, as `config` has them: with others it is trained as today. None:
-    # the idea itself is of today.
-    PERIOD: ClassVar[Mapping[str, Any] | None] = None
-    # Settings that act in training only, beside the trainer's and what is dropped: they shape no weight.
-    IN_TRAINING: ClassVar[frozenset[str]] = frozenset()
 
     def exactly(self) -> Self:
         """Read a long text in order from now on, not in parts side by side."""
         self.in_order = True
         return self
-
-    @property
-    def recipe(self) -> str:
-        """ "period" if all settings in `PERIOD` have those values, else "today"."""
-        config = self.config()
-        as_then = self.PERIOD is not None and all(config[name] == value for name, value in self.PERIOD.items())
-        return "period" if as_then else "today"
-
-    def __post_init__(self) -> None:
-        # A field of the model with the name of one of Training is one value with it: a transformer's window is how
-        # far it sees as well as what it is trained on.
-        both = {field.name for field in fields(self)} & {field.name for field in fields(Training)}
-        self.training = replace(self.training, **{name: getattr(self, name) for name in both})
-
-    def config(self) -> dict[str, Any]:
-        """Architecture and training in one flat dict."""
-        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "training"}
-        return asdict(self.training) | own
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """The inverse of `config`; what is missing has the model's default."""
-        own = {field.name for field in fields(cls)} - {"training"}
-        training = {field.name for field in fields(Training)} - own
-        given = {name: value for name, value in config.items() if name not in training}
-        return cls(**given, training=replace(cls.training, **{name: config[name] for name in training & set(config)}))
-
-    @abstractmethod
-    def build(self, vocab_size: int) -> Module:
-        """The module with these settings and its first weights. Raises UsageError for settings that cannot be."""
-
-    @property
-    @abstractmethod
-    def width(self) -> int:
-        """Of its hidden layers: decides whether bf16 pays."""
 
     @property
     def left_context(self) -> int:
@@ -108,90 +56,6 @@ class Network(LanguageModel, Encoder):
     def objective(self, vocab_size: int) -> Objective:
         """What it is trained to do: predict the next token."""
         return NextToken(vocab_size - 1, self.carries_state, self.left_context)
-
-    def compile_pays(self, run: Run) -> bool:
-        """Whether torch.compile would pay for itself within the budget of `run`: by default on a GPU."""
-        return _device.find(run.device).type == "cuda"
-
-    # ── Learning ──────────────────────────────────────────────────────────────────────────────────
-
-    def warm_up(self) -> None:
-        """Let PyTorch load what its optimisers need, which takes a second or more."""
-        weight = torch.nn.Parameter(torch.zeros(1))
-        weight.grad = torch.zeros(1)
-        torch.optim.AdamW([weight]).step()
-
-    def fit(self, data: Data, run: Run | None = None) -> Self:
-        """Train on `data.train` until the budget of `run` is spent (180 seconds by default), and keep the weights with
-        the lowest loss on `data.valid`. Raises LmzooError where the loss is not finite.
-        """
-        run = run or Run()
-        self.check_sizes()
-        self.training.check()
-        if not 0 <= run.seed < 1 << 63:
-            raise UsageError(f"seed must be 0 or more, not {run.seed}")
-        if data.refit:
-            data = replace(data, valid=data.valid[:0])  # it is trained on, so nothing can be chosen by it
-        # Parts of lines have many shapes, and would be compiled again and again.
-        compute = _device.choose(run, self.width, self.compile_pays(run) and not data.lines)
-        torch.manual_seed(run.seed)
-        # Shared among processes, it need not fit on the device of one.
-        place = torch.device("cpu") if run.parallel == "sharded" else compute.device
-        module = self._build_on(place, data.vocab_size).train()
-        begin(module, run.start, data.vocab_size)
-        trainer = Trainer(self, module, data, run, compute)
-        with compute.training_precision():
-            trainer.train()
-        self.net_, self.vocab_size_ = trainer.module.eval(), data.vocab_size
-        self.history, self.facts, self.remarks = trainer.history, trainer.facts, trainer.remarks
-        return self
-
-    def holding(self, module: Module, vocab_size: int) -> Self:
-        """A fitted model with these settings and the weights of `module`, which is not copied."""
-        model = copy(self)
-        model.net_, model.vocab_size_ = module, vocab_size
-        return model
-
-    def _build_on(self, device: torch.device, vocab_size: int) -> Module:
-        try:
-            return self.build(vocab_size).to(device)
-        except (ValueError, RuntimeError) as error:  # PyTorch's messages on a share above one, a size below zero, …
-            if isinstance(error, RuntimeError) and is_out_of_memory(error):
-                raise LmzooError(
-                    f"out of memory: the weights of this {self.name} do not fit; a smaller width ({self.width}) or "
-                    f"vocabulary ({vocab_size:,}) would"
-                ) from None
-            raise UsageError(f"a {self.name} with these settings cannot be: {str(error).splitlines()[0]}") from None
-
-    def check_sizes(self, **least: float) -> None:
-        """Raise UsageError where a setting is below its `least`, or a share to drop is not below 1."""
-        for name, value in self.config().items():
-            if "drop" in name:
-                in_range(name, value, 0, below=1)
-            elif name in least:
-                in_range(name, value, least[name])
-
-    def to(self, device: str) -> Self:
-        """Compute on that device. Raises UsageError where this machine has none such."""
-        self.net_.to(_device.find(device))
-        return self
-
-    def arrays(self) -> dict[str, Array]:
-        """The weights, by their names in the module."""
-        weights = {f"net.{name}": value.cpu().numpy() for name, value in self.net_.weights().items()}
-        return {"vocab_size": np.asarray(self.vocab_size_), **weights}
-
-    def restore(self, arrays: dict[str, Array]) -> Self:
-        """The inverse of `arrays`. Raises KeyError for missing weights, ValueError for weights of another shape."""
-        self.vocab_size_ = int(arrays["vocab_size"])
-        weights = {name[4:]: value for name, value in arrays.items() if name.startswith("net.")}
-        if getattr(self, "layers", 0) > len(weights):
-            raise FormatError(f"its settings ask for {self.layers:,} layers, and its file has {len(weights)} weights")
-        with weights_at_most(3 * sum(value.size for value in weights.values())):  # a tied one is registered twice
-            module = self.build(self.vocab_size_)
-        module.load_weights({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
-        self.net_ = module.eval()
-        return self
 
     # ── Reading ───────────────────────────────────────────────────────────────────────────────────
 
@@ -326,11 +190,6 @@ class Network(LanguageModel, Encoder):
 
     # ── Features ──────────────────────────────────────────────────────────────────────────────────
 
-    @property
-    def layer_names(self) -> Sequence[str]:
-        """The embedding and the layers above it."""
-        return tuple(self.net_.layer_modules())
-
     def features(self, tokens: Ids, layer: int = -1) -> Array:
         """A vector for each token, of the text up to it: (T,) → (T, D) float32."""
         return self.features_many([tokens], [layer])[0][0]
@@ -353,14 +212,6 @@ class Network(LanguageModel, Encoder):
                 features[n] = [vectors[row, 1 : len(read[n])] for vectors in chosen]
         return features
 
-    def _check_layers(self, layers: Sequence[int]) -> None:
-        names = self.layer_names
-        for layer in layers:
-            if not -len(names) <= layer < len(names):
-                raise UsageError(
-                    f"no layer {layer} in this {self.name}: there are 0 to {len(names) - 1} ({', '.join(names)})"
-                )
-
     def _vectors(self, ids: Ids, layers: Sequence[int]) -> list[Array]:
         """The vectors (T, D) of all `ids` (T,) of one text in each of `layers`, piece after piece."""
         carried, pieces = self.net_.initial_state(1), []
@@ -368,19 +219,6 @@ class Network(LanguageModel, Encoder):
             outputs, carried = self.net_.all_layers(self._tensor(ids[start : start + FEATURES_AT_ONCE])[None], carried)
             pieces.append([outputs[layer][0].float().cpu().numpy() for layer in layers])
         return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
-
-    def untrained(self, seed: int = 0) -> Self:
-        """A network with these settings and its first weights."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            twin = self.from_config(self.config())
-            twin.net_, twin.vocab_size_ = twin.build(self.vocab_size_).eval().to(self.net_.device), self.vocab_size_
-        return twin
-
-    def _tokens_at_once(self) -> int:
-        # A GPU has the memory, and is idle between small batches: 32,768 tokens score 3.3 times as fast as 4,096 there.
-        times = 8 if self.net_.device.type == "cuda" else 1
-        return times * max(64, min(4096, LOGITS_AT_ONCE // self.vocab_size_))
 
     def _read_at_once(self) -> int:
         """Tokens that are read in one batch: on a GPU more than have their logits computed at once."""
@@ -390,9 +228,6 @@ class Network(LanguageModel, Encoder):
         """Texts as the rows of a batch, `end` behind the shorter ones: (B, T)."""
         rows = [torch.from_numpy(np.asarray(text, dtype=np.int64)) for text in texts]
         return pad_sequence(rows, batch_first=True, padding_value=self.vocab_size_ - 1).to(self.net_.device)
-
-    def _tensor(self, ids: Ids) -> Tensor:
-        return torch.from_numpy(np.asarray(ids, dtype=np.int64)).to(self.net_.device)
 
 
 def _log_softmax(logits: Tensor) -> NDArray[np.float64]:
