@@ -14,7 +14,7 @@ from lmzoo.cli.options import with_flags
 # What `lmzoo --help` shows, in this order. A command that is not listed stands below, under "Commands".
 PANELS = {
     "Start": ("compare", "serve", "models", "corpora"),
-    "Train and measure": ("train", "eval", "score", "generate"),
+    "Train and measure": ("train", "eval", "score", "generate", "fill"),
     "Look inside": ("tokenize", "explain", "inside", "ngrams", "classes"),
     "Word vectors": ("neighbours", "analogy", "similarity", "odd", "map"),
     "Knowledge": ("probe", "zeroshot", "finetune", "transfer", "classify", "rescore", "solve"),

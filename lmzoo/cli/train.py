@@ -1,5 +1,6 @@
 """`lmzoo train MODEL`: train a model on a corpus and save it as a run."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -133,6 +134,9 @@ def _train(
             facts["valid_bits_per_character"] = valid.bits_per_character
         except LmzooError as error:
             facts["remarks"].append(f"no bits on the validation text: {error}")
+    losses = [row["valid_nats_per_blank"] for row in fitted.model.history if "valid_nats_per_blank" in row]
+    if losses:  # the weights of the lowest one were kept
+        facts["valid_nats_per_blank"] = min(losses)
     return show_json(facts) if as_json else _show(fitted, text, facts, out)
 
 
@@ -194,7 +198,10 @@ def _show(fitted: "Fitted", text: "Text", facts: dict[str, Any], out: Path) -> N
     show_notes(facts["remarks"])
     if "valid_bits_per_character" in facts:
         say(f"validation: {facts['valid_bits_per_character']:.4f} bits per character")
-    say(f"saved as {out}; score it with: lmzoo eval {out}")
+    if (nats := facts.get("valid_nats_per_blank")) is not None:
+        say(f"validation: {nats:.3f} nats per blank ({nats / math.log(2):.3f} bits of a hidden token)")
+        return say(f'saved as {out}; see it fill blanks with: lmzoo fill {out} "The [MASK] …"')
+    return say(f"saved as {out}; score it with: lmzoo eval {out}")
 
 
 class _Train(ModelCommands):

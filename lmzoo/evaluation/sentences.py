@@ -3,7 +3,7 @@
     score(text_model, ["the cat sat", "the cat sats"])      a SentenceBits each
 
 Each sentence is a text of its own: read from the start state, as in the zero-shot tasks, or after a text that is not
-scored itself. A masked model gives pseudo-log-likelihoods (Salazar et al. 2020), comparable with each other only.
+scored itself. A masked model gives pseudo-log-likelihoods (see `blanks`), comparable with each other only.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lmzoo.errors import ScoreError, UsageError
+from lmzoo.evaluation import blanks
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.interface import Floats, LanguageModel, MaskedModel
+from lmzoo.interface import Floats, LanguageModel
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,15 @@ def score(text_model: TextModel, sentences: Sequence[str], after: str = "") -> l
     Raises UsageError for a model that gives a text no probability and fills no blanks, or for a sentence without
     tokens; TokenizerError for one that cannot be encoded; ScoreError for a log-probability that is NaN.
     """
-    model, tokenizer = text_model.model, text_model.tokenizer
+    tokenizer = text_model.tokenizer
     beginning, texts = tokenizer.normalize(after), []
     for sentence in sentences:
         ids, first = text_model.encode_continuation(beginning, tokenizer.normalize(sentence, after))
         if first == len(ids):
             raise UsageError(f"the sentence {sentence[:40]!r} has no tokens to score")
         texts.append((ids, first))
-    if isinstance(model, MaskedModel) and not isinstance(model, LanguageModel):
-        log_probs = [model.pseudo_log_probs(ids)[first:] for ids, first in texts]
+    if blanks.is_pseudo(text_model):
+        log_probs = [blanks.pseudo_log_probs(text_model, ids)[first:] for ids, first in texts]
     else:
         able = text_model.require(LanguageModel, "it cannot score one")
         log_probs = able.log_probs_many([ids for ids, _ in texts], [first for _, first in texts])

@@ -35,6 +35,11 @@ LACKS: dict[Any, str] = {
     SentenceEncoder: "has no vectors of whole texts",
     Classifier: "knows no classes",
 }
+# What it can do in place of that.
+INSTEAD: dict[Any, str] = {
+    MaskedModel: ": it fills blanks from both sides (lmzoo fill, lmzoo score)",
+    LanguageModel: ": it reads from left to right (lmzoo generate goes on with a text)",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +75,9 @@ class TextModel:
         Raises UsageError "NAME gives no probability to a text, so CONSEQUENCE" where it has not.
         """
         if not isinstance(self.model, ability):  # type: ignore[arg-type]
-            raise UsageError(f"{self.name} {LACKS[ability]}, so {consequence}")
+            can = INSTEAD[MaskedModel] if isinstance(self.model, MaskedModel) else ""
+            can = INSTEAD[LanguageModel] if ability is MaskedModel and isinstance(self.model, LanguageModel) else can
+            raise UsageError(f"{self.name} {LACKS[ability]}, so {consequence}{can}")
         return cast("Ability", self.model)
 
     def encode_continuation(self, beginning: str, continuation: str) -> tuple[Ids, int]:

@@ -3,6 +3,7 @@
     attention(Q, K, V) = softmax(Q Kᵀ / √d) V,    row t seeing columns 0 … t
 
 in several heads of d features each. K and V of what was read are cached (the KV cache), so no token is read twice.
+Without the restriction on columns it is that of an encoder: `BothWays`.
 """
 
 import math
@@ -112,6 +113,17 @@ def _turned(x: NDArray[np.float32], cos: NDArray[np.float32], sin: NDArray[np.fl
     """`rotate` of one token: (K, d)."""
     a, b = x[:, : len(cos[0])], x[:, len(cos[0]) :]
     return np.concatenate([a * cos - b * sin, b * cos + a * sin], -1)
+
+
+class BothWays(Attention):
+    """Attention of each token to all tokens of its text, before and after it: an encoder's."""
+
+    def forward(self, x: Tensor, seen: Tensor | None) -> tuple[Tensor, None]:  # type: ignore[override]
+        """x (B, T, D) → (B, T, D); `seen` (B, T) is False at padding, None where there is none."""
+        q, k, v = self._project(x)
+        mask = None if seen is None else seen[:, None, None]  # (B, 1, 1, T): the same for each head and query
+        y = scaled_dot_product_attention(q, k, v, mask, self.dropout if self.training else 0.0)
+        return self.out(y.transpose(1, 2).flatten(2)), None
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, p: float = 0.0) -> Tensor:

@@ -74,6 +74,10 @@ class Module(nn.Module):
             return FullLoss.apply(vectors, softmax.weight, softmax.bias, targets.flatten())
         return cross_entropy(self.head(hidden).float().flatten(0, -2), targets.flatten())  # logits (B, T, V)
 
+    def follows(self, first: Tensor) -> Tensor:
+        """Logits (B, 2) of the second half of a text following the first, by the vectors (B, D) of its first id."""
+        raise NotImplementedError
+
     def look_at(self, text: Ids) -> None:
         """Learn from the training text (T,) what is not learned by gradient descent: which tokens are frequent."""
         for part in self.modules():

@@ -17,7 +17,7 @@ from torch.nn.functional import gelu, relu, silu
 from lmzoo.errors import UsageError
 from lmzoo.interface import Run
 from lmzoo.neural import device, step
-from lmzoo.neural.attention import Attention, Cache
+from lmzoo.neural.attention import Attention
 from lmzoo.neural.graphed import GraphedStep, Slots
 from lmzoo.neural.module import Carried, FusedLinear, Module
 from lmzoo.neural.windowed import Windowed
@@ -91,8 +91,11 @@ class Block(nn.Module):
         self.mlp = mlp
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, cache: Cache | Slots | None, x0: Tensor | None = None) -> tuple[Tensor, Cache]:  # noqa: ARG002
-        """x (B, T, D) after `cache` → (B, T, D), and the cache with these T tokens; x₀ is what the first layer read."""
+    def forward(self, x: Tensor, cache: Any, x0: Tensor | None = None) -> tuple[Tensor, Any]:  # noqa: ARG002
+        """x (B, T, D) after `cache` → (B, T, D), and the cache with these T tokens; x₀ is what the first layer read.
+
+        `cache` is whatever the block's attention takes beside x: of `BothWays`, which tokens are no padding.
+        """
         norm_1, norm_2 = self.norms
         if self.norm_first:
             added, after = self.attention(norm_1(x), cache)
@@ -260,11 +263,16 @@ class Transformer(Windowed):
         """Raise UsageError also where heads do not share the width."""
         super().check_sizes(layers=1, heads=1, width=1, **least)
         settings: dict[str, Any] = self.config()
-        heads, width, kv_heads = settings["heads"], settings["width"], settings.get("kv_heads", 0)
-        if width % heads:
-            raise UsageError(f"a width of {width} cannot be shared by {heads} heads: choose a multiple")
+        heads, kv_heads = settings["heads"], settings.get("kv_heads", 0)
+        check_shared(settings["width"], heads)
         if heads % (kv_heads or heads):
             raise UsageError(f"{heads} heads cannot share {kv_heads} kv_heads: choose a divisor")
+
+
+def check_shared(width: int, heads: int) -> None:
+    """Raise UsageError where heads cannot share the width."""
+    if width % heads:
+        raise UsageError(f"a width of {width} cannot be shared by {heads} heads: choose a multiple")
 
 
 def check_even(positions: str, width: int, heads: int) -> None:

@@ -51,8 +51,10 @@ class Point(TypedDict):
     step: int
     tokens: int
     seconds: float
-    train_nats_per_token: float
+    train_nats_per_token: NotRequired[float]
     valid_nats_per_token: NotRequired[float]
+    train_nats_per_blank: NotRequired[float]  # of a masked model
+    valid_nats_per_blank: NotRequired[float]
 
 
 class Learned(TypedDict, total=False):

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from lmzoo.errors import ScoreError
+from lmzoo.evaluation.blanks import is_pseudo, pseudo_log_probs
 from lmzoo.evaluation.likelihood import Likelihood, likelihoods
 from lmzoo.evaluation.text_model import TextModel
-from lmzoo.interface import LanguageModel, MaskedModel, Progress
+from lmzoo.interface import Progress
 
 # The footnote of every result of a masked model: such scores are comparable with each other, not with log P.
-PSEUDO = "ranked by pseudo-log-likelihood (Salazar et al. 2020)"
+PSEUDO = "ranked by pseudo-log-likelihood (Salazar et al. 2020; left to right within a word, Kauf & Ivanova 2023)"
 
 
 def continuation_scores(
@@ -25,19 +26,14 @@ def continuation_scores(
     return likelihoods(text_model, texts, progress)
 
 
-def is_pseudo(text_model: TextModel) -> bool:
-    """Whether the scores of a model are pseudo-log-likelihoods."""
-    return isinstance(text_model.model, MaskedModel) and not isinstance(text_model.model, LanguageModel)
-
-
 def _pseudo_likelihoods(
     text_model: TextModel, texts: Sequence[tuple[str, str]], progress: Progress
 ) -> list[Likelihood]:
-    """Σ log P(token | all others) over the tokens of each continuation (Salazar et al. 2020, equation 2)."""
+    """Σ log P(token | all others, but for the later ones of its word) over the tokens of each continuation."""
     scores: dict[tuple[str, str], Likelihood] = {}
     for beginning, continuation in progress.track("scoring", list(dict.fromkeys(texts))):
         ids, first = text_model.encode_continuation(beginning, continuation)
-        log_probs = text_model.model.pseudo_log_probs(ids)[first:]
+        log_probs = pseudo_log_probs(text_model, ids)[first:]
         if not np.isfinite(log_probs).all():
             text = f"{beginning}{continuation}"[:60]
             raise ScoreError(f"a pseudo-log-probability in the text {text!r} is not finite")

@@ -40,7 +40,8 @@ def masked_texts(model: MaskedModel) -> Iterator[tuple[Ids, Blanks]]:
             yield tokens, np.arange(length) % 3 == 0
             yield tokens, np.ones(length, dtype=bool)
     tokens = long_text(model)
-    for place in (64, 128, 256, 512, 1024):  # where networks cut a text
+    cuts = [place for place in (64, 128, 256, 512, 1024) if place + 2 <= len(tokens)]
+    for place in cuts:  # where networks cut a text
         yield tokens[: place + 2], at(place + 2, place - 1, place, place + 1)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -64,6 +64,8 @@ class Labels:
 
     vocab_size: int
     language_model: float  # λ
+
+    unit: ClassVar[str] = "label"
 
     def batches(self, text: Any, batch: int, window: int, seed: int, parallel: Parallel, lines: bool) -> Any:  # noqa: ARG002
         """Passes over labelled examples."""

@@ -2,21 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from lmzoo.interface import Ids
 from lmzoo.neural.module import Carried, Module
 from lmzoo.neural.training.batches import IGNORED, Batch, Batches, Lines, Streams, Windows
+from lmzoo.neural.training.masking import Masked, Masking
 from lmzoo.neural.training.parallel import Parallel
 
 
 class Loss(NamedTuple):
     """The loss of a batch."""
 
-    nats: Tensor  # mean negative log-likelihood of the targets, per token: what is reported
+    nats: Tensor  # mean negative log-likelihood of the targets, per token or blank: what is reported
     extra: Mapping[str, Tensor]  # named terms that are added to it, such as the LSTM's AR and TAR
     carried: Carried  # state for the next batch, detached from the graph
 
@@ -29,7 +31,9 @@ class Loss(NamedTuple):
 class Objective(Protocol):
     """Makes batches of a text, and a loss of a batch."""
 
-    def batches(self, text: Ids, batch: int, window: int, seed: int, parallel: Parallel, lines: bool) -> Batches:
+    unit: ClassVar[str]  # what the loss is the mean over: "token", or "blank" where it is no loss of the text
+
+    def batches(self, text: Ids, batch: int, window: int, seed: int, parallel: Parallel, lines: bool) -> Any:
         """Step → `Batch`, `batch` rows for each process; with `lines`, each line is a text of its own.
 
         Raises UsageError where the text is too short for one.
@@ -46,6 +50,7 @@ class Objective(Protocol):
 class NextToken:
     """−log P(each token | those before it)."""
 
+    unit: ClassVar[str] = "token"
     end: int  # the token that every text begins after
     carries_state: bool  # read the text in order and carry states on, or windows of it in random order
     left_context: int = 0  # ids prepended to each window, for a network whose state is the last ids
@@ -84,6 +89,7 @@ class Autoencoder:
     floating-point operations has one of the two readings.
     """
 
+    unit: ClassVar[str] = "token"
     end: int
 
     def batches(self, text: Ids, batch: int, window: int, seed: int, parallel: Parallel, lines: bool) -> Batches:
@@ -106,3 +112,35 @@ class Autoencoder:
         told = torch.where(targets == IGNORED, self.end, targets)[:, :-1]
         hidden, _ = module(torch.cat([torch.full_like(targets[:, :1], self.end), told], 1), state)  # (B, T, D)
         return Loss(module.loss(hidden, targets), module.auxiliary_losses(hidden), ())
+
+
+@dataclass(frozen=True)
+class FillBlanks:
+    """−log P(each hidden token | what is left of its text), and whether the second half follows (Devlin et al. 2018).
+
+    Only the vectors of blanks go through the softmax, which is most of the work where the vocabulary is large.
+    """
+
+    vocab_size: int
+    masking: Masking
+
+    unit: ClassVar[str] = "blank"
+
+    def batches(self, text: Ids, batch: int, window: int, seed: int, parallel: Parallel, lines: bool) -> Masked:
+        """Shuffled windows, or shuffled lines, with blanks."""
+        texts = (Lines if lines else Windows)(text, self.vocab_size - 1, batch, window, 0, seed, parallel)
+        return Masked(texts, self.masking, self.vocab_size, seed, parallel.rank)
+
+    def state_before(self, module: Module, batch: Batch, carried: Carried) -> Carried:  # noqa: ARG002
+        """Nothing."""
+        return ()
+
+    def loss(self, module: Module, batch: Batch, carried: Carried) -> Loss:
+        """Mean nats per blank of the tokens in `batch.targets` (B, T)."""
+        hidden, _ = module(batch.ids, carried)  # (B, T, D)
+        blanks = batch.targets != IGNORED
+        extra = dict(module.auxiliary_losses(hidden))
+        if self.masking.pairs:  # the target of [CLS] is whether the second half follows
+            blanks[:, 0] = False
+            extra["next sentence"] = cross_entropy(module.follows(hidden[:, 0]).float(), batch.targets[:, 0])
+        return Loss(module.loss(hidden[blanks][None], batch.targets[blanks][None]), extra, ())

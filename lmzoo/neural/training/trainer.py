@@ -276,12 +276,13 @@ class Trainer(Resumable):
         """Give the model as it is now to be kept, and save, so that a killed run keeps it. The clock stands still."""
         began = time.perf_counter()
         self.check_weights()
-        reported = [row["train_nats_per_token"] for row in self.history if "train_nats_per_token" in row]
+        unit = self.objective.unit
+        reported = [row[f"train_nats_per_{unit}"] for row in self.history if f"train_nats_per_{unit}" in row]
         since = float(self.losses.sum) / self.losses.count if self.losses.count else reported[-1]
-        point = self._now() | {"train_nats_per_token": since}
+        point = self._now() | {f"train_nats_per_{unit}": since}
         if self.validation.enabled:
             loss = self.validation.loss_aside(self.module, self.compute, self._tokens() / self.spent)
-            point["valid_nats_per_token"] = self.parallel.agree([loss])[0]
+            point[f"valid_nats_per_{unit}"] = self.parallel.agree([loss])[0]
         self.points = [*(one for one in self.points if one["step"] < self.step_number), point]
         whole = self._whole()
         if self.run.keep is not None and self.parallel.rank == 0:
@@ -297,9 +298,10 @@ class Trainer(Resumable):
         self._check_loss()
         loss = self.losses.take_mean()
         pace = speed(self.history, self._tokens(), self.seconds)
-        figures = {"train_nats_per_token": loss, "tokens_per_second": round(pace, 1)}
-        note = f"{loss / math.log(2):.3f} bits/token"
-        if self.run.tokens_per_character:
+        unit = self.objective.unit
+        figures = {f"train_nats_per_{unit}": loss, "tokens_per_second": round(pace, 1)}
+        note = f"{loss / math.log(2):.3f} bits/{unit}"
+        if self.run.tokens_per_character and unit == "token":  # bits per blank are no bits of the text
             note = f"{loss / math.log(2) * self.run.tokens_per_character:.3f} bits/char"
         note += f" · {pace:,.0f} tokens/s"
         if self.advice is None and self.pace.steps >= SETTLED:
@@ -325,7 +327,7 @@ class Trainer(Resumable):
             self.average.swap()
         loss = self.parallel.agree([self.validation.loss(self.module, self.compute)])[0]
         self.parallel.release(self.module)
-        self._write({"valid_nats_per_token": loss})
+        self._write({f"valid_nats_per_{self.objective.unit}": loss})
         self.validation.update(loss, self.step_number, self.module)
         if self.average.count:
             self.average.swap()
