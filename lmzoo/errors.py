@@ -29,6 +29,8 @@ ALSO_CALLED = {
     "daile": ("lstm:preset=dai-le",),
     "gpt1": ("gpt:preset=gpt1",),
     "elman simplernn vanillarnn srn recurrent": ("rnn",),
+    "multiplicative multiplicativelstm sentimentneuron": ("mlstm",),
+    "mrnn multiplicativernn": ("mlstm:cell=rnn",),
     "bengio nnlm nplm feedforward ffn ffnn": ("mlp",),
     "skipgram sgns sg w2v": ("word2vec",),
     "cbow": ("word2vec:architecture=cbow",),

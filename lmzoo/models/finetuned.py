@@ -133,7 +133,7 @@ class FineTuned(OnNetwork, Classifier):
         given = dict(part.partition("=")[::2] for part in settings.split(",") if part)
         network = models.make(models.find(name), given)
         if not isinstance(network, Network):
-            raise UsageError(f"a {name} is no network: choose a gpt, lstm, llama, mlp, rnn or speedrun")
+            raise UsageError(f"a {name} is no network: choose a gpt, lstm, llama, mlp, mlstm, rnn or speedrun")
         return network
 
     def fit(self, data: Data, run: Run | None = None) -> Self:

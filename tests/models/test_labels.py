@@ -47,6 +47,8 @@ def named(spec):
         ("rnn", "Elman network, 512 units", 1990),
         ("rnn cell=gru", "GRU, 512 units", 2014),
         ("lstm preset=small", "LSTM, 96 cells", 1997),
+        ("mlstm", "mLSTM, 384 cells", 2016),
+        ("mlstm cell=rnn", "mRNN, 384 cells", 2011),
         ("gpt preset=tiny", "GPT-2 form, 2 layers", 2019),
         ("gpt preset=gpt1", "GPT-1 form, 12 layers", 2018),
         ("llama", "LLaMA form, 4 layers", 2023),

@@ -13,6 +13,7 @@ from lmzoo.runs.train import parse
         ("mlp", "today"), ("mlp:optimizer=sgd,dropout=0", "period"), ("mlp:optimizer=sgd,dropout=0,layers=2", "today"),
         ("rnn", "today"), ("rnn:optimizer=sgd,dropout=0", "period"),
         ("lstm", "today"), ("lstm:preset=zaremba-small", "period"), ("lstm:preset=awd", "today"),
+        ("mlstm", "today"), ("mlstm:preset=sentiment-neuron", "period"),
         ("gpt", "period"), ("gpt:preset=gpt1", "period"), ("gpt:optimizer=muon", "today"),
         ("llama", "today"), ("speedrun", "today"),
     ],

@@ -14,6 +14,7 @@ SETTINGS = {
     "mlp": {"layers": 2, "direct": False},
     "rnn": {"layers": 2},
     "lstm": {"layers": 3},
+    "mlstm": {},
     "gpt": {},
     "llama": {},
     "speedrun": {"zero_init": False},
@@ -51,6 +52,7 @@ def test_the_lowest_layer_is_the_embedding_table(name):
         ("mlp", ("embedding", "layer 1", "layer 2")),
         ("rnn", ("embedding", "layer 2")),
         ("lstm", ("embedding", "layer 1", "layer 2", "layer 3")),
+        ("mlstm", ("embedding", "cells", "layer 1")),
         ("gpt", ("embedding", "layer 1", "layer 2")),
     ],
 )

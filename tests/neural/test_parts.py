@@ -57,7 +57,7 @@ def read(monkeypatch):
 
 
 def test_which_networks_read_one_token_after_another():
-    assert set(RECURRENT) == {"lstm", "rnn"}
+    assert set(RECURRENT) == {"lstm", "mlstm", "rnn"}
 
 
 @pytest.mark.parametrize(("name", "options"), FORMS, ids=str)
