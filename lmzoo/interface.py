@@ -319,6 +319,11 @@ class LanguageModel(Decoder):
             state = self.advance(state, tokens[t : t + 1])
         return rows
 
+    def distributions_and_state(self, tokens: Ids, state: State | None = None) -> tuple[Floats, State]:
+        """`distributions` (T, V), and the state after the last token: for less than both cost, where a model can."""
+        state = self.start() if state is None else state
+        return self.distributions(tokens, state), self.advance(state, tokens)
+
 
 class TextToText(Decoder):
     """P(target | source), as of an encoder-decoder. It gives no P(text): there is no `start()` to begin one from."""

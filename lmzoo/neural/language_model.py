@@ -114,9 +114,13 @@ class Network(NeuralModel, LanguageModel):
 
         return scores, self._read_through(state, ids, score)
 
-    @torch.inference_mode()
     def distributions(self, tokens: Ids, state: State | None = None) -> Floats:
         """log P of every token before each of `tokens` is read, in nats: (T,) → (T, V), in one pass."""
+        return self.distributions_and_state(tokens, state)[0]
+
+    @torch.inference_mode()
+    def distributions_and_state(self, tokens: Ids, state: State | None = None) -> tuple[Floats, State]:
+        """`distributions`, and the state after the last token: each token is read once."""
         ids = check_ids(tokens, self.vocab_size_)
         rows, most = np.empty((len(ids), self.vocab_size_)), self._tokens_at_once()
 
@@ -124,8 +128,7 @@ class Network(NeuralModel, LanguageModel):
             for n in range(0, len(places), most):
                 rows[places[n : n + most]] = _log_softmax(self.net_.head(hidden[n : n + most]))
 
-        self._read_through(self.start() if state is None else state, ids, predict)
-        return rows
+        return rows, self._read_through(self.start() if state is None else state, ids, predict)
 
     def _read_through(self, state: Any, tokens: Ids, use: Callable[[Tensor, Places], None]) -> State:
         """The state after `tokens`; `use` is given the hidden vectors (n, D) that predict n of them, and their places.

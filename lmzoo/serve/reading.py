@@ -6,7 +6,7 @@ is exact for the tokenizer's own spelling of the text before; and what comes nex
 
 import math
 from collections import OrderedDict
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Floats, Ids, LanguageModel, State
 
 STATES = 128  # prefixes whose states are remembered, for each model
-STRIDE = 32  # tokens that are read at a time: between them a request can be cancelled
+STRIDE = 256  # tokens that are read at a time: between them a request can be cancelled
 TOP = 5  # likeliest tokens that are remembered for each place
 UNSEARCHED = 1e-3, 16  # share of the next characters that is left out; spellings that are looked at, at most
 RARE = 1e-4, 64  # the same, where characters are guessed
@@ -90,8 +90,7 @@ class Reader:
 
     def after(self, ids: Ids) -> Generator[None, None, Prefix]:
         """The prefix `ids` (T,), read from the longest one that is known."""
-        known = sorted({len(key) // ids.itemsize for key in self.known}, reverse=True)
-        length = next((n for n in known if n <= len(ids) and ids[:n].tobytes() in self.known), 0)
+        length = next((n for n in self._known_lengths(ids) if ids[:n].tobytes() in self.known), 0)
         prefix = self.known.get(ids[:length].tobytes()) or self._start()
         while length < len(ids):
             new = ids[length : length + STRIDE]
@@ -102,6 +101,12 @@ class Reader:
             yield
         return prefix
 
+    def _known_lengths(self, ids: Ids) -> Iterator[int]:
+        """Lengths that a known beginning of `ids` (T,) may have, the longest first; after a key, it is of the first."""
+        yield from range(len(ids), max(len(ids) - 2, 0), -1)
+        lengths = {len(key) // ids.itemsize for key in self.known}
+        yield from sorted((length for length in lengths if length <= len(ids)), reverse=True)
+
     def _start(self) -> Prefix:
         state = self.model.start()
         prefix = Prefix(state, self.model.next_log_probs(state), ())
@@ -109,9 +114,11 @@ class Reader:
         return prefix
 
     def _extended(self, prefix: Prefix, ids: Ids, before: int) -> Prefix:
-        rows = self.model.distributions(ids, prefix.state) if len(ids) > 1 else prefix.log_probs[None]
+        if len(ids) == 1:
+            rows, state = prefix.log_probs[None], self.model.advance(prefix.state, ids)
+        else:
+            rows, state = self.model.distributions_and_state(ids, prefix.state)
         places = self._places(np.asarray(rows, np.float64), ids, [before, *ids[:-1].tolist()])
-        state = self.model.advance(prefix.state, ids)
         return Prefix(state, self.model.next_log_probs(state), (*prefix.places, *places))
 
     def _places(self, rows: Floats, ids: Ids, before: list[int]) -> list[Place]:

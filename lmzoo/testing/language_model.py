@@ -71,19 +71,25 @@ def future_never_matters(model: LanguageModel, text: Ids | None = None, cut: int
 
 
 def distributions_equal_the_loop(model: LanguageModel, text: Ids | None = None) -> str:
-    """`distributions` has, for each token, the row of `next_log_probs` before it: (T, V), from any state."""
-    tokens = usual_text(model) if text is None else text
-    after = model.advance(model.start(), in_vocabulary(UNSEEN, model))
+    """`distributions` has the row of `next_log_probs` before each token, from any state, and `advance`'s state."""
+    unseen = in_vocabulary(UNSEEN, model)
+    # Its last two tokens differ: a state that stops before the last shows.
+    tokens = np.append(usual_text(model), unseen[1]) if text is None else text
+    after = model.advance(model.start(), unseen)
     for state, where in ((None, "the start"), (after, "a state")):
-        rows = np.asarray(model.distributions(tokens, state))
-        if rows.shape != (len(tokens), model.vocab_size_):
-            return f"distributions of {len(tokens)} tokens has shape {rows.shape}, not (T, V)"
-        wrong = differing(rows, LanguageModel.distributions(model, tokens, state))
-        if len(wrong):
-            return (
-                f"distributions from {where} on: row {wrong[0] // model.vocab_size_} is not next_log_probs before that "
-                "token (an off-by-one, or a state that was not used?)"
-            )
+        expected = LanguageModel.distributions(model, tokens, state)
+        both, end = model.distributions_and_state(tokens, state)
+        for what, found in (("distributions", model.distributions(tokens, state)), ("distributions_and_state", both)):
+            rows = np.asarray(found)
+            if rows.shape != expected.shape:
+                return f"{what} of {len(tokens)} tokens has rows of shape {rows.shape}, not (T, V)"
+            if len(wrong := differing(rows, expected)):
+                return (
+                    f"{what} from {where} on: row {wrong[0] // model.vocab_size_} is not next_log_probs before that "
+                    "token (an off-by-one, or a state that was not used?)"
+                )
+        if message := different_states(model, end, model.advance(model.start() if state is None else state, tokens)):
+            return f"distributions_and_state from {where} on ends in another state than advance: {message}"
     return ""
 
 

@@ -192,9 +192,12 @@ def long_text_scores(model: LanguageModel) -> str:
                 f"in a long text {what} says {found[t]:.5f} nats for token {t + start}, and stepping through it "
                 f"{expected[t]:.5f}: what is scored is not what is predicted"
             )
+    rows, state = model.distributions_and_state(tokens)
+    if message := different_states(model, state, taken.states[len(tokens)]):
+        return f"in a long text distributions_and_state ends in another state than advance: {message}"
     for place in (0, *places[-1:]):
-        rows = np.asarray(model.distributions(tokens[place:], taken.states[place]))
-        if not close(rows, taken.rows[place:]):
+        found = model.distributions(tokens[place:], taken.states[place]) if place else rows
+        if not close(np.asarray(found), taken.rows[place:]):
             return f"in a long text distributions from token {place} on has other rows than next_log_probs"
     return ""
 

@@ -211,6 +211,13 @@ class RowsFromTheStart(Bigram):
         return super().distributions(tokens)
 
 
+class StateBefore(Bigram):
+    """With the rows of predictions comes the state before the last token."""
+
+    def distributions_and_state(self, tokens, state=None):
+        return self.distributions(tokens, state), self.advance(self.start() if state is None else state, tokens[:-1])
+
+
 class NoScoreShape(Bigram):
     """One score, 0, for no tokens."""
 
@@ -279,6 +286,7 @@ MUTANTS = [
     (DrawsByItself, "draws_what_it_predicts", "two tokens for one state and number"),
     (OneLate, "distributions_equal_the_loop", "from the start on: row 0"),
     (RowsFromTheStart, "distributions_equal_the_loop", "from a state on: row 0"),
+    (StateBefore, "distributions_equal_the_loop", "in another state than advance"),
     (NoScoreShape, "empty_text", "not (0,)"),
     (HonestWhileShort, "long_text_scores", "in a long text"),
     (Spoils, "fit", "changed the training ids"),

@@ -87,8 +87,11 @@ def test_distributions_are_those_of_the_loop(name, read):
     state = model.advance(model.start(), practice_text(read, seed=3))
     text = practice_text(LENGTH, seed=2)
     for tokens in (text, text[:1], text[:0]):
-        rows = model.distributions(tokens, state)
+        rows, end = model.distributions_and_state(tokens, state)
         assert rows.shape == (len(tokens), VOCAB_SIZE)
+        np.testing.assert_array_equal(rows, model.distributions(tokens, state))
+        expected = model.next_log_probs(model.advance(state, tokens))
+        np.testing.assert_allclose(model.next_log_probs(end), expected, atol=1e-4)
         np.testing.assert_allclose(rows, LanguageModel.distributions(model, tokens, state), atol=1e-4)
     rows = model.distributions(text)
     np.testing.assert_allclose(rows[np.arange(LENGTH), text], model.log_probs(text)[0], atol=1e-4)
@@ -100,5 +103,5 @@ def test_distributions_take_few_passes(name, monkeypatch):
     model = untrained(name)
     state = model.start()
     shapes = forwards(model, monkeypatch)
-    model.distributions(practice_text(1000), state)
+    model.distributions_and_state(practice_text(1000), state)
     assert len(shapes) <= 4

@@ -66,3 +66,16 @@ def test_the_bits_of_an_unfinished_word_are_those_of_all_tokens_that_begin_so(co
     word, share, adds = answer["words"][0]
     assert share == pytest.approx(chances[likeliest] / chances[fitting].sum())
     assert " c" + adds == word == tokenizer.spellings_after(int(ids[-1]))[likeliest].decode()
+
+
+@pytest.mark.parametrize("name", ["lstm", "gpt"])
+def test_a_network_reads_each_token_once(contestants, name, monkeypatch):
+    (run,) = [run for run in contestants if run.folder.name == name]
+    reader, net, read = Reader(run.text_model), run.text_model.model.net_, []
+    result(reader.read(""))
+    forward = net.forward
+    monkeypatch.setattr(net, "forward", lambda ids, carried: read.append(ids.numel()) or forward(ids, carried))
+    ids = run.text_model.tokenizer.encode(TEXT)[: run.text_model.model.reach or None]
+    for _ in reader.after(ids[:-1]):
+        pass
+    assert sum(read) == len(ids) - 1

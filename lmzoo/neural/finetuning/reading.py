@@ -57,6 +57,10 @@ class OnNetwork(LanguageModel, Encoder):
         """log P of every token before each of `tokens` is read: (T,) → (T, V)."""
         return self.network_.distributions(tokens, state)
 
+    def distributions_and_state(self, tokens: Ids, state: State | None = None) -> tuple[Floats, State]:
+        """`distributions`, and the state after the last token."""
+        return self.network_.distributions_and_state(tokens, state)
+
     @property
     def layer_names(self) -> Sequence[str]:
         """The embedding and the layers above it."""
