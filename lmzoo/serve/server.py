@@ -20,7 +20,8 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in range(port, min(port + PORTS, 65536)):
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        # Named, or asyncio leaves Nagle's algorithm on: a body then waits 40 ms for the ACK of its headers.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, number))

@@ -1,12 +1,15 @@
 """The server's end: quiet and soon, whatever is being answered."""
 
+import asyncio
 import json
+import socket
 import threading
 from contextlib import ExitStack
 
 from lmzoo.serve import app
 from lmzoo.serve.contestants import Contestants
 from lmzoo.serve.handlers import Handler, Request
+from lmzoo.serve.server import listen
 from tests.serve.served import Client, served
 
 
@@ -30,3 +33,22 @@ def test_it_ends_quietly_while_an_answer_streams(monkeypatch, capfd):
         answer.close()
     assert [thread.join(1.0) or thread.is_alive() for thread in servers] == [False]
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_answer_waits_for_no_acknowledgement_of_its_headers():
+    class Connected(asyncio.Protocol):
+        def connection_made(self, transport):
+            found.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            transport.close()
+
+    async def connect(listening):
+        async with await asyncio.get_running_loop().create_server(Connected, sock=listening):
+            reader, writer = await asyncio.open_connection(*listening.getsockname())
+            await reader.read()
+            writer.close()
+
+    found = []
+    with listen("127.0.0.1", 0) as listening:
+        asyncio.run(connect(listening))
+    assert len(found) == 1
+    assert found[0]

@@ -35,6 +35,19 @@ function filled(node, attributes, children) {
 /** Puts children into a node, instead of those that it has. */
 export const put = (node, ...children) => node.replaceChildren(...children.flat().filter(child => child != null));
 
+/** Writes a text into a node, unless it stands there. */
+export function write(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** The first `count` of a node's `parts`, made where there are fewer; it keeps them, so that little is drawn anew. */
+export function kept(node, parts, count, make) {
+  while (parts.length < count) parts.push(make(parts.length));
+  while (node.childElementCount > count) node.lastChild.remove();
+  for (let n = node.childElementCount; n < count; n++) node.append(parts[n].node);
+  return parts.slice(0, count);
+}
+
 /** The answer to a question (POST JSON); the older one on the same path is given up. Throws an Error with one line. */
 export async function post(path, body) {
   return (await sent(path, body)).json();

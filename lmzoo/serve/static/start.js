@@ -3,6 +3,7 @@
 import { announce, app, el, post, put, status, superseded } from "./app.js";
 
 const box = document.getElementById("text"), main = document.querySelector("main");
+let readings = 0;
 
 /** Shows a screen. */
 function show(screen) {
@@ -23,6 +24,7 @@ export async function read() {
     app.reading = { ...await post("/api/read", { text, likeliest: true }), text };
     status();
     app.current?.update(app);
+    main.dataset.read = ++readings;  // a change also where the answer has none: benchmarks wait for it
   } catch (error) {
     if (!superseded(error)) status(error.message);
   }

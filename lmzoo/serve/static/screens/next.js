@@ -1,6 +1,6 @@
 // What each model expects next: the likeliest words, or characters of a model that reads characters, as bars.
 
-import { announce, el, put, readingOf, visible } from "../app.js";
+import { announce, el, kept, readingOf, visible, write } from "../app.js";
 
 const SHOWN = 6, SPEAKERS = 4;
 let cards = [], leader = 0, speaker = false;
@@ -9,7 +9,7 @@ function mount(root, app) {
   cards = app.models.map(model => {
     const list = el("ol", {}), node = el("article", { "--colour": model.colour },
       el("h2", {}, model.name, " ", el("small", {}, model.error ? "" : model.year)), list);
-    return { model, list, node };
+    return { model, list, node, rows: [], failed: el("li", { class: "failed" }) };
   });
   const toggle = el("button", { type: "button", class: "button", "aria-pressed": "false", onclick: () => {
     speaker = !speaker;
@@ -39,11 +39,24 @@ function update() {
     card.node.hidden = !shown.includes(card);
     card.node.classList.toggle("marked", card === shown[leader]);
     const one = readingOf(card.model);
-    put(card.list, one?.error ? el("li", { class: "failed" }, one.error)
-      : guesses(one).map(([text, p]) => el("li", { "--share": p / most },
-        el("span", { class: "bar", "aria-hidden": "true" }), el("span", { class: "guess" }, visible(text.trim() && text.replace(/^ /, "") || text)),
-        el("span", { class: "p" }, `${(100 * p).toFixed(p < 0.1 ? 1 : 0)} %`))));
+    if (!one?.error) fill(card, guesses(one), most);
+    else write(card.failed, one.error), card.list.replaceChildren(card.failed);
   }
+}
+
+function fill(card, found, most) {
+  if (card.failed.parentNode) card.failed.remove();
+  kept(card.list, card.rows, found.length, row).forEach(({ node, guess, share }, n) => {
+    const [text, p] = found[n];
+    node.style.setProperty("--share", p / most);
+    write(guess, visible(text.trim() && text.replace(/^ /, "") || text));
+    write(share, `${(100 * p).toFixed(p < 0.1 ? 1 : 0)} %`);
+  });
+}
+
+function row() {
+  const guess = el("span", { class: "guess" }), share = el("span", { class: "p" });
+  return { guess, share, node: el("li", {}, el("span", { class: "bar", "aria-hidden": "true" }), guess, share) };
 }
 
 /** [shown, probability, what it adds to the text] of the likeliest tokens; of characters, where a token is one. */

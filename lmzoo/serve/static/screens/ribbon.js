@@ -1,6 +1,6 @@
 // The text as every model read it, a line for each: what surprised it is dark. Beside it, the bits; or ranks, as in GLTR.
 
-import { announce, bitsPerCharacter, el, put, readingOf, visible } from "../app.js";
+import { announce, bitsPerCharacter, el, kept, put, readingOf, visible, write } from "../app.js";
 
 const DARKEST = 12;  // bits: as many and more have the darkest shade
 const RANKS = [[10, "among the 10 likeliest"], [100, "among 100"], [1000, "among 1,000"], [Infinity, "less likely"]];
@@ -9,7 +9,7 @@ let rows = [], detail, legend, ranks = false, at = null;
 function mount(root, app) {
   rows = app.models.filter(model => !model.error).map(model => {
     const line = el("div", { class: "line" }), bits = el("span", { class: "bits" });
-    return { model, line, bits, node: el("div", { class: "row" },
+    return { model, line, bits, pieces: [], failed: el("span", { class: "failed" }), node: el("div", { class: "row" },
       el("span", { class: "name", "--colour": model.colour, title: model.paper }, el("b", {}, model.year), " ", model.name), line, bits) };
   });
   detail = el("div", { class: "detail", role: "status" });
@@ -17,30 +17,45 @@ function mount(root, app) {
   const toggle = el("button", { type: "button", class: "button", "aria-pressed": "false", onclick: () => {
     ranks = !ranks;
     toggle.setAttribute("aria-pressed", ranks);
+    explain();
     update(app);
   } }, "Ranks (R)");
   root.toggle = () => toggle.click();
   root.append(el("p", { class: "caption" }, "How surprised each model was at each token. ", legend, " ", toggle),
     el("div", { class: "rows" }, rows.map(row => row.node)), detail);
+  explain();
 }
 
-function update() {
+function explain() {
   put(legend, ranks ? RANKS.map(([, name], n) => el("span", { class: `piece rank${n}` }, name))
     : [0, 3, 6, 9, 12].map(bits => el("span", { class: "piece", "--shade": bits / DARKEST, "data-dark": bits > 6 }, bits)), " ",
     ranks ? "" : "bits");
+}
+
+function update() {
   rows.forEach((row, n) => {
-    const one = readingOf(row.model), value = bitsPerCharacter(one);
-    put(row.bits, one?.error ? "failed" : value == null ? "" : `${value.toFixed(2)} bits/char`);
-    put(row.line, one?.error ? el("span", { class: "failed" }, one.error)
-      : (one?.pieces ?? []).map(([text, bits, rank], t) => el("button", {
-        type: "button", tabindex: "-1", "--shade": Math.min((bits ?? DARKEST) / DARKEST, 1),
-        "data-dark": !ranks && (bits ?? DARKEST) > DARKEST / 2,
-        class: `piece ${ranks ? `rank${RANKS.findIndex(([most]) => rank <= most)}` : "shaded"}`,
-        "aria-label": `${visible(text)}: ${bits == null ? "infinitely many" : bits.toFixed(1)} bits, rank ${rank}`,
-        onmouseenter: () => look(n, t), onclick: () => look(n, t),
-      }, visible(text) || "∅")));
+    const one = readingOf(row.model), value = bitsPerCharacter(one), pieces = one?.pieces ?? [];
+    write(row.bits, one?.error ? "failed" : value == null ? "" : `${value.toFixed(2)} bits/char`);
+    if (one?.error) return write(row.failed, one.error), row.line.replaceChildren(row.failed);
+    if (row.failed.parentNode) row.failed.remove();
+    kept(row.line, row.pieces, pieces.length, t => ({ node: el("button", {
+      type: "button", tabindex: "-1", onmouseenter: () => look(n, t), onclick: () => look(n, t) }) }))
+      .forEach((piece, t) => draw(piece, ...pieces[t]));
   });
   at ? look(Math.min(at[0], rows.length - 1), at[1], false) : put(detail, "← → ↑ ↓ or the mouse: bits, rank and what it expected there.");
+}
+
+/** Draws a token, unless it stands there so: a key changes the last ones only. */
+function draw(piece, text, bits, rank) {
+  const drawn = JSON.stringify([text, bits, rank, ranks]);
+  if (piece.drawn === drawn) return;
+  piece.drawn = drawn;
+  const { node } = piece;
+  node.style.setProperty("--shade", Math.min((bits ?? DARKEST) / DARKEST, 1));
+  node.toggleAttribute("data-dark", !ranks && (bits ?? DARKEST) > DARKEST / 2);
+  node.className = `piece ${ranks ? `rank${RANKS.findIndex(([most]) => rank <= most)}` : "shaded"}`;
+  node.setAttribute("aria-label", `${visible(text)}: ${bits == null ? "infinitely many" : bits.toFixed(1)} bits, rank ${rank}`);
+  write(node, visible(text) || "∅");
 }
 
 /** Shows what model n expected at token t. */

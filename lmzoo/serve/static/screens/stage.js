@@ -1,6 +1,6 @@
 // A dot per model in the order of its year; its height is bits per character of what is typed.
 
-import { bitsPerCharacter, el, put, readingOf, svg } from "../app.js";
+import { bitsPerCharacter, el, readingOf, svg, write } from "../app.js";
 
 const TOP = 8;  // bits per character: a byte's
 let columns = [], line;
@@ -32,7 +32,7 @@ function update(app) {
     const height = value == null ? 1 : Math.min(value / TOP, 1);
     node.style.setProperty("--height", height);
     dot.hidden = value == null;
-    put(bits, value != null ? value.toFixed(2) : one?.error ?? model.error ? "failed" : app.text ? "∞" : "");
+    write(bits, value != null ? value.toFixed(2) : one?.error ?? model.error ? "failed" : app.text ? "∞" : "");
     if (one?.error) node.title = one.error;
     if (value != null) {
       best = Math.min(best, height);
