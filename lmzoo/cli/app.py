@@ -15,7 +15,7 @@ from lmzoo.cli.options import with_flags
 PANELS = {
     "Start": ("compare", "serve", "models", "corpora"),
     "Train and measure": ("train", "eval", "score", "generate", "fill"),
-    "Look inside": ("tokenize", "explain", "inside", "ngrams", "classes"),
+    "Look inside": ("tokenize", "explain", "inside", "unit", "ngrams", "classes"),
     "Word vectors": ("neighbours", "analogy", "similarity", "odd", "map"),
     "Knowledge": ("probe", "zeroshot", "finetune", "transfer", "classify", "rescore", "solve"),
     "Exchange and compress": ("export", "import", "compress", "decompress", "certify"),

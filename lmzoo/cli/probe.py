@@ -52,7 +52,10 @@ def probe_runs(
     tasks: str | None = None,
     limit: Count = 0,  # At most so many examples of each part of a set, for a first look; 0: all.
     curves: bool = False,  # Also the score of a probe trained on 10, 30, 100 … labels.
-    units: bool = False,  # Also the best single unit for each task with two classes.
+    # Also the best single unit for each task with two classes, chosen on training texts: of a recurrent network one of
+    # its state after each text, beside the best without training and for shuffled labels. `lmzoo unit` shows it.
+    units: bool = False,
+    probes: bool = True,  # The probes themselves; without them --units needs only the last state of each text.
     baselines: bool = True,  # Also the majority class and TF-IDF.
     out: Path | None = None,  # Folder for figures of --curves and --units.
     device: Device = "auto",
@@ -69,6 +72,10 @@ def probe_runs(
     from lmzoo.tasks.probing import baselines as classical
     from lmzoo.tasks.probing import probe
 
+    if not (probes or units):
+        raise UsageError("--no-probes leaves nothing to do without --units")
+    if curves and not probes:
+        raise UsageError("--curves are those of probes: they go without --no-probes")
     if out:
         check_folder(out)
     bars = Bars(quiet)
@@ -79,14 +86,14 @@ def probe_runs(
     sets = [examples.limited(limit) for examples in sets] if limit else sets
     rows: list[dict[str, Any]] = []
     facts: dict[str, Any] = {"tasks": names, "limit": limit, "rows": rows}
-    with interruptible(CACHED), bars.task("probing", len(runs) + baselines):
-        for run in loaded:
+    with interruptible(CACHED), bars.task("probing", (len(runs) + baselines) * probes):
+        for run in loaded if probes else ():
             bars.doing(run.label)
             for kind, results in probe.probe_model(run.text_model, sets, bars).items():
                 rows.append({"run": run.label, "model": run.text_model.name, "kind": kind, "grades": results})
             bars.advance()
         bars.doing("baselines")
-        for kind, results in classical.baselines(sets, bars).items() if baselines else ():
+        for kind, results in classical.baselines(sets, bars).items() if baselines and probes else ():
             rows.append({"run": "", "model": "", "kind": kind, "grades": results})
         facts |= _curves_and_units(loaded, sets, curves, units, bars)
         facts["overlap"] = {}
@@ -124,12 +131,17 @@ def _curves_and_units(
 
     facts: dict[str, list[dict[str, Any]]] = {"label_curves": [], "units": []}
     for run in loaded if curves or units else ():
+        who = {"label": run.label, "model": run.text_model.name, "family": run.text_model.model.family}
+        of_state = units and _is_recurrent(run.text_model)
+        for examples in sets if of_state else ():
+            if examples.is_binary and len(examples.texts) == 1:
+                facts["units"].append(who | neurons.unit_of_state(run.text_model, examples, bars))
+        if of_state and not curves:
+            continue
         try:
             reader = FeatureReader(run.text_model, corpus.cache_folder() / "probes", bars)
         except UsageError:
             continue  # it has no vectors: its results say so
-        family = run.text_model.model.family
-        who = {"label": run.label, "model": run.text_model.name, "family": family}
         for examples in sets:
             try:
                 inputs = reader.inputs(examples)
@@ -137,13 +149,23 @@ def _curves_and_units(
                 continue  # its result says why
             if curves and not examples.word_labels:
                 facts["label_curves"].append(who | neurons.label_curve(probe.fixed(inputs), examples, bars))
-            if units and examples.is_binary:
+            if units and examples.is_binary and not of_state:
                 facts["units"].append(who | neurons.best_unit(inputs, examples))
     for examples in sets if curves else ():
         if not examples.word_labels:
             points = neurons.label_curve(baselines.tfidf(examples), examples, bars)
             facts["label_curves"].append({"label": baselines.TFIDF, "model": "", "family": "baseline"} | points)
     return facts
+
+
+def _is_recurrent(text_model: "TextModel") -> bool:
+    from lmzoo.evaluation import units
+
+    try:
+        units.network(text_model)
+    except UsageError:
+        return False
+    return True
 
 
 def _draw(folder: Path, facts: dict[str, Any]) -> None:
@@ -167,21 +189,33 @@ def _draw(folder: Path, facts: dict[str, Any]) -> None:
 def _show(facts: dict[str, Any]) -> None:
     """All results in one table, then the details of each run."""
     rows = facts["rows"]
-    first: list[TaskResult] = rows[0]["grades"]
-    heads = [result.task if result.metric == "accuracy" else f"{result.task} {result.metric}" for result in first]
-    cells = [[_label(row), *(figure(one.value, ".3f") for one in row["grades"])] for row in rows]
-    show_table(("", *heads), cells, numbers_from=1)
-    for row in rows:
-        if row["kind"] == "probe":
-            _show_run(row, facts["overlap"][row["run"]])
+    if rows:
+        _show_results(rows, facts["overlap"])
     for curve in facts["label_curves"]:
         points = ", ".join(f"{point['mean']:.3f} ({point['labels']:,})" for point in curve["points"])
         show_wrapped(f"{curve['label']}, {curve['task']}, {curve['metric']} by labels: {points}")
     for unit in facts["units"]:
         show_wrapped(
             f"{unit['label']}, {unit['task']}: unit {unit['unit']} of {unit['layer']} ({unit['pooling']}) alone "
-            f"{unit['accuracy']:.3f}; above {unit['threshold']:.3g} it is {unit['classes'][unit['above']]}"
+            f"{unit['accuracy']:.3f} of {unit['tested']:,}; above {unit['threshold']:.3g} it is "
+            f"{unit['classes'][unit['above']]}{_controls(unit)}"
         )
+
+
+def _controls(unit: dict[str, Any]) -> str:
+    if "untrained" not in unit:
+        return ""
+    return f"; best unit without training {unit['untrained']:.3f}, for shuffled labels {unit['shuffled']:.3f}"
+
+
+def _show_results(rows: list[dict[str, Any]], overlap: dict[str, Any]) -> None:
+    first: list[TaskResult] = rows[0]["grades"]
+    heads = [result.task if result.metric == "accuracy" else f"{result.task} {result.metric}" for result in first]
+    cells = [[_label(row), *(figure(one.value, ".3f") for one in row["grades"])] for row in rows]
+    show_table(("", *heads), cells, numbers_from=1)
+    for row in rows:
+        if row["kind"] == "probe":
+            _show_run(row, overlap[row["run"]])
 
 
 def _show_run(row: dict[str, Any], overlap: dict[str, float | None] | None) -> None:

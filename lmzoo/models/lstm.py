@@ -170,6 +170,10 @@ class LSTMModule(Module):
         """Zeros, as before the first token."""
         return tuple(torch.zeros(batch, size, device=self.device) for size in self.sizes for _ in ("h", "c"))
 
+    def held(self, carried: Carried) -> Tensor:
+        """c of the last layer."""
+        return carried[-1]
+
     def forward(self, ids: Tensor, carried: Carried) -> tuple[Tensor, Carried]:
         """ids (B, T) → outputs of the last layer (B, T, H), before their dropout."""
         s, after = self.settings, []

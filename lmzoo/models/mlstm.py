@@ -169,6 +169,10 @@ class MLSTMModule(Module):
         names = ("h", "c") if self.settings.cell == "lstm" else ("h",)
         return tuple(torch.zeros(batch, self.settings.hidden, device=self.device) for _ in names)
 
+    def held(self, carried: Carried) -> Tensor:
+        """c; of the multiplicative RNN h."""
+        return carried[-1]
+
     def forward(self, ids: Tensor, carried: Carried) -> tuple[Tensor, Carried]:
         """ids (B, T) → outputs h (B, T, H), before their dropout."""
         h, c = self.recurrence(self.embedding(ids), carried)

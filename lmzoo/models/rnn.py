@@ -112,6 +112,10 @@ class RNNModule(Module):
         """Zeros, as before the first token."""
         return (torch.zeros(batch, self.recurrent.num_layers, self.recurrent.hidden_size, device=self.device),)
 
+    def held(self, carried: Carried) -> Tensor:
+        """h of the last layer."""
+        return carried[0][:, -1]
+
     def forward(self, ids: Tensor, carried: Carried) -> tuple[Tensor, Carried]:
         """ids (B, T) → outputs of the last layer (B, T, H)."""
         h = carried[0].transpose(0, 1).contiguous()  # (layers, B, H), as PyTorch wants it

@@ -49,6 +49,13 @@ class Module(nn.Module):
         """Read ids (B, T): the hidden vectors (B, T, D), and what is carried on after the last."""
         raise NotImplementedError
 
+    def held(self, carried: Carried) -> Tensor | None:  # noqa: ARG002
+        """What the units of the top recurrent layer hold, (B, H), a view of `carried`: c of an LSTM, h of others.
+
+        None: it has no such units.
+        """
+        return None
+
     def before_output(self, hidden: Tensor) -> Tensor:
         """What the softmax sees of hidden vectors (…, D): dropout of them, say."""
         return hidden

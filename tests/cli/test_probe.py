@@ -118,9 +118,20 @@ def test_json_has_everything(lmzoo):
     assert set(facts["overlap"]) == {"small-lstm", "none"}
 
 
+def test_without_probes_there_are_units_only(lmzoo):
+    code, out, err = lmzoo("small-lstm", "none", "--tasks", "mr", "--units", "--no-probes")
+    assert (code, err) == (0, "")
+    assert out.startswith("small-lstm, mr: unit ")
+    assert " of the state (last) alone " in out
+    assert "of 40; above" in out
+    assert "; best unit without training 0." in " ".join(out.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["small-lstm", "--no-probes"], "--no-probes leaves nothing to do without --units"),
+        (["small-lstm", "--no-probes", "--units", "--curves"], "--curves are those of probes"),
         (["nowhere"], "no run at nowhere"),
         (["small-lstm", "--limit", "-1"], "--limit must be 0 or more, not -1"),
         (["small-lstm", "--limit", "few"], "--limit must be a whole number, not 'few'"),

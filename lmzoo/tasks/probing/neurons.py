@@ -5,11 +5,14 @@ matched what others had needed a whole treebank for.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from lmzoo.errors import UsageError
+from lmzoo.evaluation import units
+from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Array, Progress
 from lmzoo.tasks.metrics import metric
 from lmzoo.tasks.probing.datasets import ProbeSet, splits
@@ -19,6 +22,7 @@ from lmzoo.tasks.probing.probe import Inputs, choose, fit, strengths_for
 SIZES = (10, 30, 100, 300, 1000, 3000, 10000)
 SEEDS = 5
 BINS = 40
+STATE: Candidate = ("the state", "last")  # of a recurrent network: cells, or hidden units
 
 
 def curve(
@@ -71,8 +75,8 @@ def best_unit(inputs: Mapping[Candidate, Array], examples: ProbeSet) -> dict[str
 
     `inputs` are rows (N, D) by layer and pooling. Unit and threshold are chosen on training and validation examples.
     Gives "layer", "pooling", "unit", "threshold", "above" (the class above it: 0 or 1), "accuracy" (on the test set; of
-    folds, the first), "edges" (bins + 1,) and "counts" (2, bins) of the test examples of each class. Raises UsageError
-    where there are not two classes.
+    folds, the first), "tested" (their number), "edges" (bins + 1,) and "counts" (2, bins) of the test examples of each
+    class. Raises UsageError where there are not two classes.
     """
     labels = examples.labels
     if not examples.is_binary:
@@ -94,10 +98,29 @@ def best_unit(inputs: Mapping[Candidate, Array], examples: ProbeSet) -> dict[str
         "threshold": threshold,
         "above": int(above),
         "accuracy": float(((values > threshold) == (truth == above)).mean()),
+        "tested": len(split.test),
         "classes": list(examples.classes or ("class 0", "class 1")),
         "edges": edges.tolist(),
         "counts": [np.histogram(values[truth == one], edges)[0].tolist() for one in (False, True)],
     }
+
+
+def unit_of_state(text_model: TextModel, examples: ProbeSet, progress: Progress | None = None) -> dict[str, Any]:
+    """`best_unit` of a recurrent network's state after each text, which is prepared as in `evaluation.units`.
+
+    Also "untrained" and "shuffled", the accuracy of the best unit of the same network with its first weights, and of
+    the best one for shuffled labels: what a choice among so many units gives by itself. Raises as `best_unit` does, and
+    UsageError for a network without such a state, or a set of pairs.
+    """
+    if len(examples.texts) > 1:
+        raise UsageError(f"{examples.task} has pairs of texts: units are looked for in single ones")
+    rows = units.final(text_model, examples.texts[0], progress)
+    shuffled = replace(examples, labels=np.random.default_rng(0).permutation(examples.labels))
+    twin = TextModel(text_model.model.untrained(0), text_model.tokenizer)
+    untrained = units.final(twin, examples.texts[0], progress)
+    found = best_unit({STATE: rows}, examples)
+    controls = {"untrained": best_unit({STATE: untrained}, examples), "shuffled": best_unit({STATE: rows}, shuffled)}
+    return found | {name: one["accuracy"] for name, one in controls.items()}
 
 
 def _threshold(rows: Array, high: Array) -> tuple[float, int, float, bool]:

@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 
+from lmzoo.data import tokenizers
 from lmzoo.errors import UsageError
+from lmzoo.evaluation import units
+from lmzoo.evaluation.text_model import TextModel
+from lmzoo.models.lstm import LSTM
 from lmzoo.tasks.probing import probe
 from lmzoo.tasks.probing.datasets import TEST, TRAIN, UNSPLIT, VALID, ProbeSet
-from lmzoo.tasks.probing.neurons import _draw, best_unit, curve, label_curve
+from lmzoo.tasks.probing.neurons import _draw, best_unit, curve, label_curve, unit_of_state
 
 N = 900
 RNG = np.random.default_rng(0)
@@ -105,3 +109,23 @@ def test_constant_units_separate_nothing():
 def test_without_two_classes_there_is_no_best_unit(labels):
     with pytest.raises(UsageError, match="toy does not have two classes"):
         best_unit({("layer", "mean"): NOISE}, examples(labels))
+
+
+def test_of_a_recurrent_network_it_is_one_of_its_state_beside_its_twin_and_shuffled_labels(monkeypatch):
+    """The trained network is given a unit that knows the label; the untrained one has noise."""
+    model = LSTM(hidden=8, embedding=6)
+    model = model.holding(model.build(257).eval(), 257)
+    text_model = TextModel(model, tokenizers.train("byte", "a"))
+    monkeypatch.setattr(units, "final", lambda one, *_: with_unit(5, 4) if one is text_model else NOISE)
+    found = unit_of_state(text_model, examples())
+    assert (found["layer"], found["pooling"], found["unit"], found["tested"]) == ("the state", "last", 5, 300)
+    assert found["accuracy"] > 0.95
+    assert found["untrained"] == best_unit({("layer", "last"): NOISE}, examples())["accuracy"]
+    assert 0.4 < found["untrained"] < 0.6
+    assert 0.4 < found["shuffled"] < 0.6
+
+
+def test_a_pair_of_texts_has_no_state():
+    pairs = ProbeSet("pairs", ([""] * N, [""] * N), LABELS, PARTS)
+    with pytest.raises(UsageError, match="pairs has pairs of texts"):
+        unit_of_state(None, pairs)
