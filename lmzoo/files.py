@@ -76,15 +76,16 @@ def read_text(path: str | Path, limit: int = SETTINGS) -> str:
         raise FormatError(f"{path} is not UTF-8: {error.reason} at byte {error.start:,}") from None
 
 
-def read_json(path: str | Path, kind: type[T], limit: int = SETTINGS) -> T:
+def read_json(path: str | Path, kind: type[T], limit: int = SETTINGS, closed: bool = False) -> T:
     """A JSON file as `kind`: a dataclass, msgspec.Struct or builtin type. Raises as `read_text` and `parse_json`."""
-    return parse_json(read_text(path, limit), kind, path)
+    return parse_json(read_text(path, limit), kind, path, closed)
 
 
-def parse_json(text: str, kind: type[T], where: object) -> T:
+def parse_json(text: str, kind: type[T], where: object, closed: bool = False) -> T:
     """JSON as `kind`. Raises FormatError beginning with `where`, naming the line or the field that is wrong.
 
-    Refused are also numbers that are NaN or infinite, a name that an object has twice, and more than DEPTH levels.
+    Refused are also numbers that are NaN or infinite, a name that an object has twice, and more than DEPTH levels;
+    where it is `closed`, names that `kind` does not have, too.
     """
     try:
         value = json.loads(text, parse_constant=_not_finite, parse_float=_finite, object_pairs_hook=_once)
@@ -92,7 +93,7 @@ def parse_json(text: str, kind: type[T], where: object) -> T:
         raise FormatError(f"{where} has more than {DEPTH} levels, one inside the other") from None
     except ValueError as error:
         raise FormatError(f"{where} is not JSON: {error}") from None
-    return typed(value, kind, where)
+    return typed(value, kind, where, closed)
 
 
 def json_lines(text: str, where: object, what: str) -> list[tuple[str, str]]:

@@ -51,12 +51,12 @@ class _Saved:
 def read(paths: Sequence[Path], corpus: str) -> tuple[Session, ...]:
     """The sessions of all files, on texts of `corpus`.
 
-    Raises FormatError and OSError, naming the file, for what is none of ours, of another version or corpus, or
-    contradicts itself.
+    Raises FormatError and OSError, naming the file, for what is none of ours, of another version or corpus, has
+    a name that is unknown, or contradicts itself.
     """
     found: list[Session] = []
     for path in paths:
-        saved = read_json(path, _Saved)
+        saved = read_json(path, _Saved, closed=True)
         if (saved.format, saved.version) != (FORMAT, VERSION):
             raise FormatError(f"{path} is {saved.format[:40]!r}, version {saved.version}, not {FORMAT!r} {VERSION}")
         for n, session in enumerate(saved.sessions, 1):

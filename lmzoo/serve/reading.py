@@ -5,10 +5,11 @@ is exact for the tokenizer's own spelling of the text before; and what comes nex
 """
 
 import math
+import sys
 from collections import OrderedDict
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from lmzoo.evaluation import characters
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Floats, Ids, LanguageModel, State
 
-STATES = 128  # prefixes whose states are remembered, for each model
+REMEMBERED = 1 << 24  # bytes of the prefixes that are remembered, for each model
 STRIDE = 256  # tokens that are read at a time: between them a request can be cancelled
 TOP = 5  # likeliest tokens that are remembered for each place
 UNSEARCHED = 1e-3, 16  # share of the next characters that is left out; spellings that are looked at, at most
@@ -44,6 +45,11 @@ class Prefix:
     log_probs: Floats
     places: tuple[Place, ...]
 
+    @cached_property
+    def bytes(self) -> int:
+        """Its memory, without the places, which prefixes share."""
+        return _bytes(self.state) + _bytes(self.log_probs) + 8 * len(self.places)
+
 
 class Reader:
     """Reads texts by one model, from the longest beginning that it has read before."""
@@ -52,6 +58,7 @@ class Reader:
         self.text_model = text_model
         self.model: Any = text_model.model
         self.known: OrderedDict[bytes, Prefix] = OrderedDict()
+        self.bytes = 0  # of them
 
     def read(self, text: str, likeliest: bool = False) -> Steps:
         """What the model says of `text`, a few tokens at each step.
@@ -135,10 +142,14 @@ class Reader:
         ]
 
     def _remember(self, ids: Ids, prefix: Prefix) -> None:
-        self.known[ids.tobytes()] = prefix
-        self.known.move_to_end(ids.tobytes())
-        if len(self.known) > STATES:
-            self.known.popitem(last=False)
+        key = ids.tobytes()
+        if old := self.known.pop(key, None):
+            self.bytes -= old.bytes + len(key)
+        self.known[key] = prefix
+        self.bytes += prefix.bytes + len(key)
+        while self.bytes > REMEMBERED and len(self.known) > 1:  # the one that is read next is always there
+            key, old = self.known.popitem(last=False)
+            self.bytes -= old.bytes + len(key)
 
     def _begun(self, prefix: Prefix, table: characters.Spellings, last_word: bytes) -> list[Any]:
         """The last word as a piece: the bits of all tokens that begin so, or of its bytes where there is none."""
@@ -204,6 +215,15 @@ def _words(log_probs: Floats, table: characters.Spellings, last_word: bytes) -> 
     order = np.argsort(-shares, kind="stable")[:NEXT]
     found = [(table.texts[fitting[n]], float(np.exp(shares[n]))) for n in order if shares[n] > -np.inf]
     return [[_text(spelling) or "<end>", p, _text(spelling[len(last_word) :])] for spelling, p in found]
+
+
+def _bytes(state: State) -> int:
+    """The memory of a state: of its arrays and tensors; of what is neither, Python's word."""
+    if isinstance(state, Mapping):
+        return _bytes((*state.keys(), *state.values()))
+    if isinstance(state, tuple | list | set | frozenset):
+        return sys.getsizeof(state) + sum(map(_bytes, state))
+    return int(state.nbytes) if hasattr(state, "nbytes") else sys.getsizeof(state)
 
 
 def _text(spelling: bytes) -> str:

@@ -46,6 +46,8 @@ def test_guesses_give_bounds_and_bets_bits(saved):
         (GUESSED | {"opening": "A "}, {}, "does not go on from its opening"),
         (GUESSED | {"corpus": "ptb"}, {}, "is on a text of ptb, and this comparison of storyworld"),
         (GUESSED | {"ranks": "x"}, {}, "ranks"),
+        (GUESSED | {"rank": [1]}, {}, "people.json has the unknown name 'rank'"),
+        (GUESSED, {"player": "Ann"}, "people.json has the unknown name 'player'"),
     ],
 )
 def test_what_is_none_is_refused_in_one_line(saved, session, changes, says):

@@ -57,3 +57,23 @@ def test_bets_are_made_with_keys(page):
     expected = 1.0 if true.text[true.opening] == "e" else None
     assert expected is None or true.bits == [expected]
     assert f"{true.bits[0]:.2f} bits" in page.locator(".intervals li").first.inner_text()
+
+
+def test_digits_and_slashes_are_guesses_until_escape(page, monkeypatch):
+    monkeypatch.setattr(game, "_part", lambda *_: "On Saturday, the old cat sat.")
+    page = page("game")
+    page.wait_for_selector(".hidden-text .awaited")
+    for wrong, key in enumerate("17/", 1):
+        page.keyboard.press(key)
+        said = f"Not {key}: {wrong} wrong so far"
+        page.wait_for_function("said => document.querySelector('.game').textContent.includes(said)", arg=said)
+    assert page.locator("nav [aria-current]").inner_text().strip().endswith("Game")
+    page.keyboard.press("Alt+2")
+    assert page.locator("nav [aria-current]").inner_text().strip().endswith("Next")
+    page.keyboard.press("Alt+5")
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    assert page.evaluate("() => document.activeElement.id") == "text"
+    page.keyboard.press("Escape")
+    page.keyboard.press("3")
+    assert page.locator("nav [aria-current]").inner_text().strip().endswith("Ribbon")

@@ -1,6 +1,11 @@
 """The frame of the page, and the screen that it opens with."""
 
+from dataclasses import replace
+
 import pytest
+
+from lmzoo.serve.contestants import Contestants
+from tests.serve.served import served
 
 pytestmark = pytest.mark.browser
 
@@ -24,6 +29,24 @@ def test_what_is_typed_is_shown_as_text(page):
         page.evaluate("() => new Promise(requestAnimationFrame)")
         assert page.title().startswith("lmzoo")
         assert page.locator("main img, main script").count() == 0
+
+
+def test_names_of_models_and_what_is_wrong_with_them_are_text_on_every_screen(chromium, contestants):
+    markup = "<img src=x onerror=document.title=1>"
+    runs = (replace(run, name=markup, error=run.error and markup) for run in contestants)
+    with served(Contestants(tuple(runs))) as (host, port), chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(f"http://{host}:{port}/")
+        page.wait_for_selector("body[data-ready]")
+        assert markup in page.locator(".stage .name").first.text_content()
+        assert markup in page.locator(".stage .failed small").text_content()
+        for key in "2345678":
+            page.keyboard.press(f"Alt+{key}")
+            page.evaluate("() => new Promise(requestAnimationFrame)")
+        assert markup in page.locator(".next h2").first.text_content()
+        assert markup in page.locator(".why select").text_content()
+        assert page.title().startswith("lmzoo")
+        assert page.locator("main img").count() == 0
 
 
 def test_no_screen_is_wider_than_the_window_or_hard_to_read(page):

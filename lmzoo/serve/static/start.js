@@ -38,16 +38,17 @@ app.type = text => {
 
 function pressed(event) {
   const typing = event.target === box || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
+  const taken = typing || app.current?.takes?.(event) === true;  // by the screen, digits and the slash too
   const key = event.altKey ? event.code.replace(/^(Digit|Numpad)/, "") : event.key;  // Alt may make it another character
   const screen = app.screens.find(one => one.key === key);
-  if (screen && !event.ctrlKey && !event.metaKey && (event.altKey || !typing)) {
+  if (screen && !event.ctrlKey && !event.metaKey && (event.altKey || !taken)) {
     event.preventDefault();
     show(screen);
     announce(screen.title);
-  } else if (event.target === box && ["Enter", "Escape"].includes(event.key)) {
+  } else if (event.target === box ? ["Enter", "Escape"].includes(event.key) : taken && !typing && event.key === "Escape") {
     main.focus();
     announce("Keys 1 to 8 change the screen, slash returns to the text");
-  } else if (event.key === "/" && !typing) {
+  } else if (event.key === "/" && !taken) {
     event.preventDefault();
     box.focus();
   } else {

@@ -44,7 +44,7 @@ async function start(app) {
   game = { ...begun, found: begun.opening, points: [], latest: null };
   bets.hidden = mode !== "bet";
   put(message, mode === "bet" ? "Divide your capital: what is left goes evenly to all other characters."
-    : "Type the next character, until it is right. Capitals, spaces and full stops count.");
+    : "Type the next character, until it is right. Capitals, spaces and full stops count. Escape, then 1 to 8, leaves.");
   draw(app);
   (mode === "bet" ? bets.querySelector("input") : screen).focus();
 }
@@ -132,6 +132,9 @@ function shown(app) {
   if (!game) start(app);
 }
 
+/** Whether keys are guesses, the digits too: while the game has the focus. Escape gives it back. */
+const takes = event => event.target === screen && mode === "guess" && game !== null && !game.done;
+
 function pressed(event, app, typing) {
   if (typing || mode === "bet" || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.tagName === "BUTTON" && [" ", "Enter"].includes(event.key)) return;  // it presses the button
@@ -140,4 +143,4 @@ function pressed(event, app, typing) {
   answer(app, event.key === "Enter" ? {} : { char: event.key });
 }
 
-export default { key: "5", title: "Game", mount, update() {}, shown, pressed };
+export default { key: "5", title: "Game", mount, update() {}, shown, takes, pressed };
