@@ -24,7 +24,8 @@ Józefowicz & Sutskever 2017): the weights of what a unit receives, a row of W, 
 in all matrices but the softmax's. A text's features are its last cell state, one of whose units followed sentiment
 there after 82 million reviews; `lmzoo probe --units` looks for it, and `lmzoo unit` shows it.
 
-Departures: x is an embedding, as in Radford et al.; the forget gate is open at first; dropout of h before the softmax.
+Departures: x is an embedding, as in Radford et al.; the forget gate is open at first; dropout of h before the softmax;
+layers can be stacked, of which they had one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -70,10 +71,11 @@ class MLSTM(Network):
     PERIOD: ClassVar[Mapping[str, Any]] = {"optimizer": "adamw"}
 
     cell: str = "lstm"  # lstm, or rnn: without gates (Sutskever et al. 2011)
-    hidden: int = 384  # cells
+    layers: int = 1  # stacked multiplicative LSTMs
+    hidden: int = 384  # cells of each
     embedding: int = 64  # size of a token's vector
     normalised: bool = True  # weight normalisation: the length of each row of weights is learned apart (2016)
-    dropout: float = 0.3  # of the outputs, before the softmax
+    dropout: float = 0.3  # of outputs, between layers and before the softmax
     training: Training = Training(window=80, optimizer="muon", learning_rate=1e-2, weight_decay=0.05)
 
     reach: ClassVar[None] = None
@@ -92,7 +94,7 @@ class MLSTM(Network):
 
     @property
     def width(self) -> int:
-        """Cells."""
+        """Cells of a layer."""
         return self.hidden
 
     def compile_pays(self, run: Run) -> bool:  # noqa: ARG002
@@ -101,7 +103,7 @@ class MLSTM(Network):
 
     def build(self, vocab_size: int) -> Module:
         """The module: rows of weights of length one, forget gates open."""
-        self.check_sizes(hidden=1, embedding=1)
+        self.check_sizes(layers=1, hidden=1, embedding=1)
         one_of("cell", self.cell, CELLS)
         return MLSTMModule(vocab_size, self)
 
@@ -125,12 +127,12 @@ class Normalised(FusedLinear):
 class Multiplicative(nn.Module):
     """The recurrence: m, then the gates; i, f, o and u are in that order, as in the released code."""
 
-    def __init__(self, settings: MLSTM):
+    def __init__(self, width: int, settings: MLSTM):
         super().__init__()
         s, gates = settings, 4 if settings.cell == "lstm" else 1
-        self.mx = Normalised(s.embedding, [s.hidden], False, s.normalised)
+        self.mx = Normalised(width, [s.hidden], False, s.normalised)
         self.mh = Normalised(s.hidden, [s.hidden], False, s.normalised)
-        self.x = Normalised(s.embedding, [s.hidden] * gates, True, s.normalised)
+        self.x = Normalised(width, [s.hidden] * gates, True, s.normalised)
         self.m = Normalised(s.hidden, [s.hidden] * gates, False, s.normalised)
         self.cells = nn.Identity()  # where probes find c
         nn.init.zeros_(self.x.bias)
@@ -155,35 +157,48 @@ class Multiplicative(nn.Module):
 
 
 class MLSTMModule(Module):
-    """Embedding → multiplicative LSTM → softmax; carried on are h and c, (B, H) each."""
+    """Embedding → multiplicative LSTMs → softmax; carried on are h and c of each layer, (B, H) each."""
 
     def __init__(self, vocab_size: int, settings: MLSTM):
         super().__init__()
         self.settings = s = settings
         self.embedding = nn.Embedding(vocab_size, s.embedding)
-        self.recurrence = Multiplicative(s)
+        widths = [s.embedding, *[s.hidden] * (s.layers - 1)]
+        self.layers = nn.ModuleList([Multiplicative(width, s) for width in widths])
         self.output = nn.Linear(s.hidden, vocab_size)
+
+    @property
+    def parts(self) -> int:
+        """What a layer carries: h and c, or h."""
+        return 2 if self.settings.cell == "lstm" else 1
 
     def initial_state(self, batch: int) -> Carried:
         """Zeros, as before the first token."""
-        names = ("h", "c") if self.settings.cell == "lstm" else ("h",)
-        return tuple(torch.zeros(batch, self.settings.hidden, device=self.device) for _ in names)
+        each = range(self.parts * len(self.layers))
+        return tuple(torch.zeros(batch, self.settings.hidden, device=self.device) for _ in each)
 
     def held(self, carried: Carried) -> Tensor:
-        """c; of the multiplicative RNN h."""
+        """c of the last layer; of the multiplicative RNN h."""
         return carried[-1]
 
     def forward(self, ids: Tensor, carried: Carried) -> tuple[Tensor, Carried]:
-        """ids (B, T) → outputs h (B, T, H), before their dropout."""
-        h, c = self.recurrence(self.embedding(ids), carried)
-        last = h[:, -1].clone(), c[:, -1].clone()  # no views, which would keep those of all tokens
-        return h, last[: len(carried)]
+        """ids (B, T) → outputs h of the last layer (B, T, H), before their dropout."""
+        h, after = self.embedding(ids), list[Tensor]()
+        for n, layer in enumerate(self.layers):
+            x = self.before_output(h) if n else h
+            h, c = layer(x, carried[self.parts * n : self.parts * (n + 1)])
+            last = h[:, -1].clone(), c[:, -1].clone()  # no views, which would keep those of all tokens
+            after += last[: self.parts]
+        return h, tuple(after)
 
     def before_output(self, hidden: Tensor) -> Tensor:
         """With dropout of the outputs in training."""
         return dropout(hidden, self.settings.dropout, self.training)
 
     def layer_modules(self) -> dict[str, nn.Module]:
-        """The embedding, c and h: a text's last c is where Radford et al. found sentiment."""
-        cells: dict[str, nn.Module] = {"cells": self.recurrence.cells} if self.settings.cell == "lstm" else {}
-        return {"embedding": self.embedding, **cells, "layer 1": self.recurrence}
+        """The embedding, then c and h of each layer: a text's last c is where Radford et al. found sentiment."""
+        modules: dict[str, nn.Module] = {"embedding": self.embedding}
+        for n, layer in enumerate(self.layers, 1):
+            modules |= {f"cells {n}": layer.get_submodule("cells")} if self.parts == 2 else {}
+            modules[f"layer {n}"] = layer
+        return modules

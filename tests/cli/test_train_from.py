@@ -17,7 +17,7 @@ from tests.neural.networks import NETWORKS
 OTHER = "".join(f"a {n % 5} cats ran to {n % 13} dogs.\n" for n in range(600))
 STILL = {  # without dropout, which no two readings have in common
     "mlp": "--dropout 0", "rnn": "--dropout 0", "lstm": "--dropout 0 --dropout-between 0", "gpt": "", "llama": "",
-    "speedrun": "--ngram-dropout 0",
+    "speedrun": "--ngram-dropout 0", "mlstm": "--dropout 0",
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ SETTINGS = {
     "mlp": {"layers": 2, "direct": False},
     "rnn": {"layers": 2},
     "lstm": {"layers": 3},
-    "mlstm": {},
+    "mlstm": {"layers": 2},
     "gpt": {},
     "llama": {},
     "speedrun": {"zero_init": False},
@@ -52,7 +52,7 @@ def test_the_lowest_layer_is_the_embedding_table(name):
         ("mlp", ("embedding", "layer 1", "layer 2")),
         ("rnn", ("embedding", "layer 2")),
         ("lstm", ("embedding", "layer 1", "layer 2", "layer 3")),
-        ("mlstm", ("embedding", "cells", "layer 1")),
+        ("mlstm", ("embedding", "cells 1", "layer 1", "cells 2", "layer 2")),
         ("gpt", ("embedding", "layer 1", "layer 2")),
     ],
 )
