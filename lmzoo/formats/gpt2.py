@@ -78,7 +78,7 @@ def read(folder: str | Path) -> TextModel:
     config = _read_json(folder / "config.json")
     model, form, vocab_size = gpt_forms.settings(config, folder)
     with ExitStack() as stack:
-        theirs = _weights(folder, stack)
+        theirs = open_weights(folder, stack)
         notes = _untie(model, form, theirs)
         notes += _check_weights(model, form, vocab_size, theirs, folder)
         found = gpt2_tokenizer.read(folder, config, vocab_size)
@@ -147,7 +147,7 @@ class Weight:
     load: Callable[[], Tensor]
 
 
-def _weights(folder: Path, stack: ExitStack) -> dict[str, Weight]:
+def open_weights(folder: Path, stack: ExitStack) -> dict[str, Weight]:
     """All weights by transformers' names, without what wrappers put before them; the files are open within `stack`."""
     weights: dict[str, Weight] = {}
     for name in weight_files(folder):
@@ -186,7 +186,7 @@ def write(text_model: TextModel, folder: str | Path, overwrite: bool = False) ->
     model, tokenizer = text_model
     folder = Path(folder)
     config = gpt_forms.config_of(model)
-    _check_place(folder, overwrite)
+    check_place(folder, overwrite)
     weights = {theirs: model.net_.weights()[ours] for ours, theirs, _ in gpt_forms.names(model)}
     transposed = {theirs for _, theirs, transposed in gpt_forms.names(model) if transposed}
     tensors = {
@@ -217,13 +217,14 @@ def claimed(folder: Path, overwrite: bool = False) -> Iterator[None]:
             stack.enter_context(reserved(folder))
         except OSError as error:
             raise UsageError(f"{folder} cannot be written: {error.strerror}; choose another place") from None
-        _check_place(folder, overwrite)
+        check_place(folder, overwrite)
         yield
 
 
-def _check_place(folder: Path, overwrite: bool) -> None:
+def check_place(folder: Path, overwrite: bool) -> None:
+    """Raise UsageError where a model cannot be written into `folder`."""
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file: a gpt is written as a folder")
+        raise UsageError(f"{folder} is a file: a model is written as a folder")
     if folder.is_dir() and any(folder.iterdir()):
         if not overwrite:
             raise UsageError(f"{folder} exists already: choose another name, or give --overwrite to replace its files")

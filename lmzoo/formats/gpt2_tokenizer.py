@@ -68,6 +68,7 @@ class Files:
     added: dict[str, Added] = field(default_factory=dict)  # by content
     ends: list[str] = field(default_factory=list)  # candidates for `end`, the best first
     begins: str = ""  # the token before a text
+    roles: dict[str, int] = field(default_factory=dict)  # ids of the special tokens that are named
     prefix_space: bool = False
     lower_case: bool = False  # words in lower case with `</w>` behind each, as GPT-1 was published
 
@@ -79,6 +80,7 @@ class Found:
     tokenizer: Tokenizer
     order: list[int]
     notes: list[str]
+    roles: dict[str, int] = field(default_factory=dict)  # ids there of special tokens, as of mask_token
 
 
 def read(folder: Path, config: dict[str, Any], vocab_size: int) -> Found:
@@ -111,7 +113,7 @@ def _numbered(files: Files, config: dict[str, Any], vocab_size: int) -> Found:
             names.setdefault(place[token.id], token.content)
     added = {name: number for number, name in names.items()}
     tokenizer = Bpe(spec, files.merges, lines=False, added=added, vocab_size=vocab_size)
-    return Found(tokenizer, order, list(_notes(files, tokenizer, end)))
+    return Found(tokenizer, order, list(_notes(files, tokenizer, end)), files.roles)
 
 
 def _in_lower_case(files: Files, vocab_size: int) -> Found:
@@ -198,7 +200,7 @@ def _files(folder: Path) -> Files:
     if path.is_file():
         files = _tokenizer_json(path)
     elif (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        lines = _read_text(folder / "merges.txt").replace("\r\n", "\n").split("\n")
+        lines = file_text(folder / "merges.txt").replace("\r\n", "\n").split("\n")
         merges = [line for line in lines if line and not line.startswith("#version")]
         files = Files(folder, read_json(folder / "vocab.json", dict[str, int]), merges)
         files.lower_case = any(merge.endswith(WORD_END) for merge in merges)
@@ -222,6 +224,8 @@ def _files(folder: Path) -> Files:
         files.added.setdefault(token.content, token)
     files.ends = [text for text in (END, named["eos_token"], named["bos_token"]) if text]
     files.begins = named["bos_token"]
+    ids = files.vocabulary | {text: token.id for text, token in files.added.items()}
+    files.roles = {role: ids[text] for role, text in named.items() if text in ids}
     files.prefix_space |= settings.get("add_prefix_space") is True
     return files
 
@@ -266,7 +270,8 @@ def _pre_tokenizers(rule: Any) -> list[dict[str, Any]]:
     return [one for one in inside if isinstance(one, dict)] if isinstance(inside, list) else []
 
 
-def _read_text(path: Path) -> str:
+def file_text(path: Path) -> str:
+    """The text of a file of the folder. Raises FormatError where it cannot be read."""
     try:
         return read_text(path, LARGEST)
     except OSError as error:
@@ -275,7 +280,7 @@ def _read_text(path: Path) -> str:
 
 def read_json(path: Path, kind: type[T]) -> T:
     """A JSON file of the folder. Raises FormatError, also where it is missing."""
-    return parse_json(_read_text(path), kind, path)
+    return parse_json(file_text(path), kind, path)
 
 
 # ── Export ────────────────────────────────────────────────────────────────────────────────────────────

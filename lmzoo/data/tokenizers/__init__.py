@@ -48,6 +48,7 @@ from lmzoo.data.tokenizers.base import (
 from lmzoo.data.tokenizers.bpe import LARGEST, Bpe, find_gpt2, load_gpt2
 from lmzoo.data.tokenizers.lower_bpe import LowerBpe
 from lmzoo.data.tokenizers.pretokenized import Split
+from lmzoo.data.tokenizers.wordpiece import WordPiece
 from lmzoo.data.tokenizers.words import encode_many, is_long, number, reader_of, utf8
 from lmzoo.errors import FormatError, TokenizerError, nearest
 
@@ -64,6 +65,7 @@ __all__ = [
     "Split",
     "Tokenizer",
     "Word",
+    "WordPiece",
     "from_json",
     "load_gpt2",
     "train",
@@ -260,6 +262,8 @@ def from_json(saved: Any) -> Tokenizer:
         return Alphabet.from_json(saved)
     if spec == LowerBpe.SPEC:
         return LowerBpe.from_json(saved)
+    if spec == WordPiece.SPEC:
+        return WordPiece.from_json(saved)
     try:
         kind, _ = _parse(spec)
     except TokenizerError as error:
