@@ -154,12 +154,12 @@ class Grammar:
 
     def derivations(self, text: str, prefix: bool = False) -> list[Derivation]:
         """Every derivation of the document `text`, or (`prefix`) of documents that begin with it; [] if none."""
-        return [_derivation(text, state.log2_prob, state.spans) for state in self._derived(text, prefix)]
+        return [_derivation(text, state.log2_prob, state.spans) for state in self.derived(text, prefix)]
 
     def two_ways(self, text: str) -> tuple[int, Slot, int, int] | None:
         """Where two derivations of `text`, a document, part: position, slot, both alternatives; None if one is all."""
         ways: list[list[tuple[int, Slot, int]]] = []
-        for state in self._derived(text, prefix=False)[:2]:
+        for state in self.derived(text, prefix=False)[:2]:
             ways.append([])
             while state.taken:
                 last, before = state.taken
@@ -168,9 +168,10 @@ class Grammar:
         parting = ((one, other[2]) for one, other in zip(*ways, strict=False) if one != other) if ways[1:] else iter(())
         return next(((*one, other) for one, other in parting), None)
 
-    def _derived(self, text: str, prefix: bool) -> list[State]:
+    def derived(self, text: str, prefix: bool, states: Iterable[State] | None = None) -> list[State]:
+        """The ends of all derivations of `text`, or (`prefix`) of what begins so, from `states` or the start."""
         complete = []
-        agenda = [State(0, 0.0, {}, (), (self.first, None))]
+        agenda = [State(0, 0.0, {}, (), (self.first, None))] if states is None else [*states]
         while agenda:
             state = agenda.pop()
             position, todo = state.position, state.todo
@@ -181,7 +182,7 @@ class Grammar:
             if cut_short or (not todo and position == len(text)):
                 complete.append(state)
             elif todo and isinstance(todo[0], Close):
-                agenda.append(_close(todo[0], state))
+                agenda.append(close(todo[0], state))
             elif todo and isinstance(todo[0], Slot):
                 agenda.extend(self._agreeing(todo[0], state, text, prefix))
         return complete
@@ -212,7 +213,7 @@ class Grammar:
                 agrees or (prefix and _runs_out(text, state.position, (first, None) if first else None))
             ):
                 taken = ((state.position, slot, number), state.taken)
-                yield _follow(slot, (log2_prob - choice.log2_share, steps, word), state, taken)
+                yield follow(slot, (log2_prob - choice.log2_share, steps, word), state, taken)
 
     def alternatives(self, slot: Slot, memory: Memory) -> Alternatives:
         """The alternatives of a slot, given what is remembered."""
@@ -299,7 +300,8 @@ def _weigh(items: Iterable[Item]) -> Alternatives:
     return Alternatives(edges, items, total, 0.0, (), frozenset())
 
 
-def _follow(slot: Slot, item: Item, state: State, taken: Any) -> State:
+def follow(slot: Slot, item: Item, state: State, taken: Any) -> State:
+    """The state once this alternative of `slot`, the next step, is taken."""
     log2_prob, steps, word = item
     assert state.todo is not None
     todo, memory = state.todo[1], state.memory
@@ -317,7 +319,8 @@ def push(steps: Steps, todo: Todo) -> Todo:
     return todo
 
 
-def _close(step: Close, state: State) -> State:
+def close(step: Close, state: State) -> State:
+    """The state behind the end of a tagged span."""
     assert state.todo is not None
     spans = ((step.tag, step.start, state.position), *state.spans)
     return state._replace(spans=spans, todo=state.todo[1])
