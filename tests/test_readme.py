@@ -27,6 +27,7 @@ NEEDS = {
     "transfer": ("lstm",),
     "vectors": ("svd",),
     "data": ("trigram", "svd"),
+    "course": (),
 }
 
 
@@ -56,6 +57,9 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     shutil.copy(ROOT / "lmzoo" / "models" / "uniform.py", folder / "mine.py")
     shutil.copy(ROOT / "CHANGELOG.md", folder / "own.txt")
+    (folder / "handed-in").mkdir()
+    (folder / "course.key").write_text("not a secret at all", encoding="utf-8")
+    (folder / "course.key").chmod(0o600)
     return folder
 
 
@@ -94,7 +98,7 @@ def test_the_readme_has_a_hundred_lines_and_every_block_is_run():
     assert len(README.read_text(encoding="utf-8").splitlines()) <= 100
     kinds = {(language, name.strip()) for _, language, name, _ in BLOCKS}
     tested = {"teach", "study", "show", "measure", "smoothing", "vectors", "networks", "transfer", "compression",
-              "measuring", "corpora", "own", "data"}  # fmt: skip
+              "measuring", "corpora", "own", "data", "course"}  # fmt: skip
     assert kinds == {("bash", kind) for kind in tested} | {("python", "")}
     assert all(2 <= len(commands(kind)) <= 12 for kind in tested)
 
@@ -123,7 +127,8 @@ def test_compression(run, folder):
 
 
 @pytest.mark.parametrize(
-    "kind", ["study", "measure", "smoothing", "vectors", "networks", "transfer", "measuring", "corpora", "own"]
+    "kind",
+    ["study", "measure", "smoothing", "vectors", "networks", "transfer", "measuring", "corpora", "own", "course"],
 )
 def test_commands(run, kind):
     run(kind)

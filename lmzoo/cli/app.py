@@ -19,7 +19,7 @@ PANELS = {
     "Word vectors": ("neighbours", "analogy", "similarity", "odd", "map"),
     "Knowledge": ("probe", "zeroshot", "finetune", "transfer", "classify", "rescore", "solve"),
     "Exchange and compress": ("export", "import", "compress", "decompress", "certify"),
-    "Teach": ("check",),
+    "Teach": ("check", "course"),
 }
 ORDER = [name for names in PANELS.values() for name in names]
 

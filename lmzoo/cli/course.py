@@ -1,0 +1,197 @@
+"""`lmzoo course`: assignments to hand out, and the grader of what comes back."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
+
+import typer
+
+from lmzoo.cli.app import add_group
+from lmzoo.cli.console import Bars, Commands, say, show_json, show_table, show_wrapped
+from lmzoo.cli.options import Json, Quiet, option, with_flags
+from lmzoo.errors import UsageError, one_line
+
+if TYPE_CHECKING:
+    from lmzoo.course.assignments import Assignment
+    from lmzoo.course.grading import Result
+
+HandIns = Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders that were handed in, or files.")]
+Which = Annotated[str | None, option("--assignment", "Its name or number, where the file does not tell.", False)]
+Level = Annotated[
+    int | None,
+    option("--level", "0: a process with limits; 1: and no network; 2: and another user (as root).", "the highest"),
+]
+
+course_app = typer.Typer(
+    cls=Commands,
+    help="Hand out assignments, and grade what comes back.",
+    epilog="Example: lmzoo course new 3 --out counting",
+)
+add_group("course", course_app)
+
+
+@course_app.command("list", epilog="Example: lmzoo course list")
+@with_flags
+def list_assignments(as_json: Json = False) -> None:
+    """List the assignments: their points by the grader, and by hand."""
+    from lmzoo.course import assignments
+
+    facts = [
+        {
+            "name": one.name,
+            "title": one.rubric.title,
+            "file": one.rubric.file,
+            "graded": one.points,
+            "written": sum(part.points for part in one.rubric.written),
+        }
+        for one in assignments.every().values()
+    ]
+    if as_json:
+        return show_json(facts)
+    rows = [[str(f["name"]), str(f["title"]), str(f["file"]), f"{f['graded']:g}", f"{f['written']:g}"] for f in facts]
+    show_table(("assignment", "title", "file", "graded", "by hand"), rows, numbers_from=3)
+    return None
+
+
+@course_app.command("new", epilog="Example: lmzoo course new 3 --out counting")
+@with_flags
+def new_assignment(
+    assignment: str,  # Its name or number, as `lmzoo course list` has them.
+    out: Annotated[Path, option("--out", "A new folder, for the handout and the file to fill.")],
+) -> None:
+    """Write what a student is given: the handout, and the file with its holes."""
+    from lmzoo.course import assignments
+    from lmzoo.drafts import draft_folder_of
+
+    one = assignments.find(assignment)
+    with draft_folder_of(out, overwrite=False) as draft:
+        for given, name in zip(assignments.GIVEN, ("handout.md", one.rubric.file), strict=True):
+            (draft / name).write_bytes((assignments.FOLDER / one.name / given).read_bytes())
+    say(f"{out / 'handout.md'}  read this first", f"{out / one.rubric.file}  fill its holes", "")
+    say(f"then: lmzoo course check {out}")
+
+
+@course_app.command("check", epilog="Example: lmzoo course check counting; exits with 0 however many pass")
+@with_flags
+def check_hand_in(
+    folder: Path,  # The folder with your file, or the file.
+    assignment: Which = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run the public checks over your own file: the same as the hidden ones, on other inputs.
+
+    The first wrong case is shown with what is right. Your own file runs as you, with limits.
+    """
+    from lmzoo.course import grading
+
+    _must_exist([folder])
+    one = _assignment(assignment, [folder])
+    result = grading.grade(folder, one, grading.PUBLIC, "public", 0, progress=Bars(quiet))
+    if as_json:
+        return show_json(result.facts())
+    show_result(result)
+    passed = sum(check.points == check.of for check in result.checks)
+    say("", f"{passed} of {len(result.checks)} public checks pass; hidden ones run when you hand in")
+    return None
+
+
+@course_app.command("grade", epilog="Example: lmzoo course grade handed-in/* --secret course.key --csv")
+@with_flags
+def grade_hand_ins(
+    folders: HandIns,
+    secret: Annotated[Path, option("--secret", "A file of yours alone (mode 600), 16 bytes or more.")],
+    assignment: Which = None,
+    student: Annotated[
+        str | None, option("--student", "Whose hand-in it is, where not the name of its folder.", False)
+    ] = None,
+    level: Level = None,
+    results: Annotated[
+        Path | None, option("--results", "A folder for STUDENT.json, written after every check.", False)
+    ] = None,
+    as_json: Json = False,
+    as_csv: Annotated[bool, option("--csv", "Print a line of comma-separated values for each hand-in.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Grade hand-ins: points by the share of cases right, on inputs drawn for each student from the secret.
+
+    Exit code 0: graded, whatever the points; 1: the grader failed; 2: wrong use.
+    """
+    from lmzoo.course import grading, jail
+    from lmzoo.drafts import write_atomically
+
+    if as_json and as_csv:
+        raise UsageError("--json and --csv are two formats: choose one")
+    _must_exist(folders)
+    names = [student] if student else [_name(folder) for folder in folders]
+    if len(names) != len(folders) or len(set(names)) < len(names):
+        raise UsageError("the hand-ins must have different students: name each folder as its student, not --student")
+    one, key, held = _assignment(assignment, folders), grading.read_secret(secret), jail.choose(level)
+
+    def save(result: "Result") -> None:
+        if results is not None:
+            results.mkdir(parents=True, exist_ok=True)
+            text = json.dumps(result.facts(), indent=1)
+            write_atomically(results / f"{quote(result.student, safe=' @')}.json", text.encode())
+
+    graded = []
+    for folder, name in zip(folders, names, strict=True):
+        graded.append(grading.grade(folder, one, key, name, held, save, Bars(quiet)))
+        if not as_json and not as_csv:
+            show_result(graded[-1])
+            say("")
+    if as_json:
+        show_json([result.facts() for result in graded])
+    elif as_csv:
+        show_csv(graded)
+    else:
+        show_wrapped(f"level {held}: {jail.MEANS[held]}")
+
+
+def show_result(result: "Result") -> None:
+    """Points, a line for each check, and what was printed."""
+    say(f"{result.student}: {result.points:g} of {result.of:g} points ({result.assignment})")
+    before = ""
+    for check in result.checks:
+        first, *more = check.message.split("\n")
+        first, before = ("as above" if check.message == before else first), check.message
+        show_wrapped(f" {'✓' if check.points == check.of else '✗'} {check.points:g}/{check.of:g} {check.name}: {first}")
+        if first != "as above":
+            say(*(f"    {line}" for line in [*more, *check.example.split("\n")] if line))
+    lines = result.printed.splitlines()
+    for line in lines[:5]:
+        say(f"    it printed: {one_line(line, 60)}")
+    if len(lines) > 5:
+        say("    it printed more, which --json shows")
+
+
+def show_csv(graded: list["Result"]) -> None:
+    """A row for each hand-in: student, points, and those of each check."""
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows.writerow(["student", "points", "of", "level", *(check.name for check in graded[0].checks)])
+    for result in graded:
+        # A name that begins so would be a formula to a spreadsheet.
+        name = f"'{result.student}" if result.student.startswith(("=", "+", "-", "@")) else result.student
+        points = [result.points, result.of, *(check.points for check in result.checks)]
+        total, of, *each = (f"{value:g}" for value in points)
+        rows.writerow([name, total, of, result.level, *each])
+
+
+def _assignment(name: str | None, folders: list[Path]) -> "Assignment":
+    from lmzoo.course import assignments, grading
+
+    return assignments.find(name) if name else grading.belongs_to(folders)
+
+
+def _must_exist(folders: list[Path]) -> None:
+    for folder in folders:
+        if not folder.exists():
+            raise UsageError(f"there is no {folder}")
+
+
+def _name(folder: Path) -> str:
+    place = folder.resolve()
+    return place.name if folder.is_dir() else place.parent.name

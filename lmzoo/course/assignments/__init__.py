@@ -1,0 +1,78 @@
+"""The assignments: a folder each, with handout.md, starter.py, assignment.py (its checks) and rubric.toml (points)."""
+
+import importlib.util
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from lmzoo.course.checks import Drawn
+from lmzoo.errors import LmzooError, UsageError, nearest
+from lmzoo.files import read_toml
+
+FOLDER = Path(__file__).parent
+GIVEN = ("handout.md", "starter.py")
+Source = Callable[[str], random.Random]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A check, or what the lecturer grades by hand (without `cpu`)."""
+
+    name: str
+    points: float
+    cpu: float = 0.0  # what a check may use, in units of `grading.unit`
+
+
+@dataclass(frozen=True)
+class Rubric:
+    """rubric.toml."""
+
+    title: str
+    file: str  # the name of what is handed in
+    check: Sequence[Part]
+    written: Sequence[Part] = ()
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """An assignment: its name is that of its folder."""
+
+    name: str
+    rubric: Rubric
+
+    @property
+    def points(self) -> float:
+        """What the grader gives at most."""
+        return sum(part.points for part in self.rubric.check)
+
+    def checks(self, source: Source) -> dict[str, Callable[[str], Drawn]]:
+        """For each check what draws its inputs from `source(name)`. Raises LmzooError where the rubric has others."""
+        spec = importlib.util.spec_from_file_location("lmzoo_assignment", FOLDER / self.name / "assignment.py")
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found: dict[str, Callable[[str], Drawn]] = module.checks(source)
+        if [*found] != [part.name for part in self.rubric.check]:
+            raise LmzooError(f"assignment {self.name}: its checks are not those of its rubric.toml")
+        return found
+
+
+@cache
+def every() -> dict[str, Assignment]:
+    """All assignments by name, in their order."""
+    found = {}
+    for file in sorted(FOLDER.glob("*/rubric.toml")):
+        found[file.parent.name] = Assignment(file.parent.name, read_toml(file, Rubric))
+    return found
+
+
+def find(name: str) -> Assignment:
+    """The assignment of that name or number, "03-counting" or "3". Raises UsageError."""
+    known = every()
+    for assignment in known.values():
+        number, _, word = assignment.name.partition("-")
+        if name in (assignment.name, number, number.lstrip("0"), word):
+            return assignment
+    raise UsageError(f"no assignment {name!r}{nearest(name, known)}; there are: {', '.join(known)}")

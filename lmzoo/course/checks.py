@@ -1,0 +1,123 @@
+"""What a check makes of a hand-in's answers: the share of its points, and a line for the student."""
+
+import math
+import numbers
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lmzoo.course.remote import Fault, Question
+
+CLOSE = 1e-5  # of a probability, relative: lmzoo's are float32
+SUM = 1e-6  # how far from one a distribution may sum
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The share of a check's points, 0 to 1; for the student; and what may be said where the inputs are public."""
+
+    share: float
+    message: str
+    example: str = ""
+    value: float | None = None  # of a figure, bits per token
+
+
+@dataclass(frozen=True)
+class Differential:
+    """Cases with one right answer each: the share of cases right."""
+
+    expected: Sequence[Any]
+    distributions: bool = False
+
+    def judge(self, question: Question, answers: Sequence[Any]) -> Judged:
+        """Compare each answer with what is right."""
+        right, first, example = 0, "", ""
+        for (_, arguments), answer, expected in zip(question.cases, answers, self.expected, strict=True):
+            wrong = self._wrong(answer, expected)
+            right += not wrong
+            if wrong and not first:
+                first = wrong
+                if not isinstance(answer, Fault):
+                    example = f"first: {question.function} of {_short(arguments)}\n  yours  {_short(answer)}"
+                    example += f"\n  right  {_short(expected)}"
+        count = f"{right} of {len(self.expected)} cases right"
+        return Judged(right / len(self.expected), f"{count}; {first}" if first else count, example)
+
+    def _wrong(self, answer: Any, expected: Any) -> str:
+        if isinstance(answer, Fault):
+            return answer.message
+        if not self.distributions:
+            return "" if _plain(answer) == _plain(expected) else "one differs from what is right"
+        if fault := no_distribution(answer, len(expected)):
+            return fault
+        close = all(math.isclose(a, b, rel_tol=CLOSE, abs_tol=1e-12) for a, b in zip(answer, expected, strict=True))
+        return "" if close else "one is a distribution, but not the right one"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Bits per token on a hidden text: no point at the baseline, all at the target, in proportion between."""
+
+    tokens: Sequence[int]  # what came next, for each case
+    vocab_size: int
+    baseline: float
+    target: float
+
+    def judge(self, question: Question, answers: Sequence[Any]) -> Judged:  # noqa: ARG002
+        """Measure; one answer that is no distribution, or gives what came next no probability, earns nothing."""
+        bits = 0.0
+        for answer, token in zip(answers, self.tokens, strict=True):
+            fault = answer.message if isinstance(answer, Fault) else no_distribution(answer, self.vocab_size)
+            if not fault and answer[token] <= 0:
+                fault = "a token that came next has probability 0, which is infinitely many bits"
+            if fault:
+                return Judged(0.0, fault)
+            bits -= math.log2(answer[token]) / len(self.tokens)
+        share = min(1.0, max(0.0, (self.baseline - bits) / (self.baseline - self.target)))
+        said = f"{bits:.3f} bits per token; {self.baseline:.3f} earn nothing, {self.target:.3f} all"
+        return Judged(share, said, value=bits)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A check with its inputs: what to ask, and who judges the answers."""
+
+    question: Question
+    judge: Differential | Figure
+
+
+def no_distribution(answer: Any, size: int) -> str:
+    """What keeps `answer` from being `size` probabilities, or nothing."""
+    if not isinstance(answer, list | tuple):
+        return f"it returned {_kind(answer)}, and must return a list of {size} probabilities"
+    if len(answer) != size:
+        return f"it returned {len(answer)} probabilities instead of {size}, one for each token"
+    if odd := [x for x in answer if isinstance(x, bool) or not isinstance(x, numbers.Real)]:
+        return f"it returned {_kind(odd[0])} among the probabilities"
+    if any(math.isnan(x) for x in answer):
+        return "a probability is NaN (0/0?)"
+    if not all(0 <= x <= 1 + SUM for x in answer):
+        return "a probability is below 0 or above 1: give probabilities, not their logarithms or counts"
+    total = math.fsum(answer)
+    return "" if abs(total - 1) <= SUM else f"the probabilities sum to {total:.6g}, not to 1"
+
+
+def _plain(value: Any) -> Any:
+    """Lists for tuples and lists; counts that are whole numbers as such; zero counts left out."""
+    if isinstance(value, dict):
+        return {key: item for key, item in value.items() if item != 0}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _kind(value: Any) -> str:
+    return "None: does it lack a return?" if value is None else f"a {type(value).__name__}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        shown = ", ".join(map(_short, value[:12])) + (", …" if len(value) > 12 else "")
+        return f"({shown})" if isinstance(value, tuple) else f"[{shown}]"
+    text = repr(value)
+    return text if len(text) <= 200 else text[:199] + "…"

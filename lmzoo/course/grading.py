@@ -1,0 +1,188 @@
+"""Grade a hand-in: find its file, ask it check by check, and give points by the share of cases that are right."""
+
+import hmac
+import math
+import os
+import random
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lmzoo.course import jail, remote
+from lmzoo.course.assignments import Assignment, every
+from lmzoo.errors import UsageError
+from lmzoo.files import read_file
+from lmzoo.progress import Progress
+
+PUBLIC = b"the public checks, whose inputs everybody may know"
+LEAST_SECRET = 16  # bytes
+LARGEST = 1 << 20  # bytes of a hand-in
+MOST = 2000  # files of a folder that are looked at
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check gave."""
+
+    name: str
+    points: float
+    of: float
+    message: str
+    example: str = ""  # the first wrong case, with what is right; only where inputs are public
+    value: float | None = None  # of a figure
+
+
+@dataclass
+class Result:
+    """What a hand-in was given: for each check that has run, in order."""
+
+    assignment: str
+    student: str
+    level: int
+    of: float
+    checks: list[Outcome] = field(default_factory=list)
+    printed: str = ""  # by the first check that printed
+    finished: bool = False
+
+    @property
+    def points(self) -> float:
+        """The sum of those of the checks."""
+        return round(sum(check.points for check in self.checks), 2)
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**asdict(self), "points": self.points, "level_means": jail.MEANS[self.level]}
+
+
+class HandInError(Exception):
+    """There is nothing to run, which is said to the student."""
+
+
+def grade(
+    folder: Path,
+    assignment: Assignment,
+    secret: bytes,
+    student: str,
+    level: int,
+    after_check: Callable[[Result], None] | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Run each check of the assignment over what is in `folder`, or over that file.
+
+    `after_check` is called after every check with the result so far, so that a crash leaves what was earned. Raises
+    LmzooError where the grader fails; a hand-in that does is a result.
+    """
+    result = Result(assignment.name, student, level, assignment.points)
+    parts = {part.name: part for part in assignment.rubric.check}
+    drawn = assignment.checks(lambda check: source(secret, student, f"{assignment.name}/{check}"))
+    why, contents = "", b""
+    try:
+        contents = hand_in(folder, assignment.rubric.file)
+    except HandInError as error:
+        why = str(error)
+    for name, draw in (progress or Progress()).track(f"grading {student}", list(drawn.items())):
+        part = parts[name]
+        if why:
+            result.checks.append(Outcome(name, 0.0, part.points, why))
+        else:
+            check = draw(name)
+            limit = max(2, math.ceil(part.cpu * unit()))
+            answers = remote.ask(assignment.rubric.file, contents, check.question, limit, level)
+            judged = check.judge.judge(check.question, answers.values)
+            example = judged.example if secret == PUBLIC else ""
+            points = round(part.points * judged.share, 2)
+            result.checks.append(Outcome(name, points, part.points, judged.message, example, judged.value))
+            result.printed = result.printed or _printed(answers)
+        result.finished = len(result.checks) == len(drawn)
+        if after_check:
+            after_check(result)
+    return result
+
+
+def source(secret: bytes, student: str, check: str) -> random.Random:
+    """The random numbers that a student's check is drawn from: HMAC-SHA256 of both, under the secret."""
+    return random.Random(hmac.digest(secret, f"{student}\0{check}".encode(), "sha256"))
+
+
+@cache
+def unit() -> float:
+    """CPU seconds that a fixed loop over a dictionary takes on this machine: what limits are multiples of."""
+    taken = []
+    for _ in range(3):
+        began, counts = time.process_time(), dict[tuple[int, int], int]()
+        for n in range(60_000):
+            counts[n % 97, n % 89] = counts.get((n % 97, n % 89), 0) + 1
+        taken.append(time.process_time() - began)
+    return max(taken)
+
+
+def read_secret(file: Path) -> bytes:
+    """The lecturer's secret. Raises UsageError for a short one, and for one that other users may read."""
+    secret = read_file(file, 1 << 16).strip()
+    if os.name == "posix" and (mode := stat.S_IMODE(file.stat().st_mode)) & 0o077:
+        raise UsageError(f"{file} can be read by others (mode {mode:o}), so by hand-ins: chmod 600 {file}")
+    if len(secret) < LEAST_SECRET:
+        raise UsageError(
+            f"{file} has {len(secret)} bytes, and a secret needs {LEAST_SECRET}: "
+            "python -c 'import secrets; print(secrets.token_hex())'"
+        )
+    return secret
+
+
+def belongs_to(folders: list[Path]) -> Assignment:
+    """The assignment whose file one of the folders has. Raises UsageError where none does."""
+    for folder in folders:
+        for assignment in every().values():
+            if folder.name == assignment.rubric.file or any(f.name == assignment.rubric.file for f in _files(folder)):
+                return assignment
+    files = ", ".join(f"{one.rubric.file} ({name})" for name, one in every().items())
+    raise UsageError(f"which assignment is this? none has its file, {files}; say it with --assignment")
+
+
+def hand_in(folder: Path, name: str) -> bytes:
+    """The contents of the file to grade. Raises HandInError where there is none, or more than one."""
+    if not folder.is_dir():
+        files = [folder]
+    else:
+        python = [file for file in _files(folder) if file.suffix == ".py"]
+        files = [file for file in python if file.name == name] or python
+    shown = ", ".join(str(file.relative_to(folder)) if file != folder else file.name for file in files[:4])
+    if not files:
+        raise HandInError(f"there is no {name} in what was handed in")
+    if len(files) > 1:
+        raise HandInError(f"there are {len(files)} files that could be {name} ({shown}): hand in one, with that name")
+    try:
+        # Without following a link: it could lead to the secret, and a SyntaxError would show a line of that.
+        descriptor = os.open(files[0], os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        is_link = files[0].is_symlink()
+        raise HandInError(
+            f"{shown} is a link: hand in the file itself" if is_link else f"{shown} cannot be read: {error.strerror}"
+        ) from None
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise HandInError(f"{shown} is not a regular file")
+        contents = file.read(LARGEST + 1)
+    if len(contents) > LARGEST:
+        raise HandInError(f"{shown} is larger than 1 MiB: hand in code only")
+    return contents
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files below a folder, those of packages and notebooks' caches left out; links to folders are not followed."""
+    found: list[Path] = []
+    for top, folders, files in os.walk(folder):
+        folders[:] = sorted(one for one in folders if not one.startswith((".", "__")))
+        found += [Path(top) / name for name in sorted(files) if not name.startswith(".")]
+        if len(found) > MOST:
+            break
+    return found[:MOST]
+
+
+def _printed(answers: remote.Answers) -> str:
+    more = answers.printed_bytes - remote.KEPT
+    return answers.printed + (f"\n… and {more:,} bytes more" if more > 0 else "")

@@ -1,0 +1,309 @@
+"""The grader over hand-ins of assignment 3: right ones, wrong ones, and files that are none."""
+
+import json
+import os
+import socket
+import stat
+import sys
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from lmzoo.cli.main import main
+from lmzoo.course import assignments, grading, jail
+from lmzoo.errors import LmzooError, UsageError
+
+SECRET = b"a secret of the tests alone"
+COUNTING = assignments.find("3")
+REFERENCE = (Path(__file__).parent / "counting" / "reference.py").read_text("utf-8")
+# Two of its checks, with two seconds each.
+SMALL = replace(
+    COUNTING, rubric=replace(COUNTING.rubric, check=[replace(COUNTING.rubric.check[n], cpu=0) for n in (0, 2)])
+)
+as_root = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="only root on Linux can take another user for a hand-in"
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def drawn_once():
+    """One student's inputs serve all hand-ins here: to draw them is most of the work."""
+    draws = COUNTING.checks(lambda check: grading.source(SECRET, "ada", f"{COUNTING.name}/{check}"))
+    kept = {name: cache(draw) for name, draw in draws.items()}
+
+    def checks(self, source):
+        return {part.name: kept[part.name] for part in self.rubric.check}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assignments.Assignment, "checks", checks)
+        yield
+
+
+@pytest.fixture
+def grade(tmp_path):
+    def graded(code, assignment=COUNTING, level=0, **others):
+        (tmp_path / "counting.py").write_bytes(code if isinstance(code, bytes) else code.encode())
+        return grading.grade(tmp_path, assignment, SECRET, "ada", level, **others)
+
+    return graded
+
+
+def lost(result):
+    """The points that each check took."""
+    return {check.name: round(check.of - check.points, 2) for check in result.checks if check.points < check.of}
+
+
+def test_the_starter_earns_nothing_and_the_reference_everything(grade):
+    starter = grade((assignments.FOLDER / COUNTING.name / "starter.py").read_bytes())
+    assert starter.points == 0
+    assert "TODO 4: jelinek_mercer" in starter.checks[3].message
+    seen = []
+    result = grade(REFERENCE, after_check=lambda so_far: seen.append(len(so_far.checks)))
+    assert (lost(result), result.points, result.finished, seen) == ({}, 75, True, [1, 2, 3, 4, 5, 6])
+
+
+WRONG = [
+    # Lines run into one another: in every text of two lines or more and orders above 2.
+    ("            line = [end]\n", "            pass\n", {"counts": 5}),
+    (
+        "        return [followers.get(w, 0) / total for",
+        "        return [followers.get(w, 0) / (total + 1) for",
+        {"maximum likelihood": 10},
+    ),
+    ("+ k * vocab_size", "+ k", {"add-k": 10}),
+    (
+        "weight * followers.get(w, 0) / total + (1 - weight)",
+        "(1 - weight) * followers.get(w, 0) / total + weight",
+        {"Jelinek-Mercer": 12},
+    ),
+    # Absolute discounting for Kneser-Ney; its own model, a trigram of the same, has more bits.
+    ("before[g] for g, c in", "c for g, c in", {"Kneser-Ney": 18, "bits of a hidden text": 1.01}),
+    # What begins a line has nothing before it, so its count would be 0.
+    (
+        "if n > 1 and g[0] == vocab_size - 1 else",
+        "if False else",
+        {"Kneser-Ney": 11.52},
+    ),
+    ("count(tokens, vocab_size, 3)", "count(tokens, vocab_size, 1)", {"bits of a hidden text": 12.97}),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "expected"), WRONG, ids=[wrong.strip()[:30] for _, wrong, _ in WRONG])
+def test_a_wrong_hand_in_loses_the_points_of_what_is_wrong(grade, right, wrong, expected):
+    assert REFERENCE.count(right) == 1
+    assert lost(grade(REFERENCE.replace(right, wrong))) == expected
+
+
+def instead(body):
+    """The reference with another body of add_k."""
+    begin, end = REFERENCE.index("    followers, reach"), REFERENCE.index("def jelinek")
+    return f"{REFERENCE[:begin]}    {body}\n\n\n{REFERENCE[end:]}"
+
+
+# What is handed in, what is said of the check of add_k, and the points of 20 that stand.
+BAD = {
+    "a syntax error": ("def count(:\n    pass\n", "line 1: invalid syntax\n  def count(:\n            ^", 0),
+    "Python 2": ("x = 1\nprint 'hello'\n", "line 2: this is Python 2", 0),
+    "not UTF-8": ("x = 'na\u00efve'\n".encode("latin-1"), "the file is not UTF-8", 0),
+    "not installed": ("import nltk_of_old\n", "line 1: No module named 'nltk_of_old'; it is not installed", 0),
+    "the reference": ("import lmzoo.models.ngram\n", "a hand-in may not use it", 0),
+    "a hole": (instead("raise NotImplementedError('TODO 3: add_k')"), "a hole is left in it: TODO 3", 10),
+    "nothing": (instead("return None"), "add_k returned nothing, and must return a function", 10),
+    "a wrong type": (instead("return lambda history: {1: 0.5}"), "it returned a dict, and must return a list", 10),
+    "text": (instead("return lambda history: ['1'] * vocab_size"), "it returned a str among the probabilities", 10),
+    "NaN": (instead("return lambda history: [float('nan')] * vocab_size"), "a probability is NaN", 10),
+    "no sum of 1": (instead("return lambda history: [0.5] * vocab_size"), "sum to 5.5, not to 1", 10),
+    "too few": (instead("return lambda history: [1.0]"), "it returned 1 probabilities instead of 11", 10),
+    "an error": (instead("return lambda history: 1 / 0"), "ZeroDivisionError: division by zero", 10),
+    "no function": (REFERENCE.replace("def add_k", "def addk"), "there is no function add_k in it", 10),
+    "an endless loop": (instead("while True: pass"), "it used more than 2 seconds of CPU", 10),
+    "too much memory": (instead("return [0] * (1 << 33)"), "it needs more memory than the 2 GiB", 10),
+    "exit": (instead("raise SystemExit(0)"), "it called exit: a function must return", 10),
+    "_exit": (instead("import os; os._exit(0)"), "it ended its own process with exit code 0", 10),
+    "a crash": (instead("import os; os.abort()"), "it crashed (SIGABRT)", 10),
+    "a forged line": (instead("import os, sys; os.write(int(sys.argv[2]), b'1\\n')"), "something other than", 10),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_hand_in_keeps_the_points_of_what_works(grade, name):
+    code, said, points = BAD[name]
+    result = grade(code, SMALL)
+    assert said in result.checks[1].message
+    assert result.points == points
+
+
+def test_what_is_printed_costs_nothing_and_is_kept_in_part(grade):
+    result = grade("import sys\nfor n in range(200):\n    sys.stdout.write('a' * (1 << 20))\n" + REFERENCE, SMALL)
+    assert result.points == 20
+    assert len(result.printed) < 5000
+    assert result.printed.endswith("209,711,104 bytes more")
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ([], "there is no counting.py in what was handed in"),
+        (["a.py", "b.py"], "there are 2 files that could be counting.py (a.py, b.py)"),
+        (["x/counting.py", "counting.py"], "there are 2 files"),
+    ],
+)
+def test_a_folder_without_the_file_or_with_two(tmp_path, files, said):
+    for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(REFERENCE, "utf-8")
+    result = grading.grade(tmp_path, SMALL, SECRET, "ada", 0)
+    assert said in result.checks[0].message
+    assert (result.points, result.finished) == (0, True)
+
+
+def test_a_link_is_not_followed(tmp_path):
+    (tmp_path / "key").write_text("the secret", "utf-8")
+    (tmp_path / "handed").mkdir()
+    (tmp_path / "handed" / "counting.py").symlink_to(tmp_path / "key")
+    result = grading.grade(tmp_path / "handed", SMALL, SECRET, "ada", 0)
+    assert result.checks[0].message == "counting.py is a link: hand in the file itself"
+
+
+# Prints what it could do that it may not. What it is given to look for is written in.
+PROBE = """
+import glob, os, socket
+def attempt(what, action):
+    try:
+        action()
+        print(f"could: {{what}}")
+    except OSError:
+        pass
+attempt("read the secret", lambda: open({key!r}).read())
+attempt("see its folder", lambda: os.listdir({folder!r}))
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    if int(pid) > 1 and int(pid) != os.getpid():
+        print("could: see process", pid, open(f"/proc/{{pid}}/cmdline").read()[:200])
+attempt("read the memory of process 1", lambda: open("/proc/1/mem").read(1))
+attempt("kill process 1", lambda: os.kill(1, 9))
+attempt("connect", lambda: socket.create_connection(("127.0.0.1", {port}), 2))
+attempt("be root", lambda: os.setuid(0))
+attempt("change its file", lambda: open(__file__, "a"))
+print("left:", os.listdir("/tmp"))
+open(os.path.join("/tmp", "left"), "w").write("for the next")
+children = 0
+try:
+    for n in range(200):
+        if not os.fork():
+            os.setsid()
+            import time; time.sleep(60)
+        children += 1
+except OSError:
+    print("forks end")
+print("it ran")
+"""
+
+
+@as_root
+def test_at_level_two_nothing_is_to_be_had(grade, tmp_path):
+    assert jail.choose(None) == 2
+    key = tmp_path / "secret.key"
+    key.write_bytes(SECRET)
+    key.chmod(0o600)
+    tmp_path.chmod(0o700)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        probe = PROBE.format(key=str(key), folder=str(tmp_path), port=server.getsockname()[1])
+        results = [grade(probe + REFERENCE, SMALL, level=2) for _ in range(2)]
+    before = [line for line in results[0].printed.splitlines() if line.startswith("could")]
+    assert not [line for line in before if "setpriv" not in line and "worker.py" not in line]
+    for result in results:
+        lines = result.printed.splitlines()
+        assert "it ran" in lines
+        assert "forks end" in lines
+        (left,) = [line for line in lines if line.startswith("left:")]
+        assert "left'" not in left
+        assert (result.points, result.level) == (20, 2)
+    assert not [one for one in Path("/proc").glob("[0-9]*/cmdline") if b"handin-" in _read(one)]
+
+
+def _read(file):
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_inputs_are_of_the_student_and_the_secret():
+    def drawn(*words):
+        return grading.source(*words).random()
+
+    first = drawn(b"one", "ada", "counts")
+    assert first == drawn(b"one", "ada", "counts")
+    assert (
+        len({first, drawn(b"two", "ada", "counts"), drawn(b"one", "bob", "counts"), drawn(b"one", "ada", "add")}) == 4
+    )
+
+
+def test_a_secret_that_others_may_read_is_refused(tmp_path):
+    key = tmp_path / "key"
+    key.write_text("0123456789abcdef", "utf-8")
+    key.chmod(0o644)
+    with pytest.raises(UsageError, match="can be read by others"):
+        grading.read_secret(key)
+    key.chmod(stat.S_IRUSR)
+    assert grading.read_secret(key) == b"0123456789abcdef"
+
+
+def test_a_process_that_cannot_be_started_is_the_fault_of_the_grader(grade, monkeypatch):
+    monkeypatch.setattr(jail, "command", lambda level, folder, words: ["false"])
+    with pytest.raises(LmzooError, match="nothing was graded"):
+        grade(REFERENCE, SMALL)
+
+
+def test_the_worked_example_of_the_handout():
+    hand_in = {}
+    exec(REFERENCE, hand_in)
+    tables = hand_in["count"]([0, 1, 2, 1, 1, 2], 3, 2)
+    after = (2, 0, 1)
+    assert hand_in["maximum_likelihood"](tables, 3)(after) == pytest.approx([0, 1 / 3, 2 / 3])
+    assert hand_in["add_k"](tables, 3, 1)(after) == pytest.approx([1 / 6, 2 / 6, 3 / 6])
+    assert hand_in["jelinek_mercer"](tables, 3, 0.5)(after) == pytest.approx([1 / 8, 3 / 8, 1 / 2])
+    assert hand_in["kneser_ney"](tables, 3)(after) == pytest.approx([4 / 45, 17 / 45, 24 / 45])
+
+
+@pytest.fixture
+def lmzoo(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(assignments, "find", lambda name: SMALL)
+    monkeypatch.setattr(assignments, "every", lambda: {SMALL.name: SMALL})
+    monkeypatch.setattr(grading, "every", lambda: {SMALL.name: SMALL})
+
+    def run(*words):
+        with pytest.raises(SystemExit) as exit_:
+            main(list(words))
+        shown, errors = capsys.readouterr()
+        return exit_.value.code, shown, errors
+
+    return run
+
+
+def test_the_commands(lmzoo, tmp_path):
+    assert lmzoo("course", "new", "3", "--out", "bob")[0] == 0
+    assert (tmp_path / "bob" / "handout.md").is_file()
+    (tmp_path / "ada").mkdir()
+    (tmp_path / "ada" / "counting.py").write_text(instead("return lambda history: [0.5, 0.5]"), "utf-8")
+    (tmp_path / "key").write_bytes(SECRET)
+    assert lmzoo("course", "grade", "ada", "--secret", "key")[0] == 2  # others may read it
+    (tmp_path / "key").chmod(0o600)
+    words = ("course", "grade", "ada", "bob", "--secret", "key", "--level", "0", "--results", "points")
+    code, shown, _ = lmzoo(*words, "--csv")
+    assert code == 0
+    assert shown.splitlines() == [
+        "student,points,of,level,counts,add-k",
+        "ada,10,20,0,10,0",
+        "bob,0,20,0,0,0",
+    ]
+    assert json.loads((tmp_path / "points" / "ada.json").read_text("utf-8"))["points"] == 10
+    code, shown, _ = lmzoo(*words, "--json")
+    assert [one["points"] for one in json.loads(shown)] == [10, 0]
+    code, shown, _ = lmzoo("course", "check", "ada")
+    assert code == 0
+    assert "1 of 2 public checks pass; hidden ones run when you hand in" in shown
+    assert lmzoo("course", "grade", "eve", "--secret", "key") == (2, "", "lmzoo: there is no eve\n")
