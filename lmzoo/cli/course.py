@@ -114,22 +114,32 @@ def grade_hand_ins(
     ] = None,
     as_json: Json = False,
     as_csv: Annotated[bool, option("--csv", "Print a line of comma-separated values for each hand-in.")] = False,
+    gradescope: Annotated[bool, option("--gradescope", "Print the results.json of a Gradescope autograder.")] = False,
+    vpl: Annotated[bool, option("--vpl", "Print the evaluation of Moodle's Virtual Programming Lab.")] = False,
+    prairielearn: Annotated[bool, option("--prairielearn", "Print the results.json of PrairieLearn.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Grade hand-ins: points by the share of cases right, on inputs drawn for each student from the secret.
 
     Exit code 0: graded, whatever the points; 1: the grader failed; 2: wrong use.
     """
-    from lmzoo.course import grading, jail
+    from lmzoo.course import formats, grading, jail
     from lmzoo.drafts import write_atomically
 
-    if as_json and as_csv:
-        raise UsageError("--json and --csv are two formats: choose one")
+    flags = {"json": as_json, "csv": as_csv, "gradescope": gradescope, "vpl": vpl, "prairielearn": prairielearn}
+    chosen = [name for name, given in flags.items() if given]
+    if len(chosen) > 1:
+        raise UsageError(f"--{chosen[0]} and --{chosen[1]} are two formats: choose one")
+    system = formats.FORMATS.get(chosen[0]) if chosen else None
+    if system and len(folders) > 1:
+        raise UsageError(f"--{chosen[0]} is for one hand-in, and there are {len(folders)}")
     _must_exist(folders)
     names = [student] if student else [_name(folder) for folder in folders]
     if len(names) != len(folders) or len(set(names)) < len(names):
         raise UsageError("the hand-ins must have different students: name each folder as its student, not --student")
     one, key, held = _assignment(assignment, folders), grading.read_secret(secret), jail.choose(level)
+    if system and held < 2 and jail.is_root():
+        raise UsageError(f"--{chosen[0]} as root needs level 2: a hand-in could read the secret at level {held}")
 
     def save(result: "Result") -> None:
         if results is not None:
@@ -140,10 +150,12 @@ def grade_hand_ins(
     graded = []
     for folder, name in zip(folders, names, strict=True):
         graded.append(grading.grade(folder, one, key, name, held, save, Bars(quiet)))
-        if not as_json and not as_csv:
+        if not chosen:
             show_result(graded[-1])
             say("")
-    if as_json:
+    if system:
+        print(system(graded[0]))
+    elif as_json:
         show_json([result.facts() for result in graded])
     elif as_csv:
         show_csv(graded)

@@ -73,7 +73,7 @@ def choose(asked: int | None) -> int:
     hand-ins can do anything.
     """
     highest = next((level for level in (2, 1) if _works(level)), 0)
-    if asked is None and highest < 2 and os.name == "posix" and os.geteuid() == 0:
+    if asked is None and highest < 2 and is_root():
         raise UsageError(
             "this is root, and no other user can be taken for the hand-ins (unshare or setpriv refuse): run as "
             f"another user, or say --level {highest} if the hand-ins are your own"
@@ -81,6 +81,11 @@ def choose(asked: int | None) -> int:
     if asked is not None and (asked not in MEANS or (asked > 0 and not _works(asked))):
         raise UsageError(f"level {asked} cannot be had here: the highest is {highest} ({MEANS[highest]})")
     return highest if asked is None else asked
+
+
+def is_root() -> bool:
+    """Whether what this process starts may do anything."""
+    return os.name == "posix" and os.geteuid() == 0
 
 
 @cache
