@@ -62,6 +62,21 @@ def _named_pictures(request, monkeypatch):
     monkeypatch.setattr(drawing, "picture", named)
 
 
+@pytest.fixture(scope="module")
+def few_questions():
+    """Comparisons of this process ask each model little, of every kind; those of other processes ask all."""
+    from lmzoo.analysis import calibration, context_length
+    from lmzoo.tasks import grammar_probes, targeted
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(context_length, "STRETCHES", 30)
+        patch.setattr(calibration, "POSITIONS", 200)
+        patch.setattr(grammar_probes, "SIZES", dict(zip(grammar_probes.SIZES, (80, 40, 80), strict=True)))
+        patch.setattr(targeted.questions, "__defaults__", ("", 40))  # items of each phenomenon
+        patch.setattr(targeted.occurrences, "__defaults__", (400,))  # documents
+        yield
+
+
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from lmzoo.analysis import context_length
 from lmzoo.cli.main import main
 
 ROOT = Path(__file__).parents[1]
@@ -64,10 +63,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def run(folder, monkeypatch, capsys):
+def run(folder, few_questions, monkeypatch, capsys):
     """Run the commands of a kind of block in `folder`, in this process, which saves importing everything for each."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(context_length, "STRETCHES", 30)  # a network takes seconds for all
 
     def run_all(kind):
         for name in NEEDS.get(kind, ("trigram",)):

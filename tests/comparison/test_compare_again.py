@@ -15,6 +15,7 @@ import pytest
 
 from lmzoo.analysis import calibration, context_length, memorization, surprisal
 from lmzoo.comparison import entry
+from lmzoo.comparison.compare import compare
 from lmzoo.data import cards
 from lmzoo.data import corpus as corpora
 from lmzoo.data.corpus import Corpus
@@ -23,7 +24,6 @@ from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Data, Run
 from lmzoo.models.ngram import Ngram
 from lmzoo.report import page as report
-from lmzoo.report.sections import orders
 from lmzoo.runs import store
 from lmzoo.runs import train as training
 from tests.comparisons import compared, made
@@ -161,6 +161,11 @@ def small(text):
     return corpora.load(text)
 
 
+def scored(*specs_corpus_folder_run, **how):
+    """A comparison without sections, as JSON: for tests of what is trained and scored."""
+    return compare(*specs_corpus_folder_run, sections=(), **how).to_json()
+
+
 def counting(monkeypatch):
     """The models that are trained from now on, by name."""
     trained = []
@@ -185,20 +190,19 @@ def test_nothing_is_trained_or_asked_twice(small, tmp_path, monkeypatch):
     [("ngram:order=3", Run(seed=1)), ("ngram:order=2", Run(seed=2)), ("ngram:order=2", Run(seed=1, memory=1 << 30))],
 )
 def test_what_could_change_the_result_is_trained_anew(words, run, small, tmp_path, monkeypatch):
-    compared(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
+    scored(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
     trained = counting(monkeypatch)
-    monkeypatch.setattr(orders, "ORDERS", ())
-    compared([words], small, tmp_path / "r", run)
+    scored([words], small, tmp_path / "r", run)
     assert trained == ["ngram"]
 
 
 def test_a_corpus_that_changed_is_trained_on_anew(small, tmp_path, monkeypatch):
-    first = compared(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
+    first = scored(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
     changed = corpora.load(
         _written(tmp_path / "small.txt", small.train.replace("cat", "ant") + small.valid + small.test)
     )
     trained = counting(monkeypatch)
-    second = compared(["ngram:order=2"], changed, tmp_path / "r", Run(seed=1))
+    second = scored(["ngram:order=2"], changed, tmp_path / "r", Run(seed=1))
     assert "ngram" in trained
     assert second["rows"][0]["provenance"]["sha256"] == changed.sha256 != first["rows"][0]["provenance"]["sha256"]
 
@@ -214,22 +218,22 @@ def _written(path, text):
 
 
 def test_a_finished_run_of_a_corpus_that_changed_says_so(small, tmp_path):
-    compared(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
+    scored(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
     mine = str(tmp_path / "r" / "runs" / "ngram-order-2")
-    same = compared([mine], small, tmp_path / "s", Run(seed=1))
+    same = scored([mine], small, tmp_path / "s", Run(seed=1))
     changed = corpora.load(
         _written(tmp_path / "small.txt", small.train.replace("cat", "dog") + small.valid + small.test)
     )
-    of_another = compared([mine], changed, tmp_path / "t", Run(seed=1))
+    of_another = scored([mine], changed, tmp_path / "t", Run(seed=1))
     assert not any("changed" in note for note in same["rows"][0]["notes"])
     assert any("small.txt has changed since" in note for note in of_another["rows"][0]["notes"])
 
 
 def test_a_damaged_run_is_trained_anew(small, tmp_path):
-    first = compared(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
+    first = scored(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
     model = tmp_path / "r" / "runs" / "ngram-order-2" / "model.safetensors"
     model.write_bytes(model.read_bytes()[:-5])
-    again = compared(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
+    again = scored(["ngram:order=2"], small, tmp_path / "r", Run(seed=1))
     assert without_times(again) == without_times(first)
     store.load(model.parent)
 
@@ -264,7 +268,7 @@ def test_an_interrupted_training_goes_on_and_another_is_not_taken_for_it(text, t
 class TestSeeds:
     def test_spreads_are_of_the_same_model_with_other_seeds(self, small, tmp_path):
         words = ["ngram:order=2", "gpt:preset=tiny"]
-        outcome = compared(words, small, tmp_path, Run(seed=1, steps=5), "char", seeds=3)
+        outcome = scored(words, small, tmp_path, Run(seed=1, steps=5), "char", seeds=3)
         counted, trained = (row["seeds"] for row in outcome["rows"])
         assert [one["seed"] for one in trained] == [1, 2, 3]
         assert len({one["bits_per_character"] for one in counted}) == 1  # counting has no chance in it
@@ -272,7 +276,7 @@ class TestSeeds:
         assert trained[0]["bits_per_character"] == outcome["rows"][1]["score"]["bits_per_character"]
 
     def test_another_seed_is_a_run_of_its_own(self, small, tmp_path):
-        compared(["ngram:order=2"], small, tmp_path, Run(seed=1), seeds=2)
+        scored(["ngram:order=2"], small, tmp_path, Run(seed=1), seeds=2)
         assert {path.name for path in (tmp_path / "runs").glob("n*")} == {"ngram-order-2", "ngram-order-2-seed-2"}
 
 
@@ -321,7 +325,7 @@ class TestSizes:
 
 
 def test_the_key_of_a_training_is_in_its_provenance(small, tmp_path):
-    outcome = compared(["ngram:order=2"], small, tmp_path, Run(seed=1))
+    outcome = scored(["ngram:order=2"], small, tmp_path, Run(seed=1))
     (row,) = outcome["rows"]
     text = training.encode(small, None, Run())
     assert row["provenance"]["key"] == training.key("ngram", {"order": "2"}, text, Run(seed=1))
