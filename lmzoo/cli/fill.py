@@ -29,7 +29,7 @@ def fill_blanks(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fill the blanks of a text by a masked model, the likeliest tokens first.
+    """Fill the blanks of a text, the likeliest tokens first.
 
     Blanks are filled each by itself, with all others hidden.
     """

@@ -355,7 +355,7 @@ def test_nothing_is_overwritten_without_the_flag(lmzoo, tmp_path):
     )
     assert "other is no folder of a Hugging Face model" in lmzoo("export", "run", "other", "--overwrite")[2]
     (tmp_path / "file").write_text("")
-    assert "file is a file: a gpt is written as a folder" in lmzoo("export", "run", "file")[2]
+    assert "file is a file: a model is written as a folder" in lmzoo("export", "run", "file")[2]
 
 
 # ── By name ───────────────────────────────────────────────────────────────────────────────────────

@@ -49,6 +49,8 @@ def test_an_answer_waits_for_no_acknowledgement_of_its_headers():
 
     found = []
     with listen("127.0.0.1", 0) as listening:
-        asyncio.run(connect(listening))
+        thread = threading.Thread(target=lambda: asyncio.run(connect(listening)))  # Playwright has a loop in this one
+        thread.start()
+        thread.join()
     assert len(found) == 1
     assert found[0]

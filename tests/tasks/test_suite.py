@@ -54,7 +54,7 @@ def test_every_model_has_all_results_and_a_note_with_its_name_where_it_lacks_the
 
 def test_scores_of_a_masked_model_are_marked(groups):
     assert {result.note for result in asked(groups, Cloze())["zeroshot"]} == {
-        "ranked by pseudo-log-likelihood (Salazar et al. 2020)"
+        "ranked by pseudo-log-likelihood (Salazar et al. 2020; left to right within a word, Kauf & Ivanova 2023)"
     }
     assert {result.note for result in asked(groups, Ngram(order=2))["zeroshot"]} == {""}
 

@@ -85,8 +85,9 @@ def test_a_run_that_was_trained_on_another_text_is_told_how_much_of_that_the_tes
 
 
 @pytest.mark.data
-def test_a_comparison_asks_what_it_is_told_to():
+def test_a_comparison_asks_what_it_is_told_to(monkeypatch):
     """Few items of a probe, of a zero-shot task and of both, and n-best lists."""
+    monkeypatch.setattr(grammar_probes, "SIZES", {TRAIN: 40, VALID: 40, TEST: 80})
     text = train.encode(corpus.load("storyworld:500kB"), None, Run())
     entries = [entry_of(spec, text) for spec in ("ngram:order=2", "classes:classes=20,rounds=1")]
     context = Context(text, Run(), tests=suite.read("trec,cola,blimp,rescoring", limit=40))
