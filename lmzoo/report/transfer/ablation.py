@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from lmzoo.report.table import MINUS
-from lmzoo.report.transfer.experiment import Experiment, Found, Lab, apart, by_task, notes_of, over_seeds
+from lmzoo.report.transfer.experiment import Experiment, Found, Lab, by_task, notes_of, over_seeds, overlap
 from lmzoo.tasks.finetuning.grid import Point
 from lmzoo.tasks.finetuning.networks import NetworkLearner
 from lmzoo.tasks.finetuning.rows import Pretrained
@@ -48,7 +48,7 @@ def sentence(lab: Lab, points: list[Point]) -> str:
 
 def _difference(one: Point, other: Point) -> str:
     points = f"{100 * ((one.mean or 0) - (other.mean or 0)):+.1f} points".replace("-", MINUS)
-    return points if apart(one, other) else f"{points} (intervals overlap)"
+    return points + overlap(one, other)
 
 
 def _labels(points: list[Point]) -> str:

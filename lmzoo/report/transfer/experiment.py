@@ -235,6 +235,11 @@ def over_seeds(lab: Lab) -> str:
     )
 
 
+def overlap(one: Point, other: Point) -> str:
+    """ " (intervals overlap)", or "" where they are apart, or where there are none: of one seed."""
+    return " (intervals overlap)" if one.interval and other.interval and not apart(one, other) else ""
+
+
 def apart(one: Point | None, other: Point | None) -> bool:
     """Whether two intervals do not touch."""
     if not one or not other or not one.interval or not other.interval:

@@ -12,6 +12,7 @@ from lmzoo.report.transfer.experiment import (
     by_labels,
     notes_of,
     over_seeds,
+    overlap,
 )
 from lmzoo.report.transfer_figures import label_curves
 from lmzoo.tasks.finetuning.grid import Point
@@ -71,7 +72,7 @@ def _gain(name: str, found: Mapping[tuple[str, int], Point], shown: list[int]) -
     if not known:
         return ""
     lifts = "lifts" if all(_mean(tuned) > _mean(scratch) for _, scratch, tuned in known) else "takes"
-    steps = [f"from {_share(scratch)} to {_share(tuned)} with {size:,}{' labels' * (not n)}{_overlap(scratch, tuned)}"
+    steps = [f"from {_share(scratch)} to {_share(tuned)} with {size:,}{' labels' * (not n)}{overlap(scratch, tuned)}"
              for n, (size, scratch, tuned) in enumerate(known)]  # fmt: skip
     return f"pre-training {lifts} {name}{',' * (',' in name)} {' and '.join(steps)}"
 
@@ -85,12 +86,8 @@ def _rivals(name: str, found: Mapping[tuple[str, int], Point], shown: list[int])
         tuned = found.get((f"{name}, {TUNED}", size))
         if rest and tuned:
             best = max(rest, key=_mean)
-            said.append(f"{_share(best)} by {best.row}{_overlap(tuned, best)}")
+            said.append(f"{_share(best)} by {best.row}{overlap(tuned, best)}")
     return f"the best of the others: {', then '.join(said)}" if said else ""
-
-
-def _overlap(one: Point, other: Point) -> str:
-    return " (intervals overlap)" if one.interval and other.interval and not apart(one, other) else ""
 
 
 def _sure(seeds: int, name: str, found: Mapping[tuple[str, int], Point], sizes: list[int]) -> list[str]:

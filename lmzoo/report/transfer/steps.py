@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lmzoo.report.table import MINUS, Cell, Table
-from lmzoo.report.transfer.experiment import Experiment, Found, Lab, apart, by_task, notes_of, over_seeds
+from lmzoo.report.transfer.experiment import Experiment, Found, Lab, by_task, notes_of, over_seeds, overlap
 from lmzoo.report.transfer.layers import depth
 from lmzoo.tasks.finetuning.grid import Point
 from lmzoo.tasks.finetuning.networks import NetworkLearner
@@ -68,8 +68,8 @@ def sentence(lab: Lab, points: list[Point]) -> str:
         plain, every = found.get(f"{one.name}, {PLAIN}"), found.get(f"{one.name}, {EVERY}")
         if plain and every:
             gain = f"{100 * ((every.mean or 0) - (plain.mean or 0)):+.1f}".replace("-", MINUS)
-            sure = "" if apart(plain, every) else " (intervals overlap)"
-            said.append(f"{one.name}: all ways together change {100 * (plain.mean or 0):.1f} by {gain} points{sure}")
+            changed = f"{100 * (plain.mean or 0):.1f} by {gain} points{overlap(plain, every)}"
+            said.append(f"{one.name}: all ways together change {changed}")
     return f"{'; '.join(said)} ({last})." if said else "No network could be fine-tuned in these ways."
 
 

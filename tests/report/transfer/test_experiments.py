@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 from lmzoo.report.transfer import checkpoints, domains, few, suite, supervision
-from lmzoo.report.transfer.experiment import Lab, Start, apart, by_labels, by_task, experiments, named, with_mean
+from lmzoo.report.transfer.experiment import (
+    Lab,
+    Start,
+    apart,
+    by_labels,
+    by_task,
+    experiments,
+    named,
+    overlap,
+    with_mean,
+)
 from lmzoo.tasks.finetuning.grid import Point
 from lmzoo.tasks.finetuning.learner import Cell, Predicted
 from lmzoo.tasks.finetuning.rows import Pretrained
@@ -211,3 +221,9 @@ def test_checkpoints_are_asked_in_order_and_how_far_each_is_from_guessing(tmp_pa
     assert found.tables[0][1].lines[0][0] == "lstm, 200 tokens"
     checkpoints.run(with_runs)
     assert asked == [0.5, 0.625, 0.875]  # each is asked once
+
+
+def test_intervals_overlap_only_where_there_are_some():
+    some, near, far = point("a", 10, 0.5, 0.1), point("b", 10, 0.6, 0.1), point("c", 10, 0.9, 0.1)
+    assert overlap(some, near) == " (intervals overlap)"
+    assert overlap(some, far) == overlap(some, point("b", 10, 0.6, half=0)) == ""
