@@ -15,7 +15,7 @@ from lmzoo.interface import LanguageModel, Progress
 from lmzoo.report.canvas import colour
 from lmzoo.runs import store
 from lmzoo.runs.train import corpus_of
-from lmzoo.serve.reading import Reader
+from lmzoo.serve.reading import REMEMBERED, Reader
 
 
 @dataclass(frozen=True)
@@ -95,19 +95,20 @@ def load_all(folders: Sequence[Path], progress: Progress | None = None) -> Conte
     Raises UsageError where none can.
     """
     tracked = (progress or Progress()).track("loading", folders, lambda folder: folder.name)
-    runs = sorted(map(_load, tracked), key=_age)
+    remembered = REMEMBERED // max(1, len(folders))
+    runs = sorted((_load(folder, remembered) for folder in tracked), key=_age)
     if all(run.reader is None for run in runs):
         raise UsageError(f"none of the runs can be shown: {runs[0].error}" if runs else "there are no runs to show")
     return Contestants(tuple(replace(run, id=f"m{n}") for n, run in enumerate(runs)))
 
 
-def _load(folder: Path) -> Contestant:
+def _load(folder: Path, remembered: int) -> Contestant:
     try:
         text_model = store.load(folder, device="cpu")
         model = text_model.require(LanguageModel, "it cannot read one live")
         if not model.is_distribution:
             raise UsageError(f"{text_model.name} gives scores that are no probabilities, so they have no bits")
-        reader = Reader(text_model)
+        reader = Reader(text_model, remembered)
         for _ in reader.read("The old ca"):  # loops are compiled and spellings sorted before anybody waits for them
             pass
         return Contestant("", model.label, folder, reader)

@@ -18,7 +18,7 @@ from lmzoo.evaluation import characters
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Floats, Ids, LanguageModel, State
 
-REMEMBERED = 1 << 24  # bytes of the prefixes that are remembered, for each model
+REMEMBERED = 1 << 26  # bytes of the prefixes that are remembered, by all models together
 STRIDE = 256  # tokens that are read at a time: between them a request can be cancelled
 TOP = 5  # likeliest tokens that are remembered for each place
 UNSEARCHED = 1e-3, 16  # share of the next characters that is left out; spellings that are looked at, at most
@@ -54,8 +54,9 @@ class Prefix:
 class Reader:
     """Reads texts by one model, from the longest beginning that it has read before."""
 
-    def __init__(self, text_model: TextModel) -> None:
+    def __init__(self, text_model: TextModel, remembered: int = REMEMBERED) -> None:
         self.text_model = text_model
+        self.remembered = remembered  # bytes of `known`, at most
         self.model: Any = text_model.model
         self.known: OrderedDict[bytes, Prefix] = OrderedDict()
         self.bytes = 0  # of them
@@ -147,7 +148,7 @@ class Reader:
             self.bytes -= old.bytes + len(key)
         self.known[key] = prefix
         self.bytes += prefix.bytes + len(key)
-        while self.bytes > REMEMBERED and len(self.known) > 1:  # the one that is read next is always there
+        while self.bytes > self.remembered and len(self.known) > 1:  # the one that is read next is always there
             key, old = self.known.popitem(last=False)
             self.bytes -= old.bytes + len(key)
 

@@ -18,6 +18,13 @@ def served(contestants):
             yield "127.0.0.1", port
 
 
+def fill(page, text):
+    """Puts a text into the box of a page and waits until what is shown is what the models say of it."""
+    shown = page.get_attribute("main", "data-read")
+    page.fill("#text", text)
+    page.wait_for_function("shown => document.querySelector('main').dataset.read !== shown", arg=shown)
+
+
 class Client:
     """Asks the page at an address."""
 

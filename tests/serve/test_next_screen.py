@@ -4,15 +4,15 @@ import json
 
 import pytest
 
+from tests.serve.served import fill
+
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
 def typed(page):
     page = page("next")
-    with page.expect_response("**/api/read"):
-        page.fill("#text", "The ")
-    page.evaluate("() => new Promise(requestAnimationFrame)")
+    fill(page, "The ")
     return page
 
 

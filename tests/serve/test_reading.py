@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from lmzoo.serve import reading
 from lmzoo.serve.reading import TOP, Reader
 
 TEXT = "The old cat sat. The dog saw it."
@@ -83,19 +82,19 @@ def test_a_network_reads_each_token_once(contestants, name, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["lstm", "gpt", "trigram"])
-def test_what_is_remembered_is_bounded_in_bytes(contestants, name, monkeypatch):
+def test_what_is_remembered_is_bounded_in_bytes(contestants, name):
     def typed(reader):
         for length in range(len(TEXT) + 1):
             answer = result(reader.read(TEXT[:length]))
             held = sum(map(size, reader.known.values()))
-            assert held <= reader.bytes <= reading.REMEMBERED
+            assert held <= reader.bytes <= reader.remembered
         return answer, len(reader.known)
 
     (run,) = [run for run in contestants if run.folder.name == name]
     reader = Reader(run.text_model)
     expected, many = typed(reader)
-    monkeypatch.setattr(reading, "REMEMBERED", 3 * max(prefix.bytes + 100 for prefix in reader.known.values()))
-    answer, few = typed(Reader(run.text_model))
+    room = 3 * max(prefix.bytes + 100 for prefix in reader.known.values())
+    answer, few = typed(Reader(run.text_model, room))
     assert 1 < few < many
     assert answer["bits"] == pytest.approx(expected["bits"], abs=1e-3)
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.serve.served import fill
+
 pytestmark = pytest.mark.browser
 TEXT = "The old cat"
 
@@ -9,9 +11,7 @@ TEXT = "The old cat"
 @pytest.fixture
 def typed(page):
     page = page("ribbon")
-    with page.expect_response("**/api/read"):
-        page.fill("#text", TEXT)
-    page.evaluate("() => new Promise(requestAnimationFrame)")
+    fill(page, TEXT)
     return page
 
 

@@ -5,28 +5,24 @@ from dataclasses import replace
 import pytest
 
 from lmzoo.serve.contestants import Contestants
-from tests.serve.served import served
+from tests.serve.served import fill, served
 
 pytestmark = pytest.mark.browser
 
 
 def test_a_dot_for_each_model_is_as_high_as_its_bits(page, client):
     page = page("stage")
-    page.fill("#text", "The old cat sat on the mat")
-    page.wait_for_function("() => document.querySelector('.stage .bits').textContent")
+    fill(page, "The old cat sat on the mat")
     answers = {one["id"]: one for one in client.ask("/api/read", text="The old cat sat on the mat")["models"]}
-    shown = page.locator(".stage .bits").all_text_contents()
     expected = [f"{one['bits'] / 26:.2f}" if one.get("bits") else "failed" for one in answers.values()]
-    assert shown == expected
+    assert page.locator(".stage .bits").all_text_contents() == expected
     assert "damaged" in page.locator(".stage .failed").inner_text()
 
 
 def test_what_is_typed_is_shown_as_text(page):
     page = page("stage")
     for text in ("<img src=x onerror=document.title=1>", "</script><script>alert(1)</script>", "\u202e"):
-        with page.expect_response("**/api/read"):
-            page.fill("#text", text)
-        page.evaluate("() => new Promise(requestAnimationFrame)")
+        fill(page, text)
         assert page.title().startswith("lmzoo")
         assert page.locator("main img, main script").count() == 0
 
