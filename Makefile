@@ -19,6 +19,7 @@ test: $(VENV)/.ready-test
 # Beside each other, and in three processes on two cores: many tests wait for a process, a signal or a limit.
 types:
 	$(BIN)/mypy lmzoo
+	for file in lmzoo/course/assignments/*/assignment.py; do $(BIN)/mypy $$file || exit 1; done
 
 suite:
 	$(BIN)/pytest -n 3 --dist worksteal

@@ -4,7 +4,7 @@ import math
 import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from lmzoo.course.remote import Fault, Question
 
@@ -28,6 +28,7 @@ class Differential:
 
     expected: Sequence[Any]
     distributions: bool = False
+    within: float = 0.0  # how far a number may be from the right one: relatively, or absolutely where that is below one
 
     def judge(self, question: Question, answers: Sequence[Any]) -> Judged:
         """Compare each answer with what is right."""
@@ -47,7 +48,8 @@ class Differential:
         if isinstance(answer, Fault):
             return answer.message
         if not self.distributions:
-            return "" if _plain(answer) == _plain(expected) else "one differs from what is right"
+            same = near(answer, expected, self.within) if self.within else _plain(answer) == _plain(expected)
+            return "" if same else none_returned(answer) or "one differs from what is right"
         if fault := no_distribution(answer, len(expected)):
             return fault
         close = all(math.isclose(a, b, rel_tol=CLOSE, abs_tol=1e-12) for a, b in zip(answer, expected, strict=True))
@@ -78,12 +80,19 @@ class Figure:
         return Judged(share, said, value=bits)
 
 
+class Judge(Protocol):
+    """Who judges answers: the two above, or an assignment's own."""
+
+    def judge(self, question: Question, answers: Sequence[Any]) -> Judged:
+        """The share of the points that the answers, or faults, to the cases of a question earn."""
+
+
 @dataclass(frozen=True)
 class Drawn:
     """A check with its inputs: what to ask, and who judges the answers."""
 
     question: Question
-    judge: Differential | Figure
+    judge: Judge
 
 
 def no_distribution(answer: Any, size: int) -> str:
@@ -100,6 +109,26 @@ def no_distribution(answer: Any, size: int) -> str:
         return "a probability is below 0 or above 1: give probabilities, not their logarithms or counts"
     total = math.fsum(answer)
     return "" if abs(total - 1) <= SUM else f"the probabilities sum to {total:.6g}, not to 1"
+
+
+def near(answer: Any, expected: Any, within: float) -> bool:
+    """Whether both are made of the same numbers, up to `within`; what a dictionary lacks is zero."""
+    if isinstance(expected, dict):
+        if not isinstance(answer, dict):
+            return False
+        return all(near(answer.get(key, 0), expected.get(key, 0), within) for key in answer.keys() | expected.keys())
+    if isinstance(expected, list | tuple):
+        alike = isinstance(answer, list | tuple) and len(answer) == len(expected)
+        return alike and all(near(a, b, within) for a, b in zip(answer, expected, strict=True))
+    numeric = isinstance(answer, int | float) and isinstance(expected, int | float)
+    if numeric and not isinstance(answer, bool):
+        return math.isclose(answer, expected, rel_tol=within, abs_tol=within)
+    return bool(answer == expected)
+
+
+def none_returned(answer: Any) -> str:
+    """What is said of a function that ends without a return."""
+    return f"it returned {_kind(answer)}" if answer is None else ""
 
 
 def _plain(value: Any) -> Any:

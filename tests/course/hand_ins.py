@@ -1,0 +1,72 @@
+"""What the tests of all assignments share: hand-ins graded in this process, over inputs that are drawn once."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+from lmzoo.course import assignments, grading, remote, worker
+
+SECRET = b"a secret of the tests alone"
+HERE = Path(__file__).parent
+
+
+def asked_here(name, contents, question, cpu, level):
+    """`remote.ask` without a process, whose start is most of the time that it takes: the worker's own code."""
+    request = {
+        "function": question.function,
+        "given": [[worker.freeze(item) for item in given] for given in question.given],
+        "cases": [[number, [worker.freeze(item) for item in arguments]] for number, arguments in question.cases],
+    }
+    file = HERE / name
+    values = []
+    original = worker.open if hasattr(worker, "open") else open
+    worker.open = lambda path, mode: _Contents(contents)
+    try:
+        for answer in worker.answers(str(file), json.loads(json.dumps(request))):
+            answer = json.loads(json.dumps(answer))
+            failed = "error" in answer
+            values.append(remote.Fault(remote._said(answer["error"])) if failed else worker.thaw(answer["answer"]))
+    finally:
+        worker.open = original
+    return remote.Answers(values)
+
+
+class _Contents:
+    def __init__(self, contents):
+        self.read = lambda: contents
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+
+class Graded:
+    """An assignment whose inputs are drawn once, for one student, and serve every hand-in of its tests."""
+
+    def __init__(self, number):
+        self.assignment = assignments.find(number)
+        name = self.assignment.name
+        draws = self.assignment.checks(lambda check: grading.source(SECRET, "ada", f"{name}/{check}"))
+        self.drawn = {check: cache(draw) for check, draw in draws.items()}
+        self.starter = (assignments.FOLDER / name / "starter.py").read_text("utf-8")
+        self.reference = (HERE / name.partition("-")[2] / "reference.py").read_text("utf-8")
+
+    def grade(self, folder, code, monkeypatch, in_process=True):
+        """The result of a hand-in with this code."""
+        (folder / self.assignment.rubric.file).write_text(code, "utf-8")
+        monkeypatch.setattr(assignments.Assignment, "checks", lambda one, source: self.drawn)
+        if in_process:
+            monkeypatch.setattr(remote, "ask", asked_here)
+        return grading.grade(folder, self.assignment, SECRET, "ada", 0)
+
+    def wrong(self, right, wrong):
+        """The reference with a mistake in place of what is right."""
+        assert self.reference.count(right) == 1, right
+        return self.reference.replace(right, wrong)
+
+
+def lost(result):
+    """The points that each check took."""
+    return {check.name: round(check.of - check.points, 2) for check in result.checks if check.points < check.of}
