@@ -1,5 +1,6 @@
 """Grade a hand-in: find its file, ask it check by check, and give points by the share of cases that are right."""
 
+import hashlib
 import hmac
 import math
 import os
@@ -78,12 +79,12 @@ def grade(
     """
     result = Result(assignment.name, student, level, assignment.points)
     parts = {part.name: part for part in assignment.rubric.check}
-    drawn = assignment.checks(lambda check: source(secret, student, f"{assignment.name}/{check}"))
     why, contents = "", b""
     try:
         contents = hand_in(folder, assignment.rubric.file)
     except HandInError as error:
         why = str(error)
+    drawn = assignment.checks(lambda check: source(secret, student, f"{assignment.name}/{check}", contents))
     for name, draw in (progress or Progress()).track(f"grading {student}", list(drawn.items())):
         part = parts[name]
         if why:
@@ -103,9 +104,14 @@ def grade(
     return result
 
 
-def source(secret: bytes, student: str, check: str) -> random.Random:
-    """The random numbers that a student's check is drawn from: HMAC-SHA256 of both, under the secret."""
-    return random.Random(hmac.digest(secret, f"{student}\0{check}".encode(), "sha256"))
+def source(secret: bytes, student: str, check: str, contents: bytes = b"") -> random.Random:
+    """The random numbers that a student's check is drawn from: HMAC-SHA256 of all these, under the secret.
+
+    Of the hand-in too: what one attempt prints of its inputs would else be answered from a table in the next. Public
+    inputs stay the same while a file is mended.
+    """
+    seen = b"" if secret == PUBLIC else hashlib.sha256(contents).digest()
+    return random.Random(hmac.digest(secret, f"{student}\0{check}\0".encode() + seen, "sha256"))
 
 
 @cache

@@ -1,8 +1,9 @@
 """What a hand-in is kept in, by level. The result of a grading says which level held.
 
     0   a process of its own, with limits
-    1   and a network and processes of its own: nothing outside can be reached, and nothing outlives it
-    2   and another user, who can read neither the grader's files nor its memory, with /tmp empty and its own
+    1   and a network and processes of its own: nothing outside can be reached, and nothing outlives it; disks are
+        read-only, /tmp is empty, and lmzoo's own code cannot be seen
+    2   and another user, who can read neither the grader's files nor its memory
 
 At levels 0 and 1 a hand-in can read what its grader can read, the secret too.
 """
@@ -14,36 +15,43 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import lmzoo
 from lmzoo.errors import UsageError
 
 MEANS = {
     0: "a process with limits; a hand-in could read the secret, and use the network",
-    1: "no network; a hand-in could read the secret",
-    2: "another user, no network, its own /tmp; a hand-in cannot read the secret",
+    1: "no network, nothing outlives it, lmzoo is hidden; a hand-in could read the secret",
+    2: "another user, no network, nothing outlives it, lmzoo is hidden; a hand-in cannot read the secret",
 }
-OWN = ["--pid", "--fork", "--kill-child", "--mount-proc", "--net"]  # of unshare
-# The shell stays process 1 of its namespace, so that whatever a hand-in has started ends with it. The arguments: the
-# folder of the hand-in, its user, the number of folders that Python needs, these, and the command.
+OWN = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--net", "--ipc"]  # of unshare
+PASSING = ("/tmp", "/var/tmp", "/dev/shm", "/run/lock")  # where anybody may write: empty, and gone with the process
+# The shell stays process 1 of its namespaces, so that whatever a hand-in has started ends with it. The arguments, each
+# list ended by --: the folder of the hand-in, folders to keep although one above them is emptied, folders to empty,
+# those of them that lie in what is kept, file systems that become read-only, and the command.
 SCRIPT = """
 set -e
-work=$1 user=$2 count=$3; shift 3
+work=$1; shift
 mount -t tmpfs -o mode=755 tmpfs /mnt
 mkdir /mnt/work; mount --bind "$work" /mnt/work
-n=0; kept=
-while [ $n -lt $count ]; do
-  mkdir /mnt/$n; mount --bind "$1" /mnt/$n; eval "place$n=\\$1"; n=$((n+1)); shift
-done
-for top in /tmp /var/tmp /dev/shm; do [ -d $top ] && mount -t tmpfs -o mode=1777,size=64m tmpfs $top; done
+n=0
+while [ "$1" != -- ]; do mkdir /mnt/$n; mount --bind "$1" /mnt/$n; eval "place$n=\\$1"; n=$((n+1)); shift; done
+shift
+for top in PASSING; do [ ! -d $top ] || mount -t tmpfs -o mode=1777,size=64m tmpfs $top; done
 while [ "$1" != -- ]; do mount -t tmpfs -o mode=755 tmpfs "$1"; shift; done
 shift
-n=0
-while [ $n -lt $count ]; do eval "place=\\$place$n"; mkdir -p "$place"; mount --move /mnt/$n "$place"; n=$((n+1)); done
-mkdir -p "$work"; mount --move /mnt/work "$work"
+while [ $n -gt 0 ]; do
+  n=$((n-1)); eval "place=\\$place$n"; mkdir -p "$place"; mount --move /mnt/$n "$place"
+done
+while [ "$1" != -- ]; do mount -t tmpfs -o mode=755 tmpfs "$1"; shift; done
+shift
+mkdir -p "$work"; mount --move /mnt/work "$work"; mount -o remount,bind,ro "$work" || :
 umount /mnt
+while [ "$1" != -- ]; do mount -o "remount,bind,ro$1" "$2" 2>/dev/null || :; shift 2; done
+shift
 cd "$work"
-setpriv --reuid "$user" --regid "$user" --clear-groups --no-new-privs --inh-caps=-all -- "$@"
+"$@"
 exit $?
-"""
+""".replace("PASSING", " ".join(PASSING))
 
 
 def command(level: int, folder: Path, words: list[str]) -> list[str]:
@@ -51,13 +59,46 @@ def command(level: int, folder: Path, words: list[str]) -> list[str]:
     if level == 0:
         return words
     if level == 1:
-        return ["unshare", "--map-root-user", *OWN, "sh", "-c", '"$@"; exit $?', "sh", *words]
-    # A user that nobody else is: two hand-ins at once can neither stop nor read one another.
-    user = str((1 << 20) + secrets.randbelow(1 << 28))
+        unshare, dropped = ["unshare", "--map-root-user"], ["--bounding-set=-all"]
+    else:
+        # A user that nobody else is: two hand-ins at once can neither stop nor read one another.
+        user = str((1 << 20) + secrets.randbelow(1 << 28))
+        unshare, dropped = ["unshare"], ["--reuid", user, "--regid", user, "--clear-groups"]
+    # The folders of Python, where one above them is emptied or may not be entered by another user.
     needed = sorted({sys.base_prefix, sys.prefix})
-    closed = sorted({top for place in needed if (top := _closed(Path(place)))})
-    script = [str(folder), user, str(len(needed)), *needed, *closed, "--"]
-    return ["unshare", "--mount", *OWN, "sh", "-c", SCRIPT, "sh", *script, *words]
+    closed = {top for place in needed if level == 2 and (top := _closed(Path(place)))}
+    emptied = sorted({*closed, *hidden()})
+    kept = [place for place in needed if any(Path(place).is_relative_to(top) for top in (*emptied, *PASSING))]
+    again = [top for top in hidden() if any(Path(top).is_relative_to(place) for place in kept)]
+    script = [str(folder), *kept, "--", *emptied, "--", *again, "--", *read_only(), "--"]
+    dropped += ["--no-new-privs", "--inh-caps=-all", "--"]
+    return [*unshare, *OWN, "sh", "-c", SCRIPT, "sh", *script, "setpriv", *dropped, *words]
+
+
+@cache
+def hidden() -> tuple[str, ...]:
+    """Folders that a hand-in may not see: lmzoo's, whose models know what is right, wherever its Python would find it.
+
+    Of a checkout the whole, for its tests have hand-ins that earn everything.
+    """
+    ask = "import importlib.util as u; spec = u.find_spec('lmzoo'); print(spec.origin if spec else '')"
+    done = subprocess.run([sys.executable, "-I", "-c", ask], capture_output=True, text=True, check=False)
+    found = {Path(origin).resolve().parent for origin in (lmzoo.__file__, done.stdout.strip()) if origin}
+    return tuple(str(one.parent if (one.parent / "pyproject.toml").is_file() else one) for one in sorted(found))
+
+
+@cache
+def read_only() -> tuple[str, ...]:
+    """The options to keep and the place of each file system of a disk, which a hand-in may not write to."""
+    found = []
+    for line in Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines():
+        _source, place, _, options, *_ = line.split(" ")
+        place = place.encode().decode("unicode_escape").encode("latin-1").decode("utf-8", "replace")
+        if Path(place).parts[1:2] not in (("proc",), ("sys",), ("dev",)) and "rw" in options.split(","):
+            # Another user's namespace may add `ro` to what holds for it, and take nothing away.
+            also = [f",{one}" for one in ("nosuid", "nodev", "noexec") if one in options.split(",")]
+            found += ["".join(also), place]
+    return tuple(found)
 
 
 def _closed(place: Path) -> str | None:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from lmzoo.course import jail, worker
 from lmzoo.errors import LmzooError
 
 KEPT = 4096  # bytes of what a hand-in prints
-LONGEST = 32 << 20  # bytes of an answer
-READY = b'{"ready": true}'
+LONGEST = 500  # characters of what it raised
+MOST_ANSWERED = 16 << 20  # bytes of all answers to a check
+PATIENCE = 10  # seconds to wait for each second of CPU
 MEMORY = 2 << 30  # bytes of address space
 
 
@@ -57,18 +58,31 @@ class _Printed:
 
     kept: bytearray = field(default_factory=bytearray)
     total: int = 0
+    over: bool = False
 
     def drain(self, descriptor: int) -> None:
-        with contextlib.suppress(OSError):
-            while piece := os.read(descriptor, 1 << 16):
+        """Until all who could write are gone; after `over`, no more than a pipe holds: one may have outlived its check.
+
+        Closes the descriptor itself: closed by another, its number could be that of the next hand-in's pipe.
+        """
+        pieces = 16  # of a pipe
+        while pieces:
+            ready = select.select([descriptor], [], [], 0.2)[0]
+            if ready:
+                piece = os.read(descriptor, 1 << 16)
+                if not piece:
+                    break
                 self.total += len(piece)
                 self.kept += piece[: KEPT - len(self.kept)]
+            if self.over:
+                pieces = pieces - 1 if ready else 0
+        os.close(descriptor)
 
 
 def ask(name: str, contents: bytes, question: Question, cpu: int, level: int) -> Answers:
     """Run a file of that name and contents, and ask it.
 
-    `cpu`: seconds of CPU, for all cases together; ten times as long, and ten seconds, it may wait.
+    `cpu`: seconds of CPU, for all cases together; PATIENCE times as long, and a second more, it may wait.
     Whatever the hand-in does, there is an answer or a fault for each case. Raises LmzooError where its process could
     not be started, which is not its fault.
     """
@@ -100,8 +114,8 @@ def ask(name: str, contents: bytes, question: Question, cpu: int, level: int) ->
             values = _converse(process, reading, question, cpu)
         finally:
             _end(process)
-        listener.join(5)
-        os.close(heard)
+        printed.over = True
+        listener.join()
     text = bytes(printed.kept).decode("utf-8", "replace").replace(str(folder) + "/", "")
     return Answers(values, text, printed.total, cpu)
 
@@ -117,71 +131,81 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _converse(process: "subprocess.Popen[bytes]", reading: int, question: Question, cpu: int) -> list[Any]:
-    """Send the question, and read answers until there is one for each case, or the reason why there are no more."""
-    request = {
-        "function": question.function,
-        "given": [[worker.freeze(item) for item in given] for given in question.given],
-        "cases": [[number, [worker.freeze(item) for item in arguments]] for number, arguments in question.cases],
-    }
-    values: list[Any] = []
-    wait = 10 * cpu + 10
-    deadline = time.monotonic() + wait
+    """Ask case by case, until there is an answer for each, or the reason why there are no more."""
+    given = [[worker.freeze(item) for item in given] for given in question.given]
+    wait = PATIENCE * (cpu + 1)
     assert process.stdin
+    pipes = _Pipes(reading, process.stdin.fileno(), time.monotonic() + wait)
+    values: list[Any] = []
     why = ""
+    try:  # before the hand-in's first line
+        pipes.send({"function": question.function, "given": given})
+        pipes.receive()
+    except (OSError, EOFError, ValueError):
+        raise LmzooError("the process for the hand-in could not be started here; nothing was graded") from None
     try:
-        process.stdin.write(json.dumps(request).encode() + b"\n")
-        process.stdin.close()
-        lines = _lines(reading, deadline)
-        if next(lines, b"") != READY:
-            raise LmzooError("the process for the hand-in could not be started here; nothing was graded")
-        for line in lines:
-            answer = json.loads(line)
+        for number, arguments in question.cases:
+            pipes.send([number, [worker.freeze(item) for item in arguments]])
+            answer = pipes.receive()
             if "stopped" in answer:
                 why = _said(answer["stopped"])
                 break
-            if "end" in answer:
-                why = "it answered fewer cases than there are"
-                break
-            if "error" in answer:
-                values.append(Fault(_said(answer["error"])))
-            else:
-                values.append(worker.thaw(answer["answer"]))
-            if len(values) == len(question.cases):
-                break
-        else:
-            why = _how_it_ended(process, cpu)
+            values.append(Fault(_said(answer["error"])) if "error" in answer else worker.thaw(answer["answer"]))
     except TimeoutError:
-        why = f"it did not return within {wait} seconds (an endless loop, or input()?), so it was ended"
-    except BrokenPipeError:
-        raise LmzooError("the process for the hand-in ended before it was asked; nothing was graded") from None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        why = f"it did not return within {wait:g} seconds (an endless loop, or input()?), so it was ended"
+    except EOFError:
+        why = _how_it_ended(process, cpu)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         why = "something other than an answer was written where answers go: open only files of your own"
     return values + [Fault(why)] * (len(question.cases) - len(values))
 
 
-def _lines(descriptor: int, deadline: float) -> Iterator[bytes]:
-    held = bytearray()
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
-            raise TimeoutError
-        piece = os.read(descriptor, 1 << 18)
-        if not piece:
-            return
-        held += piece
-        if b"\n" not in piece:
-            if len(held) > LONGEST:
+class _Pipes:
+    """Lines of JSON to and from the worker, none of which waits longer than until `deadline`."""
+
+    def __init__(self, reading: int, writing: int, deadline: float):
+        self.reading, self.writing, self.deadline = reading, writing, deadline
+        self.held, self.read = bytearray(), 0
+        os.set_blocking(writing, False)  # a hand-in may keep its worker from ever reading
+
+    def send(self, value: Any) -> None:
+        """Raises TimeoutError. Where nobody reads any more, `receive` says why."""
+        rest = json.dumps(value).encode() + b"\n"
+        with contextlib.suppress(BrokenPipeError):
+            while rest:
+                self._wait([], [self.writing])
+                with contextlib.suppress(BlockingIOError):
+                    rest = rest[os.write(self.writing, rest) :]
+
+    def receive(self) -> dict[str, Any]:
+        """Raises TimeoutError, EOFError, and ValueError for what is no line of JSON or more than MOST_ANSWERED."""
+        while (end := self.held.find(b"\n")) < 0:
+            self._wait([self.reading], [])
+            piece = os.read(self.reading, 1 << 18)
+            self.held += piece
+            self.read += len(piece)
+            if not piece:
+                raise EOFError
+            if self.read > MOST_ANSWERED:
                 raise ValueError("too long")
-            continue
-        *lines, rest = bytes(held).split(b"\n")
-        held = bytearray(rest)
-        yield from lines
+        line = bytes(self.held[:end])
+        del self.held[: end + 1]
+        # A whole number of a thousand digits could not be compared with a probability.
+        answer = json.loads(line, parse_int=lambda digits: int(digits) if len(digits) < 40 else float(digits))
+        if not isinstance(answer, dict):
+            raise ValueError("no answer")
+        return answer
+
+    def _wait(self, read: list[int], write: list[int]) -> None:
+        left = self.deadline - time.monotonic()
+        if left <= 0 or not any(select.select(read, write, [], left)):
+            raise TimeoutError
 
 
 def _said(error: dict[str, Any]) -> str:
     """An error of the hand-in, in words that help."""
-    kind, text, line = str(error["kind"]), str(error["text"]), error.get("line")
-    at = f"line {line}: " if line else ""
+    kind, text, line = str(error["kind"])[:80], str(error["text"])[:LONGEST], error.get("line")
+    at = f"line {line}: " if isinstance(line, int) else ""
     if kind == "NotImplementedError":
         return f"{at}a hole is left in it: {text or 'NotImplementedError'}"
     if kind in ("SyntaxError", "IndentationError", "TabError"):
@@ -196,12 +220,13 @@ def _said(error: dict[str, Any]) -> str:
 
 
 def _syntax(text: str, at: str, source: str, column: Any) -> str:
+    source = source[:LONGEST].rstrip("\n")
     if "Missing parentheses in call to" in text:
         return f"{at}this is Python 2 ({text.split('. ')[0]}); Python 3 is used here"
     if "codec can't decode" in text or "Non-UTF-8" in text or "encoding" in text:
         return f"{at}the file is not UTF-8: save it so in your editor ({text})"
-    shown = source.rstrip("\n")
-    caret = f"\n  {shown}\n  {' ' * (int(column) - 1)}^" if shown and column else ""
+    shown = isinstance(column, int) and 0 < column <= len(source) + 1
+    caret = f"\n  {source}\n  {' ' * (column - 1)}^" if shown else ""
     return f"{at}{text}{caret}"
 
 
@@ -213,6 +238,7 @@ def _how_it_ended(process: "subprocess.Popen[bytes]", cpu: int) -> str:
         return f"it was killed: it used more than {cpu} seconds of CPU, or the machine ran out of memory"
     if code is None:
         return "it closed the pipe of its answers: close only files of your own"
-    if code < 0 or code > 128:
-        return f"it crashed ({signal.Signals(-code if code < 0 else code - 128).name})"
+    killer = -code if code < 0 else code - 128
+    if killer in iter(signal.Signals):
+        return f"it crashed ({signal.Signals(killer).name})"
     return f"it ended its own process with exit code {code} (os._exit?): a function must return"

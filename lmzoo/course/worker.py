@@ -1,18 +1,22 @@
 """The process of a hand-in: calls its function and writes what it returns, a line of JSON for each case.
 
-    python -I worker.py FILE DESCRIPTOR LIMITS     the request is a line on stdin
+    python -I worker.py FILE DESCRIPTOR LIMITS     the function and what makes it are a line on stdin, then each case
 
-It imports nothing of lmzoo, so there is nothing here to patch: whatever the hand-in does to this process, only
-numbers come out of it. Its limits are set before the hand-in's first line runs.
+A case comes when the one before it is answered, so that no answer can look at a later question. Nothing of lmzoo is
+imported, so there is nothing here to patch: whatever the hand-in does to this process, only numbers come out of it. Its
+limits are set before the hand-in's first line runs.
 """
 
 import json
 import os
 import sys
 import traceback
+from collections.abc import Iterable
 from importlib.abc import MetaPathFinder
 from types import ModuleType
 from typing import Any
+
+DEEPEST = 20  # of lists in lists
 
 
 class NoReference(MetaPathFinder):
@@ -35,14 +39,16 @@ def limit(bounds: dict[str, int]) -> None:
         resource.setrlimit(kind, (bound, bound))
 
 
-def thaw(value: Any) -> Any:
-    """Tuples and dictionaries from their JSON (see `remote.freeze`)."""
+def thaw(value: Any, depth: int = 0) -> Any:
+    """Tuples and dictionaries from their JSON (see `freeze`). Raises ValueError where it is deeper than DEEPEST."""
+    if depth > DEEPEST:
+        raise ValueError("it is nested too deeply")
     if isinstance(value, list):
-        return [thaw(item) for item in value]
+        return [thaw(item, depth + 1) for item in value]
     if isinstance(value, dict):
         if "tuple" in value:
-            return tuple(thaw(item) for item in value["tuple"])
-        return {thaw(key): thaw(item) for key, item in value["pairs"]}
+            return tuple(thaw(item, depth + 1) for item in value["tuple"])
+        return {thaw(key, depth + 1): thaw(item, depth + 1) for key, item in value["pairs"]}
     return value
 
 
@@ -80,8 +86,8 @@ def failure(error: BaseException, file: str) -> dict[str, Any]:
     return found
 
 
-def answers(file: str, request: dict[str, Any]) -> Any:
-    """Yield the answer to each case in turn."""
+def answers(file: str, request: dict[str, Any], cases: Iterable[str | bytes]) -> Any:
+    """Yield the answer to each case in turn, which is a line of `cases`."""
     with open(file, "rb") as source:
         code = compile(source.read(), file, "exec", dont_inherit=True)
     module = ModuleType("handin")
@@ -91,7 +97,8 @@ def answers(file: str, request: dict[str, Any]) -> Any:
     if not callable(function := vars(module).get(request["function"])):
         raise NameError(f"there is no function {request['function']} in it")
     made: dict[int, Any] = {}
-    for number, arguments in request["cases"]:
+    for line in cases:
+        number, arguments = json.loads(line)
         try:
             if number is None:
                 asked = function
@@ -109,7 +116,8 @@ def answers(file: str, request: dict[str, Any]) -> Any:
 
 def main(file: str, descriptor: str, limits: str) -> None:
     """Answer the one request."""
-    request = json.loads(sys.stdin.readline())
+    cases = os.fdopen(os.dup(0), "rb")
+    request = json.loads(cases.readline())
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     limit(json.loads(limits))
     sys.meta_path.insert(0, NoReference())
@@ -121,9 +129,8 @@ def main(file: str, descriptor: str, limits: str) -> None:
 
     write({"ready": True})  # what fails before is the grader's fault, not the hand-in's
     try:
-        for answer in answers(file, request):
+        for answer in answers(file, request, cases):
             write(answer)
-        write({"end": True})
     except BaseException as error:  # SystemExit too: whoever grades is told of it
         write({"stopped": failure(error, file)})
     os._exit(0)  # without waiting for threads that the hand-in left

@@ -15,14 +15,14 @@ def asked_here(name, contents, question, cpu, level):
     request = {
         "function": question.function,
         "given": [[worker.freeze(item) for item in given] for given in question.given],
-        "cases": [[number, [worker.freeze(item) for item in arguments]] for number, arguments in question.cases],
     }
+    cases = [[number, [worker.freeze(item) for item in arguments]] for number, arguments in question.cases]
     file = HERE / name
     values = []
     original = worker.open if hasattr(worker, "open") else open
     worker.open = lambda path, mode: _Contents(contents)
     try:
-        for answer in worker.answers(str(file), json.loads(json.dumps(request))):
+        for answer in worker.answers(str(file), json.loads(json.dumps(request)), map(json.dumps, cases)):
             answer = json.loads(json.dumps(answer))
             failed = "error" in answer
             values.append(remote.Fault(remote._said(answer["error"])) if failed else worker.thaw(answer["answer"]))

@@ -1,12 +1,12 @@
 """The grader over hand-ins of assignment 3: right ones, wrong ones, and files that are none."""
 
 import json
+import math
+import operator
 import os
 import socket
 import stat
 import sys
-from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,31 +14,14 @@ import pytest
 from lmzoo.cli.main import main
 from lmzoo.course import assignments, grading, jail
 from lmzoo.errors import LmzooError, UsageError
+from tests.course.counted import COUNTING, REFERENCE, SECRET, SMALL, drawn_once, kept  # noqa: F401
 
-SECRET = b"a secret of the tests alone"
-COUNTING = assignments.find("3")
-REFERENCE = (Path(__file__).parent / "counting" / "reference.py").read_text("utf-8")
-# Two of its checks, with two seconds each.
-SMALL = replace(
-    COUNTING, rubric=replace(COUNTING.rubric, check=[replace(COUNTING.rubric.check[n], cpu=0) for n in (0, 2)])
-)
 as_root = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="only root on Linux can take another user for a hand-in"
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def drawn_once():
-    """One student's inputs serve all hand-ins here: to draw them is most of the work."""
-    draws = COUNTING.checks(lambda check: grading.source(SECRET, "ada", f"{COUNTING.name}/{check}"))
-    kept = {name: cache(draw) for name, draw in draws.items()}
-
-    def checks(self, source):
-        return {part.name: kept[part.name] for part in self.rubric.check}
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(assignments.Assignment, "checks", checks)
-        yield
+pytestmark = pytest.mark.usefixtures("drawn_once")
 
 
 @pytest.fixture
@@ -64,36 +47,72 @@ def test_the_starter_earns_nothing_and_the_reference_everything(grade):
     assert (lost(result), result.points, result.finished, seen) == ({}, 75, True, [1, 2, 3, 4, 5, 6])
 
 
+# What is replaced in the reference, by what, and the one check that takes points.
 WRONG = [
-    # Lines run into one another: in every text of two lines or more and orders above 2.
-    ("            line = [end]\n", "            pass\n", {"counts": 5}),
+    # Lines run into one another: in texts of two lines or more and orders above 2.
+    ("            line = [end]\n", "            pass\n", "counts"),
     (
         "        return [followers.get(w, 0) / total for",
         "        return [followers.get(w, 0) / (total + 1) for",
-        {"maximum likelihood": 10},
+        "maximum likelihood",
     ),
-    ("+ k * vocab_size", "+ k", {"add-k": 10}),
+    ("+ k * vocab_size", "+ k", "add-k"),
     (
         "weight * followers.get(w, 0) / total + (1 - weight)",
         "(1 - weight) * followers.get(w, 0) / total + weight",
-        {"Jelinek-Mercer": 12},
+        "Jelinek-Mercer",
     ),
-    # Absolute discounting for Kneser-Ney; its own model, a trigram of the same, has more bits.
-    ("before[g] for g, c in", "c for g, c in", {"Kneser-Ney": 18, "bits of a hidden text": 1.01}),
+    # Absolute discounting for Kneser-Ney.
+    ("discounted(continuation(tables, vocab_size), vocab_size)", "discounted(tables, vocab_size)", "Kneser-Ney"),
     # What begins a line has nothing before it, so its count would be 0.
     (
-        "if n > 1 and g[0] == vocab_size - 1 else",
-        "if False else",
-        {"Kneser-Ney": 11.52},
+        "discounted(continuation(tables, vocab_size), vocab_size)",
+        "discounted([{g: c if n == len(tables) - 1 or not n or g[0] < vocab_size - 1 else 0 for g, c in t.items()}"
+        " for n, t in enumerate(continuation(tables, vocab_size))], vocab_size)",
+        "Kneser-Ney",
     ),
-    ("count(tokens, vocab_size, 3)", "count(tokens, vocab_size, 1)", {"bits of a hidden text": 12.97}),
+    ("count(tokens, vocab_size, 3)", "count(tokens, vocab_size, 1)", "bits of a hidden text"),
 ]
 
 
-@pytest.mark.parametrize(("right", "wrong", "expected"), WRONG, ids=[wrong.strip()[:30] for _, wrong, _ in WRONG])
-def test_a_wrong_hand_in_loses_the_points_of_what_is_wrong(grade, right, wrong, expected):
+@pytest.mark.parametrize(("right", "wrong", "check"), WRONG, ids=[wrong.strip()[:30] for _, wrong, _ in WRONG])
+def test_a_wrong_hand_in_loses_the_points_of_what_is_wrong(grade, right, wrong, check):
     assert REFERENCE.count(right) == 1
-    assert lost(grade(REFERENCE.replace(right, wrong))) == expected
+    code = REFERENCE.replace(right, wrong)
+    (part,) = [part for part in COUNTING.rubric.check if part.name == check]
+    due = round(part.points * share(code, check), 2)
+    assert lost(grade(code)) == {check: pytest.approx(part.points - due)}
+    assert due < part.points
+
+
+def share(code, check):
+    """By the rubric: of cases the share in which it is as the reference, of a figure its place in bits."""
+    drawn = kept[check](check)
+    answers = {who: list(asked(who, drawn.question)) for who in (code, REFERENCE)}
+    if check == "counts":
+        return sum(map(operator.eq, *answers.values())) / len(answers[code])
+    if check != "bits of a hidden text":
+        same = [
+            a == b if check == "counts" else a == pytest.approx(b)
+            for a, b in zip(answers[code], answers[REFERENCE], strict=True)
+        ]
+        return sum(same) / len(same)
+    judge = drawn.judge
+    bits = sum(-math.log2(p[token]) for p, token in zip(answers[code], judge.tokens, strict=True)) / len(judge.tokens)
+    return min(1, max(0, (judge.baseline - bits) / (judge.baseline - judge.target)))
+
+
+def asked(code, question):
+    """The answers of a hand-in that we trust."""
+    hand_in = {}
+    exec(code, hand_in)
+    function = hand_in[question.function]
+    made = [function(*given) for given in question.given]
+    for number, arguments in question.cases:
+        try:
+            yield (function if number is None else made[number])(*arguments)
+        except ZeroDivisionError:
+            yield None
 
 
 def instead(body):

@@ -84,7 +84,10 @@ def discount(table):
 
 
 def kneser_ney(tables, vocab_size):
-    adjusted = continuation(tables, vocab_size)
+    return discounted(continuation(tables, vocab_size), vocab_size)
+
+
+def discounted(adjusted, vocab_size):
     discounts = [discount(table) for table in adjusted]
 
     def step(followers, lower, n):
@@ -98,4 +101,5 @@ def kneser_ney(tables, vocab_size):
 
 
 def own_model(tokens, vocab_size):
-    return kneser_ney(count(tokens, vocab_size, 3), vocab_size)
+    counts = continuation(count(tokens, vocab_size, 3), vocab_size)
+    return discounted(counts, vocab_size)

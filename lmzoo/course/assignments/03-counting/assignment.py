@@ -139,7 +139,8 @@ def figure(source: random.Random) -> Drawn:
     ids = {word: n for n, word in enumerate(words)}
     end = len(words)
     read, asked = ([n for line in part for n in (*(ids[w] for w in line.split()), end)] for part in (train, hidden))
-    positions = source.sample(range(len(asked)), 80)
+    # In the text's order: a later history holds what came after an earlier one, which has been answered by then.
+    positions = sorted(source.sample(range(len(asked)), 80))
     before, next_ones = [history(asked, n, end) for n in positions], [asked[n] for n in positions]
 
     def bits(smoothing: str, order: int) -> float:
