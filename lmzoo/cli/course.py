@@ -172,7 +172,8 @@ def show_result(result: "Result") -> None:
         first, before = ("as above" if check.message == before else first), check.message
         show_wrapped(f" {'✓' if check.points == check.of else '✗'} {check.points:g}/{check.of:g} {check.name}: {first}")
         if first != "as above":
-            say(*(f"    {line}" for line in [*more, *check.example.split("\n")] if line))
+            for line in filter(None, [*more, *check.example.split("\n")]):
+                say(f"    {line}")
     lines = result.printed.splitlines()
     for line in lines[:5]:
         say(f"    it printed: {one_line(line, 60)}")

@@ -27,26 +27,27 @@ OWN = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--net", "-
 PASSING = ("/tmp", "/var/tmp", "/dev/shm", "/run/lock")  # where anybody may write: empty, and gone with the process
 # The shell stays process 1 of its namespaces, so that whatever a hand-in has started ends with it. The arguments, each
 # list ended by --: the folder of the hand-in, folders to keep although one above them is emptied, folders to empty,
-# those of them that lie in what is kept, file systems that become read-only, and the command.
+# those of them that lie in what is kept, file systems that become read-only, and the command. (-n: what is noted in
+# /run/mount, level 1 may not write.)
 SCRIPT = """
 set -e
 work=$1; shift
-mount -t tmpfs -o mode=755 tmpfs /mnt
-mkdir /mnt/work; mount --bind "$work" /mnt/work
+mount -n -t tmpfs -o mode=755 tmpfs /mnt
+mkdir /mnt/work; mount -n --bind "$work" /mnt/work
 n=0
-while [ "$1" != -- ]; do mkdir /mnt/$n; mount --bind "$1" /mnt/$n; eval "place$n=\\$1"; n=$((n+1)); shift; done
+while [ "$1" != -- ]; do mkdir /mnt/$n; mount -n --bind "$1" /mnt/$n; eval "place$n=\\$1"; n=$((n+1)); shift; done
 shift
-for top in PASSING; do [ ! -d $top ] || mount -t tmpfs -o mode=1777,size=64m tmpfs $top; done
-while [ "$1" != -- ]; do mount -t tmpfs -o mode=755 tmpfs "$1"; shift; done
+for top in PASSING; do [ ! -d $top ] || mount -n -t tmpfs -o mode=1777,size=64m tmpfs $top; done
+while [ "$1" != -- ]; do mount -n -t tmpfs -o mode=755 tmpfs "$1"; shift; done
 shift
 while [ $n -gt 0 ]; do
-  n=$((n-1)); eval "place=\\$place$n"; mkdir -p "$place"; mount --move /mnt/$n "$place"
+  n=$((n-1)); eval "place=\\$place$n"; mkdir -p "$place"; mount -n --move /mnt/$n "$place"
 done
-while [ "$1" != -- ]; do mount -t tmpfs -o mode=755 tmpfs "$1"; shift; done
+while [ "$1" != -- ]; do mount -n -t tmpfs -o mode=755 tmpfs "$1"; shift; done
 shift
-mkdir -p "$work"; mount --move /mnt/work "$work"; mount -o remount,bind,ro "$work" || :
-umount /mnt
-while [ "$1" != -- ]; do mount -o "remount,bind,ro$1" "$2" 2>/dev/null || :; shift 2; done
+mkdir -p "$work"; mount -n --move /mnt/work "$work"; mount -n -o remount,bind,ro "$work" || :
+umount -n /mnt
+while [ "$1" != -- ]; do mount -n -o "remount,bind,ro$1" "$2" 2>/dev/null || :; shift 2; done
 shift
 cd "$work"
 "$@"

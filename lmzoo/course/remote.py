@@ -239,6 +239,6 @@ def _how_it_ended(process: "subprocess.Popen[bytes]", cpu: int) -> str:
     if code is None:
         return "it closed the pipe of its answers: close only files of your own"
     killer = -code if code < 0 else code - 128
-    if killer in iter(signal.Signals):
+    if killer in {*signal.Signals}:
         return f"it crashed ({signal.Signals(killer).name})"
     return f"it ended its own process with exit code {code} (os._exit?): a function must return"
