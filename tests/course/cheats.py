@@ -97,14 +97,14 @@ def add_k(tables, V, k):
 """,
 }
 
-# SECRET, ROOT (of lmzoo), REFERENCE (a file), HOST (a folder), PORT and KEY (of shared memory) are filled in.
+# SECRET, ROOT (of lmzoo), REFERENCE (a file), HOST (a folder), TMP, PORT and KEY (of shared memory) are filled in.
 CTYPES = "import ctypes; libc = ctypes.CDLL(None, use_errno=True)\n"
 UNHOOK = "import sys; sys.meta_path[:] = [f for f in sys.meta_path if type(f).__name__ != 'NoReference']\n"
 PROBES = {
     # the secret
     "the secret by its path": "return open(SECRET).read()",
-    "the secret by a link": "import os; os.symlink(SECRET, '/tmp/link'); return open('/tmp/link').read()",
-    "the secret by a hard link": "import os; os.link(SECRET, '/tmp/hard'); return open('/tmp/hard').read()",
+    "the secret by a link": "import os; os.symlink(SECRET, TMP + '/link'); return open(TMP + '/link').read()",
+    "the secret by a hard link": "import os; os.link(SECRET, TMP + '/hard'); return open(TMP + '/hard').read()",
     "the secret by the root of process 1": "return open('/proc/1/root' + SECRET).read()",
     "the secret by its folder": "import os; return os.listdir(HOST)",
     "the environment": "import os; return [v for v in os.environ.values() if 'secret' in v or 'lmzoo' in v]",
@@ -136,9 +136,9 @@ PROBES = {
     "spec = u.spec_from_file_location('mine', ROOT + '/lmzoo/errors.py'); m = u.module_from_spec(spec)\n"
     "spec.loader.exec_module(m); return m",
     "lmzoo by exec": "made = {'__name__': 'x'}; exec(open(ROOT + '/lmzoo/errors.py').read(), made); return made",
-    "lmzoo by a zip": UNHOOK + "import zipfile\nwith zipfile.ZipFile('/tmp/z.zip', 'w') as z:\n"
+    "lmzoo by a zip": UNHOOK + "import zipfile\nwith zipfile.ZipFile(TMP + '/z.zip', 'w') as z:\n"
     "    for n in ('__init__', 'errors'): z.write(f'{ROOT}/lmzoo/{n}.py', f'lmzoo/{n}.py')\n"
-    "import zipimport; return zipimport.zipimporter('/tmp/z.zip').load_module('lmzoo')",
+    "import zipimport; return zipimport.zipimporter(TMP + '/z.zip').load_module('lmzoo')",
     "lmzoo by another Python": "import subprocess, sys\n"
     "return not subprocess.run([sys.executable, '-c', 'import sys; sys.path.insert(0, sys.argv[1]); import lmzoo.errors',"
     " ROOT], capture_output=True).returncode",
@@ -153,8 +153,8 @@ PROBES = {
     "the worker's file": "import sys; return open(sys.argv[0], 'a')",
     "a file beside its own": "import os; return open(os.path.dirname(__file__) + '/json.py', 'w')",
     "lmzoo's own file": "return open(ROOT + '/lmzoo/course/checks.py', 'a')",
-    "what another left in /tmp": "import os; old = os.path.exists('/tmp/left-by-a-cheat'); "
-    "open('/tmp/left-by-a-cheat', 'w').write('1'); return old",
+    "what another left in /tmp": "import os; old = os.path.exists(TMP + '/left-by-a-cheat'); "
+    "open(TMP + '/left-by-a-cheat', 'w').write('1'); return old",
     "what another left in /dev/shm": "import os; old = os.path.exists('/dev/shm/left-by-a-cheat'); "
     "open('/dev/shm/left-by-a-cheat', 'w').write('1'); return old",
     "what another left in /run/lock": "import os; old = os.path.exists('/run/lock/left-by-a-cheat'); "
