@@ -33,6 +33,7 @@ class Question:
     function: str
     cases: Sequence[tuple[int | None, tuple[Any, ...]]]  # the n of `given`, or None; the arguments
     given: Sequence[tuple[Any, ...]] = ()
+    provided: str = ""  # code that is run after the hand-in's: earlier parts as they should be, in place of its own
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def _converse(process: "subprocess.Popen[bytes]", reading: int, question: Questi
     values: list[Any] = []
     why = ""
     try:  # before the hand-in's first line
-        pipes.send({"function": question.function, "given": given})
+        pipes.send({"function": question.function, "given": given, "provided": question.provided})
         pipes.receive()
     except (OSError, EOFError, ValueError):
         raise LmzooError("the process for the hand-in could not be started here; nothing was graded") from None

@@ -1,6 +1,7 @@
 """What the tests of all assignments share: hand-ins graded in this process, over inputs that are drawn once."""
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,7 @@ def asked_here(name, contents, question, cpu, level):
     """`remote.ask` without a process, whose start is most of the time that it takes: the worker's own code."""
     request = {
         "function": question.function,
+        "provided": question.provided,
         "given": [[worker.freeze(item) for item in given] for given in question.given],
     }
     cases = [[number, [worker.freeze(item) for item in arguments]] for number, arguments in question.cases]
@@ -52,6 +54,20 @@ class Graded:
         self.drawn = {check: cache(draw) for check, draw in draws.items()}
         self.starter = (assignments.FOLDER / name / "starter.py").read_text("utf-8")
         self.reference = (HERE / name.partition("-")[2] / "reference.py").read_text("utf-8")
+
+    def module(self, check):
+        """The names of the assignment's module."""
+        return self.drawn[check].__wrapped__.__globals__
+
+    def set(self, check, **settings):
+        """Smaller sizes than are graded, say: of what is drawn for that check."""
+        self.module(check).update(settings)
+
+    def only(self, *names):
+        """Grade with these checks alone."""
+        parts = [part for part in self.assignment.rubric.check if part.name in names]
+        self.assignment = replace(self.assignment, rubric=replace(self.assignment.rubric, check=parts))
+        self.drawn = {name: draw for name, draw in self.drawn.items() if name in names}
 
     def grade(self, folder, code, monkeypatch, in_process=True):
         """The result of a hand-in with this code."""
