@@ -1,18 +1,16 @@
 """`lmzoo course`: assignments to hand out, and the grader of what comes back."""
 
 import csv
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote
 
 import typer
 
 from lmzoo.cli.app import add_group
 from lmzoo.cli.console import Bars, Commands, say, show_json, show_table, show_wrapped
-from lmzoo.cli.options import Json, Quiet, option, with_flags
-from lmzoo.errors import UsageError, one_line
+from lmzoo.cli.options import Json, Quiet, Size, option, with_flags
+from lmzoo.errors import LmzooError, UsageError, one_line
 
 if TYPE_CHECKING:
     from lmzoo.course.assignments import Assignment
@@ -109,6 +107,7 @@ def grade_hand_ins(
         str | None, option("--student", "Whose hand-in it is, where not the name of its folder.", False)
     ] = None,
     level: Level = None,
+    jobs: Size = 1,  # How many are graded at once, each by a process of its own: as many as there are cores.
     results: Annotated[
         Path | None, option("--results", "A folder for STUDENT.json, written after every check.", False)
     ] = None,
@@ -121,10 +120,10 @@ def grade_hand_ins(
 ) -> None:
     """Grade hand-ins: points by the share of cases right, on inputs drawn for each student from the secret.
 
-    Exit code 0: graded, whatever the points; 1: the grader failed; 2: wrong use.
+    Exit code 0: graded, whatever the points; 1: the grader failed, which is said on stderr; 2: wrong use. Ctrl-C
+    keeps what is graded.
     """
-    from lmzoo.course import formats, grading, jail
-    from lmzoo.drafts import write_atomically
+    from lmzoo.course import formats, grading, jail, many
 
     flags = {"json": as_json, "csv": as_csv, "gradescope": gradescope, "vpl": vpl, "prairielearn": prairielearn}
     chosen = [name for name, given in flags.items() if given]
@@ -141,26 +140,37 @@ def grade_hand_ins(
     if system and held < 2 and jail.is_root():
         raise UsageError(f"--{chosen[0]} as root needs level 2: a hand-in could read the secret at level {held}")
 
-    def save(result: "Result") -> None:
-        if results is not None:
-            results.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(result.facts(), indent=1)
-            write_atomically(results / f"{quote(result.student, safe=' @')}.json", text.encode())
-
-    graded = []
-    for folder, name in zip(folders, names, strict=True):
-        graded.append(grading.grade(folder, one, key, name, held, save, Bars(quiet)))
-        if not chosen:
-            show_result(graded[-1])
-            say("")
-    if system:
+    how = many.Grading(one, key, held, grading.unit(), results)
+    hand_ins = [many.HandIn(folder, name) for folder, name in zip(folders, names, strict=True)]
+    graded: list[Result] = []
+    failures: list[many.Failure] = []
+    kept = f" in {results}" if results else ", and shown above"
+    stopped = None
+    try:
+        for result in many.grade_all(hand_ins, how, jobs, Bars(quiet)):
+            if isinstance(result, many.Failure):
+                failures.append(result)
+                continue
+            graded.append(result)
+            if not chosen:
+                show_result(result)
+                say("")
+    except KeyboardInterrupt as stop:
+        stopped = type(stop)(f"interrupted; {len(graded)} of {len(hand_ins)} are graded{kept}")
+    if graded and system:
         print(system(graded[0]))
-    elif as_json:
+    elif as_json and not system:
         show_json([result.facts() for result in graded])
     elif as_csv:
-        show_csv(graded)
-    else:
+        show_csv(one, graded)
+    elif not chosen:
         show_wrapped(f"level {held}: {jail.MEANS[held]}")
+    if stopped:
+        raise stopped
+    if failures:
+        for failure in failures:
+            show_wrapped(f"lmzoo: {failure.student}: the grader failed: {failure.message}", sys.stderr)
+        raise LmzooError(f"{len(failures)} of {len(hand_ins)} could not be graded, which is no fault of theirs")
 
 
 def show_result(result: "Result") -> None:
@@ -181,10 +191,10 @@ def show_result(result: "Result") -> None:
         say("    it printed more, which --json shows")
 
 
-def show_csv(graded: list["Result"]) -> None:
+def show_csv(assignment: "Assignment", graded: list["Result"]) -> None:
     """A row for each hand-in: student, points, and those of each check."""
     rows = csv.writer(sys.stdout, lineterminator="\n")
-    rows.writerow(["student", "points", "of", "level", *(check.name for check in graded[0].checks)])
+    rows.writerow(["student", "points", "of", "level", *(part.name for part in assignment.rubric.check)])
     for result in graded:
         # A name that begins so would be a formula to a spreadsheet.
         name = f"'{result.student}" if result.student.startswith(("=", "+", "-", "@")) else result.student

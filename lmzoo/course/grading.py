@@ -71,11 +71,13 @@ def grade(
     level: int,
     after_check: Callable[[Result], None] | None = None,
     progress: Progress | None = None,
+    unit_seconds: float | None = None,
 ) -> Result:
     """Run each check of the assignment over what is in `folder`, or over that file.
 
-    `after_check` is called after every check with the result so far, so that a crash leaves what was earned. Raises
-    LmzooError where the grader fails; a hand-in that does is a result.
+    `after_check` is called after every check with the result so far, so that a crash leaves what was earned. Limits of
+    CPU time are multiples of `unit_seconds`, which `unit` measures where it is None. Raises LmzooError where the grader
+    fails; a hand-in that does is a result.
     """
     result = Result(assignment.name, student, level, assignment.points)
     parts = {part.name: part for part in assignment.rubric.check}
@@ -91,7 +93,7 @@ def grade(
             result.checks.append(Outcome(name, 0.0, part.points, why))
         else:
             check = draw(name)
-            limit = max(2, math.ceil(part.cpu * unit()))
+            limit = max(2, math.ceil(part.cpu * (unit_seconds or unit())))
             answers = remote.ask(assignment.rubric.file, contents, check.question, limit, level)
             judged = check.judge.judge(check.question, answers.values)
             example = judged.example if secret == PUBLIC else ""

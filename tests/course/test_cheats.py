@@ -63,8 +63,8 @@ def probed(level, tmp_path_factory):
             port = server.getsockname()[1]
             abstract.bind(f"\0lmzoo-{port}")
             abstract.listen()
-            known = {"SECRET": str(key), "ROOT": ROOT, "HOST": str(folder), "PORT": port, "KEY": os.getpid(), "TMP": "/tmp",
-                     "REFERENCE": str(Path(__file__).parent / "counting" / "reference.py")}  # fmt: skip
+            known = {"SECRET": str(key), "ROOT": ROOT, "HOST": str(folder), "PORT": port, "KEY": os.getpid(),
+                     "TMP": "/tmp", "REFERENCE": str(HAND_IN)}  # fmt: skip
             bodies = {name: "def body():\n" + textwrap.indent(PROBES[name], "    ") for name in names}
             code = f"globals().update({known!r})\nBODIES = {bodies!r}\n{ATTEMPT}{WRONG}"
             (handed / "counting.py").write_text(code, "utf-8")

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from lmzoo.cli.main import main
-from lmzoo.course import assignments, grading, jail
+from lmzoo.course import assignments, grading, jail, remote
 from lmzoo.errors import LmzooError, UsageError
 from tests.course.counted import COUNTING, REFERENCE, SECRET, SMALL, drawn_once, kept  # noqa: F401
+from tests.course.hand_ins import asked_here
 
 as_root = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="only root on Linux can take another user for a hand-in"
@@ -76,7 +77,8 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("right", "wrong", "check"), WRONG, ids=[wrong.strip()[:30] for _, wrong, _ in WRONG])
-def test_a_wrong_hand_in_loses_the_points_of_what_is_wrong(grade, right, wrong, check):
+def test_a_wrong_hand_in_loses_the_points_of_what_is_wrong(grade, monkeypatch, right, wrong, check):
+    monkeypatch.setattr(remote, "ask", asked_here)
     assert REFERENCE.count(right) == 1
     code = REFERENCE.replace(right, wrong)
     (part,) = [part for part in COUNTING.rubric.check if part.name == check]

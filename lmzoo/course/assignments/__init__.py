@@ -48,15 +48,18 @@ class Assignment:
         return sum(part.points for part in self.rubric.check)
 
     def checks(self, source: Source) -> dict[str, Callable[[str], Drawn]]:
-        """For each check what draws its inputs from `source(name)`. Raises LmzooError where the rubric has others."""
+        """For each check of the rubric what draws its inputs from `source(name)`. Raises LmzooError for a wrong one."""
         spec = importlib.util.spec_from_file_location("lmzoo_assignment", FOLDER / self.name / "assignment.py")
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         found: dict[str, Callable[[str], Drawn]] = module.checks(source)
-        if [*found] != [part.name for part in self.rubric.check]:
-            raise LmzooError(f"assignment {self.name}: its checks are not those of its rubric.toml")
-        return found
+        names = [part.name for part in self.rubric.check]
+        if unknown := [name for name in names if name not in found]:
+            raise LmzooError(
+                f"assignment {self.name}: its rubric.toml has a check {unknown[0]!r} that it does not have"
+            )
+        return {name: found[name] for name in names}
 
 
 @cache
