@@ -340,19 +340,20 @@ class MaskedModel(Model):
     def fill_log_probs(self, tokens: Ids, blanks: NDArray[np.bool_]) -> Floats:
         """log P of each token at each of the H blanks of `tokens`, all hidden at once: (T,), (T,) bool → (H, V)."""
 
-    def pseudo_log_probs(self, tokens: Ids, words: Ids | None = None) -> Floats:
+    def pseudo_log_probs(self, tokens: Ids, words: Ids | None = None, first: int = 0) -> Floats:
         """log P of each token given all others, (T,), in nats, which sum to Salazar et al.'s pseudo-log-likelihood.
 
         With `words`, the number of each token's word (T,), ascending, the later tokens of its word are hidden with it,
-        as they would give a rare word of several tokens away (Kauf & Ivanova 2023).
+        as they would give a rare word of several tokens away (Kauf & Ivanova 2023). With `first`, of the tokens first,
+        first + 1, … alone: (T - first,).
         """
         # Salazar, Liang, Nguyen & Kirchhoff 2020, equation 2. One blank at a time, T passes: a model may batch them.
         tokens = check_ids(tokens, self.vocab_size_)
         stops = np.arange(1, len(tokens) + 1) if words is None else np.searchsorted(words, words, "right")
         places = np.arange(len(tokens))
         hidden = (places >= places[:, None]) & (places < stops[:, None])  # (T, T)
-        rows = [self.fill_log_probs(tokens, blanks)[0] for blanks in hidden]  # its own blank is the first
-        return np.array([row[token] for row, token in zip(rows, tokens, strict=True)], dtype=np.float64)
+        rows = [self.fill_log_probs(tokens, blanks)[0] for blanks in hidden[first:]]  # its own blank comes first
+        return np.array([row[token] for row, token in zip(rows, tokens[first:], strict=True)], dtype=np.float64)
 
 
 class Encoder(ABC):

@@ -26,10 +26,10 @@ KENLM_MAX_ORDER = 6  # unless it is built with more: "but KenLM was compiled to 
 )
 def export_run(
     run: Annotated[
-        Path, run_argument("Run of an n-gram, a gpt, a bert or word vectors: its folder, or its name in runs/.")
+        Path, run_argument("Run of an n-gram, a gpt, bert, electra or word vectors: its folder, or its name in runs/.")
     ],
-    # What to write: for an n-gram an ARPA file (.arpa.gz is compressed), for a gpt or bert a folder, for word vectors
-    # vectors.txt, vectors.bin (word2vec's formats), vectors.glove.txt or vectors.kv (gensim's).
+    # What to write: for an n-gram an ARPA file (.arpa.gz is compressed), for a gpt, bert or electra a folder, for word
+    # vectors vectors.txt, vectors.bin (word2vec's formats), vectors.glove.txt or vectors.kv (gensim's).
     file: Path,
     # For word vectors: word2vec, word2vec-binary, glove or keyedvectors. [default: from the name of FILE]
     format: str | None = None,
@@ -39,7 +39,7 @@ def export_run(
 ) -> None:
     """Write a run in another toolkit's format.
 
-    An n-gram as ARPA; word vectors as word2vec, GloVe or gensim; a gpt or bert as Hugging Face's GPT-2, GPT-1 or BERT.
+    An n-gram as ARPA; word vectors as word2vec, GloVe or gensim; networks as Hugging Face's GPT, BERT or ELECTRA.
     """
     from lmzoo.embeddings.predictor import Association
     from lmzoo.formats import arpa
@@ -47,7 +47,7 @@ def export_run(
     from lmzoo.runs import store
 
     kind = store.read_config(run)["model"] if (run / "config.json").is_file() and format is None else ""
-    if kind in ("gpt", "bert"):
+    if kind in ("gpt", "bert", "electra"):
         return _export_network(run, kind, file, overwrite, as_json)
     hold(claimed_file(file, overwrite))
     text_model = store.load(run)
@@ -58,7 +58,7 @@ def export_run(
         raise UsageError(f"{run}: --format is for word vectors, and this is a {model.name}: leave it out")
     if not isinstance(model, Ngram):
         raise UsageError(
-            f"{run}: only an ngram, a gpt, a bert or word vectors can be exported, and this is a {model.name}"
+            f"{run}: only an ngram, a gpt, bert, electra or word vectors can be exported, and this is a {model.name}"
         )
     counts = arpa.write(text_model, file, Bars(quiet), overwrite)
     facts = {"run": str(run), "file": str(file), "ngrams": counts, "bytes": file.stat().st_size}
@@ -95,19 +95,23 @@ def _export_network(run: Path, kind: str, folder: Path, overwrite: bool, as_json
     from lmzoo.runs import store
 
     models.find(kind)  # raises, naming what to install, where PyTorch is missing
-    from lmzoo.formats import bert, gpt2, gpt_forms
+    from lmzoo.formats import bert, electra, gpt2, gpt_forms
 
     hold(gpt2.claimed(folder, overwrite))
     text_model = store.load(run)
     if kind == "bert":
         files, architecture = bert.write(text_model, folder, overwrite), "BertForMaskedLM"
+    elif kind == "electra":
+        files = electra.write(text_model, folder, overwrite)
+        part = text_model.model.part
+        architecture = electra.PARTS.get(part) or " and ".join(electra.PARTS.values())
     else:
         files, architecture = gpt2.write(text_model, folder, overwrite), gpt_forms.of(text_model.model).architecture
     size = sum((folder / name).stat().st_size for name in files)
     if as_json:
         return show_json({"run": str(run), "folder": str(folder), "files": files, "bytes": size})
     show_wrapped(f"wrote {folder}: {', '.join(files)}, {size:,} bytes; transformers loads it as {architecture}")
-    if not {"tokenizer.json", "vocab.txt"} & set(files):
+    if not {"tokenizer.json", "vocab.txt"} & {Path(name).name for name in files}:
         spec = text_model.tokenizer.spec
         show_wrapped(f"note: transformers has no tokenizer like {spec}: encode with lmzoo")
     return None
@@ -120,8 +124,8 @@ def _export_network(run: Path, kind: str, folder: Path, overwrite: bool, as_json
 )
 def import_file(
     # An ARPA file or word vectors (GloVe's, or word2vec's text or binary format), compressed or not; a folder with a
-    # GPT-2, GPT-1, BERT or RoBERTa as saved by Hugging Face transformers; or gpt2, which is downloaded as corpora are
-    # (from LMZOO_MIRROR, if that has it in gpt2/).
+    # GPT-2, GPT-1, BERT, RoBERTa or ELECTRA as saved by Hugging Face transformers; or gpt2, which is downloaded as
+    # corpora are (from LMZOO_MIRROR, if that has it in gpt2/).
     file: str,
     out: Annotated[Path, option("--out", "Folder to save the run in.")],
     # For ARPA files, the layout of texts to score: plain, or leading (spaces before words, as in PTB).
@@ -135,7 +139,7 @@ def import_file(
 ) -> None:
     """Read another toolkit's model and save it as a run.
 
-    An ARPA file of n-grams, word vectors in the formats of word2vec, GloVe or gensim, or GPT-1, GPT-2, BERT, RoBERTa.
+    An ARPA file of n-grams, word vectors of word2vec, GloVe or gensim, or a GPT-1, GPT-2, BERT, RoBERTa or ELECTRA.
     """
     from lmzoo.formats import vectors
     from lmzoo.interface import MaskedModel
@@ -172,13 +176,11 @@ def import_file(
         return show_json({"run": str(out), **facts})
     say(f"{file}: {summary}")
     show_notes(text_model.model.remarks)
-    masked = isinstance(text_model.model, MaskedModel)
-    use = (
-        f'fill blanks with: lmzoo fill {out} "The [MASK] …"'
-        if masked
-        else f"score a text with: lmzoo eval {out} --corpus …"
-    )
-    say(f"saved as {out}; {'fill blanks' if masked else 'score a text'} with: {use}")
+    use = f"score a text with: lmzoo eval {out} --corpus …"
+    if isinstance(text_model.model, MaskedModel):
+        fills = getattr(text_model.model, "fills", True)
+        use = f'fill blanks with: lmzoo fill {out} "The [MASK] …"' if fills else f"probe it with: lmzoo probe {out}"
+    say(f"saved as {out}; {use}")
     return None
 
 
@@ -186,12 +188,14 @@ def _read_gpt2(folder: Path, quiet: bool) -> "tuple[TextModel, dict[str, Any]]":
     from lmzoo import models
 
     models.find("gpt")  # raises, naming what to install, where PyTorch is missing
-    from lmzoo.formats import bert, gpt2
+    from lmzoo.formats import bert, electra, gpt2
 
     if not folder.is_dir():
         folder = gpt2.fetch(str(folder), Bars(quiet))
-    text_model = bert.read(folder) if bert.is_one(folder) else gpt2.read(folder)
-    origin = _origin(folder / gpt2.weight_files(folder)[0])
+    kind: Any = next((one for one in (bert, electra) if one.is_one(folder)), gpt2)
+    text_model: TextModel = kind.read(folder)
+    first = electra.weight_folders(folder)[0] if kind is electra else folder
+    origin = _origin(first / gpt2.weight_files(first)[0])
     return text_model, origin | {"parameters": text_model.model.size()[0]}
 
 

@@ -25,13 +25,13 @@ def is_pseudo(text_model: TextModel) -> bool:
     return isinstance(text_model.model, MaskedModel) and not isinstance(text_model.model, LanguageModel)
 
 
-def pseudo_log_probs(text_model: TextModel, ids: Ids) -> Floats:
-    """log P of each of `ids` (T,) given the others but for the later tokens of its word, (T,) in nats."""
+def pseudo_log_probs(text_model: TextModel, ids: Ids, first: int = 0) -> Floats:
+    """log P of each of `ids` (T,) given the others but for the later tokens of its word, in nats: (T - first,)."""
     words = words_of(text_model.tokenizer, ids)
     if len(np.unique(words)) == len(ids):
-        scores: Floats = text_model.model.pseudo_log_probs(ids)
+        scores: Floats = text_model.model.pseudo_log_probs(ids, first=first)
         return scores
-    within: Floats = text_model.model.pseudo_log_probs(ids, words)
+    within: Floats = text_model.model.pseudo_log_probs(ids, words, first)
     return within
 
 

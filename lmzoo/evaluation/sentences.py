@@ -51,7 +51,7 @@ def score(text_model: TextModel, sentences: Sequence[str], after: str = "") -> l
             raise UsageError(f"the sentence {sentence[:40]!r} has no tokens to score")
         texts.append((ids, first))
     if blanks.is_pseudo(text_model):
-        log_probs = [blanks.pseudo_log_probs(text_model, ids)[first:] for ids, first in texts]
+        log_probs = [blanks.pseudo_log_probs(text_model, ids, first) for ids, first in texts]
     else:
         able = text_model.require(LanguageModel, "it cannot score one")
         log_probs = able.log_probs_many([ids for ids, _ in texts], [first for _, first in texts])

@@ -9,7 +9,7 @@ of [MASK] and [CLS] stand a second time behind them. RoBERTa's positions begin b
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,10 +58,18 @@ def read(folder: str | Path) -> TextModel:
     config = read_json(folder / "config.json", dict[str, Any])
     model, vocab_size, skipped = _settings(config, folder)
     kind = config["model_type"]
-    found = _word_pieces(folder, vocab_size) if kind == "bert" else _byte_pairs(folder, config, vocab_size)
+    found = word_pieces(folder, vocab_size) if kind == "bert" else _byte_pairs(folder, config, vocab_size)
+    values = values_of(folder, kind, dict(_shapes(model, kind, vocab_size, skipped)), model.layers)
+    module = model.build(vocab_size)
+    module.load_weights(_ours(values, model, kind, found, skipped))
+    model.net_, model.vocab_size_, model.remarks = module.eval(), vocab_size, found.notes
+    return TextModel(model, found.tokenizer)
+
+
+def values_of(folder: Path, kind: str, shapes: Mapping[str, tuple[int, ...]], layers: int) -> dict[str, Tensor]:
+    """The weights that `shapes` names, without "KIND." before them. Raises FormatError as `read` does."""
     with ExitStack() as stack:
         theirs = {name.removeprefix(f"{kind}."): one for name, one in gpt2.open_weights(folder, stack).items()}
-        shapes = dict(_shapes(model, kind, vocab_size, skipped))
         for name, shape in shapes.items():
             if name not in theirs:
                 head = " (an encoder without a head cannot fill blanks)" if name.startswith(("cls", "lm_head")) else ""
@@ -69,21 +77,27 @@ def read(folder: str | Path) -> TextModel:
             if theirs[name].shape != shape:
                 raise FormatError(f"{folder}: {name} is {theirs[name].shape} where config.json wants {shape}")
         if unknown := [name for name in theirs if name.startswith("encoder.layer.") and name not in shapes]:
-            raise FormatError(
-                f"{folder}: the weights have {unknown[0]}, which a {kind} of {model.layers} layers has not"
-            )
-        values = {name: theirs[name].load().float() for name in shapes}
-    module = model.build(vocab_size)
-    module.load_weights(_ours(values, model, kind, found, skipped))
-    model.net_, model.vocab_size_, model.remarks = module.eval(), vocab_size, found.notes
-    return TextModel(model, found.tokenizer)
+            raise FormatError(f"{folder}: the weights have {unknown[0]}, which a {kind} of {layers} layers has not")
+        return {name: theirs[name].load().float() for name in shapes}
 
 
 def _settings(config: dict[str, Any], folder: Path) -> tuple[Bert, int, int]:
     """The unfitted model, V, and how many positions at the beginning are never read."""
     if config.get("model_type") not in KINDS:
         raise FormatError(f"{folder}: config.json has model_type {config.get('model_type')!r}, not 'bert' or 'roberta'")
-    sizes = {name: config.get(name, default) for name, default in SIZES.items()}
+    skipped = 0
+    if config["model_type"] == "roberta":
+        skipped = typed(config.get("pad_token_id", 1), int, f"{folder}: pad_token_id in config.json") + 1
+    own, vocab_size = settings_of(config, folder, SIZES, skipped)
+    preset = "bert-base" if config["model_type"] == "bert" else "roberta-base"
+    return Bert.from_config({**Bert.PRESETS[preset], **own, "next_sentence": False}), vocab_size, skipped
+
+
+def settings_of(
+    config: dict[str, Any], folder: Path, defaults: Mapping[str, int], skipped: int = 0
+) -> tuple[dict[str, Any], int]:
+    """The settings of an encoder and V, as config.json says. Raises FormatError for what cannot be read."""
+    sizes = {name: config.get(name, default) for name, default in defaults.items()}
     for name, size in sizes.items():
         if type(size) is not int or size < 1:
             raise FormatError(f"{folder}: {name} in config.json must be a whole number from 1, not {size!r}")
@@ -93,29 +107,23 @@ def _settings(config: dict[str, Any], folder: Path) -> tuple[Bert, int, int]:
     for name, known in readable.items():
         if config.get(name, known[0]) not in known:
             raise FormatError(f"{folder}: {name} = {config[name]!r} cannot be read, only {known[0]!r}")
-    skipped = 0
-    if config["model_type"] == "roberta":
-        skipped = typed(config.get("pad_token_id", 1), int, f"{folder}: pad_token_id in config.json") + 1
     segments = sizes["type_vocab_size"]
     window = sizes["max_position_embeddings"] - skipped - FRAME - (segments > 1)
     if window < 2:
         raise FormatError(f"{folder}: {sizes['max_position_embeddings']} positions are too few for a text")
-    preset = "bert-base" if config["model_type"] == "bert" else "roberta-base"
-    own = {
+    return {
         "layers": sizes["num_hidden_layers"],
         "heads": sizes["num_attention_heads"],
         "width": sizes["hidden_size"],
         "window": window,
         "segments": segments,
-        "next_sentence": False,
         "dropout": typed(config.get("hidden_dropout_prob", 0.1), float, f"{folder}: hidden_dropout_prob"),
         "epsilon": typed(config.get("layer_norm_eps", 1e-12), float, f"{folder}: layer_norm_eps"),
         "exact_gelu": ACTIVATIONS[config.get("hidden_act", "gelu")],
-    }
-    return Bert.from_config({**Bert.PRESETS[preset], **own}), sizes["vocab_size"], skipped
+    }, sizes["vocab_size"]
 
 
-def _layers(model: Bert) -> Iterator[tuple[str, list[str]]]:
+def layers_of(model: Any) -> Iterator[tuple[str, list[str]]]:
     """Each weight of the layers here, and those of theirs that it consists of."""
     for n in range(model.layers):
         there = f"encoder.layer.{n}."
@@ -155,7 +163,13 @@ def _shapes(model: Bert, kind: str, vocab_size: int, skipped: int) -> Iterator[t
     for ours, theirs in _head(kind).items():
         size = (vocab_size,) if ours == "bias" else (width,)
         yield theirs, (width, width) if ours == "output.dense.weight" else size
-    for _, names in _layers(model):
+    yield from layer_shapes(model)
+
+
+def layer_shapes(model: Any) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The shape of each weight there of the layers."""
+    width = model.width
+    for _, names in layers_of(model):
         for name in names:
             module, _, part = name.rpartition(".")
             rows, columns = {"intermediate.dense": (4 * width, width), "output.dense": (width, 4 * width)}.get(
@@ -172,14 +186,15 @@ def _ours(theirs: dict[str, Tensor], model: Bert, kind: str, found: Found, skipp
     weights["embeddings.tokens.weight"] = table[[*found.order, found.mask, found.first]]
     weights["embeddings.positions.weight"] = theirs["embeddings.position_embeddings.weight"][skipped:]
     weights["embeddings.segments.weight"] = theirs["embeddings.token_type_embeddings.weight"]
-    weights |= {ours: torch.cat([theirs[name] for name in names]) for ours, names in _layers(model)}
+    weights |= {ours: torch.cat([theirs[name] for name in names]) for ours, names in layers_of(model)}
     return weights
 
 
 # ── Tokenizers ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _word_pieces(folder: Path, vocab_size: int) -> Found:
+def word_pieces(folder: Path, vocab_size: int) -> Found:
+    """The tokenizer of a folder with vocab.txt or tokenizer.json. Raises FormatError for one that does not belong."""
     lower_case, where = True, folder / "vocab.txt"
     settings = folder / "tokenizer_config.json"
     if settings.is_file():
@@ -230,41 +245,62 @@ def write(text_model: TextModel, folder: str | Path, overwrite: bool = False) ->
     """
     model, tokenizer = text_model
     folder = Path(folder)
-    for name, value in {"convolution": 0, "norm_first": False}.items():
-        if getattr(model, name) != value:
-            raise UsageError(
-                f"Hugging Face's BERT has no {name} = {getattr(model, name)!r}: only {value!r} can be exported"
-            )
+    check_form(model, "BERT")
     gpt2.check_place(folder, overwrite)
     net = {name: value.cpu() for name, value in model.net_.weights().items()}
     config = _config_of(model)
-    table, bias = net["embeddings.tokens.weight"], net["bias"]
-    known = getattr(tokenizer, "ids_of_tokens", {})
-    if "[MASK]" in known and "[CLS]" in known:
-        size = model.vocab_size_
-        table = table.index_copy(0, torch.tensor([known["[MASK]"], known["[CLS]"]]), table[size:])[:size]
-    else:
-        config["vocab_size"] += FRAME
-        bias = torch.cat([bias, torch.full((FRAME,), NEVER)])
+    table = table_of(net, tokenizer, config)
+    bias = torch.cat([net["bias"], torch.full((len(table) - len(net["bias"]),), NEVER)])
     tensors = {theirs: net[ours] for ours, theirs in _head("bert").items()} | {"cls.predictions.bias": bias}
     tensors["embeddings.word_embeddings.weight"] = table
     tensors["embeddings.position_embeddings.weight"] = net["embeddings.positions.weight"]
     none = torch.zeros(1, model.width)
     tensors["embeddings.token_type_embeddings.weight"] = net.get("embeddings.segments.weight", none)
-    for ours, names in _layers(model):
+    for ours, names in layers_of(model):
         tensors |= dict(zip(names, net[ours].chunk(len(names)), strict=True))
-    named = {n if n.startswith("cls.") else f"bert.{n}": one.clone().contiguous() for n, one in tensors.items()}
+    named = {n if n.startswith("cls.") else f"bert.{n}": one for n, one in tensors.items()}
+    return save_folder(folder, {"": (named, config)}, tokenizer)
+
+
+def check_form(model: Any, whose: str) -> None:
+    """Raise UsageError for a setting that the encoders of Hugging Face have not."""
+    for name, value in {"convolution": 0, "norm_first": False}.items():
+        if getattr(model, name) != value:
+            raise UsageError(
+                f"Hugging Face's {whose} has no {name} = {getattr(model, name)!r}: only {value!r} can be exported"
+            )
+
+
+def table_of(net: Mapping[str, Tensor], tokenizer: Tokenizer, config: dict[str, Any]) -> Tensor:
+    """Their table of embeddings: [MASK] and [CLS] stand where the tokenizer has them, else last, as `config` says."""
+    table, known = net["embeddings.tokens.weight"], getattr(tokenizer, "ids_of_tokens", {})
+    if "[MASK]" in known and "[CLS]" in known:
+        size = len(table) - FRAME
+        return table.index_copy(0, torch.tensor([known["[MASK]"], known["[CLS]"]]), table[size:])[:size]
+    config["vocab_size"] += FRAME
+    return table
+
+
+def save_folder(
+    folder: Path, parts: Mapping[str, tuple[dict[str, Tensor], dict[str, Any]]], tokenizer: Tokenizer
+) -> list[str]:
+    """Write weights and config.json of each part into its folder within `folder` ("": itself); the names of files."""
     try:
         replaces = folder.is_dir() and any(folder.iterdir())
         with temporary_folder(folder) if replaces else draft_folder_of(folder, overwrite=False) as draft:
-            save_file(named, draft / gpt2.WEIGHTS, {"format": "pt"})
-            gpt2_tokenizer.write_json(draft / "config.json", config)
-            if isinstance(tokenizer, WordPiece):
-                (draft / "vocab.txt").write_text("".join(f"{token}\n" for token in tokenizer.tokens), encoding="utf-8")
-                settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": tokenizer.lower_case}
-                gpt2_tokenizer.write_json(draft / "tokenizer_config.json", settings)
-            files = sorted(path.name for path in draft.iterdir())
+            for name, (weights, config) in parts.items():
+                (place := draft / name).mkdir(exist_ok=True)
+                alone = {key: one.clone().contiguous() for key, one in weights.items()}
+                save_file(alone, place / gpt2.WEIGHTS, {"format": "pt"})
+                gpt2_tokenizer.write_json(place / "config.json", config)
+                if isinstance(tokenizer, WordPiece):
+                    text = "".join(f"{token}\n" for token in tokenizer.tokens)
+                    (place / "vocab.txt").write_text(text, encoding="utf-8")
+                    settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": tokenizer.lower_case}
+                    gpt2_tokenizer.write_json(place / "tokenizer_config.json", settings)
+            files = sorted(str(path.relative_to(draft)) for path in draft.rglob("*") if path.is_file())
             for file in files if replaces else ():
+                (folder / file).parent.mkdir(exist_ok=True)
                 os.replace(draft / file, folder / file)
     except (OSError, SafetensorError) as error:
         raise LmzooError(f"{folder} could not be written: {getattr(error, 'strerror', None) or error}") from None
@@ -272,9 +308,12 @@ def write(text_model: TextModel, folder: str | Path, overwrite: bool = False) ->
 
 
 def _config_of(model: Bert) -> dict[str, Any]:
+    return {"architectures": ["BertForMaskedLM"], "model_type": "bert", **shared_config(model)}
+
+
+def shared_config(model: Any) -> dict[str, Any]:
+    """What config.json says of any encoder."""
     return {
-        "architectures": ["BertForMaskedLM"],
-        "model_type": "bert",
         "vocab_size": model.vocab_size_,
         "hidden_size": model.width,
         "num_hidden_layers": model.layers,

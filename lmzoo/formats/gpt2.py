@@ -228,5 +228,6 @@ def check_place(folder: Path, overwrite: bool) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         if not overwrite:
             raise UsageError(f"{folder} exists already: choose another name, or give --overwrite to replace its files")
-        if (folder / store.SUMS).exists() or not (folder / "config.json").is_file():
+        theirs = any((folder / part / "config.json").is_file() for part in ("", "discriminator"))  # an ELECTRA has two
+        if (folder / store.SUMS).exists() or not theirs:
             raise UsageError(f"{folder} is no folder of a Hugging Face model, so nothing in it is overwritten")

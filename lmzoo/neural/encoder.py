@@ -66,11 +66,11 @@ class Embeddings(nn.Module):
 class EncoderModule(Module):
     """The body. A subclass makes `output`, whatever predicts from the vectors (…, D)."""
 
-    def __init__(self, vocab_size: int, sizes: Sizes, embedding_width: int = 0):
+    def __init__(self, vocab_size: int, sizes: Sizes, embedding_width: int = 0, embeddings: Embeddings | None = None):
         super().__init__()
         s, inner = sizes, embedding_width or sizes.width
         self.vocab_size, self.width = vocab_size, s.width
-        self.embeddings = Embeddings(vocab_size, inner, s)
+        self.embeddings = embeddings or Embeddings(vocab_size, inner, s)  # given: another body's, shared
         self.project = nn.Linear(inner, s.width) if inner != s.width else nn.Identity()
         self.blocks = nn.ModuleList(
             Block(

@@ -17,6 +17,7 @@ from torch import Tensor
 from lmzoo.interface import Array, Floats, Ids, MaskedModel, SentenceEncoder, check_ids
 from lmzoo.neural import barriers
 from lmzoo.neural.grouping import by_length
+from lmzoo.neural.module import Module
 from lmzoo.neural.neural_model import NeuralModel
 from lmzoo.neural.training.masking import PADDING
 
@@ -37,32 +38,43 @@ class Part(NamedTuple):
 class MaskedNetwork(NeuralModel, MaskedModel, SentenceEncoder):
     """A network that fills blanks from both sides."""
 
+    @property
+    def fills(self) -> bool:
+        """Whether it fills blanks: not a part of a network that cannot."""
+        return True
+
+    @property
+    def filler(self) -> Module:
+        """What fills blanks: the network itself, or the part of it that does. Vectors are the whole network's."""
+        return self.net_
+
     def fill_log_probs(self, tokens: Ids, blanks: NDArray[np.bool_]) -> Floats:
         """log P of each token at each of the H blanks of `tokens` (T,), all hidden at once: (H, V), in nats."""
         tokens, hidden = check_ids(tokens, self.vocab_size_), np.asarray(blanks, dtype=bool)
         shown = np.where(hidden, self.vocab_size_, tokens)  # [MASK]
         places = np.flatnonzero(hidden)
         rows = np.empty((len(places), self.vocab_size_))
-        for vectors, at in self._vectors(self._parts(shown, places)):
+        for vectors, at in self._vectors(self.filler, self._parts(shown, places)):
             rows[np.searchsorted(places, at)] = self._log_softmax(vectors)
         return rows
 
     @torch.inference_mode()
-    def pseudo_log_probs(self, tokens: Ids, words: Ids | None = None) -> Floats:
+    def pseudo_log_probs(self, tokens: Ids, words: Ids | None = None, first: int = 0) -> Floats:
         """See `MaskedModel.pseudo_log_probs`: many passes share a batch."""
         tokens = check_ids(tokens, self.vocab_size_)
         scores = np.empty(len(tokens))
         stops = np.arange(1, len(tokens) + 1) if words is None else np.searchsorted(words, words, "right")
-        for some in np.array_split(np.arange(len(tokens)), -(-len(tokens) * self._longest(tokens) // AT_ONCE) or 1):
+        asked = np.arange(first, len(tokens))
+        for some in np.array_split(asked, -(-len(asked) * self._longest(tokens) // AT_ONCE) or 1):
             parts = []
             for place in some.tolist():
                 shown = tokens.astype(np.int64)
                 shown[place : stops[place]] = self.vocab_size_  # [MASK]
                 parts += self._parts(shown, np.array([place]))
-            for vectors, at in self._vectors(parts):
+            for vectors, at in self._vectors(self.filler, parts):
                 targets = self._tensor(tokens[at])[:, None]
-                scores[at] = self.net_.head(vectors).double().log_softmax(-1).gather(-1, targets)[:, 0].cpu().numpy()
-        return scores
+                scores[at] = self.filler.head(vectors).double().log_softmax(-1).gather(-1, targets)[:, 0].cpu().numpy()
+        return scores[first:]
 
     def features(self, tokens: Ids, layer: int = -1) -> Array:
         """A vector for each token, of the whole text: (T,) → (T, D) float32."""
@@ -121,12 +133,12 @@ class MaskedNetwork(NeuralModel, MaskedModel, SentenceEncoder):
         return framed
 
     @torch.inference_mode()
-    def _vectors(self, parts: Sequence[Part]) -> Iterator[tuple[Tensor, Places]]:
-        """The last layer's vectors (n, D) of places that are read in `parts`, and those places (n,)."""
+    def _vectors(self, net: Module, parts: Sequence[Part]) -> Iterator[tuple[Tensor, Places]]:
+        """The vectors (n, D) in the last layer of `net` of places read in `parts`, and those places (n,)."""
         for group in by_length([part.ids for part in parts], AT_ONCE):
             barriers.adapt()
             some = [parts[n] for n in group]
-            hidden, _ = self.net_(self._padded([part.ids for part in some]), ())
+            hidden, _ = net(self._padded([part.ids for part in some]), ())
             rows = np.repeat(np.arange(len(some)), [len(part.places) for part in some])
             at = np.concatenate([part.places - part.start + 1 for part in some])
             chosen = hidden[self._tensor(rows), self._tensor(at)]
@@ -151,5 +163,5 @@ class MaskedNetwork(NeuralModel, MaskedModel, SentenceEncoder):
     @torch.inference_mode()
     def _log_softmax(self, vectors: Tensor) -> NDArray[np.float64]:
         """log P of each token at each of n blanks, (n, V), in double precision."""
-        rows: NDArray[np.float64] = self.net_.head(vectors).cpu().double().log_softmax(-1).numpy()
+        rows: NDArray[np.float64] = self.filler.head(vectors).cpu().double().log_softmax(-1).numpy()
         return rows

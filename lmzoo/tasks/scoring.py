@@ -33,7 +33,7 @@ def _pseudo_likelihoods(
     scores: dict[tuple[str, str], Likelihood] = {}
     for beginning, continuation in progress.track("scoring", list(dict.fromkeys(texts))):
         ids, first = text_model.encode_continuation(beginning, continuation)
-        log_probs = pseudo_log_probs(text_model, ids)[first:]
+        log_probs = pseudo_log_probs(text_model, ids, first)
         if not np.isfinite(log_probs).all():
             text = f"{beginning}{continuation}"[:60]
             raise ScoreError(f"a pseudo-log-probability in the text {text!r} is not finite")

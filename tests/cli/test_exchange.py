@@ -166,7 +166,7 @@ def test_what_is_no_model_is_named_for_what_it_is(lmzoo, contents, says):
         (("export", "run", "no/out.arpa"), "no/out.arpa cannot be written: there is no folder no"),
         (
             ("export", "uniform", "out.arpa"),
-            "uniform: only an ngram, a gpt, a bert or word vectors can be exported, and this is a uniform",
+            "uniform: only an ngram, a gpt, bert, electra or word vectors can be exported, and this is a uniform",
         ),
         (("export", "stupid", "out.arpa"), "stupid-backoff gives scores that do not sum to one"),
         (("import", "missing.arpa", "--out", "new"), "missing.arpa cannot be read: No such file or directory"),

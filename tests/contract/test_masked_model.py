@@ -72,17 +72,24 @@ class MasksInPlace(Neighbours):
 class ScoresFromTheLeft(Neighbours):
     """Calls the log-likelihood under its left context a pseudo-log-likelihood."""
 
-    def pseudo_log_probs(self, tokens):
+    def pseudo_log_probs(self, tokens, words=None, first=0):
         before = np.concatenate([[self.vocab_size_ - 1], tokens])[:-1]
-        return log_normalised(self.counts_)[before, tokens]
+        return log_normalised(self.counts_)[before, tokens][first:]
 
 
 class AllAtOnce(Neighbours):
     """Hides every token in one pass."""
 
-    def pseudo_log_probs(self, tokens):
+    def pseudo_log_probs(self, tokens, words=None, first=0):
         rows = self.fill_log_probs(tokens, np.ones(len(tokens), dtype=bool))
-        return rows[np.arange(len(tokens)), tokens]
+        return rows[np.arange(len(tokens)), tokens][first:]
+
+
+class ForgetsTheBeginning(Neighbours):
+    """Reads only the tokens that it is asked about."""
+
+    def pseudo_log_probs(self, tokens, words=None, first=0):
+        return super().pseudo_log_probs(tokens[first:], words)
 
 
 class AnyId(Neighbours):
@@ -110,6 +117,7 @@ MUTANTS = [
     (MasksInPlace, "filling_repeats", "work on a copy"),
     (ScoresFromTheLeft, "pseudo_log_probs_equal_the_definition", "that token alone blank"),
     (AllAtOnce, "pseudo_log_probs_equal_the_definition", "one token a pass"),
+    (ForgetsTheBeginning, "pseudo_log_probs_equal_the_definition", "changes nothing that is read"),
     (AnyId, "bad_masked_id_is_named", "check_ids"),
     (Contrary, "fills_better_than_uniform", "knows nothing"),
 ]

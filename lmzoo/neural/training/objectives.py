@@ -6,12 +6,12 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from lmzoo.interface import Ids
 from lmzoo.neural.module import Carried, Module
 from lmzoo.neural.training.batches import IGNORED, Batch, Batches, Lines, Streams, Windows
-from lmzoo.neural.training.masking import Masked, Masking
+from lmzoo.neural.training.masking import PADDING, Masked, Masking
 from lmzoo.neural.training.parallel import Parallel
 
 
@@ -144,3 +144,36 @@ class FillBlanks:
             blanks[:, 0] = False
             extra["next sentence"] = cross_entropy(module.follows(hidden[:, 0]).float(), batch.targets[:, 0])
         return Loss(module.loss(hidden[blanks][None], batch.targets[blanks][None]), extra, ())
+
+
+@dataclass(frozen=True)
+class FindReplaced(FillBlanks):
+    """Which tokens did a generator put there? (Clark et al. 2020, section 2)
+
+        L = mean over blanks of −log P_G(token | what is left)
+            + λ · mean over all tokens of −log P_D(replaced or not | the text with what G drew in its blanks)
+
+    G learns from blanks alone: nothing is passed back through what it draws. A token that it happens to get right is
+    not replaced. `module` is D, `module.generator` G. What is reported, and chosen by, is G's loss.
+    """
+
+    weight: float = 50.0  # λ
+
+    def loss(self, module: Module, batch: Batch, carried: Carried) -> Loss:
+        """Mean nats per blank of the generator, and beside it the weighted loss of the discriminator."""
+        generator: Any = module.get_submodule("generator")
+        blanks = batch.targets != IGNORED
+        hidden, _ = generator(batch.ids, carried)  # (B, T, D_G)
+        logits = generator.head(hidden[blanks]).float()  # (H, V)
+        hidden_tokens = batch.targets[blanks]
+        with torch.no_grad():
+            # Outside of training it draws the same each time: a validation must not change what is drawn next.
+            dice = None if module.training else torch.Generator(logits.device).manual_seed(0)
+            drawn = torch.multinomial(logits.softmax(-1), 1, generator=dice)[:, 0]  # (H,)
+        text = torch.where(blanks, batch.targets, batch.ids)
+        shown = text.masked_scatter(blanks, drawn)
+        judged, _ = module(shown, carried)
+        seen = batch.ids != PADDING
+        odds = module.head(judged).float()  # (B, T)
+        found = binary_cross_entropy_with_logits(odds[seen], (shown != text)[seen].float())
+        return Loss(cross_entropy(logits, hidden_tokens), {"replaced": self.weight * found}, ())
