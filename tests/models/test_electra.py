@@ -125,7 +125,7 @@ def test_equal_seeds_learn_equal_weights_and_others_do_not():
 def test_it_learns_which_token_was_replaced():
     text = np.tile(np.arange(10), 300)
     settings = {"layers": 1, "width": 16, "generator": 0.25, "mask_share": 0.3, "learning_rate": 1e-2, "batch": 16}
-    model = small(**settings).fit(Data.of(text, [], V), Run(steps=60))
+    model = small(**settings).fit(Data.of(text, [], V), Run(steps=120))
     shown = text[:12].copy()
     shown[5] = 1
     odds = model.replaced_log_odds(shown)

@@ -438,7 +438,7 @@ def test_a_killed_training_resumes_to_the_same_points(monkeypatch, tmp_path, sto
 OPTIMIZERS = {"speedrun": "muon", "lstm": "muon"}
 RESUMED = [(name, OPTIMIZERS.get(name, "adamw"), False) for name in NETWORKS]
 RESUMED += [("lstm", "adamw", False), ("lstm", "sgd", False), ("lstm", "adamw", True), ("gpt", "adamw", True)]
-RESUMED += [("bert", "adamw", False), ("bert", "adamw", True)]
+RESUMED += [("bert", "adamw", False), ("bert", "adamw", True), ("electra", "adamw", False)]
 
 
 @pytest.mark.parametrize(("name", "optimizer", "lines"), RESUMED)
