@@ -18,7 +18,6 @@ from pathlib import Path
 FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(
     [
-        "torch._dynamo",  # which the first step of an optimiser imports
         "torch.distributed.checkpoint",
         "torch.distributed.fsdp",
         "matplotlib.backends.backend_agg",

@@ -17,6 +17,7 @@ from lmzoo.errors import FormatError, LmzooError, UsageError, in_range, is_out_o
 from lmzoo.interface import Array, Data, Encoder, Ids, Model, Run
 from lmzoo.neural import device as _device
 from lmzoo.neural.module import Module, weights_at_most
+from lmzoo.neural.training import optimizers
 from lmzoo.neural.training.config import Training
 from lmzoo.neural.training.objectives import Objective
 from lmzoo.neural.training.start import begin
@@ -92,7 +93,8 @@ class NeuralModel(Model, Encoder):
         """Let PyTorch load what its optimisers need, which takes a second or more."""
         weight = torch.nn.Parameter(torch.zeros(1))
         weight.grad = torch.zeros(1)
-        torch.optim.AdamW([weight]).step()
+        optimizers.leave_the_compiler()
+        optimizers.step([torch.optim.AdamW([weight], fused=True)])
 
     def fit(self, data: Data, run: Run | None = None) -> Self:
         """Train on `data.train` until the budget of `run` is spent (180 seconds by default), and keep the weights with

@@ -73,6 +73,11 @@ def machine() -> str:
 
 def versions() -> dict[str, str]:
     """The versions of lmzoo, Python and the numerical packages that are installed."""
+    return dict(_versions())
+
+
+@cache  # 20 ms, and a comparison asks for each of its models
+def _versions() -> dict[str, str]:
     from lmzoo import __version__
 
     installed = {"lmzoo": __version__, "python": platform.python_version()}
@@ -84,9 +89,14 @@ def versions() -> dict[str, str]:
     return installed
 
 
+@cache
 def commit() -> str | None:
-    """The commit of the running checkout, with '+changes' if its files differ; None outside a checkout."""
-    checkout = cards.PACKAGE.parent
+    """The commit of the running checkout, as it was when this process first asked: its code is from before that."""
+    return commit_of(cards.PACKAGE.parent)
+
+
+def commit_of(checkout: Path) -> str | None:
+    """The commit of a checkout, with '+changes' if its files differ; None for what is none."""
     if not (checkout / ".git").exists():
         return None
     try:

@@ -262,7 +262,7 @@ def run(kills: int, seed: int, names: list[str], report: Callable[[str], None]) 
 
 def _import_all(names: list[str]) -> None:
     """What takes long to import, before the first process is forked."""
-    modules = ["torch", "torch._dynamo", "lmzoo.cli.app", "lmzoo.runs.train"]
+    modules = ["torch", "lmzoo.cli.app", "lmzoo.runs.train"]
     if {"compare", "report"} & {*names}:
         modules += ["matplotlib.pyplot", "sklearn.decomposition", "lmzoo.report.page"]
     for module in modules:

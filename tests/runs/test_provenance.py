@@ -22,6 +22,16 @@ def test_provenance_is_plain_json_and_whole():
     date.fromisoformat(facts["date"])
 
 
+def test_what_does_not_change_while_a_process_runs_is_asked_once(monkeypatch):
+    first = provenance.provenance()
+    assert first["commit"] == provenance.commit_of(cards.PACKAGE.parent)
+    monkeypatch.setattr(provenance.metadata, "version", lambda _: 1 / 0)
+    monkeypatch.setattr(provenance.subprocess, "run", lambda *_, **__: 1 / 0)
+    first["versions"]["numpy"] = "another"  # is the caller's own
+    assert provenance.provenance()["versions"] == provenance.versions() != first["versions"]
+    assert provenance.provenance()["commit"] == first["commit"]
+
+
 def test_versions_are_of_what_is_installed():
     found = provenance.versions()
     assert found["lmzoo"] == lmzoo.__version__
@@ -40,11 +50,10 @@ def test_the_command_can_be_typed_again(monkeypatch, program):
 
 
 @pytest.fixture
-def checkout(tmp_path, monkeypatch):
-    """A checkout that lmzoo seems to run from."""
+def checkout(tmp_path):
+    """A folder with the package."""
     (tmp_path / "lmzoo").mkdir()
     (tmp_path / "lmzoo" / "provenance.py").write_text("")
-    monkeypatch.setattr(cards, "PACKAGE", tmp_path / "lmzoo")
     return tmp_path
 
 
@@ -57,21 +66,21 @@ def test_the_commit_says_whether_files_differ_from_it(checkout):
     git(checkout, "init")
     git(checkout, "add", ".")
     git(checkout, "commit", "-m", "one")
-    clean = provenance.commit()
+    clean = provenance.commit_of(checkout)
     assert re.fullmatch("[0-9a-f]{12}", clean)
     (checkout / "lmzoo" / "provenance.py").write_text("x = 1\n")
-    assert provenance.commit() == f"{clean}+changes"
+    assert provenance.commit_of(checkout) == f"{clean}+changes"
 
 
 def test_outside_of_a_checkout_there_is_no_commit(checkout):
-    assert provenance.commit() is None
+    assert provenance.commit_of(checkout) is None
 
 
 def test_a_checkout_without_commits_or_git_has_none(checkout, monkeypatch):
     git(checkout, "init")
-    assert provenance.commit() is None
+    assert provenance.commit_of(checkout) is None
     monkeypatch.setenv("PATH", "")
-    assert provenance.commit() is None
+    assert provenance.commit_of(checkout) is None
 
 
 MEASURED = """

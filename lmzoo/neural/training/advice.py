@@ -5,6 +5,8 @@ from functools import lru_cache
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from lmzoo.errors import UsageError
 from lmzoo.neural.module import Module
@@ -44,9 +46,19 @@ def advice(model: Any, module: Module, vocab_size: int, tokens: float, passes: f
 def _outline(kind: Any, config: str, vocab_size: int) -> tuple[int, float]:
     """(weights, floating-point operations a token) of a network, found once: GPT-2's largest takes 0.1 s."""
     model = kind.from_config(json.loads(config))
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):  # neither memory nor chance
+    with torch.random.fork_rng(devices=[]), torch.device("meta"), _Unfilled():  # neither memory nor chance
         module = model.build(vocab_size)
     return _size(module), module.flops(model.training.window)
+
+
+class _Unfilled(TorchFunctionMode):
+    """Draws no numbers: for tensors without memory PyTorch would import its compiler to do so, for seconds."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+        given = kwargs or {}
+        if function in (Tensor.normal_, Tensor.uniform_) or getattr(function, "__module__", "") == nn.init.__name__:
+            return args[0] if args else given["tensor"]
+        return function(*args, **given)
 
 
 def _size(module: Module) -> int:

@@ -1,8 +1,10 @@
 """Optimisers under the names of their papers, and the average of the weights."""
 
+import inspect
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import accumulate
 from typing import Any
 
@@ -29,6 +31,7 @@ def create(module: Module, training: Training) -> list[torch.optim.Optimizer]:
     Raises UsageError for a name that is none of NAMES.
     """
     one_of("optimizer", training.optimizer, NAMES)
+    leave_the_compiler()
     weights = [weight for weight in module.parameters() if weight.requires_grad]
     shared = type(weights[0]) is not nn.Parameter  # among processes
     optimizers: list[torch.optim.Optimizer] = []
@@ -178,11 +181,24 @@ def split(optimizers: Iterable[torch.optim.Optimizer], shares: dict[int, float])
         optimizer.param_groups[:] = parts.values()
 
 
+@torch.no_grad()
 def step(optimizers: Iterable[torch.optim.Optimizer]) -> None:
     """Change the weights, and drop their gradients."""
     for optimizer in optimizers:
-        optimizer.step()
+        inspect.unwrap(type(optimizer).step)(optimizer)  # its decorators import the compiler: `leave_the_compiler`
         optimizer.zero_grad()
+
+
+@cache
+def leave_the_compiler() -> None:
+    """Let optimisers be made and saved without importing PyTorch's compiler, which takes two to five seconds.
+
+    They import it to keep it out of what they do. No step of an optimiser is compiled here.
+    """
+    for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
+        method: Any = inspect.unwrap(getattr(torch.optim.Optimizer, name))
+        if not hasattr(method, "__dynamo_disable"):
+            method.__dynamo_disable = method  # what the decorator calls, where it has found that once
 
 
 class Average:

@@ -1,13 +1,19 @@
+import inspect
+import os
+import signal
+import sys
+
 import pytest
 import torch
 from torch import nn
 
 from lmzoo.errors import UsageError
+from lmzoo.interface import Data, Run
 from lmzoo.models.finetuned import FineTuned
 from lmzoo.models.lstm import LSTM
 from lmzoo.neural.training import optimizers as _optimizers
 from lmzoo.testing import VOCAB_SIZE
-from tests.neural.networks import NETWORKS, network
+from tests.neural.networks import NETWORKS, TRAIN, VALID, network, stop_at
 
 
 def names_of(net, optimizer):
@@ -168,3 +174,18 @@ def test_adamws_momenta_are_settings_and_ulmfits_first_is_0_7():
         (adamw,) = _optimizers.create(net.build(VOCAB_SIZE), net.training)
         assert adamw.defaults["betas"] == betas
     assert FineTuned.PRESETS["ulmfit"]["beta1"] == LSTM.PRESETS["ulmfit-paper"]["beta1"] == 0.7
+
+
+@pytest.mark.parametrize("optimizer", _optimizers.NAMES)
+def test_training_and_saving_need_no_compiler(optimizer, monkeypatch, tmp_path):
+    """PyTorch's optimisers import theirs, which takes longer than a small training."""
+    for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):  # as in a process that has not yet
+        monkeypatch.delattr(inspect.unwrap(getattr(torch.optim.Optimizer, name)), "__dynamo_disable", raising=False)
+    _optimizers.leave_the_compiler.cache_clear()
+    monkeypatch.setitem(sys.modules, "torch._dynamo", None)
+    model = network("lstm", optimizer=optimizer)
+    model.warm_up()
+    stop_at(monkeypatch, 2, lambda trainer: os.kill(os.getpid(), signal.SIGTERM) if not trainer.run.resume else None)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(Data.of(TRAIN, VALID, VOCAB_SIZE), Run(steps=3, folder=tmp_path))
+    model.fit(Data.of(TRAIN, VALID, VOCAB_SIZE), Run(steps=3, folder=tmp_path, resume=True))
