@@ -173,6 +173,42 @@ def grade_hand_ins(
         raise LmzooError(f"{len(failures)} of {len(hand_ins)} could not be graded, which is no fault of theirs")
 
 
+@course_app.command("calibrate", epilog="Example: lmzoo course calibrate 4 right/company.py --students 5")
+@with_flags
+def calibrate_assignment(
+    assignment: str,  # Its name or number, as `lmzoo course list` has them.
+    hand_in: Annotated[Path, typer.Argument(metavar="DIR", help="A hand-in that is right: a folder or a file.")],
+    students: Annotated[int, option("--students", "Made-up students whose inputs it is given, 2 or more.")] = 5,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure what a right hand-in takes and reaches, to set an assignment's limits and targets by.
+
+    CPU time is in the units of rubric.toml. A figure's target can be reached where the mean of bits / target, and three
+    standard deviations of it over the students, are 1 or less. The hand-in runs as you, with limits.
+    """
+    from lmzoo.course import assignments, calibration
+    from lmzoo.errors import in_range
+
+    in_range("students", students, 2, why="a spread needs two")
+    _must_exist([hand_in])
+    one = assignments.find(assignment)
+    found = calibration.calibrate(hand_in, one, students, Bars(quiet))
+    limits = {part.name: part.cpu for part in one.rubric.check}
+    if as_json:
+        return show_json(
+            [{**vars(check), "threshold": check.threshold, "limit": limits[check.name]} for check in found]
+        )
+    rows = []
+    for check in found:
+        shares = sum(check.shares) / students
+        bits = f"{sum(check.values) / len(check.values):.3f}" if check.values else ""
+        threshold = f"{check.threshold:.4f}" if check.threshold is not None else ""
+        rows.append([check.name, f"{shares:.1%}", f"{max(check.cpu):.1f}", f"{limits[check.name]:g}", bits, threshold])
+    show_table(("check", "right", "CPU, most", "of", "bits", "of target, +3σ"), rows, numbers_from=1)
+    return None
+
+
 def show_result(result: "Result") -> None:
     """Points, a line for each check, and what was printed."""
     say(f"{result.student}: {result.points:g} of {result.of:g} points ({result.assignment})")

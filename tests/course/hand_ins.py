@@ -1,5 +1,6 @@
 """What the tests of all assignments share: hand-ins graded in this process, over inputs that are drawn once."""
 
+import ast
 import json
 from dataclasses import replace
 from functools import cache
@@ -11,8 +12,38 @@ SECRET = b"a secret of the tests alone"
 HERE = Path(__file__).parent
 
 
+KNOWN = {}  # answers, by the question and the code that answers it
+
+
 def asked_here(name, contents, question, cpu, level):
-    """`remote.ask` without a process, whose start is most of the time that it takes: the worker's own code."""
+    """`remote.ask` without a process, whose start is most of the time that it takes: the worker's own code.
+
+    What has been asked of the same code before is known: a wrong hand-in is the right one in all but one function.
+    """
+    key = (id(question), code_of(contents.decode(), question.function))
+    if key not in KNOWN:
+        KNOWN[key] = question, _asked(name, contents, question)  # the question too, so that no other has its id
+    return remote.Answers(KNOWN[key][1])
+
+
+def code_of(source, function):
+    """All of a file that the function can reach by names, and its imports."""
+    top = {}
+    for node in ast.parse(source).body:
+        targets = [name.id for name in ast.walk(node) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)]
+        names = [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else targets or ["import"]
+        for name in names:
+            top.setdefault(name, []).append(node)
+    todo, found = [function, "import"], {}
+    while todo:
+        name = todo.pop()
+        if name not in found and name in top:
+            found[name] = "\n".join(map(ast.dump, top[name]))
+            todo += [one.id for node in top[name] for one in ast.walk(node) if isinstance(one, ast.Name)]
+    return tuple(sorted(found.items()))
+
+
+def _asked(name, contents, question):
     request = {
         "function": question.function,
         "provided": question.provided,
@@ -30,7 +61,7 @@ def asked_here(name, contents, question, cpu, level):
             values.append(remote.Fault(remote._said(answer["error"])) if failed else worker.thaw(answer["answer"]))
     finally:
         worker.open = original
-    return remote.Answers(values)
+    return values
 
 
 class _Contents:
