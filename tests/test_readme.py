@@ -40,7 +40,7 @@ def smaller(command):
 
     Others take a smaller corpus and fewer questions.
     """
-    command = re.sub(r"--(limit|lists|dimensions) \d+", r"--\1 20", command)
+    command = re.sub(r"--(limit|lists) \d+", r"--\1 20", command)
     command = re.sub(r"--budget \w+", "--budget 10steps", command)
     command = command.replace("--corpus ptb", "--corpus names").replace("--corpus wikitext2", "--corpus shakespeare")
     if re.match("lmzoo compare ", command) and not re.search("--corpus|--slides", command):
