@@ -10,7 +10,7 @@ import typer
 from lmzoo.cli.app import add_group
 from lmzoo.cli.console import Bars, Commands, say, show_json, show_table, show_wrapped
 from lmzoo.cli.options import Json, Quiet, Size, option, with_flags
-from lmzoo.errors import LmzooError, UsageError, one_line
+from lmzoo.errors import LmzooError, UsageError, nearest, one_line
 
 if TYPE_CHECKING:
     from lmzoo.course.assignments import Assignment
@@ -164,7 +164,7 @@ def grade_hand_ins(
     elif as_csv:
         show_csv(one, graded)
     elif not chosen:
-        show_wrapped(f"level {held}: {jail.MEANS[held]}")
+        show_wrapped(f"level {held}: {jail.means(held)}")
     if stopped:
         raise stopped
     if failures:
@@ -206,6 +206,55 @@ def calibrate_assignment(
         threshold = f"{check.threshold:.4f}" if check.threshold is not None else ""
         rows.append([check.name, f"{shares:.1%}", f"{max(check.cpu):.1f}", f"{limits[check.name]:g}", bits, threshold])
     show_table(("check", "right", "CPU, most", "of", "bits", "of target, +3σ"), rows, numbers_from=1)
+    return None
+
+
+@course_app.command("pack", epilog="Example: lmzoo course pack 3 --for gradescope --secret course.key --out it.zip")
+@with_flags
+def pack_assignment(
+    assignment: str,  # Its name or number, as `lmzoo course list` has them.
+    host: Annotated[str, option("--for", "gradescope, actions (GitHub's) or vpl (Moodle's).")],
+    out: Annotated[Path, option("--out", "The archive, a new .zip.")],
+    secret: Annotated[
+        Path | None, option("--secret", "The file with your secret; for actions it is the repository's.", False)
+    ] = None,
+    wheels: bool = True,  # Whether the archive has the packages that lmzoo needs; otherwise the host has them.
+    python: Annotated[
+        str | None, option("--python", "The host's version of Python, for the wheels.", "as this one's")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Pack an archive that grades an assignment on a host, where nothing is downloaded.
+
+    It has lmzoo, the packages that grading imports, and the host's entry script. Which those are is measured, by
+    grading once: PyTorch, 200 MB and more, is left out where an assignment does not use it, as 1 to 4 do not.
+    """
+    import re
+
+    from lmzoo.course import assignments, grading, pack
+    from lmzoo.drafts import write_atomically
+
+    one = assignments.find(assignment)
+    if host not in pack.NAMES:
+        raise UsageError(f"no host {host!r}{nearest(host, pack.NAMES)}; there are: {', '.join(pack.NAMES)}")
+    if secret is None and host != "actions":
+        raise UsageError(f"--for {host} needs --secret: inputs are drawn from it")
+    version = python or f"{sys.version_info.major}.{sys.version_info.minor}"
+    if not re.fullmatch(r"3\.\d\d", version):
+        raise UsageError(f"--python is a version such as 3.12, not {version!r}")
+    key = grading.read_secret(secret) if secret else None
+    bars = Bars(quiet)
+    names = pack.needed(one)
+    archive = pack.pack(one, host, key, version, names if wheels else None, bars)
+    write_atomically(out, archive, overwrite=False)
+    sizes = pack.sizes(archive)
+    if as_json:
+        return show_json({"archive": str(out), "bytes": len(archive), "needs": names, "sizes": sizes})
+    say(f"{out}  {len(archive) / 1e6:.1f} MB, for {host}; its README.md says what to do with it")
+    largest = sorted(sizes, key=lambda name: -sizes[name])[:6]
+    show_wrapped("  " + ", ".join(f"{name} {sizes[name] / 1e6:.1f} MB" for name in largest))
+    show_wrapped(("with" if wheels else "the host must have") + f" {', '.join(names)}, and what these need")
     return None
 
 

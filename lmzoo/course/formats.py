@@ -10,6 +10,7 @@ What a hand-in printed is its student's own text, and can be anything: none of i
 import json
 from typing import Any
 
+from lmzoo.course import jail
 from lmzoo.course.grading import Outcome, Result
 
 TAGS = ("Comment :=>>", "Grade :=>>", "<|--", "--|>")  # what VPL obeys
@@ -36,7 +37,11 @@ def gradescope(result: Result) -> str:
             # What the grader itself printed is for the lecturer.
             "stdout_visibility": "hidden",
             "leaderboard": figures,
-            "extra_data": {"assignment": result.assignment, "level": result.level},
+            "extra_data": {
+                "assignment": result.assignment,
+                "level": result.level,
+                "level_means": jail.means(result.level),
+            },
         }
     )
 

@@ -56,7 +56,7 @@ class Result:
 
     def facts(self) -> dict[str, Any]:
         """As JSON."""
-        return {**asdict(self), "points": self.points, "level_means": jail.MEANS[self.level]}
+        return {**asdict(self), "points": self.points, "level_means": jail.means(self.level)}
 
 
 class HandInError(Exception):

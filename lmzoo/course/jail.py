@@ -8,8 +8,10 @@
 At levels 0 and 1 a hand-in can read what its grader can read, the secret too.
 """
 
+import contextlib
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -23,6 +25,8 @@ MEANS = {
     1: "no network, nothing outlives it, lmzoo is hidden; a hand-in could read the secret",
     2: "another user, no network, nothing outlives it, lmzoo is hidden; a hand-in cannot read the secret",
 }
+BARE = "another user, who cannot read the secret; unshare is refused here, so it has a network, and may see lmzoo"
+DROPPED = ["--no-new-privs", "--inh-caps=-all", "--"]  # of setpriv
 OWN = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--net", "--ipc"]  # of unshare
 PASSING = ("/tmp", "/var/tmp", "/dev/shm", "/run/lock")  # where anybody may write: empty, and gone with the process
 # The shell stays process 1 of its namespaces, so that whatever a hand-in has started ends with it. The arguments, each
@@ -38,12 +42,12 @@ n=0
 while [ "$1" != -- ]; do mkdir /mnt/$n; mount -n --bind "$1" /mnt/$n; eval "place$n=\\$1"; n=$((n+1)); shift; done
 shift
 for top in PASSING; do [ ! -d $top ] || mount -n -t tmpfs -o mode=1777,size=64m tmpfs $top; done
-while [ "$1" != -- ]; do mount -n -t tmpfs -o mode=755 tmpfs "$1"; shift; done
+while [ "$1" != -- ]; do [ ! -d "$1" ] || mount -n -t tmpfs -o mode=755 tmpfs "$1"; shift; done
 shift
 while [ $n -gt 0 ]; do
   n=$((n-1)); eval "place=\\$place$n"; mkdir -p "$place"; mount -n --move /mnt/$n "$place"
 done
-while [ "$1" != -- ]; do mount -n -t tmpfs -o mode=755 tmpfs "$1"; shift; done
+while [ "$1" != -- ]; do [ ! -d "$1" ] || mount -n -t tmpfs -o mode=755 tmpfs "$1"; shift; done
 shift
 mkdir -p "$work"; mount -n --move /mnt/work "$work"; mount -n -o remount,bind,ro "$work" || :
 umount -n /mnt
@@ -55,16 +59,21 @@ exit $?
 """.replace("PASSING", " ".join(PASSING))
 
 
-def command(level: int, folder: Path, words: list[str]) -> list[str]:
-    """The command that runs `words` in `folder` at a level."""
+def new_user() -> int:
+    """A user that nobody else is: two hand-ins at once can neither stop nor read one another."""
+    return (1 << 20) + secrets.randbelow(1 << 28)
+
+
+def command(level: int, folder: Path, words: list[str], user: int) -> list[str]:
+    """The command that runs `words` in `folder` at a level, as that user at level 2."""
     if level == 0:
         return words
+    if level == 2 and not separates():
+        return ["setpriv", *_of(user), *words]
     if level == 1:
-        unshare, dropped = ["unshare", "--map-root-user"], ["--bounding-set=-all"]
+        unshare, dropped = ["unshare", "--map-root-user"], ["--bounding-set=-all", *DROPPED]
     else:
-        # A user that nobody else is: two hand-ins at once can neither stop nor read one another.
-        user = str((1 << 20) + secrets.randbelow(1 << 28))
-        unshare, dropped = ["unshare"], ["--reuid", user, "--regid", user, "--clear-groups"]
+        unshare, dropped = ["unshare"], _of(user)
     # The folders of Python, where one above them is emptied or may not be entered by another user.
     needed = sorted({sys.base_prefix, sys.prefix})
     closed = {top for place in needed if level == 2 and (top := _closed(Path(place)))}
@@ -72,7 +81,6 @@ def command(level: int, folder: Path, words: list[str]) -> list[str]:
     kept = [place for place in needed if any(Path(place).is_relative_to(top) for top in (*emptied, *PASSING))]
     again = [top for top in hidden() if any(Path(top).is_relative_to(place) for place in kept)]
     script = [str(folder), *kept, "--", *emptied, "--", *again, "--", *read_only(), "--"]
-    dropped += ["--no-new-privs", "--inh-caps=-all", "--"]
     return [*unshare, *OWN, "sh", "-c", SCRIPT, "sh", *script, "setpriv", *dropped, *words]
 
 
@@ -102,10 +110,31 @@ def read_only() -> tuple[str, ...]:
     return tuple(found)
 
 
+def _of(user: int) -> list[str]:
+    return ["--reuid", str(user), "--regid", str(user), "--clear-groups", *DROPPED]
+
+
+def sweep(user: int) -> None:
+    """End what a user of level 2 left running, and remove its files, where no namespace that ended has done so."""
+    if separates():
+        return
+    subprocess.run(["setpriv", *_of(user), "sh", "-c", "kill -9 -1"], capture_output=True, check=False)
+    for top in filter(os.path.isdir, PASSING):
+        for entry in os.scandir(top):
+            with contextlib.suppress(OSError):
+                if entry.stat(follow_symlinks=False).st_uid == user:
+                    shutil.rmtree(entry) if entry.is_dir(follow_symlinks=False) else os.unlink(entry)
+
+
 def _closed(place: Path) -> str | None:
     """The first folder on the way to `place` that other users may not enter."""
     tops = [*reversed(place.parents), place]
     return next((str(top) for top in tops if not top.stat().st_mode & 0o001), None)
+
+
+def means(level: int) -> str:
+    """What holds at a level here."""
+    return BARE if level == 2 and is_root() and not separates() else MEANS[level]
 
 
 def choose(asked: int | None) -> int:
@@ -121,13 +150,19 @@ def choose(asked: int | None) -> int:
             f"another user, or say --level {highest} if the hand-ins are your own"
         )
     if asked is not None and (asked not in MEANS or (asked > 0 and not _works(asked))):
-        raise UsageError(f"level {asked} cannot be had here: the highest is {highest} ({MEANS[highest]})")
+        raise UsageError(f"level {asked} cannot be had here: the highest is {highest} ({means(highest)})")
     return highest if asked is None else asked
 
 
 def is_root() -> bool:
     """Whether what this process starts may do anything."""
     return os.name == "posix" and os.geteuid() == 0
+
+
+@cache
+def separates() -> bool:
+    """Whether namespaces can be had at level 2. In a container without rights of its own they cannot."""
+    return _runs(["unshare", *OWN, "true"])
 
 
 @cache
@@ -139,9 +174,13 @@ def _works(level: int) -> bool:
 
     with tempfile.TemporaryDirectory() as name:
         os.chmod(name, 0o755)
-        try:
-            words = command(level, Path(name), [sys.executable, "-I", "-c", "print('it runs')"])
-            done = subprocess.run(words, capture_output=True, timeout=60, check=False, env={}, cwd="/")
-        except (OSError, subprocess.TimeoutExpired):
-            return False
-    return done.returncode == 0 and done.stdout == b"it runs\n"
+        words = [sys.executable, "-I", "-c", "print('it runs')"]
+        return _runs(command(level, Path(name), words, new_user()), b"it runs\n")
+
+
+def _runs(words: list[str], printed: bytes = b"") -> bool:
+    try:
+        done = subprocess.run(words, capture_output=True, timeout=60, check=False, env={}, cwd="/")
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0 and done.stdout == printed

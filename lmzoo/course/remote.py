@@ -102,9 +102,11 @@ def ask(name: str, contents: bytes, question: Question, cpu: int, level: int) ->
             limits["RLIMIT_NPROC"] = 64  # which counts by user, and at the other levels that is the grader's
         words = [sys.executable, "-I", "-B", "-u", "-X", "utf8", str(folder / "worker.py"), str(folder / name)]
         words += [str(writing), json.dumps(limits)]
+        user = jail.new_user()
         process = subprocess.Popen(
-            jail.command(level, folder, words), stdin=subprocess.PIPE, stdout=said, stderr=said, pass_fds=[writing],
-            start_new_session=True, cwd=folder, env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "OMP_NUM_THREADS": "1"},
+            jail.command(level, folder, words, user), stdin=subprocess.PIPE, stdout=said, stderr=said,
+            pass_fds=[writing], start_new_session=True, cwd=folder,
+            env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
         os.close(writing)
         os.close(said)
@@ -115,6 +117,8 @@ def ask(name: str, contents: bytes, question: Question, cpu: int, level: int) ->
             values = _converse(process, reading, question, cpu)
         finally:
             _end(process)
+            if level == 2:
+                jail.sweep(user)
         printed.over = True
         listener.join()
     text = bytes(printed.kept).decode("utf-8", "replace").replace(str(folder) + "/", "")
