@@ -33,6 +33,7 @@ import record
 from lmzoo.runs import provenance
 
 SCREENS = ("stage", "next", "ribbon")
+READ = {"likeliest": True, "characters": False}  # as the page asks
 TICKS = os.sysconf("SC_CLK_TCK")
 # Of a key: from the event that the browser made of it to the frame behind the first change that the screen shows.
 WATCH = """() => {
@@ -155,7 +156,7 @@ def ribbons(server: Server, source: str, count: int) -> dict[str, Any]:
     took, before = [], server.cpu()
     for text in itertools.islice(texts(source, 200), count):
         began = time.perf_counter()
-        status, _ = server.post("/api/read", {"text": text, "likeliest": True})
+        status, _ = server.post("/api/read", READ | {"text": text})
         took.append(time.perf_counter() - began)
         assert status == 200
     return {**spread(took), "texts": count, "server_cpu_ms": 1000 * (server.cpu() - before) / count}
@@ -201,7 +202,9 @@ def crowd(server: Server, source: str, clients: int, seconds: float) -> dict[str
                 if pressed - began > seconds:
                     return
                 try:
-                    status, answer = server.post("/api/read", {"text": text[:n], "likeliest": True}, str(number))
+                    status, answer = server.post(
+                        "/api/read", {"text": text[:n], "likeliest": True, "characters": False}, str(number)
+                    )
                     if status != 200 or any("error" in one for one in answer["models"]):
                         wrong.append(answer)
                 except Exception as error:

@@ -11,6 +11,7 @@ What does not pass is not shown: small models have little inside, and the best o
 """
 
 import random
+import re
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, cast
@@ -96,7 +97,7 @@ def measuring(
     found = []
     probe = networks.read(net, np.array([model.vocab_size_ - 1]))
     if probe.attention:
-        found.append((yield from _induction(model, net)))
+        found.append((yield from _induction(model, net, _often(text_model, held_out))))
         found += [(yield from _antecedent(text_model, net, pronouns))] if pronouns else []
     if probe.recurrent and held_out:
         yield
@@ -107,20 +108,32 @@ def measuring(
 # ── Induction ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def repeats(vocab_size: int, length: int, sequences: int, seed: int) -> NDArray[np.int64]:
-    """Random tokens, none of them `end` and none twice where there are enough, which then come again: (N, 2 length)."""
-    source = np.random.default_rng(seed)
-    once = [source.choice(vocab_size - 1, length, replace=vocab_size - 1 < length) for _ in range(sequences)]
+def repeats(often: Ids, length: int, sequences: int, seed: int) -> NDArray[np.int64]:
+    """Random tokens, none twice where there are enough, which then come again: (N, 2 length).
+
+    Token k is drawn in proportion to `often[k]` (V,).
+    """
+    source, p = np.random.default_rng(seed), np.asarray(often / often.sum(), np.float64)
+    again = bool(np.count_nonzero(p) < length)
+    once = [source.choice(len(p), length, replace=again, p=p) for _ in range(sequences)]
     return np.tile(np.stack(once).astype(np.int64), 2)
 
 
-def _induction(model: Any, net: Any) -> Steps:
+def _often(text_model: TextModel, held_out: str) -> Ids:
+    """How often a text has each token (V,), but not `end`; 1 for each without a text: some may never have been read."""
+    model, tokenizer = text_model
+    often = np.bincount(tokenizer.encode(tokenizer.normalize(held_out[: 8 * TOKENS])), minlength=model.vocab_size_)
+    often[tokenizer.end] = 0
+    return often if np.count_nonzero(often) > 1 else np.arange(model.vocab_size_) != tokenizer.end
+
+
+def _induction(model: Any, net: Any, often: Ids) -> Steps:
     room = min(REPEATED, (model.reach - 1) // 2)  # all that have attention have a window
     if room < 2:
         return Found("induction", 0, 0, 0.0, INDUCTION, False, "its window has no room for anything to come again")
     scores = []
     for seed in (1, 2):  # chosen on one part, measured on the other
-        rows = repeats(model.vocab_size_, room, SEQUENCES, seed)
+        rows = repeats(often, room, SEQUENCES, seed)
         heads = []
         for row in rows:
             heads.append(_attention_to_the_next(model, net, row))
@@ -148,11 +161,14 @@ def _attention_to_the_next(model: Any, net: Any, row: Ids) -> Floats:
 
 
 def pronouns(grammar: Grammar, training: str = "", many: int = 2 * QUESTIONS, seed: int = 1) -> list[Pronoun]:
-    """Documents with two people or more before a pronoun, none of which begins one of `training`.
+    """Documents with two people or more before a pronoun, none of which begins one of `training`; [] without people.
 
     Half of the pronouns mean the person mentioned last, half the one mentioned first, in turns: neither "the last one"
     nor "the first one" is right more often than every second time. Fewer than `many` where the grammar has few.
     """
+    templates = [template for rule in grammar.rules.values() for _, template in rule]
+    if not any(re.search(rf"\b({'|'.join(PEOPLE)})\b", template) for template in templates):
+        return []
     writer, source = marked(grammar), random.Random(f"{seed}/inside")
     known = sorted(Grammar.documents(training))
     asked: dict[bool, list[Pronoun]] = {True: [], False: []}

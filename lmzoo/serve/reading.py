@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lmzoo.evaluation import characters
+from lmzoo.evaluation.characters import Spellings, next_characters, spellings, split_last_word
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Floats, Ids, LanguageModel, State
 
@@ -61,17 +61,18 @@ class Reader:
         self.known: OrderedDict[bytes, Prefix] = OrderedDict()
         self.bytes = 0  # of them
 
-    def read(self, text: str, likeliest: bool = False) -> Steps:
+    def read(self, text: str, likeliest: bool = False, characters: bool = True) -> Steps:
         """What the model says of `text`, a few tokens at each step.
 
         `bits` (None: infinitely many); `pieces`, for each token its text, bits and rank (with `likeliest`, also the
         likeliest tokens there); `next`, the likeliest characters; `words`, the likeliest tokens: how each is shown, its
-        probability, and what it adds to the text.
+        probability, and what it adds to the text. Without `characters`, `next` is empty where there are `words`: to
+        sum over the spellings of every character takes as long as all else.
         """
         tokenizer = self.text_model.tokenizer
         ids, last_word = self._cut(text)
         prefix = yield from self.after(ids)
-        table = characters.spellings(tokenizer, int(ids[-1]) if len(ids) else tokenizer.end)
+        table = spellings(tokenizer, int(ids[-1]) if len(ids) else tokenizer.end)
         pieces: list[Any] = []
         for piece, place in zip(tokenizer.pieces(ids), prefix.places, strict=True):
             pieces.append([piece, place.bits, place.rank, *([place.likeliest] if likeliest else [])])
@@ -80,12 +81,9 @@ class Reader:
             pieces.append(begun)
         bits = sum(piece[1] if piece[1] is not None else math.inf for piece in pieces)
         yield
-        return {
-            "bits": _number(bits),
-            "pieces": pieces,
-            "next": self._next(prefix, ids, last_word),
-            "words": _words(prefix.log_probs, table, last_word),
-        }
+        words = _words(prefix.log_probs, table, last_word)
+        following = self._next(prefix, ids, last_word) if characters or not words else []
+        return {"bits": _number(bits), "pieces": pieces, "next": following, "words": words}
 
     def chances(self, text: str) -> Generator[None, None, dict[str, float]]:
         """P(character) of each that can come after `text`, up to RARE of them all; "" is the end of the text."""
@@ -94,7 +92,7 @@ class Reader:
         return self._characters(prefix, ids, last_word, *RARE)
 
     def _cut(self, text: str) -> tuple[Ids, bytes]:
-        return characters.split_last_word(self.text_model.tokenizer, self.text_model.up_to_a_part_of_a_word(text))
+        return split_last_word(self.text_model.tokenizer, self.text_model.up_to_a_part_of_a_word(text))
 
     def after(self, ids: Ids) -> Generator[None, None, Prefix]:
         """The prefix `ids` (T,), read from the longest one that is known."""
@@ -152,7 +150,7 @@ class Reader:
             key, old = self.known.popitem(last=False)
             self.bytes -= old.bytes + len(key)
 
-    def _begun(self, prefix: Prefix, table: characters.Spellings, last_word: bytes) -> list[Any]:
+    def _begun(self, prefix: Prefix, table: Spellings, last_word: bytes) -> list[Any]:
         """The last word as a piece: the bits of all tokens that begin so, or of its bytes where there is none."""
         text = last_word.decode("utf-8", "lmzoo")
         log_probs = np.asarray(prefix.log_probs, np.float64)
@@ -177,8 +175,8 @@ class Reader:
         return [[character, float(p)] for character, p in list(chances.items())[:NEXT]]
 
     def _characters(self, prefix: Prefix, ids: Ids, last_word: bytes, *limits: Any) -> dict[str, float]:
-        spellings = partial(characters.spellings, self.text_model.tokenizer)
-        return characters.next_characters(_After(self.model, prefix), ids[-1:], last_word, spellings, *limits)
+        spelled = partial(spellings, self.text_model.tokenizer)
+        return next_characters(_After(self.model, prefix), ids[-1:], last_word, spelled, *limits)
 
     def _spelled(self, before: int, tokens: list[int]) -> list[str]:
         texts = self.text_model.tokenizer.spellings_after(before)
@@ -206,7 +204,7 @@ class _After(LanguageModel):
         return self.prefix.log_probs if state is self.prefix.state else self.model.next_log_probs(state)
 
 
-def _words(log_probs: Floats, table: characters.Spellings, last_word: bytes) -> list[list[Any]]:
+def _words(log_probs: Floats, table: Spellings, last_word: bytes) -> list[list[Any]]:
     """The likeliest tokens that go on with the last word: how each is shown, its share of them, what it adds."""
     log_probs = np.asarray(log_probs, np.float64)
     fitting = np.array(table.starting(last_word) if last_word else range(len(log_probs)), np.int64)

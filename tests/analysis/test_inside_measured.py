@@ -49,12 +49,14 @@ def kind(found, what):
 
 
 def test_random_tokens_come_twice_in_the_same_order_and_without_the_end():
-    rows = measured.repeats(50, 10, 3, seed=1)
+    often = np.repeat([0, 2], [5, 44])
+    rows = measured.repeats(often, 10, 3, seed=1)
     assert rows.shape == (3, 20)
     np.testing.assert_array_equal(rows[:, :10], rows[:, 10:])
+    assert rows.min() >= 5
     assert rows.max() < 49
     assert all(len(set(row[:10])) == 10 for row in rows.tolist())
-    assert (rows != measured.repeats(50, 10, 3, seed=2)).any()
+    assert (rows != measured.repeats(often, 10, 3, seed=2)).any()
 
 
 def test_a_head_that_looks_behind_the_earlier_place_of_a_token_is_an_induction_head(monkeypatch):
@@ -63,9 +65,8 @@ def test_a_head_that_looks_behind_the_earlier_place_of_a_token_is_an_induction_h
     assert (found["layer"], found["number"], found["passed"]) == (1, 2, True)
     assert found["value"] == pytest.approx(1)
     model = network("gpt", window=64).model  # what it costs is the model's own, whatever the head does
-    bits = -np.concatenate(model.log_probs_many(list(measured.repeats(model.vocab_size_, 12, 8, 2)))).reshape(
-        8, 24
-    ) / np.log(2)
+    rows = list(measured.repeats(np.arange(model.vocab_size_) < model.vocab_size_ - 1, 12, 8, 2))
+    bits = -np.concatenate(model.log_probs_many(rows)).reshape(8, 24) / np.log(2)
     assert f"cost {bits[:, :12].mean():.1f} bits, and {bits[:, 13:].mean():.1f} when they come again" in found["about"]
 
 
@@ -81,7 +82,23 @@ def test_an_untrained_network_has_no_induction_head():
     assert not found["passed"]
 
 
+def test_tokens_are_repeated_as_often_as_the_held_out_text_has_them(monkeypatch):
+    rows = []
+    text_model = network("gpt", window=64)
+    monkeypatch.setattr(measured, "_attention_to_the_next", lambda model, net, row: rows.append(row) or np.ones((2, 2)))
+    measured.measure(text_model, "a" * 300 + "c")
+    first = [text_model.tokenizer.decode([row[0]]) for row in rows]
+    assert {*first} <= {"a", "c"}
+    assert first.count("a") > len(first) / 2
+    assert "h" not in text_model.tokenizer.decode(np.concatenate(rows))
+
+
 # ── Antecedents ──
+
+
+def test_a_grammar_without_people_has_no_pronouns_to_ask_for():
+    assert measured.pronouns(Grammar.load(corpus.folder() / "repeats.grammar.toml")) == []
+
 
 QUESTIONS = measured.pronouns(GRAMMAR, many=80)
 STORIES = train("word:2000", "".join(GRAMMAR.generate(60_000, 5)))

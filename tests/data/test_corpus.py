@@ -527,3 +527,17 @@ def test_a_corpus_is_here_if_no_network_is_needed_for_it(tmp_path, monkeypatch):
     (tmp_path / "own.txt").write_text("a text")
     assert corpus.is_here(tmp_path / "own.txt")
     assert not corpus.is_here(tmp_path / "none.txt")
+
+
+def test_repeats_are_new_syllables_and_then_the_same_again():
+    source = Grammar.load(cards.folder() / "repeats.grammar.toml")
+    ambiguity.refuse(source, 1)
+    lengths = set()
+    for document, log2_prob in source.draw(5000, "repeats"):
+        syllables = document.split()
+        half = len(syllables) // 2
+        assert syllables[:half] == syllables[half:]
+        assert len(set(syllables)) == half
+        assert source.log2_prob(document) == pytest.approx(log2_prob, rel=1e-9)
+        lengths.add(half)
+    assert lengths == {*range(4, 17)}

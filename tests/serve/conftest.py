@@ -85,7 +85,7 @@ def page(chromium, address):
         context = chromium.new_context(viewport={"width": width, "height": height}, **how)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(30_000)  # for a machine with other work
         own = f"http://{address[0]}:{address[1]}/"
         page.on("console", lambda message: message.type == "error" and wrong.append(message.text))
         page.on("pageerror", lambda error: wrong.append(str(error)))

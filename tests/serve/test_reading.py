@@ -81,6 +81,14 @@ def test_a_network_reads_each_token_once(contestants, name, monkeypatch):
     assert sum(read) == len(ids) - 1
 
 
+@pytest.mark.parametrize("text", ["The old ", "The old ca", "The old cat\U0001f600"])
+def test_characters_are_left_out_only_where_there_are_words(text_model, text):
+    whole = result(Reader(text_model).read(text))
+    answer = result(Reader(text_model).read(text, characters=False))
+    assert answer == whole | ({"next": []} if whole["words"] else {})
+    assert answer["next"] or answer["words"]
+
+
 @pytest.mark.parametrize("name", ["lstm", "gpt", "trigram"])
 def test_what_is_remembered_is_bounded_in_bytes(contestants, name):
     def typed(reader):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from lmzoo.serve.contestants import Contestants
+from lmzoo.serve.handlers import game
 from tests.serve.served import fill, served
 
 pytestmark = pytest.mark.browser
@@ -27,8 +28,9 @@ def test_what_is_typed_is_shown_as_text(page):
         assert page.locator("main img, main script").count() == 0
 
 
-def test_names_of_models_and_what_is_wrong_with_them_are_text_on_every_screen(chromium, contestants):
+def test_names_and_texts_are_shown_as_text_on_every_screen(chromium, contestants, monkeypatch):
     markup = "<img src=x onerror=document.title=1>"
+    monkeypatch.setattr(game, "_source_of", lambda _: (markup, lambda _: markup * 20, frozenset(markup)))
     runs = (replace(run, name=markup, error=run.error and markup) for run in contestants)
     with served(Contestants(tuple(runs))) as (host, port), chromium.new_context() as context:
         page = context.new_page()
@@ -39,6 +41,7 @@ def test_names_of_models_and_what_is_wrong_with_them_are_text_on_every_screen(ch
         for key in "2345678":
             page.keyboard.press(f"Alt+{key}")
             page.evaluate("() => new Promise(requestAnimationFrame)")
+        page.wait_for_function("() => document.querySelector('.hidden-text').textContent.includes('<img')")
         assert markup in page.locator(".next h2").first.text_content()
         assert markup in page.locator(".why select").text_content()
         assert page.title().startswith("lmzoo")

@@ -49,7 +49,8 @@ def test_the_columns_are_what_each_model_writes_with_that_seed(written, contesta
 def test_what_was_copied_is_underlined(written, contestants, monkeypatch):
     run = next(iter(contestants))
     text = "".join(run.text_model.generate("The old cat", 50, seed=1))
-    monkeypatch.setattr(write, "_text", lambda _: f"\0{text[5:45]}\0")
+    monkeypatch.setattr(write, "_INDEXED", {})
+    monkeypatch.setattr(write, "training_text", lambda _: f"\0{text[5:45]}\0")
     page = written()
     column = page.locator(".write .columns li").first
     column.locator("mark").wait_for()

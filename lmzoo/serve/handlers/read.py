@@ -10,11 +10,15 @@ from lmzoo.serve.worker import said
 
 
 class Read(Request):
-    """A text for `models` (None: all); with `likeliest`, each place has the likeliest tokens, too."""
+    """A text for `models` (None: all); with `likeliest`, each place has the likeliest tokens, too.
+
+    Without `characters`, the likeliest characters are left out where there are likeliest words.
+    """
 
     text: Text
     models: Names | None = None
     likeliest: bool = False
+    characters: bool = True
 
 
 def read(contestants: Contestants, request: Read) -> Iterator[Any]:
@@ -26,11 +30,13 @@ def read(contestants: Contestants, request: Read) -> Iterator[Any]:
             answer["error"] = run.error
         else:
             try:
-                answer |= yield from run.reader.read(request.text, request.likeliest)
+                answer |= yield from run.reader.read(request.text, request.likeliest, request.characters)
             except Exception as error:  # the others answer
                 answer["error"] = said(error)
         answers.append(answer)
     yield {"ms": round(1000 * (time.perf_counter() - began), 1), "models": answers}
 
 
-HANDLERS = {"read": Handler(Read, read, frozen=lambda _, text: [{"text": text, "likeliest": True}])}
+HANDLERS = {
+    "read": Handler(Read, read, frozen=lambda _, text: [{"text": text, "likeliest": True, "characters": False}])
+}

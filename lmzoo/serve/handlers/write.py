@@ -1,12 +1,11 @@
 """Texts that all models write after one prompt from one seed, in turns; and what of them the training text has."""
 
 from collections.abc import Generator, Iterator
-from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
 
-from lmzoo.analysis.memorization import copying
+from lmzoo.analysis.copies import Copies
 from lmzoo.interface import LanguageModel
 from lmzoo.runs import store
 from lmzoo.serve.contestants import Contestant, Contestants
@@ -15,7 +14,8 @@ from lmzoo.serve.worker import said
 from lmzoo.tasks.contamination import training_text
 
 LONGEST = 256  # tokens
-MOST_SEARCHED = 50_000_000  # characters of a training text: a column of 1,000 takes a second for 50 million
+MOST_SEARCHED = 50_000_000  # characters of a training text: to index so many takes two seconds
+KEPT = 2  # indexes of training texts
 NOT_HERE = "its training text is not on this computer, so what it copied is not known"
 TOO_LONG = f"its training text is longer than {MOST_SEARCHED:,} characters, so copies are not searched for"
 
@@ -64,26 +64,42 @@ def _column(run: Contestant, request: Generate) -> Generator[dict[str, Any] | No
     for piece in pieces:
         written.append(piece.encode("utf-8", "replace").decode())  # JSON has no lone surrogates
         yield {"text": written[-1]}
-    training = training_of(run)
-    if training is None or len(training) > MOST_SEARCHED:
-        yield {"done": True, "copied": [], "note": NOT_HERE if training is None else TOO_LONG}
-        return
-    found = yield from copying("".join(written), training)
-    yield {"done": True, "copied": found["stretches"], "note": ""}
+    yield None
+    copies, note = yield from _copies_of(run)
+    yield {"done": True, "copied": copies.stretches("".join(written)) if copies else [], "note": note}
 
 
 def training_of(run: Contestant) -> str | None:
     """The training text of a run; None where it is not on this computer."""
+    return training_text(msgspec.json.decode(_facts(run)))
+
+
+def _copies_of(run: Contestant) -> Generator[None, None, tuple[Copies | None, str]]:
+    """The index of the training text of a run; None where there is none, and why."""
+    facts = _facts(run)
+    if facts not in _INDEXED:
+        training = training_of(run)
+        if training is None:
+            return None, NOT_HERE
+        if len(training) > MOST_SEARCHED:
+            return None, TOO_LONG
+        copies = yield from Copies.indexing(training)
+        while len(_INDEXED) >= KEPT:
+            del _INDEXED[next(iter(_INDEXED))]
+        _INDEXED[facts] = copies
+    return _INDEXED[facts], ""
+
+
+_INDEXED: dict[bytes, Copies] = {}  # by which training text it is
+
+
+def _facts(run: Contestant) -> bytes:
+    """Which training text a run has."""
     provenance = store.read_provenance(run.folder)
-    return _text(msgspec.json.encode({key: provenance.get(key) for key in FACTS if key in provenance}))
+    return msgspec.json.encode({key: provenance.get(key) for key in FACTS if key in provenance})
 
 
 FACTS = ("corpus", "corpus_path", "corpus_parts", "refit", "lines", "sha256")  # which training text a run has
-
-
-@lru_cache(maxsize=2)
-def _text(facts: bytes) -> str | None:
-    return training_text(msgspec.json.decode(facts))
 
 
 def _frozen(_: Contestants, text: str) -> list[dict[str, Any]]:
