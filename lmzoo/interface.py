@@ -333,6 +333,14 @@ class TextToText(Decoder):
         """The state before the target's first token, having read `source` (T,)."""
 
 
+class SpanFiller(ABC):
+    """Fills each blank with tokens, as many as it likes: T5 in its pre-training."""
+
+    @abstractmethod
+    def fill_spans(self, tokens: Ids, blanks: NDArray[np.bool_], longest: int = 20) -> list[Ids]:
+        """What it writes into each of the H blanks of `tokens` (T,), at most `longest` tokens: H arrays of ids."""
+
+
 class MaskedModel(Model):
     """Fills blanks from the context on both sides. It gives no P(text), so never bits per character."""
 
@@ -357,7 +365,7 @@ class MaskedModel(Model):
 
 
 class Encoder(ABC):
-    """A vector for each token of a text, in one or several layers: for probes. A Decoder's depend on no later token."""
+    """A vector for each token of a text, in one or several layers: for probes. A LanguageModel's see no later token."""
 
     @property
     def layer_names(self) -> Sequence[str]:

@@ -16,7 +16,9 @@ AROUND = 24  # characters of the text that are shown on either side of a blank
 @command("fill", epilog="Example: lmzoo fill runs/bert 'The [MASK] sat on the mat.'")
 def fill_blanks(
     run: RunFolder,
-    text: Annotated[str, typer.Argument(help="A text with [MASK] for each blank; one blank is one token.")] = "",
+    text: Annotated[
+        str, typer.Argument(help="A text with [MASK] for each blank: one token, or of a t5 a span of any length.")
+    ] = "",
     top: int = 5,  # Tokens to show for each blank, 1 or more.
     # Without a text: the bits that the run needs for a hidden token of its corpus's test text, beside those that the
     # grammar which wrote the text needs (storyworld): the exact floor.
@@ -35,6 +37,7 @@ def fill_blanks(
     """
     from lmzoo.data.tokenizers.lower_bpe import LOSSY
     from lmzoo.evaluation import blanks as filling
+    from lmzoo.interface import SpanFiller
     from lmzoo.runs import store
 
     if measure == bool(text):
@@ -42,6 +45,16 @@ def fill_blanks(
     if measure:
         return _measure(run, blanks, seed, mirror, code, device, as_json, quiet)
     text_model = store.load(run, code, device)
+    if isinstance(text_model.model, SpanFiller):
+        with naming(run):
+            spans = filling.fill_spans(text_model, text)
+        if as_json:
+            return show_json({"run": str(run), "model": text_model.name, "text": text, "spans": spans})
+        parts = text.split(filling.MASK)
+        around = [f"{parts[n][-AROUND:]}{filling.MASK}{parts[n + 1][:AROUND]}" for n in range(len(spans))]
+        written = [one_line(span.replace(" ", "␣"), 40) for span in spans]
+        rows = [[one_line(one, len(one)), span] for one, span in zip(around, written, strict=True)]
+        return show_table(("blank", "what it writes"), rows, numbers_from=2)
     with naming(run):
         filled = filling.fill(text_model, text, top)
     notes = [LOSSY] if text_model.tokenizer.lossy else []

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lmzoo.cli.app import command
-from lmzoo.cli.console import show_json
+from lmzoo.cli.console import say, show_json
 from lmzoo.cli.options import Code, Device, Json, RunFolder, Seed
 from lmzoo.errors import UsageError, cleaned, naming
 
@@ -29,10 +29,21 @@ def generate_text(
     if beam is not None and (temperature, top_k, top_p) != (None, None, None):
         raise UsageError("--beam looks for the likeliest text: it goes without --temperature, --top-k and --top-p")
     from lmzoo.evaluation import generation
-    from lmzoo.interface import LanguageModel
+    from lmzoo.interface import LanguageModel, TextToText
     from lmzoo.runs import store
 
     text_model = store.load(run, code)
+    if isinstance(text_model.model, TextToText):
+        if beam is not None:
+            raise UsageError("--beam goes on with a text: of a text-to-text model take --top-k 1")
+        given: dict[str, Any] = {"temperature": 1.0 if temperature is None else temperature}
+        given |= {"top_k": top_k, "top_p": top_p, "seed": seed}
+        text_model.model.to(device)
+        text = text_model.answer(prompt, length, **given)
+        if as_json:
+            return show_json({"run": str(run), "prompt": prompt, "text": text, **given})
+        say(cleaned(text) if sys.stdout.isatty() else text)
+        return None
     with naming(run):
         model = text_model.require(LanguageModel, "it cannot write one").to(device)
     ids = text_model.tokenizer.encode(prompt)

@@ -134,9 +134,9 @@ def _train(
             facts["valid_bits_per_character"] = valid.bits_per_character
         except LmzooError as error:
             facts["remarks"].append(f"no bits on the validation text: {error}")
-    losses = [row["valid_nats_per_blank"] for row in fitted.model.history if "valid_nats_per_blank" in row]
-    if losses:  # the weights of the lowest one were kept
-        facts["valid_nats_per_blank"] = min(losses)
+    for name in ("valid_nats_per_blank", "valid_nats_per_target"):
+        if losses := [row[name] for row in fitted.model.history if name in row]:
+            facts[name] = min(losses)  # the weights of the lowest one were kept
     return show_json(facts) if as_json else _show(fitted, text, facts, out)
 
 
@@ -175,6 +175,7 @@ def _on_cluster() -> list[str]:
 
 def _show(fitted: "Fitted", text: "Text", facts: dict[str, Any], out: Path) -> None:
     """What was trained on what, and how the run is scored."""
+    from lmzoo.interface import TextToText
     from lmzoo.runs import store
 
     source = text.corpus
@@ -201,6 +202,10 @@ def _show(fitted: "Fitted", text: "Text", facts: dict[str, Any], out: Path) -> N
     if (nats := facts.get("valid_nats_per_blank")) is not None:
         say(f"validation: {nats:.3f} nats per blank ({nats / math.log(2):.3f} bits of a hidden token)")
         return say(f'saved as {out}; see it fill blanks with: lmzoo fill {out} "The [MASK] …"')
+    if (nats := facts.get("valid_nats_per_target")) is not None:
+        say(f"validation: {nats:.3f} nats per token of a target")
+    if isinstance(fitted.model, TextToText):
+        return say(f'saved as {out}; see what it writes with: lmzoo generate {out} --prompt "…"')
     return say(f"saved as {out}; score it with: lmzoo eval {out}")
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lmzoo.data.tokenizers import Tokenizer
 from lmzoo.errors import UsageError, in_range
 from lmzoo.evaluation.text_model import TextModel, likeliest_tokens
-from lmzoo.interface import Floats, Ids, LanguageModel, MaskedModel
+from lmzoo.interface import Floats, Ids, LanguageModel, MaskedModel, SpanFiller
 
 MASK = "[MASK]"  # a blank in a text, as people write it
 
@@ -71,6 +71,19 @@ def fill(text_model: TextModel, text: str, top: int = 10) -> list[Filled]:
         Filled(place, dict(likeliest_tokens(text_model.tokenizer, ids[:place], row, top)))
         for place, row in zip(places, rows, strict=True)
     ]
+
+
+def fill_spans(text_model: TextModel, text: str, longest: int = 20) -> list[str]:
+    """What a model writes into each [MASK] of `text`, tokens as many as it likes but at most `longest`.
+
+    Raises UsageError as `fill` does, and where the blanks use up the sentinels.
+    """
+    in_range("longest", longest, 1)
+    model = text_model.require(SpanFiller, f"it cannot say what stands at {MASK}")
+    ids, blanks = encode_blanks(text_model.tokenizer, text)
+    if not blanks.any():
+        raise UsageError(f"there is no blank in {text[:60]!r}: write {MASK} for each, as in 'The {MASK} sat.'")
+    return [text_model.tokenizer.decode(span) for span in model.fill_spans(ids, blanks, longest)]
 
 
 def encode_blanks(tokenizer: Tokenizer, text: str) -> tuple[Ids, NDArray[np.bool_]]:

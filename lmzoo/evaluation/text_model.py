@@ -5,6 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -21,6 +22,7 @@ from lmzoo.interface import (
     LanguageModel,
     MaskedModel,
     SentenceEncoder,
+    SpanFiller,
     TextToText,
 )
 
@@ -31,9 +33,11 @@ LACKS: dict[Any, str] = {
     LanguageModel: "gives no probability to a text",
     Decoder: "does not predict the next token",
     MaskedModel: "fills no blanks",
+    SpanFiller: "fills no blanks",
     Encoder: "has no vectors",
     SentenceEncoder: "has no vectors of whole texts",
     Classifier: "knows no classes",
+    TextToText: "writes no text for a text",
 }
 # What it can do in place of that.
 INSTEAD: dict[Any, str] = {
@@ -152,6 +156,13 @@ class TextModel:
         settings: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
         tokens = generation.generate(self.model, np.empty(0, np.int32), length, state=state, **settings)
         return self.text_of(tokens, ids)
+
+    def answer(self, source: str, length: int = 200, **settings: Any) -> str:
+        """What a text-to-text model writes for `source`, at most `length` tokens; settings as of `generate`."""
+        self.require(TextToText, "it cannot answer one")
+        state = self.model.start_after(self._encode(source))
+        tokens = generation.generate(self.model, np.empty(0, np.int32), length, state=state, **settings)
+        return self.tokenizer.decode(list(takewhile(lambda token: token != self.tokenizer.end, tokens)))
 
     def text_of(self, tokens: Iterable[int], before: Ids) -> Iterator[str]:
         """The text that `tokens` add after the ids `before`, in pieces of whole characters."""

@@ -85,6 +85,13 @@ class Module(nn.Module):
         """Logits (B, 2) of the second half of a text following the first, by the vectors (B, D) of its first id."""
         raise NotImplementedError
 
+    def decoded(self, memory: Tensor, seen: Tensor, targets: Tensor) -> Tensor:
+        """The vectors (B, T, D) that targets (B, T) are predicted from, after sources with vectors `memory` (B, S, D).
+
+        `seen` (B, S) is False at the padding of sources.
+        """
+        raise NotImplementedError
+
     def look_at(self, text: Ids) -> None:
         """Learn from the training text (T,) what is not learned by gradient descent: which tokens are frequent."""
         for part in self.modules():

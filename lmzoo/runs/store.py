@@ -55,6 +55,8 @@ class Point(TypedDict):
     valid_nats_per_token: NotRequired[float]
     train_nats_per_blank: NotRequired[float]  # of a masked model
     valid_nats_per_blank: NotRequired[float]
+    train_nats_per_target: NotRequired[float]  # a token of a target, of a text-to-text model
+    valid_nats_per_target: NotRequired[float]
 
 
 class Learned(TypedDict, total=False):

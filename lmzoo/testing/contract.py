@@ -14,7 +14,7 @@ import numpy as np
 
 from lmzoo.data import plain
 from lmzoo.errors import NotFittedError
-from lmzoo.interface import Classifier, Data, Decoder, Encoder, LanguageModel, Model, Progress, Run
+from lmzoo.interface import Classifier, Data, Encoder, LanguageModel, Model, Progress, Run
 from lmzoo.testing import classifier, encoder, fitting, tampering
 from lmzoo.testing.abilities import Ability, abilities, first_questions
 from lmzoo.testing.practice import VOCAB_SIZE, Property, practice_examples, practice_text
@@ -77,7 +77,9 @@ def _properties(kind: type) -> Iterator[tuple[str, Property]]:
     for ability in abilities(kind):
         for check in ability.properties:
             yield ability.kind.__name__, check
-        if ability.kind is Encoder and issubclass(kind, Decoder):  # what reads from left to right may not look ahead
+        if ability.kind is Encoder and issubclass(
+            kind, LanguageModel
+        ):  # what reads from left to right may not look ahead
             yield "Encoder", encoder.features_see_no_future
 
 
