@@ -51,9 +51,9 @@ def fill_blanks(
         if as_json:
             return show_json({"run": str(run), "model": text_model.name, "text": text, "spans": spans})
         parts = text.split(filling.MASK)
-        around = [f"{parts[n][-AROUND:]}{filling.MASK}{parts[n + 1][:AROUND]}" for n in range(len(spans))]
+        places = [f"{parts[n][-AROUND:]}{filling.MASK}{parts[n + 1][:AROUND]}" for n in range(len(spans))]
         written = [one_line(span.replace(" ", "␣"), 40) for span in spans]
-        rows = [[one_line(one, len(one)), span] for one, span in zip(around, written, strict=True)]
+        rows = [[one_line(one, len(one)), span] for one, span in zip(places, written, strict=True)]
         return show_table(("blank", "what it writes"), rows, numbers_from=2)
     with naming(run):
         filled = filling.fill(text_model, text, top)
