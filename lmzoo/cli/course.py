@@ -23,6 +23,8 @@ Level = Annotated[
     option("--level", "0: a process with limits; 1: and no network; 2: and another user (as root).", "the highest"),
 ]
 
+MOST_SHOWN = 20  # pairs of similar hand-ins
+
 course_app = typer.Typer(
     cls=Commands,
     help="Hand out assignments, and grade what comes back.",
@@ -255,6 +257,60 @@ def pack_assignment(
     largest = sorted(sizes, key=lambda name: -sizes[name])[:6]
     show_wrapped("  " + ", ".join(f"{name} {sizes[name] / 1e6:.1f} MB" for name in largest))
     show_wrapped(("with" if wheels else "the host must have") + f" {', '.join(names)}, and what these need")
+    return None
+
+
+@course_app.command("similar", epilog="Example: lmzoo course similar handed-in --out similar.html")
+@with_flags
+def similar_hand_ins(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that has a folder for each student.")],
+    assignment: Which = None,
+    least: float = 0.3,  # Show pairs of which one shares this much of its code with the other, 0 to 1.
+    out: Annotated[Path | None, option("--out", "A page with the pairs side by side, for your eyes.", False)] = None,
+    as_json: Json = False,
+) -> None:
+    """Show which hand-ins share code, with one another and with lmzoo's models, whatever the names are.
+
+    By winnowing (Schleimer, Wilkerson & Aiken 2003). It proves nothing: read both before you ask.
+    """
+    from lmzoo.course import assignments, grading, similarity
+    from lmzoo.drafts import write_atomically
+    from lmzoo.errors import in_range
+
+    in_range("least", least, 0, 1)
+    _must_exist([folder])
+    folders = sorted(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
+    if not folders:
+        raise UsageError(f"{folder} must have a folder for each student")
+    one = _assignment(assignment, folders)
+    texts = {}
+    for each in folders:
+        try:
+            texts[each.name] = grading.hand_in(each, one.rubric.file).decode("utf-8", "replace")
+        except grading.HandInError as error:
+            show_wrapped(f"{each.name} is left out: {error}", sys.stderr)
+    starter = (assignments.FOLDER / one.name / "starter.py").read_text("utf-8")
+    others = similarity.ours()
+    report = similarity.compare(texts, starter, others)
+    if out is not None:
+        write_atomically(out, similarity.page(report, texts, others, one.rubric.title, least).encode())
+    if as_json:
+        return show_json(report.facts())
+    median = f"; of a pair {similarity.percent(report.median)} is the same in the median" if report.hand_ins > 1 else ""
+    show_wrapped(f"hand-ins: {report.hand_ins}{median}")
+    shown = [pair for pair in [*report.pairs, *report.with_ours] if pair.share >= least]
+    rows = [
+        [p.a, p.b, similarity.ranges(p.lines_of_a), *map(similarity.percent, (p.share_of_a, p.share_of_b))]
+        for p in shown
+    ]
+    if rows:
+        show_table(("hand-in", "and", "its lines", "of it", "of that"), rows[:MOST_SHOWN], numbers_from=3)
+    else:
+        say(f"no two share {similarity.percent(least)} or more, and none that much with lmzoo")
+    if len(rows) > MOST_SHOWN:
+        say(f"and {len(rows) - MOST_SHOWN} more, which --json and --out have")
+    if out is not None:
+        say(f"{out}  the pairs side by side")
     return None
 
 
