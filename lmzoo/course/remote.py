@@ -34,6 +34,7 @@ class Question:
     cases: Sequence[tuple[int | None, tuple[Any, ...]]]  # the n of `given`, or None; the arguments
     given: Sequence[tuple[Any, ...]] = ()
     provided: str = ""  # code that is run after the hand-in's: earlier parts as they should be, in place of its own
+    unchanged: bool = False  # whether it is an error that the function changes what it is given
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,14 @@ def _converse(process: "subprocess.Popen[bytes]", reading: int, question: Questi
     values: list[Any] = []
     why = ""
     try:  # before the hand-in's first line
-        pipes.send({"function": question.function, "given": given, "provided": question.provided})
+        pipes.send(
+            {
+                "function": question.function,
+                "given": given,
+                "provided": question.provided,
+                "unchanged": question.unchanged,
+            }
+        )
         pipes.receive()
     except (OSError, EOFError, ValueError):
         raise LmzooError("the process for the hand-in could not be started here; nothing was graded") from None

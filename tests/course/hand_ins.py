@@ -47,6 +47,7 @@ def _asked(name, contents, question):
     request = {
         "function": question.function,
         "provided": question.provided,
+        "unchanged": question.unchanged,
         "given": [[worker.freeze(item) for item in given] for given in question.given],
     }
     cases = [[number, [worker.freeze(item) for item in arguments]] for number, arguments in question.cases]
