@@ -19,8 +19,9 @@ from lmzoo.models.ngram import Ngram
 WITHIN = 1e-5
 V, EMBEDDING, HIDDEN = 9, 3, 4
 STEPS, TEXT, HIDDEN_TEXT, TOKENS = 1000, 150_000, 1500, "bpe:1000"
-# Of a Kneser-Ney trigram's bits: see `figure`.
-BASELINE, TARGET = 1.1, 0.95
+# Of a Kneser-Ney trigram's bits. The reference has 0.977 of them, or less, in the mean of five students and three
+# standard deviations (lmzoo course calibrate 6 tests/course/lstm/reference.py).
+BASELINE, TARGET = 1.15, 0.98
 
 
 def checks(source: Any) -> dict[str, Any]:
