@@ -124,7 +124,7 @@ def _export_network(run: Path, kind: str, folder: Path, overwrite: bool, as_json
 )
 def import_file(
     # An ARPA file or word vectors (GloVe's, or word2vec's text or binary format), compressed or not; a folder with a
-    # GPT-2, GPT-1, BERT, RoBERTa or ELECTRA as saved by Hugging Face transformers; or gpt2, which is downloaded as
+    # GPT-2, GPT-1, BERT, RoBERTa, ELECTRA or T5 as saved by Hugging Face transformers; or gpt2, downloaded as
     # corpora are (from LMZOO_MIRROR, if that has it in gpt2/).
     file: str,
     out: Annotated[Path, option("--out", "Folder to save the run in.")],
@@ -139,10 +139,10 @@ def import_file(
 ) -> None:
     """Read another toolkit's model and save it as a run.
 
-    An ARPA file of n-grams, word vectors of word2vec, GloVe or gensim, or a GPT-1, GPT-2, BERT, RoBERTa or ELECTRA.
+    An ARPA file of n-grams, word vectors of word2vec, GloVe or gensim, or a GPT, BERT, RoBERTa, ELECTRA or T5.
     """
     from lmzoo.formats import vectors
-    from lmzoo.interface import MaskedModel
+    from lmzoo.interface import MaskedModel, TextToText
     from lmzoo.runs import store
 
     one_of("layout", layout, LAYOUTS)
@@ -177,6 +177,8 @@ def import_file(
     say(f"{file}: {summary}")
     show_notes(text_model.model.remarks)
     use = f"score a text with: lmzoo eval {out} --corpus …"
+    if isinstance(text_model.model, TextToText):
+        use = f'see what it writes with: lmzoo generate {out} --prompt "…"'
     if isinstance(text_model.model, MaskedModel):
         fills = getattr(text_model.model, "fills", True)
         use = f'fill blanks with: lmzoo fill {out} "The [MASK] …"' if fills else f"probe it with: lmzoo probe {out}"
@@ -188,11 +190,11 @@ def _read_gpt2(folder: Path, quiet: bool) -> "tuple[TextModel, dict[str, Any]]":
     from lmzoo import models
 
     models.find("gpt")  # raises, naming what to install, where PyTorch is missing
-    from lmzoo.formats import bert, electra, gpt2
+    from lmzoo.formats import bert, electra, gpt2, t5
 
     if not folder.is_dir():
         folder = gpt2.fetch(str(folder), Bars(quiet))
-    kind: Any = next((one for one in (bert, electra) if one.is_one(folder)), gpt2)
+    kind: Any = next((one for one in (bert, electra, t5) if one.is_one(folder)), gpt2)
     text_model: TextModel = kind.read(folder)
     first = electra.weight_folders(folder)[0] if kind is electra else folder
     origin = _origin(first / gpt2.weight_files(first)[0])

@@ -131,7 +131,7 @@ class T5(NeuralModel, TextToText, SpanFiller):
             raise UsageError(f"a distance of {self.distance} is too short for {self.buckets} buckets: raise it")
         if not self.head_width:
             check_shared(self.width, self.heads)
-        self.spans.check(self.window)
+        self.spans.check()
         return T5Module(vocab_size, self)
 
     # ── Reading and writing ───────────────────────────────────────────────────────────────────────

@@ -123,7 +123,7 @@ def test_equal_seeds_learn_equal_weights_and_it_begins_at_log_v():
         ({"goal": "words"}, "no goal 'words'"),
         ({"buckets": 6}, "a multiple of 4"),
         ({"distance": 10}, "too short for 32 buckets"),
-        ({"sentinels": 1}, "needs 2 sentinels, and there are 1"),
+        ({"sentinels": 0}, "sentinels"),
     ],
 )
 def test_settings_that_cannot_be_are_named(wrong, message):

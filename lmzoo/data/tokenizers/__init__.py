@@ -48,6 +48,7 @@ from lmzoo.data.tokenizers.base import (
 from lmzoo.data.tokenizers.bpe import LARGEST, Bpe, find_gpt2, load_gpt2
 from lmzoo.data.tokenizers.lower_bpe import LowerBpe
 from lmzoo.data.tokenizers.pretokenized import Split
+from lmzoo.data.tokenizers.sentencepiece import SentencePiece
 from lmzoo.data.tokenizers.wordpiece import WordPiece
 from lmzoo.data.tokenizers.words import encode_many, is_long, number, reader_of, utf8
 from lmzoo.errors import FormatError, TokenizerError, nearest
@@ -62,6 +63,7 @@ __all__ = [
     "Byte",
     "Char",
     "LowerBpe",
+    "SentencePiece",
     "Split",
     "Tokenizer",
     "Word",
@@ -262,6 +264,8 @@ def from_json(saved: Any) -> Tokenizer:
         return Alphabet.from_json(saved)
     if spec == LowerBpe.SPEC:
         return LowerBpe.from_json(saved)
+    if spec == SentencePiece.SPEC:
+        return SentencePiece.from_json(saved)
     if spec == WordPiece.SPEC:
         return WordPiece.from_json(saved)
     try:

@@ -38,11 +38,14 @@ class Spans:
     mean: float = 3.0  # tokens of a span
     sentinels: int = 100  # that there are
 
-    def check(self, window: int) -> None:
-        """Raise UsageError for what cannot be, and for a window that needs more sentinels than there are."""
+    def check(self) -> None:
+        """Raise UsageError for what cannot be."""
         in_range("span_share", self.share, 0, 1)
         in_range("span_length", self.mean, 1)
         in_range("sentinels", self.sentinels, 1)
+
+    def check_window(self, window: int) -> None:
+        """Raise UsageError for a window that uses up the sentinels."""
         _, spans = self.counts(window)
         if spans >= self.sentinels:
             raise UsageError(
@@ -174,6 +177,8 @@ class SaySpans:
         """Shuffled windows, or shuffled lines. Raises UsageError for pairs that are no lines."""
         if self.separator is not None and not lines:
             raise UsageError("with --goal pairs each line is a source and its target: give --lines too")
+        if self.separator is None:
+            self.spans.check_window(window)
         texts = (Lines if lines else Windows)(text, self.vocab_size - 1, batch, window, 0, seed, parallel)
         return Pairs(texts, self.spans, self.separator, self.vocab_size, seed, parallel.rank)
 

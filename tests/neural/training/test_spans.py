@@ -75,6 +75,6 @@ def test_each_line_is_a_source_a_tab_and_its_target():
 
 
 def test_a_window_that_uses_up_the_sentinels_is_refused():
-    Spans(0.15, 3.0, 21).check(400)
+    assert read(Spans(0.15, 3.0, 21), window=400).parts(0)
     with pytest.raises(UsageError, match="needs 21 sentinels, and there are 20: raise --sentinels"):
-        Spans(0.15, 3.0, 20).check(400)
+        read(Spans(0.15, 3.0, 20), window=400)
