@@ -102,6 +102,8 @@ def compare_models(
     if certify:
         codec.need_coder()
     options.parse_budget(budget)
+    for spec in contestants or ():
+        check_spec(spec)
     progress = Bars(quiet)
     source = corpora.load(corpus, mirror=mirror, refit=refit, lines=lines, progress=progress)
     for_here = choose_preset(preset, device, own=source.paths is not None)
@@ -112,7 +114,7 @@ def compare_models(
     if transfer and not corpora.grammar_of(source):
         raise UsageError(f"--transfer takes labels that a grammar wrote, as of storyworld, and {source.name} has none")
     specs = contestants or list(chosen_preset.models if chosen_preset else ())
-    for spec in specs:
+    for spec in () if contestants else specs:
         check_spec(spec)
     folder = out or place.default(source, specs, chosen_preset)
     if not overwrite:
