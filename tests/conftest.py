@@ -77,6 +77,20 @@ def few_questions():
         yield
 
 
+@pytest.fixture
+def little_patience(monkeypatch):
+    """Checks of a model in this process ask it the same things less often, and about less English.
+
+    How often does not depend on the clock: on a busy machine a fault of chance would not be found.
+    """
+    from lmzoo.testing import fitting, long_text
+
+    monkeypatch.setattr(long_text, "PATIENCE", 10)
+    monkeypatch.setattr(long_text, "ASKED", 5000)
+    monkeypatch.setattr(fitting, "PROSE", 2000)
+    monkeypatch.setattr(fitting, "HELD_OUT", 600)
+
+
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
 
 

@@ -64,7 +64,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def run(folder, few_questions, monkeypatch, capsys):
+def run(folder, few_questions, little_patience, monkeypatch, capsys):
     """Run the commands of a kind of block in `folder`, in this process, which saves importing everything for each."""
     monkeypatch.chdir(folder)
 

@@ -19,30 +19,36 @@ HERE, THERE = "10.231.7.1", "10.231.7.2"
 SLOW = (["netem", "delay", "20ms", "rate", "20mbit"], ["tbf", "rate", "20mbit", "burst", "32kbit", "latency", "400ms"])
 
 
-# `lmzoo compare` with one section of the report, which is not written.
-COMPARE = """
+# `lmzoo train` and then `lmzoo compare`, with one section of the report, which is not written. It is the main program
+# of the process on the cluster, and called in that of the tests.
+BOTH = """
 import argparse, json
+from contextlib import suppress
 from pathlib import Path
+from lmzoo.cli.main import main
 from lmzoo.cluster import connect
 from lmzoo.comparison.compare import compare
 from lmzoo.comparison.on_cluster import Elsewhere
 from lmzoo.data import corpus
 from lmzoo.interface import Run
 from lmzoo.report.section import find
-parser = argparse.ArgumentParser()
-parser.add_argument("--cluster")
-parser.add_argument("--out", type=Path)
-options = parser.parse_args()
-words = corpus.load(Path("words.txt"))
-def compared(**where):
-    specs = ["ngram:order=2", "rnn:preset=tiny"]
-    return compare(specs, words, options.out, Run(seed=1, steps=5), sections=[find("calibration")], **where)
-if options.cluster:
-    with connect(options.cluster) as workers:
-        comparison = compared(cluster=Elsewhere(workers))
-else:
-    comparison = compared()
-(options.out / "results.json").write_text(json.dumps(comparison.to_json()))
+def both(out, cluster):
+    with suppress(SystemExit):
+        main(["train", "ngram", "--corpus", "words.txt", "--order", "3", "--out", f"{out}/trained", *cluster])
+    words = corpus.load(Path("words.txt"))
+    def compared(**where):
+        specs = ["ngram:order=2", "rnn:preset=tiny"]
+        return compare(specs, words, out, Run(seed=1, steps=5), sections=[find("calibration")], **where)
+    if cluster:
+        with connect(cluster[1]) as workers:
+            comparison = compared(cluster=Elsewhere(workers))
+    else:
+        comparison = compared()
+    (out / "results.json").write_text(json.dumps(comparison.to_json()))
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cluster")
+    both(Path("together"), ["--cluster", parser.parse_args().cluster])
 """
 
 
@@ -50,7 +56,7 @@ def ip(*arguments, check=True):
     return subprocess.run(["ip", *arguments], capture_output=True, text=True, check=check)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hosts():
     """The names of two namespaces whose only way to each other is a slow link."""
     if not shutil.which("ip") or not shutil.which("tc"):
@@ -75,7 +81,7 @@ def hosts():
         yield names
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def on(hosts):
     """`on(n, *arguments)`: Python with these arguments on host n, ended with the test."""
     with ExitStack() as undo:
@@ -93,46 +99,49 @@ def on(hosts):
         yield run
 
 
-@pytest.fixture
-def cluster(on, tmp_path):
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with words.txt, which both hosts can read."""
+    folder = tmp_path_factory.mktemp("hosts")
+    (folder / "words.txt").write_text(workers.text(5000))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cluster(on, place):
     """The address of a scheduler on one host, with a worker on each, whose text is words.txt."""
-    (tmp_path / "words.txt").write_text(workers.text(5000))
     on(0, "-m", "dask", "scheduler", "--host", HERE, "--port", "8786", "--no-dashboard")
     for host, address in enumerate((HERE, THERE)):
         worker = on(
             host, "-m", "dask", "worker", f"{HERE}:8786", "--host", address, "--no-dashboard", "--no-nanny",
-            cwd=tmp_path,
+            cwd=place,
         )  # fmt: skip
         assert any("Registered to" in line for line in worker.stdout)
     return f"{HERE}:8786"
 
 
-@pytest.fixture
-def both(on, cluster, tmp_path):
-    """`both(*command)`: what it makes on the cluster and in one process, in the folders together and alone."""
-
-    def run(*command):
-        started = [
-            on(0, *command, "--cluster", cluster, "--out", "together", cwd=tmp_path),
-            on(1, *command, "--out", "alone", cwd=tmp_path),
-        ]
-        for process in started:
-            said = process.communicate(timeout=240)[0]
-            assert process.returncode == 0, said
-        return tmp_path / "together", tmp_path / "alone"
-
-    return run
+@pytest.fixture(scope="module")
+def both(on, cluster, place):
+    """What is made on the cluster and in one process, in two folders."""
+    process = on(0, "-c", BOTH, "--cluster", cluster, cwd=place)
+    alone: dict = {}
+    exec(BOTH, alone)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        alone["both"](Path("alone"), [])
+    said = process.communicate(timeout=240)[0]
+    assert process.returncode == 0, said
+    return place / "together", place / "alone"
 
 
 def test_workers_on_two_hosts_give_the_model_of_one_process(both):
-    together, alone = both("-m", "lmzoo", "train", "ngram", "--corpus", "words.txt", "--order", "3")
+    together, alone = (folder / "trained" for folder in both)
     for name in ("model.safetensors", "tokenizer.json"):
         assert (together / name).read_bytes() == (alone / name).read_bytes()
 
 
 def test_a_comparison_on_two_hosts_finds_what_one_process_does(both):
-    found = both("-c", COMPARE)
-    together, alone = (json.loads((folder / "results.json").read_text("utf-8")) for folder in found)
+    together, alone = (json.loads((folder / "results.json").read_text("utf-8")) for folder in both)
     assert [row["error"] for row in together["rows"]] == [None, None]
     assert together["calibration"]["rows"]
     assert without_times(together) == without_times(alone)

@@ -17,9 +17,9 @@ def attack(place, name, *flags):
 def test_spoiled_inputs_end_in_a_true_result_or_one_line(tmp_path, monkeypatch, pytestconfig):
     monkeypatch.setenv("PYTHONPATH", str(pytestconfig.rootpath))
     kinds = ["corpus t.jsonl", "corpus t.txt.gz", "arpa m.arpa.gz", "run run-cache", "cards", "results", "n-best"]
-    code, out = attack(tmp_path, "inputs", "--inputs", "140", "--kinds", *kinds)
+    code, out = attack(tmp_path, "inputs", "--inputs", "70", "--kinds", *kinds)
     assert code == 0, out
-    assert "140 inputs" in out
+    assert "70 inputs" in out
 
 
 def test_what_is_killed_and_begun_anew_has_the_same_bits(tmp_path, monkeypatch, pytestconfig):

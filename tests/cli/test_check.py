@@ -10,6 +10,8 @@ from lmzoo.cli.check import check_file
 from lmzoo.interface import LanguageModel
 from tests.course import kneser_ney
 
+pytestmark = pytest.mark.usefixtures("little_patience")
+
 UNIGRAM = '''
 from dataclasses import dataclass
 import numpy as np

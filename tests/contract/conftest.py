@@ -2,15 +2,12 @@
 
 import pytest
 
-from lmzoo.testing import fitting, long_text, practice
+from lmzoo.testing import practice
 
 
 @pytest.fixture(autouse=True)
-def little_patience(monkeypatch):
-    monkeypatch.setattr(long_text, "PATIENCE", 0.3)
-    monkeypatch.setattr(long_text, "ASKED", 5000)
-    monkeypatch.setattr(fitting, "PROSE", 3000)
-    monkeypatch.setattr(fitting, "HELD_OUT", 1000)
+def _little_patience(little_patience):
+    pass
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ texts = st.lists(st.integers(0, testing.VOCAB_SIZE - 1), max_size=30).map(lambda
 
 @pytest.mark.parametrize("name", registered(Decoder))
 @given(text=texts, other=texts, data=st.data())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_a_decoder_reads_any_text(name, text, other, data):
     model, cut = fitted(name), data.draw(st.integers(0, len(text)))
     assert decoder.sums_to_one(model, text) == ""
@@ -62,7 +62,7 @@ def test_a_decoder_reads_any_text(name, text, other, data):
 
 @pytest.mark.parametrize("name", registered(LanguageModel))
 @given(text=texts, data=st.data())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_a_language_model_scores_any_text(name, text, data):
     model, cut = fitted(name), data.draw(st.integers(0, len(text)))
     assert language_model.scoring_equals_stepping(model, text) == ""

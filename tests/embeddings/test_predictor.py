@@ -166,7 +166,7 @@ def test_it_beats_the_unigram_on_every_corpus(name):
     """With each corpus's own tokenizer: characters, pieces or words. Of the long texts a part is enough."""
     source = corpus.load(name)
     train_text, valid_text = (text[: 1 + text.rfind("\n", 0, most)] for text, most in zip(
-        (source.train, source.valid), (500_000, 50_000), strict=True
+        (source.train, source.valid), (200_000, 40_000), strict=True
     ))  # fmt: skip
     spec = "split:min=2" if name == "brown" else source.tokenizer  # which has no <unk> of its own
     made = tokenizers.train(spec, train_text, source.lines)

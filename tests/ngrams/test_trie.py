@@ -11,7 +11,7 @@ from lmzoo.models.ngram import Ngram
 from lmzoo.ngrams import trie
 from lmzoo.ngrams.smoothing import SMOOTHINGS
 
-DRAWS = 2_500
+DRAWS = 1_000
 CONTEXTS = [[], [3], [3, 1], [3, 1, 4], [9, 10], [0, 1, 4, 4]]
 MODELS = [{"smoothing": name} for name in SMOOTHINGS if name != "arpa"] + [
     {"cutoffs": "0,0,2"}, {"prune": 1e-3}, {"smoothing": "katz", "prune": 1e-3}, {"order": 1}, {"order": 7},

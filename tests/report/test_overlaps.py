@@ -48,17 +48,17 @@ class Drawn:
         return record
 
     def strokes(self) -> Iterator[np.ndarray]:
-        """Points a pixel or two apart along every line that is not a tick's."""
+        """Points (N, 2) a pixel or two apart along every line that is not a tick's."""
         for line in self.lines:
             if line.axes is None or line.get_linestyle() == "None" or line.get_marker() in _TICKS:
                 continue
             path = line.get_transform().transform(line.get_xydata())
             box = line.axes.get_window_extent() if line.get_clip_on() else self.bounds
             for ends in pairwise(path):
-                yield from _along(ends, box)
+                yield _along(ends, box)
         for arrow in self.arrows:
             for ends in pairwise(arrow.get_transform().transform_path(arrow.get_path()).vertices):
-                yield from _along(ends, self.bounds)
+                yield _along(ends, self.bounds)
 
     def points(self) -> Iterator[tuple[float, float, float]]:
         """x, y and half the size of every marker."""
@@ -72,13 +72,12 @@ class Drawn:
 _TICKS = {0, 1, 2, 3}  # how matplotlib calls the marker of a tick
 
 
-def _along(ends, box) -> Iterator[np.ndarray]:
+def _along(ends, box) -> np.ndarray:
     a, b = (np.asarray(end, float) for end in ends)
     count = int(np.linalg.norm((b - a).clip(-5000, 5000))) // 2 + 2
-    for share in np.linspace(0, 1, count):
-        point = a + share * (b - a)
-        if box.contains(*point):
-            yield point
+    points = a + np.linspace(0, 1, count)[:, None] * (b - a)
+    (low, high) = np.sort([box.min, box.max], axis=0)
+    return points[((low <= points) & (points <= high)).all(axis=1)]
 
 
 def inside(box, point, margin: float) -> bool:
@@ -98,7 +97,7 @@ def faults(drawn: Drawn) -> list[str]:
         for text, box in drawn.texts
         if box.x0 < -2 or box.y0 < -2 or box.x1 > drawn.bounds.width + 2 or box.y1 > drawn.bounds.height + 2
     ]
-    strokes = np.array(list(drawn.strokes())).reshape(-1, 2)
+    strokes = np.concatenate([np.empty((0, 2)), *drawn.strokes()])
     dots = list(drawn.points())
     for text, box in drawn.texts:
         low, high = np.array([box.x0, box.y0]) + 1.5, np.array([box.x1, box.y1]) - 1.5

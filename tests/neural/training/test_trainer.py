@@ -412,7 +412,7 @@ def test_the_loss_at_a_point_decides_nothing():
     assert aside == trainer.validation.loss(trainer.module, trainer.compute)
 
 
-@pytest.mark.parametrize("stopped", [1, 2, 3, 11, 19])
+@pytest.mark.parametrize("stopped", [2, 11])
 def test_a_killed_training_resumes_to_the_same_points(monkeypatch, tmp_path, stopped):
     whole, kept = Kept(), Kept()
     fit(network(dropout=0.3), checkpoints=7, keep=whole)

@@ -21,9 +21,11 @@ from lmzoo.tasks import grammar_probes, suite, targeted
 from lmzoo.tasks.zeroshot_items import Item, ZeroShotCard, ZeroShotSet
 from tests.comparisons import arrivals, comparison, draw, pairs, render, tables
 
+pytestmark = pytest.mark.usefixtures("few_questions")
+
 MODELS = ["ngram:order=2", "lstm:preset=tiny"]
 RUN = Run(steps=24, seed=1)
-SMALL = {"ITEMS": 8, "TEXTS": 40, "CHARACTERS": 5000}
+SMALL = {"ITEMS": 4, "TEXTS": 40, "CHARACTERS": 2500}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -76,13 +78,13 @@ def test_the_last_point_of_a_network_has_the_figures_of_the_finished_one(told, s
     bits = evaluate(model, beginning, story.protocol).bits_per_character
     assert curve.points[-1].bits_per_character == pytest.approx(bits, rel=1e-9)
     questions = suite.Exam(corpora.grammar_of(story), story).questions
-    asked = targeted.ask(model, {name: items[:8] for name, items in questions.items()})
+    asked = targeted.ask(model, {name: items[: SMALL["ITEMS"]] for name, items in questions.items()})
     by_name = {result.task: result.value for result in asked}
     for group, grade in zip(facts.groups[:4], curve.points[-1].grades, strict=False):
         assert grade.phenomena == tuple(by_name[name] for name in group.phenomena)
         assert grade.accuracy == pytest.approx(np.mean(grade.phenomena))
         assert grade.interval == wilson(grade.accuracy * group.items, group.items)
-        assert group.items == 8 * len(group.phenomena)
+        assert group.items == SMALL["ITEMS"] * len(group.phenomena)
     assert [group.name for group in facts.groups] == ["local", "near", "associative", "long", "probes"]
 
 

@@ -30,7 +30,7 @@ def entry_of(spec: str, text: train.Text, **provenance: object) -> Entry:
 
 
 @pytest.fixture(scope="module")
-def examined():
+def examined(few_questions):
     """Two models on the built-in corpus, with their grammar exam."""
     text = train.encode(corpus.load("storyworld:500kB"), None, Run())
     entries = [entry_of(spec, text) for spec in ("uniform", "ngram:order=3")]
@@ -48,7 +48,7 @@ def test_who_knows_nothing_guesses_and_nobody_passes_the_source(examined):
     uniform, ngram = (np.array([grade["value"] for grade in row["grades"]]) for row in examined["rows"])
     chance = np.array([grade["chance"] for grade in examined["ceiling"]])
     source = np.array([grade["value"] for grade in examined["ceiling"]])
-    np.testing.assert_allclose(uniform, chance, atol=0.01)  # 2 MB have not every word: it is spelled in bytes
+    np.testing.assert_allclose(uniform, chance, atol=0.02)  # half a question of 40: the text has not every word: it is spelled in bytes
     assert (ngram <= source + 0.1).all()  # by luck, where the source itself must guess
     assert ngram.mean() > uniform.mean()
 
@@ -90,7 +90,7 @@ def test_a_comparison_asks_what_it_is_told_to(monkeypatch):
     monkeypatch.setattr(grammar_probes, "SIZES", {TRAIN: 40, VALID: 40, TEST: 80})
     text = train.encode(corpus.load("storyworld:500kB"), None, Run())
     entries = [entry_of(spec, text) for spec in ("ngram:order=2", "classes:classes=20,rounds=1")]
-    context = Context(text, Run(), tests=suite.read("trec,cola,blimp,rescoring", limit=40))
+    context = Context(text, Run(), tests=suite.read("trec,cola,winograd,rescoring", limit=40))
     facts = {one.id: to_json(one.compute(entries, context)) for one in map(find, ("probes", "zeroshot", "rescoring"))}
     labels = {key: [row["label"] for row in facts[key]["rows"]] for key in facts}
     models = ["ngram:order=2", "classes:classes=20,rounds=1"]

@@ -58,7 +58,6 @@ def test_a_word_has_its_most_frequent_tag_and_a_new_one_that_of_all():
 @pytest.mark.parametrize(
     ("name", "published", "within"),
     [
-        ("cr", 0.808, 0.01),  # Wang & Manning 2012, table 2: a support vector machine on words and pairs of words
         ("trec", 0.874, 0.01),  # Zhang & Lee 2003: one on n-grams
         ("sst2", 0.806, 0.013),  # Socher et al. 2013, table 1, on words: halfway from one, 79.4, to naive Bayes, 81.8
     ],
