@@ -109,6 +109,7 @@ def grade_hand_ins(
         str | None, option("--student", "Whose hand-in it is, where not the name of its folder.", False)
     ] = None,
     level: Level = None,
+    decode: bool = False,  # Have figures decoded by a second process of the hand-in, as the leaderboard asks for.
     jobs: Size = 1,  # How many are graded at once, each by a process of its own: as many as there are cores.
     results: Annotated[
         Path | None, option("--results", "A folder for STUDENT.json, written after every check.", False)
@@ -142,7 +143,7 @@ def grade_hand_ins(
     if system and held < 2 and jail.is_root():
         raise UsageError(f"--{chosen[0]} as root needs level 2: a hand-in could read the secret at level {held}")
 
-    how = many.Grading(one, key, held, grading.unit(), results)
+    how = many.Grading(one, key, held, grading.unit(), results, decode)
     hand_ins = [many.HandIn(folder, name) for folder, name in zip(folders, names, strict=True)]
     graded: list[Result] = []
     failures: list[many.Failure] = []
@@ -311,6 +312,44 @@ def similar_hand_ins(
         say(f"and {len(rows) - MOST_SHOWN} more, which --json and --out have")
     if out is not None:
         say(f"{out}  the pairs side by side")
+    return None
+
+
+@course_app.command(
+    "leaderboard", epilog="Example: lmzoo course leaderboard points --secret course.key --out board.html"
+)
+@with_flags
+def show_leaderboard(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Results that `grade --decode --results DIR` left.")],
+    secret: Annotated[Path, option("--secret", "Your secret, from which the pseudonyms are drawn.")],
+    out: Annotated[Path, option("--out", "The page, for the class.")],
+    as_json: Json = False,
+) -> None:
+    """Show whose own model needs the fewest bits, under pseudonyms, ties grouped.
+
+    What is compared are bits beyond lmzoo's own model on the same tokens, with paired intervals, and only claims that a
+    second process has decoded. The page has pseudonyms alone; what is printed here has the names too.
+    """
+    from lmzoo.course import assignments, grading, leaderboard
+    from lmzoo.drafts import write_atomically
+
+    _must_exist([folder])
+    board = leaderboard.read(folder, grading.read_secret(secret))
+    title = assignments.find(board.assignment).rubric.title
+    write_atomically(out, leaderboard.page(board, title).encode())
+    if as_json:
+        return show_json(board.facts())
+    rows, place = [], 1
+    for group in board.groups:
+        for claim in group:
+            low, high = claim.interval
+            ends = f"{leaderboard.signed(low)} to {leaderboard.signed(high)}"
+            rows.append([str(place), claim.pseudonym, claim.student, leaderboard.signed(claim.behind), ends])
+        place += len(group)
+    show_table(("place", "pseudonym", "student", "bits beyond", "95 % interval"), rows, numbers_from=3)
+    for student, why in board.left_out:
+        show_wrapped(f"{student} is left out: {why}")
+    say(f"{out}  for the class, without names")
     return None
 
 

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -20,6 +21,8 @@ class Judged:
     message: str
     example: str = ""
     value: float | None = None  # of a figure, bits per token
+    behind: float | None = None  # bits per token beyond the reference's on the same tokens, a paired difference
+    error: float | None = None  # its standard error
 
 
 @dataclass(frozen=True)
@@ -64,20 +67,47 @@ class Figure:
     vocab_size: int
     baseline: float
     target: float
+    reference: Sequence[float] = ()  # bits of each token by lmzoo's own model
 
     def judge(self, question: Question, answers: Sequence[Any]) -> Judged:  # noqa: ARG002
         """Measure; one answer that is no distribution, or gives what came next no probability, earns nothing."""
-        bits = 0.0
+        spent = []
         for answer, token in zip(answers, self.tokens, strict=True):
             fault = answer.message if isinstance(answer, Fault) else no_distribution(answer, self.vocab_size)
             if not fault and answer[token] <= 0:
                 fault = "a token that came next has probability 0, which is infinitely many bits"
             if fault:
                 return Judged(0.0, fault)
-            bits -= math.log2(answer[token]) / len(self.tokens)
+            spent.append(-math.log2(answer[token]))
+        bits = math.fsum(spent) / len(spent)
         share = min(1.0, max(0.0, (self.baseline - bits) / (self.baseline - self.target)))
         said = f"{bits:.3f} bits per token; {self.baseline:.3f} earn nothing, {self.target:.3f} all"
-        return Judged(share, said, value=bits)
+        beyond = [a - b for a, b in zip(spent, self.reference, strict=True)] if self.reference else []
+        if len(beyond) < 2:
+            return Judged(share, said, value=bits)
+        error = statistics.stdev(beyond) / math.sqrt(len(beyond))
+        return Judged(share, said, value=bits, behind=statistics.fmean(beyond), error=error)
+
+    def decoded(self, answers: Sequence[Any], again: Sequence[Any]) -> int:
+        """Bytes of the tokens, coded with `answers` and decoded with what another process gave `again`; 0 if it fails.
+
+        Both are distributions, as `judge` has found of the first. A range coder, in 32-bit words.
+        """
+        import constriction
+        import numpy as np
+
+        queue, Categorical = constriction.stream.queue, constriction.stream.model.Categorical
+        encoder = queue.RangeEncoder()
+        for answer, token in zip(answers, self.tokens, strict=True):
+            encoder.encode(token, Categorical(np.array(answer, np.float64), perfect=False))
+        coded = encoder.get_compressed()
+        decoder = queue.RangeDecoder(coded)
+        for answer, token in zip(again, self.tokens, strict=True):
+            if isinstance(answer, Fault) or no_distribution(answer, self.vocab_size):
+                return 0
+            if decoder.decode(Categorical(np.array(answer, np.float64), perfect=False)) != token:
+                return 0
+        return int(coded.nbytes)
 
 
 class Judge(Protocol):

@@ -8,13 +8,14 @@ import random
 import stat
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from lmzoo.course import jail, remote
 from lmzoo.course.assignments import Assignment, every
+from lmzoo.course.checks import Figure
 from lmzoo.errors import UsageError
 from lmzoo.files import read_file
 from lmzoo.progress import Progress
@@ -35,6 +36,10 @@ class Outcome:
     message: str
     example: str = ""  # the first wrong case, with what is right; only where inputs are public
     value: float | None = None  # of a figure
+    behind: float | None = None  # bits per token beyond lmzoo's own model, on the same tokens
+    error: float | None = None  # the standard error of that difference
+    decoded_bytes: int | None = None  # of the tokens, coded and decoded again by the hand-in
+    not_decoded: str = ""  # why
 
 
 @dataclass
@@ -72,11 +77,13 @@ def grade(
     after_check: Callable[[Result], None] | None = None,
     progress: Progress | None = None,
     unit_seconds: float | None = None,
+    decode: bool = False,
 ) -> Result:
     """Run each check of the assignment over what is in `folder`, or over that file.
 
     `after_check` is called after every check with the result so far, so that a crash leaves what was earned. Limits of
-    CPU time are multiples of `unit_seconds`, which `unit` measures where it is None. Raises LmzooError where the grader
+    CPU time are multiples of `unit_seconds`, which `unit` measures where it is None. `decode`: figures are decoded by a
+    second process of the hand-in. Raises LmzooError where the grader
     fails; a hand-in that does is a result.
     """
     result = Result(assignment.name, student, level, assignment.points)
@@ -98,7 +105,15 @@ def grade(
             judged = check.judge.judge(check.question, answers.values)
             example = judged.example if secret == PUBLIC else ""
             points = round(part.points * judged.share, 2)
-            result.checks.append(Outcome(name, points, part.points, judged.message, example, judged.value))
+            outcome = Outcome(
+                name, points, part.points, judged.message, example, judged.value, judged.behind, judged.error
+            )
+            if decode and isinstance(check.judge, Figure) and judged.value is not None:
+                again = remote.ask(assignment.rubric.file, contents, check.question, limit, level).values
+                count = check.judge.decoded(answers.values, again)
+                why_not = "" if count else "its second process gave other distributions, so the text was not decoded"
+                outcome = replace(outcome, decoded_bytes=count or None, not_decoded=why_not)
+            result.checks.append(outcome)
             result.printed = result.printed or _printed(answers)
         result.finished = len(result.checks) == len(drawn)
         if after_check:

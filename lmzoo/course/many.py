@@ -47,13 +47,14 @@ class Grading:
     level: int
     unit: float  # of CPU time, measured once: limits must not depend on who grades
     results: Path | None = None  # where STUDENT.json is written after every check
+    decode: bool = False  # have figures decoded by a second process
 
     def grade(self, hand_in: HandIn, progress: Progress | None = None) -> Result | Failure:
         """Grade one; whatever fails here is no fault of its student. Raises UsageError."""
         try:
             return grading.grade(
                 hand_in.folder, self.assignment, self.secret, hand_in.student, self.level,
-                self.save, progress, self.unit,
+                self.save, progress, self.unit, self.decode,
             )  # fmt: skip
         except UsageError:
             raise

@@ -313,17 +313,22 @@ def test_the_commands(lmzoo, tmp_path):
     (tmp_path / "key").write_bytes(SECRET)
     assert lmzoo("course", "grade", "ada", "--secret", "key")[0] == 2  # others may read it
     (tmp_path / "key").chmod(0o600)
-    words = ("course", "grade", "ada", "bob", "--secret", "key", "--level", "0", "--results", "points")
+    (tmp_path / "cy").mkdir()
+    (tmp_path / "cy" / "counting.py").write_text("def count(:\n", "utf-8")
+    (tmp_path / "dee").mkdir()
+    words = ("course", "grade", "ada", "bob", "cy", "dee", "--secret", "key", "--level", "0", "--results", "points")
     code, shown, _ = lmzoo(*words, "--csv")
     assert code == 0
     assert shown.splitlines() == [
         "student,points,of,level,counts,add-k",
         "ada,10,20,0,10,0",
         "bob,0,20,0,0,0",
+        "cy,0,20,0,0,0",  # nothing that is handed in is an error of the grader's
+        "dee,0,20,0,0,0",
     ]
     assert json.loads((tmp_path / "points" / "ada.json").read_text("utf-8"))["points"] == 10
     code, shown, _ = lmzoo(*words, "--json")
-    assert [one["points"] for one in json.loads(shown)] == [10, 0]
+    assert [one["points"] for one in json.loads(shown)] == [10, 0, 0, 0]
     code, shown, _ = lmzoo("course", "check", "ada")
     assert code == 0
     assert "1 of 2 public checks pass; hidden ones run when you hand in" in shown

@@ -59,7 +59,9 @@ def run_lmzoo(handed, tmp_path, monkeypatch, capsys):
 
 
 def failing_for(student, error, monkeypatch):
-    def grade(folder, assignment, secret, name, level, after_check=None, progress=None, unit_seconds=None):
+    def grade(
+        folder, assignment, secret, name, level, after_check=None, progress=None, unit_seconds=None, decode=False
+    ):
         if name == student:
             raise error
         return grading.Result(assignment.name, name, level, 20.0, finished=True)

@@ -143,11 +143,12 @@ def figure(source: random.Random) -> Drawn:
     positions = sorted(source.sample(range(len(asked)), 80))
     before, next_ones = [history(asked, n, end) for n in positions], [asked[n] for n in positions]
 
-    def bits(smoothing: str, order: int) -> float:
+    def bits(smoothing: str, order: int) -> list[float]:
         model = fitted(read, end + 1, order, smoothing)
         at = [model.next_log_probs(model.advance(model.start(), np.array(h[1:], dtype=np.int32))) for h in before]
-        return float(-np.mean([p[w] for p, w in zip(at, next_ones, strict=True)]) / np.log(2))
+        return [float(-p[w] / np.log(2)) for p, w in zip(at, next_ones, strict=True)]
 
     # Rounding may not cost a point, so a thousandth above lmzoo's own bits is the target.
-    judge = Figure(next_ones, end + 1, bits("add-k", 2), 1.001 * bits("kneser-ney", 3))
+    baseline, best = bits("add-k", 2), bits("kneser-ney", 3)
+    judge = Figure(next_ones, end + 1, float(np.mean(baseline)), 1.001 * float(np.mean(best)), best)
     return Drawn(Question("own_model", [(0, (one,)) for one in before], [(read, end + 1)]), judge)
