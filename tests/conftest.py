@@ -87,8 +87,8 @@ def little_patience(monkeypatch):
 
     monkeypatch.setattr(long_text, "PATIENCE", 10)
     monkeypatch.setattr(long_text, "ASKED", 5000)
-    monkeypatch.setattr(fitting, "PROSE", 2000)
-    monkeypatch.setattr(fitting, "HELD_OUT", 600)
+    monkeypatch.setattr(fitting, "PROSE", 3000)
+    monkeypatch.setattr(fitting, "HELD_OUT", 1000)
 
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
