@@ -135,6 +135,7 @@ def two_processes():
 # Files with tests of five seconds and more. They come first: at the end, one worker would wait while another runs them.
 SLOW = (
     *("test_readme.py", "test_compare_again.py", "test_train.py", "test_benchmarks.py", "test_attacks.py"),
+    *("test_two_hosts.py", "test_registry.py"),
     *("test_side_by_side.py", "test_on_cluster.py", "test_browser.py", "test_arrival.py", "test_packaging.py"),
 )
 

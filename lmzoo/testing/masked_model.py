@@ -112,7 +112,7 @@ def pseudo_log_probs_equal_the_definition(model: MaskedModel, text: Ids | None =
                 f"fill_log_probs says {slow[t]:.5f} (hide one token a pass, and that one always)"
             )
         first = max(0, len(tokens) - 3)
-        if not close(np.asarray(model.pseudo_log_probs(tokens, first=first)), slow[first:]):
+        if not close(np.asarray(model.pseudo_log_probs(tokens, None, first)), slow[first:]):
             return (
                 f"pseudo_log_probs from the token first={first} on is not what it says of those tokens among all: "
                 "`first` leaves out the tokens before it, and changes nothing that is read"
