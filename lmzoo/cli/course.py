@@ -61,17 +61,26 @@ def list_assignments(as_json: Json = False) -> None:
 def new_assignment(
     assignment: str,  # Its name or number, as `lmzoo course list` has them.
     out: Annotated[Path, option("--out", "A new folder, for the handout and the file to fill.")],
+    notebook: Annotated[
+        bool, option("--notebook", "A Jupyter notebook with both, which is handed in as it is.")
+    ] = False,
 ) -> None:
     """Write what a student is given: the handout, and the file with its holes."""
-    from lmzoo.course import assignments
+    from lmzoo.course import assignments, notebooks
     from lmzoo.drafts import draft_folder_of
 
     one = assignments.find(assignment)
+    if notebook:
+        handout, starter = ((assignments.FOLDER / one.name / given).read_text("utf-8") for given in assignments.GIVEN)
+        name = f"{Path(one.rubric.file).stem}.ipynb"
+        with draft_folder_of(out, overwrite=False) as draft:
+            (draft / name).write_bytes(notebooks.write(handout, starter))
+        return say(f"{out / name}  read it, and fill its holes", "", f"then: lmzoo course check {out}")
     with draft_folder_of(out, overwrite=False) as draft:
         for given, name in zip(assignments.GIVEN, ("handout.md", one.rubric.file), strict=True):
             (draft / name).write_bytes((assignments.FOLDER / one.name / given).read_bytes())
     say(f"{out / 'handout.md'}  read this first", f"{out / one.rubric.file}  fill its holes", "")
-    say(f"then: lmzoo course check {out}")
+    return say(f"then: lmzoo course check {out}")
 
 
 @course_app.command("check", epilog="Example: lmzoo course check counting; exits with 0 however many pass")

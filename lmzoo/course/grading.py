@@ -13,10 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lmzoo.course import jail, remote
+from lmzoo.course import jail, notebooks, remote
 from lmzoo.course.assignments import Assignment, every
 from lmzoo.course.checks import Figure
-from lmzoo.errors import UsageError
+from lmzoo.errors import FormatError, UsageError
 from lmzoo.files import read_file
 from lmzoo.progress import Progress
 
@@ -160,7 +160,7 @@ def belongs_to(folders: list[Path]) -> Assignment:
     """The assignment whose file one of the folders has. Raises UsageError where none does."""
     for folder in folders:
         for assignment in every().values():
-            if folder.name == assignment.rubric.file or any(f.name == assignment.rubric.file for f in _files(folder)):
+            if {folder.name, *(file.name for file in _files(folder))} & _names(assignment.rubric.file):
                 return assignment
     files = ", ".join(f"{one.rubric.file} ({name})" for name, one in every().items())
     raise UsageError(f"which assignment is this? none has its file, {files}; say it with --assignment")
@@ -171,8 +171,10 @@ def hand_in(folder: Path, name: str) -> bytes:
     if not folder.is_dir():
         files = [folder]
     else:
-        python = [file for file in _files(folder) if file.suffix == ".py"]
-        files = [file for file in python if file.name == name] or python
+        found = _files(folder)
+        files = [file for file in found if file.name in _names(name)]
+        for suffix in (".py", ".ipynb"):
+            files = files or [file for file in found if file.suffix == suffix]
     shown = ", ".join(str(file.relative_to(folder)) if file != folder else file.name for file in files[:4])
     if not files:
         raise HandInError(f"there is no {name} in what was handed in")
@@ -192,7 +194,17 @@ def hand_in(folder: Path, name: str) -> bytes:
         contents = file.read(LARGEST + 1)
     if len(contents) > LARGEST:
         raise HandInError(f"{shown} is larger than 1 MiB: hand in code only")
-    return contents
+    if files[0].suffix != ".ipynb":
+        return contents
+    try:
+        return notebooks.code(contents)
+    except FormatError as error:
+        raise HandInError(f"{shown}: {error}") from None
+
+
+def _names(file: str) -> set[str]:
+    """What the file of an assignment may be called: as such, or as a notebook."""
+    return {file, f"{Path(file).stem}.ipynb"}
 
 
 def _files(folder: Path) -> list[Path]:
