@@ -109,6 +109,7 @@ def test_what_are_no_merges_is_said(tokens):
         ([[97, 256]], "merge 0 must be a pair"),
         ({}, "it must return a list"),
         ([[1, 2, 3]], "merge 0"),
+        ([[97, 97]] + [[256 + n, 256 + n] for n in range(4999)], "merge 9 makes a token of 1,024 bytes"),
     ):
         judged = judge.judge(None, [answer])
         assert judged.share == 0

@@ -48,7 +48,9 @@ def test_who_knows_nothing_guesses_and_nobody_passes_the_source(examined):
     uniform, ngram = (np.array([grade["value"] for grade in row["grades"]]) for row in examined["rows"])
     chance = np.array([grade["chance"] for grade in examined["ceiling"]])
     source = np.array([grade["value"] for grade in examined["ceiling"]])
-    np.testing.assert_allclose(uniform, chance, atol=0.02)  # half a question of 40: the text has not every word: it is spelled in bytes
+    np.testing.assert_allclose(
+        uniform, chance, atol=0.02
+    )  # half a question of 40: the text has not every word: it is spelled in bytes
     assert (ngram <= source + 0.1).all()  # by luck, where the source itself must guess
     assert ngram.mean() > uniform.mean()
 

@@ -5,7 +5,7 @@ The first text is ASCII; the other two are not, so that characters and bytes dif
 
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -196,7 +196,7 @@ class WithFloor(Figure):
             return judged
         below = "; less than the source itself needs, which on so short a text is chance at best"
         said = f"{judged.message}; the source itself needs {self.floor:.3f}{below * (judged.value < self.floor)}"
-        return Judged(judged.share, said, value=judged.value)
+        return replace(judged, message=said)
 
 
 def figure(source: random.Random) -> Drawn:
@@ -215,15 +215,16 @@ def figure(source: random.Random) -> Drawn:
     histories = [(end, *text[:t]) for text in texts for t in range(len(text))]
     next_ones = [token for text in texts for token in text]
 
-    def bits(order: int, k: float) -> float:
+    def bits(order: int, k: float) -> Any:
         data = Data.of(np.array(read, np.int32), np.zeros(0, np.int32), end + 1)
         model = Ngram(order, "add-k", k).fit(data)
         nats = model.log_probs_many([np.array(text, np.int32) for text in texts])
-        return float(-np.concatenate(nats).mean() / np.log(2))
+        return np.concatenate(nats) / -np.log(2)
 
     floor = -sum(log2_prob for _, log2_prob in hidden) / len(next_ones)
     # How it begins a document is left to the student, so three thousandths above lmzoo's own bits are the target. The
     # reference then has 0.9993 of it, or less, in the mean of five students and three standard deviations (lmzoo course
     # calibrate 1 tests/course/ruler/reference.py).
-    judge = WithFloor(next_ones, end + 1, bits(1, 1.0), 1.003 * bits(3, 0.1), floor)
+    baseline, trigram = float(bits(1, 1.0).mean()), bits(3, 0.1)
+    judge = WithFloor(next_ones, end + 1, baseline, 1.003 * float(trigram.mean()), trigram.tolist(), floor)
     return Drawn(Question("own_model", [(0, (one,)) for one in histories], [(read, end + 1)]), judge)

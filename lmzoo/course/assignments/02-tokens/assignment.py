@@ -30,6 +30,7 @@ HOSTILE = (
     "\x00\xff\x00", "İıſß", "\u202eabc\u202c", "１２３", "ﷺ", "한국어", "日本語\n日本語", "naïve  café\t\r\n",
     "🇺🇳🇺🇳🇺", "ééééééééé", "…\u2028…", "Ω≈ç√", "ñandú ñandú ñ", "a\u0308\u0308\u0308\u0308",
 )  # fmt: skip
+LONGEST = 1000  # bytes of a token
 TEXT = 10_000  # characters of each part of the figure's text
 GRID = (50, 100, 150, 200, 250, 300, 350, 400, 500, 600, 700)
 # Of the bits of the best number of merges in the grid. The reference, which chooses by the second text, then has 0.9993
@@ -240,10 +241,14 @@ def no_merges(answer: Any) -> str:
     """What keeps an answer from being merges, or nothing."""
     if not isinstance(answer, list | tuple) or len(answer) > 5000:
         return "it must return a list of 5,000 merges at most"
+    lengths = [1] * 256  # bytes of each token
     for n, pair in enumerate(answer):
         of_two = isinstance(pair, list | tuple) and len(pair) == 2 and all(type(token) is int for token in pair)
         if not of_two or not all(0 <= token < 256 + n for token in pair):
             return f"merge {n} must be a pair of tokens that are bytes or made by merges before it, below {256 + n}"
+        lengths.append(lengths[pair[0]] + lengths[pair[1]])
+        if lengths[-1] > LONGEST:  # which could double with each merge
+            return f"merge {n} makes a token of {lengths[-1]:,} bytes, and {LONGEST:,} are the most"
     return ""
 
 

@@ -125,7 +125,7 @@ def no_vectors(answer: Any, number: int) -> str:
     """What keeps an answer from being so many vectors of the same size, or nothing."""
     try:
         rows = np.array(answer, np.float64)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return "it must return vectors: lists of numbers, all equally long"
     if rows.ndim != 2 or len(rows) != number or not 1 <= rows.shape[1] <= 300:
         return f"it must return {number} vectors of 1 to 300 dimensions, not something of shape {rows.shape}"

@@ -175,6 +175,7 @@ def figure(source: random.Random) -> Drawn:
     next_ones = [token for one in texts for token in one]
     trigram = Ngram(3, "kneser-ney").fit(Data.of(np.array(text, np.int32), np.zeros(0, np.int32), end + 1))
     nats = trigram.log_probs_many([np.array(one, np.int32) for one in texts])
-    bits = float(-np.concatenate(nats).mean() / np.log(2))
-    judge = Figure(next_ones, end + 1, BASELINE * bits, TARGET * bits)
+    of_each = np.concatenate(nats) / -np.log(2)
+    bits = float(of_each.mean())
+    judge = Figure(next_ones, end + 1, BASELINE * bits, TARGET * bits, of_each.tolist())
     return Drawn(Question("own_model", [(0, (one,)) for one in histories], [(text, end + 1, STEPS)]), judge)
