@@ -18,7 +18,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline for a test, and in CI always the same examples, so that a failure can be reproduced.
-settings.register_profile("lmzoo", deadline=None, max_examples=50, derandomize="CI" in os.environ)
+settings.register_profile("lmzoo", deadline=None, max_examples=30, derandomize="CI" in os.environ)
 settings.load_profile("lmzoo")
 
 
