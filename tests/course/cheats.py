@@ -60,7 +60,8 @@ ANSWERS = {
     + WRONG,
     "a thread that stays": "import threading, time\nthreading.Thread(target=lambda: time.sleep(99)).start()\n" + WRONG,
     "two processes that answer": "import os\nos.fork()\n" + WRONG,
-    "a process that stays": "import os, time\nif not os.fork():\n    os.setsid()\n    time.sleep(99)\n" + WRONG,
+    "a process that stays": "import os, sys\nif not os.fork():\n    os.setsid()\n"
+    "    os.execv(sys.executable, ['python', '-c', 'import time; time.sleep(99)', MARK])\n" + WRONG,
     "forks without end": "import os, signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
     "try:\n    for n in range(80):\n        if not os.fork():\n            signal.pause()\nexcept OSError:\n    pass\n"
     + WRONG,

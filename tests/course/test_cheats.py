@@ -121,10 +121,20 @@ def test_the_probes_find_what_nothing_keeps_from_them(probed):
 def test_no_answer_earns_points_without_the_formula(grade, level, name):
     if level == 0 and "lmzoo" in name:
         pytest.skip("this machine refuses unshare, and level 0 does not hide lmzoo")
-    result = grade(ANSWERS[name].replace("ROOT", repr(ROOT)), level)
+    mark = f"a mark of process {os.getpid()}"
+    result = grade(ANSWERS[name].replace("ROOT", repr(ROOT)).replace("MARK", repr(mark)), level)
     assert (result.points, result.finished) == (0, True)
     assert level == 0 or "got " not in result.printed
     assert len(result.checks[0].message) < 1000
+    if level and "MARK" in ANSWERS[name]:
+        assert not [one for one in Path("/proc").glob("[0-9]*/cmdline") if mark.encode() in _read(one)]
+
+
+def _read(file):
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
 
 
 @pytest.mark.parametrize("code", ["import time; time.sleep(99)", "import os; os.kill(os.getpid(), 19)", "input()"])

@@ -3,11 +3,7 @@
 import json
 import math
 import operator
-import os
-import socket
 import stat
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,11 +12,6 @@ from lmzoo.course import assignments, grading, jail, remote
 from lmzoo.errors import LmzooError, UsageError
 from tests.course.counted import COUNTING, REFERENCE, SECRET, SMALL, drawn_once, kept  # noqa: F401
 from tests.course.hand_ins import asked_here
-
-as_root = pytest.mark.skipif(
-    sys.platform != "linux" or os.geteuid() != 0, reason="only root on Linux can take another user for a hand-in"
-)
-
 
 pytestmark = pytest.mark.usefixtures("drawn_once")
 
@@ -39,8 +30,10 @@ def lost(result):
     return {check.name: round(check.of - check.points, 2) for check in result.checks if check.points < check.of}
 
 
-def test_the_starter_earns_nothing_and_the_reference_everything(grade):
-    starter = grade((assignments.FOLDER / COUNTING.name / "starter.py").read_bytes())
+def test_the_starter_earns_nothing_and_the_reference_everything(grade, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(remote, "ask", asked_here)
+        starter = grade((assignments.FOLDER / COUNTING.name / "starter.py").read_bytes())
     assert starter.points == 0
     assert "TODO 4: jelinek_mercer" in starter.checks[3].message
     seen = []
@@ -188,69 +181,6 @@ def test_a_link_is_not_followed(tmp_path):
     assert result.checks[0].message == "counting.py is a link: hand in the file itself"
 
 
-# Prints what it could do that it may not. What it is given to look for is written in.
-PROBE = """
-import glob, os, socket
-def attempt(what, action):
-    try:
-        action()
-        print(f"could: {{what}}")
-    except OSError:
-        pass
-attempt("read the secret", lambda: open({key!r}).read())
-attempt("see its folder", lambda: os.listdir({folder!r}))
-for pid in filter(str.isdigit, os.listdir("/proc")):
-    if int(pid) > 1 and int(pid) != os.getpid():
-        print("could: see process", pid, open(f"/proc/{{pid}}/cmdline").read()[:200])
-attempt("read the memory of process 1", lambda: open("/proc/1/mem").read(1))
-attempt("kill process 1", lambda: os.kill(1, 9))
-attempt("connect", lambda: socket.create_connection(("127.0.0.1", {port}), 2))
-attempt("be root", lambda: os.setuid(0))
-attempt("change its file", lambda: open(__file__, "a"))
-print("left:", os.listdir("/tmp"))
-open(os.path.join("/tmp", "left"), "w").write("for the next")
-children = 0
-try:
-    for n in range(200):
-        if not os.fork():
-            os.setsid()
-            import time; time.sleep(60)
-        children += 1
-except OSError:
-    print("forks end")
-print("it ran")
-"""
-
-
-@as_root
-def test_at_level_two_nothing_is_to_be_had(grade, tmp_path):
-    assert jail.choose(None) == 2
-    key = tmp_path / "secret.key"
-    key.write_bytes(SECRET)
-    key.chmod(0o600)
-    tmp_path.chmod(0o700)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        probe = PROBE.format(key=str(key), folder=str(tmp_path), port=server.getsockname()[1])
-        results = [grade(probe + REFERENCE, SMALL, level=2) for _ in range(2)]
-    before = [line for line in results[0].printed.splitlines() if line.startswith("could")]
-    assert not [line for line in before if "setpriv" not in line and "worker.py" not in line]
-    for result in results:
-        lines = result.printed.splitlines()
-        assert "it ran" in lines
-        assert "forks end" in lines
-        (left,) = [line for line in lines if line.startswith("left:")]
-        assert "left'" not in left
-        assert (result.points, result.level) == (20, 2)
-    assert not [one for one in Path("/proc").glob("[0-9]*/cmdline") if b"handin-" in _read(one)]
-
-
-def _read(file):
-    try:
-        return file.read_bytes()
-    except OSError:
-        return b""
-
-
 def test_inputs_are_of_the_student_and_the_secret():
     def drawn(*words):
         return grading.source(*words).random()
@@ -327,8 +257,8 @@ def test_the_commands(lmzoo, tmp_path):
         "dee,0,20,0,0,0",
     ]
     assert json.loads((tmp_path / "points" / "ada.json").read_text("utf-8"))["points"] == 10
-    code, shown, _ = lmzoo(*words, "--json")
-    assert [one["points"] for one in json.loads(shown)] == [10, 0, 0, 0]
+    code, shown, _ = lmzoo("course", "grade", "ada", "dee", *words[6:], "--json")
+    assert [one["points"] for one in json.loads(shown)] == [10, 0]
     code, shown, _ = lmzoo("course", "check", "ada")
     assert code == 0
     assert "1 of 2 public checks pass; hidden ones run when you hand in" in shown

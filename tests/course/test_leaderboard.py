@@ -1,16 +1,18 @@
 """The leaderboard: ties by paired intervals, pseudonyms, and claims that were decoded."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lmzoo.cli.main import main
 from lmzoo.course import grading, leaderboard, remote
+from lmzoo.course.assignments import Assignment
 from lmzoo.course.checks import Figure
 from lmzoo.course.leaderboard import Claim
 from lmzoo.errors import UsageError
-from tests.course.counted import REFERENCE, SECRET, drawn_once, kept, only  # noqa: F401
+from tests.course.counted import REFERENCE, SECRET, kept, only
 from tests.course.hand_ins import _asked
 
 BIGRAM = REFERENCE.replace("count(tokens, vocab_size, 3)", "count(tokens, vocab_size, 2)")
@@ -20,7 +22,8 @@ import random
 def own_model(tokens, vocab_size):
     def predict(history):
         p = [random.random() for _ in range(vocab_size)]
-        return [x / sum(p) for x in p]
+        total = sum(p)
+        return [x / total for x in p]
     return predict
 """
 BROKEN = "def own_model(tokens, vocab_size):\n    raise ValueError('not yet')\n"
@@ -53,9 +56,20 @@ def test_what_is_decoded():
     assert judge.decoded(answers, [*answers[:3], remote.Fault("it crashed")]) == 0
 
 
-@pytest.mark.usefixtures("drawn_once")
+def few(drawn, count=25):
+    """The first cases of a figure alone."""
+    judge = drawn.judge
+    return replace(
+        drawn,
+        question=replace(drawn.question, cases=drawn.question.cases[:count]),
+        judge=replace(judge, tokens=judge.tokens[:count], reference=judge.reference[:count]),
+    )
+
+
 def test_from_hand_ins_to_the_page(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    drawn = few(kept["bits of a hidden text"](""))
+    monkeypatch.setattr(Assignment, "checks", lambda one, source: {"bits of a hidden text": lambda name: drawn})
     monkeypatch.setattr(remote, "ask", lambda *words: remote.Answers(_asked(*words[:3])))
     Path("key").write_bytes(SECRET)
     Path("key").chmod(0o600)
@@ -67,8 +81,9 @@ def test_from_hand_ins_to_the_page(tmp_path, monkeypatch, capsys):
         Path("points", f"{name}.json").write_text(json.dumps(result.facts()), "utf-8")
     ada = json.loads(Path("points/ada.json").read_text("utf-8"))["checks"][0]
     assert ada["behind"] == pytest.approx(0, abs=1e-4)  # it is the model that it is held against
-    tokens = kept["bits of a hidden text"]("").judge.tokens
-    assert 0 <= 8 * ada["decoded_bytes"] - ada["value"] * len(tokens) < 64  # the coder writes words of 32 bits
+    assert (
+        0 <= 8 * ada["decoded_bytes"] - ada["value"] * len(drawn.judge.tokens) < 64
+    )  # the coder writes words of 32 bits
     with pytest.raises(SystemExit) as exit_:
         main(["course", "leaderboard", "points", "--secret", "key", "--out", "board.html"])
     assert exit_.value.code == 0

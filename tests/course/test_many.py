@@ -13,11 +13,11 @@ import pytest
 import lmzoo
 from lmzoo.cli.main import main
 from lmzoo.course import grading, jail, many
-from tests.course.counted import REFERENCE, SECRET, SMALL
+from tests.course.counted import REFERENCE, SECRET, SMALL, only
 
 HAND_INS = {
     "ada": REFERENCE,
-    "bob": REFERENCE.replace("+ k * vocab_size", "+ k"),
+    "bob": REFERENCE.replace("            line = [end]\n", "            pass\n"),
     "cy": "def count(:\n",
     "dee": REFERENCE.replace("def add_k", "import os\n\n\ndef add_k") + "\n\nos._exit(0)\n",
     "eve": None,
@@ -34,12 +34,14 @@ def handed(tmp_path):
 
 
 def test_two_at_once_give_the_same_points(handed, tmp_path):
-    how = many.Grading(SMALL, SECRET, 0, 0.01, tmp_path / "points")
+    how = many.Grading(only(0), SECRET, 0, 0.01, tmp_path / "points")
     one_by_one = [result.facts() for result in many.grade_all(handed, how, 1)]
     at_once = [result.facts() for result in many.grade_all(handed, how, 2)]
     assert at_once == one_by_one
     assert [one["student"] for one in at_once] == [*HAND_INS]
-    assert [one["points"] for one in at_once] == [20, 10, 0, 0, 0]
+    points = [one["points"] for one in at_once]
+    assert (points[0], points[2:]) == (10, [0, 0, 0])
+    assert 0 < points[1] < 10
     assert [json.loads((tmp_path / "points" / f"{name}.json").read_text("utf-8")) for name in HAND_INS] == at_once
 
 
