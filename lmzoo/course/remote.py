@@ -35,6 +35,7 @@ class Question:
     given: Sequence[tuple[Any, ...]] = ()
     provided: str = ""  # code that is run after the hand-in's: earlier parts as they should be, in place of its own
     unchanged: bool = False  # whether it is an error that the function changes what it is given
+    refused: Sequence[str] = ()  # modules that it may not import
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,7 @@ def _converse(process: "subprocess.Popen[bytes]", reading: int, question: Questi
                 "given": given,
                 "provided": question.provided,
                 "unchanged": question.unchanged,
+                "refused": [*question.refused],
             }
         )
         pipes.receive()

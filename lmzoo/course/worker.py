@@ -20,11 +20,17 @@ DEEPEST = 20  # of lists in lists
 
 
 class NoReference(MetaPathFinder):
-    """Refuses `import lmzoo`. A hint to the student, no wall: expected values are computed in another process."""
+    """Refuses `import lmzoo`, and others. A hint to the student, no wall: what is right is computed elsewhere."""
+
+    def __init__(self, refused: Iterable[str]):
+        self.refused = {*refused}
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:  # noqa: ARG002
-        """Raise ImportError for lmzoo and what is in it."""
-        if name.partition(".")[0] == "lmzoo":
+        """Raise ImportError for lmzoo, and what is refused, and what is in them."""
+        top = name.partition(".")[0]
+        if top in self.refused:
+            raise ImportError(f"{top} would do the work of this assignment, so a hand-in may not use it")
+        if top == "lmzoo":
             raise ImportError("lmzoo grades this assignment, so a hand-in may not use it: write the formula yourself")
 
 
@@ -129,7 +135,7 @@ def main(file: str, descriptor: str, limits: str) -> None:
     request = json.loads(cases.readline())
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     limit(json.loads(limits))
-    sys.meta_path.insert(0, NoReference())
+    sys.meta_path.insert(0, NoReference(request["refused"]))
 
     def write(answer: dict[str, Any]) -> None:
         rest = json.dumps(answer).encode() + b"\n"

@@ -1,6 +1,7 @@
 """What the tests of all assignments share: hand-ins graded in this process, over inputs that are drawn once."""
 
 import ast
+import inspect
 import json
 from dataclasses import replace
 from functools import cache
@@ -89,7 +90,7 @@ class Graded:
 
     def module(self, check):
         """The names of the assignment's module."""
-        return self.drawn[check].__wrapped__.__globals__
+        return inspect.getclosurevars(self.drawn[check].__wrapped__).nonlocals["draw"].__globals__
 
     def set(self, check, **settings):
         """Smaller sizes than are graded, say: of what is drawn for that check."""

@@ -58,6 +58,14 @@ def test_a_wrong_hand_in_loses_the_points_of_what_is_wrong(bengio, tmp_path, mon
     assert found == pytest.approx(expected, abs=0.005)
 
 
+def test_what_would_do_the_work_is_refused(tmp_path, monkeypatch):
+    bengio = Graded("5")
+    bengio.only("a step")
+    result = bengio.grade(tmp_path, "import torch.nn\n" + bengio.reference, monkeypatch, in_process=False)
+    assert lost(result) == {"a step": 10}
+    assert "torch would do the work of this assignment" in result.checks[0].message
+
+
 def test_the_gradients_are_central_differences(bengio):
     """Of the reference, and so of what it is compared with: (L(θ + ε) − L(θ − ε)) / 2ε."""
     hand_in = {}

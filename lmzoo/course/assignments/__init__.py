@@ -3,7 +3,7 @@
 import importlib.util
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +33,7 @@ class Rubric:
     file: str  # the name of what is handed in
     check: Sequence[Part]
     written: Sequence[Part] = ()
+    refused: Sequence[str] = ()  # modules that would do the work
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,20 @@ class Assignment:
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        found: dict[str, Callable[[str], Drawn]] = module.checks(source)
+        found = {name: self._refusing(draw) for name, draw in module.checks(source).items()}
         names = [part.name for part in self.rubric.check]
         if unknown := [name for name in names if name not in found]:
             raise LmzooError(
                 f"assignment {self.name}: its rubric.toml has a check {unknown[0]!r} that it does not have"
             )
         return {name: found[name] for name in names}
+
+    def _refusing(self, draw: Callable[[str], Drawn]) -> Callable[[str], Drawn]:
+        def drawn(name: str) -> Drawn:
+            check = draw(name)
+            return replace(check, question=replace(check.question, refused=self.rubric.refused))
+
+        return drawn
 
 
 @cache
