@@ -289,6 +289,11 @@ def test_what_needs_no_model_loads_none(arguments, tmp_path):
 )
 def test_one_line_says_what_is_wrong_and_what_comes_nearest(refuses, here, arguments, says):
     refuses(*arguments.split(), says=says)
+
+
+def test_a_comparison_of_what_is_no_model_reads_no_corpus(refuses, here, monkeypatch):
+    monkeypatch.setattr("lmzoo.data.corpus.load", lambda *_, **__: 1 / 0)
+    refuses("compare", "ngram", "unigram", says="did you mean ngram:order=1?")
     assert folders(here) == []
 
 

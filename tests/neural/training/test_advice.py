@@ -1,5 +1,8 @@
 """A network that is too large for its budget is told so, with the preset that fits."""
 
+import json
+import sys
+
 import pytest
 import torch
 
@@ -53,3 +56,13 @@ def test_chance_is_left_as_it_was():
     training_advice._outline.cache_clear()
     assert advice(model, module, V, 2e3, 0.5, False)
     assert torch.equal(torch.get_rng_state(), after)
+
+
+def test_the_sizes_of_presets_are_found_without_the_compiler(monkeypatch):
+    """Which PyTorch imports, for seconds, to draw the numbers of tensors that have no memory."""
+    monkeypatch.setitem(sys.modules, "torch._dynamo", None)
+    training_advice._outline.cache_clear()
+    for name in ("lstm", "gpt"):
+        model = models.make(models.find(name), models.presets(models.find(name))["tiny"])
+        weights, _ = training_advice._outline(type(model), json.dumps(model.config()), V)
+        assert weights == sum(weight.numel() for weight in model.build(V).parameters())
