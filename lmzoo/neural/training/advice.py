@@ -54,7 +54,7 @@ def _outline(kind: Any, config: str, vocab_size: int) -> tuple[int, float]:
 class _Unfilled(TorchFunctionMode):
     """Draws no numbers: for tensors without memory PyTorch would import its compiler to do so, for seconds."""
 
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = kwargs or {}
         if function in (Tensor.normal_, Tensor.uniform_) or getattr(function, "__module__", "") == nn.init.__name__:
             return args[0] if args else given["tensor"]
