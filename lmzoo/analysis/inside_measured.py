@@ -120,9 +120,14 @@ def repeats(often: Ids, length: int, sequences: int, seed: int) -> NDArray[np.in
 
 
 def _often(text_model: TextModel, held_out: str) -> Ids:
-    """How often a text has each token (V,), but not `end`; 1 for each without a text: some may never have been read."""
+    """How often a text has each token (V,), 0 for line ends and `end`: what is behind them begins anew.
+
+    Without a text, 1 for each, though some may never have been read.
+    """
     model, tokenizer = text_model
     often = np.bincount(tokenizer.encode(tokenizer.normalize(held_out[: 8 * TOKENS])), minlength=model.vocab_size_)
+    spelled = tokenizer.spellings_after(tokenizer.end)
+    often[[token for token in np.flatnonzero(often) if b"\n" in spelled[token]]] = 0
     often[tokenizer.end] = 0
     return often if np.count_nonzero(often) > 1 else np.arange(model.vocab_size_) != tokenizer.end
 

@@ -17,7 +17,7 @@ from lmzoo.neural import inside as networks
 from lmzoo.neural.inside import Cells, Inside
 
 GRAMMAR = Grammar.load(corpus.folder() / "storyworld.grammar.toml")
-LETTERS = train("char", "the cat sat")
+LETTERS = train("char", "the cat\nsat")
 
 
 def network(name, tokenizer=LETTERS, **settings):
@@ -86,7 +86,7 @@ def test_tokens_are_repeated_as_often_as_the_held_out_text_has_them(monkeypatch)
     rows = []
     text_model = network("gpt", window=64)
     monkeypatch.setattr(measured, "_attention_to_the_next", lambda model, net, row: rows.append(row) or np.ones((2, 2)))
-    measured.measure(text_model, "a" * 300 + "c")
+    measured.measure(text_model, "a" * 300 + "\n" * 300 + "c")
     first = [text_model.tokenizer.decode([row[0]]) for row in rows]
     assert {*first} <= {"a", "c"}
     assert first.count("a") > len(first) / 2
