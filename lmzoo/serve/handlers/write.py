@@ -77,20 +77,29 @@ def training_of(run: Contestant) -> str | None:
 def _copies_of(run: Contestant) -> Generator[None, None, tuple[Copies | None, str]]:
     """The index of the training text of a run; None where there is none, and why."""
     facts = _facts(run)
-    if facts not in _INDEXED:
-        training = training_of(run)
-        if training is None:
-            return None, NOT_HERE
-        if len(training) > MOST_SEARCHED:
-            return None, TOO_LONG
-        copies = yield from Copies.indexing(training)
+    while facts not in _INDEXED:
+        building = _BUILDING.setdefault(facts, _indexing(facts))  # one for all columns, and for the next request
+        next(building, None)
+        yield
+    return _INDEXED[facts]
+
+
+def _indexing(facts: bytes) -> Generator[None, None, None]:
+    """Put the index of a training text into `_INDEXED`, a part of it at each step."""
+    try:
+        training = training_text(msgspec.json.decode(facts))
+        found: tuple[Copies | None, str] = None, NOT_HERE if training is None else TOO_LONG
+        if training is not None and len(training) <= MOST_SEARCHED:
+            found = (yield from Copies.indexing(training)), ""
         while len(_INDEXED) >= KEPT:
             del _INDEXED[next(iter(_INDEXED))]
-        _INDEXED[facts] = copies
-    return _INDEXED[facts], ""
+        _INDEXED[facts] = found
+    finally:
+        _BUILDING.pop(facts, None)
 
 
-_INDEXED: dict[bytes, Copies] = {}  # by which training text it is
+_INDEXED: dict[bytes, tuple[Copies | None, str]] = {}  # by which training text it is
+_BUILDING: dict[bytes, Generator[None, None, None]] = {}
 
 
 def _facts(run: Contestant) -> bytes:

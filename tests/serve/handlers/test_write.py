@@ -58,6 +58,20 @@ def test_the_training_text_is_that_of_the_run(contestants, story):
     assert all(len(text) > 10_000 and text in story for text in found)
 
 
+def test_a_training_text_is_read_once_for_all_models_and_kept(contestants, monkeypatch):
+    read = []
+    monkeypatch.setattr(write, "_INDEXED", {})
+    monkeypatch.setattr(write, "_facts", lambda _: b"{}")
+    monkeypatch.setattr(write, "training_text", lambda facts: read.append(facts) or "The old cat sat. " * 20_000)
+    steps = generate(contestants, Generate(prompt="The", length=2))
+    while not read:
+        next(steps)
+    steps.close()  # a newer request takes its place, and goes on with the index
+    lines(contestants, prompt="The", length=2)
+    lines(contestants, prompt="The", length=2)
+    assert len(read) == 1
+
+
 def test_a_training_text_that_is_gone_is_not_searched(contestants, monkeypatch):
     monkeypatch.setattr(write, "_INDEXED", {})
     monkeypatch.setattr(write, "training_text", lambda _: None)
