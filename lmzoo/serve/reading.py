@@ -18,7 +18,7 @@ from lmzoo.evaluation.characters import Spellings, next_characters, spellings, s
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Floats, Ids, LanguageModel, State
 
-REMEMBERED = 1 << 26  # bytes of the prefixes that are remembered, by all models together
+REMEMBERED = 1 << 25  # bytes of the prefixes that are remembered, by all models together
 STRIDE = 256  # tokens that are read at a time: between them a request can be cancelled
 TOP = 5  # likeliest tokens that are remembered for each place
 UNSEARCHED = 1e-3, 16  # share of the next characters that is left out; spellings that are looked at, at most
