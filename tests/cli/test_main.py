@@ -164,8 +164,11 @@ def test_every_help_has_examples_whose_words_and_flags_there_are(monkeypatch):
     called, examples = [], []
     trained = functools.wraps(_Train.action)(lambda *_, **__: called.append("train"))  # with the same flags
     monkeypatch.setattr(_Train, "action", staticmethod(trained))
-    asked = {name: one for name, one in root.commands.items() if name not in ("train", "corpora")}
-    asked |= {f"corpora {name}": one for name, one in root.commands["corpora"].commands.items()}
+    asked = {}
+    for name, one in root.commands.items():
+        within = {} if name == "train" else getattr(one, "commands", {})  # of corpora and course
+        asked |= {f"{name} {part}": command for part, command in within.items()} or {name: one}
+    del asked["train"]
     for name, one in asked.items():
         one.callback = functools.partial(_noted, called, name.split()[0])
     for name, one in asked.items() | {("train", root.commands["train"])}:
