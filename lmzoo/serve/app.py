@@ -31,7 +31,7 @@ KINDS = {
     ".svg": "image/svg+xml",
 }
 PATIENCE = 10.0  # seconds that a body may take to arrive
-EXAMPLE = "The old cat slept behind the harbour."  # in the box at first
+EXAMPLE = "Clara came to the lucky salon because she wanted a red ticket."  # in the box at first
 MOST_WAITING = 64  # requests at once
 
 

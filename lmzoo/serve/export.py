@@ -30,7 +30,7 @@ from lmzoo.serve.handlers.write import training_of
 from lmzoo.serve.reading import Reader
 
 PROMPTS = (
-    "The old cat slept behind the harbour.",
+    "Clara came to the lucky salon because she wanted a red ticket.",
     "My tired doctor liked lighthouses.",
     "On Saturday, Ingrid found a yellow spoon near her spa and painted the yellow spoon.",
     "In May she threw the yellow spoon away.",
