@@ -9,26 +9,24 @@ that no piece has, which is <unk> in `transformers`, is refused here.
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lmzoo.data.tokenizers.base import SURROGATES, ByteTokenizer, Tokens, line_and_column, spans, to_bytes
-from lmzoo.errors import FormatError, TokenizerError
-from lmzoo.interface import Ids
+from lmzoo.data.tokenizers.base import SURROGATES, to_bytes
+from lmzoo.data.tokenizers.spaced import SpacedTokenizer
+from lmzoo.errors import FormatError
 
 SPACE = "▁"  # in the place of a space
 SPECIAL = re.compile(r"<(pad|unk|s|/s|extra_id_\d+|unused\d+)>")  # in no text
 NEVER = -1e9  # log P of a piece that stands in no text
 
 
-class SentencePiece(ByteTokenizer):
+class SentencePiece(SpacedTokenizer):
     """Imported with a model; nothing is learned. `end` is the token that `tokens` has last, and stands in no text."""
 
     SPEC = "sentencepiece"
-    lossy = True
 
     def __init__(self, tokens: Sequence[str], log_probs: Sequence[float]):
         """`tokens`: those with ids 0 … V-1; `log_probs` of each, by the unigram model.
@@ -44,7 +42,8 @@ class SentencePiece(ByteTokenizer):
         super().__init__(self.SPEC, [_spelled(token) for token in self.tokens[:-1]], lines=False)
         from tokenizers import Tokenizer, models, pre_tokenizers
 
-        # What no piece has becomes the last token, `end`, which no text has, so that it can be found.
+        # What no piece has becomes the last token, `end`, which no text has.
+        self._none = self.end
         rows = [(t, NEVER if SPECIAL.fullmatch(t) else p) for t, p in zip(self.tokens, self.log_probs, strict=True)]
         self._cutter = Tokenizer(models.Unigram(rows, unk_id=self.end, byte_fallback=False))
         self._cutter.pre_tokenizer = pre_tokenizers.Metaspace(SPACE, prepend_scheme="never", split=True)
@@ -68,33 +67,8 @@ class SentencePiece(ByteTokenizer):
         plain = unicodedata.normalize("NFKC", SURROGATES.sub("", text)).replace(SPACE, " ")
         return "".join(f" {word}" for word in plain.split())
 
-    def word_ends(self, words: Sequence[str], ids: Ids) -> NDArray[np.int64]:
-        """See `Tokenizer.word_ends`: each word is as long as what is left of it."""
-        ends = np.cumsum([len(self.normalize(word)) for word in words])
-        return np.searchsorted(np.cumsum([len(piece) for piece in self.pieces(ids)]), ends)
-
-    def _is_whole(self, text: str) -> bool:  # noqa: ARG002
-        return False  # " the" also begins " theory"
-
-    def _encode(self, text: str) -> Iterator[Tokens]:
-        normal = self.normalize(text)
-        if normal != text:
-            same = next((n for n, (a, b) in enumerate(zip(text, normal, strict=False)) if a != b), None)
-            line, column = line_and_column(text, min(len(text), len(normal)) if same is None else same)
-            raise TokenizerError(
-                f"line {line}, column {column}: this tokenizer reads words with a space before each, as "
-                f"{normal[:40]!r}: give it normalize(text)"
-            )
-        for start, end in spans(text):
-            found = self._cutter.encode(text[start:end], add_special_tokens=False)
-            ids = np.array(found.ids, np.int32)
-            if self.end in ids:
-                place, stop = found.offsets[int(np.argmax(ids == self.end))]
-                raise TokenizerError(
-                    f"{text[start + place : start + stop]!r} is in none of the {self.vocab_size:,} tokens of this "
-                    "model: leave it out"
-                )
-            yield ids
+    def _unknown(self, text: str) -> str:
+        return f"{text!r} is in none of the {self.vocab_size:,} tokens of this model: leave it out"
 
 
 def _spelled(token: str) -> bytes:

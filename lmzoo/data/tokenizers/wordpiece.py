@@ -8,26 +8,22 @@ back exactly. A word that has no pieces, which is [UNK] in `transformers`, is re
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lmzoo.data.tokenizers.base import SURROGATES, ByteTokenizer, Tokens, line_and_column, spans, to_bytes
-from lmzoo.errors import FormatError, TokenizerError
-from lmzoo.interface import Ids
+from lmzoo.data.tokenizers.base import SURROGATES, spans, to_bytes
+from lmzoo.data.tokenizers.spaced import SpacedTokenizer
+from lmzoo.errors import FormatError
 
 CONTINUED = "##"  # before a piece that goes on with a word
 UNKNOWN = "[UNK]"
 SPECIAL = re.compile(r"\[(PAD|UNK|CLS|SEP|MASK|unused\d+)\]")  # in no text
 
 
-class WordPiece(ByteTokenizer):
+class WordPiece(SpacedTokenizer):
     """Imported with a model; nothing is learned. `end` is the token that `tokens` has last, and stands in no text."""
 
     SPEC = "wordpiece"
-    lossy = True
 
     def __init__(self, tokens: Sequence[str], lower_case: bool):
         """`tokens`: those with ids 0 … V-1. Raises FormatError where they are not distinct texts."""
@@ -66,33 +62,8 @@ class WordPiece(ByteTokenizer):
         pieces = (self._words(self._rewrite(plain[start:end])) for start, end in spans(plain))
         return "".join(f" {word}" for some in pieces for word, _ in some)
 
-    def word_ends(self, words: Sequence[str], ids: Ids) -> NDArray[np.int64]:
-        """See `Tokenizer.word_ends`: each word is as long as what is left of it."""
-        ends = np.cumsum([len(self.normalize(word)) for word in words])
-        return np.searchsorted(np.cumsum([len(piece) for piece in self.pieces(ids)]), ends)
-
-    def _is_whole(self, text: str) -> bool:  # noqa: ARG002
-        return False  # " the" also begins " theory"
-
-    def _encode(self, text: str) -> Iterator[Tokens]:
-        normal = self.normalize(text)
-        if normal != text:
-            same = next((n for n, (a, b) in enumerate(zip(text, normal, strict=False)) if a != b), None)
-            line, column = line_and_column(text, min(len(text), len(normal)) if same is None else same)
-            raise TokenizerError(
-                f"line {line}, column {column}: this tokenizer reads words with a space before each, as "
-                f"{normal[:40]!r}: give it normalize(text)"
-            )
-        for start, end in spans(text):
-            found = self._cutter.encode(text[start:end], add_special_tokens=False)
-            ids = np.array(found.ids, np.int32)
-            if self._none in ids:
-                place, stop = found.offsets[int(np.argmax(ids == self._none))]
-                raise TokenizerError(
-                    f"the word {text[start + place : start + stop]!r} has no pieces among the {self.vocab_size:,} "
-                    "tokens of this model: leave it out"
-                )
-            yield ids
+    def _unknown(self, text: str) -> str:
+        return f"the word {text!r} has no pieces among the {self.vocab_size:,} tokens of this model: leave it out"
 
 
 def _spelled(token: str) -> bytes:
