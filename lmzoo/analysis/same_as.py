@@ -13,8 +13,8 @@ import numpy as np
 
 from lmzoo.analysis.explain_ngram import Reader, has_table
 from lmzoo.analysis.misreadings import Misreading, misreadings
-from lmzoo.data import cards, tokenizers
-from lmzoo.data.grammar import Grammar
+from lmzoo.data import tokenizers
+from lmzoo.data.grammar import storyworld
 from lmzoo.errors import UsageError
 from lmzoo.evaluation.text_model import TextModel
 from lmzoo.interface import Array, Data, Ids, LanguageModel, Model, Run
@@ -90,7 +90,7 @@ def compare(yours: LanguageModel, reference: Model, name: str, run: Run | None =
 
 def practice() -> tuple[tokenizers.Tokenizer, Data]:
     """Sentences by storyworld's grammar, a word a token, each document ended by `end`; and its tokenizer."""
-    grammar = Grammar.load(cards.folder() / "storyworld.grammar.toml")
+    grammar = storyworld()
     documents = [" ".join(document.split()) for document in grammar.generate(CHARACTERS, "same-as")]
     # With a word that does not occur: where all words do, discounting unigrams changes nothing.
     tokenizer = tokenizers.train("split", " ".join([*documents, "zebra"]))

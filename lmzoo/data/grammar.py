@@ -14,10 +14,11 @@ import random
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lmzoo.data import cards
 from lmzoo.data.grammar_file import END, Close, Slot, Step, Steps, Word, check, read_rule, read_table, read_template
 from lmzoo.errors import FormatError, UsageError
 from lmzoo.files import read_toml
@@ -291,6 +292,12 @@ class Grammar:
             f"{self.name} cannot write {document[good : good + 20]!r} at character {offset + good}: the text "
             "was changed, or comes from another version of the grammar"
         )
+
+
+@cache
+def storyworld() -> Grammar:
+    """The built-in grammar."""
+    return Grammar.load(cards.folder() / "storyworld.grammar.toml")
 
 
 def _weigh(items: Iterable[Item]) -> Alternatives:

@@ -13,8 +13,8 @@ import numpy as np
 
 from lmzoo.course.checks import Differential, Drawn, Figure, Judged
 from lmzoo.course.remote import Question
-from lmzoo.data import cards, tokenizers
-from lmzoo.data.grammar import Grammar
+from lmzoo.data import tokenizers
+from lmzoo.data.grammar import storyworld
 from lmzoo.data.split import lines_of
 from lmzoo.evaluation.guessing import bounds
 from lmzoo.evaluation.perplexity import Score, evaluate
@@ -49,15 +49,9 @@ def checks(source: Any) -> dict[str, Any]:
     }
 
 
-@cache
-def grammar() -> Grammar:
-    """Storyworld's."""
-    return Grammar.load(cards.folder() / "storyworld.grammar.toml")
-
-
 def written(source: random.Random, script: int, characters: int = CHARACTERS) -> str:
     """A fresh text in one of the scripts."""
-    text = "".join(grammar().generate(characters, str(source.getrandbits(64))))
+    text = "".join(storyworld().generate(characters, str(source.getrandbits(64))))
     return text.translate({ord(letter): other for letter, other in SCRIPTS[script].items()})
 
 
@@ -67,7 +61,7 @@ def text_models(protocol: str) -> tuple[TextModel, ...]:
     lines = protocol == "lines"
     made = []
     for spec in SPECS:
-        text = "".join(grammar().generate(8000, "trained on"))
+        text = "".join(storyworld().generate(8000, "trained on"))
         tokenizer = tokenizers.train(spec, text, lines=lines)
         ids = tokenizer.encode(text)
         model = Ngram(3, "kneser-ney").fit(Data(ids, ids[:0], tokenizer.vocabulary, lines=lines))
@@ -202,8 +196,8 @@ class WithFloor(Figure):
 def figure(source: random.Random) -> Drawn:
     """Bits per character of hidden documents by the student's own model: from unigram, 0, to trigram, full."""
     seed = source.getrandbits(64)
-    train = grammar().generate(12_000, f"{seed} train")
-    hidden = [*grammar().draw(400, f"{seed} hidden")]
+    train = storyworld().generate(12_000, f"{seed} train")
+    hidden = [*storyworld().draw(400, f"{seed} hidden")]
     alphabet = sorted({letter for part in (*train, *(text for text, _ in hidden)) for letter in part})
     ids, end = {letter: n for n, letter in enumerate(alphabet)}, len(alphabet)
 

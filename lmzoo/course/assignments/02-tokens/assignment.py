@@ -12,8 +12,7 @@ import numpy as np
 
 from lmzoo.course.checks import Differential, Drawn, Judged
 from lmzoo.course.remote import Fault, Question
-from lmzoo.data import cards
-from lmzoo.data.grammar import Grammar
+from lmzoo.data.grammar import storyworld
 from lmzoo.data.tokenizers.bpe import Bpe
 from lmzoo.evaluation.perplexity import evaluate
 from lmzoo.evaluation.text_model import TextModel
@@ -262,7 +261,7 @@ def trigram_bits(merges: Sequence[Pair], train: str, hidden: str) -> float:
 
 def figure(source: random.Random) -> Drawn:
     """From all the merges that there are, 0, to as many as are best for the hidden text, and some; or fewer bits."""
-    grammar = Grammar.load(cards.folder() / "storyworld.grammar.toml")
+    grammar = storyworld()
     seed = source.getrandbits(64)
     parts = ("train", "valid", "hidden")
     train, valid, hidden = ("".join(grammar.generate(TEXT, f"{seed} {part}")) for part in parts)

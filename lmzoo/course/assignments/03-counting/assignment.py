@@ -8,8 +8,7 @@ import numpy as np
 
 from lmzoo.course.checks import Differential, Drawn, Figure
 from lmzoo.course.remote import Question
-from lmzoo.data import cards
-from lmzoo.data.grammar import Grammar
+from lmzoo.data.grammar import storyworld
 from lmzoo.interface import Data
 from lmzoo.models.ngram import Ngram
 
@@ -132,7 +131,7 @@ def figure(source: random.Random) -> Drawn:
 
     Both ends are measured while it grades, on the same words of a text that the grammar of storyworld writes for it.
     """
-    grammar = Grammar.load(cards.folder() / "storyworld.grammar.toml")
+    grammar = storyworld()
     seed = source.getrandbits(64)
     train, hidden = (grammar.generate(size, f"{seed} {part}") for part, size in (("train", 25_000), ("hidden", 8_000)))
     words = sorted({word for part in (train, hidden) for document in part for word in document.split()})

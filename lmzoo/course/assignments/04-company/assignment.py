@@ -14,8 +14,7 @@ from scipy.sparse import csr_array
 from lmzoo.analysis.word_vectors import Vectors
 from lmzoo.course.checks import Differential, Drawn, Judged, near
 from lmzoo.course.remote import Fault, Question
-from lmzoo.data import cards
-from lmzoo.data.grammar import Grammar
+from lmzoo.data.grammar import storyworld
 from lmzoo.interface import Data, Progress, Run
 from lmzoo.models import pmi as models
 from lmzoo.models.svd import SVD, decompose
@@ -196,16 +195,10 @@ def analogies(source: random.Random) -> Drawn:
 
 
 @cache
-def grammar() -> Grammar:
-    """Storyworld's."""
-    return Grammar.load(cards.folder() / "storyworld.grammar.toml")
-
-
-@cache
 def kinds() -> dict[str, str]:
     """The kind of each word that has one: the only table of the grammar that it is in."""
     tables: dict[str, set[str]] = {}
-    for name, rows in grammar().words.items():
+    for name, rows in storyworld().words.items():
         for word in rows.values():
             for form in ("base", "sg", "pl"):
                 if spelling := word.features.get(form):
@@ -247,7 +240,7 @@ class KindBits:
 
 def figure(source: random.Random) -> Drawn:
     """From counts as they are, within five tokens, 0, to lmzoo's SVD of PPMI, within two, full."""
-    documents = grammar().generate(TEXT, source.getrandbits(64))
+    documents = storyworld().generate(TEXT, source.getrandbits(64))
     read = [re.findall(r"\w+|[^\w\s]", document) for document in documents]
     counts = Counter(word for document in read for word in document)
     spellings = source.sample(sorted(counts), len(counts))  # an id says nothing of its word

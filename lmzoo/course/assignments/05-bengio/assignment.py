@@ -3,16 +3,12 @@
 import random
 from typing import Any
 
-import numpy as np
 import torch
 
-from lmzoo.course.checks import Differential, Drawn, Figure
+from lmzoo.course.checks import Differential, Drawn
+from lmzoo.course.figures import beside_a_trigram
 from lmzoo.course.remote import Question
-from lmzoo.data import cards, tokenizers
-from lmzoo.data.grammar import Grammar
-from lmzoo.interface import Data
 from lmzoo.models.mlp import MLP
-from lmzoo.models.ngram import Ngram
 
 WITHIN = 1e-6
 V, N, M, H = 8, 3, 2, 4
@@ -159,23 +155,7 @@ def step(source: random.Random) -> Drawn:
 
 
 def figure(source: random.Random) -> Drawn:
-    """Bits per token of hidden documents, measured beside a Kneser-Ney trigram of the same tokens."""
-    grammar = Grammar.load(cards.folder() / "storyworld.grammar.toml")
-    seed = source.getrandbits(64)
-    train = grammar.generate(TEXT, f"{seed} train")
-    tokenizer = tokenizers.train(TOKENS, "".join(train))
-    end = tokenizer.end
-
-    def encoded(document: str) -> list[int]:
-        return [*tokenizer.encode(document.removesuffix("\n\n")).tolist(), end]  # a blank line is what ends each
-
-    text = [token for document in train for token in encoded(document)]
-    texts = [encoded(document) for document in grammar.generate(HIDDEN_TEXT, f"{seed} hidden")]
-    histories = [(end, *one[:t]) for one in texts for t in range(len(one))]
-    next_ones = [token for one in texts for token in one]
-    trigram = Ngram(3, "kneser-ney").fit(Data.of(np.array(text, np.int32), np.zeros(0, np.int32), end + 1))
-    nats = trigram.log_probs_many([np.array(one, np.int32) for one in texts])
-    of_each = np.concatenate(nats) / -np.log(2)
-    bits = float(of_each.mean())
-    judge = Figure(next_ones, end + 1, BASELINE * bits, TARGET * bits, of_each.tolist())
-    return Drawn(Question("own_model", [(0, (one,)) for one in histories], [(text, end + 1, STEPS)]), judge)
+    """Bits per token of hidden documents."""
+    return beside_a_trigram(
+        source, characters=TEXT, hidden=HIDDEN_TEXT, spec=TOKENS, steps=STEPS, baseline=BASELINE, target=TARGET
+    )

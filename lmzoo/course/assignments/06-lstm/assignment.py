@@ -4,17 +4,13 @@ import random
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from lmzoo.course.checks import Differential, Drawn, Figure
+from lmzoo.course.checks import Differential, Drawn
+from lmzoo.course.figures import beside_a_trigram
 from lmzoo.course.remote import Question
-from lmzoo.data import cards, tokenizers
-from lmzoo.data.grammar import Grammar
-from lmzoo.interface import Data
 from lmzoo.models.lstm import LSTM
-from lmzoo.models.ngram import Ngram
 
 WITHIN = 1e-5
 V, EMBEDDING, HIDDEN = 9, 3, 4
@@ -155,25 +151,7 @@ def score(source: random.Random) -> Drawn:
 
 
 def figure(source: random.Random) -> Drawn:
-    """Bits per token of hidden documents, measured beside a Kneser-Ney trigram of the same tokens."""
-    grammar = Grammar.load(cards.folder() / "storyworld.grammar.toml")
-    seed = source.getrandbits(64)
-    train, hidden = (
-        grammar.generate(size, f"{seed} {part}") for part, size in (("train", TEXT), ("hidden", HIDDEN_TEXT))
+    """Bits per token of hidden documents."""
+    return beside_a_trigram(
+        source, characters=TEXT, hidden=HIDDEN_TEXT, spec=TOKENS, steps=STEPS, baseline=BASELINE, target=TARGET
     )
-    tokenizer = tokenizers.train(TOKENS, "".join(train))
-    end = tokenizer.end
-
-    def encoded(document: str) -> list[int]:
-        return [*tokenizer.encode(document.removesuffix("\n\n")).tolist(), end]  # a blank line is what ends each
-
-    read = [token for document in train for token in encoded(document)]
-    texts = [encoded(document) for document in hidden]
-    histories = [(end, *text[:t]) for text in texts for t in range(len(text))]
-    next_ones = [token for text in texts for token in text]
-    trigram = Ngram(3, "kneser-ney").fit(Data.of(np.array(read, np.int32), np.zeros(0, np.int32), end + 1))
-    nats = trigram.log_probs_many([np.array(text, np.int32) for text in texts])
-    of_each = np.concatenate(nats) / -np.log(2)
-    bits = float(of_each.mean())
-    judge = Figure(next_ones, end + 1, BASELINE * bits, TARGET * bits, of_each.tolist())
-    return Drawn(Question("own_model", [(0, (one,)) for one in histories], [(read, end + 1, STEPS)]), judge)
