@@ -77,11 +77,13 @@ def training_of(run: Contestant) -> str | None:
 def _copies_of(run: Contestant) -> Generator[None, None, tuple[Copies | None, str]]:
     """The index of the training text of a run; None where there is none, and why."""
     facts = _facts(run)
-    while facts not in _INDEXED:
-        building = _BUILDING.setdefault(facts, _indexing(facts))  # one for all columns, and for the next request
-        next(building, None)
+    while True:
+        if facts not in _INDEXED:
+            building = _BUILDING.setdefault(facts, _indexing(facts))  # one for all columns, and for the next request
+            next(building, None)
+        if facts in _INDEXED:  # before a yield: columns with other texts, in which it would be dropped for theirs
+            return _INDEXED[facts]
         yield
-    return _INDEXED[facts]
 
 
 def _indexing(facts: bytes) -> Generator[None, None, None]:
